@@ -1,0 +1,1 @@
+"""Everything that Peep keeps: the only code that talks to Redis."""

@@ -1,0 +1,87 @@
+"""Listening sockets, and clear words when a port cannot be had."""
+
+import errno
+import os
+import socket
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted: a burst of clients must not wait for repeated SYNs."""
+
+
+class ListenError(Exception):
+    """A listening address cannot be had; the text says why and what to do."""
+
+
+def listen(host: str, port: int, variable: str, *, shared: bool = False) -> list[socket.socket]:
+    """Return bound sockets for every address that `host` stands for; port 0 picks one free port.
+
+    With `shared`, other processes may bind the same port (SO_REUSEPORT) and the kernel deals out the
+    connections. Raises `ListenError`, which names the settings `variable` to change.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for address in _resolve(host, port, variable):
+            sockets.append(_bind(address, port, shared=shared))
+            port = port or sockets[0].getsockname()[1]
+    except OSError as error:
+        for bound in sockets:
+            bound.close()
+        raise ListenError(_explain(error, host, port, variable)) from error
+    return sockets
+
+
+def require_free(host: str, port: int, variable: str) -> None:
+    """Raise `ListenError` when somebody listens there already.
+
+    `listen(shared=True)` cannot tell: it would quietly share the port with another program of ours.
+    """
+    for bound in listen(host, port, variable):
+        bound.close()
+
+
+def display(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """Return a socket's address as people write it, `host:port`; IPv4 inside IPv6 is shown as IPv4."""
+    host, port = plain_host(address[0]), address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def plain_host(host: str) -> str:
+    """Return an address without the wrapping that a dual-stack socket gives to IPv4."""
+    return host.removeprefix("::ffff:") if host.startswith("::ffff:") and "." in host else host
+
+
+def _resolve(host: str, port: int, variable: str) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise ListenError(f"{variable}: no address is known for the host {host!r}") from error
+    unique = dict.fromkeys((family, address) for family, _, _, _, address in found)
+    return [(family, (str(address[0]), port)) for family, address in unique]
+
+
+def _bind(address: tuple[socket.AddressFamily, tuple[str, int]], port: int, *, shared: bool) -> socket.socket:
+    family, (host, _) = address
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6 and host != "::":
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _explain(error: OSError, host: str, port: int, variable: str) -> str:
+    where = f"cannot listen on {host}:{port} ({variable})"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where}: the port is taken; choose another, or see who has it: ss -ltnp 'sport = :{port}'"
+    if error.errno == errno.EACCES:
+        return f"{where}: ports below 1024 need a privilege that this process lacks; choose a higher one"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{where}: this machine does not have that address"
+    return f"{where}: {os.strerror(error.errno or 0)}"

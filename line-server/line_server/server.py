@@ -1,0 +1,52 @@
+"""A set of listening sockets and the connections that came from them."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from line_server.connection import LineConnection
+from line_server.listener import BACKLOG
+
+ABORT_SECONDS = 1.0
+"""How long closed connections may take to be gone before they are cut off."""
+
+
+class LineServer:
+    """Accepts connections until told to stop, and sees the open ones to their end."""
+
+    def __init__(self, make_connection: Callable[[set[LineConnection]], LineConnection]) -> None:
+        self._make_connection = make_connection
+        self._servers: list[asyncio.Server] = []
+        self.connections: set[LineConnection] = set()
+
+    async def listen(self, sockets: list[socket.socket]) -> None:
+        """Accept connections on bound sockets."""
+        loop = asyncio.get_running_loop()
+        for bound in sockets:
+            server = await loop.create_server(
+                lambda: self._make_connection(self.connections), sock=bound, backlog=BACKLOG
+            )
+            self._servers.append(server)
+
+    def stop_listening(self) -> None:
+        """Accept no further connection."""
+        for server in self._servers:
+            server.close()
+
+    async def drain(self, seconds: float, dismiss: Callable[[LineConnection], None]) -> None:
+        """Stop listening, give open connections up to `seconds` to end, `dismiss` the rest and wait for it."""
+        self.stop_listening()
+        await self._all_gone(seconds)
+        for connection in list(self.connections):
+            dismiss(connection)
+        await self._all_gone(ABORT_SECONDS)
+        for connection in list(self.connections):
+            connection.abort()
+        await self._all_gone(ABORT_SECONDS)
+
+    async def _all_gone(self, seconds: float) -> None:
+        # Asked a few times a second, once in a process's life: not worth a signal from every connection.
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self.connections and loop.time() < end:
+            await asyncio.sleep(min(0.05, max(end - loop.time(), 0)))

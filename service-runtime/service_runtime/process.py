@@ -1,0 +1,89 @@
+"""Run one of our programs: settings, event loop, signals, readiness, and one clear line when it cannot start."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+import structlog
+import uvloop
+
+from service_runtime import VERSION, logs, settings
+from service_runtime.errors import StartError
+
+log = structlog.get_logger()
+
+_Settings = TypeVar("_Settings", bound=settings.CommonSettings)
+
+
+class Lifecycle:
+    """What a program's main coroutine is told of its process, and tells it."""
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()
+        """Set by SIGTERM, SIGINT, or the end of the process that supervises us."""
+
+    def ready(self, addresses: Iterable[tuple[str, str]]) -> None:
+        """Tell the log, and whoever supervises us, that (label, address) pairs are being served."""
+        addresses = list(addresses)
+        log.info("ready", **{label.lower(): address for label, address in addresses}, version=VERSION)
+        descriptor = os.environ.pop("PEEP_READY_FD", None)
+        if descriptor is not None:
+            with open(int(descriptor), "w", encoding="utf-8") as pipe:
+                pipe.writelines(f"{label} {address}\n" for label, address in addresses)
+                pipe.write("ready\n")
+
+    def stop(self) -> None:
+        """Ask the program to end in good order."""
+        self.stopping.set()
+
+    def watch(self) -> None:
+        """Begin to listen for signals and for the supervisor's end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        descriptor = os.environ.pop("PEEP_PARENT_FD", None)
+        if descriptor is not None:
+            loop.add_reader(int(descriptor), self._parent_gone, int(descriptor))
+
+    def _parent_gone(self, descriptor: int) -> None:
+        # Nothing is ever written to this pipe: that it can be read means that its other end is closed.
+        asyncio.get_running_loop().remove_reader(descriptor)
+        log.warning("the supervising process is gone: stopping")
+        self.stop()
+
+
+def run(
+    service: str,
+    settings_class: type[_Settings],
+    main: Callable[[_Settings, Lifecycle], Coroutine[Any, Any, None]],
+) -> int:
+    """Run `main` with the environment's settings until it ends; return the process's exit code.
+
+    0 after a clean end, 2 when a setting is wrong, 1 when the program cannot start or go on.
+    """
+    try:
+        loaded = settings.load(settings_class)
+    except StartError as error:
+        print(f"{service}: {error}", file=sys.stderr)
+        return 2
+    logs.configure(service, loaded.log_format, loaded.log_level)
+    for warning in settings.unknown_variables():
+        log.warning(warning)
+    try:
+        uvloop.run(_supervised(main, loaded))
+    except StartError as error:
+        print(f"{service}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _supervised(
+    main: Callable[[_Settings, Lifecycle], Coroutine[Any, Any, None]], loaded: _Settings
+) -> None:
+    lifecycle = Lifecycle()
+    lifecycle.watch()
+    await main(loaded, lifecycle)
+    log.info("stopped")

@@ -1,0 +1,210 @@
+"""Every setting of Peep: an environment variable `PEEP_X` each, documented by its own field.
+
+The documentation's table is made from these classes. A variable that is wrong or missing ends the
+program with one line that names it and says what is allowed.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service_runtime.errors import StartError
+
+PREFIX = "PEEP_"
+SECRETS = ("admins", "redis_url")
+"""Settings that may also be read from a file, named by `PEEP_X_FILE`."""
+
+INTERNAL = ("PEEP_READY_FD", "PEEP_PARENT_FD", "PEEP_WORKER")
+"""Variables by which our own supervisor talks to its children."""
+
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _redis_url(text: str) -> str:
+    if urlsplit(text).scheme not in REDIS_SCHEMES:
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return text
+
+
+def _administrators(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    pairs = [pair.partition(":") for pair in text.strip().split(",") if pair]
+    for name, _, password in pairs:
+        if not (_is_word(name) and _is_word(password)):
+            raise ValueError("must be name:password pairs separated by commas, without spaces")
+    return {name: password for name, _, password in pairs}
+
+
+def _is_word(text: str) -> bool:
+    # What the PEEP command `a` can carry: 1 to 128 octets of printable ASCII without space.
+    return 1 <= len(text) <= 128 and all("!" <= character <= "~" for character in text)
+
+
+def _absolute_paths(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    paths = [path for path in text.split(",") if path]
+    if not all(path.startswith("/") for path in paths):
+        raise ValueError("must be absolute paths separated by commas")
+    return paths
+
+
+def _absolute_path(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError("must be an absolute path")
+    return text
+
+
+class CommonSettings(BaseSettings):
+    """What all three services read."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
+        description="Redis or Valkey: `redis://`, `rediss://` or `unix://` (`make up` brings its own)",
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: JSON unless standard error is a terminal"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe event that is logged"
+    )
+    drain_seconds: float = Field(
+        30, ge=0, le=3600, description="on SIGTERM, how long open sessions may take to finish"
+    )
+    mail_dir: Annotated[str, AfterValidator(_absolute_path)] = Field(
+        "/var/mail/peep", description="the mail directory until `m=` changes it (`make up`: `DATA_DIR/mail`)"
+    )
+
+
+class Pop3Settings(CommonSettings):
+    """What pop3-service reads."""
+
+    pop3_host: str = Field("127.0.0.1", description="where POP3 listens (containers: `0.0.0.0`)")
+    pop3_port: Port = Field(1110, description="POP3; 0 picks a free port and prints it")
+    pop3_workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=256,
+        description="POP3 processes that share the port (default: one a core)",
+    )
+    mail_roots: Annotated[list[str], NoDecode, BeforeValidator(_absolute_paths)] = Field(
+        default=[], description="where given, `m=` takes only paths at or below one of these"
+    )
+
+
+class AdministratorSettings(CommonSettings):
+    """What both front ends for administrators read."""
+
+    admins: Annotated[dict[str, str], NoDecode, BeforeValidator(_administrators)] = Field(
+        default={},
+        description="PEEP and HTTP administrators, `name:password` pairs separated by commas; "
+        "unset: the first start makes one `admin` and prints its password once",
+        repr=False,
+    )
+
+
+class GatewaySettings(AdministratorSettings):
+    """What peep-gateway reads."""
+
+    host: str = Field("127.0.0.1", description="where PEEP listens (containers: `0.0.0.0`)")
+    port: Port = Field(2110, description="PEEP; 0 picks a free port and prints it")
+
+
+class ApiSettings(AdministratorSettings):
+    """What state-api reads."""
+
+    http_host: str = Field("127.0.0.1", description="where HTTP listens (containers: `0.0.0.0`)")
+    http_port: Port = Field(8110, description="HTTP; 0 picks a free port and prints it")
+
+
+class LocalSettings(BaseSettings):
+    """What `peepctl up` reads besides the services' settings."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    data_dir: str = Field(
+        "./data", description="`make up` only: the embedded server's files, sample mail, generated secrets"
+    )
+    demo: bool = Field(
+        True, description="`make up` only: deliver sample mail for a user `demo` on a first start"
+    )
+
+
+ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
+    CommonSettings,
+    Pop3Settings,
+    AdministratorSettings,
+    GatewaySettings,
+    ApiSettings,
+    LocalSettings,
+)
+
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+def load(settings_class: type[_Settings], environment: Mapping[str, str] = os.environ) -> _Settings:
+    """Return the settings that the environment gives.
+
+    Raises `StartError` with one line that names the variable and says what is allowed.
+    """
+    given = _from_files(settings_class, environment)
+    try:
+        return settings_class(**given)
+    except ValidationError as error:
+        raise StartError(_explain(error, settings_class)) from None
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a warning for each `PEEP_` variable that nobody reads, with the likely right name."""
+    known = {variable(name) for settings in ALL_SETTINGS for name in settings.model_fields}
+    known |= {variable(name) + "_FILE" for name in SECRETS}
+    warnings = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known and name not in INTERNAL:
+            close = difflib.get_close_matches(name, known, 1)
+            warnings.append(f"{name} is no setting of Peep" + (f"; {close[0]}?" if close else ""))
+    return warnings
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a field."""
+    return PREFIX + name.upper()
+
+
+def _from_files(settings_class: type[BaseSettings], environment: Mapping[str, str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name in SECRETS:
+        path = environment.get(variable(name) + "_FILE")
+        if not path or name not in settings_class.model_fields:
+            continue
+        if environment.get(variable(name)):
+            raise StartError(f"{variable(name)} and {variable(name)}_FILE are both set; give one of them")
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read().strip()
+        except OSError as error:
+            raise StartError(f"{variable(name)}_FILE: cannot read {path}: {error.strerror}") from None
+        if text:
+            given[name] = text
+    return given
+
+
+def _explain(error: ValidationError, settings_class: type[BaseSettings]) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    field: FieldInfo = settings_class.model_fields[name]
+    if first["type"] == "missing":
+        return f"{variable(name)} must be set: {field.description}"
+    message = first["msg"].removeprefix("Value error, ")
+    value = "" if name in SECRETS else f"={first['input']}"
+    return f"{variable(name)}{value}: {message[0].lower()}{message[1:]} ({field.description})"

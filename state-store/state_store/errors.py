@@ -1,0 +1,39 @@
+"""What can go wrong in the state store, as the front ends see it.
+
+Each front end has one table from these to its wire form (`-ERR`, `-4`, problem+json).
+"""
+
+
+class StateError(Exception):
+    """Base of every error that the state store raises knowingly."""
+
+
+class StoreUnavailable(StateError):
+    """Redis cannot be reached, or does not answer in time, or cannot write."""
+
+
+class StoreUnusable(StateError):
+    """Redis answers, but can never serve us as it is: too old, or written by another layout version."""
+
+
+class UserExists(StateError):
+    """The user name is already in use (PEEP `-3`)."""
+
+
+class UnknownUser(StateError):
+    """No POP3 user has this name (PEEP `-4`)."""
+
+
+class MailDirectoryRefused(StateError):
+    """No POP3 instance answered for the directory, or one of them cannot use it (PEEP `-6`, P12)."""
+
+
+class LeaseLapsed(StateError):
+    """The instance's lease is over: what it held may belong to somebody else by now.
+
+    `counts_taken` tells whether the counts of this exchange had been taken before that.
+    """
+
+    def __init__(self, *, counts_taken: bool) -> None:
+        super().__init__("the lease is over")
+        self.counts_taken = counts_taken

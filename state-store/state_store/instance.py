@@ -1,0 +1,314 @@
+"""One POP3 process as the store knows it: its lease, and the group commit of all its connections."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from state_store.admission import Admission
+from state_store.errors import LeaseLapsed, StoreUnavailable
+from state_store.outbox import Outbox
+from state_store.records import (
+    Deltas,
+    Event,
+    EventKind,
+    Exchange,
+    Instance,
+    Login,
+    LoginOutcome,
+    Session,
+    Settings,
+)
+from state_store.repository import LEASE_SECONDS, StateRepository
+
+RENEWAL_SECONDS = 5.0
+MARGIN_SECONDS = 3.0
+"""The lease counts as held only until so long before its end: a removal must fit into what is left."""
+
+COUNTS_SECONDS = 0.04
+"""Counts and session rows wait at most so long: they are seen within 100 ms (P15)."""
+
+RELEASE_SECONDS = 0.005
+"""A lock that was given back waits at most so long: its user may come back through another instance."""
+
+LONGEST_PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class LiveInstance:
+    """Admission, locks, counts and settings for the connections of one POP3 process.
+
+    All that they tell and ask between two exchanges travels in the next one; there is one at a time.
+    `can_use_directory` judges a proposed mail directory, `settings_changed` and `lease_lapsed` are
+    called when that happens.
+    """
+
+    def __init__(
+        self,
+        repository: StateRepository,
+        *,
+        host: str,
+        process_id: int,
+        version: str,
+        can_use_directory: Callable[[str], Awaitable[bool]],
+        settings_changed: Callable[[], None],
+        lease_lapsed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = Settings()
+        self.instance_id = ""
+        self._repository = repository
+        self._host, self._process_id, self._version = host, process_id, version
+        self._can_use_directory = can_use_directory
+        self._settings_changed, self._lease_lapsed = settings_changed, lease_lapsed
+        self._clock = clock
+        self._admission = Admission()
+        self._outbox = Outbox()
+        self._lease_ends = 0.0
+        self._is_away = False
+        self._session_count = 0
+        self._wake = asyncio.Event()
+        self._wake_timer: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._proposals: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Register, and begin to renew the lease. Raises `StoreUnavailable`."""
+        await self._register()
+        self._take_settings(await self._repository.settings())
+        self._tasks = [asyncio.create_task(self._exchange_for_ever()), asyncio.create_task(self._listen())]
+
+    async def stop(self) -> None:
+        """Tell the store what is left to tell, and give up the lease."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            # Twice: the exchange that was cut short may have to be sent again before what came after it.
+            for _ in range(2):
+                if self._outbox.has_work:
+                    await self._exchange_once(reap=False)
+            await self._repository.end_instance(self.instance_id)
+        except (StoreUnavailable, LeaseLapsed) as error:
+            log.warning("state store not told of the end", reason=str(error))
+
+    # For connections
+
+    @property
+    def deltas(self) -> Deltas:
+        """The counts to add to; call `counted` after it."""
+        return self._outbox.deltas
+
+    @property
+    def max_connections(self) -> int:
+        """The limit that the newest answer went by."""
+        return self._admission.max_connections
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the store did not answer lately."""
+        return self._is_away
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether the lease surely holds for `MARGIN_SECONDS` more, by this process's own clock."""
+        return self._clock() < self._lease_ends - MARGIN_SECONDS
+
+    def new_session_id(self) -> str:
+        """Return an id that no other session of any instance has."""
+        self._session_count += 1
+        return f"{self.instance_id}-{self._session_count:x}"
+
+    def admit_at_once(self) -> bool:
+        """Take a slot for a connection if one is held; otherwise ask with `admit`."""
+        return self._admission.admit_at_once()
+
+    def admit(self) -> "asyncio.Future[bool]":
+        """Return a future: True once a slot is taken, False when the limit is reached, or `StoreUnavailable`.
+
+        Who asked has to `discharge` a slot that comes after its connection has gone.
+        """
+        answer = self._admission.wait_for_slot()
+        if self._is_away:
+            self._admission.failed()
+        self._wake.set()
+        return answer
+
+    def discharge(self) -> None:
+        """Give up the slot of a connection."""
+        self._admission.discharge()
+        self._wake_within(RELEASE_SECONDS)
+
+    def session_opened(self, session: Session) -> None:
+        """Show a session to operators; again when it has logged in."""
+        self._outbox.open_session(session, self._clock())
+        self._wake_within(COUNTS_SECONDS)
+
+    def session_closed(self, session_id: str) -> None:
+        """Show a session no more."""
+        self._outbox.close_session(session_id)
+        self._wake_within(COUNTS_SECONDS)
+
+    def counted(self) -> None:
+        """Take note that `deltas` has grown."""
+        self._wake_within(COUNTS_SECONDS)
+
+    async def lock_maildrop(self, login: Login) -> LoginOutcome:
+        """Ask for a maildrop's lock. Raises `StoreUnavailable`.
+
+        Not to be cancelled: who asked has to release a lock that comes after its connection has gone.
+        """
+        if self._is_away:
+            raise StoreUnavailable("away")
+        answer = self._outbox.log_in(login)
+        self._wake.set()
+        return await answer
+
+    def release_maildrop(self, username: str, session_id: str) -> None:
+        """Give a maildrop's lock back."""
+        self._outbox.release(username, session_id)
+        self._wake_within(RELEASE_SECONDS)
+
+    # Exchanges
+
+    def _wake_within(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._wake_timer is not None:
+            if self._wake_timer.when() <= loop.time() + seconds:
+                return
+            self._wake_timer.cancel()
+        self._wake_timer = loop.call_later(seconds, self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._wake_timer = None
+        self._wake.set()
+
+    async def _exchange_for_ever(self) -> None:
+        pause = 0.0
+        next_renewal = self._clock() + RENEWAL_SECONDS
+        while True:
+            await self._wait(next_renewal)
+            is_renewal = self._clock() >= next_renewal
+            try:
+                await self._exchange_once(reap=is_renewal)
+                pause = 0.0
+            except StoreUnavailable as error:
+                pause = await self._pause(pause, error)
+            except LeaseLapsed as lapsed:
+                await self._start_over(lapsed)
+            else:
+                if is_renewal:
+                    next_renewal = self._clock() + RENEWAL_SECONDS * random.uniform(0.9, 1.0)  # noqa: S311
+
+    async def _wait(self, next_renewal: float) -> None:
+        """Wait until something is to be told, at the latest until the lease is to be renewed."""
+        if self._admission.waits_for_others:
+            await asyncio.sleep(0.005)
+        elif not self._admission.must_ask:
+            timer = asyncio.get_running_loop().call_later(
+                max(next_renewal - self._clock(), 0.0), self._wake.set
+            )
+            try:
+                await self._wake.wait()
+            finally:
+                timer.cancel()
+        self._wake.clear()
+
+    async def _exchange_once(self, *, reap: bool) -> None:
+        now = self._clock()
+        exchange = Exchange(
+            self.instance_id,
+            0,
+            open_connections=self._admission.open_connections,
+            claimed_connections=self._admission.ask(),
+            waiting_connections=self._admission.waiting_connections,
+            settings_version=self.settings.version,
+        )
+        self._outbox.fill(exchange, now)
+        try:
+            result = await self._repository.exchange(exchange, reap=reap)
+        except StoreUnavailable:
+            self._outbox.keep(exchange, self._clock())
+            self._admission.failed()
+            raise
+        except LeaseLapsed:
+            self._outbox.keep(exchange, self._clock())
+            raise
+        self._lease_ends = now + LEASE_SECONDS
+        if self._is_away:
+            self._is_away = False
+            log.info("state store is back")
+        self._outbox.confirm(result.logins)
+        self._admission.answered(result, asyncio.get_running_loop().time())
+        if result.settings_version != self.settings.version:
+            self._take_settings(await self._repository.settings())
+        elif self._outbox.has_work:
+            self._wake_within(COUNTS_SECONDS)
+
+    async def _pause(self, pause: float, error: StoreUnavailable) -> float:
+        if not self._is_away:
+            self._is_away = True
+            log.warning("state store is away", reason=str(error))
+        pause = min(max(pause * 2, 0.02), LONGEST_PAUSE_SECONDS)
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        self._wake.set()
+        return pause
+
+    async def _start_over(self, lapsed: LeaseLapsed) -> None:
+        log.warning("the lease is over: closing all sessions", instance=self.instance_id)
+        self._lease_ends = 0.0
+        self._outbox.start_over(counts_taken=lapsed.counts_taken)
+        self._admission.lapsed()
+        self._lease_lapsed()
+        try:
+            await self._register()
+        except StoreUnavailable as error:
+            await self._pause(0.0, error)  # the next exchange finds no lease, and brings us here again
+
+    async def _register(self) -> None:
+        self.instance_id = secrets.token_hex(4)
+        now = self._clock()
+        await self._repository.register_instance(
+            Instance(self.instance_id, self._host, self._process_id, self._version, time.time())
+        )
+        self._lease_ends = now + LEASE_SECONDS
+
+    # The channel of changes
+
+    async def _listen(self) -> None:
+        async for event in self._repository.events():
+            try:
+                await self._obey(event)
+            except StoreUnavailable as error:
+                log.debug("state store did not answer", reason=str(error))
+
+    async def _obey(self, event: Event) -> None:
+        if event.kind is EventKind.DIRECTORY_PROPOSED:
+            task = asyncio.create_task(self._judge(event))
+            self._proposals.add(task)
+            task.add_done_callback(self._proposals.discard)
+        elif event.kind is EventKind.SLOTS_WANTED:
+            self._admission.shrink()
+            self._wake.set()
+        else:
+            self._take_settings(await self._repository.settings())
+
+    async def _judge(self, event: Event) -> None:
+        usable = await self._can_use_directory(event.path)
+        try:
+            await self._repository.answer_proposal(event.proposal_id, self.instance_id, usable=usable)
+        except StoreUnavailable as error:
+            log.warning("verdict on a mail directory lost", reason=str(error))
+
+    def _take_settings(self, settings: Settings) -> None:
+        if settings == self.settings:
+            return
+        if settings.max_connections != self.settings.max_connections:
+            self._admission.shrink()
+        self.settings = settings
+        self._wake.set()
+        self._settings_changed()

@@ -1,0 +1,45 @@
+"""Every key that Peep has in Redis, and the version of this layout.
+
+All keys carry one hash tag, so that every script also runs on a Cluster.
+
+    layout            string  version of this layout
+    settings          hash    max_connections timeout_seconds mail_directory announced_directory version
+    usernames         zset    names of POP3 users, all with score 0: sorted by their octets
+    credentials       hash    username -> "<version> <argon2id hash>"
+    administrators    hash    name -> argon2id hash
+    counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
+    leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
+    instance:<id>     hash    host process_id version started_at sequence open reserved settings_version
+    sessions:<id>     hash    session id -> JSON {user, address, connected_at}, of one instance
+    maildrops         hash    username -> "<instance id> <session id>": the maildrop locks
+    wrong:<address>   list    when wrong passwords came, ms, the newest first
+    turns:<address>   zset    ticket -> order of arrival
+    deadlines:<address> zset  ticket -> when its place is lost, ms
+    proposal:<id>     hash    instance id -> 1 or 0: can it use the proposed mail directory
+    events            channel of changes
+"""
+
+LAYOUT_VERSION = "1"
+
+TAG = "{peep}:"
+LAYOUT = TAG + "layout"
+SETTINGS = TAG + "settings"
+USERNAMES = TAG + "usernames"
+CREDENTIALS = TAG + "credentials"
+ADMINISTRATORS = TAG + "administrators"
+COUNTERS = TAG + "counters"
+LEASES = TAG + "leases"
+INSTANCE = TAG + "instance:"
+SESSIONS = TAG + "sessions:"
+MAILDROPS = TAG + "maildrops"
+WRONG = TAG + "wrong:"
+TURNS = TAG + "turns:"
+DEADLINES = TAG + "deadlines:"
+PROPOSAL = TAG + "proposal:"
+EVENTS = TAG + "events"
+
+
+def lua_names() -> str:
+    """Return these keys as Lua locals, to stand at the head of every script."""
+    names = {name: value for name, value in globals().items() if name.isupper() and name != "LAYOUT_VERSION"}
+    return "".join(f"local {name} = '{value}'\n" for name, value in names.items())

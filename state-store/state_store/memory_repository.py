@@ -1,0 +1,336 @@
+"""The in-memory twin of the Redis repository: the same behaviour within one process, for tests."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from state_store import attempts
+from state_store.errors import LeaseLapsed, MailDirectoryRefused, UnknownUser, UserExists
+from state_store.records import (
+    Counters,
+    Credential,
+    Deltas,
+    Event,
+    EventKind,
+    Exchange,
+    ExchangeResult,
+    Instance,
+    Login,
+    LoginOutcome,
+    Session,
+    Settings,
+)
+from state_store.repository import LEASE_SECONDS
+from state_store.slots import grant
+
+PROPOSAL_SECONDS = 2.0
+
+
+@dataclass
+class _Lease:
+    instance: Instance
+    expires_at: float
+    sequence: int = 0
+    open_connections: int = 0
+    reserved_connections: int = 0
+    settings_version: int = 0
+    sessions: dict[str, Session] = field(default_factory=dict)
+
+
+@dataclass
+class _Attempts:
+    wrong_at: list[float] = field(default_factory=list)
+    tickets: dict[str, float] = field(default_factory=dict)
+    """Deadline by ticket, in the order of arrival."""
+
+
+class MemoryRepository:
+    """Keeps the state in this object; `clock` gives seconds and may be replaced to make leases lapse."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._settings = Settings()
+        self._announced_directory = ""
+        self._users: dict[str, Credential] = {}
+        self._administrators: dict[str, str] = {}
+        self._counters = Counters()
+        self._leases: dict[str, _Lease] = {}
+        self._maildrops: dict[str, tuple[str, str]] = {}
+        self._attempts: dict[str, _Attempts] = {}
+        self._proposals: dict[str, dict[str, bool]] = {}
+        self._channels: list[asyncio.Queue[Event]] = []
+        self._sequences: dict[str, int] = {}
+
+    async def prepare(self) -> None:
+        """Nothing to check here."""
+
+    async def close(self) -> None:
+        """Nothing to close here."""
+
+    async def ping(self) -> None:
+        """Answer always."""
+
+    # Settings
+
+    async def settings(self) -> Settings:
+        """See `SettingsRepository`."""
+        return replace(
+            self._settings, mail_directory=self._settings.mail_directory or self._announced_directory
+        )
+
+    async def set_max_connections(self, limit: int) -> None:
+        """See `SettingsRepository`."""
+        self._change(max_connections=limit)
+
+    async def set_timeout(self, seconds: int) -> None:
+        """See `SettingsRepository`."""
+        self._change(timeout_seconds=seconds)
+
+    async def set_mail_directory(self, path: str) -> None:
+        """See `SettingsRepository`."""
+        asked = {lease.instance.instance_id for lease in self._live()}
+        proposal_id = f"proposal-{len(self._proposals)}"
+        verdicts = self._proposals.setdefault(proposal_id, {})
+        self._publish(Event(EventKind.DIRECTORY_PROPOSED, proposal_id, path))
+        end = self._clock() + PROPOSAL_SECONDS
+        while asked - verdicts.keys() and self._clock() < end:
+            await asyncio.sleep(0.01)
+        if not asked or not all(verdicts.get(instance_id, False) for instance_id in asked):
+            raise MailDirectoryRefused
+        self._change(mail_directory=path)
+
+    async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
+        """See `SettingsRepository`."""
+        if overrides or not self._announced_directory:
+            self._announced_directory = path
+
+    # Users and administrators
+
+    async def usernames(self) -> list[str]:
+        """See `UserRepository`."""
+        return sorted(self._users)
+
+    async def usernames_after(self, after: str, limit: int) -> list[str]:
+        """See `UserRepository`."""
+        return [name for name in sorted(self._users) if name > after][:limit]
+
+    async def credential(self, username: str) -> Credential | None:
+        """See `UserRepository`."""
+        return self._users.get(username)
+
+    async def add_user(self, username: str, credential: Credential) -> None:
+        """See `UserRepository`."""
+        if self._users.setdefault(username, credential) != credential:
+            raise UserExists
+
+    async def remove_user(self, username: str) -> None:
+        """See `UserRepository`."""
+        if self._users.pop(username, None) is None:
+            raise UnknownUser
+
+    async def set_credential(self, username: str, credential: Credential) -> None:
+        """See `UserRepository`."""
+        if username not in self._users:
+            raise UnknownUser
+        self._users[username] = credential
+
+    async def administrators(self) -> dict[str, str]:
+        """See `AdministratorRepository`."""
+        return dict(self._administrators)
+
+    async def replace_administrators(self, hashes: Mapping[str, str]) -> None:
+        """See `AdministratorRepository`."""
+        self._administrators = dict(hashes)
+
+    async def add_first_administrator(self, name: str, password_hash: str) -> bool:
+        """See `AdministratorRepository`."""
+        if self._administrators:
+            return False
+        self._administrators[name] = password_hash
+        return True
+
+    # Wrong passwords
+
+    async def must_take_turn(self, address: str) -> bool:
+        """See `AttemptRepository`."""
+        return self._must_take_turn(address)
+
+    async def take_turn(self, address: str, ticket: str) -> bool:
+        """See `AttemptRepository`."""
+        known = self._fresh_attempts(address)
+        now = self._clock()
+        known.tickets[ticket] = now + attempts.TICKET_SECONDS
+        place = list(known.tickets).index(ticket)
+        has_turn = place == 0 or place + len(known.wrong_at) < attempts.FREE_WRONG_PASSWORDS
+        if has_turn:
+            known.tickets[ticket] = now + attempts.TURN_SECONDS
+        return has_turn
+
+    async def note_wrong_password(self, address: str, ticket: str) -> float:
+        """See `AttemptRepository`."""
+        known = self._fresh_attempts(address)
+        known.wrong_at.append(self._clock())
+        return attempts.delay_seconds(len(known.wrong_at))
+
+    async def end_turn(self, address: str, ticket: str) -> None:
+        """See `AttemptRepository`."""
+        self._fresh_attempts(address).tickets.pop(ticket, None)
+
+    def _must_take_turn(self, address: str) -> bool:
+        known = self._fresh_attempts(address)
+        return len(known.wrong_at) + len(known.tickets) >= attempts.FREE_WRONG_PASSWORDS
+
+    def _fresh_attempts(self, address: str) -> _Attempts:
+        known = self._attempts.setdefault(address, _Attempts())
+        now = self._clock()
+        known.wrong_at = [at for at in known.wrong_at if at > now - attempts.WINDOW_SECONDS]
+        known.tickets = {ticket: end for ticket, end in known.tickets.items() if end > now}
+        return known
+
+    # Monitoring
+
+    async def counters(self) -> Counters:
+        """See `MonitoringRepository`."""
+        return replace(
+            self._counters,
+            current_connections=sum(lease.open_connections for lease in self._live()),
+            logged_in_users=len(await self.logged_in_users()),
+        )
+
+    async def logged_in_users(self) -> list[str]:
+        """See `MonitoringRepository`."""
+        live = {lease.instance.instance_id for lease in self._live()}
+        return sorted(name for name, (holder, _) in self._maildrops.items() if holder in live)
+
+    async def sessions(self) -> list[Session]:
+        """See `MonitoringRepository`."""
+        rows = [session for lease in self._live() for session in lease.sessions.values()]
+        return sorted(rows, key=lambda session: (session.connected_at, session.session_id))
+
+    async def instances(self) -> list[Instance]:
+        """See `MonitoringRepository`."""
+        return sorted((lease.instance for lease in self._live()), key=lambda one: one.started_at)
+
+    # Instances
+
+    async def register_instance(self, instance: Instance) -> None:
+        """See `InstanceRepository`."""
+        self._leases[instance.instance_id] = _Lease(instance, self._clock() + LEASE_SECONDS)
+
+    async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
+        """See `InstanceRepository`."""
+        is_new = exchange.sequence > self._sequences.get(exchange.instance_id, 0)
+        lease = self._leases.get(exchange.instance_id)
+        if lease is None or lease.expires_at <= self._clock():
+            raise LeaseLapsed(counts_taken=not is_new)
+        lease.expires_at = self._clock() + LEASE_SECONDS
+        if is_new:
+            self._sequences[exchange.instance_id] = exchange.sequence
+            self._add(exchange.deltas)
+        self._release(exchange)
+        self._note_sessions(lease, exchange)
+        if reap:
+            self._reap()
+        lease.settings_version = exchange.settings_version
+        outcomes = [self._log_in(exchange.instance_id, login) for login in exchange.logins]
+        return self._grant(lease, exchange, outcomes)
+
+    async def end_instance(self, instance_id: str) -> None:
+        """See `InstanceRepository`."""
+        self._leases.pop(instance_id, None)
+        self._reap()
+
+    async def answer_proposal(self, proposal_id: str, instance_id: str, *, usable: bool) -> None:
+        """See `InstanceRepository`."""
+        self._proposals.setdefault(proposal_id, {})[instance_id] = usable
+
+    async def events(self) -> AsyncIterator[Event]:
+        """See `InstanceRepository`."""
+        channel: asyncio.Queue[Event] = asyncio.Queue()
+        self._channels.append(channel)
+        yield Event(EventKind.RECONNECTED)
+        try:
+            while True:
+                yield await channel.get()
+        finally:
+            self._channels.remove(channel)
+
+    def _change(self, **fields: object) -> None:
+        self._settings = replace(self._settings, version=self._settings.version + 1, **fields)  # type: ignore[arg-type]
+        self._publish(Event(EventKind.SETTINGS_CHANGED))
+
+    def _publish(self, event: Event) -> None:
+        for channel in self._channels:
+            channel.put_nowait(event)
+
+    def _live(self) -> list[_Lease]:
+        return [lease for lease in self._leases.values() if lease.expires_at > self._clock()]
+
+    def _add(self, deltas: Deltas) -> None:
+        known = self._counters
+        self._counters = replace(
+            known,
+            retrieved_bytes=known.retrieved_bytes + deltas.retrieved_bytes,
+            retrieved_emails=known.retrieved_emails + deltas.retrieved_emails,
+            removed_emails=known.removed_emails + deltas.removed_emails,
+            historical_connections=known.historical_connections + deltas.connections,
+            historical_logins=known.historical_logins + deltas.logins,
+        )
+
+    def _release(self, exchange: Exchange) -> None:
+        for username, session_id in exchange.releases:
+            if self._maildrops.get(username) == (exchange.instance_id, session_id):
+                del self._maildrops[username]
+
+    def _note_sessions(self, lease: _Lease, exchange: Exchange) -> None:
+        for row in exchange.session_rows:
+            lease.sessions[row.session_id] = row
+        for session_id in exchange.closed_sessions:
+            lease.sessions.pop(session_id, None)
+
+    def _log_in(self, instance_id: str, login: Login) -> LoginOutcome:
+        if not login.has_turn and self._must_take_turn(login.address):
+            return LoginOutcome.TURN_NEEDED
+        credential = self._users.get(login.username)
+        if credential is None or credential.version != login.credential_version:
+            return LoginOutcome.CREDENTIAL_CHANGED
+        wanted = (instance_id, login.session_id)
+        holder = self._maildrops.get(login.username)
+        live = {lease.instance.instance_id for lease in self._live()}
+        if holder is not None and holder != wanted and holder[0] in live:
+            return LoginOutcome.IN_USE
+        self._maildrops[login.username] = wanted
+        return LoginOutcome.OPENED
+
+    def _grant(self, lease: _Lease, exchange: Exchange, outcomes: list[LoginOutcome]) -> ExchangeResult:
+        others = [other for other in self._live() if other is not lease]
+        reserved_elsewhere = sum(other.reserved_connections for other in others)
+        lease.open_connections = exchange.open_connections
+        granted = grant(
+            limit=self._settings.max_connections,
+            reserved_elsewhere=reserved_elsewhere,
+            instances=len(others) + 1,
+            open_connections=exchange.open_connections,
+            claimed_connections=exchange.claimed_connections,
+            waiting_connections=exchange.waiting_connections,
+        )
+        lease.reserved_connections = granted.reserved
+        spare = reserved_elsewhere > sum(other.open_connections for other in others)
+        needed = exchange.open_connections + exchange.waiting_connections
+        is_short = lease.reserved_connections < needed
+        if is_short and spare:
+            self._publish(Event(EventKind.SLOTS_WANTED))
+        return ExchangeResult(
+            reserved_connections=granted.reserved,
+            should_shrink=granted.should_shrink,
+            max_connections=self._settings.max_connections,
+            spare_elsewhere=is_short and spare,
+            settings_version=self._settings.version,
+            logins=outcomes,
+        )
+
+    def _reap(self) -> None:
+        live = {lease.instance.instance_id for lease in self._live()}
+        self._leases = {name: lease for name, lease in self._leases.items() if name in live}
+        self._maildrops = {name: held for name, held in self._maildrops.items() if held[0] in live}

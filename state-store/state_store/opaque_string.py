@@ -1,0 +1,54 @@
+"""Passwords beyond ASCII: one form for what people may type in several (RFC 8265, OpaqueString)."""
+
+import unicodedata
+
+MAX_CHARACTERS = 128
+"""As long as PEEP allows (section 2.1), counted after preparation."""
+
+_REFUSED_CATEGORIES = {
+    "Cc": "a control character",
+    "Cf": "an invisible formatting character",
+    "Zl": "a line separator",
+    "Zp": "a paragraph separator",
+    "Cs": "half of a surrogate pair",
+    "Co": "a private-use character",
+    "Cn": "an unassigned character",
+}
+"""What RFC 8264's FreeformClass leaves out, by Unicode category; its rules for neighbouring characters
+are not applied, so a few more strings are taken than RFC 8265 knows."""
+
+
+class UnusablePassword(ValueError):
+    """The text cannot be a password; the message says why, and never holds any of it."""
+
+
+def opaque_string(text: str) -> str:
+    """Return `text` as it is hashed and compared: spaces beyond ASCII become U+0020, then NFC.
+
+    Printable ASCII comes back unchanged, so a password set over PEEP is the same one over HTTP; one
+    with a space in it can be set only over HTTP. Preparing twice changes nothing more.
+
+    Raises `UnusablePassword` for an empty text, one of more than `MAX_CHARACTERS`, or one with
+    characters that nobody can be sure to type again.
+    """
+    # Composing never makes a text longer than 3 times its length or shorter than a third: the bound
+    # beforehand keeps a request's 64 KiB away from the normaliser.
+    if len(text) > 3 * MAX_CHARACTERS:
+        raise UnusablePassword(_wrong_length())
+    spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in text)
+    prepared = unicodedata.normalize("NFC", spaced)
+    if not 1 <= len(prepared) <= MAX_CHARACTERS:
+        raise UnusablePassword(_wrong_length())
+    _refuse_unusable(prepared)
+    return prepared
+
+
+def _refuse_unusable(text: str) -> None:
+    for character in text:
+        reason = _REFUSED_CATEGORIES.get(unicodedata.category(character))
+        if reason is not None:
+            raise UnusablePassword(f"must not contain {reason}")
+
+
+def _wrong_length() -> str:
+    return f"must have 1 to {MAX_CHARACTERS} characters"

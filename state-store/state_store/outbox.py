@@ -1,0 +1,118 @@
+"""What an instance has to tell the store, gathered until the next exchange takes it along."""
+
+import asyncio
+
+from state_store.errors import StoreUnavailable
+from state_store.records import Deltas, Exchange, Login, LoginOutcome, Session
+
+ROW_SECONDS = 0.03
+"""A session younger than this is not written down yet: most have ended by then."""
+
+
+class Outbox:
+    """Counts, releases, session rows and logins of all connections of one instance.
+
+    `fill` moves them into an exchange. When its answer is lost, `keep` puts back all that must be told
+    again, under the same sequence number; `confirm` forgets it.
+    """
+
+    def __init__(self) -> None:
+        self.deltas = Deltas()
+        self._sequence = 0
+        self._unconfirmed: Deltas | None = None
+        self._sessions: dict[str, Session] = {}
+        self._unwritten: dict[str, float] = {}
+        self._closed: list[str] = []
+        self._releases: list[tuple[str, str]] = []
+        self._logins: list[tuple[Login, asyncio.Future[LoginOutcome]]] = []
+        self._asked: list[tuple[Login, asyncio.Future[LoginOutcome]]] = []
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is to be told."""
+        return bool(
+            self.deltas
+            or self._unconfirmed
+            or self._unwritten
+            or self._closed
+            or self._releases
+            or self._logins
+        )
+
+    def open_session(self, session: Session, now: float) -> None:
+        """Note a new session, or what has changed of an open one."""
+        self._sessions[session.session_id] = session
+        self._unwritten.setdefault(session.session_id, now)
+
+    def close_session(self, session_id: str) -> None:
+        """Note the end of a session; one that was never written down needs no word."""
+        self._sessions.pop(session_id, None)
+        if self._unwritten.pop(session_id, None) is None:
+            self._closed.append(session_id)
+
+    def release(self, username: str, session_id: str) -> None:
+        """Give back the lock of a maildrop."""
+        self._releases.append((username, session_id))
+
+    def log_in(self, login: Login) -> "asyncio.Future[LoginOutcome]":
+        """Ask for the lock of a maildrop."""
+        answer: asyncio.Future[LoginOutcome] = asyncio.get_running_loop().create_future()
+        self._logins.append((login, answer))
+        return answer
+
+    def fill(self, exchange: Exchange, now: float) -> None:
+        """Move what is to be told into `exchange`."""
+        if self._unconfirmed is None:
+            self._unconfirmed, self.deltas = self.deltas, Deltas()
+            self._sequence += 1
+        exchange.sequence, exchange.deltas = self._sequence, self._unconfirmed
+        exchange.releases, self._releases = self._releases, []
+        exchange.closed_sessions, self._closed = self._closed, []
+        exchange.session_rows = self._due_rows(now)
+        self._asked, self._logins = self._logins, []
+        exchange.logins = [login for login, _ in self._asked]
+
+    def confirm(self, outcomes: list[LoginOutcome]) -> None:
+        """Take the store's answer."""
+        self._unconfirmed = None
+        for (login, answer), outcome in zip(self._asked, outcomes, strict=True):
+            if not answer.done():
+                answer.set_result(outcome)
+            elif outcome is LoginOutcome.OPENED:
+                self.release(login.username, login.session_id)  # its client has gone meanwhile
+        self._asked = []
+
+    def keep(self, exchange: Exchange, now: float) -> None:
+        """Take note that the answer was lost: logins fail, all else is told again."""
+        for login, answer in self._asked + self._logins:
+            # It may have been carried out all the same.
+            exchange.releases.append((login.username, login.session_id))
+            if not answer.done():
+                answer.set_exception(StoreUnavailable("no answer to a login"))
+        self._asked, self._logins = [], []
+        self._releases = exchange.releases + self._releases
+        self._closed = exchange.closed_sessions + self._closed
+        for row in exchange.session_rows:
+            if row.session_id in self._sessions:
+                self._unwritten.setdefault(row.session_id, now - ROW_SECONDS)
+            elif row.session_id not in self._closed:
+                self._closed.append(row.session_id)
+
+    def start_over(self, *, counts_taken: bool) -> None:
+        """Begin anew under another instance id: only counts that were not taken are still to be told."""
+        if self._unconfirmed is not None and not counts_taken:
+            self.deltas.add(self._unconfirmed)
+        self._unconfirmed = None
+        self._sequence = 0
+        self._releases.clear()
+        self._closed.clear()
+        self._unwritten = dict.fromkeys(self._sessions, 0.0)
+
+    def _due_rows(self, now: float) -> list[Session]:
+        rows = []
+        for session_id, since in list(self._unwritten.items()):
+            if since > now - ROW_SECONDS:
+                break
+            del self._unwritten[session_id]
+            rows.append(self._sessions[session_id])
+        return rows

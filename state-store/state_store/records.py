@@ -1,0 +1,176 @@
+"""The values that travel between the services and the store."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+MAX_CONNECTIONS_RANGE = range(1, 1_000_001)
+"""What `c=` takes (P8)."""
+
+TIMEOUT_SECONDS_RANGE = range(0, 86_401)
+"""What `t=` takes, in seconds; 0 means no timeout (P8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What operators change while the server runs; `version` grows with every change."""
+
+    max_connections: int = 1000
+    timeout_seconds: int = 600
+    mail_directory: str = ""
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Every PEEP counter and gauge at one moment (PEEP section 4, P14).
+
+    `retrieved_bytes` are octets of replies to POP3 commands; `current_connections` and
+    `logged_in_users` are gauges over all live instances; the rest only ever grows.
+    """
+
+    retrieved_bytes: int = 0
+    retrieved_emails: int = 0
+    removed_emails: int = 0
+    current_connections: int = 0
+    logged_in_users: int = 0
+    historical_connections: int = 0
+    historical_logins: int = 0
+
+
+@dataclass(slots=True)
+class Deltas:
+    """What one instance has counted since it last told the store."""
+
+    retrieved_bytes: int = 0
+    retrieved_emails: int = 0
+    removed_emails: int = 0
+    connections: int = 0
+    logins: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.retrieved_bytes
+            or self.connections
+            or self.logins
+            or self.retrieved_emails
+            or self.removed_emails
+        )
+
+    def add(self, other: "Deltas") -> None:
+        """Add another's counts to these."""
+        self.retrieved_bytes += other.retrieved_bytes
+        self.retrieved_emails += other.retrieved_emails
+        self.removed_emails += other.removed_emails
+        self.connections += other.connections
+        self.logins += other.logins
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """How a user's password is checked: an argon2id hash, and a version that changes with every password."""
+
+    password_hash: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One open POP3 connection; `username` is None until it has logged in."""
+
+    session_id: str
+    instance_id: str
+    username: str | None
+    address: str
+    connected_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One POP3 process that serves connections under a lease."""
+
+    instance_id: str
+    host: str
+    process_id: int
+    version: str
+    started_at: float
+    """Seconds since the epoch."""
+
+
+class LoginOutcome(Enum):
+    """What the store says to a login whose password the instance has checked."""
+
+    OPENED = "opened"
+    """The maildrop lock is ours."""
+    IN_USE = "in use"
+    """Another live session holds the maildrop."""
+    CREDENTIAL_CHANGED = "credential changed"
+    """The user is gone or has another password than the one that was checked."""
+    TURN_NEEDED = "turn needed"
+    """This address sent wrong passwords: it must take its turn first (P18)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A wish to lock `username`'s maildrop for a session, on a password of this credential version."""
+
+    username: str
+    session_id: str
+    credential_version: str
+    address: str
+    has_turn: bool = False
+
+
+@dataclass(slots=True)
+class Exchange:
+    """All that one instance tells and asks the store in one round trip (group commit).
+
+    Sending the same exchange again after a lost answer changes nothing twice: counts carry the
+    sequence number, everything else says how things are, not how they change.
+    """
+
+    instance_id: str
+    sequence: int
+    deltas: Deltas = field(default_factory=Deltas)
+    open_connections: int = 0
+    claimed_connections: int = 0
+    """Slots that it may fill without asking while this exchange is under way; at least the open ones."""
+    waiting_connections: int = 0
+    settings_version: int = 0
+    releases: list[tuple[str, str]] = field(default_factory=list)
+    """Maildrop locks given back: (username, session id)."""
+    session_rows: list[Session] = field(default_factory=list)
+    closed_sessions: list[str] = field(default_factory=list)
+    logins: list[Login] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeResult:
+    """The store's answer: slots that the instance may fill, and one outcome a login, in order."""
+
+    reserved_connections: int
+    should_shrink: bool
+    max_connections: int
+    spare_elsewhere: bool
+    """Other instances hold slots that nobody uses: they have been asked to give them back."""
+    settings_version: int
+    logins: list[LoginOutcome]
+
+
+class EventKind(Enum):
+    """What instances are told by the store's channel."""
+
+    SETTINGS_CHANGED = "settings"
+    SLOTS_WANTED = "slots"
+    DIRECTORY_PROPOSED = "directory"
+    RECONNECTED = "reconnected"
+    """The subscription was interrupted: anything may have been missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One message of the store's channel; the proposal's id and path only with DIRECTORY_PROPOSED."""
+
+    kind: EventKind
+    proposal_id: str = ""
+    path: str = ""

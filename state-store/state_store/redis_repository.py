@@ -1,0 +1,277 @@
+"""The state of Peep in Redis: `StateRepository` over scripts that are one atomic step each."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+from state_store import attempts, keys
+from state_store.channel import events
+from state_store.errors import LeaseLapsed, MailDirectoryRefused, UnknownUser, UserExists
+from state_store.link import RedisLink
+from state_store.records import (
+    Counters,
+    Credential,
+    Event,
+    Exchange,
+    ExchangeResult,
+    Instance,
+    LoginOutcome,
+    Session,
+    Settings,
+)
+
+OBEYED_SECONDS = 1.0
+"""How long a change waits for every live instance to take note of it."""
+
+PROPOSAL_SECONDS = 3.0
+"""How long the live instances may take to look at a proposed mail directory."""
+
+POLL_SECONDS = 0.01
+
+
+class RedisRepository:
+    """Keeps the state in the Redis that `url` names (redis://, rediss://, unix://)."""
+
+    def __init__(self, url: str) -> None:
+        self._link = RedisLink(url)
+
+    async def prepare(self) -> None:
+        """See `StateRepository`."""
+        await self._link.check_server(keys.LAYOUT, keys.LAYOUT_VERSION)
+
+    async def close(self) -> None:
+        """See `StateRepository`."""
+        await self._link.close()
+
+    async def ping(self) -> None:
+        """See `MonitoringRepository`."""
+        await self._link.command("PING")
+
+    # Settings
+
+    async def settings(self) -> Settings:
+        """See `SettingsRepository`."""
+        fields = _pairs(await self._link.command("HGETALL", keys.SETTINGS))
+        default = Settings()
+        return Settings(
+            max_connections=int(fields.get("max_connections", default.max_connections)),
+            timeout_seconds=int(fields.get("timeout_seconds", default.timeout_seconds)),
+            mail_directory=fields.get("mail_directory") or fields.get("announced_directory", ""),
+            version=int(fields.get("version", 0)),
+        )
+
+    async def set_max_connections(self, limit: int) -> None:
+        """See `SettingsRepository`."""
+        await self._change("max_connections", limit)
+
+    async def set_timeout(self, seconds: int) -> None:
+        """See `SettingsRepository`."""
+        await self._change("timeout_seconds", seconds)
+
+    async def set_mail_directory(self, path: str) -> None:
+        """See `SettingsRepository`."""
+        proposal_id = secrets.token_hex(8)
+        asked = await self._link.script("propose_directory", proposal_id, path)
+        verdicts = await self._verdicts(proposal_id, len(asked))
+        if not asked or not all(verdicts.get(instance_id) == "1" for instance_id in asked):
+            raise MailDirectoryRefused
+        await self._change("mail_directory", path)
+
+    async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
+        """See `SettingsRepository`."""
+        await self._link.script("announce_directory", path, int(overrides))
+
+    async def _change(self, field: str, value: str | int) -> None:
+        version = await self._link.script("change_setting", field, value)
+        end = asyncio.get_running_loop().time() + OBEYED_SECONDS
+        while not await self._link.script("obeyed", version):
+            if asyncio.get_running_loop().time() > end:
+                break  # an instance that is dead or cut off: it obeys when it is back
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _verdicts(self, proposal_id: str, expected: int) -> dict[str, str]:
+        end = asyncio.get_running_loop().time() + PROPOSAL_SECONDS
+        while True:
+            verdicts = _pairs(await self._link.command("HGETALL", keys.PROPOSAL + proposal_id))
+            if len(verdicts) >= expected or asyncio.get_running_loop().time() > end:
+                return verdicts
+            await asyncio.sleep(POLL_SECONDS)
+
+    # Users and administrators
+
+    async def usernames(self) -> list[str]:
+        """See `UserRepository`."""
+        return list(await self._link.command("ZRANGE", keys.USERNAMES, 0, -1))
+
+    async def usernames_after(self, after: str, limit: int) -> list[str]:
+        """See `UserRepository`."""
+        start = f"({after}" if after else "-"
+        return list(await self._link.command("ZRANGEBYLEX", keys.USERNAMES, start, "+", "LIMIT", 0, limit))
+
+    async def credential(self, username: str) -> Credential | None:
+        """See `UserRepository`."""
+        text = await self._link.command("HGET", keys.CREDENTIALS, username)
+        if text is None:
+            return None
+        version, _, password_hash = text.partition(" ")
+        return Credential(password_hash, version)
+
+    async def add_user(self, username: str, credential: Credential) -> None:
+        """See `UserRepository`."""
+        if await self._link.script("add_user", username, _credential_text(credential)):
+            raise UserExists
+
+    async def remove_user(self, username: str) -> None:
+        """See `UserRepository`."""
+        if await self._link.script("remove_user", username):
+            raise UnknownUser
+
+    async def set_credential(self, username: str, credential: Credential) -> None:
+        """See `UserRepository`."""
+        if await self._link.script("set_credential", username, _credential_text(credential)):
+            raise UnknownUser
+
+    async def administrators(self) -> dict[str, str]:
+        """See `AdministratorRepository`."""
+        return _pairs(await self._link.command("HGETALL", keys.ADMINISTRATORS))
+
+    async def replace_administrators(self, hashes: Mapping[str, str]) -> None:
+        """See `AdministratorRepository`."""
+        await self._link.script("replace_administrators", *_flat(hashes))
+
+    async def add_first_administrator(self, name: str, password_hash: str) -> bool:
+        """See `AdministratorRepository`."""
+        return bool(await self._link.script("add_first_administrator", name, password_hash))
+
+    # Wrong passwords
+
+    async def must_take_turn(self, address: str) -> bool:
+        """See `AttemptRepository`."""
+        return bool(await self._link.script("must_take_turn", address))
+
+    async def take_turn(self, address: str, ticket: str) -> bool:
+        """See `AttemptRepository`."""
+        return bool(await self._link.script("take_turn", address, ticket))
+
+    async def note_wrong_password(self, address: str, ticket: str) -> float:
+        """See `AttemptRepository`."""
+        return attempts.delay_seconds(int(await self._link.script("note_wrong_password", address)))
+
+    async def end_turn(self, address: str, ticket: str) -> None:
+        """See `AttemptRepository`."""
+        await self._link.script("end_turn", address, ticket)
+
+    # Monitoring
+
+    async def counters(self) -> Counters:
+        """See `MonitoringRepository`."""
+        answer = await self._link.script("observe")
+        nbytes, retrieved, removed, connections, logins, current, logged_in = map(int, answer)
+        return Counters(nbytes, retrieved, removed, current, logged_in, connections, logins)
+
+    async def logged_in_users(self) -> list[str]:
+        """See `MonitoringRepository`."""
+        return sorted(await self._link.script("logged_in_users"))
+
+    async def sessions(self) -> list[Session]:
+        """See `MonitoringRepository`."""
+        found = [
+            _session(session_id, instance_id, json.loads(row))
+            for instance_id, rows in await self._link.script("sessions")
+            for session_id, row in _pairs(rows).items()
+        ]
+        return sorted(found, key=lambda session: (session.connected_at, session.session_id))
+
+    async def instances(self) -> list[Instance]:
+        """See `MonitoringRepository`."""
+        found = [
+            _instance(instance_id, _pairs(row)) for instance_id, row in await self._link.script("instances")
+        ]
+        return sorted(found, key=lambda instance: instance.started_at)
+
+    # Instances
+
+    async def register_instance(self, instance: Instance) -> None:
+        """See `InstanceRepository`."""
+        row = {
+            "host": instance.host,
+            "process_id": instance.process_id,
+            "version": instance.version,
+            "started_at": instance.started_at,
+        }
+        await self._link.script("register_instance", instance.instance_id, *_flat(row))
+
+    async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
+        """See `InstanceRepository`."""
+        answer = await self._link.script("exchange", *_exchange_arguments(exchange, reap=reap))
+        if answer[0]:
+            raise LeaseLapsed(counts_taken=bool(answer[1]))
+        _, _, reserved, should_shrink, limit, spare_elsewhere, version, *outcomes = answer
+        return ExchangeResult(
+            reserved_connections=reserved,
+            should_shrink=bool(should_shrink),
+            max_connections=limit,
+            spare_elsewhere=bool(spare_elsewhere),
+            settings_version=version,
+            logins=[LoginOutcome(outcome) for outcome in outcomes],
+        )
+
+    async def end_instance(self, instance_id: str) -> None:
+        """See `InstanceRepository`."""
+        await self._link.script("end_instance", instance_id)
+
+    async def answer_proposal(self, proposal_id: str, instance_id: str, *, usable: bool) -> None:
+        """See `InstanceRepository`."""
+        await self._link.script("answer_proposal", proposal_id, instance_id, int(usable))
+
+    def events(self) -> AsyncIterator[Event]:
+        """See `InstanceRepository`."""
+        return events(self._link)
+
+
+def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
+    deltas = exchange.deltas
+    yield from (exchange.instance_id, exchange.sequence)
+    yield from (deltas.retrieved_bytes, deltas.retrieved_emails, deltas.removed_emails)
+    yield from (deltas.connections, deltas.logins)
+    yield from (exchange.open_connections, exchange.claimed_connections, exchange.waiting_connections)
+    yield from (exchange.settings_version, int(reap))
+    yield len(exchange.releases)
+    for release in exchange.releases:
+        yield from release
+    yield len(exchange.session_rows)
+    for row in exchange.session_rows:
+        yield row.session_id
+        yield json.dumps([row.username, row.address, row.connected_at])
+    yield len(exchange.closed_sessions)
+    yield from exchange.closed_sessions
+    yield len(exchange.logins)
+    for login in exchange.logins:
+        yield from (login.username, login.session_id, login.credential_version, login.address)
+        yield int(login.has_turn)
+
+
+def _credential_text(credential: Credential) -> str:
+    return f"{credential.version} {credential.password_hash}"
+
+
+def _session(session_id: str, instance_id: str, row: list[Any]) -> Session:
+    username, address, connected_at = row
+    return Session(session_id, instance_id, username, address, connected_at)
+
+
+def _instance(instance_id: str, row: dict[str, str]) -> Instance:
+    return Instance(
+        instance_id, row["host"], int(row["process_id"]), row["version"], float(row["started_at"])
+    )
+
+
+def _pairs(answer: Any) -> dict[str, str]:
+    """Return a hash, which comes as a flat list from scripts and as a mapping from RESP3's HGETALL."""
+    return dict(answer) if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+
+
+def _flat(fields: Mapping[str, Any]) -> list[Any]:
+    return [word for pair in fields.items() for word in pair]

@@ -1,0 +1,162 @@
+"""The state of Peep in the words of its services: settings, users, administrators, counters, instances.
+
+`StateRepository` is what the services use; `redis_repository` keeps it in Redis, `memory_repository`
+in a process's memory for tests. Both pass the same contract tests. Every method may raise
+`StoreUnavailable`; what else it raises is said with it.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+from state_store.records import (
+    Counters,
+    Credential,
+    Event,
+    Exchange,
+    ExchangeResult,
+    Instance,
+    Session,
+    Settings,
+)
+
+LEASE_SECONDS = 15.0
+"""How long an instance that says nothing still holds its connections, sessions and locks."""
+
+
+class SettingsRepository(Protocol):
+    """What operators set."""
+
+    async def settings(self) -> Settings:
+        """Return the settings in force."""
+
+    async def set_max_connections(self, limit: int) -> None:
+        """Set the limit of POP3 connections over all instances; returns once live instances obey it."""
+
+    async def set_timeout(self, seconds: int) -> None:
+        """Set the POP3 inactivity timeout in seconds, 0 for none; returns once live instances obey it."""
+
+    async def set_mail_directory(self, path: str) -> None:
+        """Set the directory of all maildirs once every live POP3 instance has agreed (P12).
+
+        Raises `MailDirectoryRefused` when one cannot use it or none is there to ask.
+        """
+
+    async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
+        """Say which directory holds until `set_mail_directory` is first used.
+
+        A POP3 instance's word `overrides` an earlier one, a front end's does not.
+        """
+
+
+class UserRepository(Protocol):
+    """POP3 users and their passwords; names are case-sensitive and their order is that of their octets."""
+
+    async def usernames(self) -> list[str]:
+        """Return the names of all users, sorted."""
+
+    async def usernames_after(self, after: str, limit: int) -> list[str]:
+        """Return at most `limit` names, sorted, that come after `after` (`""`: from the first)."""
+
+    async def credential(self, username: str) -> Credential | None:
+        """Return how the user's password is checked, or None for an unknown user."""
+
+    async def add_user(self, username: str, credential: Credential) -> None:
+        """Add a user. Raises `UserExists`; adding the same credential again (a retry) succeeds."""
+
+    async def remove_user(self, username: str) -> None:
+        """Remove a user; open sessions go on. Raises `UnknownUser`."""
+
+    async def set_credential(self, username: str, credential: Credential) -> None:
+        """Give a user a new password. Raises `UnknownUser`."""
+
+
+class AdministratorRepository(Protocol):
+    """Who may use PEEP and HTTP: password hashes by name."""
+
+    async def administrators(self) -> dict[str, str]:
+        """Return the argon2id hash of every administrator by name."""
+
+    async def replace_administrators(self, hashes: Mapping[str, str]) -> None:
+        """Make these the only administrators."""
+
+    async def add_first_administrator(self, name: str, password_hash: str) -> bool:
+        """Add an administrator if there is none yet; return whether this call did it."""
+
+
+class AttemptRepository(Protocol):
+    """Wrong passwords by address, over all replicas and front ends (P18)."""
+
+    async def must_take_turn(self, address: str) -> bool:
+        """Return whether this address sent enough wrong passwords that even right ones take turns."""
+
+    async def take_turn(self, address: str, ticket: str) -> bool:
+        """Ask for the right to check a password now; False: ask again soon with the same ticket.
+
+        A ticket that does not ask again within seconds loses its place.
+        """
+
+    async def note_wrong_password(self, address: str, ticket: str) -> float:
+        """Count a wrong password and return for how many seconds its answer has to wait."""
+
+    async def end_turn(self, address: str, ticket: str) -> None:
+        """Let the next ticket of this address have its turn."""
+
+
+class MonitoringRepository(Protocol):
+    """What operators watch."""
+
+    async def ping(self) -> None:
+        """Return when the store answers."""
+
+    async def counters(self) -> Counters:
+        """Return all counters and gauges."""
+
+    async def logged_in_users(self) -> list[str]:
+        """Return the names of users with an open session, sorted, each once (P13)."""
+
+    async def sessions(self) -> list[Session]:
+        """Return the open connections of all live instances, the oldest first."""
+
+    async def instances(self) -> list[Instance]:
+        """Return the live POP3 instances, the oldest first."""
+
+
+class InstanceRepository(Protocol):
+    """The POP3 processes' side: leases, group commit, the channel of changes."""
+
+    async def register_instance(self, instance: Instance) -> None:
+        """Begin a lease of `LEASE_SECONDS` for a new instance id."""
+
+    async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
+        """Tell and ask everything at once, and renew the lease; with `reap`, clear up after the dead.
+
+        Raises `LeaseLapsed` when the lease was over; counts of a sequence number that the store has
+        already taken are not taken again, lapsed or not.
+        """
+
+    async def end_instance(self, instance_id: str) -> None:
+        """Give up the lease and everything that hangs on it."""
+
+    async def answer_proposal(self, proposal_id: str, instance_id: str, *, usable: bool) -> None:
+        """Say whether this instance can use a proposed mail directory."""
+
+    def events(self) -> AsyncIterator[Event]:
+        """Yield changes as they are published; reconnects by itself and says so (`RECONNECTED`)."""
+
+
+class StateRepository(
+    SettingsRepository,
+    UserRepository,
+    AdministratorRepository,
+    AttemptRepository,
+    MonitoringRepository,
+    InstanceRepository,
+    Protocol,
+):
+    """Everything that Peep keeps."""
+
+    async def prepare(self) -> None:
+        """Check that the store can serve us. Raises `StoreUnusable` where it never will."""
+
+    async def close(self) -> None:
+        """Close all connections to the store."""

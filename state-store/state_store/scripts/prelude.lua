@@ -1,0 +1,66 @@
+-- At the head of every script, after the key names of keys.py and the figures of scripting.py.
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function live_instances(now)
+  return redis.call('ZRANGEBYSCORE', LEASES, '(' .. now, '+inf')
+end
+
+local function setting(name, default)
+  return redis.call('HGET', SETTINGS, name) or default
+end
+
+-- Which instance and session hold a maildrop: nil when nobody does.
+local function holder(lock)
+  if not lock then return nil end
+  local space = string.find(lock, ' ', 1, true)
+  return string.sub(lock, 1, space - 1)
+end
+
+local function is_live(instance, now)
+  local ends = redis.call('ZSCORE', LEASES, instance)
+  return ends and tonumber(ends) > now
+end
+
+-- Wrong passwords and tickets of an address that still count (P18).
+local function recent_wrong(address, now)
+  local count = 0
+  for _, at in ipairs(redis.call('LRANGE', WRONG .. address, 0, -1)) do
+    if tonumber(at) > now - WINDOW_MS then count = count + 1 end
+  end
+  return count
+end
+
+local function drop_lost_tickets(address, now)
+  for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', DEADLINES .. address, '-inf', now)) do
+    redis.call('ZREM', TURNS .. address, ticket)
+    redis.call('ZREM', DEADLINES .. address, ticket)
+  end
+end
+
+local function must_take_turn(address, now)
+  if redis.call('EXISTS', WRONG .. address, TURNS .. address) == 0 then return false end
+  drop_lost_tickets(address, now)
+  return recent_wrong(address, now) + redis.call('ZCARD', TURNS .. address) >= FREE_WRONG_PASSWORDS
+end
+
+-- Locks, sessions and slots of instances whose lease is over go; their sequence number stays a day,
+-- so that counts sent twice are still known for what they are.
+local function reap(now)
+  local dead = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now)
+  if #dead == 0 then return end
+  local is_dead = {}
+  for _, instance in ipairs(dead) do
+    is_dead[instance] = true
+    redis.call('DEL', SESSIONS .. instance)
+    redis.call('EXPIRE', INSTANCE .. instance, 86400)
+    redis.call('ZREM', LEASES, instance)
+  end
+  local locks = redis.call('HGETALL', MAILDROPS)
+  for i = 1, #locks, 2 do
+    if is_dead[holder(locks[i + 1])] then redis.call('HDEL', MAILDROPS, locks[i]) end
+  end
+end

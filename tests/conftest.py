@@ -1,0 +1,27 @@
+"""Fixtures that every kind of test may use."""
+
+from collections.abc import Iterator
+
+import pytest
+from support.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def shared_redis_server() -> Iterator[RedisServer]:
+    """Give the one server that tests share which do not take it away."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(shared_redis_server: RedisServer) -> str:
+    """Give the URL of a real, empty server."""
+    shared_redis_server.flush()
+    return shared_redis_server.url
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """Give a server of the test's own, which it may kill, pause and start again."""
+    with RedisServer() as server:
+        yield server

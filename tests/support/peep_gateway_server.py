@@ -1,0 +1,183 @@
+"""A PEEP server on a free loopback port over the in-memory repository, and a client that plays dialogues."""
+
+import asyncio
+import functools
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from support.dialogue import expect, steps
+
+from line_server.connection import LineConnection
+from line_server.listener import listen
+from line_server.server import LineServer
+from peep_gateway.connection import PeepConnection
+from state_store.memory_repository import MemoryRepository
+from state_store.passwords import Passwords
+from state_store.records import Credential, EventKind, Instance
+from state_store.repository import StateRepository
+
+ADMINISTRATOR = "root"
+PASSWORD = "root-password"
+LOGIN = f"a {ADMINISTRATOR} {PASSWORD}".encode()
+
+_ANSWER_SECONDS = 20
+
+
+@functools.cache
+def passwords() -> Passwords:
+    """Return the one for all tests: it remembers the administrator, so that logging in costs nothing."""
+    return Passwords()
+
+
+@functools.cache
+def administrator_hash() -> str:
+    """Return the hash of `PASSWORD`, made on a loop of its own so that it is made only once."""
+    return passwords()._hasher.hash(PASSWORD)
+
+
+class PeepClient:
+    """A client that sends octets as they are."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def ask(self, line: bytes, lines: int = 1) -> bytes:
+        """Send a line, CRLF added, and return the next `lines` lines."""
+        self.writer.write(line + b"\r\n")
+        return b"".join([await self.read_line() for _ in range(lines)])
+
+    async def read_line(self) -> bytes:
+        """Return the next line with its CRLF; empty when the server has closed."""
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await self.reader.readline()
+
+    async def rest(self) -> bytes:
+        """Return everything up to the server's close."""
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await self.reader.read()
+
+    async def exchange(self, octets: bytes) -> bytes:
+        """Send octets and our end of stream; return everything up to the server's close."""
+        self.writer.write(octets)
+        self.writer.write_eof()
+        return await self.rest()
+
+    async def play(self, conversation: str) -> None:
+        """Hold a conversation as `support.dialogue` describes it."""
+        for step in steps(conversation):
+            if step.is_client:
+                self.writer.write(step.text.encode() + b"\r\n")
+            else:
+                expect(step.text, await self.read_line())
+
+    async def close(self) -> None:
+        """Close without reading what is left."""
+        self.writer.close()
+        try:
+            await self.writer.wait_closed()
+        except ConnectionError:
+            pass
+
+
+class Gateway:
+    """A running server; its `repository` may be looked at and changed beside it."""
+
+    def __init__(self, server: LineServer, repository: StateRepository, address: tuple[str, int]) -> None:
+        self.server = server
+        self.repository = repository
+        self.address = address
+
+    @asynccontextmanager
+    async def client(
+        self, *, logged_in: bool = False, source: str = "127.0.0.1"
+    ) -> AsyncIterator[PeepClient]:
+        """Connect from a loopback address; passwords are judged by that address."""
+        opened = await asyncio.open_connection(*self.address, local_addr=(source, 0))
+        client = PeepClient(*opened)
+        try:
+            if logged_in:
+                assert await client.ask(LOGIN) == b"+\r\n"
+            yield client
+        finally:
+            await client.close()
+
+
+@asynccontextmanager
+async def running_gateway(
+    repository: StateRepository | None = None,
+    *,
+    host: str = "127.0.0.1",
+    idle_seconds: float = 600,
+    max_connections: int = 100,
+) -> AsyncIterator[Gateway]:
+    """Serve PEEP over `repository`, by default an empty one in memory that knows the administrator."""
+    repository = repository if repository is not None else MemoryRepository()
+    await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
+
+    def connection(connections: set[LineConnection]) -> PeepConnection:
+        return PeepConnection(
+            connections, repository, passwords(), idle_seconds=idle_seconds, max_connections=max_connections
+        )
+
+    server = LineServer(connection)
+    sockets = listen(host, 0, "PEEP_PORT")
+    port: int = sockets[0].getsockname()[1]
+    await server.listen(sockets)
+    try:
+        yield Gateway(server, repository, ("127.0.0.1", port))
+    finally:
+        await server.drain(0, LineConnection.abort)
+
+
+async def converse(
+    conversation: str, repository: StateRepository | None = None, *, logged_in: bool = True
+) -> None:
+    """Hold a conversation with a server of its own; fails also when more is answered than was expected."""
+    async with running_gateway(repository) as gateway, gateway.client(logged_in=logged_in) as client:
+        await client.play(conversation)
+        if "<closed>" not in conversation:
+            assert await client.exchange(b"q\r\n") == b"+\r\n"
+
+
+async def replies_to(octets: bytes, *, logged_in: bool = True) -> bytes:
+    """Return all that a server of its own answers to these octets."""
+    async with running_gateway() as gateway, gateway.client(logged_in=logged_in) as client:
+        return await client.exchange(octets)
+
+
+async def with_users(repository: MemoryRepository, *usernames: str) -> MemoryRepository:
+    """Return `repository` with these users added, whose passwords fit nothing."""
+    for username in usernames:
+        await repository.add_user(username, Credential("no hash", f"version of {username}"))
+    return repository
+
+
+def instance(instance_id: str = "pop3") -> Instance:
+    """Return a POP3 instance to register."""
+    return Instance(instance_id, socket.gethostname(), 1, "1.0", 0.0)
+
+
+@asynccontextmanager
+async def pop3_instance(
+    repository: StateRepository, instance_id: str = "pop3", *, usable: bool = True
+) -> AsyncIterator[None]:
+    """Let a POP3 instance live beside the gateway that finds every proposed mail directory so."""
+    await repository.register_instance(instance(instance_id))
+    is_listening = asyncio.Event()
+
+    async def answer() -> None:
+        async for event in repository.events():
+            is_listening.set()
+            if event.kind is EventKind.DIRECTORY_PROPOSED:
+                await repository.answer_proposal(event.proposal_id, instance_id, usable=usable)
+
+    task = asyncio.create_task(answer())
+    await is_listening.wait()
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await repository.end_instance(instance_id)
