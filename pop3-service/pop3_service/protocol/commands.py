@@ -1,0 +1,119 @@
+"""The one table of POP3 commands: the session's dispatch and the documentation both come from it.
+
+APOP (RFC 1939, section 7) is left out on purpose: it needs readable passwords on the server.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from pop3_service.protocol import replies
+
+MAXIMUM_COMMAND_LINE_OCTETS: Final = 255
+"""The longest command line, CRLF counted (RFC 2449, section 4)."""
+
+
+class State(Enum):
+    """The states of a session (RFC 1939, section 3)."""
+
+    AUTHORIZATION = "AUTHORIZATION"
+    TRANSACTION = "TRANSACTION"
+    UPDATE = "UPDATE"
+
+
+# P11. The name becomes a folder's, so neither `/` nor an opening dot.
+_USER_NAME: Final = re.compile(rb"[!-\-0-~][!-.0-~]{0,127}")
+
+
+def is_user_name(octets: bytes) -> bool:
+    """Tell whether `octets` is a user name by reading P11; it need not be anybody's."""
+    return _USER_NAME.fullmatch(octets) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a command: its name for people, its form, the reply to another form, its value."""
+
+    name: str
+    is_well_formed: Callable[[bytes], bool]
+    fault: bytes
+    value: Callable[[bytes], int | str]
+
+
+# `bytes.isdigit` takes ASCII digits and nothing else. `int` alone would also take a sign, spaces
+# and underscores; after the check it has nothing to refuse, and a line is too short to overflow it.
+NUMBER: Final = Argument("number", bytes.isdigit, replies.NOT_A_NUMBER, int)
+LINES: Final = Argument("lines", bytes.isdigit, replies.NOT_A_NUMBER, int)
+NAME: Final = Argument("name", is_user_name, replies.NOT_A_USER_NAME, bytes.decode)
+PASSWORD: Final = Argument("password", bool, replies.ARGUMENT_MISSING, bytes.decode)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A row of the table: what a command looks like, where it is valid, what it is for."""
+
+    keyword: str
+    arguments: tuple[Argument, ...]
+    states: tuple[State, ...]
+    summary: str
+    rfc: str
+    optional: int = 0
+    """How many of the arguments, counted from the last, may be left out."""
+    takes_rest: bool = False
+    """Whether the one argument is the rest of the line, spaces included."""
+
+    @property
+    def syntax(self) -> str:
+        """The command as people read it: `TOP <number> <lines>`, `LIST [<number>]`."""
+        required = len(self.arguments) - self.optional
+        names = [f"<{argument.name}>" for argument in self.arguments]
+        names[required:] = [f"[{name}]" for name in names[required:]]
+        return " ".join([self.keyword, *names])
+
+    def split(self, rest: bytes) -> list[bytes]:
+        """Return the arguments in `rest`, which is what follows the keyword and its space."""
+        return [rest] if self.takes_rest else rest.split(b" ")
+
+    def fault(self, arguments: Sequence[bytes]) -> bytes | None:
+        """Return the reply that says what is wrong with the form of `arguments`; None if nothing is."""
+        wanted = self.arguments
+        if b"" in arguments and not self.takes_rest:
+            return replies.MISPLACED_SPACE
+        if len(arguments) > len(wanted):
+            return replies.SURPLUS_ARGUMENT
+        if len(arguments) < len(wanted) - self.optional:
+            return replies.ARGUMENT_MISSING
+        for kind, argument in zip(wanted, arguments, strict=False):
+            if not kind.is_well_formed(argument):
+                return kind.fault
+        return None
+
+    def values(self, arguments: Sequence[bytes]) -> list[int | str]:
+        """Return what well-formed `arguments` stand for: numbers as int, names and passwords as str."""
+        return [kind.value(argument) for kind, argument in zip(self.arguments, arguments, strict=False)]
+
+
+_LOGIN: Final = (State.AUTHORIZATION,)
+_MAIL: Final = (State.TRANSACTION,)
+_BOTH: Final = (State.AUTHORIZATION, State.TRANSACTION)
+
+COMMANDS: Final = (
+    Command("CAPA", (), _BOTH, "list what the server is capable of", "RFC 2449, section 5"),
+    Command("USER", (NAME,), _LOGIN, "name the maildrop to open", "RFC 1939, section 7"),
+    Command(
+        "PASS", (PASSWORD,), _LOGIN, "give its password, and log in", "RFC 1939, section 7", takes_rest=True
+    ),
+    Command("STAT", (), _MAIL, "count the messages and their octets", "RFC 1939, section 5"),
+    Command("LIST", (NUMBER,), _MAIL, "list octets of messages", "RFC 1939, section 5", optional=1),
+    Command("UIDL", (NUMBER,), _MAIL, "list unique-ids of messages", "RFC 1939, section 7", optional=1),
+    Command("RETR", (NUMBER,), _MAIL, "send a message", "RFC 1939, section 5"),
+    Command("TOP", (NUMBER, LINES), _MAIL, "send the top of a message", "RFC 1939, section 7"),
+    Command("DELE", (NUMBER,), _MAIL, "mark a message as deleted", "RFC 1939, section 5"),
+    Command("RSET", (), _MAIL, "take all marks away", "RFC 1939, section 5"),
+    Command("NOOP", (), _MAIL, "do nothing", "RFC 1939, section 5"),
+    Command("QUIT", (), _BOTH, "remove marked messages, and leave", "RFC 1939, sections 4 and 6"),
+)
+
+COMMANDS_BY_KEYWORD: Final = {command.keyword.encode("ascii"): command for command in COMMANDS}

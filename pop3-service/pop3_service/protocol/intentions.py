@@ -1,0 +1,42 @@
+"""What a session wants done that it cannot do itself: it knows no file, no store and no socket."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pop3_service.protocol.maildrop import Message
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """Check the password, lock the maildrop and read it; answer with `logged_in` or `login_refused`."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """Open the message, then send `message_opened` and its wire form; or else `message_unavailable`.
+
+    `body_lines` is None for RETR, which sends all; for TOP it is how many lines of the body to send.
+    """
+
+    message: Message
+    body_lines: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMarked:
+    """Remove these messages, then send `removed` or `update_refused` as the reply to QUIT, and close."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Send the reply, then close the connection; later input is not answered."""
+
+    reply: bytes
+
+
+Intention: TypeAlias = LogIn | SendMessage | RemoveMarked | HangUp

@@ -1,0 +1,134 @@
+"""One user's mail during a session: numbered messages, marks, and the listings of both.
+
+Message numbers count from 1 and never change during a session, whatever is marked (RFC 1939, section 5).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from pop3_service.protocol import replies
+from pop3_service.protocol.multiline import TERMINATION_LINE
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as a session knows it.
+
+    `octets` is its size on the wire, every CRLF counted, before byte-stuffing. `locator` is for the
+    maildir code alone, which finds the file by it.
+    """
+
+    unique_id: bytes
+    octets: int
+    locator: object
+
+
+_Numbered = tuple[int, Message]
+
+
+class MaildropContents:
+    """The messages of one maildrop at one moment; immutable, shared by all sessions that see them.
+
+    The replies to STAT, LIST and UIDL with nothing marked are rendered on first use and kept.
+    """
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self.messages: Final = tuple(messages)
+        self.octets: Final = sum([message.octets for message in self.messages])
+
+    @cached_property
+    def drop_listing(self) -> bytes:
+        """The complete reply to STAT."""
+        return _drop_listing(len(self.messages), self.octets)
+
+    @cached_property
+    def scan_listing(self) -> bytes:
+        """The complete reply to LIST without an argument."""
+        return _scan_listing(enumerate(self.messages, 1), len(self.messages), self.octets)
+
+    @cached_property
+    def unique_id_listing(self) -> bytes:
+        """The complete reply to UIDL without an argument."""
+        return _unique_id_listing(enumerate(self.messages, 1))
+
+
+class Maildrop:
+    """What one session sees of a maildrop: the shared contents, less the messages it has marked."""
+
+    __slots__ = ("_contents", "_marked", "_octets")
+
+    def __init__(self, contents: MaildropContents) -> None:
+        self._contents = contents
+        self._marked: set[int] = set()
+        self._octets = contents.octets
+
+    @property
+    def count(self) -> int:
+        """The number of messages that are not marked."""
+        return len(self._contents.messages) - len(self._marked)
+
+    @property
+    def octets(self) -> int:
+        """The octets of all messages that are not marked."""
+        return self._octets
+
+    def message(self, number: int) -> Message | None:
+        """Return message `number`; None when there is none, or it is marked."""
+        messages = self._contents.messages
+        if not 1 <= number <= len(messages) or number in self._marked:
+            return None
+        return messages[number - 1]
+
+    def is_marked(self, number: int) -> bool:
+        """Tell whether message `number` is marked as deleted."""
+        return number in self._marked
+
+    def mark_deleted(self, number: int) -> None:
+        """Mark message `number` as deleted; nothing happens when `message` gives None for it."""
+        message = self.message(number)
+        if message is not None:
+            self._marked.add(number)
+            self._octets -= message.octets
+
+    def unmark_all(self) -> None:
+        """Take all marks away."""
+        self._marked.clear()
+        self._octets = self._contents.octets
+
+    def marked(self) -> tuple[Message, ...]:
+        """Return the messages marked as deleted, in the order of their numbers."""
+        return tuple([self._contents.messages[number - 1] for number in sorted(self._marked)])
+
+    def drop_listing(self) -> bytes:
+        """Return the reply to STAT: how many messages are not marked, and their octets."""
+        return _drop_listing(self.count, self.octets) if self._marked else self._contents.drop_listing
+
+    def scan_listing(self) -> bytes:
+        """Return the complete reply to LIST without an argument; marked messages are left out."""
+        if not self._marked:
+            return self._contents.scan_listing
+        return _scan_listing(self._remaining(), self.count, self.octets)
+
+    def unique_id_listing(self) -> bytes:
+        """Return the complete reply to UIDL without an argument; marked messages are left out."""
+        return _unique_id_listing(self._remaining()) if self._marked else self._contents.unique_id_listing
+
+    def _remaining(self) -> Iterable[_Numbered]:
+        numbered = enumerate(self._contents.messages, 1)
+        return (pair for pair in numbered if pair[0] not in self._marked)
+
+
+def _drop_listing(count: int, octets: int) -> bytes:
+    return b"+OK %d %d\r\n" % (count, octets)
+
+
+def _scan_listing(numbered: Iterable[_Numbered], count: int, octets: int) -> bytes:
+    lines = [b"%d %d\r\n" % (number, message.octets) for number, message in numbered]
+    return b"".join([replies.messages_and_octets(count, octets), *lines, TERMINATION_LINE])
+
+
+def _unique_id_listing(numbered: Iterable[_Numbered]) -> bytes:
+    lines = [b"%d %b\r\n" % (number, message.unique_id) for number, message in numbered]
+    return b"".join([replies.UNIQUE_IDS_FOLLOW, *lines, TERMINATION_LINE])

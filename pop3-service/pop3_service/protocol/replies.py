@@ -1,0 +1,109 @@
+"""Every reply text that a POP3 client can be sent, and the response codes in them.
+
+A reply line has at most 512 octets, CRLF counted (RFC 2449, section 4). No reply holds anything
+that the client wrote: what is not echoed can neither be injected nor leak into somebody's log.
+"""
+
+from enum import Enum
+from typing import Final
+
+MAXIMUM_REPLY_LINE_OCTETS: Final = 512
+
+# RFC 2449, section 8.1.2, and RFC 3206, sections 4 and 5.
+AUTH: Final = "[AUTH]"
+IN_USE: Final = "[IN-USE]"
+SYS_TEMP: Final = "[SYS/TEMP]"
+SYS_PERM: Final = "[SYS/PERM]"
+
+
+def ok(text: str = "") -> bytes:
+    """Return the positive reply line with `text`, CRLF included.
+
+    Raises ValueError when the line would break RFC 2449: over 512 octets, or not printable ASCII.
+    """
+    return _reply_line("+OK", text)
+
+
+def error(text: str, response_code: str = "") -> bytes:
+    """Return the negative reply line with `text`, after `response_code` where one is given.
+
+    Raises ValueError as `ok` does.
+    """
+    return _reply_line("-ERR", response_code, text)
+
+
+def _reply_line(*parts: str) -> bytes:
+    line = " ".join(part for part in parts if part)
+    if not (line.isascii() and line.isprintable()):
+        raise ValueError("a reply line is printable ASCII")
+    if len(line) + len("\r\n") > MAXIMUM_REPLY_LINE_OCTETS:
+        raise ValueError(f"a reply line has at most {MAXIMUM_REPLY_LINE_OCTETS} octets")
+    return line.encode("ascii") + b"\r\n"
+
+
+# Positive replies.
+OK: Final = ok()
+SEND_PASSWORD: Final = ok("send PASS")
+MARKED: Final = ok("message marked as deleted")
+CAPABILITIES_FOLLOW: Final = ok("capability list follows")
+UNIQUE_IDS_FOLLOW: Final = ok("unique-id listing follows")
+SIGNING_OFF: Final = ok("Peep signing off")
+
+# The form of a command line is wrong. Each of these counts towards the end of the session.
+UNKNOWN_COMMAND: Final = error("unknown command")
+LINE_TOO_LONG: Final = error("line is longer than 255 octets")
+FORBIDDEN_OCTET: Final = error("line holds a control or 8-bit octet")
+MISPLACED_SPACE: Final = error("one space goes before each argument, and none at the end")
+ARGUMENT_MISSING: Final = error("an argument is missing")
+SURPLUS_ARGUMENT: Final = error("too many arguments")
+NOT_A_NUMBER: Final = error("a number is written in decimal digits only")
+NOT_A_USER_NAME: Final = error(
+    "a user name is 1 to 128 printable ASCII characters without slash, not beginning with a dot"
+)
+TOO_MANY_MISTAKES: Final = error("too many unknown or malformed commands, closing")
+
+# The command is well formed, and cannot be done.
+LOG_IN_FIRST: Final = error("not before login")
+ALREADY_LOGGED_IN: Final = error("not after login")
+SESSION_IS_ENDING: Final = error("not after QUIT")
+SEND_USER_FIRST: Final = error("send USER right before PASS")
+NO_SUCH_MESSAGE: Final = error("no such message")
+MESSAGE_IS_MARKED: Final = error("message is marked as deleted")
+MESSAGE_UNAVAILABLE: Final = error("message was removed or changed by another program since login")
+SOME_NOT_REMOVED: Final = error("some deleted messages not removed", SYS_TEMP)
+UPDATE_REFUSED: Final = error("the maildrop's lock could not be held, nothing was removed", SYS_TEMP)
+
+# For the connection, outside of any dialogue. An idle client is told nothing (RFC 1939, section 3).
+STATE_STORE_UNREACHABLE: Final = error("the server's state is out of reach, try again later", SYS_TEMP)
+GOING_DOWN: Final = error("the server is going down, try again later", SYS_TEMP)
+INTERNAL_ERROR: Final = error("internal error, closing", SYS_TEMP)
+
+
+class LoginRefusal(Enum):
+    """Why a login did not succeed; the value is the complete reply."""
+
+    WRONG_CREDENTIALS = error("wrong user name or password", AUTH)
+    IN_USE = error("another session has this maildrop open", IN_USE)
+    STORE_UNAVAILABLE = STATE_STORE_UNREACHABLE
+    MAILDROP_UNREADABLE = error("the maildrop cannot be read", SYS_PERM)
+
+
+def too_many_connections(limit: int) -> bytes:
+    """Return the refusal of a client over the limit of `limit` connections (P8)."""
+    return error(f"too many connections (limit {limit})", SYS_TEMP)
+
+
+def greeting(session_id: str) -> bytes:
+    """Return the first line of a session.
+
+    Raises ValueError when the id holds an angle bracket: clients would take the greeting for an
+    offer of APOP (RFC 1939, section 7).
+    """
+    if "<" in session_id or ">" in session_id:
+        raise ValueError("a session id holds no angle brackets")
+    return ok(f"Peep ready {session_id}")
+
+
+def messages_and_octets(count: int, octets: int) -> bytes:
+    """Return the positive reply that sums a maildrop up for people: `+OK 2 messages (320 octets)`."""
+    return b"+OK %d message%b (%d octets)\r\n" % (count, b"" if count == 1 else b"s", octets)

@@ -1,0 +1,143 @@
+import pytest
+from pop3_service.protocol import replies
+from pop3_service.protocol.maildrop import MaildropContents, Message
+from pop3_service.protocol.session import (
+    HangUp,
+    LogIn,
+    LoginRefusal,
+    RemoveMarked,
+    SendMessage,
+    Session,
+    State,
+)
+
+FIRST = Message(b"first", 120, "locator 1")
+SECOND = Message(b"second", 200, "locator 2")
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session("3f2a", "Peep-1.0")
+
+
+@pytest.fixture
+def open_session(session: Session) -> Session:
+    session.receive(b"USER alice")
+    session.receive(b"PASS secret")
+    session.logged_in(MaildropContents([FIRST, SECOND]))
+    return session
+
+
+def test_session_starts_in_authorization_with_nobody_logged_in(session: Session) -> None:
+    assert session.state is State.AUTHORIZATION
+    assert session.username is None
+    assert session.greeting() == b"+OK Peep ready 3f2a\r\n"
+
+
+def test_pass_asks_for_a_login_and_changes_nothing_yet(session: Session) -> None:
+    session.receive(b"USER alice")
+    assert session.receive(b"PASS secret") == LogIn("alice", "secret")
+    assert session.state is State.AUTHORIZATION
+    assert session.username is None
+
+
+def test_login_enters_transaction_under_the_name_given(open_session: Session) -> None:
+    assert open_session.state is State.TRANSACTION
+    assert open_session.username == "alice"
+
+
+def test_password_does_not_show_when_the_intention_is_printed() -> None:
+    assert "secret" not in repr(LogIn("alice", "secret"))
+
+
+def test_retr_asks_for_the_whole_message(open_session: Session) -> None:
+    assert open_session.receive(b"RETR 2") == SendMessage(SECOND, None)
+    assert open_session.message_opened(SECOND) == b"+OK 200 octets\r\n"
+
+
+def test_top_asks_for_some_lines(open_session: Session) -> None:
+    assert open_session.receive(b"TOP 1 10") == SendMessage(FIRST, 10)
+    assert open_session.message_opened(FIRST) == b"+OK\r\n"
+
+
+def test_retr_after_top_announces_octets_again(open_session: Session) -> None:
+    open_session.receive(b"TOP 1 0")
+    open_session.receive(b"RETR 1")
+    assert open_session.message_opened(FIRST) == b"+OK 120 octets\r\n"
+
+
+def test_quit_with_marks_asks_for_their_removal_in_update(open_session: Session) -> None:
+    open_session.receive(b"DELE 2")
+    assert open_session.receive(b"QUIT") == RemoveMarked((SECOND,))
+    assert open_session.state is State.UPDATE
+
+
+def test_nothing_is_done_after_quit(open_session: Session) -> None:
+    open_session.receive(b"DELE 2")
+    open_session.receive(b"QUIT")
+    assert open_session.receive(b"RSET") == replies.SESSION_IS_ENDING
+    assert open_session.receive(b"QUIT") == replies.SESSION_IS_ENDING
+
+
+@pytest.mark.parametrize("mistake", [b"JUNK", b"RETR x", b"NOOP 1", b"STAT\0", b"\xff", b"", b"RETR"])
+def test_twenty_mistakes_in_a_row_end_the_session(session: Session, mistake: bytes) -> None:
+    for _ in range(19):
+        assert isinstance(session.receive(mistake), bytes)
+    assert session.receive(mistake) == HangUp(replies.TOO_MANY_MISTAKES)
+
+
+def test_overlong_lines_count_as_mistakes(session: Session) -> None:
+    for _ in range(19):
+        assert session.receive_overlong() == replies.LINE_TOO_LONG
+    assert session.receive_overlong() == HangUp(replies.TOO_MANY_MISTAKES)
+
+
+@pytest.mark.parametrize("well_formed", [b"RETR 99", b"NOOP", b"PASS x", b"USER bob"])
+def test_well_formed_command_starts_the_count_of_mistakes_again(
+    open_session: Session, well_formed: bytes
+) -> None:
+    for _ in range(5):
+        for _ in range(19):
+            assert isinstance(open_session.receive(b"JUNK"), bytes)
+        assert isinstance(open_session.receive(well_formed), bytes)
+
+
+def test_well_formed_command_starts_the_count_again_before_login_too(session: Session) -> None:
+    for _ in range(100):
+        assert session.receive(b"STAT") == replies.LOG_IN_FIRST
+
+
+@pytest.mark.parametrize("octet", [*range(0x20), *range(0x7F, 0x100)])
+def test_control_or_8_bit_octet_anywhere_is_refused(octet: int) -> None:
+    for line in (b"STAT%c", b"%cSTAT", b"US%cER a", b"USER a%c", b"PASS a%cb", b"%c"):
+        assert Session("1", "Peep-1.0").receive(line % octet) == replies.FORBIDDEN_OCTET
+
+
+@pytest.mark.parametrize("line", [b"zqxjk", b"USER zqxjk/", b"RETR zqxjk", b"NOOP zqxjk", b"PASS zqxjk"])
+def test_no_reply_echoes_the_input(session: Session, line: bytes) -> None:
+    answer = session.receive(line)
+    assert isinstance(answer, bytes)
+    assert answer.startswith(b"-ERR ")
+    assert b"zqxjk" not in answer
+
+
+def test_tenth_wrong_password_shuts_the_session_out(session: Session) -> None:
+    for attempt in range(1, 11):
+        session.receive(b"USER alice")
+        session.receive(b"PASS wrong")
+        assert session.login_refused(LoginRefusal.WRONG_CREDENTIALS).startswith(b"-ERR [AUTH] ")
+        assert session.is_shut_out is (attempt == 10)
+
+
+def test_refusals_that_are_not_the_clients_fault_shut_nobody_out(session: Session) -> None:
+    for _ in range(30):
+        session.receive(b"USER alice")
+        session.receive(b"PASS secret")
+        session.login_refused(LoginRefusal.IN_USE)
+    assert not session.is_shut_out
+
+
+def test_reply_to_quit_depends_on_what_could_be_removed(open_session: Session) -> None:
+    assert open_session.removed(failed=0) == b"+OK Peep signing off\r\n"
+    assert open_session.removed(failed=1) == b"-ERR [SYS/TEMP] some deleted messages not removed\r\n"
+    assert open_session.update_refused().startswith(b"-ERR [SYS/TEMP] ")
