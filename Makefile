@@ -2,11 +2,69 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+SCRIPTS := .ci/run
 
-.PHONY: up test test-all check bench lock clean help
+.PHONY: up test test-all check format lock clean help
+
+up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
+	@exec $(BIN)/python -m peepctl up
+
+test: $(VENV)/.dev  ## run all tests but those of the containers
+	$(BIN)/python -m pytest --ignore=tests/e2e
+
+test-all: $(VENV)/.dev  ## run all tests; those of the containers need a Docker engine
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## look for faults without running anything: format, lint, types, scripts, lock files
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/shellcheck $(SCRIPTS)
+	@if grep -nE '://|^ *--?(index|extra-index|find-links|trusted)' requirements*.lock; \
+	  then echo 'a lock file holds an address: write it anew with "make lock"'; exit 1; fi
+
+format: $(VENV)/.dev  ## put all Python files into the one form that "make check" accepts
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
 
 lock: $(VENV)/.dev  ## write the lock files anew (names, versions, hashes; no addresses)
 	$(COMPILE) $(UPGRADE) -o requirements.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements.lock --extra local --group build -o requirements-local.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements-local.lock --extra local --group dev -o requirements-dev.lock pyproject.toml
+
+clean:  ## remove what make and the tools made; mail and state under data/ stay
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+$(VENV)/.made:
+	@for python in "$(PYTHON)" python3.14 python3.13 python3.12 python3.11; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo 'Peep needs Python 3.11 or later: install it (Debian: apt install python3 python3-venv; macOS: brew install python)'; \
+	  exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "$$python cannot make virtual environments here: install them (Debian: apt install python3-venv)"; \
+	  exit 1; \
+	fi; \
+	"$$python" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.local: $(VENV)/.made requirements-local.lock pyproject.toml
+	@echo 'installing what Peep needs into $(VENV) (about 30 s the first time) ...'
+	@$(PIP) install --require-hashes -r requirements-local.lock
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+# It holds everything that .local does, so whoever has it need not install for `make up` again.
+$(VENV)/.dev: $(VENV)/.made requirements-dev.lock pyproject.toml
+	@echo 'installing what Peep and its tests need into $(VENV) (about 40 s the first time) ...'
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $(VENV)/.local $@

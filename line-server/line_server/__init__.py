@@ -1,1 +1,1 @@
-"""TCP services that speak CRLF lines: listener, line buffer, back-pressure, deadlines, drain. No protocol in it."""
+"""TCP services that speak CRLF lines: listener, line buffer, back-pressure, drain. No protocol in it."""

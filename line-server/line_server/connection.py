@@ -92,7 +92,7 @@ class LineConnection(asyncio.Protocol):
         if self._is_closing or self._transport is None:
             return
         if last:
-            self._output.append(last)
+            self.send(last)
         self._is_closing = True
         self._flush()
         transport = self._transport
@@ -109,6 +109,16 @@ class LineConnection(asyncio.Protocol):
         self._is_closing = True
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def octets_queued(self) -> int:
+        """Everything given to `send` so far: the position of the next reply's first octet."""
+        return self.octets_written + self._output_octets
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is gone: what is sent reaches nobody."""
+        return self._transport is None
 
     @property
     def is_closing(self) -> bool:

@@ -34,7 +34,7 @@ class LineServer:
             server.close()
 
     async def drain(self, seconds: float, dismiss: Callable[[LineConnection], None]) -> None:
-        """Stop listening, give open connections up to `seconds` to end, `dismiss` the rest and wait for it."""
+        """Stop listening, give open connections up to `seconds` to end, then `dismiss` the rest."""
         self.stop_listening()
         await self._all_gone(seconds)
         for connection in list(self.connections):

@@ -1,4 +1,4 @@
-"""Run one of our programs: settings, event loop, signals, readiness, and one clear line when it cannot start."""
+"""Run one of our programs: settings, event loop, signals, readiness, one clear line when it cannot start."""
 
 import asyncio
 import os
@@ -16,6 +16,7 @@ from service_runtime.errors import StartError
 log = structlog.get_logger()
 
 _Settings = TypeVar("_Settings", bound=settings.CommonSettings)
+_Result = TypeVar("_Result")
 
 
 class Lifecycle:
@@ -38,6 +39,17 @@ class Lifecycle:
     def stop(self) -> None:
         """Ask the program to end in good order."""
         self.stopping.set()
+
+    async def until_stopped(self, other: Coroutine[Any, Any, _Result]) -> _Result | None:
+        """Wait for the request to stop (None), or for `other` to end, whose result is returned."""
+        stopped = asyncio.create_task(self.stopping.wait())
+        ended = asyncio.create_task(other)
+        try:
+            await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+            return ended.result() if ended.done() else None
+        finally:
+            stopped.cancel()
+            ended.cancel()
 
     def watch(self) -> None:
         """Begin to listen for signals and for the supervisor's end."""

@@ -1,0 +1,1 @@
+"""Peep's state over HTTP: the same settings, users and counters as PEEP, for tools and dashboards."""

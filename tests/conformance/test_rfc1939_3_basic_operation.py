@@ -1,6 +1,7 @@
 """RFC 1939, section 3: greeting, keywords, arguments, multi-line replies, errors, byte-stuffing."""
 
 import pytest
+
 from support.pop3_engine import EnginePeer, converse, message_of
 
 

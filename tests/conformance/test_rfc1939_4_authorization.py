@@ -1,6 +1,7 @@
 """RFC 1939, section 4 (with USER and PASS of section 7): the AUTHORIZATION state."""
 
 import pytest
+
 from support.pop3_engine import EnginePeer, converse, message_of
 
 

@@ -1,6 +1,7 @@
 """RFC 1939, section 5: the TRANSACTION state, with the RFC's own examples in our words."""
 
 import pytest
+
 from support.pop3_engine import EnginePeer, converse, message_of
 
 

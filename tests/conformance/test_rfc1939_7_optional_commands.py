@@ -1,6 +1,7 @@
 """RFC 1939, section 7: TOP and UIDL; PASS with spaces; APOP, which is left out on purpose."""
 
 import pytest
+
 from pop3_service.protocol.intentions import LogIn
 from pop3_service.protocol.session import Session
 from support.pop3_engine import EnginePeer, converse, message_of

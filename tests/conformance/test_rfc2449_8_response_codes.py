@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from pop3_service.protocol.session import LoginRefusal
 from support.pop3_engine import EnginePeer, converse
 

@@ -1,6 +1,7 @@
 """RFC 3206: SYS/TEMP, SYS/PERM and AUTH tell a client whether to ask its user for a password."""
 
 import pytest
+
 from pop3_service.protocol import replies
 from pop3_service.protocol.session import LoginRefusal
 from support.pop3_engine import EnginePeer, converse

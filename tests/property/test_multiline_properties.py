@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pop3_service.protocol.multiline import (
     OctetCounter,
     TopEncoder,

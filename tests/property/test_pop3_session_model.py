@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.session import HangUp, RemoveMarked, SendMessage, Session, State
 

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from line_server.connection import LineConnection
 from line_server.listener import listen
@@ -14,7 +14,6 @@ from state_store.memory_repository import MemoryRepository
 from state_store.passwords import Passwords
 from state_store.records import Credential, EventKind, Instance
 from state_store.repository import StateRepository
-
 from support.dialogue import steps
 
 ADMINISTRATOR = "root"
@@ -76,10 +75,8 @@ class PeepClient:
     async def close(self) -> None:
         """Close without reading what is left."""
         self.writer.close()
-        try:
+        with suppress(ConnectionError):
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass
 
 
 class Gateway:

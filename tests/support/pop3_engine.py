@@ -13,7 +13,6 @@ from pop3_service.protocol.session import (
     SendMessage,
     Session,
 )
-
 from support.dialogue import play
 
 USER = "mrose"

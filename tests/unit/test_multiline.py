@@ -1,4 +1,5 @@
 import pytest
+
 from pop3_service.protocol.multiline import (
     OctetCounter,
     TopEncoder,

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from pop3_service.protocol.commands import COMMANDS, COMMANDS_BY_KEYWORD, Command, State, is_user_name
 from pop3_service.protocol.replies import UNKNOWN_COMMAND
 from pop3_service.protocol.session import Session

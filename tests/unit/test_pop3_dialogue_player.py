@@ -1,4 +1,5 @@
 import pytest
+
 from support.dialogue import Step, play, steps
 from support.pop3_engine import EnginePeer
 

@@ -1,6 +1,7 @@
 import time
 
 import pytest
+
 from pop3_service.protocol.maildrop import Maildrop, MaildropContents, Message
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from pop3_service.protocol import replies
 
 CONSTANTS = [text for text in vars(replies).values() if isinstance(text, bytes)]

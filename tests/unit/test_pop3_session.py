@@ -1,4 +1,5 @@
 import pytest
+
 from pop3_service.protocol import replies
 from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.session import (

@@ -1,0 +1,33 @@
+"""Maildirs on disk: scanned, read and removed from, never written to."""
+
+from pop3_service.maildir.directory import mail_directory_verdict
+from pop3_service.maildir.errors import (
+    MaildirError,
+    MaildirUnreadable,
+    MessageChanged,
+    MessageGone,
+    MessageUnreadable,
+    RemovalFailed,
+)
+from pop3_service.maildir.location import maildir_of
+from pop3_service.maildir.locator import FileIdentity, Locator
+from pop3_service.maildir.maildirs import Maildirs
+from pop3_service.maildir.read import MessageFile
+from pop3_service.maildir.remove import Removal, remove_message
+
+__all__ = [
+    "FileIdentity",
+    "Locator",
+    "MaildirError",
+    "MaildirUnreadable",
+    "Maildirs",
+    "MessageChanged",
+    "MessageFile",
+    "MessageGone",
+    "MessageUnreadable",
+    "Removal",
+    "RemovalFailed",
+    "mail_directory_verdict",
+    "maildir_of",
+    "remove_message",
+]

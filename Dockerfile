@@ -1,0 +1,59 @@
+# One image a service: build -> runtime -> targets pop3-service, peep-gateway, state-api.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+WORKDIR /build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+COPY requirements.lock requirements-local.lock ./
+# The build backend comes from a lock file too, into an environment that stays behind in this stage.
+RUN python -m venv /opt/build && /opt/build/bin/pip install --quiet --require-hashes -r requirements-local.lock
+# Without pip inside: what runs needs no installer.
+RUN python -m venv --without-pip /opt/venv \
+    && pip --python /opt/venv/bin/python install --quiet --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY line-server line-server
+COPY service-runtime service-runtime
+COPY state-store state-store
+COPY pop3-service pop3-service
+COPY peep-gateway peep-gateway
+COPY state-api state-api
+COPY peepctl peepctl
+RUN /opt/build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /build/wheels . \
+    && pip --python /opt/venv/bin/python install --quiet --no-deps /build/wheels/*.whl
+
+FROM ${PYTHON_IMAGE} AS runtime
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="Peep" \
+      org.opencontainers.image.description="A POP3 server that its operators can watch and change while it runs" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}"
+# A fresh named volume mounted here takes over this folder's owner.
+RUN install -d -o 10001 -g 10001 -m 0750 /var/mail/peep
+COPY --from=build /opt/venv /opt/venv
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PEEP_POP3_HOST=0.0.0.0 \
+    PEEP_HOST=0.0.0.0 \
+    PEEP_HTTP_HOST=0.0.0.0 \
+    PEEP_MAIL_DIR=/var/mail/peep \
+    PEEP_MAIL_ROOTS=/var/mail
+WORKDIR /
+USER 10001:10001
+
+FROM runtime AS pop3-service
+EXPOSE 1110
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["/opt/venv/bin/python", "-m", "pop3_service", "health"]
+ENTRYPOINT ["/opt/venv/bin/python", "-m", "pop3_service"]
+
+FROM runtime AS peep-gateway
+EXPOSE 2110
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["/opt/venv/bin/python", "-m", "peep_gateway", "health"]
+ENTRYPOINT ["/opt/venv/bin/python", "-m", "peep_gateway"]
+
+FROM runtime AS state-api
+EXPOSE 8110
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["/opt/venv/bin/python", "-m", "state_api", "health"]
+ENTRYPOINT ["/opt/venv/bin/python", "-m", "state_api"]

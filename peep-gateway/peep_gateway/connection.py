@@ -1,0 +1,149 @@
+"""One PEEP connection: socket to session to administration and back."""
+
+import asyncio
+import secrets
+
+import structlog
+
+from line_server.connection import LineConnection
+from line_server.lines import OverlongLine
+from peep_gateway.administration import Administration
+from peep_gateway.protocol.commands import MAX_LINE_OCTETS
+from peep_gateway.protocol.session import Request, Session
+from state_store.passwords import Passwords
+from state_store.repository import StateRepository
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+MAX_PEEP_CONNECTIONS = 900
+"""Administrators and their tools are few. Under the usual limit of 1,024 open files this leaves room for
+the listening sockets, the connections to Redis and the logs, so that a flood cannot take those away."""
+
+MAX_UNSENT_REPLIES = 64
+"""Replies that may be gathered before they have to be sent, and other connections have their turn (P19)."""
+
+IDLE_SECONDS = 600.0
+"""How long a client may say nothing and read nothing (P19); POP3's `t=` does not apply here."""
+
+
+class PeepConnection(LineConnection):
+    """Answers one client's commands in order, one at a time; it never speaks first (P2)."""
+
+    def __init__(
+        self,
+        connections: set[LineConnection],
+        repository: StateRepository,
+        passwords: Passwords,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        max_connections: int = MAX_PEEP_CONNECTIONS,
+    ) -> None:
+        super().__init__(MAX_LINE_OCTETS, connections)
+        self.session = Session()
+        self.session_id = secrets.token_hex(6)
+        self._repository = repository
+        self._passwords = passwords
+        self._idle_seconds = idle_seconds
+        self._max_connections = max_connections
+        self._is_refused = self._is_finishing = False
+        self._request: asyncio.Task[None] | None = None
+        self._commands = 0
+
+    # LineConnection
+
+    def opened(self) -> None:
+        """Begin a session, unless there are too many already."""
+        self._opened_at = asyncio.get_running_loop().time()
+        self._deadline = self.new_deadline(self._idle)
+        if len(self._connections) > self._max_connections:
+            self._is_refused = True
+            self.abort()
+            return
+        self._administration = Administration(
+            self._repository,
+            self._passwords,
+            self.session,
+            session_id=self.session_id,
+            address=self.address,
+        )
+        self._deadline.allow(self._idle_seconds)
+
+    def line_received(self, line: bytes | OverlongLine) -> None:
+        """Answer a line at once, or begin to carry out what it asks for."""
+        self._commands += 1
+        self._deadline.touch()
+        decision = (
+            self.session.receive_overlong(line.head)
+            if isinstance(line, OverlongLine)
+            else self.session.receive(line)
+        )
+        if isinstance(decision, Request):
+            self.hold()
+            self._request = asyncio.create_task(self._carry_out(decision))
+        else:
+            self._reply(decision)
+            if self._commands % MAX_UNSENT_REPLIES == 0:
+                self._pause()
+
+    def sent(self) -> None:
+        """Take note that the client reads: it is not idle."""
+        self._deadline.touch()
+
+    def failed(self, error: Exception) -> None:
+        """Log a bug with its stack and close: no reply could be right any more."""
+        log.error("unexpected error", session=self.session_id, exc_info=error)
+        self.hang_up(linger=True)
+
+    def closed(self) -> None:
+        """End the session: what it has asked for last is given up where it has not happened yet."""
+        self._deadline.cancel()
+        if self._request is not None:
+            self._request.cancel()
+        log.info(
+            "session refused" if self._is_refused else "session ended",
+            session=self.session_id,
+            address=self.address,
+            administrator=self.session.administrator,
+            commands=self._commands,
+            seconds=round(asyncio.get_running_loop().time() - self._opened_at, 3),
+        )
+
+    # For the server
+
+    def finish(self) -> None:
+        """Close once the command in hand has been answered, at once when there is none."""
+        self._is_finishing = True
+        if self._request is None:
+            self.hang_up()
+
+    # Inside
+
+    async def _carry_out(self, request: Request) -> None:
+        try:
+            reply = await self._administration.carry_out(request)
+        except Exception as error:
+            self.failed(error)
+            return
+        finally:
+            self._request = None
+        self._reply(reply)
+        self.release()
+
+    def _reply(self, octets: bytes) -> None:
+        if self.session.is_over or self._is_finishing:
+            # Commands that came after the last one are thrown away; the reply must not go with them.
+            self.hang_up(octets, linger=True)
+        else:
+            self.send(octets)
+
+    def _pause(self) -> None:
+        self.hold()
+        asyncio.get_running_loop().call_soon(self.release)
+
+    def _idle(self) -> None:
+        if self._request is None:
+            self.hang_up()
+            return
+        # It is the client that waits here, not we.
+        self._deadline.touch()
+        self._deadline.allow(self._idle_seconds)

@@ -1,0 +1,58 @@
+"""Sample mail and a user to fetch it, for the first `peepctl up`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from importlib import resources
+from pathlib import Path
+
+from service_runtime.errors import StartError
+from state_store.errors import StateError, UserExists
+from state_store.passwords import Passwords
+from state_store.redis_repository import RedisRepository
+
+DEMO_USER = "demo"
+DEMO_PASSWORD = "demo"  # noqa: S105 - as public as the samples that it opens
+
+
+async def add_demo_user(redis_url: str) -> None:
+    """Add the POP3 user `demo` with the password `demo`, unless there is one.
+
+    Raises StartError when the server at `redis_url` cannot serve Peep.
+    """
+    repository = RedisRepository(redis_url)
+    passwords = Passwords()
+    try:
+        await repository.prepare()
+        await repository.add_user(DEMO_USER, await passwords.new_credential(DEMO_PASSWORD))
+    except UserExists:
+        return
+    except StateError as error:
+        raise StartError(f"the store cannot be used: {error}") from error
+    finally:
+        passwords.close()
+        await repository.close()
+
+
+def deliver_samples(mail_directory: Path) -> int:
+    """Deliver the sample messages to the user `demo` under `mail_directory` and return how many.
+
+    Each is written to `tmp` and renamed into `new`, as Maildir asks: nobody ever sees half a message.
+    """
+    maildir = mail_directory / DEMO_USER
+    for name in ("tmp", "new", "cur"):
+        (maildir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    samples = sorted(resources.files("peepctl").joinpath("samples").iterdir(), key=lambda entry: entry.name)
+    delivered_at = int(time.time())
+    for number, sample in enumerate(samples, 1):
+        name = f"{delivered_at}.M{number:06}P{os.getpid()}Q{number}.{_host_name()}"
+        (maildir / "tmp" / name).write_bytes(sample.read_bytes())
+        (maildir / "tmp" / name).rename(maildir / "new" / name)
+    return len(samples)
+
+
+def _host_name() -> str:
+    # As Maildir says: these two would end the name's fields or the name.
+    return socket.gethostname().replace("/", "\\057").replace(":", "\\072")

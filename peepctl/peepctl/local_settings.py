@@ -1,0 +1,53 @@
+"""What `peepctl up` reads from the environment, and what it passes on to the services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from service_runtime.settings import LocalSettings
+
+OWN_VARIABLES = ("PEEP_DATA_DIR", "PEEP_DEMO")
+
+
+class UpSettings(LocalSettings):
+    """The settings of `peepctl up`: its own, and those that it gives another default than the services do.
+
+    What a setting that is passed on may hold is checked by the service that reads it.
+    """
+
+    redis_url: str = Field("", description="an external server instead of the embedded one")
+    mail_dir: str = Field("", description="the mail directory, `DATA_DIR/mail` unless set")
+    admins: str = Field("", description="administrators; unset: DATA_DIR/admins", repr=False)
+    drain_seconds: float = Field(2, ge=0, le=3600, description="how long open sessions may take on a stop")
+
+    @property
+    def directory(self) -> Path:
+        """The data directory, absolute."""
+        return Path(self.data_dir).absolute()
+
+    @property
+    def own_mail_directory(self) -> Path:
+        """The mail directory inside the data directory."""
+        return self.directory / "mail"
+
+    @property
+    def administrators_file(self) -> Path:
+        """Where a generated administrator is kept, as `name:password`."""
+        return self.directory / "admins"
+
+    def service_environment(self, environment: Mapping[str, str], redis_url: str) -> dict[str, str]:
+        """Return `environment` with what the services are to find in it beyond what it holds already."""
+        passed_on = {name: value for name, value in environment.items() if name not in OWN_VARIABLES}
+        if not self.redis_url:
+            passed_on["PEEP_REDIS_URL"] = redis_url
+            passed_on.pop("PEEP_REDIS_URL_FILE", None)  # it names an empty file
+        if not self.mail_dir:
+            passed_on["PEEP_MAIL_DIR"] = str(self.own_mail_directory)
+        if not self.admins:
+            passed_on["PEEP_ADMINS_FILE"] = str(self.administrators_file)
+            passed_on.pop("PEEP_ADMINS", None)
+        passed_on["PEEP_DRAIN_SECONDS"] = f"{self.drain_seconds:g}"
+        return passed_on

@@ -1,0 +1,148 @@
+"""The whole of Peep on one machine: the embedded server, if one is wanted, and the three services."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from peepctl import demo, first_start
+from peepctl.embedded import EmbeddedServer
+from peepctl.local_settings import UpSettings
+from service_runtime.supervisor import Address, Ending, Program, Supervisor
+
+SERVICES = {"pop3-service": "pop3_service", "peep-gateway": "peep_gateway", "state-api": "state_api"}
+KILL_AFTER_DRAIN_SECONDS = 1.5  # what a service may take beyond its drain before it is killed
+STORE_STOP_SECONDS = 1.0  # the embedded server writes every second anyhow
+PROGRESS_AFTER_SECONDS = 1.0
+
+
+class LocalSystem:
+    """Starts everything in order, watches it, and stops it in reverse.
+
+    What there is to tell goes to `say`, a line at a time.
+    """
+
+    def __init__(
+        self, settings: UpSettings, environment: Mapping[str, str], say: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._say = say
+        self._supervisor = Supervisor()
+        self._server = None if settings.redis_url else EmbeddedServer(settings.directory, progress=say)
+
+    async def start(self) -> None:
+        """Start everything and tell where each part listens; raise StartError when a part does not start."""
+        first_start.make_directories(self._settings)
+        redis_url = await self._start_store()
+        await self._prepare_first_start(redis_url)
+        addresses = await self._start_services(redis_url)
+        for address in addresses:
+            self._say(_line(address.label.lower(), _address_shown(address)))
+        self._say(_line("ready", self._what_to_type(addresses)))
+
+    async def first_ending(self) -> str:
+        """Wait until a part ends that was not asked to, and return what to tell of it."""
+        parts = [asyncio.create_task(self._service_ending())]
+        if self._server is not None:
+            parts.append(asyncio.create_task(self._store_ending(self._server)))
+        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+
+    async def stop(self) -> tuple[str, ...]:
+        """Stop the services, then the store they use; return the names of those that had to be killed."""
+        killed = await self._supervisor.stop(self._settings.drain_seconds + KILL_AFTER_DRAIN_SECONDS)
+        if self._server is not None and not await asyncio.to_thread(self._server.stop, STORE_STOP_SECONDS):
+            killed = (*killed, "the embedded server")
+        return killed
+
+    def kill(self) -> None:
+        """End everything at once; `stop` then has nothing left to wait for."""
+        self._supervisor.kill()
+        if self._server is not None:
+            self._server.kill()
+
+    async def _service_ending(self) -> str:
+        return f"{await self._supervisor.first_ending()} (its last log lines above say more)"
+
+    async def _store_ending(self, server: EmbeddedServer) -> str:
+        ending = Ending("the embedded server", await asyncio.to_thread(server.wait))
+        return f"{ending} (look at {server.log_path})"
+
+    async def _start_store(self) -> str:
+        if self._server is None:
+            self._say(_line("redis", _without_password(self._settings.redis_url)))
+            return self._settings.redis_url
+        await asyncio.to_thread(self._server.start)
+        self._say(_line("redis", f"unix:{self._server.socket_path} (embedded {self._server.version})"))
+        return self._server.url
+
+    async def _prepare_first_start(self, redis_url: str) -> None:
+        settings = self._settings
+        # A well-known password is for our own server only, never for one that others may use.
+        if settings.demo and self._server is not None and self._has_no_mail_yet():
+            await demo.add_demo_user(redis_url)
+            number = demo.deliver_samples(settings.own_mail_directory)
+            self._say(_line("demo", f"{number} sample messages for the user demo, password demo"))
+        if not settings.mail_dir:
+            settings.own_mail_directory.mkdir(mode=0o700, exist_ok=True)
+        if not settings.admins and (pair := first_start.make_administrator(settings.administrators_file)):
+            self._say(_line("admin", f"{pair} (kept in {_near(settings.administrators_file)}, shown once)"))
+
+    def _has_no_mail_yet(self) -> bool:
+        return not self._settings.mail_dir and not self._settings.own_mail_directory.exists()
+
+    async def _start_services(self, redis_url: str) -> list[Address]:
+        environment = self._settings.service_environment(self._environment, redis_url)
+        with self._progress("starting the services ..."):
+            addresses = await asyncio.gather(
+                *(
+                    self._supervisor.start(Program(name, (sys.executable, "-m", module), environment))
+                    for name, module in SERVICES.items()
+                )
+            )
+        return [address for of_one in addresses for address in of_one]
+
+    @contextmanager
+    def _progress(self, line: str) -> Iterator[None]:
+        telling = asyncio.get_running_loop().call_later(PROGRESS_AFTER_SECONDS, self._say, line)
+        try:
+            yield
+        finally:
+            telling.cancel()
+
+    def _what_to_type(self, addresses: list[Address]) -> str:
+        shown = {address.label: _address_shown(address) for address in addresses}
+        hints = []
+        if self._settings.demo and (self._settings.own_mail_directory / demo.DEMO_USER).exists():
+            hints.append(f"fetch: curl pop3://{demo.DEMO_USER}:{demo.DEMO_PASSWORD}@{shown.get('POP3')}/1")
+        if self._settings.admins:
+            hints.append(f"administer: {shown.get('HTTP')}/docs")
+        else:
+            user = first_start.FIRST_ADMINISTRATOR
+            kept = _near(self._settings.administrators_file)
+            hints.append(f"administer: curl -u {user} {shown.get('HTTP')}/v1/counters (password in {kept})")
+        return "   ".join(hints)
+
+
+def _line(part: str, text: str) -> str:
+    return f"{part:<8} {text}"
+
+
+def _address_shown(address: Address) -> str:
+    is_bare = address.label == "HTTP" and "://" not in address.address
+    return f"http://{address.address}" if is_bare else address.address
+
+
+def _near(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])

@@ -1,0 +1,100 @@
+"""`peepctl up`: the whole system in the foreground of one terminal, without containers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TextIO
+
+from peepctl.local_settings import UpSettings
+from peepctl.local_system import LocalSystem
+from service_runtime import settings
+from service_runtime.errors import StartError
+
+
+def up() -> int:
+    """Run Peep until a signal or the end of one part; return the exit code.
+
+    0 after a clean stop, 2 when a setting is wrong, 1 when a part does not start, ends, or has to be killed.
+    """
+    try:
+        chosen = settings.load(UpSettings)
+    except StartError as error:
+        _complain(str(error))
+        return 2
+    return asyncio.run(_run(LocalSystem(chosen, os.environ, _say)))
+
+
+async def _run(system: LocalSystem) -> int:
+    request = _StopRequest(system)
+    asked = asyncio.create_task(request.wait())
+    working = asyncio.create_task(_work(system))
+    try:
+        await asyncio.wait({asked, working}, return_when=asyncio.FIRST_COMPLETED)
+        failure = working.result() if working.done() else None
+        if failure is None:
+            working.cancel()
+            _say("stopping ...")
+        else:
+            _complain(f"{failure}; stopping the rest")
+    finally:
+        killed = await system.stop()
+    if killed or request.is_impatient:
+        _complain(f"had to kill {', '.join(killed) or 'what was still running'}")
+        return 1
+    if failure is not None:
+        return 1
+    _say("stopped  everything has ended cleanly")
+    return 0
+
+
+async def _work(system: LocalSystem) -> str:
+    try:
+        await system.start()
+    except StartError as error:
+        return str(error)
+    return await system.first_ending()
+
+
+class _StopRequest:
+    """A signal that asks for a clean stop; Ctrl-C a second time ends everything at once.
+
+    The other signals may well come twice for one wish: from a closing terminal, or by way of `make`.
+    """
+
+    def __init__(self, system: LocalSystem) -> None:
+        self.is_impatient = False
+        self._system = system
+        self._asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        loop.add_signal_handler(signal.SIGTERM, self._asked.set)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup, on purpose
+            loop.add_signal_handler(signal.SIGHUP, self._asked.set)
+
+    async def wait(self) -> None:
+        await self._asked.wait()
+
+    def _interrupt(self) -> None:
+        if self._asked.is_set():
+            self.is_impatient = True
+            self._system.kill()
+        self._asked.set()
+
+
+def _say(line: str) -> None:
+    _write(sys.stdout, line)
+
+
+def _complain(line: str) -> None:
+    _write(sys.stderr, f"peepctl: {line}")
+
+
+def _write(stream: TextIO, line: str) -> None:
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        # The terminal or the reader of the pipe is gone. What runs is stopped in order all the same.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,88 @@
+"""`python -m pop3_service`: POP3 over TCP, in one process or in several that share the port."""
+
+import argparse
+import os
+import sys
+
+import structlog
+
+from line_server.listener import ListenError, display, listen, require_free
+from pop3_service import health
+from pop3_service.worker import Worker
+from service_runtime import VERSION
+from service_runtime.errors import StartError
+from service_runtime.process import Lifecycle, run
+from service_runtime.settings import Pop3Settings
+from service_runtime.supervisor import Program, WorkerPool
+
+WORKER_VARIABLE = "PEEP_WORKER"
+"""Set by the parent process in its workers: their number."""
+
+PORT_VARIABLE = "PEEP_POP3_PORT"
+KILL_AFTER_SECONDS = 4.0
+"""How much longer than the drain a worker may take to end."""
+
+
+async def main(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
+    """Serve in this process, or start the workers and look after them."""
+    try:
+        if WORKER_VARIABLE in os.environ:
+            structlog.contextvars.bind_contextvars(worker=os.environ[WORKER_VARIABLE])
+            sockets = listen(settings.pop3_host, settings.pop3_port, PORT_VARIABLE, shared=True)
+            await Worker(settings).serve(sockets, lifecycle)
+        elif settings.pop3_workers == 1:
+            sockets = listen(settings.pop3_host, settings.pop3_port, PORT_VARIABLE)
+            await Worker(settings).serve(sockets, lifecycle)
+        else:
+            await look_after_workers(settings, lifecycle)
+    except ListenError as error:
+        raise StartError(str(error)) from None
+
+
+async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
+    """Keep `PEEP_POP3_WORKERS` processes running on one port until told to stop.
+
+    Raises `StartError` when they cannot start, or keep dying.
+    """
+    require_free(settings.pop3_host, settings.pop3_port, PORT_VARIABLE)
+    # Bound and never listening: keeps the port ours, also while no worker lives.
+    reserved = listen(settings.pop3_host, settings.pop3_port, PORT_VARIABLE, shared=True)
+    port = reserved[0].getsockname()[1]
+    pool = WorkerPool([_worker(number, port) for number in range(1, settings.pop3_workers + 1)])
+    try:
+        await pool.start()
+        lifecycle.ready(("POP3", display(bound.getsockname())) for bound in reserved)
+        failure = await lifecycle.until_stopped(pool.failure())
+        if failure is not None:
+            raise failure
+    finally:
+        late = await pool.stop(settings.drain_seconds + KILL_AFTER_SECONDS)
+        if late:
+            structlog.get_logger().warning("workers had to be killed", workers=late)
+        for bound in reserved:
+            bound.close()
+
+
+def _worker(number: int, port: int) -> Program:
+    environment = {**os.environ, WORKER_VARIABLE: str(number), PORT_VARIABLE: str(port)}
+    return Program(f"worker {number}", [sys.executable, "-m", "pop3_service"], environment)
+
+
+def command_line() -> int:
+    """Do what the command line says; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="pop3_service",
+        description="Peep's POP3 service. Its settings are environment variables; see README.md.",
+    )
+    parser.add_argument("--version", action="version", version=f"Peep {VERSION}")
+    parser.add_argument(
+        "action", nargs="?", choices=["serve", "health"], default="serve",
+        help="serve (default), or ask the service that runs here whether it works",
+    )  # fmt: skip
+    if parser.parse_args().action == "health":
+        return health.check()
+    return run("pop3-service", Pop3Settings, main)
+
+
+if __name__ == "__main__":
+    sys.exit(command_line())

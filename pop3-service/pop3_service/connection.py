@@ -1,0 +1,313 @@
+"""One POP3 connection: the socket, the session, and what has to be done between a command and its reply."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+
+import structlog
+
+from line_server.connection import LineConnection
+from line_server.lines import OverlongLine
+from pop3_service.counting import ReplyCount
+from pop3_service.delivery import deliver, whole_if_cached
+from pop3_service.login import LoggedIn, log_in
+from pop3_service.maildir import MaildirError, MessageFile
+from pop3_service.protocol import replies
+from pop3_service.protocol.intentions import HangUp, Intention, LogIn, RemoveMarked, SendMessage
+from pop3_service.protocol.session import Session
+from pop3_service.removal import Removed, remove_marked
+from pop3_service.resources import Resources
+from service_runtime import VERSION
+from state_store.records import Session as SessionRow
+
+MAX_LINE_OCTETS = 255
+"""RFC 2449, section 4: a command line with its CRLF."""
+
+LOGIN_SECONDS = 60.0
+"""How long a client may stay without logging in, in all."""
+
+IMPLEMENTATION = f"Peep-{VERSION}"
+
+log = structlog.get_logger()
+
+
+class Pop3Connection(LineConnection):
+    """Serves one client from its admission to its end.
+
+    Work that has to wait (a login, a long message, a removal) is one task at a time; the client's
+    further commands wait for it. A login or a removal is never cut short: when the client is gone
+    meanwhile, its end gives the maildrop back.
+    """
+
+    def __init__(self, resources: Resources, connections: set[LineConnection]) -> None:
+        super().__init__(MAX_LINE_OCTETS, connections)
+        self._resources = resources
+        self._instance = resources.instance
+        self._session: Session | None = None
+        self._login: LoggedIn | None = None
+        self._count = ReplyCount(resources.instance)
+        self._removed = 0
+        self._began = time.time()
+        self._ending = "client gone"
+        self._work: asyncio.Task[None] | None = None
+        self._is_delivering = False
+        self._is_dismissed = False
+        self._octets_at_last_look = 0
+        self._idle = self.new_deadline(self._idle_expired)
+        self._login_timer: asyncio.TimerHandle | None = None
+
+    # From the first octet to the last
+
+    def opened(self) -> None:
+        """Ask for a slot under the limit `c=`; greet, or refuse."""
+        if self._instance.admit_at_once():
+            self._greet()
+        else:
+            self.hold()
+            self._instance.admit().add_done_callback(self._admission_answered)
+
+    def line_received(self, line: bytes | OverlongLine) -> None:
+        """Hand a command to the session and do what it says."""
+        assert self._session is not None, "no line is handed out before the greeting"
+        answer = self._session.receive(line) if isinstance(line, bytes) else self._session.receive_overlong()
+        if isinstance(answer, bytes):
+            self.send(answer)
+        else:
+            self._carry_out(answer)
+
+    def runaway_received(self) -> None:
+        """End a session whose client sends no line at all."""
+        self._end("line without end", replies.LINE_TOO_LONG)
+
+    def failed(self, error: Exception) -> None:
+        """Log a bug; the client gets a fixed text, or a cut inside of a message."""
+        log.error("bug", session=self._session_id, exc_info=error)
+        if self._is_delivering:
+            self._cut("bug")
+        else:
+            self._end("bug", replies.INTERNAL_ERROR)
+
+    def sent(self) -> None:
+        """Count what the kernel has taken; as long as it takes something the client is not idle."""
+        if self._session is not None:
+            self._idle.touch()
+            self._count.taken(self.octets_sent)
+
+    def closed(self) -> None:
+        """Give back whatever the connection held."""
+        self._idle.cancel()
+        if self._login_timer is not None:
+            self._login_timer.cancel()
+        if self._session is None:
+            return  # not admitted; where that is still being asked, the answer finds us gone
+        self._instance.discharge()
+        self._instance.session_closed(self._session.session_id)
+        if self._work is None or self._is_delivering:
+            self._give_back_maildrop()
+        log.info(
+            "session ended",
+            session=self._session.session_id,
+            user=self._session.username,
+            address=self.address,
+            ending=self._ending,
+            octets=self._count.octets,
+            retrieved=self._count.retrieved,
+            removed=self._removed,
+            seconds=round(time.time() - self._began, 3),
+        )
+
+    def timeout_changed(self) -> None:
+        """Obey a new `t=`."""
+        if self._session is not None and not self.is_closing:
+            self._idle.allow(self._instance.settings.timeout_seconds or None)
+
+    def dismiss(self, ending: str, reply: bytes) -> None:
+        """End the session without UPDATE, for a reason of ours; a removal under way comes to its end."""
+        if self._is_delivering or self.unsent_octets():
+            self._cut(ending)  # in the middle of a message there is no place for a reply
+        elif self._work is not None:
+            self._is_dismissed = True
+        else:
+            self._count.end_at(self.octets_queued)
+            self._end(ending, reply)
+
+    # Admission
+
+    def _admission_answered(self, answer: "asyncio.Future[bool]") -> None:
+        error = answer.exception()
+        is_admitted = error is None and answer.result()
+        if self.is_lost:
+            if is_admitted:
+                self._instance.discharge()
+        elif is_admitted:
+            self._greet()
+            self.release()
+        else:
+            self._refuse(error)
+
+    def _refuse(self, error: BaseException | None) -> None:
+        limit = self._instance.max_connections
+        reply = replies.STATE_STORE_UNREACHABLE if error else replies.too_many_connections(limit)
+        log.info("connection refused", address=self.address, limit=None if error else limit)
+        self.hang_up(reply, linger=True)
+
+    def _greet(self) -> None:
+        session = self._session = Session(self._instance.new_session_id(), IMPLEMENTATION)
+        greeting = session.greeting()
+        self._count.begin_at(len(greeting))
+        self._instance.deltas.connections += 1
+        self._show_session()
+        self._idle.allow(self._instance.settings.timeout_seconds or None)
+        self._login_timer = asyncio.get_running_loop().call_later(LOGIN_SECONDS, self._login_expired)
+        self.send(greeting)
+
+    def _show_session(self) -> None:
+        assert self._session is not None
+        session = self._session
+        self._instance.session_opened(
+            SessionRow(
+                session.session_id, self._instance.instance_id, session.username, self.address, self._began
+            )
+        )
+
+    # What the session wants done
+
+    def _carry_out(self, intention: Intention) -> None:
+        match intention:
+            case SendMessage():
+                self._send_message(intention)
+            case HangUp(reply):
+                self._end("quit" if reply is replies.SIGNING_OFF else "not a POP3 client", reply)
+            case LogIn():
+                self._begin(self._log_in(intention))
+            case RemoveMarked():
+                self._begin(self._remove(intention))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        self.hold()
+        self._work = asyncio.get_running_loop().create_task(work)
+        self._work.add_done_callback(self._work_ended)
+
+    def _work_ended(self, work: "asyncio.Task[None]") -> None:
+        self._work = None
+        error = work.exception() if not work.cancelled() else None
+        if isinstance(error, Exception):
+            self.failed(error)
+        self._is_delivering = False
+        if self.is_lost:
+            self._give_back_maildrop()
+        elif self._is_dismissed:
+            self.dismiss("server stopping", replies.GOING_DOWN)
+        else:
+            self.release()
+
+    async def _log_in(self, wish: LogIn) -> None:
+        session = self._session
+        assert session is not None
+        answer = await log_in(self._resources, wish, session.session_id, self.address)
+        if isinstance(answer, LoggedIn):
+            self._login = answer
+            reply = session.logged_in(answer.contents)
+            if not self.is_lost:
+                self._instance.deltas.logins += 1
+                self._show_session()
+                self.send(reply)
+                if self._login_timer is not None:
+                    self._login_timer.cancel()
+        else:
+            self.send(session.login_refused(answer))
+            if session.is_shut_out:
+                self._end("too many wrong passwords")
+
+    def _send_message(self, wish: SendMessage) -> None:
+        assert self._session is not None
+        assert self._login is not None
+        try:
+            file = MessageFile.open(self._login.maildir, wish.message)
+        except MaildirError as error:
+            log.info("message unavailable", session=self._session_id, reason=str(error))
+            self.send(self._session.message_unavailable())
+            return
+        self.send(self._session.message_opened(wish.message))
+        whole = whole_if_cached(file) if wish.body_lines is None else None
+        if whole is None:
+            self._is_delivering = True
+            self._begin(self._deliver(file, wish))
+        else:
+            file.close()
+            self._count.message_ends_at(self.octets_queued + len(whole))
+            self.send(whole)
+
+    async def _deliver(self, file: MessageFile, wish: SendMessage) -> None:
+        try:
+            last = await deliver(self, self._resources, file, wish.body_lines)
+        except ConnectionResetError:
+            return
+        except MaildirError as error:
+            log.warning("message cut short", session=self._session_id, reason=str(error))
+            self._cut("message unreadable")
+            return
+        if wish.body_lines is None:
+            self._count.message_ends_at(self.octets_queued + len(last))
+        self.send(last)
+
+    async def _remove(self, wish: RemoveMarked) -> None:
+        assert self._session is not None
+        assert self._login is not None
+        result = await asyncio.get_running_loop().run_in_executor(
+            self._resources.disk_threads,
+            remove_marked,
+            self._login.maildir,
+            wish.messages,
+            lambda: self._instance.holds_lease,
+        )
+        self._removed = result.removed
+        self._instance.deltas.removed_emails += result.removed
+        self._instance.counted()
+        self._give_back_maildrop()
+        self._end("quit", self._farewell(result))
+
+    def _farewell(self, result: Removed) -> bytes:
+        assert self._session is not None
+        if result.failed or result.withheld:
+            log.warning(
+                "not all removed", session=self._session_id, failed=result.failed, withheld=result.withheld
+            )
+        if result.withheld and not result.removed:
+            return self._session.update_refused()
+        return self._session.removed(result.failed + result.withheld)
+
+    # The end
+
+    @property
+    def _session_id(self) -> str | None:
+        return self._session.session_id if self._session is not None else None
+
+    def _end(self, ending: str, reply: bytes = b"") -> None:
+        self._ending = ending
+        # Closing on input that nobody read would reset the connection, and take the reply with it.
+        self.hang_up(reply, linger=ending != "quit" or self.lines.pending_octets > 0)
+
+    def _cut(self, ending: str) -> None:
+        self._ending = ending
+        self.abort()
+
+    def _give_back_maildrop(self) -> None:
+        if self._login is not None:
+            login, self._login = self._login, None
+            self._instance.release_maildrop(login.username, self._session_id or "")
+
+    def _login_expired(self) -> None:
+        self._cut("not logged in within 60 s")
+
+    def _idle_expired(self) -> None:
+        """Close an idle connection without a word and without UPDATE (RFC 1939, section 3)."""
+        octets_taken = self.octets_written - self.unsent_octets()
+        is_slow_but_reading = bool(self.unsent_octets()) and octets_taken != self._octets_at_last_look
+        self._octets_at_last_look = octets_taken
+        is_waiting_for_us = self._work is not None and not self._is_delivering
+        if is_slow_but_reading or is_waiting_for_us:
+            self._idle.touch()
+            self.timeout_changed()
+        else:
+            self._cut("idle")

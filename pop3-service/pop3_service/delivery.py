@@ -1,0 +1,52 @@
+"""A message from its file to the client, in constant memory, at the client's pace."""
+
+import asyncio
+
+from line_server.connection import LineConnection
+from pop3_service.maildir import MessageFile
+from pop3_service.protocol.multiline import TopEncoder, WireEncoder, wire_form
+from pop3_service.resources import Resources
+
+CHUNK_OCTETS = 256 * 1024
+"""A message up to this size is sent whole; of a longer one no more than this is in memory at a time."""
+
+
+def whole_if_cached(file: MessageFile) -> bytes | None:
+    """Return the wire form of a message that is short and in memory already, None for any other."""
+    if file.size > CHUNK_OCTETS:
+        return None
+    content = file.read_cached(file.size) if file.size else b""
+    if content is None or len(content) != file.size:
+        file.rewind()
+        return None
+    return wire_form(content)
+
+
+async def deliver(
+    connection: LineConnection, resources: Resources, file: MessageFile, body_lines: int | None
+) -> bytes:
+    """Send the wire form of a message, or its top, but for the last octets, which are returned.
+
+    Closes the file. Raises `MaildirError` when the message cannot be read to its end, and
+    ConnectionResetError when the client is gone.
+    """
+    encoder = WireEncoder() if body_lines is None else TopEncoder(body_lines)
+    with file:
+        while chunk := await _read(resources, file):
+            wire = encoder.feed(chunk)
+            if wire:
+                connection.send(wire)
+                await connection.drained()
+            if isinstance(encoder, TopEncoder) and encoder.is_complete:
+                break
+            # A client as fast as we are would otherwise keep the event loop to itself.
+            await asyncio.sleep(0)
+    return encoder.end()
+
+
+async def _read(resources: Resources, file: MessageFile) -> bytes:
+    chunk = file.read_cached(CHUNK_OCTETS)
+    if chunk is None:
+        loop = asyncio.get_running_loop()
+        chunk = await loop.run_in_executor(resources.disk_threads, file.read, CHUNK_OCTETS)
+    return chunk

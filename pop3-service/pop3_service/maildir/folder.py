@@ -1,0 +1,115 @@
+"""One folder of a Maildir, held open."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+from pop3_service.maildir.locator import Locator
+from pop3_service.maildir.naming import unique_part
+
+# In this order: a message travels from `new` to `cur`, so one that moves between the two
+# listings is seen twice rather than never.
+FOLDERS = (b"new", b"cur")
+
+# Without O_NONBLOCK the opening of a FIFO would wait for a writer, for ever if need be.
+OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# What opening or looking at a name says when no regular file is there (any more).
+ABSENT_ERRORS = frozenset({errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.EMLINK, errno.ENXIO})
+
+FolderStamp = tuple[int, int, int]
+"""Device, inode and mtime (nanoseconds) of a folder: adding, renaming, removing a name changes it."""
+
+
+class Folder:
+    """`new` or `cur` of one maildir; names are looked up in this very folder.
+
+    A symbolic link in its place is not followed: whoever may write to a maildir could
+    otherwise point its `cur` at somebody else's mail. Every method raises OSError as the
+    system gives it.
+    """
+
+    __slots__ = ("_descriptor", "name")
+
+    def __init__(self, maildir: bytes, name: bytes) -> None:
+        self.name = name
+        self._descriptor = os.open(b"%b/%b" % (maildir, name), _FOLDER_FLAGS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    def stamp(self) -> FolderStamp:
+        """Return what changes whenever a name in the folder does."""
+        return _stamp_of(os.fstat(self._descriptor))
+
+    def names(self) -> list[bytes]:
+        """Return the names in the folder that may be messages: those that begin with no dot."""
+        return [os.fsencode(name) for name in os.listdir(self._descriptor) if name[0] != "."]
+
+    def status(self, name: bytes) -> os.stat_result:
+        """Return what the system knows of the file `name`, of a link itself if it is one."""
+        return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+
+    def open(self, name: bytes) -> int:
+        """Return a descriptor to read the file `name`, which may turn out not to be a regular one."""
+        return os.open(name, OPEN_FLAGS, dir_fd=self._descriptor)
+
+    def unlink(self, name: bytes) -> None:
+        """Remove `name` from the folder."""
+        os.unlink(name, dir_fd=self._descriptor)
+
+    def names_of(self, locator: Locator) -> Iterator[bytes]:
+        """Yield the names under which the very file of `locator` is in this folder now."""
+        part = unique_part(locator.name)
+        for name in self.names():
+            if unique_part(name) == part and self._holds(name, locator):
+                yield name
+
+    def _holds(self, name: bytes, locator: Locator) -> bool:
+        try:
+            status = self.status(name)
+        except OSError as error:
+            if error.errno in ABSENT_ERRORS:
+                return False
+            raise
+        return stat.S_ISREG(status.st_mode) and locator.identity.is_same_file(status)
+
+
+@contextmanager
+def open_folders(maildir: bytes) -> Iterator[list[Folder]]:
+    """Hold open those of FOLDERS that exist in `maildir`; a missing maildir has none.
+
+    Raises OSError when one is there and cannot be opened, a link or a file in its place included.
+    """
+    folders = []
+    with ExitStack() as stack:
+        for name in FOLDERS:
+            with suppress(FileNotFoundError):
+                folders.append(stack.enter_context(Folder(maildir, name)))
+        yield folders
+
+
+def folder_stamps(maildir: bytes) -> tuple[FolderStamp | None, ...]:
+    """Return the stamp of each of FOLDERS, None for one that does not exist."""
+    return tuple(_stamp_at(b"%b/%b" % (maildir, name)) for name in FOLDERS)
+
+
+def _stamp_at(path: bytes) -> FolderStamp | None:
+    try:
+        return _stamp_of(os.lstat(path))
+    except FileNotFoundError:
+        return None
+
+
+def _stamp_of(status: os.stat_result) -> FolderStamp:
+    return status.st_dev, status.st_ino, status.st_mtime_ns

@@ -1,0 +1,162 @@
+"""Read one message file, at the pace of its client."""
+
+import os
+import stat
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from pop3_service.maildir.errors import MessageChanged, MessageGone, MessageUnreadable
+from pop3_service.maildir.folder import ABSENT_ERRORS, OPEN_FLAGS, Folder, open_folders
+from pop3_service.maildir.locator import Locator, locator_of
+from pop3_service.protocol.maildrop import Message
+
+# Linux only: read what the page cache holds, and fail instead of waiting for the disk.
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+
+# A closed descriptor's number may be another file's by now.
+_CLOSED = "the message file is closed"
+
+
+class MessageFile:
+    """An open message file, read once from its beginning to its end.
+
+    It ends after `size` octets even if somebody appends to the file meanwhile, so what is read
+    is what the scan counted.
+    """
+
+    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "size")
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.size = size
+        self._descriptor = descriptor
+        self._position = 0
+        self._lock = Lock()
+        self._is_reading = False
+        self._is_closed = False
+
+    @classmethod
+    def open(cls, maildir: bytes, message: Message) -> Self:
+        """Open the file of `message`, wherever in `maildir` it is now.
+
+        A message that moved from `new` to `cur` or changed its flags since the scan is found
+        again by its unique part and its inode.
+
+        Raises MessageGone, MessageChanged when the listed octets no longer hold, and
+        MessageUnreadable.
+        """
+        locator = locator_of(message)
+        try:
+            descriptor = _opened(maildir, locator)
+        except OSError as error:
+            raise MessageUnreadable(f"the message cannot be read: {error.strerror}") from None
+        if descriptor is None:
+            raise MessageGone("the message is no longer there")
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and locator.identity.is_unchanged(status):
+            return cls(descriptor, locator.identity.size)
+        os.close(descriptor)
+        raise MessageChanged("the message is not as it was listed")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read_cached(self, count: int) -> bytes | None:
+        """Return up to `count` octets that are in memory already, b"" at the end of the message.
+
+        Meant for the event loop: None means that they would have to come from the disk (or that
+        this platform cannot tell), so that `read` must be called in a thread. Raises ValueError
+        after `close`.
+        """
+        if self._is_closed:
+            raise ValueError(_CLOSED)
+        wanted = min(count, self.size - self._position)
+        if wanted <= 0:
+            return b""
+        if _NOWAIT is None:
+            return None
+        buffer = bytearray(wanted)
+        try:
+            length = os.preadv(self._descriptor, [buffer], self._position, _NOWAIT)
+        except OSError:
+            return None
+        # Some kernels say 0 where they mean that nothing is cached. The blocking read decides.
+        if length == 0:
+            return None
+        self._position += length
+        return bytes(buffer) if length == wanted else bytes(buffer[:length])
+
+    def read(self, count: int) -> bytes:
+        """Return up to `count` octets, b"" at the end of the message; waits for the disk.
+
+        Raises MessageChanged when the file has become shorter: the announced octets cannot be
+        sent any more, and a short message must not look like a whole one. Raises
+        MessageUnreadable when the disk fails, and ValueError after `close`.
+        """
+        wanted = min(count, self.size - self._position)
+        if wanted <= 0:
+            return b""
+        content = self._read_guarded(wanted)
+        if not content:
+            raise MessageChanged("the message became shorter while it was read")
+        self._position += len(content)
+        return content
+
+    def rewind(self) -> None:
+        """Begin again at the first octet."""
+        self._position = 0
+
+    def close(self) -> None:
+        """Give the file back; while a thread reads it, that happens as soon as it has read."""
+        with self._lock:
+            is_first = not self._is_closed
+            self._is_closed = True
+            if is_first and not self._is_reading:
+                os.close(self._descriptor)
+
+    def _read_guarded(self, count: int) -> bytes:
+        # A connection can be lost while a thread reads for it. Were the descriptor closed at
+        # once, the next file opened would get its number, and the thread would read that one:
+        # somebody else's mail.
+        with self._lock:
+            if self._is_closed:
+                raise ValueError(_CLOSED)
+            self._is_reading = True
+        try:
+            return os.pread(self._descriptor, count, self._position)
+        except OSError as error:
+            raise MessageUnreadable(f"the message cannot be read: {error.strerror}") from None
+        finally:
+            with self._lock:
+                self._is_reading = False
+                if self._is_closed:
+                    os.close(self._descriptor)
+
+
+def _opened(maildir: bytes, locator: Locator) -> int | None:
+    try:
+        return os.open(locator.path(maildir), OPEN_FLAGS)
+    except OSError as error:
+        if error.errno not in ABSENT_ERRORS:
+            raise
+    with open_folders(maildir) as folders:
+        for folder in folders:
+            descriptor = _opened_elsewhere(folder, locator)
+            if descriptor is not None:
+                return descriptor
+    return None
+
+
+def _opened_elsewhere(folder: Folder, locator: Locator) -> int | None:
+    for name in folder.names_of(locator):
+        try:
+            return folder.open(name)
+        except OSError as error:
+            if error.errno not in ABSENT_ERRORS:
+                raise
+    return None

@@ -1,0 +1,184 @@
+"""Scan a maildir: which messages it holds, in which order, with which octets and unique-ids."""
+
+import errno
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pop3_service.maildir.errors import MaildirUnreadable
+from pop3_service.maildir.folder import ABSENT_ERRORS, FOLDERS, Folder, FolderStamp, open_folders
+from pop3_service.maildir.locator import FileIdentity, Locator, locator_of
+from pop3_service.maildir.naming import (
+    maildrop_order,
+    unique_id_of,
+    unique_id_of_namesake,
+    unique_part,
+)
+from pop3_service.maildir.octets import count_octets
+from pop3_service.protocol.maildrop import Message
+
+# A listing that a rename runs into can miss the file under both its names. So a scan that was
+# disturbed begins again; a maildir that is never quiet must not hold up a login for ever.
+SCAN_ATTEMPTS = 3
+
+# These say something about one file. Any other failure (no descriptors left, say) would leave
+# out message after message, which a client takes for deletions: it fails the scan instead.
+_ERRORS_OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.EIO})
+
+
+@dataclass(frozen=True, slots=True)
+class MaildirScan:
+    """What one scan found.
+
+    `stamps` are those of FOLDERS from before the listing began (None: no such folder).
+    `left_out` counts the message files that cannot be read or that somebody is writing to.
+    """
+
+    stamps: tuple[FolderStamp | None, ...]
+    messages: tuple[Message, ...]
+    left_out: int
+
+
+def scan_maildir(maildir: bytes, known: Iterable[Message] = ()) -> MaildirScan:
+    """Return the messages of `maildir` in the maildrop's order; blocks on the disk.
+
+    Octets are taken from `known`, an earlier scan, for every file that has not changed since;
+    the other files are read. A missing maildir, `new` or `cur` holds no messages. Only regular
+    files whose names begin with no dot are messages, and nothing else is ever opened.
+
+    Raises MaildirUnreadable when the maildir cannot be listed.
+    """
+    known_by_inode = {locator_of(message).identity.inode: message for message in known}
+    try:
+        for _ in range(SCAN_ATTEMPTS):
+            with open_folders(maildir) as folders:
+                attempt = _Attempt(folders, known_by_inode)
+                scan = attempt.scan()
+            if not attempt.was_disturbed:
+                break
+    except OSError as error:
+        raise MaildirUnreadable(f"the maildir cannot be listed: {error.strerror}") from None
+    return scan
+
+
+class _Attempt:
+    """One pass over the open folders; `was_disturbed` says that mail was moving meanwhile."""
+
+    def __init__(self, folders: Sequence[Folder], known: dict[int, Message]) -> None:
+        self._folders = {folder.name: folder for folder in folders}
+        self._known = known
+        self._left_out = 0
+        self.was_disturbed = False
+
+    def scan(self) -> MaildirScan:
+        stamps = self._stamps()
+        identified = with_unique_ids(list(self._locators()))
+        counted = (self._message(locator, unique_id) for locator, unique_id in identified)
+        messages = tuple(message for message in counted if message is not None)
+        if self._stamps() != stamps:
+            self.was_disturbed = True
+        return MaildirScan(stamps, messages, self._left_out)
+
+    def _stamps(self) -> tuple[FolderStamp | None, ...]:
+        folders = map(self._folders.get, FOLDERS)
+        return tuple(folder.stamp() if folder else None for folder in folders)
+
+    def _locators(self) -> Iterator[Locator]:
+        # Both folders are listed before any file is looked at: what moves from `new` to `cur`
+        # in between is then missed in `new`, and the miss starts another attempt.
+        listings = [(folder, folder.names()) for folder in self._folders.values()]
+        for folder, names in listings:
+            for name in names:
+                locator = self._locator(folder, name)
+                if locator is not None:
+                    yield locator
+
+    def _locator(self, folder: Folder, name: bytes) -> Locator | None:
+        try:
+            status = folder.status(name)
+        except OSError as error:
+            if error.errno not in ABSENT_ERRORS:
+                raise
+            self.was_disturbed = True
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        known = self._known.get(status.st_ino)
+        if known is not None:
+            locator = locator_of(known)
+            is_at_its_place = locator.name == name and locator.folder == folder.name
+            if is_at_its_place and locator.identity.is_unchanged(status):
+                return locator
+        return Locator(folder.name, name, FileIdentity.of(status))
+
+    def _message(self, locator: Locator, unique_id: bytes) -> Message | None:
+        known = self._known.get(locator.identity.inode)
+        if known is not None and known.locator is locator and known.unique_id == unique_id:
+            return known
+        if known is not None and _is_same_message(locator_of(known), locator):
+            octets: int | None = known.octets
+        else:
+            octets = self._count(locator)
+        if octets is None:
+            return None
+        message = Message(unique_id=unique_id, octets=octets, locator=locator)
+        self._known[locator.identity.inode] = message
+        return message
+
+    def _count(self, locator: Locator) -> int | None:
+        try:
+            octets = self._octets_of(locator)
+        except OSError as error:
+            if error.errno in ABSENT_ERRORS:
+                self.was_disturbed = True
+                return None
+            if error.errno not in _ERRORS_OF_ONE_FILE:
+                raise
+            self._left_out += 1
+            return None
+        if octets is None:
+            self._left_out += 1
+            self.was_disturbed = True
+        return octets
+
+    def _octets_of(self, locator: Locator) -> int | None:
+        descriptor = self._folders[locator.folder].open(locator.name)
+        try:
+            return count_octets(descriptor, locator.identity)
+        finally:
+            os.close(descriptor)
+
+
+def with_unique_ids(locators: Sequence[Locator]) -> list[tuple[Locator, bytes]]:
+    """Return one locator for each message with its unique-id, in the maildrop's order.
+
+    Two names of one file with the same unique part are one message: for a moment it can be in
+    `new` and `cur`. Two files with the same unique part are two messages: the older (by mtime,
+    then by inode) has the plain unique-id, the other one of its own for as long as both exist.
+    """
+    by_part: defaultdict[bytes, list[Locator]] = defaultdict(list)
+    for locator in locators:
+        by_part[unique_part(locator.name)].append(locator)
+    identified = []
+    for part, namesakes in by_part.items():
+        first, *others = namesakes if len(namesakes) == 1 else _one_for_each_file(namesakes)
+        identified.append((first, unique_id_of(part)))
+        identified += [(other, unique_id_of_namesake(part, other.identity.inode)) for other in others]
+    identified.sort(key=lambda pair: maildrop_order(pair[0].name))
+    return identified
+
+
+def _one_for_each_file(namesakes: Iterable[Locator]) -> list[Locator]:
+    files: dict[tuple[int, int], Locator] = {}
+    # The name in `cur` is the one that stays when a program moves mail by link and unlink.
+    for locator in sorted(namesakes, key=lambda each: (each.folder != b"cur", each.name)):
+        files.setdefault((locator.identity.device, locator.identity.inode), locator)
+    return sorted(files.values(), key=lambda each: (each.identity.mtime_ns, each.identity.inode))
+
+
+def _is_same_message(known: Locator, found: Locator) -> bool:
+    # The name as well: an inode is used again, and two mails of the same size can follow each
+    # other on it within one tick of the clock.
+    return known.identity == found.identity and unique_part(known.name) == unique_part(found.name)

@@ -1,0 +1,115 @@
+"""One POP3 process: its sockets, its place in the state store, and its connections until the end."""
+
+import asyncio
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
+
+import structlog
+
+from line_server.connection import LineConnection
+from line_server.listener import display
+from line_server.server import LineServer
+from pop3_service.connection import Pop3Connection
+from pop3_service.maildir import Maildirs, mail_directory_verdict
+from pop3_service.protocol import replies
+from pop3_service.resources import Resources
+from service_runtime import VERSION
+from service_runtime.errors import StartError
+from service_runtime.process import Lifecycle
+from service_runtime.settings import Pop3Settings
+from state_store.authentication import Authenticator
+from state_store.errors import StoreUnusable
+from state_store.instance import LiveInstance
+from state_store.passwords import Passwords
+from state_store.redis_repository import RedisRepository
+from state_store.waiting import prepare_patiently
+
+DISK_THREADS = 8
+"""Scans, removals and reads from the disk that may be under way at once in one process."""
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Builds what one process needs, and serves until it is told to stop."""
+
+    def __init__(self, settings: Pop3Settings) -> None:
+        self._settings = settings
+        self._repository = RedisRepository(settings.redis_url)
+        self._passwords = Passwords()
+        self._disk_threads = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self._instance = LiveInstance(
+            self._repository,
+            host=socket.gethostname(),
+            process_id=os.getpid(),
+            version=VERSION,
+            can_use_directory=self._can_use_directory,
+            settings_changed=self._settings_changed,
+            lease_lapsed=self._lease_lapsed,
+        )
+        self._resources = Resources(
+            self._instance,
+            Maildirs(),
+            self._passwords,
+            Authenticator(self._repository, self._passwords),
+            self._disk_threads,
+        )
+        self._server = LineServer(lambda connections: Pop3Connection(self._resources, connections))
+
+    async def serve(self, sockets: list[socket.socket], lifecycle: Lifecycle) -> None:
+        """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`."""
+        try:
+            is_there = await prepare_patiently(
+                self._repository, log, self._settings.redis_url, lifecycle.stopping
+            )
+        except StoreUnusable as error:
+            raise StartError(str(error)) from None
+        if is_there:
+            await self._serve_with_store(sockets, lifecycle)
+        self._passwords.close()
+        self._disk_threads.shutdown(wait=False, cancel_futures=True)
+        await self._repository.close()
+
+    async def _serve_with_store(self, sockets: list[socket.socket], lifecycle: Lifecycle) -> None:
+        await self._repository.announce_mail_directory(self._settings.mail_dir, overrides=True)
+        await self._instance.start()
+        await self._check_mail_directory()
+        await self._server.listen(sockets)
+        lifecycle.ready(("POP3", display(bound.getsockname())) for bound in sockets)
+        await lifecycle.stopping.wait()
+        await self._server.drain(
+            self._settings.drain_seconds,
+            lambda connection: _pop3(connection).dismiss("server stopping", replies.GOING_DOWN),
+        )
+        await self._instance.stop()
+
+    async def _check_mail_directory(self) -> None:
+        directory = self._instance.settings.mail_directory
+        if await self._can_use_directory(directory):
+            return
+        if directory == self._settings.mail_dir:
+            await self._instance.stop()
+            raise StartError(
+                f"PEEP_MAIL_DIR={directory}: must be a folder that this process can list and write"
+                " (and lie below PEEP_MAIL_ROOTS, where that is set)"
+            )
+        log.error("the mail directory set with m= cannot be used: logins fail", mail_directory=directory)
+
+    async def _can_use_directory(self, path: str) -> bool:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._disk_threads, mail_directory_verdict, path, self._settings.mail_roots
+        )
+
+    def _settings_changed(self) -> None:
+        for connection in self._server.connections:
+            _pop3(connection).timeout_changed()
+
+    def _lease_lapsed(self) -> None:
+        for connection in list(self._server.connections):
+            _pop3(connection).dismiss("lease lost", replies.STATE_STORE_UNREACHABLE)
+
+
+def _pop3(connection: LineConnection) -> Pop3Connection:
+    return cast(Pop3Connection, connection)

@@ -1,0 +1,124 @@
+"""The OpenAPI document, and `/docs`: the same as one page for people that needs nothing from elsewhere."""
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse
+
+from state_api.errors import NAMED_KINDS, PROBLEM_MEDIA_TYPE
+
+DESCRIPTION = """\
+Shows and changes the same settings, users and counters as PEEP, for tools and dashboards.
+Everything under `/v1` needs an administrator's name and password (HTTP Basic, the ones of PEEP);
+every error is `application/problem+json` (RFC 9457). Answers carry `X-Request-ID`, as the logs do;
+a request may bring its own: up to 64 letters, digits, dots, dashes and underscores."""
+
+TAGS = [
+    {"name": "settings", "description": "What operators change while the server runs."},
+    {"name": "users", "description": "POP3 users and their passwords."},
+    {
+        "name": "monitoring",
+        "description": "Counters, sessions and who is logged in, over all POP3 instances.",
+    },
+    {"name": "health", "description": "For those who restart or route; without a password."},
+]
+
+_STYLE = """\
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+code, pre { font-family: ui-monospace, monospace; background: #8882; padding: .1em .3em; }
+h3 { margin: 2rem 0 .3rem; } dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.5rem; }
+:root { color-scheme: light dark; }"""
+
+router = APIRouter()
+
+
+class DocumentedApi(FastAPI):
+    """A FastAPI application whose document gives errors the media type that they have."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for _, _, operation in _operations(document):
+                _name_problems(operation["responses"])
+        return super().openapi()
+
+
+@router.get("/docs", include_in_schema=False)
+async def show_documentation(request: Request) -> HTMLResponse:
+    """Return the document as one plain page."""
+    page = "\n".join(_page(request.app.openapi()))
+    return HTMLResponse(
+        page, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    )
+
+
+def _name_problems(responses: dict[str, Any]) -> None:
+    for status, response in responses.items():
+        if status >= "400":
+            response["content"] = {PROBLEM_MEDIA_TYPE: response["content"].pop("application/json")}
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield path, method.upper(), operation
+
+
+def _page(document: dict[str, Any]) -> Iterator[str]:
+    info = document["info"]
+    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(info['title'])}</title>"
+    yield f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>"
+    yield f"<h1>{html.escape(info['title'])} {html.escape(info['version'])}</h1>"
+    yield f"<p>{_prose(info['description'])}</p>"
+    yield "<pre>curl -u admin http://127.0.0.1:8110/v1/counters</pre>"
+    yield "<p>For programs: <a href=/openapi.json>openapi.json</a></p><h2>Requests</h2>"
+    for path, method, operation in _operations(document):
+        yield from _operation(path, method, operation)
+    yield "<h2>What they hold</h2>"
+    for name, schema in document["components"]["schemas"].items():
+        yield f"<h3 id='{name}'>{name}</h3><p>{_prose(schema.get('description', ''))}</p>"
+        yield from _fields(schema)
+    yield "<h2>Kinds of errors</h2><dl>"
+    for kind in NAMED_KINDS:
+        yield f"<dt id='{kind.name}'>{kind.status} {kind.title}<dd>{_prose(kind.detail)}"
+    yield "</dl></html>"
+
+
+def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
+    yield f"<h3 id='{operation['operationId']}'><code>{method} {path}</code></h3>"
+    yield f"<p>{_prose(operation['summary'])}. {_prose(operation.get('description', ''))}</p><dl>"
+    for parameter in operation.get("parameters", ()):
+        described = parameter.get("description") or parameter["schema"].get("description", "")
+        yield f"<dt><code>{parameter['name']}</code> ({parameter['in']})<dd>{_prose(described)}"
+    if "requestBody" in operation:
+        yield f"<dt>Body<dd>{_content(operation['requestBody'])}"
+    for status, response in sorted(operation["responses"].items()):
+        yield f"<dt>{status}<dd>{_prose(response['description'])} {_content(response)}"
+    yield "</dl>"
+
+
+def _content(holder: dict[str, Any]) -> str:
+    schemas = (content.get("schema", {}) for content in holder.get("content", {}).values())
+    names = [schema["$ref"].rpartition("/")[2] for schema in schemas if "$ref" in schema]
+    return ", ".join(f"<a href='#{name}'>{name}</a>" for name in names)
+
+
+def _fields(schema: dict[str, Any]) -> Iterator[str]:
+    yield "<dl>"
+    for name, field in schema.get("properties", {}).items():
+        bounds = [
+            f"{word} {field[word]}"
+            for word in ("minimum", "maximum", "minLength", "maxLength")
+            if word in field
+        ]
+        notes = ", ".join([field.get("type", ""), *bounds]).strip(", ")
+        yield f"<dt><code>{name}</code> {notes}<dd>{_prose(field.get('description', ''))}"
+    yield "</dl>"
+
+
+def _prose(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))

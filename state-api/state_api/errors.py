@@ -1,0 +1,189 @@
+"""Every error as application/problem+json (RFC 9457): one table, and nobody else writes error bodies."""
+
+import http
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
+
+from state_api.schemas import FieldError, Problem
+from state_store.errors import (
+    MailDirectoryRefused,
+    StoreUnavailable,
+    StoreUnusable,
+    UnknownUser,
+    UserExists,
+)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+MAX_FIELD_ERRORS = 10
+MAX_FIELD_NAME = 64
+"""Field names come from the client; neither they nor their number may make an answer large."""
+
+
+class Unauthenticated(Exception):
+    """The request carries no administrator's name and password."""
+
+
+class Draining(Exception):
+    """The process is about to end and should get no more requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of error; `name` is its anchor in the documentation, empty where the status says it all."""
+
+    status: int
+    detail: str
+    name: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The name as words, or the status's phrase."""
+        return self.name.replace("-", " ").capitalize() or http.HTTPStatus(self.status).phrase
+
+
+UNAUTHENTICATED = Kind(
+    401,
+    "This needs the name and password of an administrator (HTTP Basic).",
+    "unauthenticated",
+    {"WWW-Authenticate": 'Basic realm="Peep", charset="UTF-8"'},
+)
+UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
+USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
+TOO_LARGE = Kind(413, "The body is larger than 64 KiB.")
+INVALID = Kind(422, "The request does not say what it should; `errors` lists the fields.", "invalid-request")
+MAIL_DIRECTORY_REFUSED = Kind(
+    422,
+    "No POP3 instance answered for this mail directory, or one of them cannot list and write it.",
+    "mail-directory-refused",
+)
+INTERNAL = Kind(500, "Something went wrong here; the log of the service tells it by the request id.")
+STORE_UNAVAILABLE = Kind(
+    503, "Redis does not answer; try again soon.", "store-unavailable", {"Retry-After": "1"}
+)
+DRAINING = Kind(503, "The service is about to stop.", "draining", {"Retry-After": "1"})
+
+KINDS: Mapping[type[Exception], Kind] = {
+    Unauthenticated: UNAUTHENTICATED,
+    UnknownUser: UNKNOWN_USER,
+    UserExists: USER_EXISTS,
+    MailDirectoryRefused: MAIL_DIRECTORY_REFUSED,
+    StoreUnavailable: STORE_UNAVAILABLE,
+    StoreUnusable: STORE_UNAVAILABLE,
+    Draining: DRAINING,
+}
+"""How errors are told; any other exception is a bug and told as `INTERNAL`."""
+
+NAMED_KINDS = (
+    UNAUTHENTICATED,
+    UNKNOWN_USER,
+    USER_EXISTS,
+    INVALID,
+    MAIL_DIRECTORY_REFUSED,
+    STORE_UNAVAILABLE,
+    DRAINING,
+)
+"""The kinds that the documentation explains."""
+
+PLAIN_DETAILS = {
+    404: "There is nothing at this path.",
+    405: "This path does not take this method.",
+    413: TOO_LARGE.detail,
+}
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is no field of this request",
+    "json_invalid": "must be JSON",
+    "model_attributes_type": "must be a JSON object, sent as Content-Type: application/json",
+}
+
+
+def problem_response(
+    kind: Kind,
+    request_id: str | None,
+    errors: list[FieldError] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the answer for a kind of error."""
+    problem = Problem(
+        type=f"/docs#{kind.name}" if kind.name else "about:blank",
+        title=kind.title,
+        status=kind.status,
+        detail=kind.detail,
+        request_id=request_id,
+        errors=errors,
+    )
+    return Response(
+        problem.model_dump_json(exclude_none=True),
+        kind.status,
+        {**kind.headers, **(headers or {})},
+        PROBLEM_MEDIA_TYPE,
+    )
+
+
+def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """Return what a route's documentation says about the errors that it may answer."""
+    details: dict[int | str, list[str]] = {}
+    for kind in kinds:
+        details.setdefault(kind.status, []).append(kind.detail)
+    return {
+        status: {"model": Problem, "description": " Or: ".join(texts)} for status, texts in details.items()
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app`, the framework's own included, from the table."""
+    for error_class in KINDS:
+        app.add_exception_handler(error_class, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _from_framework)
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    kind = next(KINDS[one] for one in type(error).__mro__ if one in KINDS)
+    return problem_response(kind, request.state.request_id)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [_field_error(one) for one in error.errors()[:MAX_FIELD_ERRORS]]
+    return problem_response(INVALID, request.state.request_id, errors)
+
+
+async def _from_framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    request_id = request.state.request_id
+    if error.status_code == 400:
+        # The framework's word for a body that the JSON parser does not even take for wrong JSON.
+        return problem_response(
+            INVALID, request_id, [FieldError(field="body", message=_MESSAGES["json_invalid"])]
+        )
+    detail = PLAIN_DETAILS.get(error.status_code, http.HTTPStatus(error.status_code).phrase)
+    headers = {"Allow": _allowed_methods(request)} if error.status_code == 405 else error.headers
+    return problem_response(Kind(error.status_code, detail), request_id, headers=headers)
+
+
+def _allowed_methods(request: Request) -> str:
+    # The framework names the methods of one route only, though several may share the path.
+    methods = {"HEAD"}
+    for template, operations in request.app.openapi()["paths"].items():
+        if compile_path(template)[0].match(request.url.path):
+            methods.update(method.upper() for method in operations)
+    return ", ".join(sorted(methods if "GET" in methods else methods - {"HEAD"}))
+
+
+def _field_error(error: dict[str, Any]) -> FieldError:
+    where = (
+        "body"
+        if error["type"] == "json_invalid"
+        else ".".join(map(str, error["loc"][1:])) or str(error["loc"][0])
+    )
+    # Never the input itself: it may be a password.
+    message = _MESSAGES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    return FieldError(field=where[:MAX_FIELD_NAME], message=message)

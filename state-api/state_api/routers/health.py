@@ -1,0 +1,35 @@
+"""`/livez`, `/readyz`, `/healthz`: for those who restart or route. Without a password."""
+
+from fastapi import APIRouter
+
+from state_api.dependencies import ServicesDependency
+from state_api.errors import DRAINING, STORE_UNAVAILABLE, Draining, problems
+from state_api.schemas import Health
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", operation_id="show_liveness", summary="Is this process alive?")
+async def show_liveness() -> Health:
+    """Says nothing about Redis: restarting this process would not bring it back."""
+    return Health(status="alive")
+
+
+@router.get("/healthz", operation_id="show_health", summary="The same as /livez")
+async def show_health() -> Health:
+    """Another name that some tools ask by."""
+    return await show_liveness()
+
+
+@router.get(
+    "/readyz",
+    operation_id="show_readiness",
+    summary="Can requests be served?",
+    responses=problems(STORE_UNAVAILABLE, DRAINING),
+)
+async def show_readiness(services: ServicesDependency) -> Health:
+    """Yes while Redis answers and the process is not about to stop."""
+    if services.is_draining():
+        raise Draining
+    await services.repository.ping()
+    return Health(status="ready")

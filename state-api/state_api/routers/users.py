@@ -1,0 +1,122 @@
+"""`/v1/users`: the POP3 users. Their mail is never touched here."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import structlog
+from fastapi import APIRouter, Path, Query, Response
+
+from state_api import schemas
+from state_api.dependencies import Administrator, PasswordsDependency, RepositoryDependency
+from state_api.errors import (
+    INVALID,
+    STORE_UNAVAILABLE,
+    TOO_LARGE,
+    UNAUTHENTICATED,
+    UNKNOWN_USER,
+    USER_EXISTS,
+    problems,
+)
+from state_store.errors import UnknownUser
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+router = APIRouter(
+    prefix="/v1/users", tags=["users"], responses=problems(UNAUTHENTICATED, INVALID, STORE_UNAVAILABLE)
+)
+
+UsernamePath = Annotated[schemas.Username, Path()]
+Limit = Annotated[int, Query(ge=1, le=schemas.MAX_PAGE, description="Users a page.")]
+After = Annotated[
+    schemas.Username | None,
+    Query(description="`next` of the page before; without it the list begins at its start."),
+]
+
+
+@router.get(
+    "",
+    operation_id="list_users",
+    summary="List the users",
+    responses={
+        200: {"description": 'A page of users; a `Link` header with `rel="next"` leads to the next one.'}
+    },
+)
+async def list_users(
+    repository: RepositoryDependency,
+    response: Response,
+    _: Administrator,
+    limit: Limit = schemas.DEFAULT_PAGE,
+    after: After = None,
+) -> schemas.UserPage:
+    """PEEP `u?`, a page at a time, sorted by the octets of the names."""
+    # One more than asked for tells whether there is a next page.
+    names = await repository.usernames_after(after or "", limit + 1)
+    page = names[:limit]
+    next_after = page[-1] if len(names) > limit else None
+    if next_after is not None:
+        response.headers["Link"] = f'</v1/users?limit={limit}&after={quote(next_after, safe="")}>; rel="next"'
+    return schemas.UserPage(users=[schemas.User(username=name) for name in page], next=next_after)
+
+
+@router.post(
+    "",
+    operation_id="add_user",
+    summary="Add a user",
+    status_code=201,
+    responses=problems(USER_EXISTS, TOO_LARGE),
+)
+async def add_user(
+    user: schemas.NewUser,
+    repository: RepositoryDependency,
+    passwords: PasswordsDependency,
+    response: Response,
+    administrator: Administrator,
+) -> schemas.User:
+    """PEEP `u+`. The user can log in as soon as this is answered."""
+    await repository.add_user(user.username, await passwords.new_credential(user.password))
+    log.info("user added", username=user.username, administrator=administrator)
+    response.headers["Location"] = f"/v1/users/{quote(user.username, safe='')}"
+    return schemas.User(username=user.username)
+
+
+@router.get("/{username}", operation_id="show_user", summary="Show a user", responses=problems(UNKNOWN_USER))
+async def show_user(
+    username: UsernamePath, repository: RepositoryDependency, _: Administrator
+) -> schemas.User:
+    """Tells whether there is such a user; this is where `Location` of an added one leads."""
+    if await repository.credential(username) is None:
+        raise UnknownUser
+    return schemas.User(username=username)
+
+
+@router.delete(
+    "/{username}",
+    operation_id="remove_user",
+    summary="Remove a user",
+    status_code=204,
+    responses=problems(UNKNOWN_USER),
+)
+async def remove_user(
+    username: UsernamePath, repository: RepositoryDependency, administrator: Administrator
+) -> None:
+    """PEEP `u-`. The mail stays where it is, and an open session goes on to its end."""
+    await repository.remove_user(username)
+    log.info("user removed", username=username, administrator=administrator)
+
+
+@router.put(
+    "/{username}/password",
+    operation_id="change_password",
+    summary="Change a user's password",
+    status_code=204,
+    responses=problems(UNKNOWN_USER, TOO_LARGE),
+)
+async def change_password(
+    username: UsernamePath,
+    change: schemas.NewPassword,
+    repository: RepositoryDependency,
+    passwords: PasswordsDependency,
+    administrator: Administrator,
+) -> None:
+    """From now on the old password opens no session; open ones go on."""
+    await repository.set_credential(username, await passwords.new_credential(change.password))
+    log.info("password changed", username=username, administrator=administrator)

@@ -1,0 +1,219 @@
+"""What requests and responses hold. Ranges are those of the store's records, so HTTP and PEEP agree."""
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from state_store.opaque_string import MAX_CHARACTERS, opaque_string
+from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
+
+MAX_ARGUMENT_OCTETS = 128
+"""PEEP's bound of an argument (section 2.1): what HTTP takes, PEEP can show and change as well."""
+
+MAX_PAGE = 1000
+DEFAULT_PAGE = 100
+
+# P11, and the same alphabet with slashes for a path: `m=` could not carry any other octet.
+_USERNAME = re.compile(r"[!-\-0-~][!-.0-~]{0,127}")
+_PATH = re.compile(r"/[!-~]{0,127}")
+
+
+def _checked_username(text: str) -> str:
+    if not _USERNAME.fullmatch(text):
+        raise ValueError(
+            "must be 1 to 128 characters of printable ASCII without space and /, not beginning with ."
+        )
+    return text
+
+
+def _normal_path(text: str) -> str:
+    # As over PEEP: `..` is refused, not resolved, because after a link it leads elsewhere than it says.
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if not _PATH.fullmatch(text) or ".." in parts:
+        raise ValueError(
+            "must be an absolute path without .., of at most 128 characters of printable ASCII without space"
+        )
+    return "/" + "/".join(parts)
+
+
+Username = Annotated[
+    str,
+    AfterValidator(_checked_username),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": 128, "pattern": f"^{_USERNAME.pattern}$"},
+    ),
+    Field(
+        description="Printable ASCII without space and `/`, not beginning with `.`; case counts.",
+        examples=["alice"],
+    ),
+]
+Password = Annotated[
+    str,
+    AfterValidator(opaque_string),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS, "format": "password"}),
+    Field(
+        description="An OpaqueString (RFC 8265). PEEP carries only printable ASCII, without space.",
+        examples=["correct horse battery staple"],
+        repr=False,
+    ),
+]
+MaxConnections = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=MAX_CONNECTIONS_RANGE[0],
+        le=MAX_CONNECTIONS_RANGE[-1],
+        description="POP3 connections at one time, over all instances (PEEP `c=`).",
+        examples=[1000],
+    ),
+]
+TimeoutSeconds = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=TIMEOUT_SECONDS_RANGE[0],
+        le=TIMEOUT_SECONDS_RANGE[-1],
+        description="Seconds without a command that close a POP3 connection; 0 for no limit (PEEP `t=`).",
+        examples=[600],
+    ),
+]
+MailDirectory = Annotated[
+    str,
+    AfterValidator(_normal_path),
+    WithJsonSchema({"type": "string", "maxLength": MAX_ARGUMENT_OCTETS, "pattern": f"^{_PATH.pattern}$"}),
+    Field(
+        description="The folder that holds every user's maildir, as an absolute path; all live POP3 "
+        "instances must be able to use it (PEEP `m=`).",
+        examples=["/var/mail/peep"],
+    ),
+]
+
+
+class Settings(BaseModel):
+    """What operators change while the server runs."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    max_connections: MaxConnections
+    timeout_seconds: TimeoutSeconds
+    mail_directory: str = Field(
+        description="The folder that holds every user's maildir.", examples=["/var/mail/peep"]
+    )
+
+
+class SettingsChange(BaseModel):
+    """The settings to change: at least one; the others stay as they are."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+
+    # The defaults only say that a field may be missing; `given` never returns them.
+    max_connections: MaxConnections = Field(default_factory=int)
+    timeout_seconds: TimeoutSeconds = Field(default_factory=int)
+    mail_directory: MailDirectory = Field(default_factory=str)
+
+    @model_validator(mode="after")
+    def _something_to_change(self) -> "SettingsChange":
+        if not self.model_fields_set:
+            raise ValueError("must hold at least one of max_connections, timeout_seconds, mail_directory")
+        return self
+
+    def given(self) -> dict[str, int | str]:
+        """Return the settings that the request holds, by name."""
+        return self.model_dump(exclude_unset=True)
+
+
+class User(BaseModel):
+    """A POP3 user."""
+
+    username: Username
+
+
+class NewUser(BaseModel):
+    """A POP3 user to add."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    username: Username
+    password: Password
+
+
+class NewPassword(BaseModel):
+    """A user's next password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Password
+
+
+class UserPage(BaseModel):
+    """Some of the users, sorted by the octets of their names."""
+
+    users: list[User]
+    next: str | None = Field(description="Give this as `after` to get the next page; null on the last one.")
+
+
+class Counters(BaseModel):
+    """Every PEEP counter and gauge at one moment."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    retrieved_bytes: int = Field(description="Octets of replies to POP3 commands (PEEP `rb?`).")
+    retrieved_emails: int = Field(description="Successful RETR commands (PEEP `re?`).")
+    removed_emails: int = Field(description="Messages removed in the UPDATE state (PEEP `xe?`).")
+    current_connections: int = Field(description="Open POP3 connections, logged in or not (PEEP `cc?`).")
+    logged_in_users: int = Field(
+        description="Users with an open session (the number of lines of PEEP `cu?`)."
+    )
+    historical_connections: int = Field(description="POP3 connections accepted so far (PEEP `hc?`).")
+    historical_logins: int = Field(description="Successful POP3 logins so far (PEEP `hu?`).")
+
+
+class Session(BaseModel):
+    """One open POP3 connection."""
+
+    id: str = Field(description="As the POP3 greeting and the logs show it.")
+    instance: str = Field(description="The POP3 process that serves it.")
+    username: str | None = Field(description="Null until the client has logged in.")
+    address: str = Field(description="The client's address.")
+    connected_at: datetime = Field(description="When it was accepted (RFC 3339, UTC).")
+    seconds: float = Field(description="For how long it has been open.")
+
+
+class Sessions(BaseModel):
+    """All open POP3 connections, the oldest first."""
+
+    sessions: list[Session]
+
+
+class LoggedInUsers(BaseModel):
+    """Who has an open session."""
+
+    users: list[str] = Field(description="Sorted, each once however many sessions it has (PEEP `cu?`).")
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    status: str = Field(examples=["ready"])
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of the request."""
+
+    field: str
+    message: str = Field(description="What is allowed there.")
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str = Field(
+        description="Where the kind of error is explained, or `about:blank`.", examples=["/docs#unknown-user"]
+    )
+    title: str
+    status: int
+    detail: str
+    request_id: str | None = Field(None, description="As in the X-Request-ID header and the logs.")
+    errors: list[FieldError] | None = Field(None, description="With status 422: the fields that failed.")

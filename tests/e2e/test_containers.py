@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import poplib
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from e2e.conftest import Containers
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
+
+SERVICES = ("redis", "pop3-service", "peep-gateway", "state-api")
+
+MESSAGE = b"\r\n".join(
+    [
+        b"From: alice@example.org",
+        b"To: alice@example.org",
+        "Subject: Grüße".encode(),
+        b"",
+        b".one dot at the start",
+        b"..two dots",
+        b".",
+        b"the last line",
+        b"",
+    ]
+)
+
+# What PEEP says, and where HTTP says the same. The gauges stand apart: a container's health check is a POP3
+# connection of its own, which may be open at any moment, and which `hc?` and `rb?` count.
+COUNTERS = {
+    b"rb?": "retrieved_bytes",
+    b"re?": "retrieved_emails",
+    b"xe?": "removed_emails",
+    b"hc?": "historical_connections",
+    b"hu?": "historical_logins",
+}
+COUNT_HEALTH_CHECKS_TOO = ("retrieved_bytes", "historical_connections")
+
+
+class Administrator:
+    """A PEEP session through the published port."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lines = connection.makefile("rb")
+
+    def ask(self, command: bytes) -> bytes:
+        self._connection.sendall(command + b"\r\n")
+        return self._lines.readline().removesuffix(b"\r\n")
+
+    def ask_for_lines(self, command: bytes) -> list[bytes]:
+        number = int(self.ask(command))
+        return [self._lines.readline().removesuffix(b"\r\n") for _ in range(number)]
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+@contextmanager
+def administrator(containers: Containers, name: str = "admin", password: str = "") -> Iterator[Administrator]:
+    with socket.create_connection(("127.0.0.1", containers.peep), timeout=30) as connection:
+        session = Administrator(connection)
+        try:
+            login = f"a {name} {password or containers.generated_password()}"
+            assert session.ask(login.encode()) == b"+"
+            yield session
+        finally:
+            session.close()
+
+
+@pytest.fixture
+def alice(containers: Containers) -> None:
+    """A user with one message, whatever the tests before left."""
+    with administrator(containers) as session:
+        assert session.ask(b"u+ alice secret") in {b"+", b"-3"}
+    containers.deliver("alice", "1764000000.M1P1.host", MESSAGE.replace(b"\r\n", b"\n"))
+
+
+def log_in(containers: Containers) -> poplib.POP3:
+    client = poplib.POP3("127.0.0.1", containers.pop3, timeout=30)
+    client.user("alice")
+    client.pass_("secret")
+    return client
+
+
+def counters_over_peep(containers: Containers) -> dict[str, int]:
+    with administrator(containers) as session:
+        return {name: int(session.ask(command)) for command, name in COUNTERS.items()}
+
+
+def counters_over_http(containers: Containers) -> dict[str, int]:
+    answer = httpx.get(
+        f"http://127.0.0.1:{containers.http}/v1/counters",
+        auth=("admin", containers.generated_password()),
+        timeout=30,
+    )
+    answer.raise_for_status()
+    return {name: answer.json()[name] for name in COUNTERS.values()}
+
+
+def test_all_four_are_healthy(containers: Containers) -> None:
+    states = {service: containers.inspect(service, ".State.Health.Status") for service in SERVICES}
+    assert states == dict.fromkeys(SERVICES, "healthy")
+
+
+@pytest.mark.usefixtures("alice")
+def test_a_message_comes_back_octet_for_octet(containers: Containers) -> None:
+    client = log_in(containers)
+    lines = client.retr(1)[1]
+    client.quit()
+    assert b"\r\n".join([*lines, b""]) == MESSAGE
+    fetched = subprocess.run(
+        ("curl", "--silent", "--fail", f"pop3://alice:secret@127.0.0.1:{containers.pop3}/1"),
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert fetched.stdout == MESSAGE
+
+
+@pytest.mark.usefixtures("alice")
+def test_peep_counts_a_session(containers: Containers) -> None:
+    before = counters_over_peep(containers)
+    client = log_in(containers)
+    client.retr(1)
+    with administrator(containers) as session:
+        assert session.ask_for_lines(b"cu?") == [b"alice"]
+        assert int(session.ask(b"cc?")) >= 1
+    client.dele(1)
+    client.quit()
+    after = counters_over_peep(containers)
+    grown = {name: after[name] - before[name] for name in COUNTERS.values()}
+    assert grown.pop("retrieved_bytes") > len(MESSAGE)
+    assert grown.pop("historical_connections") >= 1
+    assert grown == {"retrieved_emails": 1, "removed_emails": 1, "historical_logins": 1}
+
+
+@pytest.mark.usefixtures("alice")
+def test_http_shows_the_counters_that_peep_shows(containers: Containers) -> None:
+    before = counters_over_peep(containers)
+    over_http = counters_over_http(containers)
+    after = counters_over_peep(containers)
+    assert all(before[name] <= over_http[name] <= after[name] for name in COUNTERS.values())
+    assert over_http["historical_logins"] > 0
+
+
+@pytest.mark.usefixtures("alice")
+def test_a_restart_of_all_containers_keeps_users_settings_counters_and_mail(containers: Containers) -> None:
+    with administrator(containers) as session:
+        assert session.ask(b"t= 1234") == b"+"
+    open_session = log_in(containers)
+    before = counters_over_peep(containers)
+    containers.compose("restart")
+    containers.start()
+    open_session.close()
+    with administrator(containers) as session:
+        assert session.ask(b"t?") == b"+1234"
+        assert session.ask_for_lines(b"cu?") == []
+    after = counters_over_peep(containers)
+    assert all(after.pop(name) >= before.pop(name) > 0 for name in COUNT_HEALTH_CHECKS_TOO)
+    assert after == before
+    client = log_in(containers)
+    assert client.stat()[0] == 1
+    client.quit()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_can_do_no_more_than_it_must(containers: Containers, service: str) -> None:
+    user = containers.inspect(service, ".Config.User")
+    assert int(user.partition(":")[0]) > 0
+    assert containers.inspect(service, ".HostConfig.ReadonlyRootfs") == "true"
+    assert containers.inspect(service, "json .HostConfig.CapDrop") == '["ALL"]'
+    assert "no-new-privileges:true" in containers.inspect(service, "json .HostConfig.SecurityOpt")
+
+
+def test_only_pop3_is_published_beyond_this_machine(containers: Containers) -> None:
+    published = {
+        service: containers.inspect(
+            service, "range .HostConfig.PortBindings}}{{range .}}[{{.HostIp}}]{{end}}{{end"
+        )
+        for service in SERVICES
+    }
+    assert published["redis"] == ""
+    assert published["peep-gateway"] == published["state-api"] == "[127.0.0.1]"
+    assert published["pop3-service"] in {"[]", "[0.0.0.0]"}
+
+
+def test_a_stop_ends_every_container_cleanly(containers: Containers) -> None:
+    containers.compose("stop")
+    codes = {service: containers.inspect(service, ".State.ExitCode") for service in SERVICES}
+    containers.start()
+    assert codes == dict.fromkeys(SERVICES, "0")
+
+
+def test_administrators_come_from_a_file_secret(containers: Containers, tmp_path: Path) -> None:
+    secret = tmp_path / "admins"
+    secret.write_text("root:of-all\n")
+    # The containers' user is nobody's user here, so the file and the way to it have to be open to it.
+    secret.chmod(0o644)
+    containers.settings["PEEP_ADMINS_SECRET"] = str(secret)
+    containers.start(
+        "--force-recreate", "peep-gateway"
+    )  # Compose does not see that a secret's file is another
+    try:
+        with administrator(containers, "root", "of-all") as session:
+            assert session.ask(b"c?") == b"+1000"
+    finally:
+        del containers.settings["PEEP_ADMINS_SECRET"]

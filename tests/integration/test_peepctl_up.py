@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import os
+import poplib
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+
+import httpx
+import pytest
+
+from peepctl.embedded import EmbeddedServer
+
+STOP_SECONDS = 5.0
+FREE_PORTS = {"PEEP_POP3_PORT": "0", "PEEP_PORT": "0", "PEEP_HTTP_PORT": "0"}
+NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
+
+
+class Up:
+    """A running `peepctl up`; its children hold its output too, whose end of file means that all are gone."""
+
+    def __init__(self, directory: Path, settings: dict[str, str]) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
+        self.errors = directory / "errors"
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                (sys.executable, "-m", "peepctl", "up"),
+                env={**inherited, "PEEP_DATA_DIR": str(directory / "data"), "PEEP_POP3_WORKERS": "1"}
+                | FREE_PORTS
+                | settings,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        self.lines: dict[str, str] = {}
+        self._clients: list[poplib.POP3] = []
+
+    def until(self, part: str) -> str:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            name, _, text = line.rstrip("\n").partition(" ")
+            self.lines[name] = text.strip()
+            if name == part:
+                return self.lines[name]
+        raise AssertionError(f"no line for {part}: {self.lines}, {self.errors.read_text()}")
+
+    def ready(self) -> Up:
+        self.until("ready")
+        return self
+
+    def pop3(self) -> poplib.POP3:
+        host, _, port = self.lines["pop3"].rpartition(":")
+        self._clients.append(poplib.POP3(host, int(port), timeout=10))
+        return self._clients[-1]
+
+    def log_in(self) -> poplib.POP3:
+        client = self.pop3()
+        client.user("demo")
+        client.pass_("demo")
+        return client
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str]:
+        """Wait until every process is gone; return the exit code and the rest of the output."""
+        assert self.process.stdout is not None
+        rest = self.process.stdout.read()
+        return self.process.wait(), rest
+
+    def stop(self) -> tuple[int, str]:
+        self.send(signal.SIGTERM)
+        return self.end()
+
+    def clean_up(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        for client in self._clients:
+            client.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    started: list[Up] = []
+
+    def start(**settings: str) -> Up:
+        started.append(Up(tmp_path, settings))
+        return started[-1]
+
+    yield start
+    for up in started:
+        up.clean_up()
+
+
+def sample(name: str) -> bytes:
+    lines = resources.files("peepctl").joinpath("samples", name).read_bytes().split(b"\n")
+    return b"\r\n".join(lines)
+
+
+def process_of(up: Up, words: str) -> int:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                command = (entry / "cmdline").read_bytes()
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            except OSError:
+                continue
+            if words.encode() in command and int(parent) == up.process.pid:
+                return int(entry.name)
+    raise AssertionError(f"{words} is not running")
+
+
+def test_the_command_in_the_ready_line_fetches_the_first_sample(start: Callable[..., Up]) -> None:
+    up = start().ready()
+    match = re.search(r"fetch: (curl \S+)", up.lines["ready"])
+    assert match is not None
+    fetched = subprocess.run((*match[1].split(), "--silent"), capture_output=True, check=True, timeout=20)
+    assert fetched.stdout == sample("1-welcome.eml")
+    assert b"\r\n.netrc\r\n" in fetched.stdout
+
+
+def test_all_samples_are_there_for_the_demo_user(start: Callable[..., Up]) -> None:
+    client = start().ready().log_in()
+    names = ("1-welcome.eml", "2-newsletter.eml", "3-attachment.eml")
+    for number, name in enumerate(names, 1):
+        assert b"\r\n".join([*client.retr(number)[1], b""]) == sample(name)
+    assert client.stat()[0] == len(names)
+    client.quit()
+
+
+def test_the_generated_administrator_can_read_the_counters(start: Callable[..., Up], tmp_path: Path) -> None:
+    up = start().ready()
+    kept = tmp_path / "data" / "admins"
+    name, password = kept.read_text().strip().split(":")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert up.lines["admin"].startswith(f"{name}:{password} ")
+    answer = httpx.get(f"{up.lines['http']}/v1/counters", auth=(name, password))
+    assert answer.status_code == 200
+    assert answer.json()["historical_connections"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything_cleanly_within_five_seconds(
+    start: Callable[..., Up], number: signal.Signals
+) -> None:
+    up = start().ready()
+    up.log_in()
+    begun = time.monotonic()
+    up.send(number)
+    exit_code, rest = up.end()
+    assert time.monotonic() - begun < STOP_SECONDS
+    assert exit_code == 0, up.errors.read_text()
+    assert rest.splitlines()[-1].startswith("stopped ")
+
+
+def test_a_signal_during_the_start_ends_everything_cleanly(start: Callable[..., Up]) -> None:
+    up = start()
+    up.until("redis")
+    exit_code, rest = up.stop()
+    assert exit_code == 0, up.errors.read_text()
+    assert rest.splitlines()[-1].startswith("stopped ")
+
+
+def test_a_second_interrupt_ends_everything_at_once(start: Callable[..., Up]) -> None:
+    up = start(PEEP_DRAIN_SECONDS="50").ready()
+    up.log_in()
+    up.send(signal.SIGINT)
+    up.until("stopping")
+    up.send(signal.SIGINT)
+    begun = time.monotonic()
+    exit_code, _ = up.end()
+    assert time.monotonic() - begun < STOP_SECONDS
+    assert exit_code == 1
+    assert "peepctl: had to kill what was still running" in up.errors.read_text()
+
+
+def test_users_and_secrets_are_as_before_after_a_restart(start: Callable[..., Up], tmp_path: Path) -> None:
+    first = start().ready()
+    password = (tmp_path / "data" / "admins").read_text()
+    client = first.log_in()
+    client.dele(1)
+    client.quit()
+    assert first.stop()[0] == 0
+    second = start().ready()
+    assert (tmp_path / "data" / "admins").read_text() == password
+    assert "admin" not in second.lines
+    client = second.log_in()
+    assert client.stat()[0] == 2
+    client.quit()
+
+
+def test_without_the_demo_there_is_no_demo_user(start: Callable[..., Up], tmp_path: Path) -> None:
+    up = start(PEEP_DEMO="0").ready()
+    assert "fetch:" not in up.lines["ready"]
+    assert list((tmp_path / "data" / "mail").iterdir()) == []
+    with pytest.raises(poplib.error_proto, match="AUTH"):
+        up.log_in()
+
+
+@NEEDS_PROC
+@pytest.mark.parametrize("module", ["peep_gateway", "state_api"])
+def test_the_end_of_one_service_stops_the_rest(start: Callable[..., Up], module: str) -> None:
+    up = start().ready()
+    os.kill(process_of(up, module), signal.SIGKILL)
+    exit_code, _ = up.end()
+    assert exit_code == 1
+    service = module.replace("_", "-")
+    assert (
+        f"peepctl: {service} was ended by SIGKILL (its last log lines above say more)"
+        in up.errors.read_text()
+    )
+
+
+@NEEDS_PROC
+def test_the_end_of_the_embedded_server_stops_the_rest(start: Callable[..., Up], tmp_path: Path) -> None:
+    up = start().ready()
+    os.kill(process_of(up, "redis.sock"), signal.SIGKILL)
+    exit_code, _ = up.end()
+    assert exit_code == 1
+    log = tmp_path / "data" / "redis" / "server.log"
+    assert f"the embedded server was ended by SIGKILL (look at {log})" in up.errors.read_text()
+
+
+def test_nothing_outlives_a_killed_peepctl(start: Callable[..., Up]) -> None:
+    up = start().ready()
+    up.send(signal.SIGKILL)
+    assert up.end() == (-signal.SIGKILL, "")
+
+
+def test_a_taken_port_is_named_and_stops_the_rest(start: Callable[..., Up]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        up = start(PEEP_PORT=port)
+        exit_code, _ = up.end()
+    assert exit_code == 1
+    errors = up.errors.read_text()
+    assert re.search(
+        rf"^peep-gateway: .*PEEP_PORT.*{port}|^peep-gateway: .*{port}.*PEEP_PORT", errors, re.MULTILINE
+    )
+    assert "peepctl: peep-gateway ended with exit code 1 before it was ready" in errors
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("PEEP_DRAIN_SECONDS", "soon"), ("PEEP_DEMO", "perhaps"), ("PEEP_DATA_DIR", "/dev/null/data")],
+)
+def test_a_wrong_variable_of_its_own_is_named_in_one_line(
+    start: Callable[..., Up], variable: str, value: str
+) -> None:
+    up = start(**{variable: value})
+    exit_code, output = up.end()
+    assert exit_code in {1, 2}
+    assert output == ""
+    (line,) = up.errors.read_text().splitlines()
+    assert line.startswith(f"peepctl: {variable}={value}: ")
+
+
+def test_a_wrong_variable_of_a_service_is_named_in_its_line(start: Callable[..., Up]) -> None:
+    up = start(PEEP_HTTP_PORT="http")
+    exit_code, _ = up.end()
+    assert exit_code == 1
+    errors = up.errors.read_text()
+    assert "state-api: PEEP_HTTP_PORT=http: " in errors
+    assert "peepctl: state-api ended with exit code 2 before it was ready" in errors
+
+
+def test_a_second_one_on_the_same_data_is_refused_and_the_first_goes_on(start: Callable[..., Up]) -> None:
+    first = start().ready()
+    second = start()
+    exit_code, output = second.end()
+    assert (exit_code, output) == (1, "")
+    (line,) = second.errors.read_text().splitlines()
+    assert f"is in use by process {first.process.pid}: stop that one first" in line
+    client = first.pop3()
+    assert client.quit().startswith(b"+OK")
+
+
+def test_an_external_server_gets_no_demo_user(start: Callable[..., Up], tmp_path: Path) -> None:
+    external = EmbeddedServer(tmp_path / "external")
+    external.start()
+    try:
+        up = start(PEEP_REDIS_URL=external.url).ready()
+        assert up.lines["redis"] == external.url
+        assert "demo" not in up.lines
+        assert not (tmp_path / "data" / "redis").exists()
+        assert up.stop()[0] == 0
+    finally:
+        external.kill()

@@ -1,0 +1,149 @@
+"""Random histories of a maildir against a plain model of it."""
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pop3_service.maildir import Locator, Maildirs, MessageFile, Removal, remove_message
+from pop3_service.maildir.naming import unique_id_of, unique_id_of_namesake
+from pop3_service.protocol.maildrop import MaildropContents, Message
+from pop3_service.protocol.multiline import octets_on_the_wire
+
+CONTENTS = st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b".", b"text"]), max_size=6).map(b"".join)
+FLAGS = st.sets(st.sampled_from("DFPRST")).map(lambda flags: "".join(sorted(flags)))
+WHICH = st.integers(0, 100)
+STEPS = st.one_of(
+    st.tuples(st.just("deliver"), CONTENTS, st.just("")),
+    st.tuples(st.just("set_flags"), WHICH, FLAGS),
+    st.tuples(st.just("remove"), WHICH, st.just("")),
+    st.tuples(st.just("log_in"), st.just(0), st.just("")),
+    st.tuples(st.just("wait"), st.sampled_from([0.5, 1.0, 2.0, 3.0]), st.just("")),
+)
+
+
+@dataclass
+class World:
+    """A maildir on a file server whose clock ticks every two seconds."""
+
+    root: Path
+    seconds: float = 1000.0
+    delivered: int = 0
+    files: dict[bytes, tuple[Path, bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for folder in ("new", "cur"):
+            (self.root / folder).mkdir()
+        self.stamp(self.root / "new", self.root / "cur")
+
+    def clock(self) -> float:
+        return self.seconds
+
+    def stamp(self, *paths: Path) -> None:
+        mtime = int(self.seconds // 2 * 2)
+        for path in paths:
+            os.utime(path, (mtime, mtime))
+
+    def deliver(self, content: bytes) -> None:
+        self.delivered += 1
+        name = f"{self.delivered}.host"
+        file = self.root / "new" / name
+        file.write_bytes(content)
+        self.files[name.encode()] = file, content
+        self.stamp(file, self.root / "new")
+
+    def chosen(self, which: int) -> bytes | None:
+        return list(self.files)[which % len(self.files)] if self.files else None
+
+    def set_flags(self, unique_id: bytes, flags: str) -> None:
+        file, content = self.files[unique_id]
+        target = self.root / "cur" / f"{unique_id.decode()}:2,{flags}"
+        self.files[unique_id] = file.rename(target), content
+        self.stamp(file.parent, target.parent)
+
+    def remove(self, unique_id: bytes) -> None:
+        file, _ = self.files.pop(unique_id)
+        file.unlink()
+        self.stamp(file.parent)
+
+    def listing(self) -> list[tuple[bytes, int]]:
+        return [(unique_id, octets_on_the_wire(content)) for unique_id, (_, content) in self.files.items()]
+
+
+def log_in(maildirs: Maildirs, root: Path) -> MaildropContents:
+    contents = maildirs.remembered(os.fsencode(root))
+    return maildirs.scan(os.fsencode(root)) if contents is None else contents
+
+
+@given(st.lists(STEPS, max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_every_login_shows_exactly_what_is_there(steps: list[tuple[str, object, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder))
+        maildirs = Maildirs(world.clock)
+        for step, argument, flags in steps:
+            take(world, step, argument, flags)
+            if step == "log_in":
+                contents = log_in(maildirs, world.root)
+                assert [(each.unique_id, each.octets) for each in contents.messages] == world.listing()
+
+
+def take(world: World, step: str, argument: object, flags: str) -> None:
+    if isinstance(argument, bytes):
+        world.deliver(argument)
+    elif isinstance(argument, float):
+        world.seconds += argument
+    elif isinstance(argument, int) and (unique_id := world.chosen(argument)) is not None:
+        if step == "set_flags":
+            world.set_flags(unique_id, flags)
+        elif step == "remove":
+            world.remove(unique_id)
+
+
+@given(st.lists(CONTENTS, min_size=1, max_size=5), st.lists(st.tuples(WHICH, FLAGS), max_size=8), WHICH)
+@settings(max_examples=100, deadline=None)
+def test_a_session_reads_and_removes_its_own_messages_wherever_they_move(
+    contents: list[bytes], moves: list[tuple[int, str]], which: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder))
+        for content in contents:
+            world.deliver(content)
+        messages = Maildirs().scan(os.fsencode(world.root)).messages
+        for number, flags in moves:
+            world.set_flags(messages[number % len(messages)].unique_id, flags)
+        for message in messages:
+            assert whole_content(world.root, message) == world.files[message.unique_id][1]
+        marked = messages[which % len(messages)]
+        assert remove_message(os.fsencode(world.root), marked) is Removal.REMOVED
+        left = Maildirs().scan(os.fsencode(world.root)).messages
+        assert [each.unique_id for each in left] == [
+            each.unique_id for each in messages if each is not marked
+        ]
+
+
+def whole_content(root: Path, message: Message) -> bytes:
+    assert isinstance(message.locator, Locator)
+    with MessageFile.open(os.fsencode(root), message) as file:
+        pieces: list[bytes] = []
+        while True:
+            piece = file.read_cached(4)
+            piece = file.read(4) if piece is None else piece
+            if not piece:
+                return b"".join(pieces)
+            pieces.append(piece)
+
+
+PARTS = st.binary(max_size=90).map(
+    lambda part: part.replace(b":", b"").replace(b"/", b"").replace(b"\0", b"")
+)
+
+
+@given(PARTS, PARTS, st.integers(1, 1 << 40))
+def test_a_unique_id_is_in_rfc_1939s_form_and_names_one_message(one: bytes, other: bytes, inode: int) -> None:
+    names = {unique_id_of(one), unique_id_of(other), unique_id_of_namesake(one, inode)}
+    assert all(1 <= len(name) <= 70 and all(0x21 <= octet <= 0x7E for octet in name) for name in names)
+    assert len(names) == (2 if one == other else 3)

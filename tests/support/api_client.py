@@ -1,0 +1,68 @@
+"""A client of the HTTP application over the in-memory repository, without a socket between them."""
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from state_api.app import create_app
+from state_store.authentication import Authenticator
+from state_store.memory_repository import MemoryRepository
+from state_store.passwords import Passwords
+from state_store.repository import StateRepository
+
+ADMINISTRATOR = "root"
+ADMINISTRATOR_PASSWORD = "root:p\u00e4ssword"
+BASIC = httpx.BasicAuth(ADMINISTRATOR.encode(), ADMINISTRATOR_PASSWORD.encode())
+
+
+@functools.cache
+def passwords() -> Passwords:
+    """Return the one for all tests: it remembers the administrator, so that asking costs nothing."""
+    return Passwords()
+
+
+@functools.cache
+def administrator_hash() -> str:
+    """Return the hash of `ADMINISTRATOR_PASSWORD`, made only once."""
+    return passwords()._hasher.hash(ADMINISTRATOR_PASSWORD)
+
+
+@asynccontextmanager
+async def api_client(
+    repository: StateRepository | None = None,
+    *,
+    auth: httpx.Auth | None = BASIC,
+    address: str = "192.0.2.1",
+    is_draining: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Ask the application over `repository`, by default an empty one in memory, from `address`."""
+    repository = repository if repository is not None else MemoryRepository()
+    if isinstance(repository, MemoryRepository):
+        await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
+    authenticator = Authenticator(repository, passwords())
+    app = create_app(repository, authenticator, passwords(), is_draining=is_draining)
+    transport = httpx.ASGITransport(app, client=(address, 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://peep", auth=auth) as client:
+        yield client
+
+
+def problem(response: httpx.Response, status: int, kind: str = "about:blank") -> dict[str, Any]:
+    """Return the problem that `response` holds, after checking what every problem must have."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert document["type"] == kind
+    assert document["status"] == status
+    assert document["title"]
+    assert document["detail"]
+    assert document["request_id"] == response.headers["x-request-id"]
+    return document
+
+
+def failed_fields(response: httpx.Response) -> dict[str, str]:
+    """Return what is allowed in each field that failed."""
+    document = problem(response, 422, "/docs#invalid-request")
+    return {error["field"]: error["message"] for error in document["errors"]}

@@ -1,0 +1,133 @@
+"""Who may ask state-api: HTTP Basic with the PEEP administrators (RFC 7617, P18)."""
+
+import base64
+import time
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from state_store.memory_repository import MemoryRepository
+from state_store.redis_repository import RedisRepository
+from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client, passwords, problem
+
+PRIVATE_ROUTES = [
+    ("GET", "/v1/settings"),
+    ("PATCH", "/v1/settings"),
+    ("GET", "/v1/users"),
+    ("POST", "/v1/users"),
+    ("GET", "/v1/users/alice"),
+    ("DELETE", "/v1/users/alice"),
+    ("PUT", "/v1/users/alice/password"),
+    ("GET", "/v1/counters"),
+    ("GET", "/v1/sessions"),
+    ("GET", "/v1/logged-in-users"),
+]
+
+
+def encoded(text: bytes) -> str:
+    return base64.b64encode(text).decode()
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE_ROUTES)
+async def test_every_private_route_asks_for_an_administrator(method: str, path: str) -> None:
+    async with api_client(auth=None) as client:
+        response = await client.request(method, path, json={})
+    problem(response, 401, "/docs#unauthenticated")
+    assert response.headers["www-authenticate"] == 'Basic realm="Peep", charset="UTF-8"'
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_the_list_of_private_routes_is_complete() -> None:
+    async with api_client() as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    described = {
+        (method.upper(), path.replace("{username}", "alice"))
+        for path, operations in paths.items()
+        for method in operations
+    }
+    assert {route for route in described if route[1].startswith("/v1")} == set(PRIVATE_ROUTES)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Basic",
+        "Basic ",
+        "Basic !!!",
+        "Basic " + encoded(b"root"),
+        "Basic " + encoded(b"root:\xff\xfe"),
+        "Basic " + encoded(b"root:x")[:-1] + "\u00e4",
+        "Bearer " + encoded(b"root:root"),
+        "Basic " + encoded(f"{ADMINISTRATOR}:{ADMINISTRATOR_PASSWORD}".encode()) + "=x",
+    ],
+)
+async def test_a_malformed_header_is_as_good_as_none(header: str) -> None:
+    async with api_client(auth=None) as client:
+        response = await client.get("/v1/counters", headers=[(b"Authorization", header.encode("latin-1"))])
+    problem(response, 401, "/docs#unauthenticated")
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
+async def test_the_scheme_is_taken_in_any_case(scheme: str) -> None:
+    credentials = encoded(f"{ADMINISTRATOR}:{ADMINISTRATOR_PASSWORD}".encode())
+    async with api_client(auth=None) as client:
+        response = await client.get("/v1/counters", headers={"Authorization": f"{scheme} {credentials}"})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [(ADMINISTRATOR, "wrong"), (ADMINISTRATOR, ""), ("nobody", ADMINISTRATOR_PASSWORD), ("", "")],
+)
+async def test_a_wrong_name_or_password_is_refused_and_neither_is_logged(name: str, password: str) -> None:
+    async with api_client(auth=httpx.BasicAuth(name, password)) as client:
+        with capture_logs() as events:
+            response = await client.get("/v1/counters")
+    problem(response, 401, "/docs#unauthenticated")
+    refused = [event for event in events if event["event"] == "administrator refused"]
+    assert [event["address"] for event in refused] == ["192.0.2.1"]
+    assert all(event.get("administrator") is None for event in events)
+    assert not password or password not in repr(events)
+
+
+async def test_a_pop3_user_is_no_administrator() -> None:
+    repository = MemoryRepository()
+    await repository.add_user("alice", await passwords().new_credential("secret"))
+    async with api_client(repository, auth=httpx.BasicAuth("alice", "secret")) as client:
+        problem(await client.get("/v1/counters"), 401, "/docs#unauthenticated")
+
+
+async def test_the_fourth_wrong_password_of_a_minute_waits_whatever_forwarding_headers_say() -> None:
+    async with api_client(auth=httpx.BasicAuth(ADMINISTRATOR, "wrong")) as client:
+        for attempt in range(3):
+            await client.get("/v1/counters", headers={"X-Forwarded-For": f"198.51.100.{attempt}"})
+        started = time.monotonic()
+        response = await client.get("/v1/counters", headers={"Forwarded": "for=198.51.100.9"})
+    problem(response, 401, "/docs#unauthenticated")
+    assert time.monotonic() - started >= 0.25
+
+
+async def test_an_ipv4_client_of_a_dual_stack_socket_counts_under_its_own_address() -> None:
+    repository = MemoryRepository()
+    wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
+    async with api_client(repository, auth=wrong, address="::ffff:192.0.2.44") as client:
+        for _ in range(3):
+            await client.get("/v1/counters")
+    assert await repository.must_take_turn("192.0.2.44")
+
+
+async def test_without_a_store_nobody_is_let_in_or_called_wrong() -> None:
+    repository = RedisRepository("unix:///nonexistent/redis.sock")
+    async with api_client(repository) as client:
+        response = await client.get("/v1/counters")
+    await repository.close()
+    problem(response, 503, "/docs#store-unavailable")
+    assert response.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/metrics", "/docs", "/openapi.json"])
+async def test_health_metrics_and_documentation_ask_for_no_password(path: str) -> None:
+    async with api_client(auth=None) as client:
+        assert (await client.get(path)).status_code == 200

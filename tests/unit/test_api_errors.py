@@ -1,0 +1,164 @@
+"""Errors, limits, request ids and the request log of state-api."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from state_store.memory_repository import MemoryRepository
+from state_store.records import Counters
+from support.api_client import ADMINISTRATOR_PASSWORD, api_client, failed_fields, problem
+
+JSON = {"Content-Type": "application/json"}
+
+
+class BrokenRepository(MemoryRepository):
+    """A repository with a bug."""
+
+    async def counters(self) -> Counters:
+        raise RuntimeError("the secret detail")
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v1/users/", "/docs/", "/v1/..%2f"])
+async def test_an_unknown_path_is_a_problem(path: str) -> None:
+    async with api_client() as client:
+        problem(await client.get(path), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/users", "GET, HEAD, POST"),
+        ("POST", "/v1/settings", "GET, HEAD, PATCH"),
+        ("PATCH", "/v1/users/alice", "DELETE, GET, HEAD"),
+        ("GET", "/v1/users/alice/password", "PUT"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("BREW", "/v1/counters", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_a_problem_that_lists_all_right_ones(
+    method: str, path: str, allowed: str
+) -> None:
+    async with api_client() as client:
+        response = await client.request(method, path)
+    problem(response, 405)
+    assert response.headers["allow"] == allowed
+
+
+async def test_head_is_answered_as_get() -> None:
+    async with api_client() as client:
+        assert (await client.head("/livez")).status_code == 200
+        assert (await client.head("/v1/nothing")).status_code == 404
+
+
+async def test_a_bug_answers_fixed_text_and_logs_the_stack() -> None:
+    async with api_client(BrokenRepository()) as client:
+        with capture_logs() as events:
+            response = await client.get("/v1/counters")
+    document = problem(response, 500)
+    assert "secret" not in response.text
+    assert "Error" not in document["detail"]
+    failed = next(event for event in events if event["event"] == "request failed")
+    assert "RuntimeError: the secret detail" in failed["exception"]
+    assert response.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"no json",
+        b"[]",
+        b'"text"',
+        b"\xff\xfe{}",
+        b'{"\\ud800": 1}',
+        b'{"a": ' + b"9" * 5000 + b"}",
+        b"[" * 30000 + b"]" * 30000,
+    ],
+)
+async def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
+    async with api_client() as client:
+        fields = failed_fields(await client.patch("/v1/settings", content=body, headers=JSON))
+    assert len(fields) == 1
+
+
+async def test_a_body_without_the_content_type_of_json_is_refused_with_advice() -> None:
+    async with api_client() as client:
+        response = await client.patch("/v1/settings", content=b'{"timeout_seconds": 5}')
+    assert "Content-Type: application/json" in failed_fields(response)["body"]
+
+
+async def test_many_unknown_fields_with_long_names_make_a_small_answer() -> None:
+    async with api_client() as client:
+        body = {f"{number}{'x' * 500}": 1 for number in range(100)}
+        response = await client.patch("/v1/settings", json=body)
+    assert len(failed_fields(response)) == 10
+    assert len(response.content) < 4096
+
+
+async def test_a_body_of_64_kib_is_read_and_a_larger_one_refused() -> None:
+    async with api_client() as client:
+        padding = b" " * (64 * 1024 - 22)
+        largest = b'{"timeout_seconds": 5}' + padding
+        assert (await client.patch("/v1/settings", content=largest, headers=JSON)).status_code == 200
+        problem(await client.patch("/v1/settings", content=largest + b" ", headers=JSON), 413)
+
+
+async def test_a_large_body_that_does_not_announce_its_length_is_refused() -> None:
+    read = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(1000):
+            read += 1
+            yield b" " * 1024
+
+    async with api_client() as client:
+        problem(await client.patch("/v1/settings", content=chunks(), headers=JSON), 413)
+    assert read == 65
+
+
+@pytest.mark.parametrize("given", ["a", "A-b_c.9", "x" * 64])
+async def test_a_well_formed_request_id_is_taken_over_and_logged(given: str) -> None:
+    async with api_client() as client:
+        with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+            response = await client.get("/v1/counters", headers={"X-Request-ID": given})
+    assert response.headers["x-request-id"] == given
+    assert [event["request_id"] for event in events] == [given]
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\tb", "\u00e4", "<script>"])
+async def test_any_other_request_id_is_replaced(given: str) -> None:
+    async with api_client() as client:
+        response = await client.get("/livez", headers=[(b"X-Request-ID", given.encode("latin-1"))])
+    assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
+
+
+async def test_a_request_is_logged_once_with_its_administrator_and_without_its_secrets() -> None:
+    async with api_client() as client:
+        with capture_logs() as events:
+            await client.get("/v1/users?limit=5&token=hidden")
+    (event,) = events
+    assert (event["method"], event["path"], event["status"]) == ("GET", "/v1/users", 200)
+    assert (event["administrator"], event["address"]) == ("root", "192.0.2.1")
+    assert event["milliseconds"] >= 0
+    assert "hidden" not in repr(event)
+    assert ADMINISTRATOR_PASSWORD not in repr(event)
+
+
+async def test_a_path_cannot_break_a_line_of_the_log() -> None:
+    async with api_client() as client:
+        with capture_logs() as events:
+            await client.get("/v1/a%0D%0Aforged%1B[2J")
+    assert events[0]["path"].isprintable()
+
+
+async def test_health_and_metrics_are_logged_at_debug_only() -> None:
+    async with api_client() as client:
+        with capture_logs() as events:
+            for path in ("/livez", "/healthz", "/readyz", "/metrics", "/v1/counters"):
+                await client.get(path)
+    assert [event["log_level"] for event in events] == ["debug", "debug", "debug", "debug", "info"]

@@ -1,0 +1,121 @@
+"""`/v1/settings` over the in-memory repository."""
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from state_store.memory_repository import MemoryRepository
+from support.api_client import api_client, failed_fields, problem
+from support.peep_gateway_server import pop3_instance
+
+
+async def test_settings_show_the_defaults() -> None:
+    repository = MemoryRepository()
+    await repository.announce_mail_directory("/srv/mail", overrides=False)
+    async with api_client(repository) as client:
+        response = await client.get("/v1/settings")
+    assert response.json() == {
+        "max_connections": 1000,
+        "timeout_seconds": 600,
+        "mail_directory": "/srv/mail",
+    }
+
+
+async def test_a_change_of_one_setting_leaves_the_others_and_returns_all() -> None:
+    repository = MemoryRepository()
+    async with api_client(repository) as client:
+        response = await client.patch("/v1/settings", json={"max_connections": 15})
+    assert response.status_code == 200
+    assert response.json() == {"max_connections": 15, "timeout_seconds": 600, "mail_directory": ""}
+    assert (await repository.settings()).max_connections == 15
+
+
+async def test_several_settings_change_at_once_and_each_change_is_logged_with_the_administrator() -> None:
+    async with api_client() as client:
+        with capture_logs() as events:
+            response = await client.patch("/v1/settings", json={"max_connections": 7, "timeout_seconds": 0})
+    assert response.json()["max_connections"] == 7
+    assert response.json()["timeout_seconds"] == 0
+    changes = [event for event in events if event["event"] == "setting changed"]
+    assert [change["administrator"] for change in changes] == ["root", "root"]
+    assert changes[0]["max_connections"] == 7
+    assert changes[1]["timeout_seconds"] == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_connections", 1),
+        ("max_connections", 1_000_000),
+        ("timeout_seconds", 0),
+        ("timeout_seconds", 86_400),
+    ],
+)
+async def test_the_ends_of_a_range_are_inside(field: str, value: int) -> None:
+    async with api_client() as client:
+        response = await client.patch("/v1/settings", json={field: value})
+    assert response.json()[field] == value
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("max_connections", 0, "greater than or equal to 1"),
+        ("max_connections", 1_000_001, "less than or equal to 1000000"),
+        ("max_connections", "15", "valid integer"),
+        ("max_connections", 1.5, "valid integer"),
+        ("max_connections", True, "valid integer"),
+        ("timeout_seconds", -1, "greater than or equal to 0"),
+        ("timeout_seconds", 86_401, "less than or equal to 86400"),
+        ("timeout_seconds", 10**40, "less than or equal to 86400"),
+        ("timeout_seconds", None, "valid integer"),
+        ("mail_directory", None, "valid string"),
+        ("mail_directory", "mail", "absolute path"),
+        ("mail_directory", "", "absolute path"),
+        ("mail_directory", "/a b", "without space"),
+        ("mail_directory", "/a\0b", "printable ASCII"),
+        ("mail_directory", "/post\u00e4mter", "printable ASCII"),
+        ("mail_directory", "/srv/../etc", "without .."),
+        ("mail_directory", "/" + "x" * 128, "128 characters"),
+        ("max_conections", 5, "no field"),
+    ],
+)
+async def test_what_is_out_of_range_or_unknown_is_refused_with_the_field_and_what_is_allowed(
+    field: str, value: Any, message: str
+) -> None:
+    repository = MemoryRepository()
+    async with api_client(repository) as client:
+        response = await client.patch("/v1/settings", json={field: value})
+    assert message in failed_fields(response)[field]
+    assert (await repository.settings()).version == 0
+
+
+async def test_a_change_of_nothing_is_refused() -> None:
+    async with api_client() as client:
+        fields = failed_fields(await client.patch("/v1/settings", json={}))
+    assert "at least one" in fields["body"]
+
+
+async def test_a_mail_directory_that_a_pop3_instance_can_use_is_set_in_its_normal_form() -> None:
+    repository = MemoryRepository()
+    async with pop3_instance(repository), api_client(repository) as client:
+        response = await client.patch("/v1/settings", json={"mail_directory": "//srv/./mail//new/"})
+    assert response.json()["mail_directory"] == "/srv/mail/new"
+
+
+async def test_a_mail_directory_that_no_pop3_instance_answers_for_is_refused_and_nothing_else_changes() -> (
+    None
+):
+    repository = MemoryRepository()
+    async with api_client(repository) as client:
+        change = {"mail_directory": "/srv/mail", "max_connections": 3}
+        problem(await client.patch("/v1/settings", json=change), 422, "/docs#mail-directory-refused")
+    assert (await repository.settings()).max_connections == 1000
+
+
+async def test_a_mail_directory_that_an_instance_cannot_use_is_refused() -> None:
+    repository = MemoryRepository()
+    async with pop3_instance(repository, usable=False), api_client(repository) as client:
+        response = await client.patch("/v1/settings", json={"mail_directory": "/srv/mail"})
+    problem(response, 422, "/docs#mail-directory-refused")

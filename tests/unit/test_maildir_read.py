@@ -1,0 +1,326 @@
+"""Reading one message: the listed file and no other, its listed octets and no more."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pop3_service.maildir import (
+    Maildirs,
+    MessageChanged,
+    MessageFile,
+    MessageGone,
+    MessageUnreadable,
+    read,
+)
+from pop3_service.protocol.maildrop import Message
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def maildir(tmp_path: Path) -> Path:
+    for folder in ("new", "cur"):
+        (tmp_path / "alice" / folder).mkdir(parents=True)
+    return tmp_path / "alice"
+
+
+def listed(maildir: Path, name: str = "1.a", content: bytes = b"one\ntwo\n") -> tuple[Path, Message]:
+    """Deliver a message to `new` and return its file with its place in the scan."""
+    file = maildir / "new" / name
+    file.write_bytes(content)
+    messages = Maildirs().scan(os.fsencode(maildir)).messages
+    return file, next(each for each in messages if each.unique_id == name.encode())
+
+
+def content_of(maildir: Path, message: Message) -> bytes:
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        return b"".join(iter(lambda: file.read(3), b""))
+
+
+@contextmanager
+def ordinary_user() -> Iterator[Path]:
+    """Give a maildir of an ordinary user's and act as that user: permission bits do not bind root."""
+    with tempfile.TemporaryDirectory() as name:
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.chown(name, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            for folder in ("new", "cur"):
+                (Path(name) / folder).mkdir()
+            yield Path(name)
+        finally:
+            if is_root:
+                os.seteuid(0)
+
+
+def test_the_content_is_read_in_pieces_up_to_its_end(maildir: Path) -> None:
+    _, message = listed(maildir)
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        assert file.size == 8
+        assert [file.read(5), file.read(5), file.read(5)] == [b"one\nt", b"wo\n", b""]
+
+
+def test_an_empty_message_is_at_its_end(maildir: Path) -> None:
+    _, message = listed(maildir, content=b"")
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        assert file.read_cached(10) == b""
+        assert file.read(10) == b""
+
+
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="this platform cannot read without waiting")
+def test_what_is_in_memory_is_read_without_waiting(maildir: Path) -> None:
+    _, message = listed(maildir)
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        first = file.read_cached(5)
+        if first is None:
+            pytest.skip("this file system cannot read without waiting")
+        assert [first, file.read(1), file.read_cached(100)] == [b"one\nt", b"w", b"o\n"]
+        assert file.read_cached(5) == b""
+
+
+def test_without_a_way_to_read_without_waiting_the_thread_must_do_it(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read, "_NOWAIT", None)
+    _, message = listed(maildir)
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        assert file.read_cached(5) is None
+        assert file.read(100) == b"one\ntwo\n"
+        assert file.read_cached(5) == b""
+
+
+@pytest.mark.parametrize("answer", [BlockingIOError(), OSError(95, "not supported"), 0])
+def test_what_is_not_in_memory_must_be_read_by_a_thread(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch, answer: OSError | int
+) -> None:
+    def preadv(*arguments: object) -> int:
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    _, message = listed(maildir)
+    monkeypatch.setattr(read, "_NOWAIT", 8)
+    monkeypatch.setattr(os, "preadv", preadv, raising=False)
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        assert file.read_cached(5) is None
+        assert file.read(5) == b"one\nt"
+
+
+def test_a_message_that_moved_to_cur_is_found(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.rename(maildir / "cur" / "1.a:2,S")
+    assert content_of(maildir, message) == b"one\ntwo\n"
+
+
+def test_a_message_whose_flags_changed_is_found(maildir: Path) -> None:
+    file, _ = listed(maildir)
+    file = file.rename(maildir / "cur" / "1.a:2,")
+    (message,) = Maildirs().scan(os.fsencode(maildir)).messages
+    file.rename(maildir / "cur" / "1.a:2,FS")
+    assert content_of(maildir, message) == b"one\ntwo\n"
+
+
+def test_a_message_that_moved_back_to_new_is_found(maildir: Path) -> None:
+    file, _ = listed(maildir)
+    file = file.rename(maildir / "cur" / "1.a:2,")
+    (message,) = Maildirs().scan(os.fsencode(maildir)).messages
+    file.rename(maildir / "new" / "1.a")
+    assert content_of(maildir, message) == b"one\ntwo\n"
+
+
+def test_a_vanished_message_is_gone(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.unlink()
+    with pytest.raises(MessageGone):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+def test_a_message_is_gone_with_its_maildir(maildir: Path) -> None:
+    _, message = listed(maildir)
+    maildir.rename(maildir.with_name("old"))
+    with pytest.raises(MessageGone):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+def test_another_file_with_the_same_unique_part_is_not_the_message(maildir: Path) -> None:
+    file, message = listed(maildir)
+    (maildir / "cur" / "1.a:2,S").write_bytes(b"one\ntwo\n")
+    file.unlink()
+    with pytest.raises(MessageGone):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+def test_the_same_file_under_another_unique_part_is_not_the_message(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.rename(maildir / "cur" / "1.b:2,S")
+    with pytest.raises(MessageGone):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+def test_another_file_under_the_listed_name_is_a_change(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.rename(maildir / "kept")
+    file.write_bytes(b"eno\nowt\n")
+    with pytest.raises(MessageChanged):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+def test_a_rewrite_with_the_same_size_is_a_change(maildir: Path) -> None:
+    file, message = listed(maildir)
+    os.utime(file, (1000, 1000))
+    with pytest.raises(MessageChanged):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+def test_a_message_that_grew_since_the_scan_is_a_change(maildir: Path) -> None:
+    file, message = listed(maildir)
+    status = file.stat()
+    with file.open("ab") as opened:
+        opened.write(b"more")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(MessageChanged):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+def test_a_link_in_place_of_the_message_is_not_followed(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.rename(maildir / "kept")
+    file.symlink_to(maildir / "kept")
+    with pytest.raises(MessageGone):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+@pytest.mark.timeout(10)
+def test_a_fifo_in_place_of_the_message_cannot_hang(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(MessageChanged):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+def test_a_folder_that_leads_elsewhere_shows_no_other_mail(maildir: Path, tmp_path: Path) -> None:
+    file, message = listed(maildir)
+    (tmp_path / "bob").mkdir()
+    (tmp_path / "bob" / file.name).write_bytes(b"secret\n\n")
+    (maildir / "new").rename(maildir / "old")
+    (maildir / "new").symlink_to(tmp_path / "bob")
+    with pytest.raises(MessageChanged):
+        MessageFile.open(os.fsencode(maildir), message)
+
+
+def test_a_message_without_read_permission_is_unreadable() -> None:
+    with ordinary_user() as maildir:
+        file, message = listed(maildir)
+        file.chmod(0)
+        with pytest.raises(MessageUnreadable) as caught:
+            MessageFile.open(os.fsencode(maildir), message)
+        assert str(maildir) not in str(caught.value)
+
+
+def test_what_is_appended_while_reading_is_not_read(maildir: Path) -> None:
+    path, message = listed(maildir)
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        with path.open("ab") as opened:
+            opened.write(b"more")
+        assert file.read(100) == b"one\ntwo\n"
+        assert file.read(100) == b""
+        assert file.read_cached(100) == b""
+
+
+def test_a_file_cut_short_while_reading_does_not_look_complete(maildir: Path) -> None:
+    path, message = listed(maildir)
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        assert file.read(3) == b"one"
+        os.truncate(path, 3)
+        assert file.read_cached(100) is None
+        with pytest.raises(MessageChanged):
+            file.read(100)
+
+
+def test_a_message_removed_while_reading_is_read_to_its_end(maildir: Path) -> None:
+    path, message = listed(maildir)
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        assert file.read(3) == b"one"
+        path.unlink()
+        assert file.read(100) == b"\ntwo\n"
+
+
+def test_a_failing_disk_makes_the_message_unreadable(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pread(*arguments: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    _, message = listed(maildir)
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        monkeypatch.setattr(os, "pread", pread)
+        with pytest.raises(MessageUnreadable):
+            file.read(5)
+
+
+def test_a_closed_message_reads_nobody_elses_file(maildir: Path) -> None:
+    _, message = listed(maildir)
+    file = MessageFile.open(os.fsencode(maildir), message)
+    file.close()
+    with (maildir / "other").open("w+b") as other:  # Takes over the number of the descriptor.
+        other.write(b"secret")
+        other.flush()
+        with pytest.raises(ValueError, match="closed"):
+            file.read(5)
+        with pytest.raises(ValueError, match="closed"):
+            file.read_cached(5)
+
+
+def test_closing_twice_closes_nobody_elses_file(maildir: Path) -> None:
+    _, message = listed(maildir)
+    file = MessageFile.open(os.fsencode(maildir), message)
+    file.close()
+    with (maildir / "other").open("w+b") as other:
+        file.close()
+        assert other.write(b"still open") == 10
+
+
+def test_a_close_during_a_read_waits_for_that_read(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, message = listed(maildir)
+    file = MessageFile.open(os.fsencode(maildir), message)
+    descriptors: list[int] = []
+    real_pread = os.pread
+
+    def close_then_read(descriptor: int, count: int, position: int) -> bytes:
+        descriptors.append(descriptor)
+        file.close()
+        return real_pread(descriptor, count, position)
+
+    monkeypatch.setattr(os, "pread", close_then_read)
+    assert file.read(3) == b"one"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptors[0])
+
+
+def test_a_message_of_another_origin_is_refused(maildir: Path) -> None:
+    with pytest.raises(TypeError):
+        MessageFile.open(os.fsencode(maildir), Message(unique_id=b"1", octets=1, locator="1"))
+
+
+def test_a_refused_message_leaves_no_descriptor_open(maildir: Path) -> None:
+    file, message = listed(maildir)
+    os.utime(file, (1000, 1000))
+    before = os.open("/dev/null", os.O_RDONLY)
+    os.close(before)
+    with pytest.raises(MessageChanged):
+        MessageFile.open(os.fsencode(maildir), message)
+    after = os.open("/dev/null", os.O_RDONLY)
+    os.close(after)
+    assert after == before
+
+
+def test_a_message_can_be_read_again_from_its_beginning(maildir: Path) -> None:
+    _, message = listed(maildir)
+    with MessageFile.open(os.fsencode(maildir), message) as file:
+        assert file.read(3) == b"one"
+        file.rewind()
+        assert file.read(100) == b"one\ntwo\n"

@@ -1,0 +1,230 @@
+"""Removing one message: the listed file and no other, and "gone" is said only of what is gone."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pop3_service.maildir import Maildirs, Removal, RemovalFailed, remove_message
+from pop3_service.maildir.folder import Folder
+from pop3_service.protocol.maildrop import Message
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def maildir(tmp_path: Path) -> Path:
+    for folder in ("new", "cur"):
+        (tmp_path / "alice" / folder).mkdir(parents=True)
+    return tmp_path / "alice"
+
+
+def listed(maildir: Path, name: str = "1.a", folder: str = "new") -> tuple[Path, Message]:
+    """Deliver a message and return its file with its place in the scan."""
+    file = maildir / folder / name
+    file.write_bytes(b"one\n")
+    return file, only_message(maildir)
+
+
+def only_message(maildir: Path) -> Message:
+    (message,) = Maildirs().scan(os.fsencode(maildir)).messages
+    return message
+
+
+def remove(maildir: Path, message: Message) -> Removal:
+    return remove_message(os.fsencode(maildir), message)
+
+
+@contextmanager
+def ordinary_user() -> Iterator[Path]:
+    """Give a maildir of an ordinary user's and act as that user: permission bits do not bind root."""
+    with tempfile.TemporaryDirectory() as name:
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.chown(name, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            for folder in ("new", "cur"):
+                (Path(name) / folder).mkdir()
+            yield Path(name)
+        finally:
+            if is_root:
+                os.seteuid(0)
+
+
+def test_a_removed_message_is_gone_and_its_neighbours_stay(maildir: Path) -> None:
+    file, message = listed(maildir)
+    (maildir / "new" / "2.b").write_bytes(b"two\n")
+    assert remove(maildir, message) is Removal.REMOVED
+    assert not file.exists()
+    assert only_message(maildir).unique_id == b"2.b"
+
+
+def test_a_message_that_moved_to_cur_is_removed_there(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file = file.rename(maildir / "cur" / "1.a:2,S")
+    assert remove(maildir, message) is Removal.REMOVED
+    assert not file.exists()
+
+
+def test_a_message_whose_flags_changed_is_removed(maildir: Path) -> None:
+    file, message = listed(maildir, "1.a:2,", folder="cur")
+    file = file.rename(maildir / "cur" / "1.a:2,FS")
+    assert remove(maildir, message) is Removal.REMOVED
+    assert not file.exists()
+
+
+def test_a_message_that_vanished_is_already_gone(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.unlink()
+    assert remove(maildir, message) is Removal.ALREADY_GONE
+
+
+def test_a_message_is_removed_once(maildir: Path) -> None:
+    _, message = listed(maildir)
+    assert [remove(maildir, message), remove(maildir, message)] == [Removal.REMOVED, Removal.ALREADY_GONE]
+
+
+def test_a_message_is_already_gone_with_its_maildir(maildir: Path) -> None:
+    _, message = listed(maildir)
+    maildir.rename(maildir.with_name("old"))
+    assert remove(maildir, message) is Removal.ALREADY_GONE
+
+
+def test_a_message_that_was_rewritten_in_place_is_removed(maildir: Path) -> None:
+    file, message = listed(maildir)
+    with file.open("ab") as opened:
+        opened.write(b"more\n")
+    assert remove(maildir, message) is Removal.REMOVED
+    assert not file.exists()
+
+
+def test_another_file_under_the_listed_name_stays(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.rename(maildir / "kept")  # So that its inode is not used again.
+    file.write_bytes(b"one\n")
+    assert remove(maildir, message) is Removal.ALREADY_GONE
+    assert file.exists()
+
+
+def test_another_file_with_the_same_unique_part_stays(maildir: Path) -> None:
+    file, message = listed(maildir)
+    other = maildir / "cur" / "1.a:2,S"
+    other.write_bytes(b"one\n")
+    file.rename(maildir / "kept")
+    assert remove(maildir, message) is Removal.ALREADY_GONE
+    assert other.exists()
+
+
+def test_both_names_of_one_file_go_so_that_it_cannot_come_back(maildir: Path) -> None:
+    file, _ = listed(maildir)
+    os.link(file, maildir / "cur" / "1.a:2,S")
+    assert remove(maildir, only_message(maildir)) is Removal.REMOVED
+    assert Maildirs().scan(os.fsencode(maildir)).messages == ()
+
+
+def test_a_name_of_the_same_file_outside_the_maildir_stays(maildir: Path) -> None:
+    file, message = listed(maildir)
+    os.link(file, maildir / "archived")
+    assert remove(maildir, message) is Removal.REMOVED
+    assert (maildir / "archived").read_bytes() == b"one\n"
+
+
+def test_a_link_in_place_of_the_message_and_its_target_stay(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.rename(maildir / "kept")
+    file.symlink_to(maildir / "kept")
+    assert remove(maildir, message) is Removal.ALREADY_GONE
+    assert file.is_symlink()
+    assert (maildir / "kept").exists()
+
+
+def test_a_folder_in_place_of_the_message_stays(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.rename(maildir / "kept")
+    file.mkdir()
+    assert remove(maildir, message) is Removal.ALREADY_GONE
+    assert file.is_dir()
+
+
+def test_a_folder_that_leads_elsewhere_is_not_entered(maildir: Path, tmp_path: Path) -> None:
+    file, message = listed(maildir)
+    (maildir / "new").rename(tmp_path / "elsewhere")
+    (maildir / "new").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RemovalFailed):
+        remove(maildir, message)
+    assert file.exists()
+
+
+def test_a_removal_that_the_system_refuses_fails_and_names_no_path() -> None:
+    with ordinary_user() as maildir:
+        file, message = listed(maildir)
+        (maildir / "new").chmod(0o500)
+        try:
+            with pytest.raises(RemovalFailed) as caught:
+                remove(maildir, message)
+        finally:
+            (maildir / "new").chmod(0o700)
+        assert file.exists()
+        assert str(maildir) not in str(caught.value)
+
+
+def test_a_message_that_moves_between_the_look_and_the_removal_is_removed(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, message = listed(maildir)
+    real_status = Folder.status
+
+    def look_then_move(folder: Folder, name: bytes) -> os.stat_result:
+        status = real_status(folder, name)
+        if file.exists():
+            file.rename(maildir / "cur" / "1.a:2,S")
+        return status
+
+    monkeypatch.setattr(Folder, "status", look_then_move)
+    assert remove(maildir, message) is Removal.REMOVED
+    assert not (maildir / "cur" / "1.a:2,S").exists()
+
+
+def test_a_message_that_moves_during_the_search_is_searched_again(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, message = listed(maildir)
+    file = file.rename(maildir / "cur" / "1.a:2,")
+    real_names = Folder.names
+
+    def list_then_move(folder: Folder) -> list[bytes]:
+        found = real_names(folder)
+        if folder.name == b"cur" and file.exists():
+            file.rename(maildir / "cur" / "1.a:2,S")
+        return found
+
+    monkeypatch.setattr(Folder, "names", list_then_move)
+    os.utime(maildir / "cur", (1000, 1000))
+    assert remove(maildir, message) is Removal.REMOVED
+    assert list((maildir / "cur").iterdir()) == []
+
+
+def test_a_message_that_cannot_be_caught_is_not_reported_gone(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, message = listed(maildir)
+    names = iter(range(1000))
+    place = [file]
+    real_names = Folder.names
+
+    def list_then_move(folder: Folder) -> list[bytes]:
+        found = real_names(folder)
+        number = next(names)
+        place[0] = place[0].rename(maildir / "cur" / f"1.a:2,{number}")
+        os.utime(maildir / "cur", (number, number))  # However coarse this file system's clock is.
+        return found
+
+    place[0] = place[0].rename(maildir / "cur" / "1.a:2,")
+    monkeypatch.setattr(Folder, "names", list_then_move)
+    with pytest.raises(RemovalFailed):
+        remove(maildir, message)
+    assert place[0].exists()

@@ -1,0 +1,765 @@
+"""What a scan of a maildir finds, and how long it may be remembered."""
+
+import errno
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from pop3_service.maildir import FileIdentity, Locator, Maildirs, MaildirUnreadable
+from pop3_service.maildir.folder import Folder
+from pop3_service.maildir.maildirs import GRAIN_SECONDS, MESSAGES_CHECKED_ON_THE_LOOP
+from pop3_service.maildir.octets import CHUNK_OCTETS, count_octets
+from pop3_service.protocol.maildrop import MaildropContents
+
+NOBODY = 65534
+
+
+class Clock:
+    """A monotonic clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def maildirs(clock: Clock) -> Maildirs:
+    return Maildirs(clock)
+
+
+@pytest.fixture
+def maildir(tmp_path: Path) -> Path:
+    for folder in ("new", "cur", "tmp"):
+        (tmp_path / "alice" / folder).mkdir(parents=True)
+    return tmp_path / "alice"
+
+
+def deliver(maildir: Path, name: str, content: bytes = b"a\n", folder: str = "new") -> Path:
+    file = maildir / folder / name
+    file.write_bytes(content)
+    return file
+
+
+def scan(maildir: Path) -> MaildropContents:
+    return Maildirs().scan(os.fsencode(maildir))
+
+
+def unique_ids(contents: MaildropContents) -> list[bytes]:
+    return [message.unique_id for message in contents.messages]
+
+
+def octets(contents: MaildropContents) -> list[int]:
+    return [message.octets for message in contents.messages]
+
+
+def trust(maildirs: Maildirs, maildir: Path, clock: Clock) -> MaildropContents:
+    """Scan twice, far enough apart for the second scan to be remembered."""
+    maildirs.scan(os.fsencode(maildir))
+    clock.seconds += GRAIN_SECONDS
+    return maildirs.scan(os.fsencode(maildir))
+
+
+@contextmanager
+def ordinary_user() -> Iterator[Path]:
+    """Give a maildir of an ordinary user's and act as that user: permission bits do not bind root."""
+    with tempfile.TemporaryDirectory() as name:
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.chown(name, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            for folder in ("new", "cur"):
+                (Path(name) / folder).mkdir()
+            yield Path(name)
+        finally:
+            if is_root:
+                os.seteuid(0)
+
+
+# What is a message
+
+
+def test_messages_of_both_folders_are_found(maildir: Path) -> None:
+    deliver(maildir, "2.b", b"b\r\n")
+    deliver(maildir, "1.a:2,S", b"aa\n", folder="cur")
+    deliver(maildir, "3.c", folder="tmp")
+    contents = scan(maildir)
+    assert unique_ids(contents) == [b"1.a", b"2.b"]
+    assert octets(contents) == [4, 3]
+
+
+def test_a_message_knows_its_file(maildir: Path) -> None:
+    status = deliver(maildir, "1.a:2,S", b"aa\n", folder="cur").stat()
+    identity = FileIdentity(status.st_dev, status.st_ino, status.st_mtime_ns, 3)
+    assert scan(maildir).messages[0].locator == Locator(b"cur", b"1.a:2,S", identity)
+
+
+def test_a_missing_maildir_is_an_empty_maildrop(tmp_path: Path) -> None:
+    assert scan(tmp_path / "nobody").messages == ()
+
+
+@pytest.mark.parametrize("missing", ["new", "cur"])
+def test_a_missing_folder_hides_nothing_of_the_other(maildir: Path, missing: str) -> None:
+    (maildir / missing).rmdir()
+    deliver(maildir, "1.a", folder="cur" if missing == "new" else "new")
+    assert unique_ids(scan(maildir)) == [b"1.a"]
+
+
+def test_a_file_in_place_of_the_maildir_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "alice").write_bytes(b"")
+    with pytest.raises(MaildirUnreadable) as caught:
+        scan(tmp_path / "alice")
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_file_in_place_of_a_folder_is_unreadable(maildir: Path) -> None:
+    (maildir / "cur").rmdir()
+    (maildir / "cur").write_bytes(b"")
+    with pytest.raises(MaildirUnreadable):
+        scan(maildir)
+
+
+def test_a_folder_that_leads_to_somebody_elses_mail_is_not_followed(maildir: Path, tmp_path: Path) -> None:
+    (tmp_path / "bob" / "cur").mkdir(parents=True)
+    deliver(tmp_path / "bob", "1.secret", folder="cur")
+    (maildir / "cur").rmdir()
+    (maildir / "cur").symlink_to(tmp_path / "bob" / "cur")
+    with pytest.raises(MaildirUnreadable):
+        scan(maildir)
+
+
+def test_a_maildir_may_be_a_link_to_another_disk(maildir: Path, tmp_path: Path) -> None:
+    deliver(maildir, "1.a")
+    (tmp_path / "moved").symlink_to(maildir)
+    assert unique_ids(scan(tmp_path / "moved")) == [b"1.a"]
+
+
+def test_names_with_a_dot_in_front_are_skipped(maildir: Path) -> None:
+    deliver(maildir, ".nfs0001")
+    deliver(maildir, "1.a")
+    assert unique_ids(scan(maildir)) == [b"1.a"]
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.fspath(path))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(os.mkfifo, id="fifo"),
+        pytest.param(make_socket, id="socket"),
+        pytest.param(Path.mkdir, id="folder"),
+        pytest.param(lambda path: path.symlink_to(path.parent / "1.a"), id="link to a message"),
+        pytest.param(lambda path: path.symlink_to("nowhere"), id="dangling link"),
+        pytest.param(lambda path: path.symlink_to("/dev/zero"), id="link to a device"),
+    ],
+)
+@pytest.mark.timeout(10)
+def test_only_regular_files_are_messages(
+    maildir: Path, make: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(maildir, "1.a")
+    monkeypatch.chdir(maildir / "new")  # A socket's path is limited to about 100 octets.
+    make(Path("2.b"))
+    maildirs = Maildirs()
+    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+    assert maildirs.unreadable_messages(os.fsencode(maildir)) == 0
+
+
+@pytest.mark.timeout(10)
+def test_a_fifo_that_takes_the_place_of_a_listed_file_cannot_hang(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = deliver(maildir, "1.a")
+    deliver(maildir, "2.b")
+    real_open = Folder.open
+
+    def swap_then_open(folder: Folder, name: bytes) -> int:
+        if name == b"1.a" and file.is_file():
+            file.unlink()
+            os.mkfifo(file)
+        return real_open(folder, name)
+
+    monkeypatch.setattr(Folder, "open", swap_then_open)
+    assert unique_ids(scan(maildir)) == [b"2.b"]
+
+
+# Order and unique-ids
+
+
+def test_the_order_is_by_timestamp_then_by_name(maildir: Path) -> None:
+    for name in ("10.a", "9.z", "9.b", "zero", "1000000000000.c"):
+        deliver(maildir, name, folder="cur" if name == "9.b" else "new")
+    assert unique_ids(scan(maildir)) == [b"zero", b"9.b", b"9.z", b"10.a", b"1000000000000.c"]
+
+
+def test_a_move_to_cur_and_every_flag_keep_the_unique_id(maildir: Path) -> None:
+    file = deliver(maildir, "1.a,S=99")
+    for name in ("1.a,S=99:2,", "1.a,S=99:2,S", "1.a,S=99:2,RST"):
+        file = file.rename(maildir / "cur" / name)
+        assert unique_ids(scan(maildir)) == [b"1.a,S=99"]
+
+
+def test_seventy_octets_are_a_unique_id_and_seventy_one_are_encoded(maildir: Path) -> None:
+    deliver(maildir, "1." + "x" * 68)
+    deliver(maildir, "2." + "x" * 69)
+    fits, encoded = unique_ids(scan(maildir))
+    assert fits == b"1." + b"x" * 68
+    assert len(encoded) <= 70
+    assert encoded.startswith(b":")
+
+
+@pytest.mark.parametrize("name", ["1.with space", "1.tab\t", "1.\x7f", "1.é", ":2,S"])
+def test_a_name_outside_rfc_1939s_alphabet_is_encoded_the_same_for_ever(maildir: Path, name: str) -> None:
+    file = deliver(maildir, name)
+    (unique_id,) = unique_ids(scan(maildir))
+    assert 1 <= len(unique_id) <= 70
+    assert all(0x21 <= octet <= 0x7E for octet in unique_id)
+    file.rename(maildir / "cur" / (name.split(":")[0] + ":2,S"))
+    assert unique_ids(scan(maildir)) == [unique_id]
+
+
+def test_a_name_that_is_not_utf_8_is_a_message(maildir: Path) -> None:
+    path = os.fsencode(maildir) + b"/new/1.\xff\xfe"
+    try:
+        with open(path, "wb") as file:
+            file.write(b"a\n")
+    except OSError as error:
+        if error.errno != errno.EILSEQ:
+            raise
+        pytest.skip("this file system takes names in UTF-8 only")
+    (message,) = scan(maildir).messages
+    assert isinstance(message.locator, Locator)
+    assert message.locator.name == b"1.\xff\xfe"
+    assert message.octets == 3
+
+
+def test_a_name_that_looks_encoded_does_not_collide(maildir: Path) -> None:
+    deliver(maildir, "1.with space")
+    (encoded,) = unique_ids(scan(maildir))
+    deliver(maildir, encoded.decode().removeprefix(":"))
+    assert len(set(unique_ids(scan(maildir)))) == 2
+
+
+@pytest.mark.parametrize("seen_first", ["new", "cur"])
+def test_one_file_in_both_folders_is_one_message_in_cur(maildir: Path, seen_first: str) -> None:
+    file = deliver(maildir, "1.a" if seen_first == "new" else "1.a:2,S", folder=seen_first)
+    os.link(file, maildir / ("cur/1.a:2,S" if seen_first == "new" else "new/1.a"))
+    (message,) = scan(maildir).messages
+    assert message.unique_id == b"1.a"
+    assert isinstance(message.locator, Locator)
+    assert message.locator.folder == b"cur"
+
+
+def test_two_files_with_one_unique_part_have_two_unique_ids_that_stay(maildir: Path) -> None:
+    old = deliver(maildir, "1.a:2,", b"old\n", folder="cur")
+    young = deliver(maildir, "1.a", b"younger\n")
+    os.utime(old, (1000, 1000))
+    os.utime(young, (2000, 2000))
+    by_octets = dict(zip(octets(scan(maildir)), unique_ids(scan(maildir)), strict=True))
+    assert by_octets[5] == b"1.a"
+    assert by_octets[9] != b"1.a"
+
+    old.rename(maildir / "cur" / "1.a:2,T")
+    young.rename(maildir / "cur" / "1.a:2,S")
+    contents = scan(maildir)
+    assert dict(zip(octets(contents), unique_ids(contents), strict=True)) == by_octets
+
+
+# Octets
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"", 0), (b"a\nb\n", 6), (b"a\r\nb\r\n", 6), (b"a\r\nb\n", 6), (b"a\nb", 6), (b".\n", 3)],
+)
+def test_octets_are_those_on_the_wire(maildir: Path, content: bytes, expected: int) -> None:
+    deliver(maildir, "1.a", content)
+    assert octets(scan(maildir)) == [expected]
+
+
+def test_a_names_lying_sizes_are_never_believed(maildir: Path) -> None:
+    deliver(maildir, "1.a,S=5000,W=6000:2,S", b"a\nb\n", folder="cur")
+    assert octets(scan(maildir)) == [6]
+
+
+def test_a_file_larger_than_the_window_is_counted_whole(maildir: Path) -> None:
+    # A CRLF lies across the window's edge, and a bare LF just behind another.
+    content = b"x" * (CHUNK_OCTETS - 1) + b"\r\n" + b"y" * (CHUNK_OCTETS - 1) + b"\nend"
+    deliver(maildir, "1.a", content)
+    assert octets(scan(maildir)) == [len(content) + 3]
+
+
+def test_a_file_as_long_as_the_window_is_counted_whole(maildir: Path) -> None:
+    deliver(maildir, "1.a", b"x" * (CHUNK_OCTETS - 1) + b"\n")
+    assert octets(scan(maildir)) == [CHUNK_OCTETS + 1]
+
+
+def test_a_file_other_than_the_listed_one_is_not_read(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = deliver(maildir, "1.a", b"abc\n").stat()
+    other = deliver(maildir, "2.b", b"abc\n")
+
+    def refuse(descriptor: int, count: int) -> bytes:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "read", refuse)
+    with other.open("rb") as opened:
+        assert count_octets(opened.fileno(), FileIdentity.of(listed)) is None
+
+
+def test_octets_of_a_file_that_changes_while_it_is_counted_are_not_known(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = deliver(maildir, "1.a", b"abc\n")
+    os.utime(file, (1000, 1000))
+    real_read = os.read
+
+    def read_then_rewrite(descriptor: int, count: int) -> bytes:
+        content = real_read(descriptor, count)
+        file.write_bytes(b"\n\n\n\n")
+        return content
+
+    with file.open("rb") as opened:
+        identity = FileIdentity.of(os.fstat(opened.fileno()))
+        assert count_octets(opened.fileno(), identity) == 5
+        opened.seek(0)
+        monkeypatch.setattr(os, "read", read_then_rewrite)
+        assert count_octets(opened.fileno(), identity) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "is_same_file"),
+    [({"st_dev": 9}, False), ({"st_ino": 9}, False), ({"st_mtime_ns": 9}, True), ({"st_size": 9}, True)],
+)
+def test_each_part_of_the_identity_counts(change: dict[str, int], is_same_file: bool) -> None:
+    fields = {"st_dev": 1, "st_ino": 2, "st_mtime_ns": 3, "st_size": 4}
+    identity = FileIdentity(1, 2, 3, 4)
+    same = cast(os.stat_result, SimpleNamespace(**fields))
+    changed = cast(os.stat_result, SimpleNamespace(**fields | change))
+    assert identity.is_unchanged(same)
+    assert not identity.is_unchanged(changed)
+    assert identity.is_same_file(changed) is is_same_file
+
+
+def test_a_rewrite_in_place_with_the_same_size_is_counted_anew(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    file = deliver(maildir, "1.a", b"abc\n")
+    os.utime(file, (1000, 1000))
+    assert octets(trust(maildirs, maildir, clock)) == [5]
+    with file.open("r+b") as opened:
+        opened.write(b"\n\n\n\n")
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert octets(maildirs.scan(os.fsencode(maildir))) == [8]
+
+
+def test_a_file_that_grows_in_place_is_counted_anew(maildir: Path, maildirs: Maildirs, clock: Clock) -> None:
+    file = deliver(maildir, "1.a", b"abc\n")
+    trust(maildirs, maildir, clock)
+    with file.open("ab") as opened:
+        opened.write(b"more\n")
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert octets(maildirs.scan(os.fsencode(maildir))) == [11]
+
+
+def test_an_unchanged_file_is_not_read_again(
+    maildir: Path, maildirs: Maildirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(maildir, "1.a", b"abc\n")
+    deliver(maildir, "2.b", b"abc\n")
+    maildirs.scan(os.fsencode(maildir))
+    (maildir / "new" / "2.b").rename(maildir / "cur" / "2.b:2,S")
+    deliver(maildir, "3.c", b"abc\n")
+    opened: list[bytes] = []
+    real_open = Folder.open
+
+    def note_then_open(folder: Folder, name: bytes) -> int:
+        opened.append(name)
+        return real_open(folder, name)
+
+    monkeypatch.setattr(Folder, "open", note_then_open)
+    assert octets(maildirs.scan(os.fsencode(maildir))) == [5, 5, 5]
+    assert opened == [b"3.c"]
+
+
+def test_a_new_message_on_a_used_inode_is_counted_anew(maildir: Path, maildirs: Maildirs) -> None:
+    file = deliver(maildir, "1.a", b"abc\n")
+    os.utime(file, (1000, 1000))
+    assert octets(maildirs.scan(os.fsencode(maildir))) == [5]
+    # The same device, inode, mtime and size as the file before, under the name of another message.
+    file.write_bytes(b"\n\n\n\n")
+    file = file.rename(maildir / "new" / "2.b")
+    os.utime(file, (1000, 1000))
+    assert octets(maildirs.scan(os.fsencode(maildir))) == [8]
+
+
+# Disturbed scans
+
+
+def test_a_message_that_moves_to_cur_after_the_listing_is_found(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(maildir, "1.a", b"abc\n")
+    deliver(maildir, "2.b", b"abc\n")
+    real_status = Folder.status
+
+    def move_then_look(folder: Folder, name: bytes) -> os.stat_result:
+        if name == b"1.a" and (maildir / "new" / "1.a").exists():
+            (maildir / "new" / "1.a").rename(maildir / "cur" / "1.a:2,")
+        return real_status(folder, name)
+
+    monkeypatch.setattr(Folder, "status", move_then_look)
+    assert unique_ids(scan(maildir)) == [b"1.a", b"2.b"]
+
+
+def test_a_message_that_moves_before_it_is_counted_is_found(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(maildir, "1.a", b"abc\n")
+    real_open = Folder.open
+
+    def move_then_open(folder: Folder, name: bytes) -> int:
+        if folder.name == b"new":
+            (maildir / "new" / "1.a").rename(maildir / "cur" / "1.a:2,")
+        return real_open(folder, name)
+
+    monkeypatch.setattr(Folder, "open", move_then_open)
+    assert octets(scan(maildir)) == [5]
+
+
+def test_a_message_that_arrives_during_the_listing_is_found(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(maildir / "cur", (1000, 1000))
+    real_names = Folder.names
+
+    def list_then_deliver(folder: Folder) -> list[bytes]:
+        names = real_names(folder)
+        deliver(maildir, "1.a:2,", folder="cur")
+        return names
+
+    monkeypatch.setattr(Folder, "names", list_then_deliver)
+    assert unique_ids(scan(maildir)) == [b"1.a"]
+
+
+def test_a_message_that_vanishes_is_not_there(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(maildir, "1.a")
+    deliver(maildir, "2.b")
+    real_open = Folder.open
+
+    def remove_then_open(folder: Folder, name: bytes) -> int:
+        (maildir / "new" / "1.a").unlink(missing_ok=True)
+        return real_open(folder, name)
+
+    monkeypatch.setattr(Folder, "open", remove_then_open)
+    assert unique_ids(scan(maildir)) == [b"2.b"]
+
+
+def test_a_maildir_that_is_never_quiet_is_scanned_to_an_end(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_names = Folder.names
+    arrivals = iter(range(1, 1000))
+
+    def list_then_deliver(folder: Folder) -> list[bytes]:
+        names = real_names(folder)
+        deliver(maildir, f"{next(arrivals)}.a")
+        return names
+
+    monkeypatch.setattr(Folder, "names", list_then_deliver)
+    assert 1 <= len(scan(maildir).messages) < 1000
+
+
+def test_a_file_that_somebody_is_writing_to_waits_for_the_next_scan(
+    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = deliver(maildir, "1.a")
+    real_open = Folder.open
+
+    def grow_then_open(folder: Folder, name: bytes) -> int:
+        with file.open("ab") as opened:
+            opened.write(b"more\n")
+        return real_open(folder, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "open", grow_then_open)
+        assert trust(maildirs, maildir, clock).messages == ()
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+
+
+def test_running_out_of_descriptors_hides_no_message_but_fails_the_scan(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(maildir, "1.a")
+
+    def refuse(folder: Folder, name: bytes) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Folder, "open", refuse)
+    with pytest.raises(MaildirUnreadable):
+        scan(maildir)
+
+
+# Permissions
+
+
+def test_an_unreadable_message_is_left_out_and_counted() -> None:
+    maildirs = Maildirs()
+    with ordinary_user() as maildir:
+        deliver(maildir, "1.a").chmod(0)
+        deliver(maildir, "2.b")
+        assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"2.b"]
+        assert maildirs.unreadable_messages(os.fsencode(maildir)) == 1
+
+
+def test_a_message_that_becomes_readable_shows_at_the_next_login(clock: Clock, maildirs: Maildirs) -> None:
+    with ordinary_user() as maildir:
+        file = deliver(maildir, "1.a")
+        file.chmod(0)
+        assert trust(maildirs, maildir, clock).messages == ()
+        file.chmod(0o600)
+        assert maildirs.remembered(os.fsencode(maildir)) is None
+        assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+        assert maildirs.unreadable_messages(os.fsencode(maildir)) == 0
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o300, 0o600])
+def test_a_folder_that_cannot_be_listed_and_searched_is_unreadable(mode: int) -> None:
+    with ordinary_user() as maildir:
+        deliver(maildir, "1.a")
+        (maildir / "new").chmod(mode)
+        try:
+            with pytest.raises(MaildirUnreadable):
+                scan(maildir)
+        finally:
+            (maildir / "new").chmod(0o700)
+
+
+# Remembering
+
+
+def test_nothing_is_remembered_of_a_maildir_never_scanned(maildir: Path, maildirs: Maildirs) -> None:
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+
+
+def test_the_first_scan_of_a_changed_folder_is_not_trusted(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    deliver(maildir, "1.a")
+    maildirs.scan(os.fsencode(maildir))
+    clock.seconds += 1000
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+
+
+def test_a_scan_made_before_the_grain_has_passed_is_not_trusted(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    maildirs.scan(os.fsencode(maildir))
+    clock.seconds += GRAIN_SECONDS - 0.01
+    maildirs.scan(os.fsencode(maildir))
+    clock.seconds += 1000
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+
+
+def test_a_scan_made_after_the_grain_has_passed_is_remembered(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    deliver(maildir, "1.a")
+    contents = trust(maildirs, maildir, clock)
+    assert maildirs.remembered(os.fsencode(maildir)) is contents
+    assert maildirs.scan(os.fsencode(maildir)) is contents
+
+
+def test_a_missing_maildir_is_remembered_until_it_appears(
+    tmp_path: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    contents = trust(maildirs, tmp_path / "later", clock)
+    assert maildirs.remembered(os.fsencode(tmp_path / "later")) is contents
+    (tmp_path / "later" / "new").mkdir(parents=True)
+    assert maildirs.remembered(os.fsencode(tmp_path / "later")) is None
+
+
+def test_the_grain_counts_from_the_end_of_the_scan_that_saw_the_folders(maildir: Path) -> None:
+    # A scan that takes 5 s saw the mtimes at any moment of them.
+    times = iter([0.0, 5.0, 6.0, 6.0])
+    maildirs = Maildirs(lambda: next(times))
+    maildirs.scan(os.fsencode(maildir))
+    maildirs.scan(os.fsencode(maildir))
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+
+
+def test_two_deliveries_within_one_tick_both_show_at_the_next_login(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    deliver(maildir, "1.a")
+    os.utime(maildir / "new", (1000, 1000))
+    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+    deliver(maildir, "2.b")
+    os.utime(maildir / "new", (1000, 1000))
+    clock.seconds += 1000
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a", b"2.b"]
+
+
+@pytest.mark.parametrize("folder", ["new", "cur"])
+def test_a_delivery_ends_what_is_remembered(
+    maildir: Path, maildirs: Maildirs, clock: Clock, folder: str
+) -> None:
+    os.utime(maildir / folder, (1000, 1000))
+    trust(maildirs, maildir, clock)
+    deliver(maildir, "1.a", folder=folder)
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+
+
+def test_a_removal_ends_what_is_remembered(maildir: Path, maildirs: Maildirs, clock: Clock) -> None:
+    file = deliver(maildir, "1.a")
+    os.utime(maildir / "new", (1000, 1000))
+    trust(maildirs, maildir, clock)
+    file.unlink()
+    os.utime(maildir / "new", (1000, 1000))  # The file itself is asked for as well.
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert maildirs.scan(os.fsencode(maildir)).messages == ()
+
+
+def test_a_folder_put_in_place_of_another_ends_what_is_remembered(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    os.utime(maildir / "new", (1000, 1000))
+    trust(maildirs, maildir, clock)
+    (maildir / "new").rename(maildir / "old")
+    (maildir / "new").mkdir()
+    deliver(maildir, "1.a")
+    os.utime(maildir / "new", (1000, 1000))
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+
+
+def test_a_maildir_that_became_a_file_is_not_remembered(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    trust(maildirs, maildir, clock)
+    maildir.rename(maildir.with_name("old"))
+    maildir.write_bytes(b"")
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+
+
+def test_a_rescan_that_finds_the_same_gives_the_same_object(maildir: Path, maildirs: Maildirs) -> None:
+    deliver(maildir, "1.a")
+    contents = maildirs.scan(os.fsencode(maildir))
+    os.utime(maildir / "new")
+    assert maildirs.scan(os.fsencode(maildir)) is contents
+
+
+def test_a_large_maildrop_is_left_to_a_thread_and_still_remembered_there(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    for number in range(MESSAGES_CHECKED_ON_THE_LOOP + 1):
+        deliver(maildir, f"{number}.a")
+    contents = trust(maildirs, maildir, clock)
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert maildirs.scan(os.fsencode(maildir)) is contents
+    (maildir / "new" / "0.a").unlink()
+    trust(maildirs, maildir, clock)
+    assert maildirs.remembered(os.fsencode(maildir)) is not None
+
+
+def test_the_least_recently_used_maildirs_are_forgotten_first(tmp_path: Path, clock: Clock) -> None:
+    maildirs = Maildirs(clock, remembered_messages=6)
+    folders = [tmp_path / name for name in ("alice", "bob", "charles")]
+    for folder in folders:
+        (folder / "new").mkdir(parents=True)
+        deliver(folder, "1.a")
+    alice, bob, charles = folders
+    trust(maildirs, alice, clock)
+    trust(maildirs, bob, clock)
+    assert maildirs.remembered(os.fsencode(alice)) is not None
+    deliver(charles, "2.b")
+    trust(maildirs, charles, clock)
+    assert maildirs.remembered(os.fsencode(bob)) is None
+    assert maildirs.remembered(os.fsencode(alice)) is not None
+    assert maildirs.remembered(os.fsencode(charles)) is not None
+
+
+def test_empty_maildrops_are_not_remembered_without_a_limit(tmp_path: Path, clock: Clock) -> None:
+    maildirs = Maildirs(clock, remembered_messages=2)
+    for name in ("a", "b", "c"):
+        trust(maildirs, tmp_path / name, clock)
+    assert [maildirs.remembered(os.fsencode(tmp_path / name)) is None for name in "abc"] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_maildrop_over_the_limit_is_served_and_not_remembered(maildir: Path, clock: Clock) -> None:
+    maildirs = Maildirs(clock, remembered_messages=2)
+    for number in range(3):
+        deliver(maildir, f"{number}.a")
+    assert len(trust(maildirs, maildir, clock).messages) == 3
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+
+
+def test_a_scan_overtaken_by_a_later_one_does_not_replace_it(
+    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(maildir, "1.a")
+    later: list[MaildropContents] = []
+    real_names = Folder.names
+
+    def overtaken(folder: Folder) -> list[bytes]:
+        names = real_names(folder)
+        if not later:
+            later.append(MaildropContents(()))
+            clock.seconds += 10
+            trust(maildirs, maildir, clock)
+            later[0] = maildirs.scan(os.fsencode(maildir))
+        return names
+
+    monkeypatch.setattr(Folder, "names", overtaken)
+    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+    assert maildirs.remembered(os.fsencode(maildir)) is later[0]
+
+
+def test_many_threads_may_scan_at_once(tmp_path: Path) -> None:
+    maildirs = Maildirs(remembered_messages=20)
+    folders = [tmp_path / str(number) for number in range(8)]
+    for count, folder in enumerate(folders):
+        (folder / "new").mkdir(parents=True)
+        for number in range(count):
+            deliver(folder, f"{number}.a")
+    with ThreadPoolExecutor(8) as pool:
+        scans = list(pool.map(lambda folder: maildirs.scan(os.fsencode(folder)), folders * 50))
+    assert [len(contents.messages) for contents in scans] == list(range(8)) * 50
+
+
+def test_no_descriptor_stays_open(maildir: Path) -> None:
+    deliver(maildir, "1.a")
+    before = os.open("/dev/null", os.O_RDONLY)
+    os.close(before)
+    scan(maildir)
+    (maildir / "cur").rmdir()
+    (maildir / "cur").write_bytes(b"")
+    with pytest.raises(MaildirUnreadable):
+        scan(maildir)
+    after = os.open("/dev/null", os.O_RDONLY)
+    os.close(after)
+    assert after == before

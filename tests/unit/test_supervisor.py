@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import structlog
+
+from service_runtime.supervisor import Address, ChildStartError, Ending, Program, Supervisor, WorkerPool
+
+READY = """\
+with open(int(os.environ["PEEP_READY_FD"]), "w") as ready:
+    ready.write("POP3 127.0.0.1:1110\\nready\\n")
+"""
+WAIT_FOR_SIGNAL = "signal.pause()"
+WAIT_FOR_SUPERVISOR = 'os.read(int(os.environ["PEEP_PARENT_FD"]), 1)'
+END_ON_SIGTERM = "signal.signal(signal.SIGTERM, lambda *_: os._exit(0))"
+IGNORE_SIGTERM = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+
+
+def program(*lines: str, name: str = "child", **environment: str) -> Program:
+    source = "\n".join(("import os, signal, sys", *lines))
+    return Program(name, (sys.executable, "-S", "-E", "-c", source), environment)
+
+
+def well_behaved(name: str = "child") -> Program:
+    return program(END_ON_SIGTERM, READY, WAIT_FOR_SIGNAL, name=name)
+
+
+async def test_a_ready_child_tells_where_it_listens() -> None:
+    supervisor = Supervisor()
+    assert await supervisor.start(well_behaved()) == (Address("POP3", "127.0.0.1:1110"),)
+    await supervisor.stop(5)
+
+
+async def test_a_child_that_ends_before_it_is_ready_is_reported_with_its_exit_code() -> None:
+    with pytest.raises(ChildStartError, match="gateway ended with exit code 3 before it was ready") as caught:
+        await Supervisor().start(program("sys.exit(3)", name="gateway"))
+    assert caught.value.exit_code == 3
+
+
+async def test_a_child_that_never_gets_ready_is_reported_after_the_given_time() -> None:
+    supervisor = Supervisor()
+    with pytest.raises(ChildStartError, match=r"child was not ready after 0\.2 s"):
+        await supervisor.start(program(WAIT_FOR_SIGNAL), seconds=0.2)
+    assert await supervisor.stop(5) == ()
+
+
+async def test_a_command_that_does_not_exist_leaves_nothing_open() -> None:
+    before = len(os.listdir("/dev/fd"))
+    with pytest.raises(FileNotFoundError):
+        await Supervisor().start(Program("nothing", ("/nonexistent/program",), {}))
+    await asyncio.sleep(0)  # the closed transport gives its file back in the next turn
+    assert len(os.listdir("/dev/fd")) <= before
+
+
+async def test_the_first_ending_names_the_child_and_its_exit_code() -> None:
+    supervisor = Supervisor()
+    await supervisor.start(well_behaved("pop3-service"))
+    await supervisor.start(program(READY, "sys.exit(7)", name="peep-gateway"))
+    ending = await supervisor.first_ending()
+    assert ending == Ending("peep-gateway", 7)
+    assert str(ending) == "peep-gateway ended with exit code 7"
+    await supervisor.stop(5)
+
+
+def test_an_ending_by_a_signal_names_the_signal() -> None:
+    assert str(Ending("state-api", -signal.SIGKILL)) == "state-api was ended by SIGKILL"
+
+
+async def test_stop_ends_children_with_sigterm_and_kills_only_who_ignores_it() -> None:
+    supervisor = Supervisor()
+    await supervisor.start(well_behaved("obedient"))
+    await supervisor.start(program(IGNORE_SIGTERM, READY, WAIT_FOR_SIGNAL, name="stubborn"))
+    assert await supervisor.stop(0.5) == ("stubborn",)
+    assert await supervisor.stop(0.5) == ()
+
+
+async def test_kill_ends_even_a_child_that_ignores_sigterm_at_once() -> None:
+    supervisor = Supervisor()
+    await supervisor.start(program(IGNORE_SIGTERM, READY, WAIT_FOR_SIGNAL, name="stubborn"))
+    supervisor.kill()
+    assert await supervisor.first_ending() == Ending("stubborn", -signal.SIGKILL)
+
+
+async def test_a_child_runs_in_a_session_of_its_own() -> None:
+    supervisor = Supervisor()
+    own_session = (
+        'ready = open(int(os.environ["PEEP_READY_FD"]), "w"); print("session", os.getsid(0), file=ready)'
+    )
+    (address,) = await supervisor.start(
+        program(END_ON_SIGTERM, own_session, 'print("ready", file=ready); ready.close()', WAIT_FOR_SIGNAL)
+    )
+    assert int(address.address) != os.getsid(0)
+    await supervisor.stop(5)
+
+
+def test_no_child_outlives_a_killed_supervisor(tmp_path: Path) -> None:
+    witness = tmp_path / "ended"
+    child = f"{READY}\n{WAIT_FOR_SUPERVISOR}\nopen({str(witness)!r}, 'w').close()"
+    source = textwrap.dedent(f"""\
+        import asyncio, sys
+        from service_runtime.supervisor import Program, Supervisor
+
+        async def main():
+            program = Program("child", (sys.executable, "-S", "-c", "import os\\n" + {child!r}), {{}})
+            await Supervisor().start(program)
+            print("started", flush=True)
+            await asyncio.Event().wait()
+
+        asyncio.run(main())
+    """)
+    with subprocess.Popen((sys.executable, "-c", source), stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"started\n"
+        parent.kill()
+        # The child holds this pipe's other end too: its end of file comes when the child is gone.
+        assert parent.stdout.read() == b""
+    assert witness.exists()
+
+
+async def test_a_dead_worker_is_started_again(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    os.mkfifo(starts)
+    note = f"open({str(starts)!r}, 'w').write(str(os.getpid()))"
+    noted = program(END_ON_SIGTERM, READY, note, WAIT_FOR_SIGNAL, name="worker-1")
+    pool = WorkerPool([noted, well_behaved("worker-2")])
+    with structlog.testing.capture_logs() as events:
+        assert await pool.start() == (Address("POP3", "127.0.0.1:1110"),)
+        first = int(await asyncio.to_thread(starts.read_text))
+        os.kill(first, signal.SIGKILL)
+        second = int(await asyncio.to_thread(starts.read_text))
+    assert second != first
+    assert events[0]["worker"] == "worker-1"
+    assert events[0]["ending"] == "worker-1 was ended by SIGKILL"
+    assert await pool.stop(5) == ()
+
+
+async def test_five_deaths_of_one_worker_within_ten_seconds_end_the_pool() -> None:
+    pool = WorkerPool([well_behaved("worker-1"), program(READY, "sys.exit(9)", name="worker-2")])
+    with structlog.testing.capture_logs() as events:
+        await pool.start()
+        error = await pool.failure()
+    assert str(error) == "worker-2 ended with exit code 9, for the 5th time within 10 s"
+    pauses = [event["restart_in_seconds"] for event in events if event["event"] == "worker_ended"]
+    assert pauses == [0.1, 0.2, 0.4, 0.8]
+    assert await pool.stop(5) == ()
+
+
+async def test_a_worker_that_cannot_start_ends_the_first_start_of_the_pool() -> None:
+    pool = WorkerPool(
+        [well_behaved("worker-1"), program("sys.exit(2)", name="worker-2"), well_behaved("worker-3")]
+    )
+    with pytest.raises(ChildStartError, match="worker-2 ended with exit code 2 before it was ready"):
+        await pool.start()
+    assert await pool.stop(5) == ()
+
+
+async def test_a_stopped_pool_starts_nobody_again() -> None:
+    pool = WorkerPool([well_behaved("worker-1"), well_behaved("worker-2")])
+    with structlog.testing.capture_logs() as events:
+        await pool.start()
+        assert await pool.stop(5) == ()
+    assert events == []

@@ -1,0 +1,79 @@
+"""A service waits for Redis at its start, says so once, and can be stopped meanwhile."""
+
+import asyncio
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from state_store.errors import StoreUnavailable, StoreUnusable
+from state_store.memory_repository import MemoryRepository
+from state_store.waiting import address_of, prepare_patiently
+
+URL = "redis://peep:hunter2@redis.example:6379/0?password=hunter3"
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class LateRepository(MemoryRepository):
+    """Can be reached at the `available_at`th attempt."""
+
+    def __init__(self, available_at: int, stopping: asyncio.Event | None = None) -> None:
+        super().__init__()
+        self.attempts = 0
+        self._available_at = available_at
+        self._stopping = stopping
+
+    async def prepare(self) -> None:
+        self.attempts += 1
+        if self._stopping is not None:
+            self._stopping.set()
+        if self.attempts < self._available_at:
+            raise StoreUnavailable("connection refused")
+
+
+async def test_redis_that_is_there_is_not_worth_a_word() -> None:
+    with capture_logs() as events:
+        assert await prepare_patiently(LateRepository(1), log, URL, asyncio.Event())
+    assert events == []
+
+
+async def test_waiting_is_said_once_and_so_is_its_end_without_the_password() -> None:
+    repository = LateRepository(4)
+    with capture_logs() as events:
+        assert await prepare_patiently(repository, log, URL, asyncio.Event())
+    assert repository.attempts == 4
+    assert [(event["event"], event["redis"]) for event in events] == [
+        ("waiting for redis", "redis.example:6379"),
+        ("redis is there", "redis.example:6379"),
+    ]
+    assert "hunter" not in repr(events)
+
+
+async def test_waiting_ends_when_the_process_is_to_stop() -> None:
+    stopping = asyncio.Event()
+    repository = LateRepository(1000, stopping)
+    assert not await prepare_patiently(repository, log, URL, stopping)
+    assert repository.attempts == 1
+
+
+async def test_server_that_can_never_serve_us_is_not_waited_for() -> None:
+    class OldServer(MemoryRepository):
+        async def prepare(self) -> None:
+            raise StoreUnusable("Redis 6.2 is too old")
+
+    with pytest.raises(StoreUnusable, match="too old"):
+        await prepare_patiently(OldServer(), log, URL, asyncio.Event())
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://localhost:6379", "localhost:6379"),
+        ("rediss://:pass@word@[::1]:6380/2", "[::1]:6380"),
+        ("unix:///run/redis.sock?password=hunter2", "/run/redis.sock"),
+        ("unix://user:hunter2@/run/redis.sock", "/run/redis.sock"),
+    ],
+)
+def test_address_is_what_people_look_for(url: str, address: str) -> None:
+    assert address_of(url) == address
