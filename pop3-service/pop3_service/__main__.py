@@ -27,7 +27,6 @@ async def main(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
     """Serve in this process, or start the workers and look after them."""
     try:
         if WORKER_VARIABLE in os.environ:
-            structlog.contextvars.bind_contextvars(worker=os.environ[WORKER_VARIABLE])
             sockets = listen(settings.pop3_host, settings.pop3_port, PORT_VARIABLE, shared=True)
             await Worker(settings).serve(sockets, lifecycle)
         elif settings.pop3_workers == 1:

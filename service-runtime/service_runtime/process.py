@@ -1,6 +1,7 @@
 """Run one of our programs: settings, event loop, signals, readiness, one clear line when it cannot start."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -81,7 +82,8 @@ def run(
     except StartError as error:
         print(f"{service}: {error}", file=sys.stderr)
         return 2
-    logs.configure(service, loaded.log_format, loaded.log_level)
+    worker = os.environ.get("PEEP_WORKER")
+    logs.configure(service, loaded.log_format, loaded.log_level, **({"worker": worker} if worker else {}))
     for warning in settings.unknown_variables():
         log.warning(warning)
     try:
@@ -97,5 +99,8 @@ async def _supervised(
 ) -> None:
     lifecycle = Lifecycle()
     lifecycle.watch()
+    # What was imported lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     await main(loaded, lifecycle)
     log.info("stopped")

@@ -72,7 +72,7 @@ class LiveInstance:
         self._is_away = False
         self._session_count = 0
         self._wake = asyncio.Event()
-        self._wake_timer: asyncio.TimerHandle | None = None
+        self._timers: dict[float, asyncio.TimerHandle] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._proposals: set[asyncio.Task[None]] = set()
 
@@ -176,16 +176,14 @@ class LiveInstance:
     # Exchanges
 
     def _wake_within(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        if self._wake_timer is not None:
-            if self._wake_timer.when() <= loop.time() + seconds:
-                return
-            self._wake_timer.cancel()
-        self._wake_timer = loop.call_later(seconds, self._wake_now)
+        # Called several times a session: one timer for each of the few delays, set once an exchange.
+        if seconds not in self._timers:
+            self._timers[seconds] = asyncio.get_running_loop().call_later(seconds, self._wake.set)
 
-    def _wake_now(self) -> None:
-        self._wake_timer = None
-        self._wake.set()
+    def _stop_timers(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
 
     async def _exchange_for_ever(self) -> None:
         pause = 0.0
@@ -220,6 +218,7 @@ class LiveInstance:
 
     async def _exchange_once(self, *, reap: bool) -> None:
         now = self._clock()
+        self._stop_timers()
         exchange = Exchange(
             self.instance_id,
             0,

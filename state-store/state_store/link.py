@@ -5,24 +5,18 @@ from typing import Any
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
-    NoScriptError,
-    RedisError,
-)
-from redis.exceptions import (
-    TimeoutError as RedisTimeoutError,
-)
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from state_store.errors import StateError, StoreUnavailable, StoreUnusable
 from state_store.scripting import load_scripts
 
-CONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 0.8
-"""How long Redis may take to answer: with the time to connect, an outage shows in under a second or so."""
+"""How long Redis may take to answer, a reconnection included: an outage shows in under a second."""
+
+START_SECONDS = 5.0
+"""How long the first questions to a server may take: it may be reading its append-only file."""
 
 OLDEST_SERVER = (7, 0)
 
@@ -38,13 +32,15 @@ class RedisLink:
     """
 
     def __init__(self, url: str) -> None:
+        # Time is limited here, for a whole batch with its reconnection, and nowhere else.
         self._client = redis.asyncio.Redis.from_url(
             url,
             decode_responses=True,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2, supported_errors=(RedisConnectionError,)),
+            socket_timeout=None,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
         )
+        self._connection = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self._scripts = load_scripts()
         self._waiting: list[_Waiting] = []
         self._is_sending = False
@@ -72,7 +68,7 @@ class RedisLink:
 
     async def check_server(self, layout_key: str, layout_version: str) -> None:
         """Raise `StoreUnusable` when this server is too old or holds another layout."""
-        async with translated():
+        async with translated(), asyncio.timeout(START_SECONDS):
             found = await self._client.info("server")
             version = str(found.get("redis_version", "0"))
             if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
@@ -92,6 +88,7 @@ class RedisLink:
         """Close every connection; what still waits for an answer gets `StoreUnavailable`."""
         for task in list(self._tasks):
             task.cancel()
+        await self._connection.disconnect(nowait=True)
         await self._client.aclose()
 
     def _start_sending(self) -> None:
@@ -111,7 +108,7 @@ class RedisLink:
     async def _send(self, batch: list[_Waiting]) -> None:
         try:
             answers = await self._ask([words for words, _ in batch])
-        except (RedisError, OSError) as error:
+        except Exception as error:
             failure = StoreUnavailable(_describe(error))
             _fail(batch, failure)
             # Those who came meanwhile have waited as long: they shall not wait for the next time-out.
@@ -130,10 +127,29 @@ class RedisLink:
                 future.set_result(answer)
 
     async def _ask(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for words in commands:
-                pipeline.execute_command(*words)
-            return await pipeline.execute(raise_on_error=False)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                try:
+                    return await self._converse(commands)
+                except (RedisConnectionError, OSError):
+                    # The server was restarted, or the connection cut: once more, on a new one.
+                    await self._connection.disconnect(nowait=True)
+                    return await self._converse(commands)
+        except BaseException:
+            # Answers that nobody waits for any more must not be taken for the next batch's.
+            await self._connection.disconnect(nowait=True)
+            raise
+
+    async def _converse(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        connection = self._connection
+        await connection.send_packed_command(connection.pack_commands(commands))
+        answers: list[Any] = []
+        for _ in commands:
+            try:
+                answers.append(await connection.read_response())
+            except ResponseError as error:
+                answers.append(error)
+        return answers
 
 
 class translated:  # noqa: N801 - reads as a statement
@@ -143,7 +159,7 @@ class translated:  # noqa: N801 - reads as a statement
         pass
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, RedisError | OSError):
+        if isinstance(error, RedisError | OSError | TimeoutError):
             raise _translate(error) from error
 
 
@@ -155,7 +171,7 @@ def _translate(error: Exception) -> Exception:
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, RedisTimeoutError):
+    if isinstance(error, TimeoutError):
         return f"no answer within {ANSWER_SECONDS} s"
     return str(error)
 
