@@ -1,6 +1,7 @@
 """`python -m peep_gateway`: environment to objects to service. The only place that builds things."""
 
 import argparse
+import asyncio
 import socket
 import sys
 
@@ -27,6 +28,9 @@ DRAIN_SECONDS = 1.0
 """The most that is spent on open sessions at the end: an administrator's tool connects anew."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+RETRY_SECONDS = 1.0
 
 
 async def serve(given: GatewaySettings, lifecycle: process.Lifecycle) -> None:
@@ -59,9 +63,12 @@ async def _prepared(
         while await prepare_patiently(repository, log, given.redis_url, lifecycle.stopping):
             try:
                 await _install(repository, passwords, given)
-            except StoreUnavailable:
-                continue
-            return True
+            except StoreUnavailable as error:
+                # It answers, and cannot do what we ask: read-only, perhaps, or out of memory.
+                log.warning("state store cannot be written to", reason=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return True
     except StoreUnusable as error:
         raise StartError(str(error)) from None
     return False

@@ -25,6 +25,8 @@ INTERNAL = ("PEEP_READY_FD", "PEEP_PARENT_FD", "PEEP_WORKER")
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
+LONGEST_PATH_OCTETS = 509
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -59,8 +61,9 @@ def _absolute_paths(text: object) -> object:
 
 
 def _absolute_path(text: str) -> str:
-    if not text.startswith("/"):
-        raise ValueError("must be an absolute path")
+    # `m?` shows it in one line of at most 512 octets.
+    if not (text.startswith("/") and text.isprintable() and len(text.encode()) <= LONGEST_PATH_OCTETS):
+        raise ValueError(f"must be an absolute path of at most {LONGEST_PATH_OCTETS} printable octets")
     return text
 
 

@@ -34,33 +34,66 @@ class Authenticator:
             administrators = await self._repository.administrators()
             if administrators.get(name) == recalled:
                 return True
-        async with self._turn(address) as ticket:
+        async with self._turn(address) as turn:
             password_hash = (await self._repository.administrators()).get(name)
             credential = Credential(password_hash, password_hash) if password_hash is not None else None
             if await self._passwords.is_right(remembered_as, credential, password):
                 return True
-            await self._wait_for_wrong(address, ticket)
+            await turn.serve_delay()
             return False
 
     async def check_user(self, username: str, password: str, address: str) -> str | None:
         """Return the version of the user's credential that this password fits, None when it fits none."""
-        async with self._turn(address) as ticket:
+        async with self._turn(address) as turn:
             credential = await self._repository.credential(username)
             if await self._passwords.is_right(username, credential, password):
                 assert credential is not None
                 return credential.version
-            await self._wait_for_wrong(address, ticket)
+            await turn.serve_delay()
             return None
 
-    async def _wait_for_wrong(self, address: str, ticket: str) -> None:
-        await asyncio.sleep(await self._repository.note_wrong_password(address, ticket))
-
     @asynccontextmanager
-    async def _turn(self, address: str) -> AsyncIterator[str]:
-        ticket = secrets.token_hex(8)
+    async def _turn(self, address: str) -> AsyncIterator["_Turn"]:
+        turn = _Turn(self._repository, address)
         try:
-            while not await self._repository.take_turn(address, ticket):
+            while not await self._repository.take_turn(address, turn.ticket):
                 await asyncio.sleep(TURN_POLL_SECONDS)
-            yield ticket
+            yield turn
         finally:
-            await self._repository.end_turn(address, ticket)
+            await turn.end()
+
+
+class _Turn:
+    """One check's place in the queue of its address.
+
+    The delay of a wrong password is served even when its client does not wait for the answer: who hangs
+    up shall not have the next turn any sooner. A turn that nothing was checked in ends at once.
+    """
+
+    def __init__(self, repository: StateRepository, address: str) -> None:
+        self.ticket = secrets.token_hex(8)
+        self._repository = repository
+        self._address = address
+        self._delay: asyncio.Task[None] | None = None
+
+    async def serve_delay(self) -> None:
+        """Count a wrong password and wait for as long as its answer has to."""
+        self._delay = asyncio.create_task(self._count_and_wait())
+        _DELAYS.add(self._delay)
+        self._delay.add_done_callback(_DELAYS.discard)
+        await asyncio.shield(self._delay)
+
+    async def end(self) -> None:
+        """Let the next one have its turn; a delay that is still served ends it itself."""
+        if self._delay is None:
+            await self._repository.end_turn(self._address, self.ticket)
+
+    async def _count_and_wait(self) -> None:
+        try:
+            await asyncio.sleep(await self._repository.note_wrong_password(self._address, self.ticket))
+        finally:
+            await self._repository.end_turn(self._address, self.ticket)
+
+
+_DELAYS: set[asyncio.Task[None]] = set()
+"""The event loop itself keeps no strong reference to a task."""

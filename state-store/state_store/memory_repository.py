@@ -146,7 +146,7 @@ class MemoryRepository:
     async def add_first_administrator(self, name: str, password_hash: str) -> bool:
         """See `AdministratorRepository`."""
         if self._administrators:
-            return False
+            return self._administrators.get(name) == password_hash
         self._administrators[name] = password_hash
         return True
 
