@@ -67,7 +67,12 @@ class LineConnection(asyncio.Protocol):
     # What a subclass uses
 
     def send(self, octets: bytes) -> None:
-        """Send a reply, together with others of the same turn of the event loop."""
+        """Send a reply, together with others of the same turn of the event loop.
+
+        After `hang_up` it goes nowhere: the client has had its last word.
+        """
+        if self._is_closing:
+            return
         self._output.append(octets)
         self._output_octets += len(octets)
         if not self._is_pumping or self._output_octets > OUTPUT_OCTETS:

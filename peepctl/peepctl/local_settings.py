@@ -18,7 +18,7 @@ class UpSettings(LocalSettings):
     What a setting that is passed on may hold is checked by the service that reads it.
     """
 
-    redis_url: str = Field("", description="an external server instead of the embedded one")
+    redis_url: str = Field("", description="an external server instead of the embedded one", repr=False)
     mail_dir: str = Field("", description="the mail directory, `DATA_DIR/mail` unless set")
     admins: str = Field("", description="administrators; unset: DATA_DIR/admins", repr=False)
     drain_seconds: float = Field(2, ge=0, le=3600, description="how long open sessions may take on a stop")

@@ -8,6 +8,7 @@ import structlog
 
 from line_server.listener import ListenError, display, listen, require_free
 from pop3_service import health
+from pop3_service.maildir import mail_directory_verdict
 from pop3_service.worker import Worker
 from service_runtime import VERSION
 from service_runtime.errors import StartError
@@ -29,13 +30,24 @@ async def main(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
         if WORKER_VARIABLE in os.environ:
             sockets = listen(settings.pop3_host, settings.pop3_port, PORT_VARIABLE, shared=True)
             await Worker(settings).serve(sockets, lifecycle)
-        elif settings.pop3_workers == 1:
+            return
+        require_mail_directory(settings)
+        if settings.pop3_workers == 1:
             sockets = listen(settings.pop3_host, settings.pop3_port, PORT_VARIABLE)
             await Worker(settings).serve(sockets, lifecycle)
         else:
             await look_after_workers(settings, lifecycle)
     except ListenError as error:
         raise StartError(str(error)) from None
+
+
+def require_mail_directory(settings: Pop3Settings) -> None:
+    """Raise `StartError` when mail cannot be served from `PEEP_MAIL_DIR`."""
+    if not mail_directory_verdict(settings.mail_dir, settings.mail_roots):
+        raise StartError(
+            f"PEEP_MAIL_DIR={settings.mail_dir}: must be a folder that this process can list and write"
+            " (and lie below PEEP_MAIL_ROOTS, where that is set)"
+        )
 
 
 async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> None:

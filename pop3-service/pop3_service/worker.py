@@ -87,15 +87,8 @@ class Worker:
 
     async def _check_mail_directory(self) -> None:
         directory = self._instance.settings.mail_directory
-        if await self._can_use_directory(directory):
-            return
-        if directory == self._settings.mail_dir:
-            await self._instance.stop()
-            raise StartError(
-                f"PEEP_MAIL_DIR={directory}: must be a folder that this process can list and write"
-                " (and lie below PEEP_MAIL_ROOTS, where that is set)"
-            )
-        log.error("the mail directory set with m= cannot be used: logins fail", mail_directory=directory)
+        if not await self._can_use_directory(directory):
+            log.error("the mail directory cannot be used: logins will fail", mail_directory=directory)
 
     async def _can_use_directory(self, path: str) -> bool:
         return await asyncio.get_running_loop().run_in_executor(

@@ -31,7 +31,11 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 def _redis_url(text: str) -> str:
-    if urlsplit(text).scheme not in REDIS_SCHEMES:
+    try:
+        scheme = urlsplit(text).scheme
+    except ValueError:
+        raise ValueError("must be a well-formed URL") from None  # its own text may quote the password
+    if scheme not in REDIS_SCHEMES:
         raise ValueError("must begin with redis://, rediss:// or unix://")
     return text
 
@@ -74,6 +78,7 @@ class CommonSettings(BaseSettings):
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
         description="Redis or Valkey: `redis://`, `rediss://` or `unix://` (`make up` brings its own)",
+        repr=False,
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: JSON unless standard error is a terminal"
@@ -155,12 +160,12 @@ ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
-def load(settings_class: type[_Settings], environment: Mapping[str, str] = os.environ) -> _Settings:
+def load(settings_class: type[_Settings]) -> _Settings:
     """Return the settings that the environment gives.
 
     Raises `StartError` with one line that names the variable and says what is allowed.
     """
-    given = _from_files(settings_class, environment)
+    given = _from_files(settings_class, os.environ)
     try:
         return settings_class(**given)
     except ValidationError as error:
@@ -197,6 +202,8 @@ def _from_files(settings_class: type[BaseSettings], environment: Mapping[str, st
                 text = file.read().strip()
         except OSError as error:
             raise StartError(f"{variable(name)}_FILE: cannot read {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise StartError(f"{variable(name)}_FILE: {path} is not UTF-8 text") from None
         if text:
             given[name] = text
     return given

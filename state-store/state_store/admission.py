@@ -18,7 +18,6 @@ class Admission:
         self.max_connections = 0
         self._reserved = 0
         self._claim_only_open = True
-        self._is_asking = False
         self._asked = 0
         self.waits_for_others = False
         """Somebody waits for slots that other instances have been asked to give back."""
@@ -36,8 +35,7 @@ class Admission:
 
     def admit_at_once(self) -> bool:
         """Take a slot if one is held, without asking anybody."""
-        # While we ask with a claim of only what is open, the spare slots may be somebody else's already.
-        if self.open_connections >= self._reserved or (self._is_asking and self._claim_only_open):
+        if self._claim_only_open or self.open_connections >= min(self._reserved, self.max_connections):
             return False
         self.open_connections += 1
         return True
@@ -59,16 +57,22 @@ class Admission:
 
     def ask(self) -> int:
         """Begin an exchange: return the slots that may be filled while it is under way."""
-        self._is_asking = True
         self._asked = len(self._waiting)
-        return self.open_connections if self._claim_only_open else max(self._reserved, self.open_connections)
+        if self._claim_only_open:
+            # From now on the spare slots may be somebody else's, even when no answer comes.
+            self._reserved = self.open_connections
+            self._claim_only_open = False
+        return max(self._reserved, self.open_connections)
 
     def answered(self, result: ExchangeResult, now: float) -> None:
         """Take the store's answer: let in who now has a slot, and refuse who cannot have one."""
-        self._is_asking = False
         self._reserved = result.reserved_connections
-        self._claim_only_open = result.should_shrink
+        # A wish to shrink that came during this exchange holds for the next one.
+        self._claim_only_open = self._claim_only_open or result.should_shrink
         self.max_connections = result.max_connections
+        if self._claim_only_open:
+            self.waits_for_others = False
+            return  # what is held may be over the limit: who waits is answered by the next exchange
         while self._waiting and self.open_connections < self._reserved:
             self._asked -= 1
             answer = self._waiting.popleft()[1]
@@ -86,7 +90,8 @@ class Admission:
 
     def failed(self) -> None:
         """Take note that the store did not answer: nobody who waits can be let in."""
-        self._is_asking = self.waits_for_others = False
+        self.waits_for_others = False
+        self._asked = 0
         waiting, self._waiting = self._waiting, deque()
         for _, answer in waiting:
             if not answer.done():
@@ -94,6 +99,5 @@ class Admission:
 
     def lapsed(self) -> None:
         """Forget all slots: the lease that they hung on is over."""
-        self._is_asking = False
         self._reserved = 0
         self._claim_only_open = True

@@ -2,12 +2,15 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from state_store.passwords import Passwords
 from state_store.records import Credential
 from state_store.repository import StateRepository
+
+_Result = TypeVar("_Result")
 
 TURN_POLL_SECONDS = 0.025
 """How often a waiting ticket asks for its turn: short against argon2's 20 ms, and only while under attack."""
@@ -27,73 +30,76 @@ class Authenticator:
 
     async def check_administrator(self, name: str, password: str, address: str) -> bool:
         """Return whether these are an administrator's name and password."""
-        # Administrators and users are different people, so they are remembered under different names.
-        remembered_as = f"administrator {name}"
-        recalled = self._passwords.recall(remembered_as, password)
+        recalled = self._passwords.recall(_remembered_as(name), password)
         if recalled is not None and not await self._repository.must_take_turn(address):
             administrators = await self._repository.administrators()
             if administrators.get(name) == recalled:
                 return True
-        async with self._turn(address) as turn:
-            password_hash = (await self._repository.administrators()).get(name)
-            credential = Credential(password_hash, password_hash) if password_hash is not None else None
-            if await self._passwords.is_right(remembered_as, credential, password):
-                return True
-            await turn.serve_delay()
-            return False
+        ticket = await self._take_turn(address)
+        return await _to_its_end(self._is_administrator(name, password, address, ticket))
 
     async def check_user(self, username: str, password: str, address: str) -> str | None:
         """Return the version of the user's credential that this password fits, None when it fits none."""
-        async with self._turn(address) as turn:
+        ticket = await self._take_turn(address)
+        return await _to_its_end(self._user_version(username, password, address, ticket))
+
+    async def _is_administrator(self, name: str, password: str, address: str, ticket: str) -> bool:
+        async with self._turn(address, ticket):
+            password_hash = (await self._repository.administrators()).get(name)
+            credential = Credential(password_hash, password_hash) if password_hash is not None else None
+            is_right = await self._passwords.is_right(_remembered_as(name), credential, password)
+            if not is_right:
+                await self._serve_delay(address, ticket)
+            return is_right
+
+    async def _user_version(self, username: str, password: str, address: str, ticket: str) -> str | None:
+        async with self._turn(address, ticket):
             credential = await self._repository.credential(username)
-            if await self._passwords.is_right(username, credential, password):
-                assert credential is not None
+            if credential is not None and await self._passwords.is_right(username, credential, password):
                 return credential.version
-            await turn.serve_delay()
+            if credential is None:
+                await self._passwords.is_right(username, None, password)  # for the time it takes
+            await self._serve_delay(address, ticket)
             return None
 
-    @asynccontextmanager
-    async def _turn(self, address: str) -> AsyncIterator["_Turn"]:
-        turn = _Turn(self._repository, address)
+    async def _take_turn(self, address: str) -> str:
+        ticket = secrets.token_hex(8)
         try:
-            while not await self._repository.take_turn(address, turn.ticket):
+            while not await self._repository.take_turn(address, ticket):
                 await asyncio.sleep(TURN_POLL_SECONDS)
-            yield turn
-        finally:
-            await turn.end()
+        except BaseException:
+            # Who hangs up while waiting must not stand in the way of others.
+            await self._repository.end_turn(address, ticket)
+            raise
+        return ticket
 
+    async def _serve_delay(self, address: str, ticket: str) -> None:
+        await asyncio.sleep(await self._repository.note_wrong_password(address, ticket))
 
-class _Turn:
-    """One check's place in the queue of its address.
-
-    The delay of a wrong password is served even when its client does not wait for the answer: who hangs
-    up shall not have the next turn any sooner. A turn that nothing was checked in ends at once.
-    """
-
-    def __init__(self, repository: StateRepository, address: str) -> None:
-        self.ticket = secrets.token_hex(8)
-        self._repository = repository
-        self._address = address
-        self._delay: asyncio.Task[None] | None = None
-
-    async def serve_delay(self) -> None:
-        """Count a wrong password and wait for as long as its answer has to."""
-        self._delay = asyncio.create_task(self._count_and_wait())
-        _DELAYS.add(self._delay)
-        self._delay.add_done_callback(_DELAYS.discard)
-        await asyncio.shield(self._delay)
-
-    async def end(self) -> None:
-        """Let the next one have its turn; a delay that is still served ends it itself."""
-        if self._delay is None:
-            await self._repository.end_turn(self._address, self.ticket)
-
-    async def _count_and_wait(self) -> None:
+    @asynccontextmanager
+    async def _turn(self, address: str, ticket: str) -> AsyncIterator[None]:
         try:
-            await asyncio.sleep(await self._repository.note_wrong_password(self._address, self.ticket))
+            yield
         finally:
-            await self._repository.end_turn(self._address, self.ticket)
+            await self._repository.end_turn(address, ticket)
 
 
-_DELAYS: set[asyncio.Task[None]] = set()
+_checks: set[asyncio.Task[Any]] = set()
 """The event loop itself keeps no strong reference to a task."""
+
+
+async def _to_its_end(check: Coroutine[Any, Any, _Result]) -> _Result:
+    """Return the check's result; it goes on when its client does not wait for the answer.
+
+    Who hangs up in the middle of a check, or of a wrong password's delay, shall not have the next turn
+    any sooner for it.
+    """
+    task = asyncio.create_task(check)
+    _checks.add(task)
+    task.add_done_callback(_checks.discard)
+    return await asyncio.shield(task)
+
+
+def _remembered_as(administrator: str) -> str:
+    # Administrators and users are different people: no user's name has a space.
+    return f"administrator {administrator}"

@@ -18,7 +18,7 @@ LONGEST_PAUSE_SECONDS = 1.0
 
 
 async def events(link: RedisLink) -> AsyncIterator[Event]:
-    """Yield what is published, for ever; `RECONNECTED` first, and after every interruption."""
+    """Yield what is published, for ever; `RECONNECTED` first, and after every `DISCONNECTED`."""
     pause = 0.02
     while True:
         subscription = link.subscription()
@@ -29,6 +29,7 @@ async def events(link: RedisLink) -> AsyncIterator[Event]:
             async for message in _messages(subscription):
                 yield parse(message)
         except (RedisError, OSError):
+            yield Event(EventKind.DISCONNECTED)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         finally:

@@ -125,7 +125,7 @@ class LiveInstance:
 
     def admit_at_once(self) -> bool:
         """Take a slot for a connection if one is held; otherwise ask with `admit`."""
-        return self._admission.admit_at_once()
+        return not self._is_away and self._admission.admit_at_once()
 
     def admit(self) -> "asyncio.Future[bool]":
         """Return a future: True once a slot is taken, False when the limit is reached, or `StoreUnavailable`.
@@ -263,6 +263,7 @@ class LiveInstance:
         self._outbox.start_over(counts_taken=lapsed.counts_taken)
         self._admission.lapsed()
         self._lease_lapsed()
+        self._wake.set()
         try:
             await self._register()
         except StoreUnavailable as error:
@@ -293,6 +294,8 @@ class LiveInstance:
         elif event.kind is EventKind.SLOTS_WANTED:
             self._admission.shrink()
             self._wake.set()
+        elif event.kind is EventKind.DISCONNECTED:
+            self._wake.set()  # whether the store is away shows at the next exchange
         else:
             self._take_settings(await self._repository.settings())
 

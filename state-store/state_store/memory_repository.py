@@ -102,7 +102,10 @@ class MemoryRepository:
 
     async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
         """See `SettingsRepository`."""
-        if overrides or not self._announced_directory:
+        if overrides and path != self._announced_directory:
+            self._announced_directory = path
+            self._change()
+        elif not self._announced_directory:
             self._announced_directory = path
 
     # Users and administrators

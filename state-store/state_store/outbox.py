@@ -20,6 +20,7 @@ class Outbox:
         self.deltas = Deltas()
         self._sequence = 0
         self._unconfirmed: Deltas | None = None
+        self._written: set[str] = set()
         self._sessions: dict[str, Session] = {}
         self._unwritten: dict[str, float] = {}
         self._closed: list[str] = []
@@ -47,7 +48,9 @@ class Outbox:
     def close_session(self, session_id: str) -> None:
         """Note the end of a session; one that was never written down needs no word."""
         self._sessions.pop(session_id, None)
-        if self._unwritten.pop(session_id, None) is None:
+        self._unwritten.pop(session_id, None)
+        if session_id in self._written:
+            self._written.discard(session_id)
             self._closed.append(session_id)
 
     def release(self, username: str, session_id: str) -> None:
@@ -106,6 +109,7 @@ class Outbox:
         self._sequence = 0
         self._releases.clear()
         self._closed.clear()
+        self._written.clear()
         self._unwritten = dict.fromkeys(self._sessions, 0.0)
 
     def _due_rows(self, now: float) -> list[Session]:
@@ -114,5 +118,6 @@ class Outbox:
             if since > now - ROW_SECONDS:
                 break
             del self._unwritten[session_id]
+            self._written.add(session_id)
             rows.append(self._sessions[session_id])
         return rows

@@ -163,6 +163,8 @@ class EventKind(Enum):
     SETTINGS_CHANGED = "settings"
     SLOTS_WANTED = "slots"
     DIRECTORY_PROPOSED = "directory"
+    DISCONNECTED = "disconnected"
+    """The subscription was cut: the store may be away."""
     RECONNECTED = "reconnected"
     """The subscription was interrupted: anything may have been missed."""
 

@@ -208,7 +208,7 @@ class RedisRepository:
         answer = await self._link.script("exchange", *_exchange_arguments(exchange, reap=reap))
         if answer[0]:
             raise LeaseLapsed(counts_taken=bool(answer[1]))
-        _, _, reserved, should_shrink, limit, spare_elsewhere, version, *outcomes = answer
+        _, _, reserved, should_shrink, limit, spare_elsewhere, version, outcomes = answer
         return ExchangeResult(
             reserved_connections=reserved,
             should_shrink=bool(should_shrink),

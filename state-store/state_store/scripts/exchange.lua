@@ -1,5 +1,5 @@
 -- All that one instance tells and asks in one round trip; see records.Exchange.
--- Answers {lapsed, counts taken before, reserved, should shrink, limit, spare elsewhere, settings version, outcome...}.
+-- Answers {lapsed, counts taken before, reserved, should shrink, limit, spare elsewhere, settings version, {outcome...}}.
 
 local position = 0
 local function argument()
@@ -74,4 +74,4 @@ if spare_elsewhere then redis.call('PUBLISH', EVENTS, 'slots') end
 redis.call('HSET', own, 'sequence', math.max(sequence, tonumber(known[1] or 0)),
   'open', open, 'reserved', reserved, 'settings_version', settings_version)
 
-return {0, 0, reserved, should_shrink and 1 or 0, limit, spare_elsewhere and 1 or 0, tonumber(setting('version', 0)), unpack(outcomes)}
+return {0, 0, reserved, should_shrink and 1 or 0, limit, spare_elsewhere and 1 or 0, tonumber(setting('version', 0)), outcomes}

@@ -1,3 +1,3 @@
 -- Name and hash pairs: the only administrators from now on.
 redis.call('DEL', ADMINISTRATORS)
-redis.call('HSET', ADMINISTRATORS, unpack(ARGV))
+if #ARGV > 0 then redis.call('HSET', ADMINISTRATORS, unpack(ARGV)) end

@@ -1,0 +1,104 @@
+"""Every service that cannot start says why in one line, at once, and names the variable to change."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = {"pop3_service": "PEEP_POP3_PORT", "peep_gateway": "PEEP_PORT", "state_api": "PEEP_HTTP_PORT"}
+"""The programs, each with the variable of its port."""
+
+SECONDS = 5
+
+
+def failed_start(program: str, **settings: str) -> tuple[int, str]:
+    """Return the exit code and the one line that a program leaves that cannot start."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
+    answer = subprocess.run(
+        [sys.executable, "-m", program],
+        env={**given, "PEEP_LOG_FORMAT": "json", **settings},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert answer.stdout == ""
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith(program.replace("_", "-") + ": ")
+    return answer.returncode, line
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_missing_redis_url_is_told_in_one_line(program: str) -> None:
+    code, line = failed_start(program)
+    assert code == 2
+    assert "PEEP_REDIS_URL must be set: " in line
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_wrong_scheme_of_redis_url_is_told_without_the_url(program: str) -> None:
+    code, line = failed_start(program, PEEP_REDIS_URL="http://:hidden@localhost")
+    assert code == 2
+    assert "PEEP_REDIS_URL: must begin with redis://, rediss:// or unix://" in line
+    assert "hidden" not in line
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("port", ["http", "65536", "-1", "1.5"])
+def test_port_that_is_none_is_told_in_one_line(program: str, port: str) -> None:
+    variable = PROGRAMS[program]
+    code, line = failed_start(program, PEEP_REDIS_URL="redis://localhost", **{variable: port})
+    assert code == 2
+    assert f"{variable}={port}: " in line
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_taken_port_is_told_in_one_line_that_says_who_to_ask(
+    program: str, redis_url: str, tmp_path: Path
+) -> None:
+    variable = PROGRAMS[program]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        settings = {variable: port, "PEEP_MAIL_DIR": str(tmp_path), "PEEP_ADMINS": "bob:sesame"}
+        code, line = failed_start(program, PEEP_REDIS_URL=redis_url, **settings)
+    assert code == 1
+    assert f"127.0.0.1:{port} ({variable}): the port is taken" in line
+    assert "ss -ltnp" in line
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_port_taken_by_another_program_stops_pop3_with_any_number_of_workers(
+    redis_url: str, tmp_path: Path, workers: str
+) -> None:
+    # The other shares its port as we do between workers: that must not let us in.
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = str(taken.getsockname()[1])
+        settings = {"PEEP_POP3_PORT": port, "PEEP_MAIL_DIR": str(tmp_path), "PEEP_POP3_WORKERS": workers}
+        code, line = failed_start("pop3_service", PEEP_REDIS_URL=redis_url, **settings)
+    assert code == 1
+    assert "(PEEP_POP3_PORT): the port is taken" in line
+
+
+def test_missing_mail_directory_stops_pop3_with_one_line(redis_url: str, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    settings = {"PEEP_MAIL_DIR": missing, "PEEP_POP3_PORT": "0", "PEEP_POP3_WORKERS": "1"}
+    code, line = failed_start("pop3_service", PEEP_REDIS_URL=redis_url, **settings)
+    assert code == 1
+    assert f"PEEP_MAIL_DIR={missing}: must be a folder that this process can list and write" in line
+
+
+def test_missing_mail_directory_is_told_once_by_two_workers(redis_url: str, tmp_path: Path) -> None:
+    settings = {"PEEP_MAIL_DIR": str(tmp_path / "missing"), "PEEP_POP3_PORT": "0", "PEEP_POP3_WORKERS": "2"}
+    code, line = failed_start("pop3_service", PEEP_REDIS_URL=redis_url, **settings)
+    assert code == 1
+    assert "PEEP_MAIL_DIR" in line
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_relative_mail_directory_is_told_in_one_line(program: str) -> None:
+    code, line = failed_start(program, PEEP_REDIS_URL="redis://localhost", PEEP_MAIL_DIR="mail")
+    assert code == 2
+    assert "PEEP_MAIL_DIR=mail: must be an absolute path" in line

@@ -1,0 +1,807 @@
+"""What every repository does: the one in Redis and its in-memory twin pass the same tests."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from state_store import keys
+from state_store.errors import LeaseLapsed, MailDirectoryRefused, UnknownUser, UserExists
+from state_store.memory_repository import MemoryRepository
+from state_store.records import (
+    Counters,
+    Credential,
+    Deltas,
+    Event,
+    EventKind,
+    Exchange,
+    ExchangeResult,
+    Instance,
+    Login,
+    LoginOutcome,
+    Session,
+    Settings,
+)
+from state_store.redis_repository import RedisRepository
+from state_store.repository import StateRepository
+from support.redis_server import RedisServer
+
+ADDRESS = "192.0.2.1"
+CREDENTIAL = Credential("$argon2id$one", "v1")
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def repository(request: pytest.FixtureRequest) -> AsyncIterator[StateRepository]:
+    made: StateRepository
+    if request.param == "memory":
+        made = MemoryRepository()
+    else:
+        made = RedisRepository(request.getfixturevalue("redis_url"))
+    await made.prepare()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def behind_the_scenes(shared_redis_server: RedisServer) -> Iterator[redis.Redis]:
+    with shared_redis_server.client() as client:
+        yield client
+
+
+def let_lease_lapse(repository: StateRepository, client: redis.Redis, instance_id: str) -> None:
+    """End a lease as the time would."""
+    if isinstance(repository, MemoryRepository):
+        repository._leases[instance_id].expires_at = repository._clock()
+    else:
+        client.zadd(keys.LEASES, {instance_id: 1})
+
+
+def instance(name: str = "i1", started_at: float = 1000.0) -> Instance:
+    return Instance(name, "host.example", 42, "1.2.3", started_at)
+
+
+def login(
+    session_id: str = "s1", username: str = "alice", version: str = "v1", *, turn: bool = False
+) -> Login:
+    return Login(username, session_id, version, ADDRESS, has_turn=turn)
+
+
+def session(session_id: str, instance_id: str = "i1", username: str | None = None) -> Session:
+    return Session(session_id, instance_id, username, ADDRESS, 1000.5)
+
+
+async def ask_to_log_in(
+    repository: StateRepository, one: Login, instance_id: str = "i1", sequence: int = 1
+) -> LoginOutcome:
+    return (await repository.exchange(Exchange(instance_id, sequence, logins=[one]))).logins[0]
+
+
+async def register(repository: StateRepository, *names: str) -> None:
+    for place, name in enumerate(names):
+        await repository.register_instance(instance(name, 1000.0 + place))
+
+
+# Settings
+
+
+async def test_new_store_has_the_default_settings(repository: StateRepository) -> None:
+    assert await repository.settings() == Settings(1000, 600, "", 0)
+
+
+async def test_every_change_of_a_setting_gives_a_higher_version(repository: StateRepository) -> None:
+    await repository.set_max_connections(1_000_000)
+    first = await repository.settings()
+    await repository.set_timeout(0)
+    second = await repository.settings()
+    assert (first.max_connections, first.timeout_seconds) == (1_000_000, 600)
+    assert (second.max_connections, second.timeout_seconds) == (1_000_000, 0)
+    assert 0 < first.version < second.version
+
+
+async def test_announced_directory_holds_until_a_pop3_instance_overrides_it(
+    repository: StateRepository,
+) -> None:
+    await repository.announce_mail_directory("/first", overrides=False)
+    await repository.announce_mail_directory("/second", overrides=False)
+    assert (await repository.settings()).mail_directory == "/first"
+    await repository.announce_mail_directory("/third", overrides=True)
+    assert (await repository.settings()).mail_directory == "/third"
+
+
+async def test_overriding_announcement_is_a_change_that_instances_see(repository: StateRepository) -> None:
+    await repository.announce_mail_directory("/first", overrides=True)
+    before = (await repository.settings()).version
+    await repository.announce_mail_directory("/second", overrides=True)
+    after = (await repository.settings()).version
+    await repository.announce_mail_directory("/second", overrides=True)
+    assert before < after == (await repository.settings()).version
+
+
+# Mail directories (P12)
+
+
+async def answer_proposals(repository: StateRepository, verdicts: dict[str, bool]) -> None:
+    async for event in repository.events():
+        if event.kind is EventKind.DIRECTORY_PROPOSED:
+            for instance_id, usable in verdicts.items():
+                await repository.answer_proposal(event.proposal_id, instance_id, usable=usable)
+
+
+async def propose(repository: StateRepository, path: str, verdicts: dict[str, bool]) -> None:
+    answering = asyncio.create_task(answer_proposals(repository, verdicts))
+    try:
+        await until_subscribed(repository)
+        await repository.set_mail_directory(path)
+    finally:
+        answering.cancel()
+        with suppress(asyncio.CancelledError):
+            await answering
+
+
+async def until_subscribed(repository: StateRepository) -> None:
+    deadline = time.monotonic() + 5
+    while True:
+        if isinstance(repository, MemoryRepository):
+            found = len(repository._channels)
+        else:
+            assert isinstance(repository, RedisRepository)
+            found = (await repository._link.command("PUBSUB", "NUMSUB", keys.EVENTS))[1]
+        if found:
+            return
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+async def test_mail_directory_is_set_when_all_live_instances_agree(repository: StateRepository) -> None:
+    await register(repository, "i1", "i2")
+    await repository.announce_mail_directory("/announced", overrides=True)
+    # Nobody here sends exchanges, so the change itself waits its second for them to obey.
+    await propose(repository, "/srv/new mail", {"i1": True, "i2": True})
+    await repository.announce_mail_directory("/too late", overrides=True)
+    assert (await repository.settings()).mail_directory == "/srv/new mail"
+
+
+async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(repository: StateRepository) -> None:
+    await register(repository, "i1", "i2")
+    with pytest.raises(MailDirectoryRefused):
+        await propose(repository, "/srv/mail", {"i1": True, "i2": False})
+    assert (await repository.settings()).mail_directory == ""
+
+
+async def test_mail_directory_is_refused_when_nobody_is_there_to_ask(repository: StateRepository) -> None:
+    with pytest.raises(MailDirectoryRefused):
+        await repository.set_mail_directory("/srv/mail")
+    assert (await repository.settings()) == Settings()
+
+
+async def test_mail_directory_asks_no_instance_whose_lease_is_over(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await register(repository, "i1")
+    let_lease_lapse(repository, behind_the_scenes, "i1")
+    with pytest.raises(MailDirectoryRefused):
+        await repository.set_mail_directory("/srv/mail")
+
+
+# Users
+
+
+async def test_usernames_are_sorted_by_their_octets(repository: StateRepository) -> None:
+    for name in ["b", "a", "B", "aa", "~", "!", "a-b", "10", "9"]:
+        await repository.add_user(name, CREDENTIAL)
+    assert await repository.usernames() == ["!", "10", "9", "B", "a", "a-b", "aa", "b", "~"]
+
+
+async def test_usernames_are_paged_without_gaps(repository: StateRepository) -> None:
+    names = [f"user{number:02}" for number in range(7)]
+    for name in reversed(names):
+        await repository.add_user(name, CREDENTIAL)
+    assert await repository.usernames_after("", 3) == names[:3]
+    assert await repository.usernames_after("user02", 3) == names[3:6]
+    assert await repository.usernames_after("user02x", 3) == names[3:6]
+    assert await repository.usernames_after("user06", 3) == []
+
+
+async def test_added_user_has_its_credential_and_a_removed_one_none(repository: StateRepository) -> None:
+    assert await repository.credential("alice") is None
+    await repository.add_user("alice", CREDENTIAL)
+    assert await repository.credential("alice") == CREDENTIAL
+    assert await repository.credential("Alice") is None
+    await repository.remove_user("alice")
+    assert await repository.credential("alice") is None
+    assert await repository.usernames() == []
+
+
+async def test_taken_name_keeps_its_password(repository: StateRepository) -> None:
+    await repository.add_user("alice", CREDENTIAL)
+    with pytest.raises(UserExists):
+        await repository.add_user("alice", Credential("$argon2id$two", "v2"))
+    assert await repository.credential("alice") == CREDENTIAL
+
+
+async def test_adding_the_same_credential_again_succeeds(repository: StateRepository) -> None:
+    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL)
+    assert await repository.usernames() == ["alice"]
+
+
+async def test_new_password_replaces_the_old_one(repository: StateRepository) -> None:
+    await repository.add_user("alice", CREDENTIAL)
+    changed = Credential("$argon2id$two", "v2")
+    await repository.set_credential("alice", changed)
+    await repository.set_credential("alice", changed)
+    assert await repository.credential("alice") == changed
+
+
+async def test_unknown_user_can_be_neither_removed_nor_changed(repository: StateRepository) -> None:
+    with pytest.raises(UnknownUser):
+        await repository.remove_user("nobody")
+    with pytest.raises(UnknownUser):
+        await repository.set_credential("nobody", CREDENTIAL)
+    assert await repository.usernames() == []
+
+
+# Administrators
+
+
+async def test_first_administrator_is_added_only_once(repository: StateRepository) -> None:
+    assert await repository.administrators() == {}
+    assert await repository.add_first_administrator("admin", "hash1")
+    assert not await repository.add_first_administrator("other", "hash2")
+    assert await repository.administrators() == {"admin": "hash1"}
+
+
+async def test_replaced_administrators_are_gone(repository: StateRepository) -> None:
+    await repository.replace_administrators({"old": "hash1", "kept": "hash2"})
+    await repository.replace_administrators({"kept": "hash3", "new": "hash4"})
+    assert await repository.administrators() == {"kept": "hash3", "new": "hash4"}
+
+
+async def test_administrators_can_be_replaced_by_none(repository: StateRepository) -> None:
+    await repository.replace_administrators({"old": "hash1"})
+    await repository.replace_administrators({})
+    assert await repository.administrators() == {}
+
+
+# Wrong passwords (P18)
+
+
+async def test_three_wrong_passwords_are_answered_at_once_then_after_doubling_delays(
+    repository: StateRepository,
+) -> None:
+    delays = [await repository.note_wrong_password(ADDRESS, f"t{number}") for number in range(10)]
+    assert delays == [0, 0, 0, 0.25, 0.5, 1, 2, 4, 4, 4]
+    assert await repository.note_wrong_password("192.0.2.2", "t") == 0
+
+
+async def test_three_tickets_are_checked_side_by_side_and_the_fourth_waits(
+    repository: StateRepository,
+) -> None:
+    assert not await repository.must_take_turn(ADDRESS)
+    assert [await repository.take_turn(ADDRESS, f"t{number}") for number in range(4)] == [
+        *[True] * 3,
+        False,
+    ]
+    assert await repository.must_take_turn(ADDRESS)
+    assert await repository.take_turn("192.0.2.2", "t4")
+    await repository.end_turn(ADDRESS, "t1")
+    assert await repository.take_turn(ADDRESS, "t3")
+
+
+async def test_after_three_wrong_passwords_turns_are_taken_one_at_a_time_in_order(
+    repository: StateRepository,
+) -> None:
+    for number in range(3):
+        await repository.note_wrong_password(ADDRESS, f"t{number}")
+    assert await repository.must_take_turn(ADDRESS)
+    assert await repository.take_turn(ADDRESS, "a")
+    assert not await repository.take_turn(ADDRESS, "b")
+    assert not await repository.take_turn(ADDRESS, "c")
+    await repository.end_turn(ADDRESS, "a")
+    assert not await repository.take_turn(ADDRESS, "c")
+    assert await repository.take_turn(ADDRESS, "b")
+    assert await repository.take_turn(ADDRESS, "b")
+
+
+async def test_fewer_wrong_passwords_ask_nobody_to_take_turns(repository: StateRepository) -> None:
+    await repository.note_wrong_password(ADDRESS, "t1")
+    await repository.note_wrong_password(ADDRESS, "t2")
+    assert not await repository.must_take_turn(ADDRESS)
+
+
+async def test_ticket_that_did_not_ask_again_loses_its_place(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    for number in range(3):
+        await repository.note_wrong_password(ADDRESS, f"t{number}")
+    assert await repository.take_turn(ADDRESS, "lost")
+    assert not await repository.take_turn(ADDRESS, "next")
+    if isinstance(repository, MemoryRepository):
+        repository._attempts[ADDRESS].tickets["lost"] = repository._clock()
+    else:
+        behind_the_scenes.zadd(keys.DEADLINES + ADDRESS, {"lost": 1})
+    assert await repository.take_turn(ADDRESS, "next")
+
+
+async def test_wrong_passwords_of_a_minute_ago_are_forgotten(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    for number in range(5):
+        await repository.note_wrong_password(ADDRESS, f"t{number}")
+    if isinstance(repository, MemoryRepository):
+        past = repository._clock() - 60.5
+        repository._attempts[ADDRESS].wrong_at = [past] * 5
+    else:
+        for place in range(5):
+            behind_the_scenes.lset(keys.WRONG + ADDRESS, place, str(int(time.time() * 1000) - 60_500))
+    assert not await repository.must_take_turn(ADDRESS)
+    assert await repository.note_wrong_password(ADDRESS, "t") == 0
+
+
+# Counters and exchanges
+
+
+async def test_counters_begin_at_zero(repository: StateRepository) -> None:
+    assert await repository.counters() == Counters()
+
+
+async def test_counters_and_gauges_add_up_over_instances(repository: StateRepository) -> None:
+    await register(repository, "i1", "i2")
+    await repository.exchange(Exchange("i1", 1, Deltas(100, 2, 3, 4, 5), open_connections=6))
+    await repository.exchange(Exchange("i2", 1, Deltas(1, 10, 20, 30, 40), open_connections=7))
+    assert await repository.counters() == Counters(101, 12, 23, 13, 0, 34, 45)
+
+
+async def test_counters_hold_more_than_64_bits_of_floating_point_can(repository: StateRepository) -> None:
+    await register(repository, "i1")
+    await repository.exchange(Exchange("i1", 1, Deltas(retrieved_bytes=2**53)))
+    await repository.exchange(Exchange("i1", 2, Deltas(retrieved_bytes=1)))
+    assert (await repository.counters()).retrieved_bytes == 2**53 + 1
+
+
+async def test_repeated_sequence_number_counts_once(repository: StateRepository) -> None:
+    await register(repository, "i1")
+    for _ in range(3):
+        await repository.exchange(Exchange("i1", 1, Deltas(5, 5, 5, 5, 5)))
+    await repository.exchange(Exchange("i1", 2, Deltas(logins=1)))
+    assert await repository.counters() == Counters(5, 5, 5, 0, 0, 5, 6)
+
+
+async def test_counts_stay_and_gauges_go_when_an_instance_ends(repository: StateRepository) -> None:
+    await register(repository, "i1")
+    await repository.add_user("alice", CREDENTIAL)
+    await repository.exchange(
+        Exchange("i1", 1, Deltas(7, 1, 1, 1, 1), 1, 1, session_rows=[session("s1")], logins=[login()])
+    )
+    assert await repository.logged_in_users() == ["alice"]
+    await repository.end_instance("i1")
+    assert await repository.counters() == Counters(7, 1, 1, 0, 0, 1, 1)
+    assert await repository.logged_in_users() == []
+    assert await repository.sessions() == []
+    assert await repository.instances() == []
+
+
+async def test_ended_instance_can_end_again(repository: StateRepository) -> None:
+    await register(repository, "i1", "i2")
+    await repository.end_instance("i1")
+    await repository.end_instance("i1")
+    assert [one.instance_id for one in await repository.instances()] == ["i2"]
+
+
+async def test_live_instances_are_listed_the_oldest_first(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await repository.register_instance(instance("young", 3000.25))
+    await repository.register_instance(instance("dead", 1000.0))
+    await repository.register_instance(instance("old", 2000.5))
+    let_lease_lapse(repository, behind_the_scenes, "dead")
+    assert await repository.instances() == [instance("old", 2000.5), instance("young", 3000.25)]
+
+
+# Leases
+
+
+@pytest.mark.parametrize("counts_taken", [True, False])
+async def test_lapsed_lease_tells_whether_the_counts_were_taken(
+    repository: StateRepository, behind_the_scenes: redis.Redis, counts_taken: bool
+) -> None:
+    await register(repository, "i1")
+    await repository.exchange(Exchange("i1", 1, Deltas(logins=1)))
+    let_lease_lapse(repository, behind_the_scenes, "i1")
+    with pytest.raises(LeaseLapsed) as lapsed:
+        await repository.exchange(Exchange("i1", 1 if counts_taken else 2, Deltas(logins=1)))
+    assert lapsed.value.counts_taken is counts_taken
+    assert (await repository.counters()).historical_logins == 1
+
+
+async def test_counts_taken_are_still_known_after_another_instance_has_cleared_up(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await register(repository, "i1", "i2")
+    await repository.exchange(Exchange("i1", 4, Deltas(logins=1)))
+    let_lease_lapse(repository, behind_the_scenes, "i1")
+    await repository.exchange(Exchange("i2", 1), reap=True)
+    with pytest.raises(LeaseLapsed) as lapsed:
+        await repository.exchange(Exchange("i1", 4, Deltas(logins=1)))
+    assert lapsed.value.counts_taken
+
+
+async def test_exchange_of_an_instance_that_never_registered_is_refused(repository: StateRepository) -> None:
+    with pytest.raises(LeaseLapsed) as lapsed:
+        await repository.exchange(Exchange("stranger", 1, Deltas(logins=1)))
+    assert not lapsed.value.counts_taken
+    assert await repository.counters() == Counters()
+
+
+async def test_exchange_renews_the_lease(repository: StateRepository, behind_the_scenes: redis.Redis) -> None:
+    await register(repository, "i1")
+    soon = 2.0
+    if isinstance(repository, MemoryRepository):
+        repository._leases["i1"].expires_at = repository._clock() + soon
+        await repository.exchange(Exchange("i1", 1))
+        left = repository._leases["i1"].expires_at - repository._clock()
+    else:
+        behind_the_scenes.zadd(keys.LEASES, {"i1": (time.time() + soon) * 1000})
+        await repository.exchange(Exchange("i1", 1))
+        ends = behind_the_scenes.zscore(keys.LEASES, "i1")
+        assert isinstance(ends, float)
+        left = ends / 1000 - time.time()
+    assert 14 < left <= 15.1
+
+
+# Maildrop locks
+
+
+@pytest.fixture
+async def two_instances(repository: StateRepository) -> StateRepository:
+    """Give a repository with the instances i1 and i2 and the user alice."""
+    await register(repository, "i1", "i2")
+    await repository.add_user("alice", CREDENTIAL)
+    return repository
+
+
+async def test_free_maildrop_opens_once_and_is_then_in_use(two_instances: StateRepository) -> None:
+    assert await ask_to_log_in(two_instances, login("s1")) is LoginOutcome.OPENED
+    assert await ask_to_log_in(two_instances, login("s2")) is LoginOutcome.IN_USE
+    assert await ask_to_log_in(two_instances, login("s3"), "i2") is LoginOutcome.IN_USE
+    assert await two_instances.logged_in_users() == ["alice"]
+
+
+async def test_two_logins_in_one_exchange_open_a_maildrop_once(two_instances: StateRepository) -> None:
+    result = await two_instances.exchange(Exchange("i1", 1, logins=[login("s1"), login("s2")]))
+    assert result.logins == [LoginOutcome.OPENED, LoginOutcome.IN_USE]
+
+
+async def test_same_session_that_asks_again_after_a_lost_answer_opens(two_instances: StateRepository) -> None:
+    assert await ask_to_log_in(two_instances, login("s1")) is LoginOutcome.OPENED
+    assert await ask_to_log_in(two_instances, login("s1")) is LoginOutcome.OPENED
+
+
+async def test_same_session_id_of_another_instance_is_another_session(two_instances: StateRepository) -> None:
+    assert await ask_to_log_in(two_instances, login("s1")) is LoginOutcome.OPENED
+    assert await ask_to_log_in(two_instances, login("s1"), "i2") is LoginOutcome.IN_USE
+
+
+async def test_maildrop_of_a_dead_instance_is_taken_over_at_once(
+    two_instances: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await ask_to_log_in(two_instances, login("s1"))
+    let_lease_lapse(two_instances, behind_the_scenes, "i1")
+    assert await ask_to_log_in(two_instances, login("s2"), "i2") is LoginOutcome.OPENED
+    with pytest.raises(LeaseLapsed):
+        await two_instances.exchange(Exchange("i1", 2, releases=[("alice", "s1")]))
+    assert await two_instances.logged_in_users() == ["alice"]
+
+
+async def test_clearing_up_frees_the_locks_of_the_dead_alone(
+    two_instances: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await two_instances.add_user("bob", CREDENTIAL)
+    await ask_to_log_in(two_instances, login("s1"))
+    await ask_to_log_in(two_instances, login("s2", "bob"), "i2")
+    let_lease_lapse(two_instances, behind_the_scenes, "i1")
+    await two_instances.exchange(Exchange("i2", 2), reap=True)
+    assert await two_instances.logged_in_users() == ["bob"]
+
+
+@pytest.mark.parametrize("one", [login(version="v0"), login(version="v"), login(username="nobody")])
+async def test_login_on_a_changed_password_or_a_removed_user_is_refused(
+    two_instances: StateRepository, one: Login
+) -> None:
+    assert await ask_to_log_in(two_instances, one) is LoginOutcome.CREDENTIAL_CHANGED
+    assert await two_instances.logged_in_users() == []
+
+
+async def test_address_with_wrong_passwords_logs_in_only_with_its_turn(
+    two_instances: StateRepository,
+) -> None:
+    for number in range(3):
+        await two_instances.note_wrong_password(ADDRESS, f"t{number}")
+    assert await ask_to_log_in(two_instances, login()) is LoginOutcome.TURN_NEEDED
+    elsewhere = replace(login("s2"), address="192.0.2.2")
+    assert await ask_to_log_in(two_instances, login(turn=True)) is LoginOutcome.OPENED
+    assert await ask_to_log_in(two_instances, elsewhere) is LoginOutcome.IN_USE
+
+
+@pytest.mark.parametrize(("instance_id", "session_id"), [("i2", "s1"), ("i1", "s2")])
+async def test_only_the_holder_releases_a_maildrop(
+    two_instances: StateRepository, instance_id: str, session_id: str
+) -> None:
+    await ask_to_log_in(two_instances, login("s1"))
+    await two_instances.exchange(Exchange(instance_id, 2, releases=[("alice", session_id)]))
+    assert await two_instances.logged_in_users() == ["alice"]
+    await two_instances.exchange(Exchange("i1", 3, releases=[("alice", "s1")]))
+    assert await two_instances.logged_in_users() == []
+
+
+async def test_release_comes_before_a_login_of_the_same_exchange(two_instances: StateRepository) -> None:
+    await ask_to_log_in(two_instances, login("s1"))
+    result = await two_instances.exchange(Exchange("i1", 2, releases=[("alice", "s1")], logins=[login("s2")]))
+    assert result.logins == [LoginOutcome.OPENED]
+
+
+async def test_session_of_a_removed_user_goes_on_to_its_end(two_instances: StateRepository) -> None:
+    await ask_to_log_in(two_instances, login("s1"))
+    await two_instances.remove_user("alice")
+    assert await two_instances.logged_in_users() == ["alice"]
+    await two_instances.exchange(Exchange("i1", 2, releases=[("alice", "s1")]))
+    assert await two_instances.logged_in_users() == []
+
+
+async def test_logged_in_users_are_sorted(two_instances: StateRepository) -> None:
+    for name in ["b", "B", "a"]:
+        await two_instances.add_user(name, CREDENTIAL)
+        assert await ask_to_log_in(two_instances, login(f"s-{name}", name)) is LoginOutcome.OPENED
+    assert await two_instances.logged_in_users() == ["B", "a", "b"]
+    assert (await two_instances.counters()).logged_in_users == 3
+
+
+async def test_ten_thousand_logins_in_one_exchange_are_all_answered(two_instances: StateRepository) -> None:
+    logins = [login(f"s{number}") for number in range(10_000)]
+    result = await two_instances.exchange(Exchange("i1", 1, logins=logins))
+    assert result.logins == [LoginOutcome.OPENED] + [LoginOutcome.IN_USE] * 9_999
+
+
+# Session rows
+
+
+async def test_sessions_are_shown_as_told_the_oldest_first(two_instances: StateRepository) -> None:
+    young = replace(session("s1"), connected_at=2000.25)
+    other = session("s2", "i2", "alice")
+    await two_instances.exchange(Exchange("i1", 1, session_rows=[young]))
+    await two_instances.exchange(Exchange("i2", 1, session_rows=[other]))
+    assert await two_instances.sessions() == [other, young]
+
+
+async def test_session_row_changes_with_its_login_and_goes_with_its_end(
+    two_instances: StateRepository,
+) -> None:
+    await two_instances.exchange(Exchange("i1", 1, session_rows=[session("s1"), session("s2")]))
+    await two_instances.exchange(
+        Exchange("i1", 2, session_rows=[session("s1", username="alice")], closed_sessions=["s2", "s9"])
+    )
+    assert await two_instances.sessions() == [session("s1", username="alice")]
+
+
+async def test_sessions_of_a_dead_instance_are_not_shown(
+    two_instances: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await two_instances.exchange(Exchange("i1", 1, open_connections=1, session_rows=[session("s1")]))
+    let_lease_lapse(two_instances, behind_the_scenes, "i1")
+    assert await two_instances.sessions() == []
+    assert (await two_instances.counters()).current_connections == 0
+
+
+# Slots
+
+
+async def test_slots_go_to_those_who_wait_up_to_the_limit_over_all(repository: StateRepository) -> None:
+    await repository.set_max_connections(5)
+    await register(repository, "i1", "i2")
+    first = await repository.exchange(Exchange("i1", 1, waiting_connections=3))
+    second = await repository.exchange(Exchange("i2", 1, waiting_connections=3))
+    assert (first.reserved_connections, second.reserved_connections) == (3, 2)
+    assert first.max_connections == second.max_connections == 5
+    assert not first.spare_elsewhere
+    assert second.spare_elsewhere
+
+
+async def test_one_who_finds_the_slots_unused_elsewhere_asks_for_them(repository: StateRepository) -> None:
+    await repository.set_max_connections(4)
+    await register(repository, "i1", "i2")
+    await repository.exchange(Exchange("i1", 1, waiting_connections=4))
+    events = repository.events()
+    assert (await asyncio.wait_for(anext(events), 5)).kind is EventKind.RECONNECTED
+    told = asyncio.ensure_future(anext(events))
+    await until_subscribed(repository)
+    result = await repository.exchange(Exchange("i2", 1, waiting_connections=1))
+    assert result.spare_elsewhere
+    assert (await asyncio.wait_for(told, 5)) == Event(EventKind.SLOTS_WANTED)
+    await repository.exchange(Exchange("i1", 2, open_connections=1, claimed_connections=1))
+    assert (await repository.exchange(Exchange("i2", 2, waiting_connections=1))).reserved_connections == 1
+    await close_events(events)
+
+
+async def test_slots_of_a_dead_instance_are_free(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await repository.set_max_connections(3)
+    await register(repository, "i1", "i2")
+    await repository.exchange(Exchange("i1", 1, waiting_connections=3))
+    let_lease_lapse(repository, behind_the_scenes, "i1")
+    assert (await repository.exchange(Exchange("i2", 1, waiting_connections=3))).reserved_connections == 3
+
+
+# Events
+
+
+async def close_events(events: AsyncIterator[Event]) -> None:
+    closing = getattr(events, "aclose", None)
+    assert closing is not None
+    await closing()
+
+
+async def test_listener_is_told_of_changes_and_first_that_it_listens(repository: StateRepository) -> None:
+    events = repository.events()
+    assert await asyncio.wait_for(anext(events), 5) == Event(EventKind.RECONNECTED)
+    told = asyncio.ensure_future(anext(events))
+    await until_subscribed(repository)
+    await repository.set_timeout(30)
+    assert await asyncio.wait_for(told, 5) == Event(EventKind.SETTINGS_CHANGED)
+    await close_events(events)
+
+
+async def test_proposal_carries_its_path_with_every_space(repository: StateRepository) -> None:
+    await register(repository, "i1")
+    events = repository.events()
+    assert (await asyncio.wait_for(anext(events), 5)).kind is EventKind.RECONNECTED
+    told = asyncio.ensure_future(anext(events))
+    await until_subscribed(repository)
+    asking = asyncio.create_task(repository.set_mail_directory("/srv/my  mail"))
+    event = await asyncio.wait_for(told, 5)
+    assert (event.kind, event.path) == (EventKind.DIRECTORY_PROPOSED, "/srv/my  mail")
+    await repository.answer_proposal(event.proposal_id, "i1", usable=False)
+    with pytest.raises(MailDirectoryRefused):
+        await asking
+    await close_events(events)
+
+
+# The twin and the scripts answer alike, whatever is asked
+
+NAMES = ("i0", "i1", "i2")
+USERS = ("alice", "bob")
+
+
+@dataclass(frozen=True)
+class Lapse:
+    name: str
+
+
+@dataclass(frozen=True)
+class End:
+    name: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    connections: int
+
+
+@dataclass(frozen=True)
+class WrongPassword:
+    address: str
+
+
+@dataclass(frozen=True)
+class Say:
+    exchange: Exchange
+    reap: bool
+
+
+Step = Lapse | End | Limit | WrongPassword | Say
+
+small = st.integers(0, 3)
+addresses = st.sampled_from(["192.0.2.1", "2001:db8::1"])
+users = st.sampled_from([*USERS, "nobody"])
+session_ids = st.sampled_from(["s1", "s2"])
+logins = st.builds(Login, users, session_ids, st.sampled_from(["v1", "v2"]), addresses, st.booleans())
+
+
+@st.composite
+def exchanges(draw: st.DrawFn) -> Exchange:
+    name = draw(st.sampled_from(NAMES))
+    open_connections = draw(st.integers(0, 90))
+    rows = st.builds(Session, session_ids, st.just(name), st.none() | users, addresses, st.just(1000.5))
+    return Exchange(
+        name,
+        draw(st.integers(0, 6)),
+        draw(st.builds(Deltas, small, small, small, small, small)),
+        open_connections,
+        open_connections + draw(st.integers(0, 90)),
+        draw(st.integers(0, 90)),
+        draw(small),
+        draw(st.lists(st.tuples(users, session_ids), max_size=2)),
+        draw(st.lists(rows, max_size=2)),
+        draw(st.lists(session_ids, max_size=2)),
+        draw(st.lists(logins, max_size=3)),
+    )
+
+
+steps: st.SearchStrategy[Step] = st.one_of(
+    st.builds(Say, exchanges(), st.booleans()),
+    st.builds(Say, exchanges(), st.booleans()),
+    st.builds(Say, exchanges(), st.booleans()),
+    st.builds(WrongPassword, addresses),
+    st.builds(Limit, st.integers(1, 500)),
+    st.builds(Lapse, st.sampled_from(NAMES)),
+    st.builds(End, st.sampled_from(NAMES)),
+)
+
+
+async def answer_to(repository: StateRepository, client: redis.Redis, step: Step) -> object:
+    """Carry out one step and return all that the repository says to it."""
+    match step:
+        case Say(exchange, reap):
+            try:
+                result: ExchangeResult = await repository.exchange(exchange, reap=reap)
+            except LeaseLapsed as lapsed:
+                return lapsed.counts_taken
+            return result
+        case WrongPassword(address):
+            return await repository.note_wrong_password(address, "t")
+        case Limit(connections):
+            if isinstance(repository, RedisRepository):
+                # Without waiting for instances that are no processes here.
+                return await repository._link.script("change_setting", "max_connections", connections)
+            await repository.set_max_connections(connections)
+            return (await repository.settings()).version
+        case Lapse(name):
+            if any(one.instance_id == name for one in await repository.instances()):
+                let_lease_lapse(repository, client, name)
+        case End(name):
+            await repository.end_instance(name)
+    return None
+
+
+async def view_of(repository: StateRepository) -> list[object]:
+    return [
+        await repository.counters(),
+        await repository.logged_in_users(),
+        await repository.sessions(),
+        await repository.instances(),
+        await repository.settings(),
+    ]
+
+
+async def play_into_both(url: str, client: redis.Redis, played: list[Step]) -> None:
+    twin, real = MemoryRepository(), RedisRepository(url)
+    try:
+        for one in (twin, real):
+            await register(one, *NAMES)
+            for user in USERS:
+                await one.add_user(user, CREDENTIAL)
+        for step in played:
+            assert await answer_to(twin, client, step) == await answer_to(real, client, step), step
+        assert await view_of(twin) == await view_of(real)
+    finally:
+        await real.close()
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(played=st.lists(steps, min_size=5, max_size=20))
+def test_twin_and_redis_answer_alike_whatever_is_asked(
+    shared_redis_server: RedisServer, behind_the_scenes: redis.Redis, played: list[Step]
+) -> None:
+    shared_redis_server.flush()
+    asyncio.run(play_into_both(shared_redis_server.url, behind_the_scenes, played))

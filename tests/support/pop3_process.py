@@ -1,0 +1,292 @@
+"""The POP3 service as a process, its users and their mail, and a client that sends octets as they are."""
+
+import asyncio
+import ctypes
+import itertools
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from state_store.passwords import Passwords
+from state_store.records import Counters
+from state_store.redis_repository import RedisRepository
+
+SECONDS = 30
+PASSWORD = "secret"
+
+_PR_CAPBSET_DROP = 24
+_CAPABILITIES_OF_ROOT_ON_FILES = (1, 2, 3)
+_NO_LINGERING = struct.pack("ii", 1, 0)
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+    """Return as soon as `holds` says so; fail with `what` when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not so after {seconds:g} s: {what}"
+        time.sleep(0.005)
+
+
+class Pop3Client:
+    """A POP3 client that counts what it reads after the greeting."""
+
+    def __init__(self, address: tuple[str, int], *, source: str = "127.0.0.1", window: int = 0) -> None:
+        self.octets_read = 0
+        self.socket = socket.socket()
+        self.socket.settimeout(SECONDS)
+        if window:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        self.socket.bind((source, 0))
+        self.socket.connect(address)
+        self._file = self.socket.makefile("rb")
+        self.greeting = self._file.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def send(self, octets: bytes) -> None:
+        """Send octets as they are."""
+        self.socket.sendall(octets)
+
+    def line(self) -> bytes:
+        """Return the next line with its CRLF; empty when the server has closed."""
+        line = self._file.readline()
+        self.octets_read += len(line)
+        return line
+
+    def ask(self, command: str) -> bytes:
+        """Send a command and return the first line of its reply."""
+        self.send(command.encode() + b"\r\n")
+        return self.line()
+
+    def ask_lines(self, command: str) -> list[bytes]:
+        """Send a command with a multi-line reply; return its lines as sent, without first and last one."""
+        status = self.ask(command)
+        assert status.startswith(b"+OK"), status
+        return list(iter(self._listed_line, b".\r\n"))
+
+    def _listed_line(self) -> bytes:
+        line = self.line()
+        assert line.endswith(b"\r\n"), f"the reply was cut short, or has a bare LF: {line!r}"
+        return line
+
+    def rest(self) -> bytes:
+        """Return everything up to the server's close."""
+        rest = self._file.read()
+        self.octets_read += len(rest)
+        return rest
+
+    def exchange(self, octets: bytes) -> bytes:
+        """Send octets and our end of stream; return everything up to the server's close."""
+        self.send(octets)
+        self.socket.shutdown(socket.SHUT_WR)
+        return self.rest()
+
+    def log_in(self, username: str, password: str = PASSWORD) -> Self:
+        """Log in, which has to succeed."""
+        assert self.greeting.startswith(b"+OK"), self.greeting
+        assert self.ask(f"USER {username}").startswith(b"+OK")
+        reply = self.ask(f"PASS {password}")
+        assert reply.startswith(b"+OK"), reply
+        return self
+
+    def quit(self) -> bytes:
+        """Say QUIT, and return the reply once the server has closed."""
+        reply = self.ask("QUIT")
+        assert self.rest() == b""
+        self.close()
+        return reply
+
+    def close(self) -> None:
+        """Close the connection; without QUIT, as a client does that is gone."""
+        self._file.close()
+        self.socket.close()
+
+    def reset(self) -> None:
+        """Let the connection die with a reset."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+        self.close()
+
+
+class Pop3Process:
+    """`python -m pop3_service` on a free loopback port, and what a test does beside it."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        folder: Path,
+        *,
+        workers: int = 1,
+        ordinary_rights: bool = False,
+        **settings: str,
+    ) -> None:
+        self.mail = folder / "mail"
+        self.mail.mkdir(exist_ok=True)
+        self.log = folder / "pop3-service.log"
+        self.address = ("127.0.0.1", 0)
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PEEP_")},
+            "PEEP_REDIS_URL": redis_url,
+            "PEEP_MAIL_DIR": str(self.mail),
+            "PEEP_POP3_PORT": "0",
+            "PEEP_POP3_WORKERS": str(workers),
+            "PEEP_DRAIN_SECONDS": "0",
+            "PEEP_LOG_FORMAT": "json",
+            **settings,
+        }
+        self._ordinary_rights = ordinary_rights
+        self._stack = ExitStack()
+        self._numbers = itertools.count(1)
+        self._redis_url = redis_url
+
+    def __enter__(self) -> Self:
+        self._runner = self._stack.enter_context(asyncio.Runner())
+        self.repository = RedisRepository(self._redis_url)
+        self._stack.callback(lambda: self._runner.run(self.repository.close()))
+        self._passwords = Passwords()
+        self._stack.callback(self._passwords.close)
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        ready_read, ready_write = os.pipe()
+        parent_read, parent_write = os.pipe()
+        # The service ends with this pipe's other end, so also when the tests are killed.
+        self._stack.callback(os.close, parent_write)
+        environment = {"PEEP_READY_FD": str(ready_write), "PEEP_PARENT_FD": str(parent_read)}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pop3_service"],
+                env={**self._environment, **environment},
+                stdout=log,
+                stderr=log,
+                pass_fds=(ready_write, parent_read),
+                preexec_fn=_give_up_rights_on_files if self._ordinary_rights else None,  # noqa: PLW1509
+            )
+        self._stack.callback(self.kill)
+        os.close(ready_write)
+        os.close(parent_read)
+        with os.fdopen(ready_read) as pipe:
+            # Not read to its end: workers inherit the other side, and keep it open.
+            address = pipe.readline().strip()
+            assert pipe.readline() == "ready\n", self.log.read_text()
+        host, _, port = address.removeprefix("POP3 ").rpartition(":")
+        self.address = (host, int(port))
+
+    def kill(self) -> None:
+        """End the process, and with it its workers, if it still runs."""
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> int:
+        """Ask the process to end and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(SECONDS)
+
+    # The state store
+
+    def add_user(self, *messages: bytes, name: str = "") -> str:
+        """Add a user with this mail, its password `PASSWORD`, and return its name."""
+        name = name or f"user{next(self._numbers)}"
+
+        async def add() -> None:
+            await self.repository.add_user(name, await self._passwords.new_credential(PASSWORD))
+
+        self._runner.run(add())
+        self.deliver(name, *messages)
+        return name
+
+    def remove_user(self, username: str) -> None:
+        """Remove a user."""
+        self._runner.run(self.repository.remove_user(username))
+
+    def set_timeout(self, seconds: int) -> None:
+        """Do what `t=` does."""
+        self._runner.run(self.repository.set_timeout(seconds))
+
+    def set_max_connections(self, limit: int) -> None:
+        """Do what `c=` does."""
+        self._runner.run(self.repository.set_max_connections(limit))
+
+    def set_mail_directory(self, path: Path) -> None:
+        """Do what `m=` does."""
+        self._runner.run(self.repository.set_mail_directory(str(path)))
+
+    def counters(self) -> Counters:
+        """Return all counters and gauges."""
+        return self._runner.run(self.repository.counters())
+
+    def logged_in_users(self) -> list[str]:
+        """Return who is logged in."""
+        return self._runner.run(self.repository.logged_in_users())
+
+    def expect_counters(self, wanted: Counters, seconds: float = 5) -> None:
+        """Wait until all counters and gauges are exactly these, and see that they stay so."""
+        wait_until(lambda: self.counters() == wanted, f"{wanted}, but {self.counters()}", seconds)
+
+    # Mail
+
+    def deliver(self, username: str, *messages: bytes, root: Path | None = None) -> None:
+        """Put messages into a user's maildir, in this order after those that are there."""
+        folder = (root or self.mail) / username
+        for name in ("new", "cur", "tmp"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for message in messages:
+            number = next(self._numbers)
+            draft = folder / "tmp" / f"{1700000000 + number}.M{number}.host"
+            draft.write_bytes(message)
+            draft.rename(folder / "new" / draft.name)
+
+    def files(self, username: str) -> list[str]:
+        """Return the names of a user's message files."""
+        return sorted(path.name for path in (self.mail / username).glob("[nc]*/*"))
+
+    # The port
+
+    def connect(self, *, source: str = "127.0.0.1", window: int = 0) -> Pop3Client:
+        """Connect and read the first line."""
+        return Pop3Client(self.address, source=source, window=window)
+
+    def log_in(self, username: str) -> Pop3Client:
+        """Connect and log in."""
+        client = self.connect()
+        try:
+            return client.log_in(username)
+        except BaseException:
+            client.close()
+            raise
+
+    def resident_octets(self) -> int:
+        """Return how much memory the process has."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _give_up_rights_on_files() -> None:
+    """Make permissions hold for root too; an ordinary user has nothing to give up."""
+    if os.geteuid() == 0:
+        for capability in _CAPABILITIES_OF_ROOT_ON_FILES:
+            ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)

@@ -1,0 +1,175 @@
+"""Who is it? Right and wrong passwords of users and administrators, and the rule for wrong ones (P18)."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from state_store.authentication import Authenticator
+from state_store.memory_repository import MemoryRepository
+from state_store.passwords import Passwords
+from state_store.records import Credential
+
+ADDRESS = "192.0.2.1"
+ELSEWHERE = "192.0.2.2"
+
+
+class WatchedRepository(MemoryRepository):
+    """Remembers what delays it asked for and who has got a turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.delays: list[float] = []
+        self.turns: set[str] = set()
+
+    async def take_turn(self, address: str, ticket: str) -> bool:
+        has_turn = await super().take_turn(address, ticket)
+        if has_turn:
+            self.turns.add(ticket)
+        return has_turn
+
+    async def note_wrong_password(self, address: str, ticket: str) -> float:
+        self.delays.append(await super().note_wrong_password(address, ticket))
+        return self.delays[-1]
+
+
+@pytest.fixture(scope="module")
+def passwords() -> Passwords:
+    return Passwords()
+
+
+@pytest.fixture(scope="module")
+def credential(passwords: Passwords) -> Credential:
+    return Credential(passwords._hasher.hash("secret"), "v1")
+
+
+@pytest.fixture
+async def repository(credential: Credential) -> WatchedRepository:
+    made = WatchedRepository()
+    await made.add_user("alice", credential)
+    await made.replace_administrators({"root": credential.password_hash})
+    return made
+
+
+@pytest.fixture
+def authenticator(repository: WatchedRepository, passwords: Passwords) -> Authenticator:
+    return Authenticator(repository, passwords)
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.001)
+
+
+async def test_right_password_of_a_user_gives_the_credential_version(authenticator: Authenticator) -> None:
+    assert await authenticator.check_user("alice", "secret", ADDRESS) == "v1"
+    assert await authenticator.check_user("alice", "Secret", ADDRESS) is None
+    assert await authenticator.check_user("nobody", "secret", ADDRESS) is None
+
+
+async def test_administrators_and_users_are_different_people(authenticator: Authenticator) -> None:
+    assert await authenticator.check_administrator("root", "secret", ADDRESS)
+    assert not await authenticator.check_administrator("alice", "secret", ADDRESS)
+    assert await authenticator.check_user("root", "secret", ADDRESS) is None
+
+
+async def test_remembered_administrator_with_a_new_password_is_refused_the_old_one(
+    authenticator: Authenticator, repository: WatchedRepository, passwords: Passwords
+) -> None:
+    assert await authenticator.check_administrator("root", "secret", ADDRESS)
+    await repository.replace_administrators({"root": await passwords.new_hash("other")})
+    assert not await authenticator.check_administrator("root", "secret", ADDRESS)
+    assert await authenticator.check_administrator("root", "other", ADDRESS)
+
+
+async def test_right_passwords_count_as_no_wrong_ones(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    for _ in range(5):
+        assert await authenticator.check_user("alice", "secret", ADDRESS)
+    assert repository.delays == []
+    assert not await repository.must_take_turn(ADDRESS)
+
+
+async def test_fourth_wrong_password_is_answered_after_a_quarter_of_a_second(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    for name in ("alice", "nobody", "alice"):
+        assert await authenticator.check_user(name, "wrong", ADDRESS) is None
+    began = time.monotonic()
+    assert not await authenticator.check_administrator("root", "wrong", ADDRESS)
+    assert time.monotonic() - began >= 0.25
+    assert repository.delays == [0, 0, 0, 0.25]
+
+
+async def test_right_password_waits_for_its_turn_and_one_from_elsewhere_does_not(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    for number in range(3):
+        await repository.note_wrong_password(ADDRESS, f"t{number}")
+    done: list[str] = []
+
+    async def check(label: str, password: str, address: str) -> None:
+        await authenticator.check_user("alice", password, address)
+        done.append(label)
+
+    wrong = asyncio.create_task(check("wrong", "wrong", ADDRESS))
+    await until(lambda: len(repository.delays) == 4)
+    right = asyncio.create_task(check("right", "secret", ADDRESS))
+    await check("elsewhere", "secret", ELSEWHERE)
+    await asyncio.gather(wrong, right)
+    assert done == ["elsewhere", "wrong", "right"]
+
+
+async def test_wrong_passwords_sent_side_by_side_are_checked_one_after_the_other(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    for number in range(3):
+        await repository.note_wrong_password(ADDRESS, f"t{number}")
+    began = time.monotonic()
+    await asyncio.gather(*(authenticator.check_user("alice", "wrong", ADDRESS) for _ in range(2)))
+    assert time.monotonic() - began >= 0.25 + 0.5
+    assert repository.delays[3:] == [0.25, 0.5]
+
+
+async def test_client_that_leaves_during_the_delay_does_not_free_its_turn_early(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    for number in range(3):
+        await repository.note_wrong_password(ADDRESS, f"t{number}")
+    gone = asyncio.create_task(authenticator.check_user("alice", "wrong", ADDRESS))
+    await until(lambda: len(repository.delays) == 4)
+    began = time.monotonic()
+    gone.cancel()
+    assert await authenticator.check_user("alice", "secret", ADDRESS) == "v1"
+    assert time.monotonic() - began >= 0.2
+    with suppress(asyncio.CancelledError):
+        await gone
+
+
+async def test_wrong_password_counts_though_its_client_leaves_during_the_check(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    for number in range(3):
+        gone = asyncio.create_task(authenticator.check_user("alice", "wrong", ADDRESS))
+        await until(lambda turns=number + 1: len(repository.turns) == turns)  # type: ignore[misc]
+        gone.cancel()
+        with suppress(asyncio.CancelledError):
+            await gone
+    await until(lambda: repository.delays == [0, 0, 0])
+
+
+async def test_client_that_leaves_while_it_waits_gives_up_its_place(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    for number in range(3):
+        await repository.note_wrong_password(ADDRESS, f"t{number}")
+    assert await repository.take_turn(ADDRESS, "other")
+    gone = asyncio.create_task(authenticator.check_user("alice", "secret", ADDRESS))
+    await until(lambda: len(repository._attempts[ADDRESS].tickets) == 2)
+    gone.cancel()
+    await until(lambda: list(repository._attempts[ADDRESS].tickets) == ["other"])

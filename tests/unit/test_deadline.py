@@ -1,0 +1,153 @@
+"""Deadlines on a clock that the test moves, and once on a real event loop."""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Any, cast
+
+from line_server.deadline import Deadline
+
+
+class _Handle:
+    def __init__(self) -> None:
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class Clock:
+    """What a deadline needs of an event loop, with a time that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.timers_set = 0
+        self._order = itertools.count()
+        self._timers: list[tuple[float, int, _Handle, Callable[[], object]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> _Handle:
+        self.timers_set += 1
+        handle = _Handle()
+        heapq.heappush(self._timers, (when, next(self._order), handle, callback))
+        return handle
+
+    def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self._timers and self._timers[0][0] <= end:
+            when, _, handle, callback = heapq.heappop(self._timers)
+            self.now = max(self.now, when)
+            if not handle.is_cancelled:
+                callback()
+        self.now = end
+
+
+class Expiries:
+    """A deadline on a `Clock`, and the moments at which it expired, in seconds since its making."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.at: list[float] = []
+        loop = cast(Any, self.clock)
+        self.deadline = Deadline(loop, lambda: self.at.append(self.clock.now - 1000.0))
+
+
+def test_a_deadline_that_nobody_touches_expires_once_at_its_time() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(10)
+    expiries.clock.advance(9.999)
+    assert expiries.at == []
+    expiries.clock.advance(100)
+    assert expiries.at == [10]
+
+
+def test_a_touch_moves_the_expiry_to_exactly_its_time_after_the_touch() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(10)
+    expiries.clock.advance(7)
+    expiries.deadline.touch()
+    expiries.clock.advance(9.999)
+    assert expiries.at == []
+    expiries.clock.advance(5)
+    assert expiries.at == [17]
+
+
+def test_a_thousand_touches_within_the_time_set_no_timer_of_their_own() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(10)
+    for _ in range(1000):
+        expiries.clock.advance(0.009)
+        expiries.deadline.touch()
+    assert expiries.clock.timers_set == 1
+
+
+def test_a_shorter_time_counts_from_the_last_touch_and_not_from_its_setting() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(100)
+    expiries.clock.advance(5)
+    expiries.deadline.allow(8)
+    expiries.clock.advance(50)
+    assert expiries.at == [8]
+
+
+def test_a_time_that_has_passed_already_expires_in_the_next_turn() -> None:
+    expiries = Expiries()
+    expiries.clock.advance(30)
+    expiries.deadline.allow(10)
+    assert expiries.at == []
+    expiries.clock.advance(0)
+    assert expiries.at == [30]
+
+
+def test_a_longer_time_takes_the_place_of_a_shorter_one() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(5)
+    expiries.deadline.allow(50)
+    expiries.clock.advance(200)
+    assert expiries.at == [50]
+
+
+def test_no_time_at_all_never_expires_until_one_is_given_again() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(5)
+    expiries.deadline.allow(None)
+    expiries.clock.advance(1000)
+    assert expiries.at == []
+    expiries.deadline.touch()
+    expiries.deadline.allow(5)
+    expiries.clock.advance(1000)
+    assert expiries.at == [1005]
+
+
+def test_a_cancelled_deadline_never_expires_and_may_be_cancelled_again() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(5)
+    expiries.deadline.cancel()
+    expiries.deadline.cancel()
+    expiries.clock.advance(1000)
+    assert expiries.at == []
+
+
+def test_a_deadline_cancelled_after_its_timer_was_moved_never_expires() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(10)
+    expiries.clock.advance(5)
+    expiries.deadline.touch()
+    expiries.clock.advance(6)
+    expiries.deadline.cancel()
+    expiries.clock.advance(1000)
+    assert expiries.at == []
+
+
+async def test_a_deadline_on_a_real_loop_expires_not_before_its_time() -> None:
+    loop = asyncio.get_running_loop()
+    expired: asyncio.Future[float] = loop.create_future()
+    deadline = Deadline(loop, lambda: expired.set_result(loop.time()))
+    start = loop.time()
+    deadline.allow(0.02)
+    async with asyncio.timeout(2):
+        # The loop may call a timer early by its clock's resolution.
+        assert await expired - start >= 0.019

@@ -1,0 +1,499 @@
+"""One POP3 process towards the store: admission by `c=`, counts told once, outages, lapsed leases."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from state_store.errors import MailDirectoryRefused, StoreUnavailable
+from state_store.instance import MARGIN_SECONDS, LiveInstance
+from state_store.memory_repository import MemoryRepository
+from state_store.records import (
+    Counters,
+    Credential,
+    Exchange,
+    ExchangeResult,
+    Instance,
+    Login,
+    LoginOutcome,
+    Session,
+    Settings,
+)
+from state_store.repository import LEASE_SECONDS
+
+ADDRESS = "192.0.2.1"
+
+
+class TroubledRepository(MemoryRepository):
+    """Can be taken away, can lose its answers, and answers an exchange only after some loop turns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = False
+        self.loses_answers = False
+        self.exchanges = 0
+
+    def _reach(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("away on purpose")
+
+    async def settings(self) -> Settings:
+        self._reach()
+        return await super().settings()
+
+    async def register_instance(self, instance: Instance) -> None:
+        self._reach()
+        await super().register_instance(instance)
+
+    async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
+        await asyncio.sleep(0)
+        self.exchanges += 1
+        self._reach()
+        result = await super().exchange(exchange, reap=reap)
+        await asyncio.sleep(0)
+        if self.loses_answers:
+            raise StoreUnavailable("answer lost on purpose")
+        return result
+
+    def let_leases_lapse(self) -> None:
+        for lease in self._leases.values():
+            lease.expires_at = self._clock()
+
+
+class Process:
+    """A live instance and what it told its process."""
+
+    def __init__(self, repository: MemoryRepository, clock: Callable[[], float], *, can_use: bool) -> None:
+        self.lapses = 0
+        self.changes = 0
+        self.judged: list[str] = []
+        self._can_use = can_use
+        self.instance = LiveInstance(
+            repository,
+            host="host.example",
+            process_id=42,
+            version="1.2.3",
+            can_use_directory=self._judge,
+            settings_changed=self._note_change,
+            lease_lapsed=self._note_lapse,
+            clock=clock,
+        )
+
+    async def _judge(self, path: str) -> bool:
+        self.judged.append(path)
+        return self._can_use
+
+    def _note_change(self) -> None:
+        self.changes += 1
+
+    def _note_lapse(self) -> None:
+        self.lapses += 1
+
+
+@asynccontextmanager
+async def process(
+    repository: MemoryRepository, clock: Callable[[], float] = time.monotonic, *, can_use: bool = True
+) -> AsyncIterator[Process]:
+    made = Process(repository, clock, can_use=can_use)
+    await made.instance.start()
+    try:
+        yield made
+    finally:
+        await made.instance.stop()
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 2
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.002)
+
+
+async def until_counters(repository: MemoryRepository, expected: Counters) -> None:
+    deadline = time.monotonic() + 2
+    while (found := await repository.counters()) != expected:
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.002)
+
+
+async def set_limit(repository: MemoryRepository, limit: int) -> None:
+    """Set the limit and return when the live instances obey it, as the store in Redis does."""
+    await repository.set_max_connections(limit)
+    version = (await repository.settings()).version
+    await until(lambda: all(lease.settings_version >= version for lease in repository._live()))
+
+
+async def enter(instance: LiveInstance) -> bool:
+    return instance.admit_at_once() or await instance.admit()
+
+
+def login(session_id: str = "s1", username: str = "alice") -> Login:
+    return Login(username, session_id, "v1", ADDRESS)
+
+
+@pytest.fixture
+async def repository() -> TroubledRepository:
+    made = TroubledRepository()
+    await made.add_user("alice", Credential("hash", "v1"))
+    return made
+
+
+async def test_started_instance_is_known_and_a_stopped_one_is_gone(repository: TroubledRepository) -> None:
+    async with process(repository) as one:
+        known = (await repository.instances())[0]
+        assert known.instance_id == one.instance.instance_id
+        assert (known.host, known.process_id, known.version) == ("host.example", 42, "1.2.3")
+    assert await repository.instances() == []
+
+
+async def test_start_fails_while_the_store_is_away(repository: TroubledRepository) -> None:
+    repository.is_away = True
+    with pytest.raises(StoreUnavailable):
+        async with process(repository):
+            pass
+
+
+async def test_session_ids_are_never_the_same(repository: TroubledRepository) -> None:
+    async with process(repository) as one, process(repository) as other:
+        ids = [each.instance.new_session_id() for each in (one, other) for _ in range(100)]
+    assert len(set(ids)) == 200
+
+
+# Admission
+
+
+async def test_far_from_the_limit_connections_come_in_without_an_exchange(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one:
+        assert await enter(one.instance)
+        before = repository.exchanges
+        assert all(one.instance.admit_at_once() for _ in range(20))
+        assert repository.exchanges == before
+        await until_current_connections(repository, 21, one.instance)
+
+
+async def until_current_connections(
+    repository: MemoryRepository, expected: int, instance: LiveInstance
+) -> None:
+    instance.counted()
+    deadline = time.monotonic() + 2
+    while (found := (await repository.counters()).current_connections) != expected:
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.002)
+
+
+async def test_exactly_the_limit_comes_in_when_fifty_wait_at_two_instances(
+    repository: TroubledRepository,
+) -> None:
+    await set_limit(repository, 20)
+    async with process(repository) as one, process(repository) as other:
+        instances = [one.instance, other.instance]
+        answers = await asyncio.gather(*(enter(instances[number % 2]) for number in range(50)))
+        assert answers.count(True) == 20
+        await until_current_connections(repository, 20, one.instance)
+        assert one.instance.max_connections == 20
+
+
+async def test_slot_that_one_instance_gives_up_can_be_had_at_the_other(
+    repository: TroubledRepository,
+) -> None:
+    await set_limit(repository, 3)
+    async with process(repository) as one, process(repository) as other:
+        assert [await enter(one.instance) for _ in range(3)] == [True] * 3
+        assert not await enter(other.instance)
+        one.instance.discharge()
+        await until_current_connections(repository, 2, one.instance)
+        assert await enter(other.instance)
+        assert not await enter(one.instance)
+
+
+async def test_spare_slots_of_an_instance_are_given_to_the_one_that_needs_them(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one, process(repository) as other:
+        assert await enter(one.instance)
+        assert await enter(other.instance)
+        await set_limit(repository, 10)
+        answers = [await enter(other.instance) for _ in range(9)]
+        assert answers == [True] * 8 + [False]
+
+
+async def test_raised_limit_lets_more_in_and_a_lowered_one_nobody(repository: TroubledRepository) -> None:
+    await set_limit(repository, 2)
+    async with process(repository) as one:
+        assert [await enter(one.instance) for _ in range(3)] == [True, True, False]
+        await set_limit(repository, 4)
+        assert [await enter(one.instance) for _ in range(3)] == [True, True, False]
+        await set_limit(repository, 1)
+        await until(lambda: one.instance.max_connections == 1)
+        for _ in range(3):
+            one.instance.discharge()
+            assert not await enter(one.instance)
+        one.instance.discharge()
+        assert await enter(one.instance)
+
+
+async def test_limit_holds_over_two_instances_while_it_falls_and_answers_get_lost(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one, process(repository) as other:
+        assert await enter(one.instance)
+        assert await enter(other.instance)
+        repository.loses_answers = True
+        await set_limit(repository, 10)
+        await until(lambda: one.instance.is_away and other.instance.is_away)
+        repository.loses_answers = False
+        instances = [one.instance, other.instance]
+        await asyncio.gather(*(enter(instances[number % 2]) for number in range(60)), return_exceptions=True)
+        await until(lambda: not one.instance.is_away and not other.instance.is_away)
+        await asyncio.gather(*(enter(instances[number % 2]) for number in range(60)))
+        await until_current_connections(repository, 10, one.instance)
+
+
+# Counts, sessions, locks
+
+
+async def test_counts_and_sessions_are_seen_within_a_tenth_of_a_second(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one:
+        assert await enter(one.instance)
+        began = time.monotonic()
+        one.instance.session_opened(Session("s1", one.instance.instance_id, None, ADDRESS, 1000.0))
+        one.instance.deltas.retrieved_bytes += 5
+        one.instance.counted()
+        await until_counters(repository, Counters(retrieved_bytes=5, current_connections=1))
+        while not await repository.sessions():
+            assert time.monotonic() < began + 5
+            await asyncio.sleep(0.002)
+        assert time.monotonic() - began < 0.5
+        one.instance.session_closed("s1")
+        one.instance.discharge()
+        await until_counters(repository, Counters(retrieved_bytes=5))
+        while await repository.sessions():
+            assert time.monotonic() < began + 5
+            await asyncio.sleep(0.002)
+
+
+async def test_locks_of_many_connections_travel_in_one_exchange(repository: TroubledRepository) -> None:
+    names = [f"user{number}" for number in range(30)]
+    for name in names:
+        await repository.add_user(name, Credential("hash", "v1"))
+    async with process(repository) as one:
+        before = repository.exchanges
+        outcomes = await asyncio.gather(*(one.instance.lock_maildrop(login(name, name)) for name in names))
+        assert set(outcomes) == {LoginOutcome.OPENED}
+        assert repository.exchanges - before <= 3
+
+
+async def test_maildrop_is_in_use_at_the_other_instance_until_it_is_released(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one, process(repository) as other:
+        assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
+        assert await other.instance.lock_maildrop(login("s2")) is LoginOutcome.IN_USE
+        one.instance.release_maildrop("alice", "s1")
+        deadline = time.monotonic() + 2
+        while await repository.logged_in_users():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.002)
+        assert await other.instance.lock_maildrop(login("s2")) is LoginOutcome.OPENED
+
+
+async def test_stop_tells_the_last_counts(repository: TroubledRepository) -> None:
+    async with process(repository) as one:
+        one.instance.deltas.logins += 2
+        one.instance.counted()
+    assert await repository.counters() == Counters(historical_logins=2)
+
+
+# Outages
+
+
+async def test_nothing_is_lost_while_the_store_is_away(repository: TroubledRepository) -> None:
+    async with process(repository) as one:
+        assert await enter(one.instance)
+        repository.is_away = True
+        for _ in range(10):
+            one.instance.deltas.retrieved_bytes += 1
+            one.instance.deltas.logins += 1
+            one.instance.counted()
+            await asyncio.sleep(0)
+        await until(lambda: one.instance.is_away)
+        one.instance.deltas.retrieved_bytes += 100
+        repository.is_away = False
+        await until_counters(
+            repository, Counters(retrieved_bytes=110, historical_logins=10, current_connections=1)
+        )
+        assert one.lapses == 0
+        await until(lambda: not one.instance.is_away)
+
+
+async def test_nothing_is_counted_twice_when_answers_get_lost(repository: TroubledRepository) -> None:
+    async with process(repository) as one:
+        repository.loses_answers = True
+        one.instance.deltas.removed_emails += 3
+        one.instance.counted()
+        await until(lambda: one.instance.is_away)
+        one.instance.deltas.removed_emails += 4
+        before = repository.exchanges
+        await until(lambda: repository.exchanges >= before + 2)
+        repository.loses_answers = False
+        await until_counters(repository, Counters(removed_emails=7))
+        await until(lambda: not one.instance.is_away)
+    assert await repository.counters() == Counters(removed_emails=7)
+
+
+async def test_logins_and_admissions_fail_at_once_while_the_store_is_away(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one:
+        assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
+        repository.is_away = True
+        with pytest.raises(StoreUnavailable):
+            await one.instance.lock_maildrop(login("s2"))
+        await until(lambda: one.instance.is_away)
+        while one.instance.admit_at_once():
+            pass
+        before = repository.exchanges
+        with pytest.raises(StoreUnavailable):
+            await one.instance.lock_maildrop(login("s3"))
+        with pytest.raises(StoreUnavailable):
+            await one.instance.admit()
+        assert repository.exchanges == before
+        repository.is_away = False
+        await until(lambda: not one.instance.is_away)
+        assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
+
+
+async def test_lock_whose_answer_got_lost_is_given_back(repository: TroubledRepository) -> None:
+    async with process(repository) as one:
+        repository.loses_answers = True
+        with pytest.raises(StoreUnavailable):
+            await one.instance.lock_maildrop(login("s1"))
+        assert await repository.logged_in_users() == ["alice"]
+        repository.loses_answers = False
+        deadline = time.monotonic() + 2
+        while await repository.logged_in_users():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.002)
+
+
+# Leases
+
+
+async def test_lapsed_lease_is_told_and_the_instance_starts_over_under_a_new_id(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one:
+        assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
+        old = one.instance.instance_id
+        one.instance.deltas.retrieved_emails += 2
+        repository.let_leases_lapse()
+        one.instance.counted()
+        await until(lambda: one.lapses == 1)
+        await until(lambda: one.instance.holds_lease)
+        assert one.instance.instance_id != old
+        await until_counters(repository, Counters(retrieved_emails=2))
+        assert [live.instance_id for live in await repository.instances()] == [one.instance.instance_id]
+        assert await one.instance.lock_maildrop(login("s2")) is LoginOutcome.OPENED
+
+
+async def test_counts_whose_answer_got_lost_before_the_lease_lapsed_count_once(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one:
+        repository.loses_answers = True
+        one.instance.deltas.logins += 5
+        one.instance.counted()
+        await until(lambda: one.instance.is_away)
+        one.instance.deltas.logins += 6
+        repository.let_leases_lapse()
+        repository.loses_answers = False
+        await until(lambda: one.lapses == 1)
+        await until_counters(repository, Counters(historical_logins=11))
+    assert await repository.counters() == Counters(historical_logins=11)
+
+
+async def test_lease_that_lapsed_during_an_outage_is_begun_anew_after_it(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one:
+        repository.is_away = True
+        one.instance.deltas.logins += 1
+        one.instance.counted()
+        await until(lambda: one.instance.is_away)
+        repository.let_leases_lapse()
+        repository.is_away = False
+        await until(lambda: one.lapses == 1)
+        await until_counters(repository, Counters(historical_logins=1))
+        assert await enter(one.instance)
+
+
+class StoppedClock:
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def test_lease_surely_holds_only_until_a_margin_before_its_end(repository: TroubledRepository) -> None:
+    clock = StoppedClock()
+    async with process(repository, clock) as one:
+        assert one.instance.holds_lease
+        repository.is_away = True
+        clock.seconds += LEASE_SECONDS - MARGIN_SECONDS - 0.01
+        assert one.instance.holds_lease
+        clock.seconds += 0.02
+        assert not one.instance.holds_lease
+        repository.is_away = False
+        one.instance.counted()
+        await until(lambda: one.instance.holds_lease)
+
+
+# Settings and mail directories
+
+
+async def test_changed_settings_are_taken_and_told(repository: TroubledRepository) -> None:
+    async with process(repository) as one:
+        told = one.changes
+        await repository.set_timeout(30)
+        await until(lambda: one.instance.settings.timeout_seconds == 30)
+        assert one.changes == told + 1
+
+
+async def test_settings_changed_while_nobody_listened_come_with_the_next_answer(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository) as one:
+        await until(lambda: len(repository._channels) == 1)
+        listening = repository._channels.copy()
+        repository._channels.clear()
+        await repository.set_timeout(31)
+        repository._channels.extend(listening)
+        one.instance.deltas.logins += 1
+        one.instance.counted()
+        await until(lambda: one.instance.settings.timeout_seconds == 31)
+
+
+async def test_mail_directory_is_set_when_every_instance_can_use_it(repository: TroubledRepository) -> None:
+    async with process(repository) as one, process(repository) as other:
+        await until(lambda: len(repository._channels) == 2)
+        await repository.set_mail_directory("/srv/mail")
+        assert one.judged == other.judged == ["/srv/mail"]
+        await until(lambda: one.instance.settings.mail_directory == "/srv/mail")
+
+
+async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(
+    repository: TroubledRepository,
+) -> None:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(process(repository))
+        await stack.enter_async_context(process(repository, can_use=False))
+        await until(lambda: len(repository._channels) == 2)
+        with pytest.raises(MailDirectoryRefused):
+            await repository.set_mail_directory("/srv/mail")

@@ -1,0 +1,179 @@
+"""What an instance tells the store: each thing once, and again when the answer was lost."""
+
+import asyncio
+
+import pytest
+
+from state_store.errors import StoreUnavailable
+from state_store.outbox import ROW_SECONDS, Outbox
+from state_store.records import Deltas, Exchange, Login, LoginOutcome, Session
+
+LATER = 2 * ROW_SECONDS
+
+
+def session(session_id: str = "s1", username: str | None = None) -> Session:
+    return Session(session_id, "i1", username, "192.0.2.1", 1000.0)
+
+
+def login(session_id: str = "s1") -> Login:
+    return Login("alice", session_id, "v1", "192.0.2.1")
+
+
+def filled(outbox: Outbox, now: float = LATER) -> Exchange:
+    exchange = Exchange("i1", 0)
+    outbox.fill(exchange, now)
+    return exchange
+
+
+def test_empty_outbox_has_no_work() -> None:
+    outbox = Outbox()
+    assert not outbox.has_work
+    outbox.deltas.logins += 1
+    assert outbox.has_work
+
+
+def test_counts_travel_once_under_a_growing_sequence_number() -> None:
+    outbox = Outbox()
+    outbox.deltas.retrieved_bytes += 7
+    first = filled(outbox)
+    outbox.confirm([])
+    outbox.deltas.retrieved_bytes += 5
+    second = filled(outbox)
+    outbox.confirm([])
+    assert (first.sequence, first.deltas.retrieved_bytes) == (1, 7)
+    assert (second.sequence, second.deltas.retrieved_bytes) == (2, 5)
+    assert not outbox.has_work
+
+
+def test_counts_of_a_lost_answer_are_told_again_unchanged_under_the_same_number() -> None:
+    outbox = Outbox()
+    outbox.deltas.removed_emails += 1
+    first = filled(outbox)
+    outbox.deltas.removed_emails += 10
+    outbox.keep(first, 0.0)
+    again = filled(outbox)
+    outbox.confirm([])
+    rest = filled(outbox)
+    assert (again.sequence, again.deltas.removed_emails) == (1, 1)
+    assert (rest.sequence, rest.deltas.removed_emails) == (2, 10)
+
+
+@pytest.mark.parametrize(("counts_taken", "left"), [(True, 10), (False, 11)])
+def test_new_lease_tells_only_the_counts_that_were_not_taken(counts_taken: bool, left: int) -> None:
+    outbox = Outbox()
+    outbox.deltas.logins += 1
+    lost = filled(outbox)
+    outbox.deltas.logins += 10
+    outbox.keep(lost, 0.0)
+    outbox.start_over(counts_taken=counts_taken)
+    exchange = filled(outbox)
+    assert (exchange.sequence, exchange.deltas.logins) == (1, left)
+
+
+def test_new_lease_begins_with_no_releases_and_with_the_rows_of_all_open_sessions() -> None:
+    outbox = Outbox()
+    outbox.open_session(session("s1"), 0.0)
+    outbox.open_session(session("s2"), 0.0)
+    filled(outbox)
+    outbox.confirm([])
+    outbox.release("alice", "s1")
+    outbox.close_session("s1")
+    outbox.start_over(counts_taken=True)
+    exchange = filled(outbox)
+    assert (exchange.releases, exchange.closed_sessions) == ([], [])
+    assert exchange.session_rows == [session("s2")]
+
+
+def test_session_shorter_than_a_moment_is_never_written_down() -> None:
+    outbox = Outbox()
+    outbox.open_session(session(), 1.0)
+    assert filled(outbox, 1.0 + ROW_SECONDS / 2).session_rows == []
+    outbox.confirm([])
+    outbox.close_session("s1")
+    exchange = filled(outbox, 5.0)
+    assert (exchange.session_rows, exchange.closed_sessions) == ([], [])
+
+
+def test_session_is_written_once_and_again_when_it_has_logged_in() -> None:
+    outbox = Outbox()
+    outbox.open_session(session(), 0.0)
+    assert filled(outbox).session_rows == [session()]
+    outbox.confirm([])
+    assert filled(outbox).session_rows == []
+    outbox.confirm([])
+    outbox.open_session(session(username="alice"), 1.0)
+    assert filled(outbox, 2.0).session_rows == [session(username="alice")]
+
+
+def test_session_that_was_written_down_is_closed_in_the_store() -> None:
+    outbox = Outbox()
+    outbox.open_session(session(), 0.0)
+    filled(outbox)
+    outbox.confirm([])
+    outbox.close_session("s1")
+    assert filled(outbox).closed_sessions == ["s1"]
+
+
+def test_session_written_down_before_its_login_is_closed_though_it_ends_a_moment_after_it() -> None:
+    outbox = Outbox()
+    outbox.open_session(session(), 0.0)
+    assert filled(outbox).session_rows == [session()]
+    outbox.confirm([])
+    outbox.open_session(session(username="alice"), 1.0)
+    outbox.close_session("s1")
+    assert filled(outbox, 2.0).closed_sessions == ["s1"]
+
+
+def test_row_whose_answer_was_lost_is_told_again_or_taken_back() -> None:
+    outbox = Outbox()
+    outbox.open_session(session("s1"), 0.0)
+    outbox.open_session(session("s2"), 0.0)
+    lost = filled(outbox)
+    outbox.close_session("s2")
+    outbox.keep(lost, 1.0)
+    exchange = filled(outbox, 1.0)
+    assert exchange.session_rows == [session("s1")]
+    assert exchange.closed_sessions == ["s2"]
+
+
+def test_releases_whose_answer_was_lost_come_again_before_the_newer_ones() -> None:
+    outbox = Outbox()
+    outbox.release("alice", "s1")
+    lost = filled(outbox)
+    outbox.release("bob", "s2")
+    outbox.keep(lost, 0.0)
+    assert filled(outbox).releases == [("alice", "s1"), ("bob", "s2")]
+
+
+async def test_logins_get_their_outcomes_in_order() -> None:
+    outbox = Outbox()
+    answers = [outbox.log_in(login(f"s{number}")) for number in range(2)]
+    assert [one.session_id for one in filled(outbox).logins] == ["s0", "s1"]
+    outbox.confirm([LoginOutcome.OPENED, LoginOutcome.IN_USE])
+    assert [one.result() for one in answers] == [LoginOutcome.OPENED, LoginOutcome.IN_USE]
+
+
+async def test_login_whose_answer_was_lost_fails_and_gives_back_what_it_may_have_got() -> None:
+    outbox = Outbox()
+    answer = outbox.log_in(login())
+    outbox.keep(filled(outbox), 0.0)
+    with pytest.raises(StoreUnavailable):
+        await answer
+    exchange = filled(outbox)
+    assert (exchange.logins, exchange.releases) == ([], [("alice", "s1")])
+
+
+async def test_lock_that_comes_after_its_client_has_gone_is_given_back() -> None:
+    outbox = Outbox()
+    gone: asyncio.Future[LoginOutcome] = outbox.log_in(login())
+    filled(outbox)
+    gone.cancel()
+    outbox.confirm([LoginOutcome.OPENED])
+    assert filled(outbox).releases == [("alice", "s1")]
+
+
+def test_deltas_add_up_field_by_field() -> None:
+    total = Deltas(1, 2, 3, 4, 5)
+    total.add(Deltas(10, 20, 30, 40, 50))
+    assert total == Deltas(11, 22, 33, 44, 55)
+    assert not Deltas()

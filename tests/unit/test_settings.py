@@ -1,0 +1,243 @@
+"""Settings from the environment: the one line that says what is wrong, secrets, files, misspelt names."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from service_runtime.errors import StartError
+from service_runtime.settings import (
+    ALL_SETTINGS,
+    ApiSettings,
+    CommonSettings,
+    GatewaySettings,
+    LocalSettings,
+    Pop3Settings,
+    load,
+    unknown_variables,
+    variable,
+)
+
+URL = "redis://127.0.0.1:6379/0"
+
+
+@pytest.fixture(autouse=True)
+def _only_a_redis_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("PEEP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PEEP_REDIS_URL", URL)
+
+
+def refusal(settings_class: type[BaseSettings] = Pop3Settings) -> str:
+    """Return the line that says why these settings cannot be had."""
+    with pytest.raises(StartError) as caught:
+        load(settings_class)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_with_nothing_but_the_store_every_default_holds() -> None:
+    pop3, gateway, api = load(Pop3Settings), load(GatewaySettings), load(ApiSettings)
+    assert (pop3.pop3_host, pop3.pop3_port, pop3.mail_roots) == ("127.0.0.1", 1110, [])
+    assert pop3.pop3_workers == os.cpu_count()
+    assert (gateway.host, gateway.port, gateway.admins) == ("127.0.0.1", 2110, {})
+    assert (api.http_host, api.http_port) == ("127.0.0.1", 8110)
+    assert (pop3.mail_dir, pop3.log_format, pop3.log_level) == ("/var/mail/peep", "auto", "info")
+
+
+def test_what_is_set_is_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEEP_POP3_PORT", "0")
+    monkeypatch.setenv("PEEP_MAIL_ROOTS", "/srv/mail,/home/mail")
+    monkeypatch.setenv("PEEP_ADMINS", "root:a:b,anne:c=d")
+    assert load(Pop3Settings).pop3_port == 0
+    assert load(Pop3Settings).mail_roots == ["/srv/mail", "/home/mail"]
+    assert load(ApiSettings).admins == {"root": "a:b", "anne": "c=d"}
+
+
+def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEEP_POP3_PORT", "")
+    monkeypatch.setenv("PEEP_MAIL_ROOTS", "")
+    assert load(Pop3Settings).pop3_port == 1110
+    assert load(Pop3Settings).mail_roots == []
+
+
+def test_a_missing_store_is_named_with_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PEEP_REDIS_URL")
+    assert refusal().startswith("PEEP_REDIS_URL must be set: Redis or Valkey: `redis://`, `rediss://`")
+
+
+@pytest.mark.parametrize(
+    ("settings_class", "name", "value", "allowed"),
+    [
+        (Pop3Settings, "PEEP_POP3_PORT", "65536", "less than or equal to 65535"),
+        (Pop3Settings, "PEEP_POP3_PORT", "-1", "greater than or equal to 0"),
+        (Pop3Settings, "PEEP_POP3_PORT", "pop3", "valid integer"),
+        (GatewaySettings, "PEEP_PORT", "70000", "less than or equal to 65535"),
+        (ApiSettings, "PEEP_HTTP_PORT", "80.5", "valid integer"),
+        (Pop3Settings, "PEEP_POP3_WORKERS", "0", "greater than or equal to 1"),
+        (Pop3Settings, "PEEP_POP3_WORKERS", "257", "less than or equal to 256"),
+        (Pop3Settings, "PEEP_MAIL_ROOTS", "/srv,mail", "absolute paths separated by commas"),
+        (CommonSettings, "PEEP_MAIL_DIR", "mail", "an absolute path"),
+        (CommonSettings, "PEEP_LOG_FORMAT", "xml", "'auto', 'json' or 'console'"),
+        (CommonSettings, "PEEP_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        (CommonSettings, "PEEP_DRAIN_SECONDS", "3601", "less than or equal to 3600"),
+        (CommonSettings, "PEEP_DRAIN_SECONDS", "soon", "valid number"),
+        (CommonSettings, "PEEP_DRAIN_SECONDS", "nan", "less than or equal to 3600"),
+        (LocalSettings, "PEEP_DEMO", "perhaps", "valid boolean"),
+    ],
+)
+def test_a_wrong_value_is_shown_with_its_variable_and_what_is_allowed(
+    settings_class: type[BaseSettings],
+    name: str,
+    value: str,
+    allowed: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, value)
+    text = refusal(settings_class)
+    assert text.startswith(f"{name}=")
+    assert value in text.partition(": ")[0]
+    assert allowed in text
+    field = settings_class.model_fields[name.removeprefix("PEEP_").lower()]
+    assert text.endswith(f"({field.description})")
+
+
+@pytest.mark.parametrize("name", ["PEEP_REDIS_URL", "PEEP_ADMINS"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "hunter2",
+        "http://:hunter2@elsewhere",
+        "root:hunter2 ",
+        "root:hunter2\u2100",
+        "redis://:hunter2@[elsewhere",
+        "redis://:hunter2\u2100@elsewhere",
+    ],
+)
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_a_wrong_secret_is_never_shown(
+    name: str, value: str, in_a_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if in_a_file:
+        (tmp_path / "secret").write_text(value + " x", encoding="utf-8")
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name + "_FILE", str(tmp_path / "secret"))
+    else:
+        monkeypatch.setenv(name, value + " x")
+    with pytest.raises(StartError) as caught:
+        load(GatewaySettings)
+    assert str(caught.value).startswith(f"{name}: ")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_administrators_are_not_in_the_text_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEEP_ADMINS", "root:hunter2")
+    assert "hunter2" not in repr(load(GatewaySettings))
+
+
+def test_a_password_of_the_store_is_not_in_the_text_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEEP_REDIS_URL", "redis://:hunter2@elsewhere")
+    assert "hunter2" not in repr(load(GatewaySettings))
+
+
+@pytest.mark.parametrize(
+    "pairs", ["root", "root:", ":secret", "root:a b", "root:\u00e4", f"root:{'x' * 129}", "a:b,c"]
+)
+def test_administrators_that_are_no_pairs_of_words_are_refused(
+    pairs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEEP_ADMINS", pairs)
+    assert "must be name:password pairs separated by commas" in refusal(ApiSettings)
+
+
+@pytest.mark.parametrize("url", ["redis://h", "rediss://:p@h:1/2", "unix:///run/redis.sock?db=1"])
+def test_each_way_to_the_store_is_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEEP_REDIS_URL", url)
+    assert load(CommonSettings).redis_url == url
+
+
+def test_a_secret_is_read_from_its_file_without_the_line_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "admins").write_text("root:secret\n")
+    monkeypatch.setenv("PEEP_ADMINS_FILE", str(tmp_path / "admins"))
+    assert load(GatewaySettings).admins == {"root": "secret"}
+
+
+def test_an_empty_secret_file_counts_as_an_unset_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").write_text("\n")
+    monkeypatch.setenv("PEEP_ADMINS_FILE", str(tmp_path / "empty"))
+    assert load(GatewaySettings).admins == {}
+    monkeypatch.delenv("PEEP_REDIS_URL")
+    monkeypatch.setenv("PEEP_REDIS_URL_FILE", str(tmp_path / "empty"))
+    assert "PEEP_REDIS_URL must be set" in refusal()
+
+
+def test_a_secret_given_twice_is_refused_and_the_two_variables_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "url").write_text(URL)
+    monkeypatch.setenv("PEEP_REDIS_URL_FILE", str(tmp_path / "url"))
+    assert refusal() == "PEEP_REDIS_URL and PEEP_REDIS_URL_FILE are both set; give one of them"
+
+
+def test_an_empty_variable_beside_a_secrets_file_is_no_second_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "url").write_text("redis://in-a-file")
+    monkeypatch.setenv("PEEP_REDIS_URL", "")
+    monkeypatch.setenv("PEEP_REDIS_URL_FILE", str(tmp_path / "url"))
+    assert load(Pop3Settings).redis_url == "redis://in-a-file"
+
+
+def test_a_secret_file_that_cannot_be_read_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEEP_ADMINS_FILE", str(tmp_path / "nothing"))
+    assert refusal(ApiSettings) == (
+        f"PEEP_ADMINS_FILE: cannot read {tmp_path}/nothing: No such file or directory"
+    )
+
+
+def test_a_secret_file_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "binary").write_bytes(b"root:\xff\xfe")
+    monkeypatch.setenv("PEEP_ADMINS_FILE", str(tmp_path / "binary"))
+    assert refusal(ApiSettings).startswith("PEEP_ADMINS_FILE: ")
+
+
+def test_a_file_of_a_secret_that_a_service_does_not_read_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PEEP_ADMINS_FILE", "/nonexistent")
+    assert load(Pop3Settings).pop3_port == 1110
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("PEEP_POP_PORT", "; PEEP_POP3_PORT?"),
+        ("PEEP_MAILDIR", "; PEEP_MAIL_DIR?"),
+        ("PEEP_ADMIN", "; PEEP_ADMINS?"),
+        ("PEEP_REDIS_URL_FILES", "; PEEP_REDIS_URL_FILE?"),
+        ("PEEP_QQQQQQQQQQQQQQQ", ""),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_told_with_the_likely_right_name(name: str, suggestion: str) -> None:
+    assert unknown_variables({name: "hunter2"}) == [f"{name} is no setting of Peep{suggestion}"]
+
+
+def test_every_setting_is_known_and_what_is_not_ours_is_left_alone() -> None:
+    known = {variable(name): "" for settings in ALL_SETTINGS for name in settings.model_fields}
+    others = {"PEEP_ADMINS_FILE": "", "PEEP_READY_FD": "3", "PATH": "/bin", "PEEPING": ""}
+    assert unknown_variables({**known, **others}) == []
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for settings in ALL_SETTINGS:
+        for name, field in settings.model_fields.items():
+            assert field.description, name

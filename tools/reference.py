@@ -1,0 +1,192 @@
+"""Write the tables of the reference page from the code that they describe.
+
+`python tools/reference.py` puts each table anew between its marks, `<!-- table: NAME -->` and `<!-- end -->`;
+with `--check` it changes nothing and exits with 1 when the page is not what the code says.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from peep_gateway.protocol import commands as peep
+from pop3_service.protocol import commands as pop3
+from service_runtime.settings import ALL_SETTINGS, SECRETS, variable
+from state_api.app import create_app
+from state_api.routers.metrics import StoreCollector
+from state_store.authentication import Authenticator
+from state_store.memory_repository import MemoryRepository
+from state_store.passwords import Passwords
+from state_store.records import Counters, Settings
+
+PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
+
+_SECTION = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+_NAMES_OF_METRICS = {"counter": "{}_total", "info": "{}_info"}
+
+
+def settings_table() -> str:
+    """Return the table of environment variables."""
+    fields = {name: field for settings in ALL_SETTINGS for name, field in settings.model_fields.items()}
+    rows = (
+        (_code(variable(name)), _default(field), _sentence(field.description or ""))
+        for name, field in fields.items()
+    )
+    return _table(("Variable", "Default", "Meaning"), rows)
+
+
+def secrets_table() -> str:
+    """Return the table of variables that name a file with a secret."""
+    rows = ((_code(variable(name)), _code(variable(name) + "_FILE")) for name in SECRETS)
+    return _table(("Secret", "Read from the file named by"), rows)
+
+
+def peep_commands_table() -> str:
+    """Return the table of PEEP commands."""
+    rows = (
+        (
+            _code(row.syntax),
+            _states(state.value for state in peep.State if state in row.states),
+            row.reply.value,
+            _code(f"-{row.negative_code.value}") if row.negative_code else "",
+            _allowed(row),
+            _sentence(row.summary),
+        )
+        for row in peep.COMMANDS
+    )
+    return _table(("Command", "State", "Reply", "Own code", "Range", "What it does"), rows)
+
+
+def pop3_commands_table() -> str:
+    """Return the table of POP3 commands."""
+    rows = (
+        (
+            _code(row.syntax),
+            _states(state.value for state in row.states),
+            _sentence(row.summary),
+            row.rfc,
+        )
+        for row in pop3.COMMANDS
+    )
+    return _table(("Command", "State", "What it does", "Defined in"), rows)
+
+
+def http_routes_table() -> str:
+    """Return the table of HTTP routes."""
+    rows = (
+        (
+            _code(f"{method.upper()} {path}"),
+            "yes" if "security" in operation else "no",
+            ", ".join(sorted(operation["responses"])),
+            _sentence(operation["summary"]),
+        )
+        for path, operations in _openapi()["paths"].items()
+        for method, operation in operations.items()
+    )
+    return _table(("Request", "Password", "Status", "What it does"), rows)
+
+
+def metrics_table() -> str:
+    """Return the table of Prometheus metrics."""
+    rows = (
+        (
+            _code(_NAMES_OF_METRICS.get(family.type, "{}").format(family.name)),
+            family.type,
+            family.documentation,
+        )
+        for family in StoreCollector((Counters(), Settings())).collect()
+    )
+    return _table(("Metric", "Type", "Meaning"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "settings": settings_table,
+    "secrets": secrets_table,
+    "peep-commands": peep_commands_table,
+    "pop3-commands": pop3_commands_table,
+    "http-routes": http_routes_table,
+    "metrics": metrics_table,
+}
+
+
+def renewed(page: str) -> str:
+    """Return the page with every table as the code says it.
+
+    Raises `ValueError` when the page lacks a table, has one twice, or has one that nobody makes.
+    """
+    found = [section[2] for section in _SECTION.finditer(page)]
+    if sorted(found) != sorted(TABLES):
+        raise ValueError(f"the page must hold each of these tables once: {', '.join(TABLES)}")
+    return _SECTION.sub(lambda section: section[1] + TABLES[section[2]]() + section[3], page)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Renew or check the page; return the exit code."""
+    parser = argparse.ArgumentParser(description="Write the reference page's tables from the code.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 when tables differ")
+    parser.add_argument(
+        "page", nargs="?", type=Path, default=PAGE, help="the page, docs/reference.md if none"
+    )
+    options = parser.parse_args(arguments)
+    before = options.page.read_text(encoding="utf-8")
+    try:
+        after = renewed(before)
+    except ValueError as error:
+        print(f"{options.page}: {error}", file=sys.stderr)
+        return 1
+    if options.check and before != after:
+        print(f"{options.page} is not what the code says: run tools/reference.py", file=sys.stderr)
+        return 1
+    if before != after:
+        options.page.write_text(after, encoding="utf-8")
+    return 0
+
+
+def _openapi() -> dict[str, Any]:
+    repository, passwords = MemoryRepository(), Passwords()
+    return create_app(repository, Authenticator(repository, passwords), passwords).openapi()
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be set"
+    # What a factory gives depends on the machine: the description says it.
+    if field.default_factory is not None:
+        return "see there"
+    value = field.default
+    if isinstance(value, bool):
+        value = int(value)
+    return _code(str(value)) if value not in ("", [], {}) else "none"
+
+
+def _allowed(command: peep.Command) -> str:
+    if command.integer is None:
+        return ""
+    return f"{command.integer.allowed[0]} to {command.integer.allowed[-1]}"
+
+
+def _states(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _sentence(text: str) -> str:
+    # A text that begins with code, or with a name in capitals, stays as it is.
+    return text[:1].upper() + text[1:]
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
