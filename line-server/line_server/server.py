@@ -20,12 +20,11 @@ class LineServer:
         self.connections: set[LineConnection] = set()
 
     async def listen(self, sockets: list[socket.socket]) -> None:
-        """Accept connections on bound sockets."""
+        """Accept connections on bound sockets, TCP or Unix."""
         loop = asyncio.get_running_loop()
         for bound in sockets:
-            server = await loop.create_server(
-                lambda: self._make_connection(self.connections), sock=bound, backlog=BACKLOG
-            )
+            create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
+            server = await create(self._new_connection, sock=bound, backlog=BACKLOG)
             self._servers.append(server)
 
     def stop_listening(self) -> None:
@@ -43,6 +42,9 @@ class LineServer:
         for connection in list(self.connections):
             connection.abort()
         await self._all_gone(ABORT_SECONDS)
+
+    def _new_connection(self) -> LineConnection:
+        return self._make_connection(self.connections)
 
     async def _all_gone(self, seconds: float) -> None:
         # Asked a few times a second, once in a process's life: not worth a signal from every connection.

@@ -9,15 +9,12 @@ import structlog
 from line_server.listener import ListenError, display, listen, require_free
 from pop3_service import health
 from pop3_service.maildir import mail_directory_verdict
-from pop3_service.worker import Worker
+from pop3_service.worker import WORKER_VARIABLE, Worker
 from service_runtime import VERSION
 from service_runtime.errors import StartError
 from service_runtime.process import Lifecycle, run
 from service_runtime.settings import Pop3Settings
 from service_runtime.supervisor import Program, WorkerPool
-
-WORKER_VARIABLE = "PEEP_WORKER"
-"""Set by the parent process in its workers: their number."""
 
 PORT_VARIABLE = "PEEP_POP3_PORT"
 KILL_AFTER_SECONDS = 4.0

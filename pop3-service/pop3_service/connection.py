@@ -163,11 +163,13 @@ class Pop3Connection(LineConnection):
 
     def _show_session(self) -> None:
         assert self._session is not None
+        self._instance.session_opened(self._session.session_id, self._row)
+
+    def _row(self) -> SessionRow:
         session = self._session
-        self._instance.session_opened(
-            SessionRow(
-                session.session_id, self._instance.instance_id, session.username, self.address, self._began
-            )
+        assert session is not None
+        return SessionRow(
+            session.session_id, self._instance.instance_id, session.username, self.address, self._began
         )
 
     # What the session wants done

@@ -1,30 +1,121 @@
-"""`python -m pop3_service health` asks the service that runs here whether it speaks POP3."""
+"""`python -m pop3_service health`, which asks whether each process here still answers, and its other side.
 
+A check comes through a Unix socket of its own in each process: it is no POP3 connection, so it appears in no
+counter, log or limit, and a full house does not look like a sick one. Nobody can log in there.
+"""
+
+import asyncio
+import contextlib
+import glob
+import os
 import socket
+import tempfile
 
+import structlog
+
+from line_server.connection import LineConnection
+from line_server.lines import OverlongLine
+from line_server.server import LineServer
+from pop3_service.protocol.intentions import HangUp
+from pop3_service.protocol.session import Session
 from service_runtime.errors import StartError
 from service_runtime.settings import Pop3Settings, load
 
 ANSWER_SECONDS = 3.0
-ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - where to ask, not to listen
+MAX_LINE_OCTETS = 255
+IDLE_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+class HealthConnection(LineConnection):
+    """Greets, and answers what needs no maildrop."""
+
+    def __init__(self, connections: set[LineConnection]) -> None:
+        super().__init__(MAX_LINE_OCTETS, connections)
+        self._session = Session("health", "Peep")
+
+    def opened(self) -> None:
+        """Greet."""
+        asyncio.get_running_loop().call_later(IDLE_SECONDS, self.abort)
+        self.send(self._session.greeting())
+
+    def line_received(self, line: bytes | OverlongLine) -> None:
+        """Answer a command; a login ends the connection."""
+        answer = self._session.receive(line) if isinstance(line, bytes) else self._session.receive_overlong()
+        if isinstance(answer, bytes):
+            self.send(answer)
+        else:
+            self.hang_up(answer.reply if isinstance(answer, HangUp) else b"")
+
+    def failed(self, error: Exception) -> None:
+        """Log a bug."""
+        log.error("bug in a health check", exc_info=error)
+
+
+class HealthServer:
+    """One process's end of the health checks, for the POP3 port that it serves."""
+
+    def __init__(self, port: int, worker: str) -> None:
+        self._path = _path(port, worker)
+        self._server = LineServer(HealthConnection)
+
+    async def start(self) -> None:
+        """Listen. Where that cannot be, say so in the log: mail is served all the same."""
+        try:
+            self._unlink()  # left by a process that was killed
+            bound = socket.socket(socket.AF_UNIX)
+            bound.bind(self._path)
+            os.chmod(self._path, 0o600)
+            await self._server.listen([bound])
+        except OSError as error:
+            log.warning("health checks cannot be answered", path=self._path, reason=str(error))
+
+    def stop(self) -> None:
+        """Answer no more."""
+        self._server.stop_listening()
+        for connection in list(self._server.connections):
+            connection.abort()
+        self._unlink()
+
+    def _unlink(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
 
 
 def check() -> int:
-    """Greet and quit; print one line and return the exit code, 0 when it works."""
+    """Ask every process that serves the configured port; print one line, return 0 when all is well."""
     try:
         settings = load(Pop3Settings)
-        where = (ANY_HOST.get(settings.pop3_host, settings.pop3_host), settings.pop3_port)
-        with socket.create_connection(where, ANSWER_SECONDS) as client, client.makefile("rb") as replies:
-            greeting = replies.readline(512)
-            client.sendall(b"QUIT\r\n")
-            farewell = replies.readline(512)
-    except (OSError, StartError) as error:
+    except StartError as error:
         print(f"unhealthy: {error}")
         return 1
-    is_healthy = greeting.startswith(b"+OK") and farewell.startswith(b"+OK")
-    print(
-        "healthy"
-        if is_healthy
-        else f"unhealthy: {(greeting or b'no greeting').decode('ascii', 'replace').strip()}"
-    )
-    return 0 if is_healthy else 1
+    verdicts = [_ask(path) for path in glob.glob(_path(settings.pop3_port, "*"))]
+    answered = [verdict for verdict in verdicts if verdict is not None]
+    if not answered:
+        print(f"unhealthy: no POP3 service answers for port {settings.pop3_port}")
+    elif not all(answered):
+        print(f"unhealthy: {answered.count(False)} of {len(answered)} processes do not speak POP3")
+    else:
+        print(f"healthy: every POP3 process answers ({len(answered)})")
+    return 0 if answered and all(answered) else 1
+
+
+def _path(port: int, worker: str) -> str:
+    return os.path.join(tempfile.gettempdir(), f"peep-pop3-{os.getuid()}-{port}-{worker}.sock")
+
+
+def _ask(path: str) -> bool | None:
+    """Return whether a process speaks POP3, None when there is none behind this socket any more."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(ANSWER_SECONDS)
+            client.connect(path)
+            with client.makefile("rb") as replies:
+                greeting = replies.readline(512)
+                client.sendall(b"QUIT\r\n")
+                return greeting.startswith(b"+OK") and replies.readline(512).startswith(b"+OK")
+    except (ConnectionRefusedError, FileNotFoundError):
+        return None
+    except OSError:
+        return False

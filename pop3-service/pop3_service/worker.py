@@ -12,6 +12,7 @@ from line_server.connection import LineConnection
 from line_server.listener import display
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
+from pop3_service.health import HealthServer
 from pop3_service.maildir import Maildirs, mail_directory_verdict
 from pop3_service.protocol import replies
 from pop3_service.resources import Resources
@@ -25,6 +26,9 @@ from state_store.instance import LiveInstance
 from state_store.passwords import Passwords
 from state_store.redis_repository import RedisRepository
 from state_store.waiting import prepare_patiently
+
+WORKER_VARIABLE = "PEEP_WORKER"
+"""Set by the parent process in its workers: their number."""
 
 DISK_THREADS = 8
 """Scans, removals and reads from the disk that may be under way at once in one process."""
@@ -77,12 +81,15 @@ class Worker:
         await self._instance.start()
         await self._check_mail_directory()
         await self._server.listen(sockets)
+        health = HealthServer(sockets[0].getsockname()[1], os.environ.get(WORKER_VARIABLE, "1"))
+        await health.start()
         lifecycle.ready(("POP3", display(bound.getsockname())) for bound in sockets)
         await lifecycle.stopping.wait()
         await self._server.drain(
             self._settings.drain_seconds,
             lambda connection: _pop3(connection).dismiss("server stopping", replies.GOING_DOWN),
         )
+        health.stop()
         await self._instance.stop()
 
     async def _check_mail_directory(self) -> None:

@@ -16,6 +16,8 @@ from service_runtime.errors import StartError
 
 log = structlog.get_logger()
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 _Settings = TypeVar("_Settings", bound=settings.CommonSettings)
 _Result = TypeVar("_Result")
 
@@ -53,13 +55,18 @@ class Lifecycle:
             ended.cancel()
 
     def watch(self) -> None:
-        """Begin to listen for signals and for the supervisor's end."""
+        """Begin to listen for signals and for the supervisor's end; a second signal kills."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._signalled)
         descriptor = os.environ.pop("PEEP_PARENT_FD", None)
         if descriptor is not None:
             loop.add_reader(int(descriptor), self._parent_gone, int(descriptor))
+
+    def _signalled(self) -> None:
+        for number in SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+        self.stop()
 
     def _parent_gone(self, descriptor: int) -> None:
         # Nothing is ever written to this pipe: that it can be read means that its other end is closed.

@@ -143,9 +143,12 @@ class LiveInstance:
         self._admission.discharge()
         self._wake_within(RELEASE_SECONDS)
 
-    def session_opened(self, session: Session) -> None:
-        """Show a session to operators; again when it has logged in."""
-        self._outbox.open_session(session, self._clock())
+    def session_opened(self, session_id: str, row: Callable[[], Session]) -> None:
+        """Show a session to operators; again when it has logged in.
+
+        Most sessions end before anybody could look at them: `row` is called for the others only.
+        """
+        self._outbox.open_session(session_id, row, self._clock())
         self._wake_within(COUNTS_SECONDS)
 
     def session_closed(self, session_id: str) -> None:

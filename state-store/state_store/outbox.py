@@ -1,6 +1,7 @@
 """What an instance has to tell the store, gathered until the next exchange takes it along."""
 
 import asyncio
+from collections.abc import Callable
 
 from state_store.errors import StoreUnavailable
 from state_store.records import Deltas, Exchange, Login, LoginOutcome, Session
@@ -21,7 +22,7 @@ class Outbox:
         self._sequence = 0
         self._unconfirmed: Deltas | None = None
         self._written: set[str] = set()
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, Callable[[], Session]] = {}
         self._unwritten: dict[str, float] = {}
         self._closed: list[str] = []
         self._releases: list[tuple[str, str]] = []
@@ -40,10 +41,10 @@ class Outbox:
             or self._logins
         )
 
-    def open_session(self, session: Session, now: float) -> None:
-        """Note a new session, or what has changed of an open one."""
-        self._sessions[session.session_id] = session
-        self._unwritten.setdefault(session.session_id, now)
+    def open_session(self, session_id: str, row: Callable[[], Session], now: float) -> None:
+        """Note a new session, or that an open one has changed; `row` describes it as it is when asked."""
+        self._sessions[session_id] = row
+        self._unwritten.setdefault(session_id, now)
 
     def close_session(self, session_id: str) -> None:
         """Note the end of a session; one that was never written down needs no word."""
@@ -119,5 +120,5 @@ class Outbox:
                 break
             del self._unwritten[session_id]
             self._written.add(session_id)
-            rows.append(self._sessions[session_id])
+            rows.append(self._sessions[session_id]())
         return rows

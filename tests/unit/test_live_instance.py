@@ -262,7 +262,8 @@ async def test_counts_and_sessions_are_seen_within_a_tenth_of_a_second(
     async with process(repository) as one:
         assert await enter(one.instance)
         began = time.monotonic()
-        one.instance.session_opened(Session("s1", one.instance.instance_id, None, ADDRESS, 1000.0))
+        row = Session("s1", one.instance.instance_id, None, ADDRESS, 1000.0)
+        one.instance.session_opened("s1", lambda: row)
         one.instance.deltas.retrieved_bytes += 5
         one.instance.counted()
         await until_counters(repository, Counters(retrieved_bytes=5, current_connections=1))

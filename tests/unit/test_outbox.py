@@ -25,6 +25,11 @@ def filled(outbox: Outbox, now: float = LATER) -> Exchange:
     return exchange
 
 
+def note(outbox: Outbox, row: Session, now: float) -> None:
+    """Note a session whose row is this one."""
+    outbox.open_session(row.session_id, lambda: row, now)
+
+
 def test_empty_outbox_has_no_work() -> None:
     outbox = Outbox()
     assert not outbox.has_work
@@ -72,8 +77,8 @@ def test_new_lease_tells_only_the_counts_that_were_not_taken(counts_taken: bool,
 
 def test_new_lease_begins_with_no_releases_and_with_the_rows_of_all_open_sessions() -> None:
     outbox = Outbox()
-    outbox.open_session(session("s1"), 0.0)
-    outbox.open_session(session("s2"), 0.0)
+    note(outbox, session("s1"), 0.0)
+    note(outbox, session("s2"), 0.0)
     filled(outbox)
     outbox.confirm([])
     outbox.release("alice", "s1")
@@ -86,7 +91,7 @@ def test_new_lease_begins_with_no_releases_and_with_the_rows_of_all_open_session
 
 def test_session_shorter_than_a_moment_is_never_written_down() -> None:
     outbox = Outbox()
-    outbox.open_session(session(), 1.0)
+    note(outbox, session(), 1.0)
     assert filled(outbox, 1.0 + ROW_SECONDS / 2).session_rows == []
     outbox.confirm([])
     outbox.close_session("s1")
@@ -96,18 +101,18 @@ def test_session_shorter_than_a_moment_is_never_written_down() -> None:
 
 def test_session_is_written_once_and_again_when_it_has_logged_in() -> None:
     outbox = Outbox()
-    outbox.open_session(session(), 0.0)
+    note(outbox, session(), 0.0)
     assert filled(outbox).session_rows == [session()]
     outbox.confirm([])
     assert filled(outbox).session_rows == []
     outbox.confirm([])
-    outbox.open_session(session(username="alice"), 1.0)
+    note(outbox, session(username="alice"), 1.0)
     assert filled(outbox, 2.0).session_rows == [session(username="alice")]
 
 
 def test_session_that_was_written_down_is_closed_in_the_store() -> None:
     outbox = Outbox()
-    outbox.open_session(session(), 0.0)
+    note(outbox, session(), 0.0)
     filled(outbox)
     outbox.confirm([])
     outbox.close_session("s1")
@@ -116,18 +121,18 @@ def test_session_that_was_written_down_is_closed_in_the_store() -> None:
 
 def test_session_written_down_before_its_login_is_closed_though_it_ends_a_moment_after_it() -> None:
     outbox = Outbox()
-    outbox.open_session(session(), 0.0)
+    note(outbox, session(), 0.0)
     assert filled(outbox).session_rows == [session()]
     outbox.confirm([])
-    outbox.open_session(session(username="alice"), 1.0)
+    note(outbox, session(username="alice"), 1.0)
     outbox.close_session("s1")
     assert filled(outbox, 2.0).closed_sessions == ["s1"]
 
 
 def test_row_whose_answer_was_lost_is_told_again_or_taken_back() -> None:
     outbox = Outbox()
-    outbox.open_session(session("s1"), 0.0)
-    outbox.open_session(session("s2"), 0.0)
+    note(outbox, session("s1"), 0.0)
+    note(outbox, session("s2"), 0.0)
     lost = filled(outbox)
     outbox.close_session("s2")
     outbox.keep(lost, 1.0)
