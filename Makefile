@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 SCRIPTS := .ci/run
 
-.PHONY: up test test-all check format docs lock clean help
+.PHONY: up test test-all check bench format docs lock clean help
 
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
 	@exec $(BIN)/python -m peepctl up
@@ -28,6 +28,10 @@ check: $(VENV)/.dev  ## look for faults without running anything: format, lint, 
 format: $(VENV)/.dev  ## put all Python files into the one form that "make check" accepts
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
+
+bench: $(VENV)/.dev  ## measure the server's CPU time a POP3 session (Linux, two cores, a C compiler)
+	$(BIN)/python benchmarks/cpu_per_session.py --mode check
+	$(BIN)/python benchmarks/cpu_per_session.py --mode fetch
 
 docs: $(VENV)/.dev  ## write the tables of docs/reference.md anew from the code
 	$(BIN)/python tools/reference.py
