@@ -16,7 +16,6 @@ import tempfile
 from pathlib import Path
 
 import make_maildirs
-
 from peepctl.embedded import EmbeddedServer
 from state_store.passwords import Passwords
 from state_store.redis_repository import RedisRepository

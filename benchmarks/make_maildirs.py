@@ -12,11 +12,12 @@ import base64
 import os
 import random
 
-WORDS = (
-    "the of and to in a is that for it as was with be by on not he his but at are this have from "
-    "which one had an were been their has would when who will more no if out so said what up its "
-    "about into than them can only other new some could time these two may then do first any my now"
-).split()  # noqa: SIM905 - a list of words is not easier to read
+TEXT = """
+the of and to in a is that for it as was with be by on not he his but at are this have from
+which one had an were been their has would when who will more no if out so said what up its
+about into than them can only other new some could time these two may then do first any my now
+"""
+WORDS = TEXT.split()
 
 
 def text(rng: random.Random, octets: int) -> bytes:
