@@ -185,7 +185,8 @@ class LineConnection(asyncio.Protocol):
         self._is_stalled = False
         self._note_sent()
         self._wake()
-        self._pump()
+        # Not now: asyncio's transport must not be closed from within this very callback.
+        asyncio.get_running_loop().call_soon(self._pump)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End (asyncio)."""

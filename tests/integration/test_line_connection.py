@@ -1,0 +1,562 @@
+"""A connection that speaks lines, over real sockets, on asyncio's own event loop and on uvloop."""
+
+import asyncio
+import contextlib
+import functools
+import socket
+import struct
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+
+import line_server.connection
+import line_server.server
+from line_server.connection import INPUT_OCTETS, OUTPUT_OCTETS, LineConnection
+from line_server.lines import RUNAWAY_OCTETS, OverlongLine
+from line_server.listener import listen
+from line_server.server import LineServer
+
+MAX_LINE_OCTETS = 1024
+
+KERNEL_OCTETS = 64 * 1024
+"""Asked for as each socket's buffers, so that a few megabytes are surely more than the kernel takes."""
+
+READ_OCTETS = 256 * 1024
+"""The most that either event loop hands over in one go."""
+
+DEADLINE_SECONDS = 10.0
+
+FLOOD = [b"%06d" % number + b"x" * 900 for number in range(4000)]
+"""3.6 MB of lines: more than the limits of the connection and the kernel's buffers together."""
+
+
+class Answering(LineConnection):
+    """Repeats each line, except for a few that it knows as commands."""
+
+    def __init__(self, connections: set[LineConnection]) -> None:
+        super().__init__(MAX_LINE_OCTETS, connections)
+        self.received: list[bytes | OverlongLine] = []
+        self.errors: list[Exception] = []
+        self.sent_notes: list[int] = []
+        self.let_go = asyncio.Event()
+        self.last_words: bytes | None = None
+        """What is said when a bug is met; None to leave it to the base class."""
+        self.closed_times = 0
+        self.most_pending = self.most_unsent = 0
+
+    def line_received(self, line: bytes | OverlongLine) -> None:
+        self.received.append(line)
+        if isinstance(line, OverlongLine):
+            self.send(b"overlong\r\n")
+        elif line == b"wait":
+            self.hold()
+            self.task = asyncio.create_task(self._answer_later())
+        elif line == b"bug":
+            raise RuntimeError("bug")
+        elif line == b"quit":
+            self.hang_up(b"bye\r\n", linger=True)
+            self.send(b"never\r\n")
+        elif line.startswith(b"give "):
+            self.send(b"g" * int(line[5:]))
+        else:
+            self.send(line + b"\r\n")
+
+    async def _answer_later(self) -> None:
+        await self.let_go.wait()
+        self.send(b"waited\r\n")
+        self.release()
+
+    def failed(self, error: Exception) -> None:
+        self.errors.append(error)
+        if self.last_words is not None:
+            self.hang_up(self.last_words, linger=True)
+
+    def sent(self) -> None:
+        self.sent_notes.append(self.octets_sent)
+        self._note_most()
+
+    def closed(self) -> None:
+        self.closed_times += 1
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._note_most()
+
+    def send(self, octets: bytes) -> None:
+        super().send(octets)
+        self._note_most()
+
+    def _note_most(self) -> None:
+        self.most_pending = max(self.most_pending, self.lines.pending_octets)
+        self.most_unsent = max(self.most_unsent, self.unsent_octets())
+
+    @property
+    def is_reading(self) -> bool:
+        assert self._transport is not None
+        return self._transport.is_reading()
+
+    @property
+    def is_held(self) -> bool:
+        return self._is_held
+
+
+class Client:
+    """A socket that reads only when told to."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+
+    async def send(self, octets: bytes) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await asyncio.get_running_loop().sock_sendall(self.socket, octets)
+
+    async def read(self, octets: int) -> bytes:
+        """Return exactly so many octets; fewer when the server has closed."""
+        chunks = []
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while octets and (chunk := await self._receive(octets)):
+                chunks.append(chunk)
+                octets -= len(chunk)
+        return b"".join(chunks)
+
+    async def rest(self) -> bytes:
+        """Return everything up to the server's end of stream. Raises `ConnectionResetError`."""
+        return await self.read(1 << 30)
+
+    async def _receive(self, octets: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        return await loop.sock_recv(self.socket, min(octets, 64 * 1024))
+
+    def half_close(self) -> None:
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Go away without a farewell, as a crashed machine's successor does."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+class Service:
+    """A server on a free loopback port; it remembers every connection that it has had."""
+
+    def __init__(self) -> None:
+        self.made: list[Answering] = []
+        self.server = LineServer(self._make)
+        self._clients = contextlib.ExitStack()
+
+    def _make(self, connections: set[LineConnection]) -> Answering:
+        connection = Answering(connections)
+        self.made.append(connection)
+        return connection
+
+    async def start(self) -> None:
+        sockets = listen("127.0.0.1", 0, "PEEP_PORT")
+        for bound in sockets:  # what it accepts inherits these
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_OCTETS)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_OCTETS)
+        self.address = sockets[0].getsockname()
+        await self.server.listen(sockets)
+
+    async def stop(self) -> None:
+        self._clients.close()
+        await self.server.drain(0, lambda connection: connection.abort())
+
+    async def connect(self) -> tuple[Client, Answering]:
+        """Return a client, and the server's side of it."""
+        connected = self._clients.enter_context(socket.socket())
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_OCTETS)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_OCTETS)
+        connected.setblocking(False)
+        before = len(self.made)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await asyncio.get_running_loop().sock_connect(connected, self.address)
+        await until(lambda: len(self.made) > before and not self.made[-1].is_lost)
+        return Client(connected), self.made[-1]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Ask again until it is so; fail at the deadline."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+def is_stalled(connection: Answering) -> bool:
+    return connection.unsent_octets() > 0
+
+
+def lines(*texts: bytes) -> bytes:
+    return b"".join(text + b"\r\n" for text in texts)
+
+
+def on_both_event_loops(scenario: Callable[[Service], Coroutine[None, None, None]]) -> Callable[..., None]:
+    """Make a test that runs on each event loop: their transports differ in when they write, read and close.
+
+    It also fails on an exception that reaches nobody but the event loop.
+    """
+
+    @pytest.mark.parametrize(
+        "new_event_loop",
+        [
+            pytest.param(asyncio.SelectorEventLoop, id="asyncio"),
+            pytest.param(uvloop.new_event_loop, id="uvloop"),
+        ],
+    )
+    def test(new_event_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        async def run() -> None:
+            uncaught: list[dict[str, Any]] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: uncaught.append(context))
+            service = Service()
+            await service.start()
+            try:
+                await scenario(service)
+            finally:
+                await service.stop()
+            assert uncaught == []
+
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(run())
+
+    return test
+
+
+@pytest.fixture
+def short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off after a tenth of a second a client that does not take its last reply."""
+    monkeypatch.setattr(line_server.connection, "FAREWELL_SECONDS", 0.1)
+
+
+@pytest.fixture
+def short_abort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off a third of a second after its dismissal a client that is still there."""
+    monkeypatch.setattr(line_server.server, "ABORT_SECONDS", 0.3)
+
+
+# Order
+
+
+@on_both_event_loops
+async def test_pipelined_lines_are_answered_in_order_however_they_were_cut(service: Service) -> None:
+    client, _ = await service.connect()
+    wanted = lines(*(b"%d" % number for number in range(1000)))
+    await client.send(wanted)
+    assert await client.read(len(wanted)) == wanted
+    for octet in b"last\r\n":
+        await client.send(bytes([octet]))
+    assert await client.read(6) == b"last\r\n"
+
+
+@on_both_event_loops
+async def test_lines_wait_while_one_is_held_and_go_on_when_a_task_releases_it(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"a", b"wait", b"b", b"c"))
+    assert await client.read(3) == b"a\r\n"
+    await until(lambda: connection.lines.pending_octets == 6)
+    assert connection.received == [b"a", b"wait"]
+    connection.let_go.set()
+    assert await client.read(14) == lines(b"waited", b"b", b"c")
+
+
+@on_both_event_loops
+async def test_a_line_that_is_held_again_after_release_keeps_the_order(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"wait", b"a", b"wait", b"b"))
+    connection.let_go.set()
+    wanted = lines(b"waited", b"a", b"waited", b"b")
+    assert await client.read(len(wanted)) == wanted
+
+
+# Half-close
+
+
+@on_both_event_loops
+async def test_a_client_that_half_closes_gets_every_answer_and_then_the_close(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"a", b"wait", b"b") + b"unfinished")
+    client.half_close()
+    await until(lambda: connection.is_held)
+    connection.let_go.set()
+    assert await client.rest() == lines(b"a", b"waited", b"b")
+    await until(lambda: connection.closed_times == 1)
+    assert not service.server.connections
+
+
+@on_both_event_loops
+async def test_a_half_close_behind_more_input_than_is_kept_still_gets_every_answer(service: Service) -> None:
+    client, connection = await service.connect()
+    sending = asyncio.create_task(client.send(lines(b"wait", *FLOOD)))
+    await until(lambda: not connection.is_reading)
+    connection.let_go.set()
+    reading = asyncio.create_task(client.rest())
+    await sending
+    client.half_close()
+    assert await reading == lines(b"waited", *FLOOD)
+
+
+@on_both_event_loops
+async def test_a_half_close_with_replies_unread_gets_them_all_before_the_close(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"give 3000000", b"a"))
+    client.half_close()
+    await until(lambda: is_stalled(connection))
+    assert await client.rest() == b"g" * 3_000_000 + b"a\r\n"
+
+
+# Back-pressure
+
+
+@on_both_event_loops
+async def test_a_client_that_does_not_read_is_not_read_from_until_it_does(service: Service) -> None:
+    client, connection = await service.connect()
+    sending = asyncio.create_task(client.send(lines(*FLOOD)))
+    await until(lambda: not connection.is_reading)
+    assert connection.unsent_octets() > 0
+    assert connection.lines.pending_octets > INPUT_OCTETS
+    assert not sending.done()
+    assert len(connection.received) < len(FLOOD)
+    assert await client.read(len(lines(*FLOOD))) == lines(*FLOOD)
+    await sending
+    assert connection.most_pending <= INPUT_OCTETS + READ_OCTETS
+    assert connection.most_unsent <= OUTPUT_OCTETS + MAX_LINE_OCTETS
+    await until(lambda: connection.is_reading)
+
+
+@on_both_event_loops
+async def test_a_held_connection_is_not_read_from_past_the_limit(service: Service) -> None:
+    client, connection = await service.connect()
+    sending = asyncio.create_task(client.send(lines(b"wait", *FLOOD)))
+    await until(lambda: not connection.is_reading)
+    assert connection.received == [b"wait"]
+    assert INPUT_OCTETS < connection.most_pending <= INPUT_OCTETS + READ_OCTETS
+    assert not sending.done()
+    connection.let_go.set()
+    wanted = lines(b"waited", *FLOOD)
+    assert await client.read(len(wanted)) == wanted
+    await sending
+    assert connection.most_pending <= INPUT_OCTETS + READ_OCTETS
+
+
+@on_both_event_loops
+async def test_no_line_is_handed_out_while_replies_wait_for_the_client(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"give 3000000", b"a"))
+    await until(lambda: is_stalled(connection) and connection.lines.pending_octets > 0)
+    assert connection.received == [b"give 3000000"]
+    await client.read(3_000_000)
+    assert await client.read(3) == b"a\r\n"
+
+
+@on_both_event_loops
+async def test_drained_returns_once_the_kernel_has_taken_everything(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"give 3000000"))
+    await until(lambda: is_stalled(connection))
+    waiting = asyncio.create_task(connection.drained())
+    await client.read(100_000)
+    assert not waiting.done()
+    reading = asyncio.create_task(client.read(2_900_000))
+    await asyncio.wait_for(waiting, DEADLINE_SECONDS)
+    assert connection.unsent_octets() == 0
+    assert len(await reading) == 2_900_000
+
+
+# What has been sent
+
+
+@on_both_event_loops
+async def test_octets_sent_are_those_that_the_kernel_took_and_in_the_end_all(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"a", b"give 3000000"))
+    await until(lambda: is_stalled(connection))
+    assert connection.octets_written == 3 + 3_000_000
+    assert connection.octets_sent == connection.octets_written - connection.unsent_octets()
+    await client.read(3 + 3_000_000)
+    await until(lambda: connection.octets_sent == 3 + 3_000_000)
+    await client.send(lines(b"quit"))
+    assert await client.rest() == b"bye\r\n"
+    assert connection.octets_sent == connection.octets_written == 3 + 3_000_000 + 5
+    assert connection.sent_notes == sorted(set(connection.sent_notes))
+    assert connection.sent_notes[-1] == connection.octets_sent
+
+
+@on_both_event_loops
+async def test_octets_that_a_vanished_client_never_took_do_not_count_as_sent(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"give 3000000"))
+    await client.read(100_000)
+    await until(lambda: is_stalled(connection))
+    waiting = asyncio.create_task(connection.drained())
+    client.reset()
+    await until(lambda: connection.is_lost)
+    assert 100_000 <= connection.octets_sent < connection.octets_written
+    with pytest.raises(ConnectionResetError):
+        await waiting
+    assert connection.closed_times == 1
+
+
+# Hanging up
+
+
+@on_both_event_loops
+async def test_the_last_reply_arrives_although_input_was_never_read(service: Service) -> None:
+    client, connection = await service.connect()
+    sending = asyncio.create_task(client.send(lines(b"wait", *FLOOD)))
+    await until(lambda: not connection.is_reading)
+    connection.hang_up(b"enough\r\n", linger=True)
+    assert await client.rest() == b"enough\r\n"
+    await sending  # what is thrown away is still taken
+    assert connection.received == [b"wait"]
+    assert connection.most_pending <= INPUT_OCTETS + READ_OCTETS
+    client.socket.close()
+    await until(lambda: connection.closed_times == 1)
+
+
+@on_both_event_loops
+async def test_what_is_sent_after_hanging_up_goes_nowhere(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"a", b"quit", b"b"))
+    assert await client.rest() == lines(b"a", b"bye")
+    assert connection.received == [b"a", b"quit"]
+    connection.send(b"late\r\n")
+    client.socket.close()
+    await until(lambda: connection.is_lost)
+    connection.send(b"later\r\n")
+    connection.hang_up(b"latest\r\n")
+    connection.release()
+    assert connection.octets_written == connection.octets_queued == connection.octets_sent == 8
+
+
+@pytest.mark.usefixtures("short_farewell")
+@on_both_event_loops
+async def test_a_client_that_does_not_read_its_last_reply_is_cut_off(
+    service: Service,
+) -> None:
+    for linger in (True, False):
+        client, connection = await service.connect()
+        await client.send(lines(b"give 3000000"))
+        await until(functools.partial(is_stalled, connection))
+        connection.hang_up(b"bye\r\n", linger=linger)
+        await until(lambda: not service.server.connections)
+        assert connection.octets_sent < connection.octets_written
+        assert connection.closed_times == 1
+
+
+@pytest.mark.usefixtures("short_farewell")
+@on_both_event_loops
+async def test_a_client_that_keeps_the_connection_after_the_last_reply_is_cut_off(
+    service: Service,
+) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"quit"))
+    assert await client.rest() == b"bye\r\n"
+    await until(lambda: connection.closed_times == 1)
+    assert not service.server.connections
+
+
+# Faults
+
+
+@on_both_event_loops
+async def test_a_line_that_does_not_end_closes_the_connection_after_the_replies_owed(
+    service: Service,
+) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"a") + b"x" * (RUNAWAY_OCTETS + 2))
+    assert await client.rest() == b"a\r\n"
+    assert connection.received == [b"a"]
+    assert connection.lines.pending_octets <= MAX_LINE_OCTETS
+
+
+@on_both_event_loops
+async def test_an_overlong_line_is_told_once_and_the_next_line_is_answered(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"x" * (RUNAWAY_OCTETS - 1), b"a"))
+    assert await client.read(13) == lines(b"overlong", b"a")
+    assert connection.received == [OverlongLine(b"x" * MAX_LINE_OCTETS), b"a"]
+
+
+@on_both_event_loops
+async def test_a_bug_is_reported_and_cuts_off_its_connection_alone(service: Service) -> None:
+    neighbour, _ = await service.connect()
+    client, connection = await service.connect()
+    await client.send(lines(b"bug", b"a"))
+    with contextlib.suppress(ConnectionResetError):
+        assert await client.rest() == b""
+    assert [str(error) for error in connection.errors] == ["bug"]
+    assert connection.received == [b"bug"]
+    await until(lambda: connection.closed_times == 1)
+    await neighbour.send(lines(b"b"))
+    assert await neighbour.read(3) == b"b\r\n"
+    successor, _ = await service.connect()
+    await successor.send(lines(b"c"))
+    assert await successor.read(3) == b"c\r\n"
+
+
+@on_both_event_loops
+async def test_last_words_after_a_bug_arrive_behind_the_replies_owed(service: Service) -> None:
+    client, connection = await service.connect()
+    connection.last_words = b"sorry\r\n"
+    await client.send(lines(b"a", b"bug", b"b"))
+    assert await client.rest() == lines(b"a", b"sorry")
+    assert connection.received == [b"a", b"bug"]
+
+
+@on_both_event_loops
+async def test_a_bug_in_a_line_that_had_waited_is_reported_too(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(lines(b"wait", b"bug", b"a"))
+    await until(lambda: connection.is_held)
+    connection.let_go.set()
+    await until(lambda: connection.closed_times == 1)
+    await connection.task
+    assert [str(error) for error in connection.errors] == ["bug"]
+    assert connection.received == [b"wait", b"bug"]
+
+
+# Draining
+
+
+@on_both_event_loops
+async def test_a_server_that_stops_listening_refuses_new_clients_and_serves_the_old(
+    service: Service,
+) -> None:
+    client, _ = await service.connect()
+    service.server.stop_listening()
+    with socket.socket() as late:
+        late.setblocking(False)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.get_running_loop().sock_connect(late, service.address)
+    await client.send(lines(b"a"))
+    assert await client.read(3) == b"a\r\n"
+
+
+@on_both_event_loops
+async def test_draining_waits_for_clients_that_end_by_themselves(service: Service) -> None:
+    client, _ = await service.connect()
+    dismissed: list[LineConnection] = []
+    draining = asyncio.create_task(service.server.drain(DEADLINE_SECONDS, dismissed.append))
+    await client.send(lines(b"a"))
+    assert await client.read(3) == b"a\r\n"
+    assert not draining.done()
+    client.socket.close()
+    await asyncio.wait_for(draining, DEADLINE_SECONDS / 2)
+    assert dismissed == []
+
+
+@pytest.mark.usefixtures("short_abort")
+@on_both_event_loops
+async def test_draining_dismisses_idle_clients_and_cuts_off_one_that_never_reads(
+    service: Service,
+) -> None:
+    idle, idle_connection = await service.connect()
+    deaf, deaf_connection = await service.connect()
+    await deaf.send(lines(b"give 3000000"))
+    await until(lambda: is_stalled(deaf_connection))
+    farewell = asyncio.create_task(idle.rest())
+    await service.server.drain(0.05, lambda connection: connection.hang_up(b"bye\r\n"))
+    assert await farewell == b"bye\r\n"
+    assert not service.server.connections
+    assert [idle_connection.closed_times, deaf_connection.closed_times] == [1, 1]
+    assert deaf_connection.octets_sent < deaf_connection.octets_written
