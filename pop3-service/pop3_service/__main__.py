@@ -1,6 +1,5 @@
 """`python -m pop3_service`: POP3 over TCP, in one process or in several that share the port."""
 
-import argparse
 import os
 import sys
 
@@ -10,9 +9,9 @@ from line_server.listener import ListenError, display, listen, require_free
 from pop3_service import health
 from pop3_service.maildir import mail_directory_verdict
 from pop3_service.worker import WORKER_VARIABLE, Worker
-from service_runtime import VERSION
+from service_runtime import command_line
 from service_runtime.errors import StartError
-from service_runtime.process import Lifecycle, run
+from service_runtime.process import Lifecycle
 from service_runtime.settings import Pop3Settings
 from service_runtime.supervisor import Program, WorkerPool
 
@@ -76,21 +75,9 @@ def _worker(number: int, port: int) -> Program:
     return Program(f"worker {number}", [sys.executable, "-m", "pop3_service"], environment)
 
 
-def command_line() -> int:
-    """Do what the command line says; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="pop3_service",
-        description="Peep's POP3 service. Its settings are environment variables; see README.md.",
-    )
-    parser.add_argument("--version", action="version", version=f"Peep {VERSION}")
-    parser.add_argument(
-        "action", nargs="?", choices=["serve", "health"], default="serve",
-        help="serve (default), or ask the service that runs here whether it works",
-    )  # fmt: skip
-    if parser.parse_args().action == "health":
-        return health.check()
-    return run("pop3-service", Pop3Settings, main)
-
-
 if __name__ == "__main__":
-    sys.exit(command_line())
+    sys.exit(
+        command_line.run(
+            "pop3-service", "Serve Maildirs over POP3, as Peep does.", Pop3Settings, main, health.check
+        )
+    )

@@ -18,8 +18,7 @@ from line_server.lines import OverlongLine
 from line_server.server import LineServer
 from pop3_service.protocol.intentions import HangUp
 from pop3_service.protocol.session import Session
-from service_runtime.errors import StartError
-from service_runtime.settings import Pop3Settings, load
+from service_runtime.settings import Pop3Settings
 
 ANSWER_SECONDS = 3.0
 MAX_LINE_OCTETS = 255
@@ -83,22 +82,15 @@ class HealthServer:
             os.unlink(self._path)
 
 
-def check() -> int:
-    """Ask every process that serves the configured port; print one line, return 0 when all is well."""
-    try:
-        settings = load(Pop3Settings)
-    except StartError as error:
-        print(f"unhealthy: {error}")
-        return 1
+def check(settings: Pop3Settings) -> tuple[bool, str]:
+    """Ask every process that serves the configured port; return whether all is well, and a line about it."""
     verdicts = [_ask(path) for path in glob.glob(_path(settings.pop3_port, "*"))]
     answered = [verdict for verdict in verdicts if verdict is not None]
     if not answered:
-        print(f"unhealthy: no POP3 service answers for port {settings.pop3_port}")
-    elif not all(answered):
-        print(f"unhealthy: {answered.count(False)} of {len(answered)} processes do not speak POP3")
-    else:
-        print(f"healthy: every POP3 process answers ({len(answered)})")
-    return 0 if answered and all(answered) else 1
+        return False, f"unhealthy: no POP3 process answers for port {settings.pop3_port}"
+    if not all(answered):
+        return False, f"unhealthy: {answered.count(False)} of {len(answered)} processes do not speak POP3"
+    return True, f"healthy: every POP3 process answers ({len(answered)})"
 
 
 def _path(port: int, worker: str) -> str:

@@ -28,14 +28,16 @@ class Lifecycle:
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
         """Set by SIGTERM, SIGINT, or the end of the process that supervises us."""
+        self._ready_descriptor = _taken("PEEP_READY_FD")
+        self._parent_descriptor = _taken("PEEP_PARENT_FD")
 
     def ready(self, addresses: Iterable[tuple[str, str]]) -> None:
         """Tell the log, and whoever supervises us, that (label, address) pairs are being served."""
         addresses = list(addresses)
         log.info("ready", **{label.lower(): address for label, address in addresses}, version=VERSION)
-        descriptor = os.environ.pop("PEEP_READY_FD", None)
+        descriptor, self._ready_descriptor = self._ready_descriptor, None
         if descriptor is not None:
-            with open(int(descriptor), "w", encoding="utf-8") as pipe:
+            with open(descriptor, "w", encoding="utf-8") as pipe:
                 pipe.writelines(f"{label} {address}\n" for label, address in addresses)
                 pipe.write("ready\n")
 
@@ -59,9 +61,8 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._signalled)
-        descriptor = os.environ.pop("PEEP_PARENT_FD", None)
-        if descriptor is not None:
-            loop.add_reader(int(descriptor), self._parent_gone, int(descriptor))
+        if self._parent_descriptor is not None:
+            loop.add_reader(self._parent_descriptor, self._parent_gone, self._parent_descriptor)
 
     def _signalled(self) -> None:
         for number in SIGNALS:
@@ -73,6 +74,15 @@ class Lifecycle:
         asyncio.get_running_loop().remove_reader(descriptor)
         log.warning("the supervising process is gone: stopping")
         self.stop()
+
+
+def _taken(variable: str) -> int | None:
+    """Return the descriptor that a supervisor gave us; our own children shall not have it too."""
+    number = os.environ.pop(variable, None)
+    if number is None:
+        return None
+    os.set_inheritable(int(number), False)
+    return int(number)
 
 
 def run(
@@ -111,3 +121,13 @@ async def _supervised(
     gc.freeze()
     await main(loaded, lifecycle)
     log.info("stopped")
+
+
+def show_first_password(service: str, password: str) -> None:
+    """Print the password of the administrator that a first start has made."""
+    # Not through the log: logs are kept, copied and read by many.
+    print(
+        f"{service}: the first administrator is 'admin' with the password {password} "
+        "(shown only now; only its hash is kept)",
+        flush=True,
+    )

@@ -39,7 +39,7 @@ async def prepare_patiently(
             if is_waiting:
                 log.info("redis is there", redis=address_of(url))
             return True
-        await _pause(pause_seconds, stopping)
+        await pause(pause_seconds, stopping)
         pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
     return False
 
@@ -50,7 +50,8 @@ def address_of(url: str) -> str:
     return parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
 
 
-async def _pause(seconds: float, stopping: asyncio.Event) -> None:
+async def pause(seconds: float, stopping: asyncio.Event) -> None:
+    """Wait for half to all of `seconds`, or until `stopping` is set."""
     # Without the jitter all replicas would come back to a restarted Redis at the same moment.
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stopping.wait(), random.uniform(seconds / 2, seconds))  # noqa: S311

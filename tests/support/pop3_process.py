@@ -190,9 +190,8 @@ class Pop3Process:
         os.close(ready_write)
         os.close(parent_read)
         with os.fdopen(ready_read) as pipe:
-            # Not read to its end: workers inherit the other side, and keep it open.
-            address = pipe.readline().strip()
-            assert pipe.readline() == "ready\n", self.log.read_text()
+            address, *rest = pipe.read().splitlines() or [""]
+            assert rest == ["ready"], self.log.read_text()
         host, _, port = address.removeprefix("POP3 ").rpartition(":")
         self.address = (host, int(port))
 
@@ -200,6 +199,18 @@ class Pop3Process:
         """End the process, and with it its workers, if it still runs."""
         self.process.kill()
         self.process.wait()
+
+    def check_health(self) -> tuple[int, str]:
+        """Run the program's own health check; return its exit code and what it says."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pop3_service", "health"],
+            env={**self._environment, "PEEP_POP3_PORT": str(self.address[1])},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        return done.returncode, done.stdout
 
     def terminate(self) -> int:
         """Ask the process to end and return its exit code."""
