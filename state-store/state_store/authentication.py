@@ -55,10 +55,9 @@ class Authenticator:
     async def _user_version(self, username: str, password: str, address: str, ticket: str) -> str | None:
         async with self._turn(address, ticket):
             credential = await self._repository.credential(username)
-            if credential is not None and await self._passwords.is_right(username, credential, password):
+            is_right = await self._passwords.is_right(username, credential, password)
+            if is_right and credential is not None:
                 return credential.version
-            if credential is None:
-                await self._passwords.is_right(username, None, password)  # for the time it takes
             await self._serve_delay(address, ticket)
             return None
 
