@@ -1,19 +1,101 @@
-"""Who may come in: the slots that this instance holds of the limit `c=` (P8)."""
+"""Who may come in: slots of the limit `c=` (P8), and places among the connections of one address."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from state_store.errors import StoreUnavailable
-from state_store.records import ExchangeResult
+from state_store.records import AddressCount, AdmissionOutcome, ExchangeResult
 
 WAIT_SECONDS = 0.5
 """How long a connection waits for slots that other instances have been asked to give back."""
 
 
-class Admission:
-    """Counts open connections against reserved slots, and keeps the queue of those who wait for one."""
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """One connection that waits to come in."""
 
-    def __init__(self) -> None:
+    due: float
+    address: str
+    answer: "asyncio.Future[AdmissionOutcome]"
+
+
+class Addresses:
+    """How many connections this instance has open from each client address, and how many it may have.
+
+    A place is taken only on the store's word, so what the store has counted here is never less than
+    what is open. A place that comes free is told with the next exchange.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: dict[str, int] = {}
+        self._allowed: dict[str, int] = {}
+        self._asked: list[str] = []
+        self._untold: dict[str, None] = {}
+
+    @property
+    def has_untold(self) -> bool:
+        """Whether the store counts more connections of some address than are open, or may do so."""
+        return bool(self._untold)
+
+    def is_full(self, address: str) -> bool:
+        """Return whether this instance alone has as many as the address may have anywhere."""
+        return self._open.get(address, 0) >= self._limit
+
+    def has_place(self, address: str) -> bool:
+        """Return whether one more may come in from this address without asking."""
+        return self._open.get(address, 0) < self._allowed.get(address, 0)
+
+    def enter(self, address: str) -> None:
+        """Take a place."""
+        self._open[address] = self._open.get(address, 0) + 1
+        if not self.has_place(address):
+            self._untold.pop(address, None)
+
+    def leave(self, address: str) -> None:
+        """Give up a place."""
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]
+        self._untold[address] = None
+
+    def ask(self, waiting: Iterable[str]) -> list[AddressCount]:
+        """Begin an exchange: return what is to be told, with the addresses of those who wait."""
+        count = Counter(waiting)
+        self._asked = list(self._untold | count)
+        self._untold.clear()
+        return [AddressCount(one, self._open.get(one, 0), count[one]) for one in self._asked]
+
+    def answered(self, allowed: list[int]) -> None:
+        """Take the store's answer: one figure for each address of the last question."""
+        for address, places in zip(self._asked, allowed, strict=True):
+            if places:
+                self._allowed[address] = places
+            else:
+                self._allowed.pop(address, None)
+            if self.has_place(address):
+                self._untold[address] = None  # until it is taken
+
+    def failed(self) -> None:
+        """Take note that no answer came: what the store counts is not known until it is told anew."""
+        self._untold.update(dict.fromkeys(self._asked))
+
+    def lapsed(self) -> None:
+        """Tell everything anew: the store has forgotten this instance."""
+        self._allowed.clear()
+        self._asked = []
+        self._untold = dict.fromkeys(self._open)
+
+
+class Admission:
+    """Counts open connections against reserved slots, and keeps the queue of those who wait for one.
+
+    `address_limit` is how many connections of one client address may be open, 0 for any number.
+    """
+
+    def __init__(self, address_limit: int = 0) -> None:
         self.open_connections = 0
         self.max_connections = 0
         self._reserved = 0
@@ -21,7 +103,8 @@ class Admission:
         self._asked = 0
         self.waits_for_others = False
         """Somebody waits for slots that other instances have been asked to give back."""
-        self._waiting: deque[tuple[float, asyncio.Future[bool]]] = deque()
+        self._waiting: deque[_Wait] = deque()
+        self._addresses = Addresses(address_limit) if address_limit else None
 
     @property
     def waiting_connections(self) -> int:
@@ -33,23 +116,38 @@ class Admission:
         """Whether the next exchange should not be put off: somebody waits, or we hold too much."""
         return bool(self._waiting) or (self._claim_only_open and self._reserved > self.open_connections)
 
+    @property
+    def must_tell(self) -> bool:
+        """Whether the store counts connections of an address that are not there, or may do so."""
+        return self._addresses is not None and self._addresses.has_untold
+
     def admit_at_once(self) -> bool:
-        """Take a slot if one is held, without asking anybody."""
+        """Take a slot if one is held, without asking anybody; never where addresses are limited."""
+        if self._addresses is not None:
+            return False
         if self._claim_only_open or self.open_connections >= min(self._reserved, self.max_connections):
             return False
         self.open_connections += 1
         return True
 
-    def wait_for_slot(self) -> "asyncio.Future[bool]":
-        """Return a future that is True once a slot is taken, False when the limit is reached."""
+    def wait_for_slot(self, address: str) -> "asyncio.Future[AdmissionOutcome]":
+        """Return a future that says whether a slot has been taken, or which limit is reached.
+
+        It is done already where this instance alone has all connections that the address may have.
+        """
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[bool] = loop.create_future()
-        self._waiting.append((loop.time() + WAIT_SECONDS, answer))
+        answer: asyncio.Future[AdmissionOutcome] = loop.create_future()
+        if self._addresses is not None and self._addresses.is_full(address):
+            answer.set_result(AdmissionOutcome.ADDRESS_LIMIT_REACHED)
+        else:
+            self._waiting.append(_Wait(loop.time() + WAIT_SECONDS, address, answer))
         return answer
 
-    def discharge(self) -> None:
-        """Give up one connection's slot."""
+    def discharge(self, address: str) -> None:
+        """Give up one connection's slot, and its place among those of its address."""
         self.open_connections -= 1
+        if self._addresses is not None:
+            self._addresses.leave(address)
 
     def shrink(self) -> None:
         """Keep no spare slots: others need them, or the limit has changed."""
@@ -64,40 +162,61 @@ class Admission:
             self._claim_only_open = False
         return max(self._reserved, self.open_connections)
 
+    def told_addresses(self) -> list[AddressCount]:
+        """Go on with the exchange that `ask` began: return the addresses that wait or have changed."""
+        if self._addresses is None:
+            return []
+        return self._addresses.ask(wait.address for wait in self._waiting if not wait.answer.done())
+
     def answered(self, result: ExchangeResult, now: float) -> None:
         """Take the store's answer: let in who now has a slot, and refuse who cannot have one."""
         self._reserved = result.reserved_connections
         # A wish to shrink that came during this exchange holds for the next one.
         self._claim_only_open = self._claim_only_open or result.should_shrink
         self.max_connections = result.max_connections
+        if self._addresses is not None:
+            self._addresses.answered(result.addresses)
         if self._claim_only_open:
             self.waits_for_others = False
             return  # what is held may be over the limit: who waits is answered by the next exchange
-        while self._waiting and self.open_connections < self._reserved:
-            self._asked -= 1
-            answer = self._waiting.popleft()[1]
-            if not answer.done():
-                self.open_connections += 1
-                answer.set_result(True)
-        for _ in range(max(self._asked, 0)):
-            due, answer = self._waiting[0]
-            if result.spare_elsewhere and now < due:
-                break
-            self._waiting.popleft()
-            if not answer.done():
-                answer.set_result(False)
+        still_waiting: deque[_Wait] = deque()
+        for place, wait in enumerate(self._waiting):
+            if wait.answer.done():
+                continue
+            is_patient = place >= self._asked or (result.spare_elsewhere and now < wait.due)
+            outcome = self._outcome(wait.address, was_asked=place < self._asked, is_patient=is_patient)
+            if outcome is None:
+                still_waiting.append(wait)
+            else:
+                wait.answer.set_result(outcome)
+        self._waiting = still_waiting
         self.waits_for_others = bool(self._waiting) and result.spare_elsewhere
+
+    def _outcome(self, address: str, *, was_asked: bool, is_patient: bool) -> AdmissionOutcome | None:
+        """Let one who waits come in, or return why not; None: it waits on."""
+        if self._addresses is not None and not self._addresses.has_place(address):
+            return AdmissionOutcome.ADDRESS_LIMIT_REACHED if was_asked else None
+        if self.open_connections >= self._reserved:
+            return None if is_patient else AdmissionOutcome.LIMIT_REACHED
+        self.open_connections += 1
+        if self._addresses is not None:
+            self._addresses.enter(address)
+        return AdmissionOutcome.ADMITTED
 
     def failed(self) -> None:
         """Take note that the store did not answer: nobody who waits can be let in."""
         self.waits_for_others = False
         self._asked = 0
         waiting, self._waiting = self._waiting, deque()
-        for _, answer in waiting:
-            if not answer.done():
-                answer.set_exception(StoreUnavailable("no slot can be had"))
+        if self._addresses is not None:
+            self._addresses.failed()
+        for wait in waiting:
+            if not wait.answer.done():
+                wait.answer.set_exception(StoreUnavailable("no slot can be had"))
 
     def lapsed(self) -> None:
         """Forget all slots: the lease that they hung on is over."""
         self._reserved = 0
         self._claim_only_open = True
+        if self._addresses is not None:
+            self._addresses.lapsed()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from state_store.passwords import Passwords
 from state_store.records import Credential
 from state_store.repository import StateRepository
+from state_store.scram import ClientFirst, ScramExchange, ScramRefused
 
 _Result = TypeVar("_Result")
 
@@ -27,6 +28,7 @@ class Authenticator:
     def __init__(self, repository: StateRepository, passwords: Passwords) -> None:
         self._repository = repository
         self._passwords = passwords
+        self._secret: str | None = None
 
     async def check_administrator(self, name: str, password: str, address: str) -> bool:
         """Return whether these are an administrator's name and password."""
@@ -42,6 +44,27 @@ class Authenticator:
         """Return the version of the user's credential that this password fits, None when it fits none."""
         ticket = await self._take_turn(address)
         return await _to_its_end(self._user_version(username, password, address, ticket))
+
+    async def begin_scram(self, client_first: str) -> ScramExchange:
+        """Return the dialogue that a client's first message begins, with a challenge for any name.
+
+        Raises `ScramMalformed`. Nothing is proved yet, so this takes no turn.
+        """
+        parsed = ClientFirst.parse(client_first)
+        if self._secret is None:
+            self._secret = await self._repository.deployment_secret()
+        credential = await self._repository.credential(parsed.username)
+        return ScramExchange(parsed, credential, self._secret)
+
+    async def finish_scram(
+        self, exchange: ScramExchange, client_final: str, address: str
+    ) -> tuple[str, str] | None:
+        """Return the server's last message and the version of the credential that was proved.
+
+        None when the proof is wrong, which counts as a wrong password and is answered as late as one.
+        """
+        ticket = await self._take_turn(address)
+        return await _to_its_end(self._proved(exchange, client_final, address, ticket))
 
     async def _is_administrator(self, name: str, password: str, address: str, ticket: str) -> bool:
         async with self._turn(address, ticket):
@@ -60,6 +83,16 @@ class Authenticator:
                 return credential.version
             await self._serve_delay(address, ticket)
             return None
+
+    async def _proved(
+        self, exchange: ScramExchange, client_final: str, address: str, ticket: str
+    ) -> tuple[str, str] | None:
+        async with self._turn(address, ticket):
+            try:
+                return exchange.finish(client_final), exchange.credential_version
+            except ScramRefused:
+                await self._serve_delay(address, ticket)
+                return None
 
     async def _take_turn(self, address: str) -> str:
         ticket = secrets.token_hex(8)

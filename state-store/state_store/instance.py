@@ -12,6 +12,7 @@ from state_store.admission import Admission
 from state_store.errors import LeaseLapsed, StoreUnavailable
 from state_store.outbox import Outbox
 from state_store.records import (
+    AdmissionOutcome,
     Deltas,
     Event,
     EventKind,
@@ -48,7 +49,8 @@ class LiveInstance:
 
     All that they tell and ask between two exchanges travels in the next one; there is one at a time.
     `can_use_directory` judges a proposed mail directory, `settings_changed` and `lease_lapsed` are
-    called when that happens.
+    called when that happens. A user can log in again `login_delay_seconds` after a login, and a client
+    address has at most `max_connections_per_address` connections, both over all instances; 0 is no limit.
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class LiveInstance:
         can_use_directory: Callable[[str], Awaitable[bool]],
         settings_changed: Callable[[], None],
         lease_lapsed: Callable[[], None],
+        login_delay_seconds: int = 0,
+        max_connections_per_address: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = Settings()
@@ -69,8 +73,10 @@ class LiveInstance:
         self._host, self._process_id, self._version = host, process_id, version
         self._can_use_directory = can_use_directory
         self._settings_changed, self._lease_lapsed = settings_changed, lease_lapsed
+        self.login_delay_seconds = login_delay_seconds
+        self.max_connections_per_address = max_connections_per_address
         self._clock = clock
-        self._admission = Admission()
+        self._admission = Admission(max_connections_per_address)
         self._outbox = Outbox()
         self._lease_ends = 0.0
         self._last_exchange = -SPACING_SECONDS
@@ -129,23 +135,28 @@ class LiveInstance:
         return f"{self.instance_id}-{self._session_count:x}"
 
     def admit_at_once(self) -> bool:
-        """Take a slot for a connection if one is held; otherwise ask with `admit`."""
+        """Take a slot for a connection if one is held; otherwise ask with `admit`.
+
+        Where the connections of an address are limited it never takes one.
+        """
         return not self._is_away and self._admission.admit_at_once()
 
-    def admit(self) -> "asyncio.Future[bool]":
-        """Return a future: True once a slot is taken, False when the limit is reached, or `StoreUnavailable`.
+    def admit(self, address: str) -> "asyncio.Future[AdmissionOutcome]":
+        """Return a future: ADMITTED once a slot is taken, which limit is reached, or `StoreUnavailable`.
 
         Who asked has to `discharge` a slot that comes after its connection has gone.
         """
-        answer = self._admission.wait_for_slot()
+        answer = self._admission.wait_for_slot(address)
+        if answer.done():
+            return answer
         if self._is_away:
             self._admission.failed()
         self._wake.set()
         return answer
 
-    def discharge(self) -> None:
-        """Give up the slot of a connection."""
-        self._admission.discharge()
+    def discharge(self, address: str) -> None:
+        """Give up the slot of a connection, under the address that it was admitted with."""
+        self._admission.discharge(address)
         self._wake_within(RELEASE_SECONDS)
 
     def session_opened(self, session_id: str, row: Callable[[], Session]) -> None:
@@ -179,6 +190,11 @@ class LiveInstance:
     def release_maildrop(self, username: str, session_id: str) -> None:
         """Give a maildrop's lock back."""
         self._outbox.release(username, session_id)
+        self._wake_within(RELEASE_SECONDS)
+
+    def withdraw_login(self, username: str, session_id: str) -> None:
+        """Give back the lock of a login that failed after it: no login delay comes from it."""
+        self._outbox.withdraw(username, session_id)
         self._wake_within(RELEASE_SECONDS)
 
     # Exchanges
@@ -238,6 +254,9 @@ class LiveInstance:
             claimed_connections=self._admission.ask(),
             waiting_connections=self._admission.waiting_connections,
             settings_version=self.settings.version,
+            login_delay_seconds=self.login_delay_seconds,
+            address_limit=self.max_connections_per_address,
+            addresses=self._admission.told_addresses(),
         )
         self._outbox.fill(exchange, now)
         try:
@@ -257,6 +276,8 @@ class LiveInstance:
         self._admission.answered(result, asyncio.get_running_loop().time())
         if result.settings_version != self.settings.version:
             self._take_settings(await self._repository.settings())
+        elif self._admission.must_tell:
+            self._wake_within(RELEASE_SECONDS)
         elif self._outbox.has_work:
             self._wake_within(COUNTS_SECONDS)
 

@@ -5,13 +5,17 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     layout            string  version of this layout
     settings          hash    max_connections timeout_seconds mail_directory announced_directory version
     usernames         zset    names of POP3 users, all with score 0: sorted by their octets
-    credentials       hash    username -> "<version> <argon2id hash>"
+    credentials       hash    username -> "<version> <argon2id hash> <SCRAM verifier, where there is one>"
+    secret            string  what made-up SCRAM verifiers are derived from, made once
     administrators    hash    name -> argon2id hash
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
-    instance:<id>     hash    host process_id version started_at sequence open reserved settings_version
+    instance:<id>     hash    host process_id version started_at sequence number open reserved
+                              settings_version
     sessions:<id>     hash    session id -> JSON {user, address, connected_at}, of one instance
+    addresses:<id>    hash    client address -> connections that an instance may have open from it
     maildrops         hash    username -> "<instance id> <session id>": the maildrop locks
+    login:<username>  string  session id of the last login, as long as the login delay lasts
     wrong:<address>   list    when wrong passwords came, ms, the newest first
     turns:<address>   zset    ticket -> order of arrival
     deadlines:<address> zset  ticket -> when its place is lost, ms
@@ -26,12 +30,15 @@ LAYOUT = TAG + "layout"
 SETTINGS = TAG + "settings"
 USERNAMES = TAG + "usernames"
 CREDENTIALS = TAG + "credentials"
+SECRET = TAG + "secret"
 ADMINISTRATORS = TAG + "administrators"
 COUNTERS = TAG + "counters"
 LEASES = TAG + "leases"
 INSTANCE = TAG + "instance:"
 SESSIONS = TAG + "sessions:"
+ADDRESSES = TAG + "addresses:"
 MAILDROPS = TAG + "maildrops"
+LOGIN = TAG + "login:"
 WRONG = TAG + "wrong:"
 TURNS = TAG + "turns:"
 DEADLINES = TAG + "deadlines:"

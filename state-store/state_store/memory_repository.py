@@ -1,13 +1,21 @@
 """The in-memory twin of the Redis repository: the same behaviour within one process, for tests."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from state_store import attempts
-from state_store.errors import LeaseLapsed, MailDirectoryRefused, UnknownUser, UserExists
+from state_store.errors import (
+    LeaseLapsed,
+    MailDirectoryRefused,
+    StoreUnavailable,
+    UnknownUser,
+    UserExists,
+)
 from state_store.records import (
+    AddressCount,
     Counters,
     Credential,
     Deltas,
@@ -22,7 +30,7 @@ from state_store.records import (
     Settings,
 )
 from state_store.repository import LEASE_SECONDS
-from state_store.slots import grant
+from state_store.slots import address_grant, grant
 
 PROPOSAL_SECONDS = 2.0
 
@@ -31,11 +39,12 @@ PROPOSAL_SECONDS = 2.0
 class _Lease:
     instance: Instance
     expires_at: float
-    sequence: int = 0
+    number: int = 0
     open_connections: int = 0
     reserved_connections: int = 0
     settings_version: int = 0
     sessions: dict[str, Session] = field(default_factory=dict)
+    addresses: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -53,10 +62,12 @@ class MemoryRepository:
         self._settings = Settings()
         self._announced_directory = ""
         self._users: dict[str, Credential] = {}
+        self._secret = secrets.token_hex(32)
         self._administrators: dict[str, str] = {}
         self._counters = Counters()
         self._leases: dict[str, _Lease] = {}
         self._maildrops: dict[str, tuple[str, str]] = {}
+        self._last_logins: dict[str, tuple[str, float]] = {}
         self._attempts: dict[str, _Attempts] = {}
         self._proposals: dict[str, dict[str, bool]] = {}
         self._channels: list[asyncio.Queue[Event]] = []
@@ -137,6 +148,10 @@ class MemoryRepository:
         if username not in self._users:
             raise UnknownUser
         self._users[username] = credential
+
+    async def deployment_secret(self) -> str:
+        """See `UserRepository`."""
+        return self._secret
 
     async def administrators(self) -> dict[str, str]:
         """See `AdministratorRepository`."""
@@ -227,6 +242,9 @@ class MemoryRepository:
         lease = self._leases.get(exchange.instance_id)
         if lease is None or lease.expires_at <= self._clock():
             raise LeaseLapsed(counts_taken=not is_new)
+        if exchange.number < lease.number:
+            raise StoreUnavailable("overtaken by a later exchange")
+        lease.number = exchange.number
         lease.expires_at = self._clock() + LEASE_SECONDS
         if is_new:
             self._sequences[exchange.instance_id] = exchange.sequence
@@ -236,7 +254,8 @@ class MemoryRepository:
         if reap:
             self._reap()
         lease.settings_version = exchange.settings_version
-        outcomes = [self._log_in(exchange.instance_id, login) for login in exchange.logins]
+        delay = exchange.login_delay_seconds
+        outcomes = [self._log_in(exchange.instance_id, login, delay) for login in exchange.logins]
         return self._grant(lease, exchange, outcomes)
 
     async def end_instance(self, instance_id: str) -> None:
@@ -282,9 +301,12 @@ class MemoryRepository:
         )
 
     def _release(self, exchange: Exchange) -> None:
-        for username, session_id in exchange.releases:
+        for username, session_id in exchange.releases + exchange.withdrawn_logins:
             if self._maildrops.get(username) == (exchange.instance_id, session_id):
                 del self._maildrops[username]
+        for username, session_id in exchange.withdrawn_logins:
+            if self._last_logins.get(username, ("", 0.0))[0] == session_id:
+                del self._last_logins[username]
 
     def _note_sessions(self, lease: _Lease, exchange: Exchange) -> None:
         for row in exchange.session_rows:
@@ -292,7 +314,7 @@ class MemoryRepository:
         for session_id in exchange.closed_sessions:
             lease.sessions.pop(session_id, None)
 
-    def _log_in(self, instance_id: str, login: Login) -> LoginOutcome:
+    def _log_in(self, instance_id: str, login: Login, delay_seconds: int) -> LoginOutcome:
         if not login.has_turn and self._must_take_turn(login.address):
             return LoginOutcome.TURN_NEEDED
         credential = self._users.get(login.username)
@@ -303,6 +325,10 @@ class MemoryRepository:
         live = {lease.instance.instance_id for lease in self._live()}
         if holder is not None and holder != wanted and holder[0] in live:
             return LoginOutcome.IN_USE
+        if delay_seconds and holder != wanted:
+            if self._last_logins.get(login.username, ("", 0.0))[1] > self._clock():
+                return LoginOutcome.TOO_SOON
+            self._last_logins[login.username] = (login.session_id, self._clock() + delay_seconds)
         self._maildrops[login.username] = wanted
         return LoginOutcome.OPENED
 
@@ -310,18 +336,20 @@ class MemoryRepository:
         others = [other for other in self._live() if other is not lease]
         reserved_elsewhere = sum(other.reserved_connections for other in others)
         lease.open_connections = exchange.open_connections
+        allowed = [self._allow(lease, one, exchange.address_limit) for one in exchange.addresses]
+        told = sum(one.open_connections + one.waiting_connections for one in exchange.addresses)
+        waiting = exchange.waiting_connections - (told - sum(allowed))
         granted = grant(
             limit=self._settings.max_connections,
             reserved_elsewhere=reserved_elsewhere,
             instances=len(others) + 1,
             open_connections=exchange.open_connections,
             claimed_connections=exchange.claimed_connections,
-            waiting_connections=exchange.waiting_connections,
+            waiting_connections=waiting,
         )
         lease.reserved_connections = granted.reserved
         spare = reserved_elsewhere > sum(other.open_connections for other in others)
-        needed = exchange.open_connections + exchange.waiting_connections
-        is_short = lease.reserved_connections < needed
+        is_short = lease.reserved_connections < exchange.open_connections + waiting
         if is_short and spare:
             self._publish(Event(EventKind.SLOTS_WANTED))
         return ExchangeResult(
@@ -331,7 +359,18 @@ class MemoryRepository:
             spare_elsewhere=is_short and spare,
             settings_version=self._settings.version,
             logins=outcomes,
+            addresses=allowed,
         )
+
+    def _allow(self, lease: _Lease, told: AddressCount, limit: int) -> int:
+        elsewhere = (other.addresses.get(told.address, 0) for other in self._live() if other is not lease)
+        lease.addresses[told.address] = address_grant(
+            limit=limit,
+            open_elsewhere=sum(elsewhere),
+            open_connections=told.open_connections,
+            waiting_connections=told.waiting_connections,
+        )
+        return lease.addresses[told.address]
 
     def _reap(self) -> None:
         live = {lease.instance.instance_id for lease in self._live()}

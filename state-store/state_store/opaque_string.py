@@ -31,6 +31,8 @@ def opaque_string(text: str) -> str:
     Raises `UnusablePassword` for an empty text, one of more than `MAX_CHARACTERS`, or one with
     characters that nobody can be sure to type again.
     """
+    if text.isascii() and text.isprintable() and 1 <= len(text) <= MAX_CHARACTERS:
+        return text
     # Composing never makes a text longer than 3 times its length or shorter than a third: the bound
     # beforehand keeps a request's 64 KiB away from the normaliser.
     if len(text) > 3 * MAX_CHARACTERS:

@@ -20,12 +20,14 @@ class Outbox:
     def __init__(self) -> None:
         self.deltas = Deltas()
         self._sequence = 0
+        self._number = 0
         self._unconfirmed: Deltas | None = None
         self._written: set[str] = set()
         self._sessions: dict[str, Callable[[], Session]] = {}
         self._unwritten: dict[str, float] = {}
         self._closed: list[str] = []
         self._releases: list[tuple[str, str]] = []
+        self._withdrawn: list[tuple[str, str]] = []
         self._logins: list[tuple[Login, asyncio.Future[LoginOutcome]]] = []
         self._asked: list[tuple[Login, asyncio.Future[LoginOutcome]]] = []
 
@@ -38,6 +40,7 @@ class Outbox:
             or self._unwritten
             or self._closed
             or self._releases
+            or self._withdrawn
             or self._logins
         )
 
@@ -58,6 +61,10 @@ class Outbox:
         """Give back the lock of a maildrop."""
         self._releases.append((username, session_id))
 
+    def withdraw(self, username: str, session_id: str) -> None:
+        """Give back the lock of a maildrop, and let the next login come as if this one had not been."""
+        self._withdrawn.append((username, session_id))
+
     def log_in(self, login: Login) -> "asyncio.Future[LoginOutcome]":
         """Ask for the lock of a maildrop."""
         answer: asyncio.Future[LoginOutcome] = asyncio.get_running_loop().create_future()
@@ -70,7 +77,10 @@ class Outbox:
             self._unconfirmed, self.deltas = self.deltas, Deltas()
             self._sequence += 1
         exchange.sequence, exchange.deltas = self._sequence, self._unconfirmed
+        self._number += 1
+        exchange.number = self._number
         exchange.releases, self._releases = self._releases, []
+        exchange.withdrawn_logins, self._withdrawn = self._withdrawn, []
         exchange.closed_sessions, self._closed = self._closed, []
         exchange.session_rows = self._due_rows(now)
         self._asked, self._logins = self._logins, []
@@ -90,11 +100,12 @@ class Outbox:
         """Take note that the answer was lost: logins fail, all else is told again."""
         for login, answer in self._asked + self._logins:
             # It may have been carried out all the same.
-            exchange.releases.append((login.username, login.session_id))
+            exchange.withdrawn_logins.append((login.username, login.session_id))
             if not answer.done():
                 answer.set_exception(StoreUnavailable("no answer to a login"))
         self._asked, self._logins = [], []
         self._releases = exchange.releases + self._releases
+        self._withdrawn = exchange.withdrawn_logins + self._withdrawn
         self._closed = exchange.closed_sessions + self._closed
         for row in exchange.session_rows:
             if row.session_id in self._sessions:
@@ -103,7 +114,11 @@ class Outbox:
                 self._closed.append(row.session_id)
 
     def start_over(self, *, counts_taken: bool) -> None:
-        """Begin anew under another instance id: only counts that were not taken are still to be told."""
+        """Begin anew under another instance id: locks and rows ended with the lease.
+
+        Still to be told are the counts that were not taken, and the logins that are withdrawn: a
+        login's delay outlives the lease.
+        """
         if self._unconfirmed is not None and not counts_taken:
             self.deltas.add(self._unconfirmed)
         self._unconfirmed = None

@@ -13,6 +13,7 @@ from typing import TypeVar
 import argon2
 
 from state_store.records import Credential
+from state_store.scram import new_verifier
 
 _Result = TypeVar("_Result")
 
@@ -30,6 +31,8 @@ class Passwords:
     A right password is remembered as a keyed digest together with its credential's version; the key
     lives as long as the process. What is remembered counts only for the same version, so a changed or
     removed user's password is worth nothing the moment the store says so.
+
+    Passwords beyond ASCII come here as `opaque_string` prepared them.
     """
 
     def __init__(self) -> None:
@@ -45,8 +48,8 @@ class Passwords:
         return await self._in_thread(self._hasher.hash, password)
 
     async def new_credential(self, password: str) -> Credential:
-        """Return a credential with a version of its own."""
-        return Credential(await self.new_hash(password), secrets.token_hex(8))
+        """Return a credential for argon2id and SCRAM, with a version of its own."""
+        return await self._in_thread(self._credential, password)
 
     async def is_right(self, name: str, credential: Credential | None, password: str) -> bool:
         """Check a password in about 20 ms, whatever is wrong with it, and remember a right one."""
@@ -74,6 +77,9 @@ class Passwords:
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _credential(self, password: str) -> Credential:
+        return Credential(self._hasher.hash(password), secrets.token_hex(8), new_verifier(password))
 
     def _matches(self, password_hash: str, password: str) -> bool:
         try:

@@ -67,10 +67,15 @@ class Deltas:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """How a user's password is checked: an argon2id hash, and a version that changes with every password."""
+    """How a user's password is checked, with a version that changes with every password.
 
-    password_hash: str
+    `password_hash` is argon2id's; `scram_verifier` is empty where the password was set before there
+    was one, and then SCRAM is refused until the password is set again.
+    """
+
+    password_hash: str = field(repr=False)
     version: str
+    scram_verifier: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,22 @@ class LoginOutcome(Enum):
     """The user is gone or has another password than the one that was checked."""
     TURN_NEEDED = "turn needed"
     """This address sent wrong passwords: it must take its turn first (P18)."""
+    TOO_SOON = "too soon"
+    """The user's last login is less than the login delay ago (RFC 2449, section 6.5)."""
+
+
+class AdmissionOutcome(Enum):
+    """What the store says to a connection that asks to come in; true when it may."""
+
+    ADMITTED = "admitted"
+    """It has a slot, and its place among the connections of its address."""
+    LIMIT_REACHED = "limit reached"
+    """All slots of the limit `c=` are taken (P8)."""
+    ADDRESS_LIMIT_REACHED = "address limit reached"
+    """Its address has as many connections as one address may have."""
+
+    def __bool__(self) -> bool:
+        return self is AdmissionOutcome.ADMITTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +142,22 @@ class Login:
     has_turn: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class AddressCount:
+    """The connections of one client address at one instance: open, and waiting to come in."""
+
+    address: str
+    open_connections: int
+    waiting_connections: int
+
+
 @dataclass(slots=True)
 class Exchange:
     """All that one instance tells and asks the store in one round trip (group commit).
 
     Sending the same exchange again after a lost answer changes nothing twice: counts carry the
-    sequence number, everything else says how things are, not how they change.
+    sequence number, everything else says how things are, not how they change. One that arrives after
+    a later one says how things were: the store refuses it by its `number`.
     """
 
     instance_id: str
@@ -142,11 +173,21 @@ class Exchange:
     session_rows: list[Session] = field(default_factory=list)
     closed_sessions: list[str] = field(default_factory=list)
     logins: list[Login] = field(default_factory=list)
+    withdrawn_logins: list[tuple[str, str]] = field(default_factory=list)
+    """Logins that came to nothing: (username, session id). Lock and login delay are taken back."""
+    login_delay_seconds: int = 0
+    """How long after a login its user can not log in again; 0: at once."""
+    address_limit: int = 0
+    """How many connections one client address may have over all instances; 0: any number."""
+    addresses: list[AddressCount] = field(default_factory=list)
+    """Each address that waits, or whose count has changed; without a limit none."""
+    number: int = 0
+    """Grows with every exchange, while counts that are told again keep their sequence number."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeResult:
-    """The store's answer: slots that the instance may fill, and one outcome a login, in order."""
+    """The store's answer: slots that the instance may fill, one outcome a login, one figure an address."""
 
     reserved_connections: int
     should_shrink: bool
@@ -155,6 +196,8 @@ class ExchangeResult:
     """Other instances hold slots that nobody uses: they have been asked to give them back."""
     settings_version: int
     logins: list[LoginOutcome]
+    addresses: list[int] = field(default_factory=list)
+    """How many connections it may have open from each address that it told, in order."""
 
 
 class EventKind(Enum):

@@ -8,7 +8,13 @@ from typing import Any
 
 from state_store import attempts, keys
 from state_store.channel import events
-from state_store.errors import LeaseLapsed, MailDirectoryRefused, UnknownUser, UserExists
+from state_store.errors import (
+    LeaseLapsed,
+    MailDirectoryRefused,
+    StoreUnavailable,
+    UnknownUser,
+    UserExists,
+)
 from state_store.link import RedisLink
 from state_store.records import (
     Counters,
@@ -29,6 +35,9 @@ PROPOSAL_SECONDS = 3.0
 """How long the live instances may take to look at a proposed mail directory."""
 
 POLL_SECONDS = 0.01
+
+_OVERTAKEN = 2
+"""What `exchange.lua` begins its answer with when a later exchange came first."""
 
 
 class RedisRepository:
@@ -115,8 +124,9 @@ class RedisRepository:
         text = await self._link.command("HGET", keys.CREDENTIALS, username)
         if text is None:
             return None
-        version, _, password_hash = text.partition(" ")
-        return Credential(password_hash, version)
+        version, _, secrets_text = text.partition(" ")
+        password_hash, _, scram_verifier = secrets_text.partition(" ")
+        return Credential(password_hash, version, scram_verifier)
 
     async def add_user(self, username: str, credential: Credential) -> None:
         """See `UserRepository`."""
@@ -132,6 +142,13 @@ class RedisRepository:
         """See `UserRepository`."""
         if await self._link.script("set_credential", username, _credential_text(credential)):
             raise UnknownUser
+
+    async def deployment_secret(self) -> str:
+        """See `UserRepository`."""
+        # Set and got in one step: the first replica to ask decides for all.
+        candidate = secrets.token_hex(32)
+        known = await self._link.command("SET", keys.SECRET, candidate, "NX", "GET")
+        return candidate if known is None else str(known)
 
     async def administrators(self) -> dict[str, str]:
         """See `AdministratorRepository`."""
@@ -206,9 +223,11 @@ class RedisRepository:
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
         """See `InstanceRepository`."""
         answer = await self._link.script("exchange", *_exchange_arguments(exchange, reap=reap))
+        if answer[0] == _OVERTAKEN:
+            raise StoreUnavailable("overtaken by a later exchange")
         if answer[0]:
             raise LeaseLapsed(counts_taken=bool(answer[1]))
-        _, _, reserved, should_shrink, limit, spare_elsewhere, version, outcomes = answer
+        _, _, reserved, should_shrink, limit, spare_elsewhere, version, outcomes, allowed = answer
         return ExchangeResult(
             reserved_connections=reserved,
             should_shrink=bool(should_shrink),
@@ -216,6 +235,7 @@ class RedisRepository:
             spare_elsewhere=bool(spare_elsewhere),
             settings_version=version,
             logins=[LoginOutcome(outcome) for outcome in outcomes],
+            addresses=allowed,
         )
 
     async def end_instance(self, instance_id: str) -> None:
@@ -233,7 +253,7 @@ class RedisRepository:
 
 def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
     deltas = exchange.deltas
-    yield from (exchange.instance_id, exchange.sequence)
+    yield from (exchange.instance_id, exchange.sequence, exchange.number)
     yield from (deltas.retrieved_bytes, deltas.retrieved_emails, deltas.removed_emails)
     yield from (deltas.connections, deltas.logins)
     yield from (exchange.open_connections, exchange.claimed_connections, exchange.waiting_connections)
@@ -241,6 +261,9 @@ def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
     yield len(exchange.releases)
     for release in exchange.releases:
         yield from release
+    yield len(exchange.withdrawn_logins)
+    for withdrawn in exchange.withdrawn_logins:
+        yield from withdrawn
     yield len(exchange.session_rows)
     for row in exchange.session_rows:
         yield row.session_id
@@ -248,13 +271,21 @@ def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
     yield len(exchange.closed_sessions)
     yield from exchange.closed_sessions
     yield len(exchange.logins)
+    if exchange.logins:
+        yield exchange.login_delay_seconds
     for login in exchange.logins:
         yield from (login.username, login.session_id, login.credential_version, login.address)
         yield int(login.has_turn)
+    yield exchange.address_limit
+    if exchange.address_limit:
+        yield len(exchange.addresses)
+        for one in exchange.addresses:
+            yield from (one.address, one.open_connections, one.waiting_connections)
 
 
 def _credential_text(credential: Credential) -> str:
-    return f"{credential.version} {credential.password_hash}"
+    words = [credential.version, credential.password_hash]
+    return " ".join([*words, credential.scram_verifier] if credential.scram_verifier else words)
 
 
 def _session(session_id: str, instance_id: str, row: list[Any]) -> Session:

@@ -69,6 +69,12 @@ class UserRepository(Protocol):
     async def set_credential(self, username: str, credential: Credential) -> None:
         """Give a user a new password. Raises `UnknownUser`."""
 
+    async def deployment_secret(self) -> str:
+        """Return a random text that was made once, and is the same for all replicas and at all times.
+
+        What an unknown user is answered is derived from it (see `scram`).
+        """
+
 
 class AdministratorRepository(Protocol):
     """Who may use PEEP and HTTP: password hashes by name."""
@@ -131,7 +137,8 @@ class InstanceRepository(Protocol):
         """Tell and ask everything at once, and renew the lease; with `reap`, clear up after the dead.
 
         Raises `LeaseLapsed` when the lease was over; counts of a sequence number that the store has
-        already taken are not taken again, lapsed or not.
+        already taken are not taken again, lapsed or not. An exchange that a later one has overtaken
+        changes nothing and raises `StoreUnavailable`, though nobody waits for its answer any more.
         """
 
     async def end_instance(self, instance_id: str) -> None:

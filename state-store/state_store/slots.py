@@ -1,5 +1,6 @@
-"""How many connections an instance may have: the limit `c=`, dealt out over all instances (P8).
+"""How many connections an instance may have, in all and from one client address.
 
+`grant` deals out the limit `c=` over all instances (P8), `address_grant` the limit of one address.
 `exchange.lua` computes the same in Redis; a contract test holds the two together.
 """
 
@@ -38,3 +39,12 @@ def grant(
     target = needed + max(0, min(LARGEST_SPARE, far // (2 * instances)))
     excess = claimed_connections - target
     return Grant(max(claimed_connections, target), excess > (LARGEST_SPARE if far > 0 else 0))
+
+
+def address_grant(*, limit: int, open_elsewhere: int, open_connections: int, waiting_connections: int) -> int:
+    """Return how many connections of one address an instance may have from now on.
+
+    It keeps what it has, and gets what waits as far as the limit goes. Nothing is held in reserve: who
+    comes from an address that is counted always asks.
+    """
+    return max(open_connections, min(open_connections + waiting_connections, limit - open_elsewhere))

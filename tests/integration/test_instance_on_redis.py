@@ -10,13 +10,18 @@ import pytest
 from state_store import keys
 from state_store.errors import StoreUnavailable
 from state_store.instance import LiveInstance
-from state_store.records import Counters, Credential, Login, LoginOutcome
+from state_store.records import AdmissionOutcome, Counters, Credential, Login, LoginOutcome
 from state_store.redis_repository import RedisRepository
 from support.redis_server import RedisServer
 
+HERE = "192.0.2.1"
+THERE = "2001:db8::1"
+
 
 @asynccontextmanager
-async def instance_on(url: str) -> AsyncIterator[tuple[RedisRepository, LiveInstance]]:
+async def instance_on(
+    url: str, *, address_limit: int = 0, login_delay: int = 0
+) -> AsyncIterator[tuple[RedisRepository, LiveInstance]]:
     repository = RedisRepository(url)
     await repository.prepare()
 
@@ -31,6 +36,8 @@ async def instance_on(url: str) -> AsyncIterator[tuple[RedisRepository, LiveInst
         can_use_directory=can_use,
         settings_changed=lambda: None,
         lease_lapsed=lambda: None,
+        login_delay_seconds=login_delay,
+        max_connections_per_address=address_limit,
     )
     await instance.start()
     try:
@@ -55,7 +62,7 @@ async def until_counters(repository: RedisRepository, expected: Counters) -> Non
 
 
 async def enter(instance: LiveInstance) -> bool:
-    return instance.admit_at_once() or await instance.admit()
+    return instance.admit_at_once() or await instance.admit(HERE) is AdmissionOutcome.ADMITTED
 
 
 async def test_counts_end_exact_over_kills_and_pauses(redis_server: RedisServer) -> None:
@@ -129,3 +136,82 @@ async def test_lapsed_lease_is_begun_anew_and_counts_once(redis_server: RedisSer
         instance.counted()
         await until_counters(repository, Counters(historical_logins=3))
         assert instance.instance_id != old
+
+
+async def admitted(instances: list[LiveInstance], count: int, address: str = HERE) -> int:
+    """Ask for so many connections of an address at once, in turn at the instances; return who came in."""
+    asking = (instances[number % len(instances)].admit(address) for number in range(count))
+    outcomes = await asyncio.gather(*asking)
+    assert set(outcomes) <= {AdmissionOutcome.ADMITTED, AdmissionOutcome.ADDRESS_LIMIT_REACHED}
+    return outcomes.count(AdmissionOutcome.ADMITTED)
+
+
+async def until_admitted(instances: list[LiveInstance], expected: int) -> None:
+    """Ask again and again for more than is free: exactly the expected number comes in."""
+    deadline = time.monotonic() + 10
+    entered = await admitted(instances, 30)
+    while entered < expected:
+        assert time.monotonic() < deadline, entered
+        await asyncio.sleep(0.01)
+        entered += await admitted(instances, 30)
+    assert entered == expected
+    assert await admitted(instances, 30) == 0
+
+
+async def test_address_has_exactly_its_limit_over_two_instances(redis_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        _, one = await stack.enter_async_context(instance_on(redis_url, address_limit=10))
+        _, other = await stack.enter_async_context(instance_on(redis_url, address_limit=10))
+        assert await admitted([one], 1) == 1
+        assert await admitted([one, other], 30) == 9
+        assert await admitted([one, other], 6, THERE) == 6
+        one.discharge(HERE)
+        await until_admitted([other, one], 1)
+        assert await admitted([one, other], 30, THERE) == 4
+
+
+async def test_places_of_an_instance_that_died_come_free(redis_server: RedisServer) -> None:
+    async with AsyncExitStack() as stack:
+        _, one = await stack.enter_async_context(instance_on(redis_server.url, address_limit=10))
+        _, other = await stack.enter_async_context(instance_on(redis_server.url, address_limit=10))
+        assert await admitted([one], 7) == 7
+        assert await admitted([other], 30) == 3
+        for task in one._tasks:
+            task.cancel()  # it says nothing any more
+        with redis_server.client() as client:
+            client.zadd(keys.LEASES, {one.instance_id: 1})
+        await until_admitted([other], 7)
+
+
+async def test_places_asked_for_while_redis_did_not_answer_come_free(redis_server: RedisServer) -> None:
+    async with AsyncExitStack() as stack:
+        _, one = await stack.enter_async_context(instance_on(redis_server.url, address_limit=10))
+        _, other = await stack.enter_async_context(instance_on(redis_server.url, address_limit=10))
+        assert await admitted([one], 2) == 2
+        redis_server.pause()
+        # Paused, it carries out later what it was asked, and answers nobody.
+        asking = [one.admit(HERE) for _ in range(5)]
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
+        redis_server.resume()
+        await until_away(one, is_away=False)
+        await until_away(other, is_away=False)
+        await until_admitted([other], 8)
+
+
+async def test_user_who_comes_back_within_the_login_delay_is_too_soon_at_every_instance(
+    redis_url: str,
+) -> None:
+    async with AsyncExitStack() as stack:
+        repository, one = await stack.enter_async_context(instance_on(redis_url, login_delay=1))
+        _, other = await stack.enter_async_context(instance_on(redis_url, login_delay=1))
+        await repository.add_user("alice", Credential("hash", "v1"))
+        began = time.monotonic()
+        assert await one.lock_maildrop(Login("alice", "s1", "v1", HERE)) is LoginOutcome.OPENED
+        one.release_maildrop("alice", "s1")
+        outcomes: list[LoginOutcome] = []
+        while not outcomes or outcomes[-1] is not LoginOutcome.OPENED:
+            assert time.monotonic() < began + 10
+            outcomes.append(await other.lock_maildrop(Login("alice", "s2", "v1", HERE)))
+        assert LoginOutcome.TOO_SOON in outcomes
+        assert time.monotonic() - began > 0.99

@@ -12,9 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from state_store import keys
-from state_store.errors import LeaseLapsed, MailDirectoryRefused, UnknownUser, UserExists
+from state_store.errors import (
+    LeaseLapsed,
+    MailDirectoryRefused,
+    StoreUnavailable,
+    UnknownUser,
+    UserExists,
+)
 from state_store.memory_repository import MemoryRepository
 from state_store.records import (
+    AddressCount,
     Counters,
     Credential,
     Deltas,
@@ -33,6 +40,8 @@ from state_store.repository import StateRepository
 from support.redis_server import RedisServer
 
 ADDRESS = "192.0.2.1"
+ELSEWHERE = "2001:db8::1"
+DELAY_SECONDS = 60
 CREDENTIAL = Credential("$argon2id$one", "v1")
 
 
@@ -455,6 +464,19 @@ async def test_exchange_renews_the_lease(repository: StateRepository, behind_the
     assert 14 < left <= 15.1
 
 
+async def test_exchange_that_a_later_one_has_overtaken_changes_nothing(repository: StateRepository) -> None:
+    await register(repository, "i1")
+    await repository.add_user("alice", CREDENTIAL)
+    lost = Exchange("i1", 1, Deltas(logins=1), open_connections=1, logins=[login()], number=1)
+    again = Exchange("i1", 1, Deltas(logins=1), withdrawn_logins=[("alice", "s1")], number=2)
+    await repository.exchange(again)
+    with pytest.raises(StoreUnavailable):
+        await repository.exchange(lost)
+    assert await repository.logged_in_users() == []
+    assert await repository.counters() == Counters(historical_logins=1)
+    await repository.exchange(again)
+
+
 # Maildrop locks
 
 
@@ -638,6 +660,246 @@ async def test_slots_of_a_dead_instance_are_free(
     assert (await repository.exchange(Exchange("i2", 1, waiting_connections=3))).reserved_connections == 3
 
 
+# The login delay
+
+
+async def log_in_with_delay(
+    repository: StateRepository,
+    one: Login,
+    instance_id: str = "i1",
+    *,
+    releases: list[tuple[str, str]] | None = None,
+    withdrawn: list[tuple[str, str]] | None = None,
+) -> LoginOutcome:
+    """Log in, after giving back locks, where a login delay is set."""
+    exchange = Exchange(
+        instance_id,
+        1,
+        releases=releases or [],
+        logins=[one],
+        withdrawn_logins=withdrawn or [],
+        login_delay_seconds=DELAY_SECONDS,
+    )
+    return (await repository.exchange(exchange)).logins[0]
+
+
+def let_login_delay_pass(repository: StateRepository, client: redis.Redis, username: str) -> None:
+    """End the delay as the time would, after a look at how long it would have lasted."""
+    if isinstance(repository, MemoryRepository):
+        session_id, ends = repository._last_logins[username]
+        left = ends - repository._clock()
+        repository._last_logins[username] = (session_id, repository._clock())
+    else:
+        left = client.pttl(keys.LOGIN + username) / 1000
+        client.pexpire(keys.LOGIN + username, 0)
+    assert DELAY_SECONDS - 5 < left <= DELAY_SECONDS
+
+
+async def test_login_within_the_delay_after_the_last_one_is_too_soon_everywhere(
+    two_instances: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await two_instances.add_user("bob", CREDENTIAL)
+    assert await log_in_with_delay(two_instances, login("s1")) is LoginOutcome.OPENED
+    again = await log_in_with_delay(two_instances, login("s2"), releases=[("alice", "s1")])
+    assert again is LoginOutcome.TOO_SOON
+    assert await log_in_with_delay(two_instances, login("s3"), "i2") is LoginOutcome.TOO_SOON
+    assert await two_instances.logged_in_users() == []
+    assert await log_in_with_delay(two_instances, login("s4", "bob")) is LoginOutcome.OPENED
+    let_login_delay_pass(two_instances, behind_the_scenes, "alice")
+    assert await log_in_with_delay(two_instances, login("s5"), "i2") is LoginOutcome.OPENED
+    assert await two_instances.logged_in_users() == ["alice", "bob"]
+
+
+async def test_refused_login_does_not_begin_the_delay_anew(
+    two_instances: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await log_in_with_delay(two_instances, login("s1"))
+    if isinstance(two_instances, MemoryRepository):
+        two_instances._last_logins["alice"] = ("s1", two_instances._clock() + 0.05)
+    else:
+        behind_the_scenes.pexpire(keys.LOGIN + "alice", 50)
+    outcome = await log_in_with_delay(two_instances, login("s2"), releases=[("alice", "s1")])
+    assert outcome is LoginOutcome.TOO_SOON
+    deadline = time.monotonic() + 2
+    while await log_in_with_delay(two_instances, login("s3")) is not LoginOutcome.OPENED:
+        assert time.monotonic() < deadline, "the delay lasts as if it had begun anew"
+        await asyncio.sleep(0.01)
+
+
+async def test_maildrop_in_use_is_said_before_too_soon(two_instances: StateRepository) -> None:
+    await log_in_with_delay(two_instances, login("s1"))
+    assert await log_in_with_delay(two_instances, login("s2")) is LoginOutcome.IN_USE
+
+
+@pytest.mark.parametrize(
+    ("refused", "outcome"),
+    [
+        (login("s1", version="v0"), LoginOutcome.CREDENTIAL_CHANGED),
+        (login("s1"), LoginOutcome.TURN_NEEDED),
+    ],
+)
+async def test_login_that_is_refused_begins_no_delay(
+    two_instances: StateRepository, refused: Login, outcome: LoginOutcome
+) -> None:
+    if outcome is LoginOutcome.TURN_NEEDED:
+        for number in range(3):
+            await two_instances.note_wrong_password(ADDRESS, f"t{number}")
+    assert await log_in_with_delay(two_instances, refused) is outcome
+    assert await log_in_with_delay(two_instances, login("s2", turn=True)) is LoginOutcome.OPENED
+
+
+async def test_maildrop_in_use_begins_no_delay(two_instances: StateRepository) -> None:
+    await ask_to_log_in(two_instances, login("s1"))  # from an instance that has no delay
+    assert await log_in_with_delay(two_instances, login("s2"), "i2") is LoginOutcome.IN_USE
+    outcome = await log_in_with_delay(two_instances, login("s3"), releases=[("alice", "s1")])
+    assert outcome is LoginOutcome.OPENED
+
+
+async def test_login_told_again_after_a_lost_answer_is_not_too_soon(two_instances: StateRepository) -> None:
+    assert await log_in_with_delay(two_instances, login("s1")) is LoginOutcome.OPENED
+    assert await log_in_with_delay(two_instances, login("s1")) is LoginOutcome.OPENED
+
+
+async def test_withdrawn_login_gives_back_its_lock_and_its_delay(two_instances: StateRepository) -> None:
+    await log_in_with_delay(two_instances, login("s1"))
+    await two_instances.exchange(Exchange("i1", 2, withdrawn_logins=[("alice", "s1")]))
+    assert await two_instances.logged_in_users() == []
+    assert await log_in_with_delay(two_instances, login("s2"), "i2") is LoginOutcome.OPENED
+
+
+async def test_withdrawn_login_and_a_new_one_of_its_session_travel_together(
+    two_instances: StateRepository,
+) -> None:
+    await log_in_with_delay(two_instances, login("s1"))
+    for _ in range(2):  # the second time as after a lost answer
+        outcome = await log_in_with_delay(two_instances, login("s1"), withdrawn=[("alice", "s1")])
+        assert outcome is LoginOutcome.OPENED
+
+
+async def test_only_the_login_that_began_the_delay_takes_it_back(two_instances: StateRepository) -> None:
+    await log_in_with_delay(two_instances, login("s1"))
+    outcome = await log_in_with_delay(
+        two_instances, login("s2"), releases=[("alice", "s1")], withdrawn=[("alice", "s0")]
+    )
+    assert outcome is LoginOutcome.TOO_SOON
+
+
+async def test_login_without_a_delay_begins_none(two_instances: StateRepository) -> None:
+    await ask_to_log_in(two_instances, login("s1"))
+    outcome = await log_in_with_delay(two_instances, login("s2"), releases=[("alice", "s1")])
+    assert outcome is LoginOutcome.OPENED
+
+
+async def test_redis_keeps_a_login_only_where_a_delay_is_set(
+    redis_url: str, behind_the_scenes: redis.Redis
+) -> None:
+    repository = RedisRepository(redis_url)
+    await register(repository, "i1")
+    for name in ("alice", "bob"):
+        await repository.add_user(name, CREDENTIAL)
+    await ask_to_log_in(repository, login("s1"))
+    await log_in_with_delay(repository, login("s2", "bob"))
+    assert behind_the_scenes.keys(keys.LOGIN + "*") == [keys.LOGIN + "bob"]
+    await repository.close()
+
+
+# Connections of one address
+
+
+async def ask_for_places(
+    repository: StateRepository,
+    instance_id: str,
+    *counts: AddressCount,
+    limit: int = 3,
+    sequence: int = 1,
+) -> list[int]:
+    """Tell how many connections each address has open and waiting; return how many it may have."""
+    exchange = Exchange(
+        instance_id,
+        sequence,
+        open_connections=sum(one.open_connections for one in counts),
+        claimed_connections=sum(one.open_connections for one in counts),
+        waiting_connections=sum(one.waiting_connections for one in counts),
+        address_limit=limit,
+        addresses=list(counts),
+    )
+    return (await repository.exchange(exchange)).addresses
+
+
+def here(open_connections: int, waiting_connections: int = 0) -> AddressCount:
+    return AddressCount(ADDRESS, open_connections, waiting_connections)
+
+
+async def test_address_has_places_up_to_the_limit_over_all_instances(two_instances: StateRepository) -> None:
+    assert await ask_for_places(two_instances, "i1", here(0, 2)) == [2]
+    elsewhere = AddressCount(ELSEWHERE, 0, 2)
+    assert await ask_for_places(two_instances, "i2", here(0, 5), elsewhere) == [1, 2]
+    assert await ask_for_places(two_instances, "i1", here(2, 1)) == [2]
+
+
+async def test_place_given_back_goes_to_the_next_who_asks(two_instances: StateRepository) -> None:
+    assert await ask_for_places(two_instances, "i1", here(0, 3)) == [3]
+    assert await ask_for_places(two_instances, "i2", here(0, 1)) == [0]
+    assert await ask_for_places(two_instances, "i1", here(2)) == [2]
+    assert await ask_for_places(two_instances, "i2", here(0, 2)) == [1]
+    assert await ask_for_places(two_instances, "i1", here(0)) == [0]
+    assert await ask_for_places(two_instances, "i2", here(1, 5)) == [3]
+
+
+async def test_question_asked_again_after_a_lost_answer_gets_the_same_answer(
+    two_instances: StateRepository,
+) -> None:
+    assert await ask_for_places(two_instances, "i2", here(0, 1)) == [1]
+    for _ in range(2):
+        assert await ask_for_places(two_instances, "i1", here(1, 5)) == [2]
+
+
+async def test_open_connections_stay_even_over_the_limit(two_instances: StateRepository) -> None:
+    assert await ask_for_places(two_instances, "i1", here(5)) == [5]
+    assert await ask_for_places(two_instances, "i1", here(5, 2)) == [5]
+    assert await ask_for_places(two_instances, "i2", here(0, 1)) == [0]
+
+
+async def test_places_of_a_dead_instance_are_free(
+    two_instances: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await ask_for_places(two_instances, "i1", here(0, 3))
+    let_lease_lapse(two_instances, behind_the_scenes, "i1")
+    assert await ask_for_places(two_instances, "i2", here(0, 3)) == [3]
+
+
+async def test_places_of_an_ended_instance_are_free(two_instances: StateRepository) -> None:
+    await ask_for_places(two_instances, "i1", here(0, 3))
+    await two_instances.end_instance("i1")
+    assert await ask_for_places(two_instances, "i2", here(0, 3)) == [3]
+
+
+async def test_one_whom_its_address_keeps_out_takes_no_slot(repository: StateRepository) -> None:
+    await repository.set_max_connections(4)
+    await register(repository, "i1", "i2")
+    exchange = Exchange("i1", 1, waiting_connections=9, address_limit=1, addresses=[here(0, 9)])
+    result = await repository.exchange(exchange)
+    assert (result.addresses, result.reserved_connections) == ([1], 1)
+    other = await repository.exchange(Exchange("i2", 1, waiting_connections=3))
+    assert other.reserved_connections == 3
+
+
+async def test_redis_keeps_only_addresses_with_connections_and_only_while_the_instance_lives(
+    redis_url: str, behind_the_scenes: redis.Redis
+) -> None:
+    repository = RedisRepository(redis_url)
+    await register(repository, "i1", "i2")
+    elsewhere = AddressCount(ELSEWHERE, 0, 1)
+    await ask_for_places(repository, "i1", here(0, 2), elsewhere)
+    assert behind_the_scenes.hgetall(keys.ADDRESSES + "i1") == {ADDRESS: "2", ELSEWHERE: "1"}
+    await ask_for_places(repository, "i1", here(0))
+    assert behind_the_scenes.hgetall(keys.ADDRESSES + "i1") == {ELSEWHERE: "1"}
+    behind_the_scenes.zadd(keys.LEASES, {"i1": 1})
+    await repository.exchange(Exchange("i2", 1), reap=True)
+    assert not behind_the_scenes.exists(keys.ADDRESSES + "i1")
+    await repository.close()
+
+
 # Events
 
 
@@ -718,6 +980,8 @@ def exchanges(draw: st.DrawFn) -> Exchange:
     name = draw(st.sampled_from(NAMES))
     open_connections = draw(st.integers(0, 90))
     rows = st.builds(Session, session_ids, st.just(name), st.none() | users, addresses, st.just(1000.5))
+    address_limit = draw(small)
+    counts = st.builds(AddressCount, addresses, small, small)
     return Exchange(
         name,
         draw(st.integers(0, 6)),
@@ -730,7 +994,16 @@ def exchanges(draw: st.DrawFn) -> Exchange:
         draw(st.lists(rows, max_size=2)),
         draw(st.lists(session_ids, max_size=2)),
         draw(st.lists(logins, max_size=3)),
+        draw(st.lists(st.tuples(users, session_ids), max_size=1)),
+        draw(st.sampled_from([0, DELAY_SECONDS])),
+        address_limit,
+        draw(st.lists(counts, max_size=2, unique_by=_address)) if address_limit else [],
+        draw(st.sampled_from([2] * 9 + [1])),
     )
+
+
+def _address(count: AddressCount) -> str:
+    return count.address
 
 
 steps: st.SearchStrategy[Step] = st.one_of(
@@ -752,6 +1025,8 @@ async def answer_to(repository: StateRepository, client: redis.Redis, step: Step
                 result: ExchangeResult = await repository.exchange(exchange, reap=reap)
             except LeaseLapsed as lapsed:
                 return lapsed.counts_taken
+            except StoreUnavailable as overtaken:
+                return str(overtaken)
             return result
         case WrongPassword(address):
             return await repository.note_wrong_password(address, "t")
@@ -773,7 +1048,8 @@ async def view_of(repository: StateRepository) -> list[object]:
     return [
         await repository.counters(),
         await repository.logged_in_users(),
-        await repository.sessions(),
+        # Here two instances may have the same session id, whose order nobody promises.
+        sorted(await repository.sessions(), key=lambda row: (row.session_id, row.instance_id)),
         await repository.instances(),
         await repository.settings(),
     ]

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from scramp import ScramClient  # type: ignore[import-untyped]
 
 from state_store.authentication import Authenticator
 from state_store.memory_repository import MemoryRepository
 from state_store.passwords import Passwords
 from state_store.records import Credential
+from state_store.scram import ScramExchange, ScramMalformed, new_verifier
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "192.0.2.2"
@@ -23,6 +25,7 @@ class WatchedRepository(MemoryRepository):
         super().__init__()
         self.delays: list[float] = []
         self.turns: set[str] = set()
+        self.asked: list[str] = []
 
     async def take_turn(self, address: str, ticket: str) -> bool:
         has_turn = await super().take_turn(address, ticket)
@@ -34,6 +37,14 @@ class WatchedRepository(MemoryRepository):
         self.delays.append(await super().note_wrong_password(address, ticket))
         return self.delays[-1]
 
+    async def credential(self, username: str) -> Credential | None:
+        self.asked.append("credential")
+        return await super().credential(username)
+
+    async def deployment_secret(self) -> str:
+        self.asked.append("deployment secret")
+        return await super().deployment_secret()
+
 
 @pytest.fixture(scope="module")
 def passwords() -> Passwords:
@@ -42,7 +53,7 @@ def passwords() -> Passwords:
 
 @pytest.fixture(scope="module")
 def credential(passwords: Passwords) -> Credential:
-    return Credential(passwords._hasher.hash("secret"), "v1")
+    return Credential(passwords._hasher.hash("secret"), "v1", new_verifier("secret"))
 
 
 @pytest.fixture
@@ -173,3 +184,145 @@ async def test_client_that_leaves_while_it_waits_gives_up_its_place(
     await until(lambda: len(repository._attempts[ADDRESS].tickets) == 2)
     gone.cancel()
     await until(lambda: list(repository._attempts[ADDRESS].tickets) == ["other"])
+
+
+# SCRAM
+
+
+def scram_client(username: str, password: str) -> ScramClient:
+    return ScramClient(["SCRAM-SHA-256"], username, password)
+
+
+async def scram_answer(authenticator: Authenticator, client: ScramClient) -> tuple[ScramExchange, str]:
+    """Lead a client's dialogue up to its last message, and return both."""
+    exchange = await authenticator.begin_scram(client.get_client_first())
+    client.set_server_first(exchange.challenge)
+    return exchange, client.get_client_final()
+
+
+async def scram_result(
+    authenticator: Authenticator, username: str, password: str, address: str = ADDRESS
+) -> tuple[str, str] | None:
+    exchange, client_final = await scram_answer(authenticator, scram_client(username, password))
+    return await authenticator.finish_scram(exchange, client_final, address)
+
+
+async def test_right_proof_gives_the_servers_own_and_the_credential_version(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    client = scram_client("alice", "secret")
+    exchange, client_final = await scram_answer(authenticator, client)
+    result = await authenticator.finish_scram(exchange, client_final, ADDRESS)
+    assert result is not None
+    server_final, version = result
+    client.set_server_final(server_final)
+    assert (exchange.username, version) == ("alice", "v1")
+    assert repository.delays == []
+    assert repository._attempts[ADDRESS].tickets == {}
+
+
+@pytest.mark.parametrize(
+    ("username", "password"), [("alice", "Secret"), ("nobody", "secret"), ("root", "secret")]
+)
+async def test_wrong_proof_gives_nothing_and_counts_as_a_wrong_password(
+    authenticator: Authenticator, repository: WatchedRepository, username: str, password: str
+) -> None:
+    assert await scram_result(authenticator, username, password) is None
+    assert repository.delays == [0]
+    assert repository._attempts[ADDRESS].tickets == {}
+
+
+async def test_password_set_before_there_were_verifiers_is_good_for_everything_but_scram(
+    authenticator: Authenticator, repository: WatchedRepository, credential: Credential, passwords: Passwords
+) -> None:
+    await repository.add_user("old", Credential(credential.password_hash, "v1"))
+    assert await scram_result(authenticator, "old", "secret") is None
+    assert await authenticator.check_user("old", "secret", ADDRESS) == "v1"
+    await repository.set_credential("old", await passwords.new_credential("secret"))
+    assert await scram_result(authenticator, "old", "secret") is not None
+
+
+async def test_scram_version_is_that_of_the_verifier_though_the_password_changes_meanwhile(
+    authenticator: Authenticator, repository: WatchedRepository, passwords: Passwords
+) -> None:
+    exchange, client_final = await scram_answer(authenticator, scram_client("alice", "secret"))
+    await repository.set_credential("alice", await passwords.new_credential("other"))
+    result = await authenticator.finish_scram(exchange, client_final, ADDRESS)
+    assert result is not None
+    assert result[1] == "v1"
+
+
+async def test_unknown_user_has_one_salt_at_every_replica(
+    repository: WatchedRepository, passwords: Passwords
+) -> None:
+    challenges = [
+        (await Authenticator(repository, passwords).begin_scram("n,,n=nobody,r=x")).challenge
+        for _ in range(2)
+    ]
+    salts = {challenge.split(",")[1] for challenge in challenges}
+    assert len(salts) == 1
+    assert len(set(challenges)) == 2
+
+
+async def test_unknown_user_is_asked_for_in_the_same_steps_as_a_known_one(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    await authenticator.begin_scram("n,,n=alice,r=x")
+    steps = []
+    for name in ("alice", "nobody"):
+        repository.asked.clear()
+        await scram_result(authenticator, name, "wrong")
+        steps.append([*repository.asked])
+    assert steps == [["credential"], ["credential"]]
+
+
+async def test_malformed_first_message_asks_the_store_nothing(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    with pytest.raises(ScramMalformed):
+        await authenticator.begin_scram("n,a=root,n=alice,r=x")
+    assert repository.asked == []
+
+
+async def test_fourth_wrong_password_is_answered_late_whichever_way_they_came(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    assert await authenticator.check_user("alice", "wrong", ADDRESS) is None
+    for name in ("alice", "nobody"):
+        assert await scram_result(authenticator, name, "wrong") is None
+    exchange, client_final = await scram_answer(authenticator, scram_client("alice", "wrong"))
+    began = time.monotonic()
+    assert await authenticator.finish_scram(exchange, client_final, ADDRESS) is None
+    assert time.monotonic() - began >= 0.25
+    assert repository.delays == [0, 0, 0, 0.25]
+
+
+async def test_client_that_leaves_during_the_delay_of_a_wrong_proof_does_not_free_its_turn_early(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    for number in range(3):
+        await repository.note_wrong_password(ADDRESS, f"t{number}")
+    exchange, client_final = await scram_answer(authenticator, scram_client("alice", "wrong"))
+    gone = asyncio.create_task(authenticator.finish_scram(exchange, client_final, ADDRESS))
+    await until(lambda: len(repository.delays) == 4)
+    began = time.monotonic()
+    gone.cancel()
+    assert await scram_result(authenticator, "alice", "secret") is not None
+    assert time.monotonic() - began >= 0.2
+    with suppress(asyncio.CancelledError):
+        await gone
+
+
+async def test_right_proof_waits_for_its_turn_and_one_from_elsewhere_does_not(
+    authenticator: Authenticator, repository: WatchedRepository
+) -> None:
+    for number in range(3):
+        await repository.note_wrong_password(ADDRESS, f"t{number}")
+    assert await repository.take_turn(ADDRESS, "other")
+    exchange, client_final = await scram_answer(authenticator, scram_client("alice", "secret"))
+    waiting = asyncio.create_task(authenticator.finish_scram(exchange, client_final, ADDRESS))
+    await until(lambda: len(repository._attempts[ADDRESS].tickets) == 2)
+    assert await scram_result(authenticator, "alice", "secret", ELSEWHERE) is not None
+    assert not waiting.done()
+    await repository.end_turn(ADDRESS, "other")
+    assert await waiting is not None

@@ -11,6 +11,7 @@ from state_store.errors import MailDirectoryRefused, StoreUnavailable
 from state_store.instance import MARGIN_SECONDS, LiveInstance
 from state_store.memory_repository import MemoryRepository
 from state_store.records import (
+    AdmissionOutcome,
     Counters,
     Credential,
     Exchange,
@@ -24,6 +25,7 @@ from state_store.records import (
 from state_store.repository import LEASE_SECONDS
 
 ADDRESS = "192.0.2.1"
+ELSEWHERE = "2001:db8::1"
 
 
 class TroubledRepository(MemoryRepository):
@@ -65,7 +67,15 @@ class TroubledRepository(MemoryRepository):
 class Process:
     """A live instance and what it told its process."""
 
-    def __init__(self, repository: MemoryRepository, clock: Callable[[], float], *, can_use: bool) -> None:
+    def __init__(
+        self,
+        repository: MemoryRepository,
+        clock: Callable[[], float],
+        *,
+        can_use: bool,
+        address_limit: int,
+        login_delay: int,
+    ) -> None:
         self.lapses = 0
         self.changes = 0
         self.judged: list[str] = []
@@ -78,6 +88,8 @@ class Process:
             can_use_directory=self._judge,
             settings_changed=self._note_change,
             lease_lapsed=self._note_lapse,
+            login_delay_seconds=login_delay,
+            max_connections_per_address=address_limit,
             clock=clock,
         )
 
@@ -94,9 +106,14 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    repository: MemoryRepository, clock: Callable[[], float] = time.monotonic, *, can_use: bool = True
+    repository: MemoryRepository,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    can_use: bool = True,
+    address_limit: int = 0,
+    login_delay: int = 0,
 ) -> AsyncIterator[Process]:
-    made = Process(repository, clock, can_use=can_use)
+    made = Process(repository, clock, can_use=can_use, address_limit=address_limit, login_delay=login_delay)
     await made.instance.start()
     try:
         yield made
@@ -126,7 +143,7 @@ async def set_limit(repository: MemoryRepository, limit: int) -> None:
 
 
 async def enter(instance: LiveInstance) -> bool:
-    return instance.admit_at_once() or await instance.admit()
+    return instance.admit_at_once() or await instance.admit(ADDRESS) is AdmissionOutcome.ADMITTED
 
 
 def login(session_id: str = "s1", username: str = "alice") -> Login:
@@ -204,7 +221,7 @@ async def test_slot_that_one_instance_gives_up_can_be_had_at_the_other(
     async with process(repository) as one, process(repository) as other:
         assert [await enter(one.instance) for _ in range(3)] == [True] * 3
         assert not await enter(other.instance)
-        one.instance.discharge()
+        one.instance.discharge(ADDRESS)
         await until_current_connections(repository, 2, one.instance)
         assert await enter(other.instance)
         assert not await enter(one.instance)
@@ -230,9 +247,9 @@ async def test_raised_limit_lets_more_in_and_a_lowered_one_nobody(repository: Tr
         await set_limit(repository, 1)
         await until(lambda: one.instance.max_connections == 1)
         for _ in range(3):
-            one.instance.discharge()
+            one.instance.discharge(ADDRESS)
             assert not await enter(one.instance)
-        one.instance.discharge()
+        one.instance.discharge(ADDRESS)
         assert await enter(one.instance)
 
 
@@ -251,6 +268,133 @@ async def test_limit_holds_over_two_instances_while_it_falls_and_answers_get_los
         await until(lambda: not one.instance.is_away and not other.instance.is_away)
         await asyncio.gather(*(enter(instances[number % 2]) for number in range(60)))
         await until_current_connections(repository, 10, one.instance)
+
+
+# Admission by address
+
+
+async def test_address_has_exactly_its_connections_over_two_instances(repository: TroubledRepository) -> None:
+    async with process(repository, address_limit=4) as one, process(repository, address_limit=4) as other:
+        instances = [one.instance, other.instance]
+        outcomes = await asyncio.gather(*(instances[number % 2].admit(ADDRESS) for number in range(20)))
+        assert outcomes.count(AdmissionOutcome.ADMITTED) == 4
+        assert outcomes.count(AdmissionOutcome.ADDRESS_LIMIT_REACHED) == 16
+        assert await one.instance.admit(ELSEWHERE) is AdmissionOutcome.ADMITTED
+
+
+async def test_refusal_says_which_limit_is_reached(repository: TroubledRepository) -> None:
+    await set_limit(repository, 3)
+    async with process(repository, address_limit=2) as one:
+        outcomes = [await one.instance.admit(address) for address in (ADDRESS, ADDRESS, ADDRESS, ELSEWHERE)]
+        assert outcomes[2:] == [AdmissionOutcome.ADDRESS_LIMIT_REACHED, AdmissionOutcome.ADMITTED]
+        assert await one.instance.admit(ELSEWHERE) is AdmissionOutcome.LIMIT_REACHED
+
+
+async def test_address_that_has_all_its_places_here_is_refused_without_an_exchange(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository, address_limit=1) as one:
+        assert not one.instance.admit_at_once()
+        assert await one.instance.admit(ADDRESS)
+        before = repository.exchanges
+        answer = one.instance.admit(ADDRESS)
+        assert answer.result() is AdmissionOutcome.ADDRESS_LIMIT_REACHED
+        assert repository.exchanges == before
+
+
+async def until_admitted(instance: LiveInstance, address: str) -> None:
+    deadline = time.monotonic() + 2
+    while not await instance.admit(address):
+        assert time.monotonic() < deadline, "no place came free"
+        await asyncio.sleep(0.002)
+
+
+async def test_place_that_one_instance_gives_up_can_be_had_at_the_other(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository, address_limit=1) as one, process(repository, address_limit=1) as other:
+        assert await one.instance.admit(ADDRESS)
+        assert not await other.instance.admit(ADDRESS)
+        one.instance.discharge(ADDRESS)
+        await until_admitted(other.instance, ADDRESS)
+        assert not await one.instance.admit(ADDRESS)
+
+
+async def test_place_whose_answer_got_lost_comes_free(repository: TroubledRepository) -> None:
+    async with process(repository, address_limit=1) as one, process(repository, address_limit=1) as other:
+        repository.loses_answers = True
+        with pytest.raises(StoreUnavailable):
+            await one.instance.admit(ADDRESS)
+        repository.loses_answers = False
+        await until(lambda: not one.instance.is_away and not other.instance.is_away)
+        await until_admitted(other.instance, ADDRESS)
+
+
+async def test_place_of_one_who_went_while_it_was_asked_for_comes_free(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository, address_limit=1) as one, process(repository, address_limit=1) as other:
+        gone = one.instance.admit(ADDRESS)
+        while not any(lease.addresses.get(ADDRESS) for lease in repository._live()):
+            await asyncio.sleep(0)
+        assert gone.cancel()
+        await until_admitted(other.instance, ADDRESS)
+
+
+async def test_lapsed_instance_tells_its_addresses_anew(repository: TroubledRepository) -> None:
+    async with process(repository, address_limit=2) as one, process(repository, address_limit=2) as other:
+        assert await one.instance.admit(ADDRESS)
+        assert await one.instance.admit(ADDRESS)
+        repository.let_leases_lapse()
+        one.instance.counted()
+        await until(lambda: one.lapses == 1)
+        await until(lambda: any(lease.addresses == {ADDRESS: 2} for lease in repository._live()))
+        other.instance.counted()
+        await until(lambda: other.lapses == 1)
+        assert not await other.instance.admit(ADDRESS)
+        for _ in range(2):
+            one.instance.discharge(ADDRESS)
+        await until_admitted(other.instance, ADDRESS)
+
+
+async def test_without_a_limit_an_exchange_says_nothing_of_addresses(repository: TroubledRepository) -> None:
+    async with process(repository) as one:
+        assert all([await one.instance.admit(ADDRESS) for _ in range(3)])
+        assert one.instance.admit_at_once()
+        assert all(not lease.addresses for lease in repository._live())
+
+
+# The login delay
+
+
+async def test_second_login_within_the_delay_is_too_soon_at_every_instance(
+    repository: TroubledRepository,
+) -> None:
+    async with process(repository, login_delay=60) as one, process(repository, login_delay=60) as other:
+        assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
+        assert await other.instance.lock_maildrop(login("s2")) is LoginOutcome.IN_USE
+        one.instance.release_maildrop("alice", "s1")
+        deadline = time.monotonic() + 2
+        while (outcome := await other.instance.lock_maildrop(login("s3"))) is LoginOutcome.IN_USE:
+            assert time.monotonic() < deadline
+        assert outcome is LoginOutcome.TOO_SOON
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+async def test_login_that_failed_after_its_lock_delays_nobody(
+    repository: TroubledRepository, is_lost: bool
+) -> None:
+    async with process(repository, login_delay=60) as one:
+        if is_lost:
+            repository.loses_answers = True
+            with pytest.raises(StoreUnavailable):
+                await one.instance.lock_maildrop(login("s1"))
+            repository.loses_answers = False
+            await until(lambda: not one.instance.is_away)
+        else:
+            assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
+            one.instance.withdraw_login("alice", "s1")
+        assert await one.instance.lock_maildrop(login("s2")) is LoginOutcome.OPENED
 
 
 # Counts, sessions, locks
@@ -272,7 +416,7 @@ async def test_counts_and_sessions_are_seen_within_a_tenth_of_a_second(
             await asyncio.sleep(0.002)
         assert time.monotonic() - began < 0.5
         one.instance.session_closed("s1")
-        one.instance.discharge()
+        one.instance.discharge(ADDRESS)
         await until_counters(repository, Counters(retrieved_bytes=5))
         while await repository.sessions():
             assert time.monotonic() < began + 5
@@ -363,7 +507,7 @@ async def test_logins_and_admissions_fail_at_once_while_the_store_is_away(
         with pytest.raises(StoreUnavailable):
             await one.instance.lock_maildrop(login("s3"))
         with pytest.raises(StoreUnavailable):
-            await one.instance.admit()
+            await one.instance.admit(ADDRESS)
         assert repository.exchanges == before
         repository.is_away = False
         await until(lambda: not one.instance.is_away)

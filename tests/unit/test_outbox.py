@@ -47,6 +47,7 @@ def test_counts_travel_once_under_a_growing_sequence_number() -> None:
     outbox.confirm([])
     assert (first.sequence, first.deltas.retrieved_bytes) == (1, 7)
     assert (second.sequence, second.deltas.retrieved_bytes) == (2, 5)
+    assert second.number > first.number
     assert not outbox.has_work
 
 
@@ -165,7 +166,7 @@ async def test_login_whose_answer_was_lost_fails_and_gives_back_what_it_may_have
     with pytest.raises(StoreUnavailable):
         await answer
     exchange = filled(outbox)
-    assert (exchange.logins, exchange.releases) == ([], [("alice", "s1")])
+    assert (exchange.logins, exchange.withdrawn_logins) == ([], [("alice", "s1")])
 
 
 async def test_lock_that_comes_after_its_client_has_gone_is_given_back() -> None:
@@ -175,6 +176,26 @@ async def test_lock_that_comes_after_its_client_has_gone_is_given_back() -> None
     gone.cancel()
     outbox.confirm([LoginOutcome.OPENED])
     assert filled(outbox).releases == [("alice", "s1")]
+
+
+def test_withdrawn_login_is_told_once_and_again_when_the_answer_was_lost() -> None:
+    outbox = Outbox()
+    outbox.withdraw("alice", "s1")
+    assert outbox.has_work
+    outbox.keep(filled(outbox), 0.0)
+    assert outbox.has_work
+    assert filled(outbox).withdrawn_logins == [("alice", "s1")]
+    outbox.confirm([])
+    assert filled(outbox).withdrawn_logins == []
+
+
+def test_withdrawn_login_is_still_told_under_a_new_lease() -> None:
+    # Its lock has ended with the lease, but its user would have to wait for the login delay.
+    outbox = Outbox()
+    outbox.withdraw("alice", "s1")
+    outbox.keep(filled(outbox), 0.0)
+    outbox.start_over(counts_taken=True)
+    assert filled(outbox).withdrawn_logins == [("alice", "s1")]
 
 
 def test_deltas_add_up_field_by_field() -> None:

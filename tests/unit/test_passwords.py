@@ -1,13 +1,16 @@
 """Passwords: argon2id hashes, and the memory of what was right."""
 
+import threading
 from collections.abc import Iterator
 
 import argon2
 import pytest
+from scramp import ScramClient  # type: ignore[import-untyped]
 
 from state_store import passwords as passwords_module
 from state_store.passwords import MEMORY_KIBIBYTES, Passwords
 from state_store.records import Credential
+from state_store.scram import ClientFirst, ScramExchange
 
 
 @pytest.fixture
@@ -27,7 +30,39 @@ async def test_same_password_gets_another_hash_and_version_each_time(passwords: 
     one, other = await passwords.new_credential("secret"), await passwords.new_credential("secret")
     assert one.password_hash != other.password_hash
     assert one.version != other.version
-    assert " " not in one.version
+    assert one.scram_verifier != other.scram_verifier
+    assert " " not in one.version + one.password_hash + one.scram_verifier
+
+
+async def test_new_credential_fits_its_password_in_both_ways(passwords: Passwords) -> None:
+    credential = await passwords.new_credential("p\u00e4ss word")
+    assert await passwords.is_right("alice", credential, "p\u00e4ss word")
+    client = ScramClient(["SCRAM-SHA-256"], "alice", "p\u00e4ss word")
+    exchange = ScramExchange(ClientFirst.parse(client.get_client_first()), credential, "secret")
+    client.set_server_first(exchange.challenge)
+    client.set_server_final(exchange.finish(client.get_client_final()))
+
+
+async def test_new_credential_is_made_away_from_the_event_loop(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makers: list[str] = []
+
+    def noted(password: str) -> str:
+        makers.append(threading.current_thread().name)
+        return f"verifier of {len(password)} characters"
+
+    monkeypatch.setattr(passwords_module, "new_verifier", noted)
+    credential = await passwords.new_credential("secret")
+    assert credential.scram_verifier == "verifier of 6 characters"
+    assert [name.partition("_")[0] for name in makers] == ["argon2"]
+
+
+async def test_credential_shows_none_of_its_secrets(passwords: Passwords) -> None:
+    credential = await passwords.new_credential("secret")
+    assert credential.version in repr(credential)
+    assert credential.password_hash not in repr(credential)
+    assert credential.scram_verifier not in repr(credential)
 
 
 async def test_right_password_is_right_and_remembered_for_its_version(passwords: Passwords) -> None:

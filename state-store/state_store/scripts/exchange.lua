@@ -1,5 +1,6 @@
 -- All that one instance tells and asks in one round trip; see records.Exchange.
--- Answers {lapsed, counts taken before, reserved, should shrink, limit, spare elsewhere, settings version, {outcome...}}.
+-- Answers {1 when lapsed or 2 when overtaken, counts taken before, reserved, should shrink, limit,
+-- spare elsewhere, settings version, {outcome...}, {connections that an address may have...}}.
 
 local position = 0
 local function argument()
@@ -9,12 +10,14 @@ end
 local function number() return tonumber(argument()) end
 
 local now = now_ms()
-local instance, sequence = argument(), number()
+local instance, sequence, exchange_number = argument(), number(), number()
 local own = INSTANCE .. instance
 
-local known = redis.call('HMGET', own, 'sequence', 'reserved', 'open')
+local known = redis.call('HMGET', own, 'sequence', 'number')
 local is_known = tonumber(known[1] or 0) >= sequence
 if not is_live(instance, now) then return {1, is_known and 1 or 0} end
+-- A lost exchange that arrives late would take locks and places that nobody gives back.
+if exchange_number < tonumber(known[2] or 0) then return {2, 0} end
 redis.call('ZADD', LEASES, now + LEASE_MS, instance)
 
 for _, name in ipairs({'retrieved_bytes', 'retrieved_emails', 'removed_emails', 'connections', 'logins'}) do
@@ -25,15 +28,22 @@ local open, claimed, waiting, settings_version = number(), number(), number(), a
 
 if number() == 1 then reap(now) end
 
-for _ = 1, number() do
-  local username, session = argument(), argument()
+local function release(username, session)
   if redis.call('HGET', MAILDROPS, username) == instance .. ' ' .. session then
     redis.call('HDEL', MAILDROPS, username)
   end
 end
+for _ = 1, number() do release(argument(), argument()) end
+for _ = 1, number() do
+  local username, session = argument(), argument()
+  release(username, session)
+  if redis.call('GET', LOGIN .. username) == session then redis.call('DEL', LOGIN .. username) end
+end
 for _ = 1, number() do redis.call('HSET', SESSIONS .. instance, argument(), argument()) end
 for _ = 1, number() do redis.call('HDEL', SESSIONS .. instance, argument()) end
 
+local login_count = number()
+local login_delay = login_count > 0 and number() or 0
 local function log_in(username, session, version, address, has_turn)
   if has_turn ~= '1' and must_take_turn(address, now) then return 'turn needed' end
   local credential = redis.call('HGET', CREDENTIALS, username)
@@ -43,18 +53,49 @@ local function log_in(username, session, version, address, has_turn)
   local lock = redis.call('HGET', MAILDROPS, username)
   local wanted = instance .. ' ' .. session
   if lock and lock ~= wanted and is_live(holder(lock), now) then return 'in use' end
+  -- Who holds the lock already asks again after a lost answer: the delay that runs is its own.
+  if login_delay > 0 and lock ~= wanted
+    and not redis.call('SET', LOGIN .. username, session, 'EX', login_delay, 'NX') then
+    return 'too soon'
+  end
   redis.call('HSET', MAILDROPS, username, wanted)
   return 'opened'
 end
 local outcomes = {}
-for i = 1, number() do
+for i = 1, login_count do
   outcomes[i] = log_in(argument(), argument(), argument(), argument(), argument())
+end
+
+-- The connections of one address: the same as slots.py. Who cannot come in because of its address
+-- waits for no slot.
+local live = live_instances(now)
+local function open_elsewhere_from(address)
+  local count = 0
+  for _, other in ipairs(live) do
+    if other ~= instance then count = count + tonumber(redis.call('HGET', ADDRESSES .. other, address) or 0) end
+  end
+  return count
+end
+local address_limit, allowed = number(), {}
+for i = 1, address_limit > 0 and number() or 0 do
+  local address, its_open, its_waiting = argument(), number(), number()
+  allowed[i] = its_open
+  if its_waiting > 0 then
+    local free = address_limit - open_elsewhere_from(address)
+    allowed[i] = math.max(its_open, math.min(its_open + its_waiting, free))
+    waiting = waiting - (its_open + its_waiting - allowed[i])
+  end
+  if allowed[i] > 0 then
+    redis.call('HSET', ADDRESSES .. instance, address, allowed[i])
+  else
+    redis.call('HDEL', ADDRESSES .. instance, address)
+  end
 end
 
 -- The slots of the limit `c=`: the same as slots.py.
 local limit = tonumber(setting('max_connections', DEFAULT_MAX_CONNECTIONS))
 local instances, reserved_elsewhere, open_elsewhere = 0, 0, 0
-for _, other in ipairs(live_instances(now)) do
+for _, other in ipairs(live) do
   instances = instances + 1
   if other ~= instance then
     local slots = redis.call('HMGET', INSTANCE .. other, 'reserved', 'open')
@@ -72,6 +113,7 @@ local spare_elsewhere = is_short and reserved_elsewhere > open_elsewhere
 if spare_elsewhere then redis.call('PUBLISH', EVENTS, 'slots') end
 
 redis.call('HSET', own, 'sequence', math.max(sequence, tonumber(known[1] or 0)),
-  'open', open, 'reserved', reserved, 'settings_version', settings_version)
+  'number', exchange_number, 'open', open, 'reserved', reserved, 'settings_version', settings_version)
 
-return {0, 0, reserved, should_shrink and 1 or 0, limit, spare_elsewhere and 1 or 0, tonumber(setting('version', 0)), outcomes}
+return {0, 0, reserved, should_shrink and 1 or 0, limit, spare_elsewhere and 1 or 0, tonumber(setting('version', 0)),
+  outcomes, allowed}

@@ -47,15 +47,15 @@ local function must_take_turn(address, now)
   return recent_wrong(address, now) + redis.call('ZCARD', TURNS .. address) >= FREE_WRONG_PASSWORDS
 end
 
--- Locks, sessions and slots of instances whose lease is over go; their sequence number stays a day,
--- so that counts sent twice are still known for what they are.
+-- Locks, sessions, slots and addresses of instances whose lease is over go; their sequence number
+-- stays a day, so that counts sent twice are still known for what they are.
 local function reap(now)
   local dead = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now)
   if #dead == 0 then return end
   local is_dead = {}
   for _, instance in ipairs(dead) do
     is_dead[instance] = true
-    redis.call('DEL', SESSIONS .. instance)
+    redis.call('DEL', SESSIONS .. instance, ADDRESSES .. instance)
     redis.call('EXPIRE', INSTANCE .. instance, 86400)
     redis.call('ZREM', LEASES, instance)
   end

@@ -1,0 +1,199 @@
+"""SCRAM-SHA-256 (RFC 5802, RFC 7677): the server's side of a dialogue, and what is kept of a password for it.
+
+The mathematics is scramp's; here are the form of the stored verifier, the identity that a client may
+ask for beside its name, and the dialogue with a name that nobody has.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from scramp import ScramException, ScramMechanism  # type: ignore[import-untyped]
+from scramp.core import ClientFirstBare, IterationCount, Salt, Username  # type: ignore[import-untyped]
+from scramp.utils import h, hi, saslprep  # type: ignore[import-untyped]
+from scramp.utils import hmac as keyed
+
+from state_store.records import Credential
+
+MECHANISM = "SCRAM-SHA-256"
+
+ITERATIONS = 15_000
+"""What PBKDF2 costs the client, and a thief of the store for each guess: about 3 ms. RFC 7677 wants at
+least 4,096 and hopes for 15,000; a phone that fetches mail every few minutes shall not feel it."""
+
+SALT_OCTETS = 16
+
+MAX_MESSAGE_CHARACTERS = 1024
+"""A name of 128 octets that are all escaped, twice, is under 800: this leaves room for nonces and
+extensions, and keeps a line of 12 KiB away from SASLprep's tables."""
+
+_CLIENT_FIRST = re.compile(r"(?P<header>(?P<flag>[ny]),(?:a=(?P<authzid>[^,]+))?,)(?P<bare>.+)", re.DOTALL)
+
+_VERIFIER = re.compile(
+    re.escape(MECHANISM)
+    + r"\$(?P<iterations>[0-9]+):(?P<salt>[^$:]+)\$(?P<stored_key>[^$:]+):(?P<server_key>[^$:]+)"
+)
+
+
+class ScramMalformed(Exception):
+    """The first message cannot begin a dialogue; the text says why, and never holds any of it."""
+
+
+class ScramRefused(Exception):
+    """The last message does not prove that its sender knows the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFirst:
+    """A client's first message, taken apart (RFC 5802, section 7: `client-first-message`)."""
+
+    header: str
+    bare: str
+    username: str
+
+    @classmethod
+    def parse(cls, text: str) -> "ClientFirst":
+        """Return the message's parts; raises `ScramMalformed`.
+
+        The flags `n` and `y` are taken; a client that insists on channel binding (`p=`) is refused,
+        as is one that asks for another user's rights (an authorization identity that is not its name).
+        """
+        if len(text) > MAX_MESSAGE_CHARACTERS:
+            raise ScramMalformed("too long")
+        if text.startswith("p="):
+            raise ScramMalformed("channel binding is not offered")
+        found = _CLIENT_FIRST.fullmatch(text)
+        if found is None:
+            raise ScramMalformed("not a SCRAM message")
+        try:
+            username = str(ClientFirstBare(found["bare"])["n"])
+            authorization = found["authzid"]
+            is_own = authorization is None or str(Username.from_escaped(authorization)) == username
+        except ScramException:
+            raise ScramMalformed("not a SCRAM message") from None
+        if not is_own:
+            raise ScramMalformed("the authorization identity must be the user name")
+        return cls(found["header"], found["bare"], username)
+
+
+class ScramExchange:
+    """The server's side of one dialogue: `challenge` goes to the client, `finish` takes its answer.
+
+    `username` is whom the client says it is, prepared with SASLprep, which leaves every name that Peep
+    can have as it is; `credential_version` is that of the credential whose verifier is used.
+
+    A name without a verifier, because nobody has it or because its password was set before there were
+    verifiers, gets the same dialogue with a made-up one and is refused at its end. What is made up
+    hangs on nothing but the name and the deployment's `secret`, so it is the same at every replica
+    and at every time: a salt that changed would tell that nobody stands behind it.
+    """
+
+    def __init__(
+        self, client_first: ClientFirst, credential: Credential | None, secret: str, nonce: str | None = None
+    ) -> None:
+        self.username = client_first.username
+        kept = credential.scram_verifier if credential is not None else ""
+        # Made up for every name and read in the same way: a known user costs no other steps.
+        made_up = _made_up_verifier(secret, self.username)
+        keys = _keys(kept or made_up)
+        is_real = bool(kept) and keys is not None
+        self.credential_version = credential.version if credential is not None and is_real else ""
+        auth_info = keys or _keys(made_up)
+        self._server = ScramMechanism(MECHANISM).make_server(lambda _: auth_info, s_nonce=nonce)
+        self._server.set_client_first(f"n,,{client_first.bare}")
+        # The library takes no authorization identity, and compares `c=` with what this gives.
+        self._server.gs2_header = _Header(client_first.header)
+        self.challenge: str = self._server.get_server_first()
+
+    def finish(self, client_final: str) -> str:
+        """Return the server's last message, which proves that it knew the password too.
+
+        Raises `ScramRefused` for whatever is wrong with the client's, and when asked a second time.
+        """
+        if len(client_final) > MAX_MESSAGE_CHARACTERS:
+            raise ScramRefused
+        try:
+            self._server.set_client_final(client_final)
+            server_final: str = self._server.get_server_final()
+        except (ScramException, UnicodeError):
+            raise ScramRefused from None
+        if not self.credential_version:
+            raise ScramRefused
+        return server_final
+
+
+def new_verifier(password: str) -> str:
+    """Return what is kept of `password` for SCRAM-SHA-256, which takes about 3 ms (RFC 5803's text form).
+
+    `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, the last three in base64. A password
+    that SASLprep refuses, or leaves nothing of, is taken as it is: the clients that can send it at all
+    do no other.
+    """
+    salt = secrets.token_bytes(SALT_OCTETS)
+    salted_password = hi(hashlib.sha256, _prepared(password).encode(), salt, ITERATIONS)
+    stored_key = h(hashlib.sha256, keyed(hashlib.sha256, salted_password, b"Client Key"))
+    return _verifier(salt, stored_key, keyed(hashlib.sha256, salted_password, b"Server Key"))
+
+
+class _Keys(NamedTuple):
+    """A verifier's parts, in the order in which the library wants them."""
+
+    salt: bytes
+    stored_key: bytes
+    server_key: bytes
+    iterations: int
+
+
+class _Header:
+    """The client's header as it stood, with the authorization identity."""
+
+    def __init__(self, header: str) -> None:
+        self._header = header
+
+    def make_cbind_input(self, _: Any) -> bytes:
+        """Return what `c=` must hold for a client that binds to no channel (RFC 5802, section 7)."""
+        return self._header.encode()
+
+
+def _prepared(password: str) -> str:
+    try:
+        return saslprep(password) or password
+    except ScramException:
+        return password
+
+
+def _made_up_verifier(secret: str, username: str) -> str:
+    def derived(purpose: str) -> bytes:
+        return hmac.digest(secret.encode(), f"{purpose} {username}".encode(), "sha256")
+
+    return _verifier(derived("salt")[:SALT_OCTETS], derived("stored key"), derived("server key"))
+
+
+def _verifier(salt: bytes, stored_key: bytes, server_key: bytes) -> str:
+    salt_text, stored_text, server_text = (
+        base64.b64encode(octets).decode() for octets in (salt, stored_key, server_key)
+    )
+    return f"{MECHANISM}${ITERATIONS}:{salt_text}${stored_text}:{server_text}"
+
+
+def _keys(verifier: str) -> _Keys | None:
+    """Return a verifier's parts, None for a damaged one: it fits no password."""
+    found = _VERIFIER.fullmatch(verifier)
+    if found is None:
+        return None
+    try:
+        keys = _Keys(
+            bytes(Salt.from_str(found["salt"])),
+            base64.b64decode(found["stored_key"], validate=True),
+            base64.b64decode(found["server_key"], validate=True),
+            int(IterationCount.from_str(found["iterations"])),
+        )
+    except (ScramException, binascii.Error):
+        return None
+    is_whole = len(keys.stored_key) == len(keys.server_key) == hashlib.sha256().digest_size
+    return keys if is_whole else None
