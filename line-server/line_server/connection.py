@@ -1,12 +1,16 @@
 """One TCP connection that speaks lines: hands them out one by one, and sends replies under back-pressure."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import cast
 
 from line_server.deadline import Deadline
+from line_server.entrance import PLAIN, Entrance
 from line_server.lines import LineBuffer, OverlongLine, RunawayLine
 from line_server.listener import plain_host
+from line_server.proxy_header import ProxyHeaderError, ProxyHeaderReader
+from line_server.tls import TlsChannel, TlsError
 
 INPUT_OCTETS = 64 * 1024
 """Unanswered input that one connection may have in memory before we stop reading from it."""
@@ -17,6 +21,9 @@ OUTPUT_OCTETS = 64 * 1024
 FAREWELL_SECONDS = 5.0
 """How long a client may take to read the last reply before the connection is cut off."""
 
+PROXY_HEADER_SECONDS = 5.0
+"""How long a proxy may take to say for whom it connects: it has nothing to wait for."""
+
 
 class LineConnection(asyncio.Protocol):
     """Base of a protocol's connection: lines in, replies out.
@@ -25,15 +32,24 @@ class LineConnection(asyncio.Protocol):
     `release` once it has sent the reply: meanwhile further lines wait, and past `INPUT_OCTETS` of them
     the client does. A client that does not read is not served further either: no line is handed out
     while replies wait to be sent. A client that half-closes gets every reply still owed.
+
+    `entrance` says what comes before the lines: a proxy's header, TLS, or nothing. All counts of octets
+    are of plain text.
     """
 
-    def __init__(self, max_line_octets: int, connections: "set[LineConnection]") -> None:
+    def __init__(
+        self, max_line_octets: int, connections: "set[LineConnection]", entrance: Entrance = PLAIN
+    ) -> None:
         self.lines = LineBuffer(max_line_octets)
         self.address = ""
         self.octets_written = 0
         self.octets_sent = 0
         """Octets that the kernel has taken."""
         self._connections = connections
+        self._entrance = entrance
+        self._proxy_header: ProxyHeaderReader | None = None
+        self._channel: TlsChannel | None = None
+        self._leaves_after_handshake: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
         self._output: list[bytes] = []
         self._output_octets = 0
@@ -44,7 +60,10 @@ class LineConnection(asyncio.Protocol):
     # What a subclass gives
 
     def opened(self) -> None:
-        """Take note of a new connection; may send a greeting."""
+        """Take note of a new connection, its `address` known; may send a greeting."""
+
+    def turned_away(self, reason: str) -> None:
+        """Take note of a connection that ends before `opened`, or in its TLS handshake, and why."""
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer one line, given without its CRLF."""
@@ -87,6 +106,16 @@ class LineConnection(asyncio.Protocol):
         self._is_held = False
         self._pump()
 
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from the next octet on; what has been sent so far goes out in the clear.
+
+        Whatever the client sent ahead of the handshake is thrown away unread: nobody can tell who
+        wrote it (the command injection of CVE-2011-0411).
+        """
+        self._flush()
+        self.lines = LineBuffer(self.lines.max_line_octets)
+        self._channel = TlsChannel(context)
+
     def hang_up(self, last: bytes = b"", *, linger: bool = False) -> None:
         """Send what is owed, and `last`, then close.
 
@@ -100,7 +129,21 @@ class LineConnection(asyncio.Protocol):
             self.send(last)
         self._is_closing = True
         self._flush()
+        if self._channel is None or self._channel.is_established:
+            self._leave(linger=linger)
+        elif self._is_at_end:
+            self._transport.abort()
+        else:  # what was sent can be read only after the handshake
+            self._leaves_after_handshake = lambda: self._leave(linger=linger)
+            self._start_reading()
+            asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._transport.abort)
+
+    def _leave(self, *, linger: bool) -> None:
         transport = self._transport
+        assert transport is not None
+        if self._channel is not None:
+            self._channel.close()
+            self._write_ciphertext()
         if linger and not self._is_at_end and transport.can_write_eof():
             transport.write_eof()
             self._start_reading()
@@ -130,9 +173,22 @@ class LineConnection(asyncio.Protocol):
         """Whether the connection is at its end: nothing more is answered."""
         return self._is_closing
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether what the client sends now comes through TLS."""
+        return self._channel is not None
+
+    @property
+    def tls_version(self) -> str:
+        """The version of TLS, as `TLSv1.3`; empty in the clear and before the handshake is complete."""
+        return self._channel.version if self._channel is not None else ""
+
     def unsent_octets(self) -> int:
-        """Return how many octets wait for the client to read."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+        """Return how many octets wait for the client to read; encrypted ones count with what TLS adds."""
+        if self._transport is None:
+            return 0
+        waiting = self._channel.waiting_octets if self._channel is not None else 0
+        return waiting + self._transport.get_write_buffer_size()
 
     async def drained(self) -> None:
         """Wait until the kernel has taken everything. Raises `ConnectionResetError` when it never will."""
@@ -159,10 +215,20 @@ class LineConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.address = plain_host(peer[0]) if peer else ""
         self._connections.add(self)
-        self.opened()
+        if self._entrance.proxies is None:
+            self._open()
+        elif self._entrance.proxies.trusts(self.address):
+            self._proxy_header = ProxyHeaderReader()
+            asyncio.get_running_loop().call_later(PROXY_HEADER_SECONDS, self._proxy_header_late)
+        else:
+            self._turn_away("not a trusted proxy")
 
     def data_received(self, data: bytes) -> None:
         """Take octets from the network (asyncio)."""
+        if self._proxy_header is not None:
+            data = self._after_proxy_header(data)
+        if self._channel is not None and data:
+            data = self._decrypted(data)
         if self._is_closing:
             return
         self.lines.feed(data)
@@ -192,11 +258,72 @@ class LineConnection(asyncio.Protocol):
         """End (asyncio)."""
         if exc is None and self._transport is not None and not self._is_stalled:
             self._note_sent()
+        self._leaves_after_handshake = None
         self._is_closing = True
         self._transport = None
         self._connections.discard(self)
         self._wake()
         self.closed()
+
+    # Before the lines
+
+    def _open(self) -> None:
+        if self._entrance.tls is not None:
+            self._channel = TlsChannel(self._entrance.tls())
+        self.opened()
+
+    def _turn_away(self, reason: str) -> None:
+        self.turned_away(reason)
+        self.abort()
+
+    def _proxy_header_late(self) -> None:
+        if self._proxy_header is not None and not self._is_closing:
+            self._turn_away(f"no proxy header within {PROXY_HEADER_SECONDS:g} s")
+
+    def _after_proxy_header(self, data: bytes) -> bytes:
+        reader = self._proxy_header
+        if reader is None or self._is_closing:
+            return b""
+        try:
+            header = reader.feed(data)
+        except ProxyHeaderError as error:
+            self._turn_away(str(error))
+            return b""
+        if header is None:
+            return b""
+        self._proxy_header = None
+        if header.address is not None:
+            self.address = header.address
+        self._open()
+        return reader.rest
+
+    def _decrypted(self, data: bytes) -> bytes:
+        channel = self._channel
+        if channel is None or (self._is_closing and channel.is_established):
+            return b""
+        was_established = channel.is_established
+        try:
+            plain = channel.receive(data)
+        except TlsError as error:
+            self._write_ciphertext()  # the alert that says what we did not like
+            self._is_closing = True
+            self.turned_away(f"TLS: {error}")
+            if self._transport is not None:
+                self._transport.close()
+            return b""
+        self._write_ciphertext()
+        if not was_established and channel.is_established:
+            self._note_sent()
+            if self._leaves_after_handshake is not None:
+                self._leaves_after_handshake()
+        if channel.is_ended:
+            self._is_at_end = True
+        return plain
+
+    def _write_ciphertext(self) -> None:
+        octets = self._channel.outgoing() if self._channel is not None else b""
+        if octets and self._transport is not None:
+            self._transport.write(octets)
 
     # Inside
 
@@ -227,7 +354,10 @@ class LineConnection(asyncio.Protocol):
         if self._is_closing:
             return
         is_waiting = self._is_held or self._is_stalled
-        if is_waiting and self.lines.pending_octets > INPUT_OCTETS:
+        # Under TLS even the client's empty records can make us answer: one that does not read is not read.
+        if (is_waiting and self.lines.pending_octets > INPUT_OCTETS) or (
+            self._is_stalled and self._channel is not None
+        ):
             if not self._is_throttled and self._transport is not None:
                 self._is_throttled = True
                 self._transport.pause_reading()
@@ -248,13 +378,17 @@ class LineConnection(asyncio.Protocol):
         self._output.clear()
         self._output_octets = 0
         self.octets_written += len(octets)
-        self._transport.write(octets)
+        if self._channel is None:
+            self._transport.write(octets)
+        else:
+            self._channel.send(octets)
+            self._write_ciphertext()
         self._note_sent()
 
     def _note_sent(self) -> None:
-        assert self._transport is not None
-        octets_sent = self.octets_written - self._transport.get_write_buffer_size()
-        if octets_sent != self.octets_sent:
+        # What waits encrypted is never less than its plain text, so this never says too much.
+        octets_sent = self.octets_written - self.unsent_octets()
+        if octets_sent > self.octets_sent:
             self.octets_sent = octets_sent
             self.sent()
 

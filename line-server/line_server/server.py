@@ -1,10 +1,12 @@
 """A set of listening sockets and the connections that came from them."""
 
 import asyncio
+import functools
 import socket
 from collections.abc import Callable
 
 from line_server.connection import LineConnection
+from line_server.entrance import PLAIN, Entrance
 from line_server.listener import BACKLOG
 
 ABORT_SECONDS = 1.0
@@ -14,17 +16,18 @@ ABORT_SECONDS = 1.0
 class LineServer:
     """Accepts connections until told to stop, and sees the open ones to their end."""
 
-    def __init__(self, make_connection: Callable[[set[LineConnection]], LineConnection]) -> None:
+    def __init__(self, make_connection: Callable[[set[LineConnection], Entrance], LineConnection]) -> None:
         self._make_connection = make_connection
         self._servers: list[asyncio.Server] = []
         self.connections: set[LineConnection] = set()
 
-    async def listen(self, sockets: list[socket.socket]) -> None:
-        """Accept connections on bound sockets, TCP or Unix."""
+    async def listen(self, sockets: list[socket.socket], entrance: Entrance = PLAIN) -> None:
+        """Accept connections on bound sockets, TCP or Unix; they come in through `entrance`."""
         loop = asyncio.get_running_loop()
+        make = functools.partial(self._make_connection, self.connections, entrance)
         for bound in sockets:
             create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
-            server = await create(self._new_connection, sock=bound, backlog=BACKLOG)
+            server = await create(make, sock=bound, backlog=BACKLOG)
             self._servers.append(server)
 
     def stop_listening(self) -> None:
@@ -42,9 +45,6 @@ class LineServer:
         for connection in list(self.connections):
             connection.abort()
         await self._all_gone(ABORT_SECONDS)
-
-    def _new_connection(self) -> LineConnection:
-        return self._make_connection(self.connections)
 
     async def _all_gone(self, seconds: float) -> None:
         # Asked a few times a second, once in a process's life: not worth a signal from every connection.

@@ -1,6 +1,7 @@
 """`python -m peep_gateway`: environment to objects to service. The only place that builds things."""
 
 import asyncio
+import functools
 import socket
 import sys
 
@@ -75,7 +76,7 @@ async def _serve(
     given: GatewaySettings,
     lifecycle: process.Lifecycle,
 ) -> None:
-    server = LineServer(lambda connections: PeepConnection(connections, repository, passwords))
+    server = LineServer(functools.partial(PeepConnection, repository=repository, passwords=passwords))
     await server.listen(sockets)
     lifecycle.ready([("PEEP", display(sockets[0].getsockname()))])
     await lifecycle.stopping.wait()

@@ -6,6 +6,7 @@ import secrets
 import structlog
 
 from line_server.connection import LineConnection
+from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
 from peep_gateway.administration import Administration
 from peep_gateway.protocol.commands import MAX_LINE_OCTETS
@@ -32,13 +33,14 @@ class PeepConnection(LineConnection):
     def __init__(
         self,
         connections: set[LineConnection],
+        entrance: Entrance,
         repository: StateRepository,
         passwords: Passwords,
         *,
         idle_seconds: float = IDLE_SECONDS,
         max_connections: int = MAX_PEEP_CONNECTIONS,
     ) -> None:
-        super().__init__(MAX_LINE_OCTETS, connections)
+        super().__init__(MAX_LINE_OCTETS, connections, entrance)
         self.session = Session()
         self.session_id = secrets.token_hex(6)
         self._repository = repository

@@ -5,13 +5,15 @@ program with one line that names it and says what is allowed.
 """
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service_runtime.errors import StartError
@@ -71,6 +73,20 @@ def _absolute_path(text: str) -> str:
     return text
 
 
+def _networks(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        return [ipaddress.ip_network(network.strip()) for network in text.split(",") if network.strip()]
+    except ValueError:
+        raise ValueError("must be addresses or networks separated by commas, as 10.0.0.0/8,::1") from None
+
+
+Networks = Annotated[
+    list[ipaddress.IPv4Network | ipaddress.IPv6Network], NoDecode, BeforeValidator(_networks)
+]
+
+
 class CommonSettings(BaseSettings):
     """What all three services read."""
 
@@ -99,6 +115,28 @@ class Pop3Settings(CommonSettings):
 
     pop3_host: str = Field("127.0.0.1", description="where POP3 listens (containers: `0.0.0.0`)")
     pop3_port: Port = Field(1110, description="POP3; 0 picks a free port and prints it")
+    pop3s_port: Port = Field(
+        1995, description="POP3 inside TLS, only with a certificate; 0 picks a free port"
+    )
+    tls_cert_file: str | None = Field(
+        None, description="PEM file of the certificate and its chain; changed files are taken up as they are"
+    )
+    tls_key_file: str | None = Field(
+        None, description="PEM file of its private key, where that is not in the certificate's file"
+    )
+    require_tls: bool = Field(False, description="`1`: take no passwords in the clear before TLS")
+    proxy_protocol: bool = Field(
+        False, description="`1`: every connection begins with a PROXY header, version 1 or 2"
+    )
+    proxy_trusted: Networks = Field(
+        default=[], description="networks of the proxies whose headers are believed, separated by commas"
+    )
+    max_connections_per_address: int = Field(
+        0, ge=0, le=1_000_000, description="POP3 connections of one client address over all replicas; 0: any"
+    )
+    login_delay: int = Field(
+        0, ge=0, le=86_400, description="seconds between two logins of one user (LOGIN-DELAY); 0: none"
+    )
     pop3_workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
@@ -108,6 +146,16 @@ class Pop3Settings(CommonSettings):
     mail_roots: Annotated[list[str], NoDecode, BeforeValidator(_absolute_paths)] = Field(
         default=[], description="where given, `m=` takes only paths at or below one of these"
     )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.tls_key_file and not self.tls_cert_file:
+            raise PydanticCustomError("tls_key_file", "needs PEEP_TLS_CERT_FILE beside it")
+        if self.require_tls and not self.tls_cert_file:
+            raise PydanticCustomError("require_tls", "needs a certificate: set PEEP_TLS_CERT_FILE")
+        if self.proxy_protocol and not self.proxy_trusted:
+            raise PydanticCustomError("proxy_protocol", "needs the proxies' networks: set PEEP_PROXY_TRUSTED")
+        return self
 
 
 class AdministratorSettings(CommonSettings):
@@ -211,10 +259,11 @@ def _from_files(settings_class: type[BaseSettings], environment: Mapping[str, st
 
 def _explain(error: ValidationError, settings_class: type[BaseSettings]) -> str:
     first = error.errors()[0]
-    name = str(first["loc"][0])
+    # What does not fit together has no place of its own: it is told under the setting that it is named for.
+    name = str(first["loc"][0]) if first["loc"] else first["type"]
     field: FieldInfo = settings_class.model_fields[name]
     if first["type"] == "missing":
         return f"{variable(name)} must be set: {field.description}"
     message = first["msg"].removeprefix("Value error, ")
-    value = "" if name in SECRETS else f"={first['input']}"
+    value = "" if name in SECRETS or not first["loc"] else f"={first['input']}"
     return f"{variable(name)}{value}: {message[0].lower()}{message[1:]} ({field.description})"

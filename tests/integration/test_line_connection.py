@@ -14,6 +14,7 @@ import uvloop
 import line_server.connection
 import line_server.server
 from line_server.connection import INPUT_OCTETS, OUTPUT_OCTETS, LineConnection
+from line_server.entrance import Entrance
 from line_server.lines import RUNAWAY_OCTETS, OverlongLine
 from line_server.listener import listen
 from line_server.server import LineServer
@@ -35,8 +36,8 @@ FLOOD = [b"%06d" % number + b"x" * 900 for number in range(4000)]
 class Answering(LineConnection):
     """Repeats each line, except for a few that it knows as commands."""
 
-    def __init__(self, connections: set[LineConnection]) -> None:
-        super().__init__(MAX_LINE_OCTETS, connections)
+    def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
+        super().__init__(MAX_LINE_OCTETS, connections, entrance)
         self.received: list[bytes | OverlongLine] = []
         self.errors: list[Exception] = []
         self.sent_notes: list[int] = []
@@ -146,8 +147,8 @@ class Service:
         self.server = LineServer(self._make)
         self._clients = contextlib.ExitStack()
 
-    def _make(self, connections: set[LineConnection]) -> Answering:
-        connection = Answering(connections)
+    def _make(self, connections: set[LineConnection], entrance: Entrance) -> Answering:
+        connection = Answering(connections, entrance)
         self.made.append(connection)
         return connection
 

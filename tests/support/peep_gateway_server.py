@@ -114,12 +114,15 @@ async def running_gateway(
     repository = repository if repository is not None else MemoryRepository()
     await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
 
-    def connection(connections: set[LineConnection]) -> PeepConnection:
-        return PeepConnection(
-            connections, repository, passwords(), idle_seconds=idle_seconds, max_connections=max_connections
+    server = LineServer(
+        functools.partial(
+            PeepConnection,
+            repository=repository,
+            passwords=passwords(),
+            idle_seconds=idle_seconds,
+            max_connections=max_connections,
         )
-
-    server = LineServer(connection)
+    )
     sockets = listen(host, 0, "PEEP_PORT")
     port: int = sockets[0].getsockname()[1]
     await server.listen(sockets)
