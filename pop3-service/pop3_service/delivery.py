@@ -5,6 +5,7 @@ import asyncio
 from line_server.connection import LineConnection
 from pop3_service.maildir import MessageFile
 from pop3_service.protocol.multiline import TopEncoder, WireEncoder, wire_form
+from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS, surrogate
 from pop3_service.resources import Resources
 
 CHUNK_OCTETS = 256 * 1024
@@ -12,14 +13,17 @@ CHUNK_OCTETS = 256 * 1024
 
 
 def whole_if_cached(file: MessageFile) -> bytes | None:
-    """Return the wire form of a message that is short and in memory already, None for any other."""
+    """Return the wire form of a message that is short and in memory already, None for any other.
+
+    Where the client must get its surrogate, that is what is returned.
+    """
     if file.size > CHUNK_OCTETS:
         return None
     content = file.read_cached(file.size) if file.size else b""
     if content is None or len(content) != file.size:
         file.rewind()
         return None
-    return wire_form(content)
+    return wire_form(surrogate(content) if file.is_surrogate else content)
 
 
 async def deliver(
@@ -27,12 +31,13 @@ async def deliver(
 ) -> bytes:
     """Send the wire form of a message, or its top, but for the last octets, which are returned.
 
-    Closes the file. Raises `MaildirError` when the message cannot be read to its end, and
-    ConnectionResetError when the client is gone.
+    Sends the surrogate's where the client must get that. Closes the file. Raises `MaildirError` when
+    the message cannot be read to its end, and ConnectionResetError when the client is gone.
     """
     encoder = WireEncoder() if body_lines is None else TopEncoder(body_lines)
     with file:
-        while chunk := await _read(resources, file):
+        chunk = await (_read_start(resources, file) if file.is_surrogate else _read(resources, file))
+        while chunk:
             wire = encoder.feed(chunk)
             if wire:
                 connection.send(wire)
@@ -41,7 +46,17 @@ async def deliver(
                 break
             # A client as fast as we are would otherwise keep the event loop to itself.
             await asyncio.sleep(0)
+            chunk = await _read(resources, file)
     return encoder.end()
+
+
+async def _read_start(resources: Resources, file: MessageFile) -> bytes:
+    """Return the beginning of a surrogate, its header included."""
+    # However the reading is cut, the header is rewritten as a whole, as the scan has counted it.
+    start = b""
+    while len(start) < LONGEST_HEADER_OCTETS and (chunk := await _read(resources, file)):
+        start += chunk
+    return surrogate(start)
 
 
 async def _read(resources: Resources, file: MessageFile) -> bytes:

@@ -1,32 +1,11 @@
 """P12: what may become the mail directory."""
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pop3_service.maildir import mail_directory_verdict
-
-NOBODY = 65534
-
-
-@contextmanager
-def ordinary_user() -> Iterator[Path]:
-    """Give a folder of an ordinary user's and act as that user: permission bits do not bind root."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if os.geteuid() != 0:
-            yield folder
-            return
-        os.chown(folder, NOBODY, -1)
-        os.seteuid(NOBODY)
-        try:
-            yield folder
-        finally:
-            os.seteuid(0)
+from support.maildir_files import ordinary_user
 
 
 def test_a_folder_that_can_be_listed_and_written_will_do(tmp_path: Path) -> None:

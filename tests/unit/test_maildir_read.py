@@ -1,9 +1,6 @@
 """Reading one message: the listed file and no other, its listed octets and no more."""
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +14,7 @@ from pop3_service.maildir import (
     read,
 )
 from pop3_service.protocol.maildrop import Message
-
-NOBODY = 65534
+from support.maildir_files import ordinary_user
 
 
 @pytest.fixture
@@ -39,23 +35,6 @@ def listed(maildir: Path, name: str = "1.a", content: bytes = b"one\ntwo\n") -> 
 def content_of(maildir: Path, message: Message) -> bytes:
     with MessageFile.open(os.fsencode(maildir), message) as file:
         return b"".join(iter(lambda: file.read(3), b""))
-
-
-@contextmanager
-def ordinary_user() -> Iterator[Path]:
-    """Give a maildir of an ordinary user's and act as that user: permission bits do not bind root."""
-    with tempfile.TemporaryDirectory() as name:
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.chown(name, NOBODY, -1)
-            os.seteuid(NOBODY)
-        try:
-            for folder in ("new", "cur"):
-                (Path(name) / folder).mkdir()
-            yield Path(name)
-        finally:
-            if is_root:
-                os.seteuid(0)
 
 
 def test_the_content_is_read_in_pieces_up_to_its_end(maildir: Path) -> None:
@@ -324,3 +303,12 @@ def test_a_message_can_be_read_again_from_its_beginning(maildir: Path) -> None:
         assert file.read(3) == b"one"
         file.rewind()
         assert file.read(100) == b"one\ntwo\n"
+
+
+def test_an_open_file_says_whether_its_surrogate_is_wanted(maildir: Path) -> None:
+    _, message = listed(maildir, content=b"Subject: \xff\n\n")
+    for wanted in (message, message.surrogate()):
+        with MessageFile.open(os.fsencode(maildir), wanted) as file:
+            assert file.is_surrogate is wanted.is_surrogate
+            assert file.read(100) == b"Subject: \xff\n\n"
+    assert message.surrogate().is_surrogate

@@ -1,9 +1,6 @@
 """Removing one message: the listed file and no other, and "gone" is said only of what is gone."""
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,8 +8,7 @@ import pytest
 from pop3_service.maildir import Maildirs, Removal, RemovalFailed, remove_message
 from pop3_service.maildir.folder import Folder
 from pop3_service.protocol.maildrop import Message
-
-NOBODY = 65534
+from support.maildir_files import ordinary_user
 
 
 @pytest.fixture
@@ -36,23 +32,6 @@ def only_message(maildir: Path) -> Message:
 
 def remove(maildir: Path, message: Message) -> Removal:
     return remove_message(os.fsencode(maildir), message)
-
-
-@contextmanager
-def ordinary_user() -> Iterator[Path]:
-    """Give a maildir of an ordinary user's and act as that user: permission bits do not bind root."""
-    with tempfile.TemporaryDirectory() as name:
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.chown(name, NOBODY, -1)
-            os.seteuid(NOBODY)
-        try:
-            for folder in ("new", "cur"):
-                (Path(name) / folder).mkdir()
-            yield Path(name)
-        finally:
-            if is_root:
-                os.seteuid(0)
 
 
 def test_a_removed_message_is_gone_and_its_neighbours_stay(maildir: Path) -> None:

@@ -3,10 +3,8 @@
 import errno
 import os
 import socket
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -18,8 +16,7 @@ from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.maildirs import GRAIN_SECONDS, MESSAGES_CHECKED_ON_THE_LOOP
 from pop3_service.maildir.octets import CHUNK_OCTETS, count_octets
 from pop3_service.protocol.maildrop import MaildropContents
-
-NOBODY = 65534
+from support.maildir_files import ordinary_user
 
 
 class Clock:
@@ -72,23 +69,6 @@ def trust(maildirs: Maildirs, maildir: Path, clock: Clock) -> MaildropContents:
     maildirs.scan(os.fsencode(maildir))
     clock.seconds += GRAIN_SECONDS
     return maildirs.scan(os.fsencode(maildir))
-
-
-@contextmanager
-def ordinary_user() -> Iterator[Path]:
-    """Give a maildir of an ordinary user's and act as that user: permission bits do not bind root."""
-    with tempfile.TemporaryDirectory() as name:
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.chown(name, NOBODY, -1)
-            os.seteuid(NOBODY)
-        try:
-            for folder in ("new", "cur"):
-                (Path(name) / folder).mkdir()
-            yield Path(name)
-        finally:
-            if is_root:
-                os.seteuid(0)
 
 
 # What is a message
@@ -408,6 +388,18 @@ def test_a_new_message_on_a_used_inode_is_counted_anew(maildir: Path, maildirs: 
     file = file.rename(maildir / "new" / "2.b")
     os.utime(file, (1000, 1000))
     assert octets(maildirs.scan(os.fsencode(maildir))) == [8]
+
+
+@pytest.mark.parametrize(("messages", "are_rendered"), [(3, False), (MESSAGES_CHECKED_ON_THE_LOOP + 1, True)])
+def test_the_listings_of_a_big_maildrop_are_rendered_by_the_scan(
+    maildir: Path, maildirs: Maildirs, messages: int, are_rendered: bool
+) -> None:
+    for number in range(messages):
+        deliver(maildir, f"{number}.a")
+    contents = maildirs.scan(os.fsencode(maildir))
+    # Whatever is rendered already is kept in the object itself.
+    assert ("scan_listing" in vars(contents)) is are_rendered
+    assert ("unique_id_listing" in vars(contents)) is are_rendered
 
 
 # Disturbed scans
@@ -763,3 +755,44 @@ def test_no_descriptor_stays_open(maildir: Path) -> None:
     after = os.open("/dev/null", os.O_RDONLY)
     os.close(after)
     assert after == before
+
+
+EIGHT_BIT = "Subject: Grüße\n\nKörper\n".encode()
+
+
+def test_a_scan_tells_the_octets_of_a_surrogate_where_one_is_needed(maildir: Path) -> None:
+    deliver(maildir, "1.plain", b"Subject: a\n\nb\xff\n")
+    deliver(maildir, "2.8bit", EIGHT_BIT)
+    plain, eight_bit = scan(maildir).messages
+    assert (plain.surrogate_octets, plain.is_surrogate) == (None, False)
+    expected = "Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\n\r\nKörper\r\n".encode()
+    assert eight_bit.surrogate_octets == len(expected)
+    assert eight_bit.octets == len(EIGHT_BIT) + 3
+
+
+def test_remembered_octets_include_the_surrogates(
+    maildir: Path, maildirs: Maildirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = deliver(maildir, "1.8bit", EIGHT_BIT)
+    (before,) = maildirs.scan(os.fsencode(maildir)).messages
+    file.rename(maildir / "cur" / "1.8bit:2,S")
+
+    def unreadable(*arguments: object) -> bytes:
+        raise AssertionError("a message that only moved was read again")
+
+    monkeypatch.setattr(os, "read", unreadable)
+    monkeypatch.setattr(os, "pread", unreadable)
+    (after,) = maildirs.scan(os.fsencode(maildir)).messages
+    assert after is not before
+    assert before.surrogate_octets is not None
+    assert after.surrogate_octets == before.surrogate_octets
+
+
+def test_short_reads_do_not_change_the_octets_of_a_surrogate(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(maildir, "1.8bit", EIGHT_BIT)
+    expected = scan(maildir).messages[0].surrogate_octets
+    real_pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, _, position: real_pread(file, 3, position))
+    assert scan(maildir).messages[0].surrogate_octets == expected

@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from threading import Lock
 
 from pop3_service.maildir.folder import FolderStamp, folder_stamps
@@ -19,6 +20,8 @@ GRAIN_SECONDS = 2.0
 
 # About 1.5 us a file, so at most a third of a millisecond of the event loop.
 MESSAGES_CHECKED_ON_THE_LOOP = 200
+
+_RENDERED_LISTINGS = attrgetter("drop_listing", "scan_listing", "unique_id_listing")
 
 # Bounds the memory: a remembered message takes about 600 octets, its part of the listings
 # included, so a process never spends more than about 300 MB on this.
@@ -113,6 +116,9 @@ class Maildirs:
         if previous is not None and previous.stamps == scan.stamps:
             first_seen = previous.stamps_first_seen
         contents = _contents_of(scan, previous)
+        if len(contents.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
+            # Here, in a thread: 50,000 lines would keep the event loop for 15 to 25 ms a listing.
+            _RENDERED_LISTINGS(contents.for_ascii)
         self._remember(maildir, _Remembered(contents, scan.stamps, scan.left_out, first_seen, began))
         return contents
 

@@ -22,13 +22,15 @@ class MessageFile:
     """An open message file, read once from its beginning to its end.
 
     It ends after `size` octets even if somebody appends to the file meanwhile, so what is read
-    is what the scan counted.
+    is what the scan counted. What is read is always the file; `is_surrogate` says that the
+    client must get the surrogate of it.
     """
 
-    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "size")
+    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "is_surrogate", "size")
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, *, is_surrogate: bool) -> None:
         self.size = size
+        self.is_surrogate = is_surrogate
         self._descriptor = descriptor
         self._position = 0
         self._lock = Lock()
@@ -54,7 +56,7 @@ class MessageFile:
             raise MessageGone("the message is no longer there")
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and locator.identity.is_unchanged(status):
-            return cls(descriptor, locator.identity.size)
+            return cls(descriptor, locator.identity.size, is_surrogate=message.is_surrogate)
         os.close(descriptor)
         raise MessageChanged("the message is not as it was listed")
 

@@ -18,6 +18,8 @@ from pop3_service.maildir.naming import (
 )
 from pop3_service.maildir.octets import count_octets
 from pop3_service.protocol.maildrop import Message
+from pop3_service.protocol.multiline import octets_on_the_wire
+from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS, needs_surrogate, surrogate
 
 # A listing that a rename runs into can miss the file under both its names. So a scan that was
 # disturbed begins again; a maildir that is never quiet must not hold up a login for ever.
@@ -26,6 +28,9 @@ SCAN_ATTEMPTS = 3
 # These say something about one file. Any other failure (no descriptors left, say) would leave
 # out message after message, which a client takes for deletions: it fails the scan instead.
 _ERRORS_OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.EIO})
+
+# The octets on the wire of a message, and of its surrogate: None where it needs none.
+_Octets = tuple[int, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +123,19 @@ class _Attempt:
         if known is not None and known.locator is locator and known.unique_id == unique_id:
             return known
         if known is not None and _is_same_message(locator_of(known), locator):
-            octets: int | None = known.octets
+            counted: _Octets | None = known.octets, known.surrogate_octets
         else:
-            octets = self._count(locator)
-        if octets is None:
+            counted = self._count(locator)
+        if counted is None:
             return None
-        message = Message(unique_id=unique_id, octets=octets, locator=locator)
+        octets, surrogate_octets = counted
+        message = Message(unique_id, octets, locator, surrogate_octets)
         self._known[locator.identity.inode] = message
         return message
 
-    def _count(self, locator: Locator) -> int | None:
+    def _count(self, locator: Locator) -> _Octets | None:
         try:
-            octets = self._octets_of(locator)
+            counted = self._octets_of(locator)
         except OSError as error:
             if error.errno in ABSENT_ERRORS:
                 self.was_disturbed = True
@@ -138,17 +144,36 @@ class _Attempt:
                 raise
             self._left_out += 1
             return None
-        if octets is None:
+        if counted is None:
             self._left_out += 1
             self.was_disturbed = True
-        return octets
+        return counted
 
-    def _octets_of(self, locator: Locator) -> int | None:
+    def _octets_of(self, locator: Locator) -> _Octets | None:
         descriptor = self._folders[locator.folder].open(locator.name)
         try:
-            return count_octets(descriptor, locator.identity)
+            # Read first: the counting asks, after its own reading, whether the file is still the same.
+            start = _start_of(descriptor, locator)
+            octets = count_octets(descriptor, locator.identity)
         finally:
             os.close(descriptor)
+        if octets is None:
+            return None
+        if not needs_surrogate(start):
+            return octets, None
+        # What follows the start is the same in both, so its octets need not be counted again.
+        return octets, octets - octets_on_the_wire(start) + octets_on_the_wire(surrogate(start))
+
+
+def _start_of(descriptor: int, locator: Locator) -> bytes:
+    """Return as much of the open file as its header may take; a FIFO in its place has nothing."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return b""
+    wanted = min(locator.identity.size, LONGEST_HEADER_OCTETS)
+    start = os.pread(descriptor, wanted, 0)
+    while len(start) < wanted and (more := os.pread(descriptor, wanted - len(start), len(start))):
+        start += more
+    return start
 
 
 def with_unique_ids(locators: Sequence[Locator]) -> list[tuple[Locator, bytes]]:

@@ -1,0 +1,26 @@
+"""A maildir whose permission bits bind the tests, whoever runs them."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+NOBODY = 65534
+
+
+@contextmanager
+def ordinary_user() -> Iterator[Path]:
+    """Give a maildir of an ordinary user's and act as that user: permission bits do not bind root."""
+    with tempfile.TemporaryDirectory() as name:
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.chown(name, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            for folder in ("new", "cur"):
+                (Path(name) / folder).mkdir()
+            yield Path(name)
+        finally:
+            if is_root:
+                os.seteuid(0)
