@@ -5,17 +5,18 @@ import sys
 
 import structlog
 
-from line_server.listener import ListenError, display, listen, require_free
+from line_server.listener import ListenError
 from pop3_service import health
 from pop3_service.maildir import mail_directory_verdict
+from pop3_service.ports import Ports, require_free_ports
 from pop3_service.worker import WORKER_VARIABLE, Worker
 from service_runtime import command_line
+from service_runtime.certificates import CertificateFiles
 from service_runtime.errors import StartError
 from service_runtime.process import Lifecycle
 from service_runtime.settings import Pop3Settings
 from service_runtime.supervisor import Program, WorkerPool
 
-PORT_VARIABLE = "PEEP_POP3_PORT"
 KILL_AFTER_SECONDS = 4.0
 """How much longer than the drain a worker may take to end."""
 
@@ -24,13 +25,11 @@ async def main(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
     """Serve in this process, or start the workers and look after them."""
     try:
         if WORKER_VARIABLE in os.environ:
-            sockets = listen(settings.pop3_host, settings.pop3_port, PORT_VARIABLE, shared=True)
-            await Worker(settings).serve(sockets, lifecycle)
+            await Worker(settings).serve(Ports.bind(settings, shared=True), lifecycle)
             return
         require_mail_directory(settings)
         if settings.pop3_workers == 1:
-            sockets = listen(settings.pop3_host, settings.pop3_port, PORT_VARIABLE)
-            await Worker(settings).serve(sockets, lifecycle)
+            await Worker(settings).serve(Ports.bind(settings), lifecycle)
         else:
             await look_after_workers(settings, lifecycle)
     except ListenError as error:
@@ -51,14 +50,15 @@ async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> No
 
     Raises `StartError` when they cannot start, or keep dying.
     """
-    require_free(settings.pop3_host, settings.pop3_port, PORT_VARIABLE)
-    # Bound and never listening: keeps the port ours, also while no worker lives.
-    reserved = listen(settings.pop3_host, settings.pop3_port, PORT_VARIABLE, shared=True)
-    port = reserved[0].getsockname()[1]
-    pool = WorkerPool([_worker(number, port) for number in range(1, settings.pop3_workers + 1)])
+    if settings.tls_cert_file is not None:
+        CertificateFiles(settings.tls_cert_file, settings.tls_key_file)  # one line, not one from each worker
+    require_free_ports(settings)
+    # Bound and never listening: keeps the ports ours, also while no worker lives.
+    reserved = Ports.bind(settings, shared=True)
+    pool = WorkerPool([_worker(number, reserved.numbers()) for number in range(1, settings.pop3_workers + 1)])
     try:
         await pool.start()
-        lifecycle.ready(("POP3", display(bound.getsockname())) for bound in reserved)
+        lifecycle.ready(reserved.addresses())
         failure = await lifecycle.until_stopped(pool.failure())
         if failure is not None:
             raise failure
@@ -66,12 +66,11 @@ async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> No
         late = await pool.stop(settings.drain_seconds + KILL_AFTER_SECONDS)
         if late:
             structlog.get_logger().warning("workers had to be killed", workers=late)
-        for bound in reserved:
-            bound.close()
+        reserved.close()
 
 
-def _worker(number: int, port: int) -> Program:
-    environment = {**os.environ, WORKER_VARIABLE: str(number), PORT_VARIABLE: str(port)}
+def _worker(number: int, ports: dict[str, str]) -> Program:
+    environment = {**os.environ, WORKER_VARIABLE: str(number), **ports}
     return Program(f"worker {number}", [sys.executable, "-m", "pop3_service"], environment)
 
 

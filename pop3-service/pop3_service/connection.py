@@ -7,26 +7,38 @@ from collections.abc import Coroutine
 import structlog
 
 from line_server.connection import LineConnection
+from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
 from pop3_service.counting import ReplyCount
 from pop3_service.delivery import deliver, whole_if_cached
-from pop3_service.login import LoggedIn, log_in
+from pop3_service.login import LoggedIn, Proof, log_in
 from pop3_service.maildir import MaildirError, MessageFile
 from pop3_service.protocol import replies
-from pop3_service.protocol.intentions import HangUp, Intention, LogIn, RemoveMarked, SendMessage
+from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
+from pop3_service.protocol.intentions import (
+    BeginScram,
+    Challenge,
+    FinishScram,
+    HangUp,
+    Intention,
+    LogIn,
+    OpenMaildrop,
+    RemoveMarked,
+    SendMessage,
+    StartTls,
+)
+from pop3_service.protocol.replies import LoginRefusal
+from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
 from pop3_service.protocol.session import Session
 from pop3_service.removal import Removed, remove_marked
 from pop3_service.resources import Resources
-from service_runtime import VERSION
+from state_store.errors import StoreUnavailable
+from state_store.records import AdmissionOutcome
 from state_store.records import Session as SessionRow
-
-MAX_LINE_OCTETS = 255
-"""RFC 2449, section 4: a command line with its CRLF."""
+from state_store.scram import ScramExchange, ScramMalformed
 
 LOGIN_SECONDS = 60.0
 """How long a client may stay without logging in, in all."""
-
-IMPLEMENTATION = f"Peep-{VERSION}"
 
 log = structlog.get_logger()
 
@@ -39,11 +51,13 @@ class Pop3Connection(LineConnection):
     meanwhile, its end gives the maildrop back.
     """
 
-    def __init__(self, resources: Resources, connections: set[LineConnection]) -> None:
-        super().__init__(MAX_LINE_OCTETS, connections)
+    def __init__(self, resources: Resources, connections: set[LineConnection], entrance: Entrance) -> None:
+        super().__init__(MAXIMUM_COMMAND_LINE_OCTETS, connections, entrance)
         self._resources = resources
         self._instance = resources.instance
         self._session: Session | None = None
+        self._scram: ScramExchange | None = None
+        self._proof: Proof | None = None
         self._login: LoggedIn | None = None
         self._count = ReplyCount(resources.instance)
         self._removed = 0
@@ -64,11 +78,18 @@ class Pop3Connection(LineConnection):
             self._greet()
         else:
             self.hold()
-            self._instance.admit().add_done_callback(self._admission_answered)
+            self._instance.admit(self.address).add_done_callback(self._admission_answered)
+
+    def turned_away(self, reason: str) -> None:
+        """Log a client that did not get as far as its first line."""
+        self._ending = reason
+        if self._session is None:
+            log.info("connection refused", address=self.address, reason=reason)
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Hand a command to the session and do what it says."""
         assert self._session is not None, "no line is handed out before the greeting"
+        self.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
         answer = self._session.receive(line) if isinstance(line, bytes) else self._session.receive_overlong()
         if isinstance(answer, bytes):
             self.send(answer)
@@ -100,7 +121,7 @@ class Pop3Connection(LineConnection):
             self._login_timer.cancel()
         if self._session is None:
             return  # not admitted; where that is still being asked, the answer finds us gone
-        self._instance.discharge()
+        self._instance.discharge(self.address)
         self._instance.session_closed(self._session.session_id)
         if self._work is None or self._is_delivering:
             self._give_back_maildrop()
@@ -109,6 +130,7 @@ class Pop3Connection(LineConnection):
             session=self._session.session_id,
             user=self._session.username,
             address=self.address,
+            tls=self.tls_version or None,
             ending=self._ending,
             octets=self._count.octets,
             retrieved=self._count.retrieved,
@@ -133,26 +155,33 @@ class Pop3Connection(LineConnection):
 
     # Admission
 
-    def _admission_answered(self, answer: "asyncio.Future[bool]") -> None:
-        error = answer.exception()
-        is_admitted = error is None and answer.result()
+    def _admission_answered(self, answer: "asyncio.Future[AdmissionOutcome]") -> None:
+        outcome = answer.result() if answer.exception() is None else None
         if self.is_lost:
-            if is_admitted:
-                self._instance.discharge()
-        elif is_admitted:
+            if outcome:
+                self._instance.discharge(self.address)
+        elif outcome:
             self._greet()
             self.release()
         else:
-            self._refuse(error)
+            self._refuse(outcome)
 
-    def _refuse(self, error: BaseException | None) -> None:
-        limit = self._instance.max_connections
-        reply = replies.STATE_STORE_UNREACHABLE if error else replies.too_many_connections(limit)
-        log.info("connection refused", address=self.address, limit=None if error else limit)
+    def _refuse(self, outcome: AdmissionOutcome | None) -> None:
+        instance = self._instance
+        if outcome is AdmissionOutcome.LIMIT_REACHED:
+            reply = replies.too_many_connections(instance.max_connections)
+        elif outcome is AdmissionOutcome.ADDRESS_LIMIT_REACHED:
+            reply = replies.too_many_connections_of_address(instance.max_connections_per_address)
+        else:
+            reply = replies.STATE_STORE_UNREACHABLE
+        reason = outcome.value if outcome is not None else "state store away"
+        log.info("connection refused", address=self.address, reason=reason)
         self.hang_up(reply, linger=True)
 
     def _greet(self) -> None:
-        session = self._session = Session(self._instance.new_session_id(), IMPLEMENTATION)
+        session = self._session = Session(
+            self._instance.new_session_id(), self._resources.policy, is_encrypted=self.is_encrypted
+        )
         greeting = session.greeting()
         self._count.begin_at(len(greeting))
         self._instance.deltas.connections += 1
@@ -180,10 +209,22 @@ class Pop3Connection(LineConnection):
                 self._send_message(intention)
             case HangUp(reply):
                 self._end("quit" if reply is replies.SIGNING_OFF else "not a POP3 client", reply)
-            case LogIn():
-                self._begin(self._log_in(intention))
+            case LogIn(username, password):
+                self._begin(self._log_in(username, password))
             case RemoveMarked():
                 self._begin(self._remove(intention))
+            case Challenge():
+                self._send_challenge(intention)
+            case StartTls(reply):
+                self._start_tls(reply)
+            case BeginScram(message):
+                self._begin(self._begin_scram(message))
+            case FinishScram(message):
+                self._begin(self._finish_scram(message))
+            case OpenMaildrop():
+                assert self._proof is not None
+                proof, self._proof = self._proof, None
+                self._begin(self._log_in(proof.username, proof))
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         self.hold()
@@ -203,10 +244,48 @@ class Pop3Connection(LineConnection):
         else:
             self.release()
 
-    async def _log_in(self, wish: LogIn) -> None:
+    def _send_challenge(self, challenge: Challenge) -> None:
+        self.lines.max_line_octets = MAXIMUM_RESPONSE_LINE_OCTETS
+        self.send(challenge.line)
+
+    def _start_tls(self, reply: bytes) -> None:
+        assert self._resources.tls is not None, "STLS is offered with a certificate only"
+        self.send(reply)
+        self.start_tls(self._resources.tls())
+
+    async def _begin_scram(self, message: str) -> None:
         session = self._session
         assert session is not None
-        answer = await log_in(self._resources, wish, session.session_id, self.address)
+        try:
+            self._scram = await self._resources.authenticator.begin_scram(message)
+        except ScramMalformed:
+            self.send(session.response_malformed())
+        except StoreUnavailable:
+            self.send(session.login_refused(LoginRefusal.STORE_UNAVAILABLE))
+        else:
+            self._send_challenge(session.scram_challenge(self._scram.username, self._scram.challenge))
+
+    async def _finish_scram(self, message: str) -> None:
+        session, scram = self._session, self._scram
+        assert session is not None
+        assert scram is not None
+        self._scram = None
+        try:
+            proved = await self._resources.authenticator.finish_scram(scram, message, self.address)
+        except StoreUnavailable:
+            self.send(session.login_refused(LoginRefusal.STORE_UNAVAILABLE))
+            return
+        if proved is None:
+            self._refuse_login(LoginRefusal.WRONG_CREDENTIALS)
+        else:
+            last_message, version = proved
+            self._proof = Proof(scram.username, version)
+            self._send_challenge(session.scram_proved(last_message))
+
+    async def _log_in(self, username: str, evidence: str | Proof) -> None:
+        session = self._session
+        assert session is not None
+        answer = await log_in(self._resources, username, evidence, session.session_id, self.address)
         if isinstance(answer, LoggedIn):
             self._login = answer
             reply = session.logged_in(answer.contents)
@@ -217,9 +296,13 @@ class Pop3Connection(LineConnection):
                 if self._login_timer is not None:
                     self._login_timer.cancel()
         else:
-            self.send(session.login_refused(answer))
-            if session.is_shut_out:
-                self._end("too many wrong passwords")
+            self._refuse_login(answer)
+
+    def _refuse_login(self, refusal: LoginRefusal) -> None:
+        assert self._session is not None
+        self.send(self._session.login_refused(refusal))
+        if self._session.is_shut_out:
+            self._end("too many wrong passwords")
 
     def _send_message(self, wish: SendMessage) -> None:
         assert self._session is not None

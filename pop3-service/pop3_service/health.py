@@ -14,14 +14,16 @@ import tempfile
 import structlog
 
 from line_server.connection import LineConnection
+from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
 from line_server.server import LineServer
+from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import HangUp
+from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.session import Session
 from service_runtime.settings import Pop3Settings
 
 ANSWER_SECONDS = 3.0
-MAX_LINE_OCTETS = 255
 IDLE_SECONDS = 10.0
 
 log = structlog.get_logger()
@@ -30,9 +32,9 @@ log = structlog.get_logger()
 class HealthConnection(LineConnection):
     """Greets, and answers what needs no maildrop."""
 
-    def __init__(self, connections: set[LineConnection]) -> None:
-        super().__init__(MAX_LINE_OCTETS, connections)
-        self._session = Session("health", "Peep")
+    def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
+        super().__init__(MAXIMUM_COMMAND_LINE_OCTETS, connections, entrance)
+        self._session = Session("health", Policy("Peep"))
 
     def opened(self) -> None:
         """Greet."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import structlog
 
 from pop3_service.maildir import MaildirUnreadable, maildir_of
-from pop3_service.protocol.intentions import LogIn
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.resources import Resources
 from state_store.errors import StoreUnavailable
+from state_store.opaque_string import UnusablePassword, opaque_string
 from state_store.records import Login, LoginOutcome
 
 LOCK_PATIENCE_SECONDS = 0.25
@@ -23,6 +23,14 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """That a client knows the password of `username`'s credential of this version, shown by SCRAM."""
+
+    username: str
+    credential_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedIn:
     """An open maildrop: whose, where, and what it held at login. Its lock is ours."""
 
@@ -31,60 +39,90 @@ class LoggedIn:
     contents: MaildropContents
 
 
-async def log_in(resources: Resources, wish: LogIn, session_id: str, address: str) -> LoggedIn | LoginRefusal:
-    """Check the password, lock the maildrop and list it; whoever gets `LoggedIn` owes the lock's release.
+async def log_in(
+    resources: Resources, username: str, evidence: str | Proof, session_id: str, address: str
+) -> LoggedIn | LoginRefusal:
+    """Lock the maildrop for who gives a right password, or a proof of it, and list it.
 
-    On the usual way it waits for the state store once and for the disk never: the password and the
-    listing are remembered.
+    Whoever gets `LoggedIn` owes the lock's release. On the usual way it waits for the state store once
+    and for the disk never: the password and the listing are remembered.
     """
     try:
-        refusal = await _lock(resources, wish, session_id, address)
+        if isinstance(evidence, Proof):
+            refusal = await _lock_on_proof(resources, evidence, session_id, address)
+        else:
+            refusal = await _lock_on_password(resources, username, _prepared(evidence), session_id, address)
     except StoreUnavailable:
         return LoginRefusal.STORE_UNAVAILABLE
     if refusal is not None:
         return refusal
     mail_directory = resources.instance.settings.mail_directory
-    maildir = maildir_of(mail_directory, wish.username)
+    maildir = maildir_of(mail_directory, username)
     try:
         contents = await _list(resources, maildir, session_id)
         if not contents.messages:
             _require_mail_directory(mail_directory)
     except MaildirUnreadable as error:
-        log.warning("maildrop unreadable", session=session_id, user=wish.username, reason=str(error))
-        resources.instance.release_maildrop(wish.username, session_id)
+        log.warning("maildrop unreadable", session=session_id, user=username, reason=str(error))
+        resources.instance.withdraw_login(username, session_id)
         return LoginRefusal.MAILDROP_UNREADABLE
     except BaseException:
-        resources.instance.release_maildrop(wish.username, session_id)
+        resources.instance.withdraw_login(username, session_id)
         raise
-    return LoggedIn(wish.username, maildir, contents)
+    return LoggedIn(username, maildir, contents)
 
 
-async def _lock(resources: Resources, wish: LogIn, session_id: str, address: str) -> LoginRefusal | None:
-    """Return None once the maildrop is locked for the session, on a right password."""
-    version = resources.passwords.recall(wish.username, wish.password)
+def _prepared(password: str) -> str:
+    # One that could never be set fits no user: it is checked as it is, and costs what a wrong one costs.
+    try:
+        return opaque_string(password)
+    except UnusablePassword:
+        return password
+
+
+async def _lock_on_password(
+    resources: Resources, username: str, password: str, session_id: str, address: str
+) -> LoginRefusal | None:
+    version = resources.passwords.recall(username, password)
     has_turn = False
-    loop = asyncio.get_running_loop()
-    patience_ends = loop.time() + LOCK_PATIENCE_SECONDS
     while True:
         if version is None:
-            version = await resources.authenticator.check_user(wish.username, wish.password, address)
+            version = await resources.authenticator.check_user(username, password, address)
             if version is None:
                 return LoginRefusal.WRONG_CREDENTIALS
             has_turn = True
-        outcome = await resources.instance.lock_maildrop(
-            Login(wish.username, session_id, version, address, has_turn)
-        )
-        if outcome is LoginOutcome.OPENED:
-            return None
-        if outcome is LoginOutcome.IN_USE:
-            if loop.time() > patience_ends:
-                return LoginRefusal.IN_USE
-            await asyncio.sleep(LOCK_POLL_SECONDS)
-        else:
-            # The password has been changed since it was remembered, or this address has to take its
-            # turn: check it once more, against what the store says now.
-            resources.passwords.forget(wish.username)
-            version = None
+        outcome = await _lock(resources, Login(username, session_id, version, address, has_turn))
+        if outcome in _VERDICTS:
+            return _VERDICTS[outcome]
+        # The password has been changed since it was remembered, or this address has to take its
+        # turn: check it once more, against what the store says now.
+        resources.passwords.forget(username)
+        version = None
+
+
+async def _lock_on_proof(
+    resources: Resources, proof: Proof, session_id: str, address: str
+) -> LoginRefusal | None:
+    login = Login(proof.username, session_id, proof.credential_version, address, has_turn=True)
+    # What is no verdict here can only be that the password has been changed since it was proved.
+    return _VERDICTS.get(await _lock(resources, login), LoginRefusal.WRONG_CREDENTIALS)
+
+
+_VERDICTS = {
+    LoginOutcome.OPENED: None,
+    LoginOutcome.IN_USE: LoginRefusal.IN_USE,
+    LoginOutcome.TOO_SOON: LoginRefusal.TOO_SOON,
+}
+
+
+async def _lock(resources: Resources, login: Login) -> LoginOutcome:
+    loop = asyncio.get_running_loop()
+    patience_ends = loop.time() + LOCK_PATIENCE_SECONDS
+    while True:
+        outcome = await resources.instance.lock_maildrop(login)
+        if outcome is not LoginOutcome.IN_USE or loop.time() > patience_ends:
+            return outcome
+        await asyncio.sleep(LOCK_POLL_SECONDS)
 
 
 async def _list(resources: Resources, maildir: bytes, session_id: str) -> MaildropContents:

@@ -1,9 +1,12 @@
 """What all connections of one POP3 process share."""
 
+import ssl
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from pop3_service.maildir import Maildirs
+from pop3_service.protocol.policy import Policy
 from state_store.authentication import Authenticator
 from state_store.instance import LiveInstance
 from state_store.passwords import Passwords
@@ -18,3 +21,6 @@ class Resources:
     passwords: Passwords
     authenticator: Authenticator
     disk_threads: Executor
+    policy: Policy
+    tls: Callable[[], ssl.SSLContext] | None
+    """The context for the next TLS handshake; None without a certificate."""

@@ -1,6 +1,7 @@
 """One POP3 process: its sockets, its place in the state store, and its connections until the end."""
 
 import asyncio
+import functools
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +10,18 @@ from typing import cast
 import structlog
 
 from line_server.connection import LineConnection
-from line_server.listener import display
+from line_server.entrance import Entrance
+from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
 from pop3_service.health import HealthServer
 from pop3_service.maildir import Maildirs, mail_directory_verdict
+from pop3_service.ports import Ports
 from pop3_service.protocol import replies
+from pop3_service.protocol.policy import Policy
 from pop3_service.resources import Resources
 from service_runtime import VERSION
+from service_runtime.certificates import CertificateFiles
 from service_runtime.errors import StartError
 from service_runtime.process import Lifecycle
 from service_runtime.settings import Pop3Settings
@@ -37,10 +42,18 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """Builds what one process needs, and serves until it is told to stop."""
+    """Builds what one process needs, and serves until it is told to stop.
+
+    Raises `StartError` when the certificate cannot be used.
+    """
 
     def __init__(self, settings: Pop3Settings) -> None:
         self._settings = settings
+        self._certificates = (
+            CertificateFiles(settings.tls_cert_file, settings.tls_key_file)
+            if settings.tls_cert_file
+            else None
+        )
         self._repository = RedisRepository(settings.redis_url)
         self._passwords = Passwords()
         self._disk_threads = ThreadPoolExecutor(DISK_THREADS, "disk")
@@ -52,6 +65,8 @@ class Worker:
             can_use_directory=self._can_use_directory,
             settings_changed=self._settings_changed,
             lease_lapsed=self._lease_lapsed,
+            login_delay_seconds=settings.login_delay,
+            max_connections_per_address=settings.max_connections_per_address,
         )
         self._resources = Resources(
             self._instance,
@@ -59,10 +74,17 @@ class Worker:
             self._passwords,
             Authenticator(self._repository, self._passwords),
             self._disk_threads,
+            Policy(
+                implementation=f"Peep-{VERSION}",
+                offers_tls=self._certificates is not None,
+                requires_tls=settings.require_tls,
+                login_delay_seconds=settings.login_delay,
+            ),
+            self._certificates.context if self._certificates is not None else None,
         )
-        self._server = LineServer(lambda connections: Pop3Connection(self._resources, connections))
+        self._server = LineServer(functools.partial(Pop3Connection, self._resources))
 
-    async def serve(self, sockets: list[socket.socket], lifecycle: Lifecycle) -> None:
+    async def serve(self, ports: Ports, lifecycle: Lifecycle) -> None:
         """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`."""
         try:
             is_there = await prepare_patiently(
@@ -71,26 +93,34 @@ class Worker:
         except StoreUnusable as error:
             raise StartError(str(error)) from None
         if is_there:
-            await self._serve_with_store(sockets, lifecycle)
+            await self._serve_with_store(ports, lifecycle)
         self._passwords.close()
         self._disk_threads.shutdown(wait=False, cancel_futures=True)
         await self._repository.close()
 
-    async def _serve_with_store(self, sockets: list[socket.socket], lifecycle: Lifecycle) -> None:
+    async def _serve_with_store(self, ports: Ports, lifecycle: Lifecycle) -> None:
         await self._repository.announce_mail_directory(self._settings.mail_dir, overrides=True)
         await self._instance.start()
         await self._check_mail_directory()
-        await self._server.listen(sockets)
-        health = HealthServer(sockets[0].getsockname()[1], os.environ.get(WORKER_VARIABLE, "1"))
+        proxies = TrustedProxies(self._settings.proxy_trusted) if self._settings.proxy_protocol else None
+        await self._server.listen(ports.plain, Entrance(proxies=proxies))
+        await self._server.listen(ports.tls, Entrance(tls=self._resources.tls, proxies=proxies))
+        health = HealthServer(ports.plain[0].getsockname()[1], os.environ.get(WORKER_VARIABLE, "1"))
         await health.start()
-        lifecycle.ready(("POP3", display(bound.getsockname())) for bound in sockets)
-        await lifecycle.stopping.wait()
+        lifecycle.ready(ports.addresses())
+        await lifecycle.until_stopped(self._watch_certificates())
         await self._server.drain(
             self._settings.drain_seconds,
             lambda connection: _pop3(connection).dismiss("server stopping", replies.GOING_DOWN),
         )
         health.stop()
         await self._instance.stop()
+
+    async def _watch_certificates(self) -> None:
+        if self._certificates is not None:
+            await self._certificates.watch()
+        else:
+            await asyncio.Event().wait()
 
     async def _check_mail_directory(self) -> None:
         directory = self._instance.settings.mail_directory

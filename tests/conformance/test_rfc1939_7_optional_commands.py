@@ -3,6 +3,7 @@
 import pytest
 
 from pop3_service.protocol.intentions import LogIn
+from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.session import Session
 from support.pop3_engine import EnginePeer, converse, message_of
 
@@ -65,7 +66,7 @@ def test_uidl_omits_marked_messages_and_renumbers_none() -> None:
 
 @pytest.mark.parametrize("password", ["two words", " leading", "trailing ", "  ", "a  b", "PASS"])
 def test_pass_takes_the_rest_of_the_line_as_the_password(password: str) -> None:
-    session = Session("3f2a", "Peep-1.0")
+    session = Session("3f2a", Policy("Peep-1.0"))
     session.receive(b"USER mrose")
     assert session.receive(b"PASS " + password.encode()) == LogIn("mrose", password)
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pop3_service.protocol.session import LoginRefusal
+from pop3_service.protocol.replies import LoginRefusal
 from support.pop3_engine import EnginePeer, converse
 
 REFUSE = "S: +OK ...\nC: USER mrose\nS: +OK send PASS\nC: PASS tanstaaf\n"

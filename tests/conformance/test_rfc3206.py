@@ -3,7 +3,7 @@
 import pytest
 
 from pop3_service.protocol import replies
-from pop3_service.protocol.session import LoginRefusal
+from pop3_service.protocol.replies import LoginRefusal
 from support.pop3_engine import EnginePeer, converse
 
 

@@ -27,7 +27,7 @@ FORMS = {
     "mixed": (b"Subject: a\r\n\nb\nc\r\n", [b"Subject: a\r\n", b"\r\n", b"b\r\n", b"c\r\n"]),
     "no last line end": (b"Subject: a\n\nb", [b"Subject: a\r\n", b"\r\n", b"b\r\n"]),
     "leading dots": (b".a\n\n.\n..\r\n.", [b"..a\r\n", b"\r\n", b"..\r\n", b"...\r\n", b"..\r\n"]),
-    "8-bit and NUL": (b"\xff\x00\n\n\xe4", [b"\xff\x00\r\n", b"\r\n", b"\xe4\r\n"]),
+    "8-bit and NUL": (b"a\x00\n\n\xe4\x00", [b"a\x00\r\n", b"\r\n", b"\xe4\x00\r\n"]),
     "empty": (b"", []),
 }
 

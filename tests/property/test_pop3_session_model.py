@@ -4,7 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pop3_service.protocol.maildrop import MaildropContents, Message
-from pop3_service.protocol.session import HangUp, RemoveMarked, SendMessage, Session, State
+from pop3_service.protocol.commands import State
+from pop3_service.protocol.intentions import HangUp, RemoveMarked, SendMessage
+from pop3_service.protocol.policy import Policy
+from pop3_service.protocol.session import Session
 
 numbers = st.integers(0, 6) | st.just(2**32 + 1)
 numbered = st.tuples(st.sampled_from(["LIST", "UIDL", "RETR", "DELE", "TOP"]), numbers)
@@ -73,7 +76,7 @@ def matches(answer: object, expected: object) -> bool:
 
 
 def logged_in(octets: list[int]) -> tuple[Session, Model]:
-    session, model = Session("1", "Peep-1.0"), Model(octets)
+    session, model = Session("1", Policy("Peep-1.0")), Model(octets)
     session.receive(b"USER alice")
     session.receive(b"PASS secret")
     session.logged_in(MaildropContents(model.kept.values()))
@@ -115,7 +118,7 @@ def test_any_octets_get_one_error_line_and_never_an_exception(lines: list[bytes]
     )
 )
 def test_nobody_gets_in_without_an_accepted_password(lines: list[bytes]) -> None:
-    session = Session("1", "Peep-1.0")
+    session = Session("1", Policy("Peep-1.0"))
     for line in lines:
         session.receive(line)
     assert session.state is State.AUTHORIZATION

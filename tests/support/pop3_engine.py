@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 
-from pop3_service.protocol.maildrop import MaildropContents, Message
-from pop3_service.protocol.multiline import TopEncoder, octets_on_the_wire, wire_form
-from pop3_service.protocol.session import (
+from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
+from pop3_service.protocol.intentions import (
+    BeginScram,
+    Challenge,
+    FinishScram,
     HangUp,
     Intention,
     LogIn,
-    LoginRefusal,
+    OpenMaildrop,
     RemoveMarked,
     SendMessage,
-    Session,
+    StartTls,
 )
+from pop3_service.protocol.maildrop import MaildropContents, Message
+from pop3_service.protocol.multiline import TopEncoder, octets_on_the_wire, wire_form
+from pop3_service.protocol.policy import Policy
+from pop3_service.protocol.replies import LoginRefusal
+from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
+from pop3_service.protocol.session import Session
+from pop3_service.protocol.surrogate import needs_surrogate, surrogate
+from state_store.records import Credential
+from state_store.scram import ClientFirst, ScramExchange, ScramMalformed, ScramRefused, new_verifier
 from support.dialogue import play
 
 USER = "mrose"
@@ -29,22 +40,35 @@ class EnginePeer:
 
     `mail` maps unique-ids to contents and loses what is removed; a unique-id in `stuck` cannot be
     removed, one in `vanished` cannot be opened. `refusal` refuses logins, whatever the password.
+    `is_encrypted` is what TLS would be: nothing is really encrypted here.
     """
 
-    def __init__(self, contents: Sequence[bytes] = ()) -> None:
+    def __init__(
+        self,
+        contents: Sequence[bytes] = (),
+        policy: Policy = Policy("Peep-1.0"),  # noqa: B008 - immutable
+        *,
+        is_encrypted: bool = False,
+    ) -> None:
         self.mail = {b"unique%d" % number: content for number, content in enumerate(contents, 1)}
         self.stuck: set[bytes] = set()
         self.vanished: set[bytes] = set()
         self.refusal: LoginRefusal | None = None
         self.holds_lock = True
-        self.session = Session("3f2a", "Peep-1.0")
+        self.session = Session("3f2a", policy, is_encrypted=is_encrypted)
         self.is_closed = False
         self._replies = self.session.greeting()
+        self._scram: ScramExchange | None = None
+        self._longest_line = MAXIMUM_COMMAND_LINE_OCTETS
+        self._discards_rest = False
 
     def send(self, octets: bytes) -> None:
+        """Take lines; those that follow STLS in the same octets are never read."""
+        self._discards_rest = False
         for line in octets.split(b"\r\n")[:-1]:
-            if not self.is_closed:
-                overlong = len(line) + 2 > 255
+            if not (self.is_closed or self._discards_rest):
+                overlong = len(line) + 2 > self._longest_line
+                self._longest_line = MAXIMUM_COMMAND_LINE_OCTETS
                 answer = self.session.receive_overlong() if overlong else self.session.receive(line)
                 self._replies += answer if isinstance(answer, bytes) else self._do(answer)
 
@@ -67,19 +91,51 @@ class EnginePeer:
             case HangUp(reply):
                 self.is_closed = True
                 return reply
+            case StartTls(reply):
+                self._discards_rest = True
+                return reply
+            case Challenge(line):
+                self._longest_line = MAXIMUM_RESPONSE_LINE_OCTETS
+                return line
+            case BeginScram(message):
+                return self._begin_scram(message)
+            case FinishScram(message):
+                return self._finish_scram(message)
+            case OpenMaildrop():
+                return self._log_in(USER, PASSWORD)
+
+    def _begin_scram(self, message: str) -> bytes:
+        credential = Credential("", "1", new_verifier(PASSWORD))
+        try:
+            first = ClientFirst.parse(message)
+        except ScramMalformed:
+            return self.session.response_malformed()
+        known = credential if first.username == USER else None
+        self._scram = ScramExchange(first, known, "a deployment's secret")
+        return self._do(self.session.scram_challenge(first.username, self._scram.challenge))
+
+    def _finish_scram(self, message: str) -> bytes:
+        assert self._scram is not None
+        try:
+            last_message = self._scram.finish(message)
+        except ScramRefused:
+            return self.session.login_refused(LoginRefusal.WRONG_CREDENTIALS)
+        return self._do(self.session.scram_proved(last_message))
 
     def _log_in(self, username: str, password: str) -> bytes:
         if self.refusal is not None:
             return self.session.login_refused(self.refusal)
         if (username, password) != (USER, PASSWORD):
             return self.session.login_refused(LoginRefusal.WRONG_CREDENTIALS)
-        listed = [Message(name, octets_on_the_wire(content), name) for name, content in self.mail.items()]
+        listed = [_listed(name, content) for name, content in self.mail.items()]
         return self.session.logged_in(MaildropContents(listed))
 
     def _send_message(self, message: Message, body_lines: int | None) -> bytes:
         if message.unique_id in self.vanished:
             return self.session.message_unavailable()
         content = self.mail[message.unique_id]
+        if message.is_surrogate:
+            content = surrogate(content)
         first_line = self.session.message_opened(message)
         if body_lines is None:
             return first_line + wire_form(content)
@@ -94,6 +150,11 @@ class EnginePeer:
         for unique_id in removable:
             del self.mail[unique_id]
         return self.session.removed(failed=len(messages) - len(removable))
+
+
+def _listed(name: bytes, content: bytes) -> Message:
+    surrogate_octets = octets_on_the_wire(surrogate(content)) if needs_surrogate(content) else None
+    return Message(name, octets_on_the_wire(content), name, surrogate_octets)
 
 
 _LOGIN = f"""

@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from state_store.redis_repository import RedisRepository
 
 SECONDS = 30
 PASSWORD = "secret"
+HOST_NAME = "localhost"
+"""What a test's certificate has to be issued for."""
 
 _PR_CAPBSET_DROP = 24
 _CAPABILITIES_OF_ROOT_ON_FILES = (1, 2, 3)
@@ -39,7 +42,15 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = SECONDS) -
 class Pop3Client:
     """A POP3 client that counts what it reads after the greeting."""
 
-    def __init__(self, address: tuple[str, int], *, source: str = "127.0.0.1", window: int = 0) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        source: str = "127.0.0.1",
+        window: int = 0,
+        tls: ssl.SSLContext | None = None,
+        header: bytes = b"",
+    ) -> None:
         self.octets_read = 0
         self.socket = socket.socket()
         self.socket.settimeout(SECONDS)
@@ -47,6 +58,9 @@ class Pop3Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         self.socket.bind((source, 0))
         self.socket.connect(address)
+        self.socket.sendall(header)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=HOST_NAME)
         self._file = self.socket.makefile("rb")
         self.greeting = self._file.readline()
 
@@ -104,6 +118,15 @@ class Pop3Client:
         assert reply.startswith(b"+OK"), reply
         return self
 
+    def start_tls(self, context: ssl.SSLContext) -> Self:
+        """Say STLS, which has to succeed, and go on inside TLS."""
+        reply = self.ask("STLS")
+        assert reply.startswith(b"+OK"), reply
+        self._file.close()
+        self.socket = context.wrap_socket(self.socket, server_hostname=HOST_NAME)
+        self._file = self.socket.makefile("rb")
+        return self
+
     def quit(self) -> bytes:
         """Say QUIT, and return the reply once the server has closed."""
         reply = self.ask("QUIT")
@@ -138,11 +161,13 @@ class Pop3Process:
         self.mail.mkdir(exist_ok=True)
         self.log = folder / "pop3-service.log"
         self.address = ("127.0.0.1", 0)
+        self.tls_address = ("127.0.0.1", 0)
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PEEP_")},
             "PEEP_REDIS_URL": redis_url,
             "PEEP_MAIL_DIR": str(self.mail),
             "PEEP_POP3_PORT": "0",
+            "PEEP_POP3S_PORT": "0",
             "PEEP_POP3_WORKERS": str(workers),
             "PEEP_DRAIN_SECONDS": "0",
             "PEEP_LOG_FORMAT": "json",
@@ -190,10 +215,12 @@ class Pop3Process:
         os.close(ready_write)
         os.close(parent_read)
         with os.fdopen(ready_read) as pipe:
-            address, *rest = pipe.read().splitlines() or [""]
-            assert rest == ["ready"], self.log.read_text()
-        host, _, port = address.removeprefix("POP3 ").rpartition(":")
-        self.address = (host, int(port))
+            *addresses, last = pipe.read().splitlines() or [""]
+        assert last == "ready", self.log.read_text()
+        served = dict(line.split(" ", 1) for line in addresses)
+        self.address = _host_and_port(served["POP3"])
+        if "POP3S" in served:
+            self.tls_address = _host_and_port(served["POP3S"])
 
     def kill(self) -> None:
         """End the process, and with it its workers, if it still runs."""
@@ -277,9 +304,12 @@ class Pop3Process:
 
     # The port
 
-    def connect(self, *, source: str = "127.0.0.1", window: int = 0) -> Pop3Client:
-        """Connect and read the first line."""
-        return Pop3Client(self.address, source=source, window=window)
+    def connect(
+        self, *, source: str = "127.0.0.1", window: int = 0, tls: ssl.SSLContext | None = None
+    ) -> Pop3Client:
+        """Connect, to the port inside TLS where `tls` is given, and read the first line."""
+        address = self.address if tls is None else self.tls_address
+        return Pop3Client(address, source=source, window=window, tls=tls)
 
     def log_in(self, username: str) -> Pop3Client:
         """Connect and log in."""
@@ -294,6 +324,11 @@ class Pop3Process:
         """Return how much memory the process has."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
 
 
 def _give_up_rights_on_files() -> None:

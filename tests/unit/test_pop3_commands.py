@@ -6,12 +6,14 @@ import pytest
 
 from pop3_service.protocol.commands import COMMANDS, COMMANDS_BY_KEYWORD, Command, State, is_user_name
 from pop3_service.protocol.replies import UNKNOWN_COMMAND
+from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.session import Session
 
 
 def test_table_has_every_command_once_and_no_apop() -> None:
-    keywords = ["CAPA", "USER", "PASS", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "RSET", "NOOP", "QUIT"]
-    assert [command.keyword for command in COMMANDS] == keywords
+    before_login = ["CAPA", "STLS", "UTF8", "LANG", "AUTH", "USER", "PASS"]
+    after_it = ["STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "RSET", "NOOP", "QUIT"]
+    assert [command.keyword for command in COMMANDS] == before_login + after_it
     assert list(COMMANDS_BY_KEYWORD.values()) == list(COMMANDS)
 
 
@@ -31,7 +33,7 @@ def test_syntax_reads_as_in_the_rfc(keyword: bytes, syntax: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.keyword)
 def test_every_row_is_dispatched(command: Command) -> None:
-    session = Session("1", "Peep-1.0")
+    session = Session("1", Policy("Peep-1.0"))
     session.state = command.states[-1]
     line = command.syntax.replace("[", "").replace("]", "")
     line = re.sub("<(number|lines)>", "1", line).replace("<", "").replace(">", "")

@@ -2,15 +2,11 @@ import pytest
 
 from pop3_service.protocol import replies
 from pop3_service.protocol.maildrop import MaildropContents, Message
-from pop3_service.protocol.session import (
-    HangUp,
-    LogIn,
-    LoginRefusal,
-    RemoveMarked,
-    SendMessage,
-    Session,
-    State,
-)
+from pop3_service.protocol.commands import State
+from pop3_service.protocol.intentions import HangUp, LogIn, RemoveMarked, SendMessage
+from pop3_service.protocol.policy import Policy
+from pop3_service.protocol.replies import LoginRefusal
+from pop3_service.protocol.session import Session
 
 FIRST = Message(b"first", 120, "locator 1")
 SECOND = Message(b"second", 200, "locator 2")
@@ -18,7 +14,7 @@ SECOND = Message(b"second", 200, "locator 2")
 
 @pytest.fixture
 def session() -> Session:
-    return Session("3f2a", "Peep-1.0")
+    return Session("3f2a", Policy("Peep-1.0"))
 
 
 @pytest.fixture
@@ -111,7 +107,7 @@ def test_well_formed_command_starts_the_count_again_before_login_too(session: Se
 @pytest.mark.parametrize("octet", [*range(0x20), *range(0x7F, 0x100)])
 def test_control_or_8_bit_octet_anywhere_is_refused(octet: int) -> None:
     for line in (b"STAT%c", b"%cSTAT", b"US%cER a", b"USER a%c", b"PASS a%cb", b"%c"):
-        assert Session("1", "Peep-1.0").receive(line % octet) == replies.FORBIDDEN_OCTET
+        assert Session("1", Policy("Peep-1.0")).receive(line % octet) == replies.FORBIDDEN_OCTET
 
 
 @pytest.mark.parametrize("line", [b"zqxjk", b"USER zqxjk/", b"RETR zqxjk", b"NOOP zqxjk", b"PASS zqxjk"])

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pop3_service.protocol import replies
+from pop3_service.protocol import replies, sasl
 from pop3_service.protocol.commands import State
 from pop3_service.protocol.multiline import TERMINATION_LINE
+from pop3_service.protocol.policy import Policy
 
 
 class Announcer(Protocol):
@@ -17,8 +18,16 @@ class Announcer(Protocol):
         """Where the session stands."""
 
     @property
-    def implementation(self) -> str:
-        """The server's name and version, as IMPLEMENTATION gives them: `Peep-1.2.3`."""
+    def policy(self) -> Policy:
+        """What the server offers and demands."""
+
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether STLS would succeed now."""
+
+    @property
+    def takes_clear_passwords(self) -> bool:
+        """Whether passwords are taken as they are: the line is encrypted, or need not be."""
 
 
 def _always(_announcer: Announcer) -> bool:
@@ -27,6 +36,10 @@ def _always(_announcer: Announcer) -> bool:
 
 def _after_login(announcer: Announcer) -> bool:
     return announcer.state is State.TRANSACTION
+
+
+def _mechanisms(announcer: Announcer) -> str:
+    return " ".join(sasl.mechanisms(clear_passwords=announcer.takes_clear_passwords))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +59,29 @@ class Capability:
 CAPABILITIES: Final = (
     Capability("TOP", "RFC 2449, section 6.1"),
     Capability("UIDL", "RFC 2449, section 6.8"),
-    Capability("USER", "RFC 2449, section 6.2"),
+    Capability(
+        "USER", "RFC 2449, section 6.2", is_announced=lambda announcer: announcer.takes_clear_passwords
+    ),
+    # After login too, though AUTH is over then (RFC 5034, section 3).
+    Capability("SASL", "RFC 5034, section 3", parameters=_mechanisms),
+    Capability("STLS", "RFC 2595, section 4", is_announced=lambda announcer: announcer.can_start_tls),
     Capability("RESP-CODES", "RFC 2449, section 6.4"),
     Capability("AUTH-RESP-CODE", "RFC 3206, section 6"),
     Capability("PIPELINING", "RFC 2449, section 6.6"),
+    Capability(
+        "LOGIN-DELAY",
+        "RFC 2449, section 6.5",
+        parameters=lambda announcer: str(announcer.policy.login_delay_seconds),
+        is_announced=lambda announcer: announcer.policy.login_delay_seconds > 0,
+    ),
     Capability("EXPIRE", "RFC 2449, section 6.7", parameters=lambda _announcer: "NEVER"),
+    Capability("UTF8", "RFC 6856, section 2", parameters=lambda _announcer: "USER"),
+    Capability("LANG", "RFC 6856, section 3"),
     # Nobody needs to know the version before having a password (RFC 2449, section 6.9).
     Capability(
         "IMPLEMENTATION",
         "RFC 2449, section 6.9",
-        parameters=lambda announcer: announcer.implementation,
+        parameters=lambda announcer: announcer.policy.implementation,
         is_announced=_after_login,
     ),
 )

@@ -48,6 +48,9 @@ NUMBER: Final = Argument("number", bytes.isdigit, replies.NOT_A_NUMBER, int)
 LINES: Final = Argument("lines", bytes.isdigit, replies.NOT_A_NUMBER, int)
 NAME: Final = Argument("name", is_user_name, replies.NOT_A_USER_NAME, bytes.decode)
 PASSWORD: Final = Argument("password", bool, replies.ARGUMENT_MISSING, bytes.decode)
+MECHANISM: Final = Argument("mechanism", bool, replies.ARGUMENT_MISSING, bytes.decode)
+INITIAL_RESPONSE: Final = Argument("initial-response", bool, replies.ARGUMENT_MISSING, bytes.decode)
+LANGUAGE_RANGE: Final = Argument("language", bool, replies.ARGUMENT_MISSING, bytes.decode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,17 @@ _BOTH: Final = (State.AUTHORIZATION, State.TRANSACTION)
 
 COMMANDS: Final = (
     Command("CAPA", (), _BOTH, "list what the server is capable of", "RFC 2449, section 5"),
+    Command("STLS", (), _LOGIN, "go on inside TLS", "RFC 2595, section 4"),
+    Command("UTF8", (), _LOGIN, "have mail as it is, in UTF-8", "RFC 6856, section 2"),
+    Command("LANG", (LANGUAGE_RANGE,), _BOTH, "choose or list languages", "RFC 6856, section 3", optional=1),
+    Command(
+        "AUTH",
+        (MECHANISM, INITIAL_RESPONSE),
+        _LOGIN,
+        "log in by a SASL mechanism, or list them",
+        "RFC 5034, section 4",
+        optional=2,
+    ),
     Command("USER", (NAME,), _LOGIN, "name the maildrop to open", "RFC 1939, section 7"),
     Command(
         "PASS", (PASSWORD,), _LOGIN, "give its password, and log in", "RFC 1939, section 7", takes_rest=True

@@ -15,6 +15,39 @@ class LogIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Challenge:
+    """Send this line, which answers no command: the next line is a SASL response, and may be longer."""
+
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BeginScram:
+    """Answer a SCRAM client's first message; with `scram_challenge`, or with `response_malformed`."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishScram:
+    """Check a SCRAM client's proof; answer with `scram_proved` or `login_refused`."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMaildrop:
+    """As `LogIn`, for the user whose SCRAM proof was right."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """Send the reply, then speak TLS; nothing that came before the handshake may be read after it."""
+
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SendMessage:
     """Open the message, then send `message_opened` and its wire form; or else `message_unavailable`.
 
@@ -39,4 +72,14 @@ class HangUp:
     reply: bytes
 
 
-Intention: TypeAlias = LogIn | SendMessage | RemoveMarked | HangUp
+Intention: TypeAlias = (
+    LogIn
+    | Challenge
+    | BeginScram
+    | FinishScram
+    | OpenMaildrop
+    | StartTls
+    | SendMessage
+    | RemoveMarked
+    | HangUp
+)

@@ -9,11 +9,12 @@ from typing import Final
 
 MAXIMUM_REPLY_LINE_OCTETS: Final = 512
 
-# RFC 2449, section 8.1.2, and RFC 3206, sections 4 and 5.
+# RFC 2449, sections 8.1.1 and 8.1.2, and RFC 3206, sections 4 and 5.
 AUTH: Final = "[AUTH]"
 IN_USE: Final = "[IN-USE]"
 SYS_TEMP: Final = "[SYS/TEMP]"
 SYS_PERM: Final = "[SYS/PERM]"
+LOGIN_DELAY: Final = "[LOGIN-DELAY]"
 
 
 def ok(text: str = "") -> bytes:
@@ -47,6 +48,10 @@ SEND_PASSWORD: Final = ok("send PASS")
 MARKED: Final = ok("message marked as deleted")
 CAPABILITIES_FOLLOW: Final = ok("capability list follows")
 UNIQUE_IDS_FOLLOW: Final = ok("unique-id listing follows")
+BEGIN_TLS: Final = ok("begin TLS negotiation")
+UTF8_ENABLED: Final = ok("UTF8 enabled")
+LANGUAGES_FOLLOW: Final = ok("language listing follows")
+MECHANISMS_FOLLOW: Final = ok("mechanism listing follows")
 SIGNING_OFF: Final = ok("Peep signing off")
 
 # The form of a command line is wrong. Each of these counts towards the end of the session.
@@ -60,6 +65,8 @@ NOT_A_NUMBER: Final = error("a number is written in decimal digits only")
 NOT_A_USER_NAME: Final = error(
     "a user name is 1 to 128 printable ASCII characters without slash, not beginning with a dot"
 )
+RESPONSE_TOO_LONG: Final = error("the response is too long, authentication given up")
+NOT_BASE64: Final = error("the response is not well-formed base64, authentication given up")
 TOO_MANY_MISTAKES: Final = error("too many unknown or malformed commands, closing")
 
 # The command is well formed, and cannot be done.
@@ -67,6 +74,13 @@ LOG_IN_FIRST: Final = error("not before login")
 ALREADY_LOGGED_IN: Final = error("not after login")
 SESSION_IS_ENDING: Final = error("not after QUIT")
 SEND_USER_FIRST: Final = error("send USER right before PASS")
+TLS_REQUIRED: Final = error("no passwords in the clear here, use STLS first")
+TLS_IS_ACTIVE: Final = error("TLS is active already")
+TLS_NOT_OFFERED: Final = error("TLS is not offered here")
+UNKNOWN_MECHANISM: Final = error("no such mechanism, CAPA lists those there are")
+CANCELLED: Final = error("authentication cancelled")
+MALFORMED_RESPONSE: Final = error("the response does not follow the mechanism's rules")
+NO_SUCH_LANGUAGE: Final = error("no such language, LANG lists those there are")
 NO_SUCH_MESSAGE: Final = error("no such message")
 MESSAGE_IS_MARKED: Final = error("message is marked as deleted")
 MESSAGE_UNAVAILABLE: Final = error("message was removed or changed by another program since login")
@@ -84,6 +98,7 @@ class LoginRefusal(Enum):
 
     WRONG_CREDENTIALS = error("wrong user name or password", AUTH)
     IN_USE = error("another session has this maildrop open", IN_USE)
+    TOO_SOON = error("the last login was too short a time ago", LOGIN_DELAY)
     STORE_UNAVAILABLE = STATE_STORE_UNREACHABLE
     MAILDROP_UNREADABLE = error("the maildrop cannot be read", SYS_PERM)
 
@@ -91,6 +106,11 @@ class LoginRefusal(Enum):
 def too_many_connections(limit: int) -> bytes:
     """Return the refusal of a client over the limit of `limit` connections (P8)."""
     return error(f"too many connections (limit {limit})", SYS_TEMP)
+
+
+def too_many_connections_of_address(limit: int) -> bytes:
+    """Return the refusal of a client whose address has `limit` connections open already."""
+    return error(f"too many connections from your address (limit {limit})", SYS_TEMP)
 
 
 def greeting(session_id: str) -> bytes:
@@ -102,6 +122,11 @@ def greeting(session_id: str) -> bytes:
     if "<" in session_id or ">" in session_id:
         raise ValueError("a session id holds no angle brackets")
     return ok(f"Peep ready {session_id}")
+
+
+def language_selected(tag: str) -> bytes:
+    """Return the positive reply to LANG with an argument (RFC 6856, section 3.2)."""
+    return ok(f"{tag} these replies are in English")
 
 
 def messages_and_octets(count: int, octets: int) -> bytes:

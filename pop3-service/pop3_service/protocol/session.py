@@ -1,4 +1,4 @@
-"""The POP3 dialogue of one client as a pure state machine (RFC 1939, 2449, 3206).
+"""The POP3 dialogue of one client as a pure state machine (RFC 1939, 2449, 2595, 3206, 5034, 6856).
 
 `Session.receive` takes a command line and gives either the complete reply or an `Intention`: what
 the connection has to do before there is a reply. The connection then calls the method that the
@@ -9,25 +9,25 @@ import re
 from collections.abc import Callable
 from typing import ClassVar, Final, TypeAlias
 
-from pop3_service.protocol import replies
+from pop3_service.protocol import languages, replies, sasl
 from pop3_service.protocol.capabilities import capability_list
-from pop3_service.protocol.commands import COMMANDS_BY_KEYWORD, State
-from pop3_service.protocol.intentions import HangUp, Intention, LogIn, RemoveMarked, SendMessage
+from pop3_service.protocol.commands import COMMANDS_BY_KEYWORD, State, is_user_name
+from pop3_service.protocol.intentions import (
+    BeginScram,
+    Challenge,
+    FinishScram,
+    HangUp,
+    Intention,
+    LogIn,
+    OpenMaildrop,
+    RemoveMarked,
+    SendMessage,
+    StartTls,
+)
 from pop3_service.protocol.maildrop import Maildrop, MaildropContents, Message
+from pop3_service.protocol.multiline import TERMINATION_LINE
+from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal
-
-__all__ = [
-    "MAXIMUM_MISTAKES",
-    "MAXIMUM_WRONG_PASSWORDS",
-    "HangUp",
-    "Intention",
-    "LogIn",
-    "LoginRefusal",
-    "RemoveMarked",
-    "SendMessage",
-    "Session",
-    "State",
-]
 
 MAXIMUM_MISTAKES: Final = 20
 """So many unknown or malformed commands in a row end a session: this is not a POP3 client.
@@ -39,6 +39,7 @@ MAXIMUM_WRONG_PASSWORDS: Final = 10
 """So many wrong passwords in one session end it (P18)."""
 
 _FORBIDDEN_OCTET: Final = re.compile(rb"[^ -~]")
+_CONTROL_OCTET: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _NOTHING: Final = MaildropContents(())
 _WRONG_STATE: Final = {
     State.AUTHORIZATION: replies.LOG_IN_FIRST,
@@ -52,28 +53,35 @@ Answer: TypeAlias = bytes | Intention
 class Session:
     """One client's dialogue, from the greeting to QUIT.
 
-    `username` is None until somebody has logged in. `implementation` is the server's name and
-    version, announced by CAPA.
+    `username` is None until somebody has logged in. `is_encrypted` says whether the dialogue begins
+    inside TLS.
     """
 
     __slots__ = (
+        "_expects_response",
+        "_is_encrypted",
         "_maildrop",
         "_mistakes",
         "_offered_name",
         "_sends_top",
+        "_uses_utf8",
         "_wrong_passwords",
-        "implementation",
+        "policy",
         "session_id",
         "state",
         "username",
     )
 
-    def __init__(self, session_id: str, implementation: str) -> None:
+    def __init__(self, session_id: str, policy: Policy, *, is_encrypted: bool = False) -> None:
         self.session_id = session_id
-        self.implementation = implementation
+        self.policy = policy
         self.state = State.AUTHORIZATION
         self.username: str | None = None
+        self._is_encrypted = is_encrypted
+        self._uses_utf8 = False
         self._offered_name: str | None = None
+        # What the client's next line answers, while an AUTH is under way (RFC 5034, section 4).
+        self._expects_response: Callable[[Session, bytes], Answer] | None = None
         self._maildrop = Maildrop(_NOTHING)
         self._mistakes = 0
         self._wrong_passwords = 0
@@ -84,13 +92,25 @@ class Session:
         """Whether its wrong passwords are used up: the connection closes after the reply (P18)."""
         return self._wrong_passwords >= MAXIMUM_WRONG_PASSWORDS
 
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether STLS would succeed now."""
+        return self.state is State.AUTHORIZATION and self.policy.offers_tls and not self._is_encrypted
+
+    @property
+    def takes_clear_passwords(self) -> bool:
+        """Whether passwords are taken as they are: the dialogue is encrypted, or need not be."""
+        return self._is_encrypted or not self.policy.requires_tls
+
     def greeting(self) -> bytes:
         """Return the first line of the dialogue; it carries the session's id, as the logs do."""
         return replies.greeting(self.session_id)
 
     def receive(self, line: bytes) -> Answer:
         """Return the complete reply to a command line without its CRLF, or what to do first."""
-        if _FORBIDDEN_OCTET.search(line):
+        if self._expects_response is not None:
+            return self._receive_response(line)
+        if _FORBIDDEN_OCTET.search(line) and not _is_utf8_login(line):
             return self._mistake(replies.FORBIDDEN_OCTET)
         keyword, space, rest = line.partition(b" ")
         command = COMMANDS_BY_KEYWORD.get(keyword.upper())
@@ -107,25 +127,38 @@ class Session:
         return self._HANDLERS[command.keyword](self, *command.values(arguments))
 
     def receive_overlong(self) -> Answer:
-        """Return the one reply to a line over 255 octets, however long it is (RFC 2449, section 4)."""
-        return self._mistake(replies.LINE_TOO_LONG)
+        """Return the one reply to a line over the limit, however long it is (RFC 2449, section 4)."""
+        is_response = self._expects_response is not None
+        return self._mistake(replies.RESPONSE_TOO_LONG if is_response else replies.LINE_TOO_LONG)
+
+    def _receive_response(self, line: bytes) -> Answer:
+        expects, self._expects_response = self._expects_response, None
+        assert expects is not None
+        if line == sasl.CANCEL:
+            return replies.CANCELLED
+        response = sasl.decode(line)
+        return self._mistake(replies.NOT_BASE64) if response is None else expects(self, response)
 
     def _mistake(self, reply: bytes) -> Answer:
         self._offered_name = None
+        self._expects_response = None
         self._mistakes += 1
         return reply if self._mistakes < MAXIMUM_MISTAKES else HangUp(replies.TOO_MANY_MISTAKES)
 
     # The answers to what the session wanted done.
 
     def logged_in(self, contents: MaildropContents) -> bytes:
-        """Enter TRANSACTION with this maildrop; return the reply to `LogIn`."""
+        """Enter TRANSACTION with this maildrop; return the reply to `LogIn` or `OpenMaildrop`.
+
+        A client that did not ask for UTF-8 is shown surrogates where it has to be (RFC 6856, section 2.1).
+        """
         self.username, self._offered_name = self._offered_name, None
         self.state = State.TRANSACTION
-        self._maildrop = Maildrop(contents)
+        self._maildrop = Maildrop(contents if self._uses_utf8 else contents.for_ascii)
         return self._summary()
 
     def login_refused(self, refusal: LoginRefusal) -> bytes:
-        """Stay in AUTHORIZATION, where USER must come again; return the reply to `LogIn`.
+        """Stay in AUTHORIZATION, where USER must come again; return the reply to whatever tried to log in.
 
         Afterwards `is_shut_out` tells whether the session ends here.
         """
@@ -133,6 +166,23 @@ class Session:
         if refusal is LoginRefusal.WRONG_CREDENTIALS:
             self._wrong_passwords += 1
         return refusal.value
+
+    def scram_challenge(self, username: str, message: str) -> Challenge:
+        """Send the server's first SCRAM message to who wants to be `username` (RFC 5802, section 5)."""
+        self._offered_name = username
+        self._expects_response = Session._scram_proof
+        return Challenge(sasl.challenge(message.encode()))
+
+    def response_malformed(self) -> bytes:
+        """Return the reply to a response that the mechanism cannot take."""
+        self._offered_name = None
+        return replies.MALFORMED_RESPONSE
+
+    def scram_proved(self, message: str) -> Challenge:
+        """Send the server's last SCRAM message: the client knows the password (RFC 5802, section 5)."""
+        # A positive reply cannot carry it, so the client answers it with an empty line (RFC 5034, section 4).
+        self._expects_response = Session._scram_end
+        return Challenge(sasl.challenge(message.encode()))
 
     def message_opened(self, message: Message) -> bytes:
         """Return the first line of the reply to RETR or TOP, once the message can surely be read."""
@@ -156,7 +206,68 @@ class Session:
         self._offered_name = None
         return capability_list(self)
 
+    def _start_tls(self) -> Answer:
+        if self._is_encrypted:
+            return replies.TLS_IS_ACTIVE
+        if not self.policy.offers_tls:
+            return replies.TLS_NOT_OFFERED
+        # Nothing that the client said in the clear holds from now on, but for its wrong passwords.
+        self._is_encrypted = True
+        self._offered_name = None
+        self._uses_utf8 = False
+        return StartTls(replies.BEGIN_TLS)
+
+    def _use_utf8(self) -> Answer:
+        self._offered_name = None
+        self._uses_utf8 = True
+        return replies.UTF8_ENABLED
+
+    def _language(self, wanted: str | None = None) -> Answer:
+        self._offered_name = None
+        if wanted is None:
+            return replies.LANGUAGES_FOLLOW + languages.LISTING + TERMINATION_LINE
+        tag = languages.matching(wanted)
+        return replies.NO_SUCH_LANGUAGE if tag is None else replies.language_selected(tag)
+
+    def _authenticate(self, name: str | None = None, initial_response: str | None = None) -> Answer:
+        self._offered_name = None
+        offered = sasl.mechanisms(clear_passwords=self.takes_clear_passwords)
+        if name is None:  # older than RFC 5034, and still said by some clients
+            return replies.MECHANISMS_FOLLOW + sasl.listing(offered) + TERMINATION_LINE
+        mechanism = name.upper()
+        if mechanism not in offered:
+            return replies.TLS_REQUIRED if mechanism == sasl.PLAIN else replies.UNKNOWN_MECHANISM
+        self._expects_response = self._FIRST_RESPONSES[mechanism]
+        if initial_response is None:
+            return Challenge(sasl.challenge())
+        if initial_response == sasl.EMPTY_INITIAL_RESPONSE:
+            initial_response = ""
+        return self._receive_response(initial_response.encode())
+
+    def _plain_response(self, response: bytes) -> Answer:
+        message = sasl.plain_message(response)
+        if message is None:
+            return replies.MALFORMED_RESPONSE
+        is_somebody_else = message.authorization_identity not in ("", message.username)
+        if is_somebody_else or not is_user_name(message.username.encode()):
+            return LoginRefusal.WRONG_CREDENTIALS.value
+        self._offered_name = message.username
+        return LogIn(message.username, message.password)
+
+    def _scram_response(self, response: bytes) -> Answer:
+        message = sasl.scram_message(response)
+        return replies.MALFORMED_RESPONSE if message is None else BeginScram(message)
+
+    def _scram_proof(self, response: bytes) -> Answer:
+        message = sasl.scram_message(response)
+        return self.response_malformed() if message is None else FinishScram(message)
+
+    def _scram_end(self, response: bytes) -> Answer:
+        return self.response_malformed() if response else OpenMaildrop()
+
     def _offer_name(self, name: str) -> Answer:
+        if not self.takes_clear_passwords:
+            return replies.TLS_REQUIRED
         self._offered_name = name
         return replies.SEND_PASSWORD
 
@@ -220,6 +331,10 @@ class Session:
     # Functions, not methods bound to one session: ten thousand idle sessions share this table.
     _HANDLERS: ClassVar[dict[str, Callable[..., Answer]]] = {
         "CAPA": _capabilities,
+        "STLS": _start_tls,
+        "UTF8": _use_utf8,
+        "LANG": _language,
+        "AUTH": _authenticate,
         "USER": _offer_name,
         "PASS": _log_in,
         "STAT": _drop_listing,
@@ -232,3 +347,19 @@ class Session:
         "NOOP": _no_operation,
         "QUIT": _quit,
     }
+
+    _FIRST_RESPONSES: ClassVar[dict[str, Callable[["Session", bytes], Answer]]] = {
+        sasl.PLAIN: _plain_response,
+        sasl.SCRAM_SHA_256: _scram_response,
+    }
+
+
+def _is_utf8_login(line: bytes) -> bool:
+    """Tell whether `line` is a USER or PASS in UTF-8: the two that may be (RFC 6856, section 2.2)."""
+    if line[:5].upper() not in (b"USER ", b"PASS ") or _CONTROL_OCTET.search(line):
+        return False
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
