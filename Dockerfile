@@ -41,7 +41,7 @@ WORKDIR /
 USER 10001:10001
 
 FROM runtime AS pop3-service
-EXPOSE 1110
+EXPOSE 1110 1995
 HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
     CMD ["/opt/venv/bin/python", "-m", "pop3_service", "health"]
 ENTRYPOINT ["/opt/venv/bin/python", "-m", "pop3_service"]
