@@ -308,22 +308,45 @@ class Pop3Connection(LineConnection):
         assert self._session is not None
         assert self._login is not None
         try:
-            file = MessageFile.open(self._login.maildir, wish.message)
+            file = MessageFile.open_listed(self._login.maildir, wish.message)
         except MaildirError as error:
-            log.info("message unavailable", session=self._session_id, reason=str(error))
-            self.send(self._session.message_unavailable())
+            self._refuse_message(error)
             return
-        self.send(self._session.message_opened(wish.message))
+        if file is None:
+            self._begin(self._search_and_deliver(self._login, wish))
+            return
         whole = whole_if_cached(file) if wish.body_lines is None else None
         if whole is None:
-            self._is_delivering = True
             self._begin(self._deliver(file, wish))
         else:
             file.close()
+            self.send(self._session.message_opened(wish.message))
             self._count.message_ends_at(self.octets_queued + len(whole))
             self.send(whole)
 
+    def _refuse_message(self, error: MaildirError) -> None:
+        assert self._session is not None
+        log.info("message unavailable", session=self._session_id, reason=str(error))
+        self.send(self._session.message_unavailable())
+
+    async def _search_and_deliver(self, login: LoggedIn, wish: SendMessage) -> None:
+        try:
+            file = await asyncio.get_running_loop().run_in_executor(
+                self._resources.disk_threads,
+                MessageFile.open,
+                login.maildir,
+                wish.message,
+                login.whereabouts,
+            )
+        except MaildirError as error:
+            self._refuse_message(error)
+        else:
+            await self._deliver(file, wish)
+
     async def _deliver(self, file: MessageFile, wish: SendMessage) -> None:
+        assert self._session is not None
+        self._is_delivering = True
+        self.send(self._session.message_opened(wish.message))
         try:
             last = await deliver(self, self._resources, file, wish.body_lines)
         except ConnectionResetError:

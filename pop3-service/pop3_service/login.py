@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from pop3_service.maildir import MaildirUnreadable, maildir_of
+from pop3_service.maildir import MaildirUnreadable, Whereabouts, maildir_of
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.resources import Resources
@@ -37,6 +37,7 @@ class LoggedIn:
     username: str
     maildir: bytes
     contents: MaildropContents
+    whereabouts: Whereabouts
 
 
 async def log_in(
@@ -69,7 +70,7 @@ async def log_in(
     except BaseException:
         resources.instance.withdraw_login(username, session_id)
         raise
-    return LoggedIn(username, maildir, contents)
+    return LoggedIn(username, maildir, contents, Whereabouts())
 
 
 def _prepared(password: str) -> str:

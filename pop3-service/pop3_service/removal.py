@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pop3_service.maildir import Removal, RemovalFailed, remove_message
+from pop3_service.maildir import Removal, RemovalFailed, Whereabouts, remove_message
 from pop3_service.protocol.maildrop import Message
 
 
@@ -24,12 +24,13 @@ def remove_marked(maildir: bytes, messages: Iterable[Message], holds_lease: Call
     The lease is looked at before each one: somebody else may have opened the maildrop since it ended.
     """
     result = Removed()
+    whereabouts = Whereabouts()
     for message in messages:
         if not holds_lease():
             result.withheld += 1
             continue
         try:
-            outcome = remove_message(maildir, message)
+            outcome = remove_message(maildir, message, whereabouts)
         except RemovalFailed:
             result.failed += 1
             continue

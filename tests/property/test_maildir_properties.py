@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pop3_service.maildir import Locator, Maildirs, MessageFile, Removal, remove_message
 from pop3_service.maildir.naming import unique_id_of, unique_id_of_namesake
+from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.multiline import octets_on_the_wire
 
@@ -118,7 +119,7 @@ def test_a_session_reads_and_removes_its_own_messages_wherever_they_move(
         for message in messages:
             assert whole_content(world.root, message) == world.files[message.unique_id][1]
         marked = messages[which % len(messages)]
-        assert remove_message(os.fsencode(world.root), marked) is Removal.REMOVED
+        assert remove_message(os.fsencode(world.root), marked, Whereabouts()) is Removal.REMOVED
         left = Maildirs().scan(os.fsencode(world.root)).messages
         assert [each.unique_id for each in left] == [
             each.unique_id for each in messages if each is not marked
@@ -127,7 +128,7 @@ def test_a_session_reads_and_removes_its_own_messages_wherever_they_move(
 
 def whole_content(root: Path, message: Message) -> bytes:
     assert isinstance(message.locator, Locator)
-    with MessageFile.open(os.fsencode(root), message) as file:
+    with MessageFile.open(os.fsencode(root), message, Whereabouts()) as file:
         pieces: list[bytes] = []
         while True:
             piece = file.read_cached(4)

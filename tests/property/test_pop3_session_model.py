@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.commands import State
 from pop3_service.protocol.intentions import HangUp, RemoveMarked, SendMessage
+from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.session import Session
 

@@ -13,6 +13,7 @@ from line_server.connection import LineConnection
 from pop3_service import delivery
 from pop3_service.delivery import deliver, whole_if_cached
 from pop3_service.maildir import Maildirs, MessageFile, read
+from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.multiline import TERMINATION_LINE
 from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS
@@ -52,7 +53,7 @@ async def delivered(maildir: Path, message: Message, body_lines: int | None = No
     client = Client()
     with ThreadPoolExecutor(1) as disk_threads:
         resources = cast(Resources, SimpleNamespace(disk_threads=disk_threads))
-        file = MessageFile.open(os.fsencode(maildir), message)
+        file = MessageFile.open(os.fsencode(maildir), message, Whereabouts())
         last = await deliver(cast(LineConnection, client), resources, file, body_lines)
     return client.received + last
 
@@ -77,7 +78,7 @@ async def test_retr_sends_the_octets_that_were_announced(tmp_path: Path) -> None
 
 async def test_what_is_in_memory_is_sent_in_the_same_form(tmp_path: Path) -> None:
     _, for_ascii = listed(tmp_path, MESSAGE)
-    with MessageFile.open(os.fsencode(tmp_path), for_ascii) as file:
+    with MessageFile.open(os.fsencode(tmp_path), for_ascii, Whereabouts()) as file:
         whole = whole_if_cached(file)
     if whole is None:
         pytest.skip("this file system cannot read without waiting")

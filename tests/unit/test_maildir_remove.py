@@ -7,6 +7,7 @@ import pytest
 
 from pop3_service.maildir import Maildirs, Removal, RemovalFailed, remove_message
 from pop3_service.maildir.folder import Folder
+from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import Message
 from support.maildir_files import ordinary_user
 
@@ -31,7 +32,7 @@ def only_message(maildir: Path) -> Message:
 
 
 def remove(maildir: Path, message: Message) -> Removal:
-    return remove_message(os.fsencode(maildir), message)
+    return remove_message(os.fsencode(maildir), message, Whereabouts())
 
 
 def test_a_removed_message_is_gone_and_its_neighbours_stay(maildir: Path) -> None:

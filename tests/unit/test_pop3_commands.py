@@ -5,8 +5,8 @@ import re
 import pytest
 
 from pop3_service.protocol.commands import COMMANDS, COMMANDS_BY_KEYWORD, Command, State, is_user_name
-from pop3_service.protocol.replies import UNKNOWN_COMMAND
 from pop3_service.protocol.policy import Policy
+from pop3_service.protocol.replies import UNKNOWN_COMMAND
 from pop3_service.protocol.session import Session
 
 

@@ -1,9 +1,9 @@
 import pytest
 
 from pop3_service.protocol import replies
-from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.commands import State
 from pop3_service.protocol.intentions import HangUp, LogIn, RemoveMarked, SendMessage
+from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.protocol.session import Session

@@ -14,6 +14,7 @@ from pop3_service.maildir.locator import FileIdentity, Locator
 from pop3_service.maildir.maildirs import Maildirs
 from pop3_service.maildir.read import MessageFile
 from pop3_service.maildir.remove import Removal, remove_message
+from pop3_service.maildir.whereabouts import Whereabouts
 
 __all__ = [
     "FileIdentity",
@@ -27,6 +28,7 @@ __all__ = [
     "MessageUnreadable",
     "Removal",
     "RemovalFailed",
+    "Whereabouts",
     "mail_directory_verdict",
     "maildir_of",
     "remove_message",

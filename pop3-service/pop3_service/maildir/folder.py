@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 from pop3_service.maildir.locator import Locator
-from pop3_service.maildir.naming import unique_part
 
 # In this order: a message travels from `new` to `cur`, so one that moves between the two
 # listings is seen twice rather than never.
@@ -68,15 +67,8 @@ class Folder:
         """Remove `name` from the folder."""
         os.unlink(name, dir_fd=self._descriptor)
 
-    def names_of(self, locator: Locator) -> Iterator[bytes]:
-        """Yield the names under which the very file of `locator` is in this folder now."""
-        part = unique_part(locator.name)
-        for name in self.names():
-            # Its start first: that is cheap, and one of 50,000 names has it.
-            if name.startswith(part) and unique_part(name) == part and self._holds(name, locator):
-                yield name
-
-    def _holds(self, name: bytes, locator: Locator) -> bool:
+    def holds(self, name: bytes, locator: Locator) -> bool:
+        """Tell whether `name` is the very file of `locator`, whatever it holds by now."""
         try:
             status = self.status(name)
         except OSError as error:

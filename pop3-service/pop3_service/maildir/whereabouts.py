@@ -1,0 +1,64 @@
+"""Where messages are now that are no longer where the scan found them."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from pop3_service.maildir.folder import Folder
+from pop3_service.maildir.locator import Locator
+from pop3_service.maildir.naming import unique_part
+
+# A listing that a rename runs into can miss the file under both its names. Only a maildir that was
+# quiet meanwhile tells that a message is gone, and this often it may not be.
+SEARCH_ATTEMPTS = 3
+
+
+class NeverQuiet(Exception):
+    """The maildir's folders kept changing: a message that was not found may be there all the same."""
+
+
+class Whereabouts:
+    """Finds the files of one maildir's messages by their unique parts; blocks on the disk.
+
+    Another program moves messages from `new` to `cur` and changes flags in their names, often of all
+    at once: so one listing of the folders serves many questions, and is made anew only when it turns
+    out to be old. Not for two threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        self._is_listed = False
+        self._is_quiet = False
+
+    def places(self, folders: Sequence[Folder], locator: Locator) -> list[tuple[Folder, bytes]]:
+        """Return every folder and name under which the very file of `locator` is now.
+
+        None means that it is gone: what was nowhere in a quiet maildir cannot come back. Raises
+        NeverQuiet, and OSError as the system gives it.
+        """
+        part = unique_part(locator.name)
+        is_new = False
+        for _ in range(SEARCH_ATTEMPTS):
+            if not self._is_listed:
+                self._list(folders)
+                is_new = True
+            names = self._names.get(part, [])
+            places = [
+                (folder, name)
+                for folder in folders
+                for folder_name, name in names
+                if folder.name == folder_name and folder.holds(name, locator)
+            ]
+            # A name that does not lead to the file may be older than its last renaming.
+            if places or (self._is_quiet and (is_new or not names)):
+                return places
+            self._is_listed = False
+        raise NeverQuiet
+
+    def _list(self, folders: Sequence[Folder]) -> None:
+        stamps = [folder.stamp() for folder in folders]
+        self._names = defaultdict(list)
+        for folder in folders:
+            for name in folder.names():
+                self._names[unique_part(name)].append((folder.name, name))
+        self._is_quiet = [folder.stamp() for folder in folders] == stamps
+        self._is_listed = True

@@ -1,0 +1,112 @@
+"""Finding renamed messages again: rightly, and without a listing of the folders for each."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pop3_service.maildir import Maildirs, MessageFile, MessageGone, Removal, remove_message
+from pop3_service.maildir.folder import Folder
+from pop3_service.maildir.whereabouts import Whereabouts
+from pop3_service.protocol.maildrop import Message
+
+MESSAGES = 50
+
+
+@pytest.fixture
+def maildir(tmp_path: Path) -> Path:
+    for folder in ("new", "cur"):
+        (tmp_path / folder).mkdir()
+    for number in range(MESSAGES):
+        (tmp_path / "new" / f"{number:03}.a").write_bytes(b"message %d\n" % number)
+    return tmp_path
+
+
+@pytest.fixture
+def messages(maildir: Path) -> tuple[Message, ...]:
+    return Maildirs().scan(os.fsencode(maildir)).messages
+
+
+@pytest.fixture
+def listings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """Give the folders that have been listed since, in order."""
+    listed: list[bytes] = []
+    real_names = Folder.names
+
+    def counted(folder: Folder) -> list[bytes]:
+        listed.append(folder.name)
+        return real_names(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "names", counted)
+        yield listed
+
+
+def move_all(maildir: Path) -> None:
+    for file in list((maildir / "new").iterdir()):
+        file.rename(maildir / "cur" / f"{file.name}:2,S")
+
+
+def content(maildir: Path, message: Message, whereabouts: Whereabouts) -> bytes:
+    with MessageFile.open(os.fsencode(maildir), message, whereabouts) as file:
+        return file.read(file.size)
+
+
+def test_one_listing_serves_all_messages_that_have_moved(
+    maildir: Path, messages: tuple[Message, ...], listings: list[bytes]
+) -> None:
+    move_all(maildir)
+    whereabouts = Whereabouts()
+    for number, message in enumerate(messages):
+        assert content(maildir, message, whereabouts) == b"message %d\n" % number
+    assert listings == [b"new", b"cur"]
+
+
+def test_one_listing_serves_the_removal_of_all_messages_that_have_moved(
+    maildir: Path, messages: tuple[Message, ...], listings: list[bytes]
+) -> None:
+    move_all(maildir)
+    whereabouts = Whereabouts()
+    for message in messages:
+        assert remove_message(os.fsencode(maildir), message, whereabouts) is Removal.REMOVED
+    assert listings == [b"new", b"cur"]
+    assert list((maildir / "cur").iterdir()) == []
+
+
+def test_one_listing_serves_all_messages_that_have_vanished(
+    maildir: Path, messages: tuple[Message, ...], listings: list[bytes]
+) -> None:
+    for file in (maildir / "new").iterdir():
+        file.unlink()
+    whereabouts = Whereabouts()
+    for message in messages:
+        assert remove_message(os.fsencode(maildir), message, whereabouts) is Removal.ALREADY_GONE
+        with pytest.raises(MessageGone):
+            content(maildir, message, whereabouts)
+    assert listings == [b"new", b"cur"]
+
+
+def test_a_message_that_has_moved_since_the_listing_is_found_by_a_new_one(
+    maildir: Path, messages: tuple[Message, ...], listings: list[bytes]
+) -> None:
+    whereabouts = Whereabouts()
+    (maildir / "new" / "000.a").rename(maildir / "cur" / "000.a:2,")
+    assert content(maildir, messages[0], whereabouts) == b"message 0\n"
+    move_all(maildir)
+    assert content(maildir, messages[1], whereabouts) == b"message 1\n"
+    (maildir / "cur" / "001.a:2,S").rename(maildir / "cur" / "001.a:2,RS")
+    assert content(maildir, messages[1], whereabouts) == b"message 1\n"
+    assert len(listings) == 6
+
+
+def test_another_message_with_the_same_unique_part_is_never_taken_for_it(
+    maildir: Path, messages: tuple[Message, ...]
+) -> None:
+    (maildir / "cur" / "000.a:2,S").write_bytes(b"another\n")  # before its inode can be used again
+    (maildir / "new" / "000.a").unlink()
+    whereabouts = Whereabouts()
+    with pytest.raises(MessageGone):
+        content(maildir, messages[0], whereabouts)
+    assert remove_message(os.fsencode(maildir), messages[0], whereabouts) is Removal.ALREADY_GONE
+    assert (maildir / "cur" / "000.a:2,S").exists()
