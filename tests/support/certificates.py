@@ -21,7 +21,9 @@ class Authority:
 
         Called again for the same folder it replaces both files, one after the other, by renaming.
         """
-        leaf = self._authority.issue_cert(*(names or LOOPBACK), not_after=not_after)
+        names = names or LOOPBACK
+        # Some clients look for a common name, and refuse a certificate without one.
+        leaf = self._authority.issue_cert(*names, common_name=names[0], not_after=not_after)
         chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems)
         return (
             _replaced(folder / "certificate.pem", chain),

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -184,6 +185,8 @@ class Pop3Process:
         self._stack.callback(lambda: self._runner.run(self.repository.close()))
         self._passwords = Passwords()
         self._stack.callback(self._passwords.close)
+        # Short, and the test's own: the sockets of the health checks lie there, also of a killed process.
+        self._environment["TMPDIR"] = self._stack.enter_context(TemporaryDirectory(prefix="peep-"))
         try:
             self._start()
         except BaseException:
