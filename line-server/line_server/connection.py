@@ -9,20 +9,20 @@ from line_server.deadline import Deadline
 from line_server.entrance import PLAIN, Entrance
 from line_server.lines import LineBuffer, OverlongLine, RunawayLine
 from line_server.listener import plain_host
-from line_server.proxy_header import ProxyHeaderError, ProxyHeaderReader
 from line_server.tls import TlsChannel, TlsError
 
 INPUT_OCTETS = 64 * 1024
 """Unanswered input that one connection may have in memory before we stop reading from it."""
+
+LINES_PER_TURN = 100
+"""Lines that one connection may have answered in one turn of the event loop: tens of thousands fit into
+one read, and everybody else would wait for all of them."""
 
 OUTPUT_OCTETS = 64 * 1024
 """Replies gathered before they are written in one go."""
 
 FAREWELL_SECONDS = 5.0
 """How long a client may take to read the last reply before the connection is cut off."""
-
-PROXY_HEADER_SECONDS = 5.0
-"""How long a proxy may take to say for whom it connects: it has nothing to wait for."""
 
 
 class LineConnection(asyncio.Protocol):
@@ -47,13 +47,12 @@ class LineConnection(asyncio.Protocol):
         """Octets that the kernel has taken."""
         self._connections = connections
         self._entrance = entrance
-        self._proxy_header: ProxyHeaderReader | None = None
         self._channel: TlsChannel | None = None
         self._leaves_after_handshake: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
         self._output: list[bytes] = []
         self._output_octets = 0
-        self._is_held = self._is_pumping = self._is_stalled = False
+        self._is_held = self._is_pumping = self._is_resting = self._is_stalled = False
         self._is_throttled = self._is_at_end = self._is_closing = False
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -63,7 +62,7 @@ class LineConnection(asyncio.Protocol):
         """Take note of a new connection, its `address` known; may send a greeting."""
 
     def turned_away(self, reason: str) -> None:
-        """Take note of a connection that ends before `opened`, or in its TLS handshake, and why."""
+        """Take note of a connection that never begins, or ends in its TLS handshake, and why."""
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer one line, given without its CRLF."""
@@ -129,10 +128,8 @@ class LineConnection(asyncio.Protocol):
             self.send(last)
         self._is_closing = True
         self._flush()
-        if self._channel is None or self._channel.is_established:
+        if self._channel is None or self._channel.is_established or self._is_at_end:
             self._leave(linger=linger)
-        elif self._is_at_end:
-            self._transport.abort()
         else:  # what was sent can be read only after the handshake
             self._leaves_after_handshake = lambda: self._leave(linger=linger)
             self._start_reading()
@@ -140,7 +137,8 @@ class LineConnection(asyncio.Protocol):
 
     def _leave(self, *, linger: bool) -> None:
         transport = self._transport
-        assert transport is not None
+        if transport is None:
+            return
         if self._channel is not None:
             self._channel.close()
             self._write_ciphertext()
@@ -212,21 +210,16 @@ class LineConnection(asyncio.Protocol):
         # With these limits a write is tried at once, and pause_writing means exactly: not all of it
         # has been taken by the kernel.
         self._transport.set_write_buffer_limits(high=0, low=0)
-        peer = transport.get_extra_info("peername")
-        self.address = plain_host(peer[0]) if peer else ""
+        if not self.address:  # a proxy's header has told it otherwise
+            peer = transport.get_extra_info("peername")
+            self.address = plain_host(peer[0]) if peer else ""
         self._connections.add(self)
-        if self._entrance.proxies is None:
-            self._open()
-        elif self._entrance.proxies.trusts(self.address):
-            self._proxy_header = ProxyHeaderReader()
-            asyncio.get_running_loop().call_later(PROXY_HEADER_SECONDS, self._proxy_header_late)
-        else:
-            self._turn_away("not a trusted proxy")
+        if self._entrance.tls is not None:
+            self._channel = TlsChannel(self._entrance.tls())
+        self.opened()
 
     def data_received(self, data: bytes) -> None:
         """Take octets from the network (asyncio)."""
-        if self._proxy_header is not None:
-            data = self._after_proxy_header(data)
         if self._channel is not None and data:
             data = self._decrypted(data)
         if self._is_closing:
@@ -265,37 +258,7 @@ class LineConnection(asyncio.Protocol):
         self._wake()
         self.closed()
 
-    # Before the lines
-
-    def _open(self) -> None:
-        if self._entrance.tls is not None:
-            self._channel = TlsChannel(self._entrance.tls())
-        self.opened()
-
-    def _turn_away(self, reason: str) -> None:
-        self.turned_away(reason)
-        self.abort()
-
-    def _proxy_header_late(self) -> None:
-        if self._proxy_header is not None and not self._is_closing:
-            self._turn_away(f"no proxy header within {PROXY_HEADER_SECONDS:g} s")
-
-    def _after_proxy_header(self, data: bytes) -> bytes:
-        reader = self._proxy_header
-        if reader is None or self._is_closing:
-            return b""
-        try:
-            header = reader.feed(data)
-        except ProxyHeaderError as error:
-            self._turn_away(str(error))
-            return b""
-        if header is None:
-            return b""
-        self._proxy_header = None
-        if header.address is not None:
-            self.address = header.address
-        self._open()
-        return reader.rest
+    # TLS
 
     def _decrypted(self, data: bytes) -> bytes:
         channel = self._channel
@@ -308,8 +271,7 @@ class LineConnection(asyncio.Protocol):
             self._write_ciphertext()  # the alert that says what we did not like
             self._is_closing = True
             self.turned_away(f"TLS: {error}")
-            if self._transport is not None:
-                self._transport.close()
+            self._leave(linger=False)
             return b""
         self._write_ciphertext()
         if not was_established and channel.is_established:
@@ -328,11 +290,13 @@ class LineConnection(asyncio.Protocol):
     # Inside
 
     def _pump(self) -> None:
-        if self._is_pumping:
+        if self._is_pumping or self._is_resting:
             return
         self._is_pumping = True
         try:
-            while not (self._is_held or self._is_stalled or self._is_closing):
+            for _ in range(LINES_PER_TURN):
+                if self._is_held or self._is_stalled or self._is_closing:
+                    break
                 line = self.lines.next()
                 if line is None:
                     break
@@ -340,6 +304,9 @@ class LineConnection(asyncio.Protocol):
                     self.runaway_received()
                 else:
                     self.line_received(line)
+            else:
+                self._is_resting = True
+                asyncio.get_running_loop().call_soon(self._pump_on)
         except Exception as error:
             self.failed(error)
             if not self._is_closing:
@@ -349,11 +316,15 @@ class LineConnection(asyncio.Protocol):
         self._flush()
         self._settle()
 
+    def _pump_on(self) -> None:
+        self._is_resting = False
+        self._pump()
+
     def _settle(self) -> None:
         """Stop or go on reading, and end a half-closed connection that has had all its answers."""
         if self._is_closing:
             return
-        is_waiting = self._is_held or self._is_stalled
+        is_waiting = self._is_held or self._is_stalled or self._is_resting
         # Under TLS even the client's empty records can make us answer: one that does not read is not read.
         if (is_waiting and self.lines.pending_octets > INPUT_OCTETS) or (
             self._is_stalled and self._channel is not None

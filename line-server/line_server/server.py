@@ -8,6 +8,8 @@ from collections.abc import Callable
 from line_server.connection import LineConnection
 from line_server.entrance import PLAIN, Entrance
 from line_server.listener import BACKLOG
+from line_server.proxied import ProxiedConnection
+from line_server.proxy_header import TrustedProxies
 
 ABORT_SECONDS = 1.0
 """How long closed connections may take to be gone before they are cut off."""
@@ -19,12 +21,16 @@ class LineServer:
     def __init__(self, make_connection: Callable[[set[LineConnection], Entrance], LineConnection]) -> None:
         self._make_connection = make_connection
         self._servers: list[asyncio.Server] = []
+        self._before_header: set[ProxiedConnection] = set()
         self.connections: set[LineConnection] = set()
 
     async def listen(self, sockets: list[socket.socket], entrance: Entrance = PLAIN) -> None:
         """Accept connections on bound sockets, TCP or Unix; they come in through `entrance`."""
         loop = asyncio.get_running_loop()
+        make: Callable[[], asyncio.Protocol]
         make = functools.partial(self._make_connection, self.connections, entrance)
+        if entrance.proxies is not None:
+            make = functools.partial(self._proxied, entrance, entrance.proxies)
         for bound in sockets:
             create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
             server = await create(make, sock=bound, backlog=BACKLOG)
@@ -38,6 +44,8 @@ class LineServer:
     async def drain(self, seconds: float, dismiss: Callable[[LineConnection], None]) -> None:
         """Stop listening, give open connections up to `seconds` to end, then `dismiss` the rest."""
         self.stop_listening()
+        for nobody in list(self._before_header):
+            nobody.abort()
         await self._all_gone(seconds)
         for connection in list(self.connections):
             dismiss(connection)
@@ -45,6 +53,10 @@ class LineServer:
         for connection in list(self.connections):
             connection.abort()
         await self._all_gone(ABORT_SECONDS)
+
+    def _proxied(self, entrance: Entrance, proxies: TrustedProxies) -> ProxiedConnection:
+        connection = self._make_connection(self.connections, entrance)
+        return ProxiedConnection(connection, proxies, self._before_header)
 
     async def _all_gone(self, seconds: float) -> None:
         # Asked a few times a second, once in a process's life: not worth a signal from every connection.

@@ -55,18 +55,9 @@ class TlsChannel:
 
         Raises `TlsError`; plain text that came with the fault is lost, as no answer could be sent.
         """
-        if self.is_ended:
-            return b""  # the library would keep it, without end
-        self._incoming.write(octets)
-        try:
-            if not self.is_established:
-                self._tls.do_handshake()
-                self._handshake_done()
-            return self._read()
-        except ssl.SSLWantReadError:
-            return b""
-        except ssl.SSLError as error:
-            raise TlsError((error.reason or "unknown error").lower().replace("_", " ")) from error
+        # In pieces, since the library keeps the room that it once had for what waits to be read.
+        pieces = range(0, len(octets), RECORD_OCTETS)
+        return b"".join([self._receive(octets[start : start + RECORD_OCTETS]) for start in pieces])
 
     def send(self, plain: bytes) -> None:
         """Encrypt plain text, or keep it until the handshake is complete."""
@@ -88,6 +79,20 @@ class TlsChannel:
         self._take_records()
         records, self._records = self._records, []
         return records[0] if len(records) == 1 else b"".join(records)
+
+    def _receive(self, octets: bytes) -> bytes:
+        if self.is_ended:
+            return b""  # the library would keep it all
+        self._incoming.write(octets)
+        try:
+            if not self.is_established:
+                self._tls.do_handshake()
+                self._handshake_done()
+            return self._read()
+        except ssl.SSLWantReadError:
+            return b""
+        except ssl.SSLError as error:
+            raise TlsError((error.reason or "unknown error").lower().replace("_", " ")) from error
 
     def _handshake_done(self) -> None:
         self.is_established = True

@@ -157,7 +157,7 @@ class Pop3Connection(LineConnection):
 
     def _admission_answered(self, answer: "asyncio.Future[AdmissionOutcome]") -> None:
         outcome = answer.result() if answer.exception() is None else None
-        if self.is_lost:
+        if self.is_closing:  # gone, or dismissed meanwhile: it has never been a session
             if outcome:
                 self._instance.discharge(self.address)
         elif outcome:
@@ -263,7 +263,7 @@ class Pop3Connection(LineConnection):
         except StoreUnavailable:
             self.send(session.login_refused(LoginRefusal.STORE_UNAVAILABLE))
         else:
-            self._send_challenge(session.scram_challenge(self._scram.username, self._scram.challenge))
+            self._send_challenge(session.scram_challenge(self._scram.challenge))
 
     async def _finish_scram(self, message: str) -> None:
         session, scram = self._session, self._scram
@@ -280,7 +280,7 @@ class Pop3Connection(LineConnection):
         else:
             last_message, version = proved
             self._proof = Proof(scram.username, version)
-            self._send_challenge(session.scram_proved(last_message))
+            self._send_challenge(session.scram_proved(scram.username, last_message))
 
     async def _log_in(self, username: str, evidence: str | Proof) -> None:
         session = self._session

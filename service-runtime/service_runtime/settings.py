@@ -7,6 +7,7 @@ program with one line that names it and says what is allowed.
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -26,6 +27,9 @@ INTERNAL = ("PEEP_READY_FD", "PEEP_PARENT_FD", "PEEP_WORKER")
 """Variables by which our own supervisor talks to its children."""
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+FAILOVER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+
+_HOST_AND_PORT = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 LONGEST_PATH_OCTETS = 509
 
@@ -33,12 +37,32 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 def _redis_url(text: str) -> str:
+    if text.startswith(tuple(f"{scheme}://" for scheme in FAILOVER_SCHEMES)):
+        return _failover_url(text)
     try:
         scheme = urlsplit(text).scheme
     except ValueError:
         raise ValueError("must be a well-formed URL") from None  # its own text may quote the password
     if scheme not in REDIS_SCHEMES:
-        raise ValueError("must begin with redis://, rediss:// or unix://")
+        raise ValueError(
+            "must begin with redis://, rediss:// or unix://, or with redis+sentinel:// or redis+cluster:// "
+            "(inside TLS: rediss+sentinel://, rediss+cluster://)"
+        )
+    return text
+
+
+def _failover_url(text: str) -> str:
+    # Several hosts stand in it, which urlsplit does not foresee; what no message may quote is the password.
+    scheme, _, rest = text.partition("://")
+    authority, _, path = rest.partition("?")[0].partition("/")
+    is_sentinel = scheme.endswith("sentinel")
+    for host in authority.rpartition("@")[2].split(","):
+        if not _HOST_AND_PORT.fullmatch(host):
+            raise ValueError(
+                f"must name its {'sentinels' if is_sentinel else 'nodes'} as host:port,host:port"
+            )
+    if is_sentinel and not path.strip("/"):
+        raise ValueError("must end with the name that the sentinels give the master, after a slash")
     return text
 
 
@@ -155,6 +179,8 @@ class Pop3Settings(CommonSettings):
             raise PydanticCustomError("require_tls", "needs a certificate: set PEEP_TLS_CERT_FILE")
         if self.proxy_protocol and not self.proxy_trusted:
             raise PydanticCustomError("proxy_protocol", "needs the proxies' networks: set PEEP_PROXY_TRUSTED")
+        if self.tls_cert_file and self.pop3s_port == self.pop3_port != 0:
+            raise PydanticCustomError("pop3s_port", "must be another port than PEEP_POP3_PORT")
         return self
 
 

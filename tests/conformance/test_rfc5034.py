@@ -88,6 +88,17 @@ def test_what_follows_the_last_scram_challenge_must_be_empty() -> None:
     assert answer(peer, "STAT") == "-ERR not before login"
 
 
+@pytest.mark.parametrize("answers", [1, 2])
+def test_cancelled_scram_leaves_no_name_for_a_password(answers: int) -> None:
+    peer, client = EnginePeer(), scram_client()
+    challenge = answer(peer, f"AUTH SCRAM-SHA-256 {in_base64(client.get_client_first())}")
+    if answers == 2:
+        client.set_server_first(base64.b64decode(challenge.removeprefix("+ ")).decode())
+        assert answer(peer, in_base64(client.get_client_final())).startswith("+ ")
+    assert answer(peer, "*") == "-ERR authentication cancelled"
+    assert answer(peer, f"PASS {PASSWORD}") == "-ERR send USER right before PASS"
+
+
 @pytest.mark.parametrize("mechanism", ["plain", "Plain", "PLAIN"])
 def test_mechanism_is_written_in_any_case(mechanism: str) -> None:
     assert answer(EnginePeer(), f"auth {mechanism} {RIGHT}") == "+OK 0 messages (0 octets)"

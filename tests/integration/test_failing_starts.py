@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.certificates import Authority
+
 PROGRAMS = {"pop3_service": "PEEP_POP3_PORT", "peep_gateway": "PEEP_PORT", "state_api": "PEEP_HTTP_PORT"}
 """The programs, each with the variable of its port."""
 
@@ -102,3 +104,117 @@ def test_relative_mail_directory_is_told_in_one_line(program: str) -> None:
     code, line = failed_start(program, PEEP_REDIS_URL="redis://localhost", PEEP_MAIL_DIR="mail")
     assert code == 2
     assert "PEEP_MAIL_DIR=mail: must be an absolute path" in line
+
+
+# What POP3's own settings ask for
+
+
+@pytest.fixture
+def pop3_settings(redis_url: str, tmp_path: Path) -> dict[str, str]:
+    """Give settings with which POP3 would start."""
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    return {
+        "PEEP_REDIS_URL": redis_url,
+        "PEEP_MAIL_DIR": str(mail),
+        "PEEP_POP3_PORT": "0",
+        "PEEP_POP3S_PORT": "0",
+        "PEEP_POP3_WORKERS": "1",
+    }
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("missing", ["PEEP_TLS_CERT_FILE", "PEEP_TLS_KEY_FILE"])
+def test_missing_file_of_the_certificate_is_told_in_one_line(
+    pop3_settings: dict[str, str], tmp_path: Path, workers: str, missing: str
+) -> None:
+    certificate, key = Authority().issue(tmp_path)
+    files = {"PEEP_TLS_CERT_FILE": str(certificate), "PEEP_TLS_KEY_FILE": str(key)}
+    path = files[missing] = str(tmp_path / "missing.pem")
+    code, line = failed_start("pop3_service", **{**pop3_settings, **files, "PEEP_POP3_WORKERS": workers})
+    assert code == 1
+    assert f"{missing}: " in line
+    assert path in line
+    assert "No such file" in line
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_key_of_another_certificate_is_told_in_one_line(
+    pop3_settings: dict[str, str], tmp_path: Path, workers: str
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (certificate, _), (_, key) = Authority().issue(tmp_path), Authority().issue(other)
+    files = {"PEEP_TLS_CERT_FILE": str(certificate), "PEEP_TLS_KEY_FILE": str(key)}
+    code, line = failed_start("pop3_service", **{**pop3_settings, **files, "PEEP_POP3_WORKERS": workers})
+    assert code == 1
+    assert f"PEEP_TLS_KEY_FILE: the private key in {key} does not belong to" in line
+
+
+def test_certificate_that_is_none_is_told_in_one_line(pop3_settings: dict[str, str], tmp_path: Path) -> None:
+    certificate, key = Authority().issue(tmp_path)
+    certificate.write_text("no certificate\n")
+    files = {"PEEP_TLS_CERT_FILE": str(certificate), "PEEP_TLS_KEY_FILE": str(key)}
+    code, line = failed_start("pop3_service", **{**pop3_settings, **files})
+    assert code == 1
+    assert f"PEEP_TLS_CERT_FILE: {certificate} is not a PEM file" in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"PEEP_TLS_KEY_FILE": "/etc/key.pem"}, "PEEP_TLS_KEY_FILE: needs PEEP_TLS_CERT_FILE beside it"),
+        ({"PEEP_REQUIRE_TLS": "1"}, "PEEP_REQUIRE_TLS: needs a certificate: set PEEP_TLS_CERT_FILE"),
+        ({"PEEP_PROXY_PROTOCOL": "1"}, "PEEP_PROXY_PROTOCOL: needs the proxies' networks"),
+        (
+            {"PEEP_PROXY_PROTOCOL": "1", "PEEP_PROXY_TRUSTED": "10.0.0.0/33"},
+            "PEEP_PROXY_TRUSTED=10.0.0.0/33: must be addresses or networks separated by commas",
+        ),
+        ({"PEEP_MAX_CONNECTIONS_PER_ADDRESS": "-1"}, "PEEP_MAX_CONNECTIONS_PER_ADDRESS=-1: "),
+        ({"PEEP_LOGIN_DELAY": "1.5"}, "PEEP_LOGIN_DELAY=1.5: "),
+    ],
+)
+def test_settings_of_pop3_that_cannot_be_obeyed_are_told_in_one_line(
+    pop3_settings: dict[str, str], settings: dict[str, str], told: str
+) -> None:
+    code, line = failed_start("pop3_service", **{**pop3_settings, **settings, "PEEP_POP3_WORKERS": "2"})
+    assert code == 2
+    assert told in line
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_taken_port_of_pop3s_is_told_in_one_line(
+    pop3_settings: dict[str, str], tmp_path: Path, workers: str
+) -> None:
+    certificate, key = Authority().issue(tmp_path)
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = str(taken.getsockname()[1])
+        settings = {
+            "PEEP_TLS_CERT_FILE": str(certificate),
+            "PEEP_TLS_KEY_FILE": str(key),
+            "PEEP_POP3S_PORT": port,
+            "PEEP_POP3_WORKERS": workers,
+        }
+        code, line = failed_start("pop3_service", **{**pop3_settings, **settings})
+    assert code == 1
+    assert f"127.0.0.1:{port} (PEEP_POP3S_PORT): the port is taken" in line
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_one_port_for_pop3_with_and_without_tls_is_refused(
+    pop3_settings: dict[str, str], tmp_path: Path, workers: str
+) -> None:
+    # Workers share their ports: the kernel would deal clients out to either side.
+    certificate, key = Authority().issue(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    settings = {
+        "PEEP_TLS_CERT_FILE": str(certificate),
+        "PEEP_TLS_KEY_FILE": str(key),
+        "PEEP_POP3_PORT": port,
+        "PEEP_POP3S_PORT": port,
+        "PEEP_POP3_WORKERS": workers,
+    }
+    code, line = failed_start("pop3_service", **{**pop3_settings, **settings})
+    assert code in (1, 2)
+    assert "PEEP_POP3S_PORT" in line

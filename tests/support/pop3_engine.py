@@ -112,7 +112,7 @@ class EnginePeer:
             return self.session.response_malformed()
         known = credential if first.username == USER else None
         self._scram = ScramExchange(first, known, "a deployment's secret")
-        return self._do(self.session.scram_challenge(first.username, self._scram.challenge))
+        return self._do(self.session.scram_challenge(self._scram.challenge))
 
     def _finish_scram(self, message: str) -> bytes:
         assert self._scram is not None
@@ -120,7 +120,7 @@ class EnginePeer:
             last_message = self._scram.finish(message)
         except ScramRefused:
             return self.session.login_refused(LoginRefusal.WRONG_CREDENTIALS)
-        return self._do(self.session.scram_proved(last_message))
+        return self._do(self.session.scram_proved(self._scram.username, last_message))
 
     def _log_in(self, username: str, password: str) -> bytes:
         if self.refusal is not None:

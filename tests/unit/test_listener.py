@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from line_server.listener import ListenError, _explain, display, listen, plain_host, require_free
+from pop3_service.ports import Ports, require_free_ports
+from service_runtime.settings import Pop3Settings
 
 
 @contextmanager
@@ -152,3 +154,49 @@ def test_an_address_is_shown_as_people_write_it(
     address: tuple[str, int] | tuple[str, int, int, int], shown: str
 ) -> None:
     assert display(address) == shown
+
+
+# POP3's two ports
+
+
+@pytest.fixture
+def settings_with_certificate() -> Pop3Settings:
+    return Pop3Settings(
+        redis_url="redis://127.0.0.1", pop3_port=0, pop3s_port=0, tls_cert_file="/etc/peep/certificate.pem"
+    )
+
+
+def test_pop3s_is_served_only_with_a_certificate(settings_with_certificate: Pop3Settings) -> None:
+    without = settings_with_certificate.model_copy(update={"tls_cert_file": None})
+    for settings, labels in ((settings_with_certificate, ["POP3", "POP3S"]), (without, ["POP3"])):
+        ports = Ports.bind(settings)
+        with closing(ports):
+            addresses = dict(ports.addresses())
+            assert list(addresses) == labels
+            assert len(set(addresses.values())) == len(labels)
+
+
+def test_workers_are_told_the_ports_that_were_picked_and_can_share_them(
+    settings_with_certificate: Pop3Settings,
+) -> None:
+    reserved = Ports.bind(settings_with_certificate, shared=True)
+    with closing(reserved):
+        numbers = reserved.numbers()
+        assert list(numbers) == ["PEEP_POP3_PORT", "PEEP_POP3S_PORT"]
+        picked = {"pop3_port": int(numbers["PEEP_POP3_PORT"]), "pop3s_port": int(numbers["PEEP_POP3S_PORT"])}
+        worker = Ports.bind(settings_with_certificate.model_copy(update=picked), shared=True)
+        with closing(worker):
+            assert worker.numbers() == numbers
+
+
+def test_a_taken_port_of_pop3s_is_told_and_leaves_the_plain_port_free(
+    settings_with_certificate: Pop3Settings,
+) -> None:
+    with taken_port() as plain:
+        pass
+    with taken_port() as port:
+        settings = settings_with_certificate.model_copy(update={"pop3_port": plain, "pop3s_port": port})
+        for bind in (Ports.bind, require_free_ports):
+            with pytest.raises(ListenError, match=r"\(PEEP_POP3S_PORT\): the port is taken"):
+                bind(settings)
+            require_free("127.0.0.1", plain, "PEEP_POP3_PORT")

@@ -1,6 +1,7 @@
 """Settings from the environment: the one line that says what is wrong, secrets, files, misspelt names."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,54 @@ def test_with_nothing_but_the_store_every_default_holds() -> None:
     assert (pop3.mail_dir, pop3.log_format, pop3.log_level) == ("/var/mail/peep", "auto", "info")
 
 
+def test_without_a_certificate_pop3_takes_passwords_in_the_clear_and_limits_nobody() -> None:
+    pop3 = load(Pop3Settings)
+    assert (pop3.pop3s_port, pop3.tls_cert_file, pop3.tls_key_file) == (1995, None, None)
+    assert (pop3.require_tls, pop3.proxy_protocol, pop3.proxy_trusted) == (False, False, [])
+    assert (pop3.max_connections_per_address, pop3.login_delay) == (0, 0)
+
+
+def test_certificate_proxies_and_limits_are_loaded_as_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "PEEP_TLS_CERT_FILE": "/etc/peep/certificate.pem",
+        "PEEP_REQUIRE_TLS": "1",
+        "PEEP_PROXY_PROTOCOL": "1",
+        "PEEP_PROXY_TRUSTED": "10.0.0.0/8, ::1,",
+        "PEEP_MAX_CONNECTIONS_PER_ADDRESS": "20",
+        "PEEP_LOGIN_DELAY": "60",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    pop3 = load(Pop3Settings)
+    assert (pop3.tls_cert_file, pop3.tls_key_file) == ("/etc/peep/certificate.pem", None)
+    assert (pop3.require_tls, pop3.proxy_protocol) == (True, True)
+    assert pop3.proxy_trusted == [ip_network("10.0.0.0/8"), ip_network("::1/128")]
+    assert (pop3.max_connections_per_address, pop3.login_delay) == (20, 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [
+        ("PEEP_TLS_KEY_FILE", "/etc/peep/key.pem", "PEEP_TLS_CERT_FILE"),
+        ("PEEP_REQUIRE_TLS", "1", "PEEP_TLS_CERT_FILE"),
+        ("PEEP_PROXY_PROTOCOL", "1", "PEEP_PROXY_TRUSTED"),
+    ],
+)
+def test_a_setting_that_needs_another_names_both(
+    name: str, value: str, needed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    text = refusal()
+    assert text.startswith(f"{name}: needs ")
+    assert needed in text
+    assert text.endswith(f"({Pop3Settings.model_fields[name.removeprefix('PEEP_').lower()].description})")
+
+
+def test_proxies_that_may_be_trusted_do_not_turn_the_protocol_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEEP_PROXY_TRUSTED", "10.0.0.0/8")
+    assert load(Pop3Settings).proxy_protocol is False
+
+
 def test_what_is_set_is_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEEP_POP3_PORT", "0")
     monkeypatch.setenv("PEEP_MAIL_ROOTS", "/srv/mail,/home/mail")
@@ -85,6 +134,17 @@ def test_a_missing_store_is_named_with_what_is_allowed(monkeypatch: pytest.Monke
         (CommonSettings, "PEEP_DRAIN_SECONDS", "3601", "less than or equal to 3600"),
         (CommonSettings, "PEEP_DRAIN_SECONDS", "soon", "valid number"),
         (CommonSettings, "PEEP_DRAIN_SECONDS", "nan", "less than or equal to 3600"),
+        (Pop3Settings, "PEEP_POP3S_PORT", "65536", "less than or equal to 65535"),
+        (Pop3Settings, "PEEP_REQUIRE_TLS", "perhaps", "valid boolean"),
+        (Pop3Settings, "PEEP_PROXY_PROTOCOL", "v2", "valid boolean"),
+        (Pop3Settings, "PEEP_PROXY_TRUSTED", "10.0.0.0/33", "addresses or networks separated by commas"),
+        (Pop3Settings, "PEEP_PROXY_TRUSTED", "10.0.0.1/8", "addresses or networks separated by commas"),
+        (Pop3Settings, "PEEP_PROXY_TRUSTED", "proxy.example.org", "addresses or networks"),
+        (Pop3Settings, "PEEP_MAX_CONNECTIONS_PER_ADDRESS", "-1", "greater than or equal to 0"),
+        (Pop3Settings, "PEEP_MAX_CONNECTIONS_PER_ADDRESS", "1000001", "less than or equal to 1000000"),
+        (Pop3Settings, "PEEP_LOGIN_DELAY", "-1", "greater than or equal to 0"),
+        (Pop3Settings, "PEEP_LOGIN_DELAY", "86401", "less than or equal to 86400"),
+        (Pop3Settings, "PEEP_LOGIN_DELAY", "soon", "valid integer"),
         (LocalSettings, "PEEP_DEMO", "perhaps", "valid boolean"),
     ],
 )

@@ -135,6 +135,7 @@ class Session:
         expects, self._expects_response = self._expects_response, None
         assert expects is not None
         if line == sasl.CANCEL:
+            self._offered_name = None  # no PASS may follow, least of all in the clear
             return replies.CANCELLED
         response = sasl.decode(line)
         return self._mistake(replies.NOT_BASE64) if response is None else expects(self, response)
@@ -167,9 +168,8 @@ class Session:
             self._wrong_passwords += 1
         return refusal.value
 
-    def scram_challenge(self, username: str, message: str) -> Challenge:
-        """Send the server's first SCRAM message to who wants to be `username` (RFC 5802, section 5)."""
-        self._offered_name = username
+    def scram_challenge(self, message: str) -> Challenge:
+        """Send the server's first SCRAM message (RFC 5802, section 5)."""
         self._expects_response = Session._scram_proof
         return Challenge(sasl.challenge(message.encode()))
 
@@ -178,8 +178,9 @@ class Session:
         self._offered_name = None
         return replies.MALFORMED_RESPONSE
 
-    def scram_proved(self, message: str) -> Challenge:
-        """Send the server's last SCRAM message: the client knows the password (RFC 5802, section 5)."""
+    def scram_proved(self, username: str, message: str) -> Challenge:
+        """Send the server's last SCRAM message: `username`'s password is known (RFC 5802, section 5)."""
+        self._offered_name = username
         # A positive reply cannot carry it, so the client answers it with an empty line (RFC 5034, section 4).
         self._expects_response = Session._scram_end
         return Challenge(sasl.challenge(message.encode()))

@@ -1,0 +1,87 @@
+"""A connection of which it is not known yet whose it is: the proxy's header, read in front of the lines."""
+
+import asyncio
+from typing import cast
+
+from line_server.connection import LineConnection
+from line_server.listener import plain_host
+from line_server.proxy_header import ProxyHeader, ProxyHeaderError, ProxyHeaderReader, TrustedProxies
+
+PROXY_HEADER_SECONDS = 5.0
+"""How long a proxy may take to say for whom it connects: it has nothing to wait for."""
+
+
+class ProxiedConnection(asyncio.Protocol):
+    """Reads the PROXY header, and hands its transport over to the connection that stands behind it.
+
+    That one begins only then. One that does not get so far is told by `turned_away`, and never begins.
+    """
+
+    def __init__(
+        self, connection: LineConnection, proxies: TrustedProxies, waiting: "set[ProxiedConnection]"
+    ) -> None:
+        self._connection = connection
+        self._proxies = proxies
+        self._waiting = waiting
+        self._reader = ProxyHeaderReader()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def abort(self) -> None:
+        """Close now; nobody has been heard of who could be told anything."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin (asyncio)."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._waiting.add(self)
+        peer = transport.get_extra_info("peername")
+        self._connection.address = plain_host(peer[0]) if peer else ""
+        if self._proxies.trusts(self._connection.address):
+            self._timer = asyncio.get_running_loop().call_later(PROXY_HEADER_SECONDS, self._late)
+        else:
+            self._turn_away("not a trusted proxy")
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets from the network (asyncio)."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        try:
+            header = self._reader.feed(data)
+        except ProxyHeaderError as error:
+            self._turn_away(str(error))
+        else:
+            if header is not None:
+                self._hand_over(header, self._transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End (asyncio)."""
+        self._step_aside()
+
+    # Inside
+
+    def _hand_over(self, header: ProxyHeader, transport: asyncio.Transport) -> None:
+        self._step_aside()
+        if header.address is not None:
+            self._connection.address = header.address
+        transport.set_protocol(self._connection)
+        self._connection.connection_made(transport)
+        if self._reader.rest:
+            self._connection.data_received(self._reader.rest)
+
+    def _late(self) -> None:
+        self._turn_away(f"no proxy header within {PROXY_HEADER_SECONDS:g} s")
+
+    def _turn_away(self, reason: str) -> None:
+        self._connection.turned_away(reason)
+        self.abort()
+
+    def _step_aside(self) -> None:
+        # Left alone the timer would keep a connection that is over in memory until it fires.
+        if self._timer is not None:
+            self._timer.cancel()
+        self._waiting.discard(self)
+        self._transport = None

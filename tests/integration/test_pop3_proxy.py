@@ -1,0 +1,271 @@
+"""POP3 behind a proxy: whose connection it is, and what becomes of one that does not say so."""
+
+import contextlib
+import json
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from line_server.proxy_header import SIGNATURE
+from support.certificates import Authority
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
+from support.redis_server import RedisServer
+
+SHORT = b"Subject: short\n\nHello\n"
+LOCAL = SIGNATURE + b"\x20\x00\x00\x00"
+UNKNOWN = b"PROXY UNKNOWN\r\n"
+
+
+def v1(address: str) -> bytes:
+    family, other = ("TCP6", "2001:db8::1") if ":" in address else ("TCP4", "192.0.2.1")
+    return f"PROXY {family} {address} {other} 40000 110\r\n".encode()
+
+
+def v2(address: str) -> bytes:
+    packed = ip_address(address).packed
+    block = packed + bytes(len(packed)) + struct.pack("!HH", 40000, 110)
+    kind = 0x21 if ":" in address else 0x11
+    return SIGNATURE + struct.pack("!BBH", 0x21, kind, len(block)) + block
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def trusting(authority: Authority) -> ssl.SSLContext:
+    return authority.client_context()
+
+
+def proxied(authority: Authority, folder: Path) -> dict[str, Any]:
+    certificate, key = authority.issue(folder)
+    return {
+        "PEEP_PROXY_PROTOCOL": "1",
+        "PEEP_PROXY_TRUSTED": "127.0.0.1,127.0.0.16/28",
+        "PEEP_TLS_CERT_FILE": str(certificate),
+        "PEEP_TLS_KEY_FILE": str(key),
+    }
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Pop3Process]:
+    folder = tmp_path_factory.mktemp("pop3")
+    with (
+        RedisServer() as redis_server,
+        Pop3Process(redis_server.url, folder, **proxied(authority, folder)) as process,
+    ):
+        yield process
+
+
+@pytest.fixture
+def start(redis_url: str, tmp_path: Path, authority: Authority) -> Iterator[Callable[..., Pop3Process]]:
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(
+            Pop3Process(redis_url, tmp_path, **proxied(authority, tmp_path), **settings)
+        )
+
+
+def logged(service: Pop3Process, event: str) -> list[dict[str, Any]]:
+    """Return the log's entries of one kind."""
+    entries = [json.loads(line) for line in service.log.read_text().splitlines()]
+    return [entry for entry in entries if entry["event"] == event]
+
+
+def logged_address(service: Pop3Process, client: Pop3Client) -> str:
+    """Return the address in the log's entry for the end of a client's session."""
+    session_id = client.greeting.split()[-1].decode()
+
+    def found() -> list[str]:
+        entries = logged(service, "session ended")
+        return [entry["address"] for entry in entries if entry["session"] == session_id]
+
+    wait_until(lambda: bool(found()), f"the end of session {session_id} is logged")
+    return found()[0]
+
+
+def shown_addresses(service: Pop3Process) -> list[str]:
+    """Return the addresses of all open sessions, as operators see them."""
+
+    async def ask() -> list[str]:
+        return [session.address for session in await service.repository.sessions()]
+
+    return service._runner.run(ask())
+
+
+def refusal_after(service: Pop3Process, before: int) -> dict[str, Any]:
+    wait_until(lambda: len(logged(service, "connection refused")) > before, "the refusal is logged", 10)
+    return logged(service, "connection refused")[before]
+
+
+def everything(connected: socket.socket) -> bytes:
+    """Return what comes up to the server's close, be it a reset."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while chunk := connected.recv(4096):
+            received += chunk
+    return received
+
+
+# Whose connection it is
+
+
+@pytest.mark.parametrize(
+    ("header", "address"),
+    [
+        (v1("198.51.100.7"), "198.51.100.7"),
+        (v1("2001:db8::7"), "2001:db8::7"),
+        (v2("198.51.100.7"), "198.51.100.7"),
+        (v2("2001:db8::7"), "2001:db8::7"),
+        (v2("::ffff:198.51.100.7"), "198.51.100.7"),
+        (LOCAL, "127.0.0.1"),
+        (UNKNOWN, "127.0.0.1"),
+    ],
+    ids=["v1-ipv4", "v1-ipv6", "v2-ipv4", "v2-ipv6", "v2-mapped", "v2-local", "v1-unknown"],
+)
+def test_address_in_the_header_is_the_sessions_everywhere(
+    service: Pop3Process, header: bytes, address: str
+) -> None:
+    username = service.add_user(SHORT)
+    wait_until(lambda: shown_addresses(service) == [], "the sessions before are over", 5)
+    with Pop3Client(service.address, header=header) as client:
+        client.log_in(username)
+        wait_until(lambda: shown_addresses(service) == [address], f"the session of {address} is shown", 5)
+        assert client.quit().startswith(b"+OK")
+    assert logged_address(service, client) == address
+
+
+@pytest.mark.parametrize("make_header", [v1, v2])
+def test_header_and_first_commands_may_share_a_segment(
+    service: Pop3Process, make_header: Callable[[str], bytes]
+) -> None:
+    with Pop3Client(service.address, header=make_header("198.51.100.8") + b"NOOP\r\nQUIT\r\n") as client:
+        assert client.rest() == b"-ERR not before login\r\n+OK Peep signing off\r\n"
+    assert logged_address(service, client) == "198.51.100.8"
+
+
+@pytest.mark.parametrize("make_header", [v1, v2])
+def test_header_may_come_octet_by_octet(service: Pop3Process, make_header: Callable[[str], bytes]) -> None:
+    with socket.create_connection(service.address, timeout=5) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for octet in make_header("198.51.100.9") + b"QUIT\r\n":
+            client.sendall(bytes([octet]))
+        assert everything(client).endswith(b"+OK Peep signing off\r\n")
+
+
+@pytest.mark.parametrize("make_header", [v1, v2])
+def test_header_comes_before_tls(
+    service: Pop3Process, trusting: ssl.SSLContext, make_header: Callable[[str], bytes]
+) -> None:
+    username = service.add_user(SHORT)
+    header = make_header("2001:db8::9")
+    with Pop3Client(service.tls_address, header=header, tls=trusting) as client:
+        client.log_in(username)
+        assert client.quit().startswith(b"+OK")
+    assert logged_address(service, client) == "2001:db8::9"
+    with Pop3Client(service.address, header=header) as client:
+        client.start_tls(trusting).log_in(username)
+        assert client.quit().startswith(b"+OK")
+
+
+def test_second_header_is_no_header_but_a_bad_command(service: Pop3Process) -> None:
+    with Pop3Client(service.address, header=v1("198.51.100.7") + v1("203.0.113.1")) as client:
+        assert client.line() == b"-ERR unknown command\r\n"
+        assert client.quit().startswith(b"+OK")
+    assert logged_address(service, client) == "198.51.100.7"
+
+
+def test_wrong_passwords_are_reckoned_by_the_clients_address_not_the_proxys(service: Pop3Process) -> None:
+    username = service.add_user(SHORT)
+    with Pop3Client(service.address, header=v1("198.51.100.20")) as guesser:
+        for _ in range(3):
+            assert guesser.ask(f"USER {username}").startswith(b"+OK")
+            assert guesser.ask("PASS wrong").startswith(b"-ERR [AUTH]")
+        assert guesser.ask(f"USER {username}").startswith(b"+OK")
+        guesser.send(b"PASS wrong\r\nNOOP\r\n")  # this one waits, and its address with it
+        with Pop3Client(service.address, header=v1("198.51.100.21")) as neighbour:
+            assert neighbour.ask(f"USER {username}").startswith(b"+OK")
+            assert neighbour.ask(f"PASS {PASSWORD}").startswith(b"+OK")
+
+
+def test_refused_client_of_a_full_server_is_logged_with_its_own_address(
+    start: Callable[..., Pop3Process],
+) -> None:
+    service = start()
+    service.set_max_connections(1)
+    with Pop3Client(service.address, header=v1("198.51.100.7")):
+        wait_until(lambda: service.counters().current_connections == 1, "the first one is in", 5)
+        with Pop3Client(service.address, header=v1("198.51.100.8")) as refused:
+            assert refused.greeting == b"-ERR [SYS/TEMP] too many connections (limit 1)\r\n"
+    assert refusal_after(service, 0)["address"] == "198.51.100.8"
+
+
+# Connections that do not say whose they are
+
+
+@pytest.mark.parametrize("uses_tls_port", [False, True])
+def test_peer_that_is_no_trusted_proxy_is_closed_at_once(service: Pop3Process, uses_tls_port: bool) -> None:
+    before = len(logged(service, "connection refused"))
+    address = service.tls_address if uses_tls_port else service.address
+    with socket.create_connection(address, timeout=5, source_address=("127.0.0.2", 0)) as client:
+        with contextlib.suppress(ConnectionError):
+            client.sendall(v1("198.51.100.7"))
+        assert everything(client) == b""
+    refusal = refusal_after(service, before)
+    assert (refusal["address"], refusal["reason"]) == ("127.0.0.2", "not a trusted proxy")
+
+
+def test_network_of_trusted_proxies_is_trusted_as_a_whole(service: Pop3Process) -> None:
+    with Pop3Client(service.address, source="127.0.0.31", header=v1("198.51.100.7")) as client:
+        assert client.quit().startswith(b"+OK")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [b"CAPA\r\n", b"PROXY TCP4 198.51.100.7\r\n", b"PROXY TCP4 secret\r\n", SIGNATURE + b"\x31\x11\x00\x0c"],
+)
+def test_what_is_no_header_is_closed_at_once_and_not_quoted(service: Pop3Process, octets: bytes) -> None:
+    before = len(logged(service, "connection refused"))
+    with socket.create_connection(service.address, timeout=5) as client:
+        client.sendall(octets)
+        assert everything(client) == b""
+    assert refusal_after(service, before)["address"] == "127.0.0.1"
+    assert "secret" not in service.log.read_text()
+
+
+def test_client_that_waits_for_the_greeting_is_closed_after_five_seconds(
+    start: Callable[..., Pop3Process],
+) -> None:
+    # Slow: this is the one test of the wait's real length.
+    service = start()
+    with (
+        socket.create_connection(service.address, timeout=10) as plain,
+        socket.create_connection(service.tls_address, timeout=10) as tls,
+    ):
+        assert everything(plain) == everything(tls) == b""
+    wait_until(lambda: len(logged(service, "connection refused")) == 2, "both are logged", 5)
+    assert {entry["reason"] for entry in logged(service, "connection refused")} == {
+        "no proxy header within 5 s"
+    }
+    assert service.counters().historical_connections == 0
+
+
+def test_connection_without_a_header_is_told_nothing_when_the_server_stops(
+    start: Callable[..., Pop3Process],
+) -> None:
+    service = start()
+    with (
+        socket.create_connection(service.address, timeout=5) as plain,
+        socket.create_connection(service.tls_address, timeout=5) as tls,
+        Pop3Client(service.address, header=LOCAL) as told,
+    ):
+        assert service.terminate() == 0
+        assert everything(plain) == everything(tls) == b""
+        assert told.rest().startswith(b"-ERR [SYS/TEMP]")
