@@ -120,7 +120,9 @@ class LocalSystem:
         shown = {address.label: _address_shown(address) for address in addresses}
         hints = []
         if self._settings.demo and (self._settings.own_mail_directory / demo.DEMO_USER).exists():
-            hints.append(f"fetch: curl pop3://{demo.DEMO_USER}:{demo.DEMO_PASSWORD}@{shown.get('POP3')}/1")
+            # With a certificate, passwords may be refused in the clear. It need not be for this address.
+            way, address = ("-k pop3s", shown["POP3S"]) if "POP3S" in shown else ("pop3", shown.get("POP3"))
+            hints.append(f"fetch: curl {way}://{demo.DEMO_USER}:{demo.DEMO_PASSWORD}@{address}/1")
         if self._settings.admins:
             hints.append(f"administer: {shown.get('HTTP')}/docs")
         else:
