@@ -362,12 +362,13 @@ class Pop3Connection(LineConnection):
     async def _remove(self, wish: RemoveMarked) -> None:
         assert self._session is not None
         assert self._login is not None
+        lease = self._login.lease
         result = await asyncio.get_running_loop().run_in_executor(
             self._resources.disk_threads,
             remove_marked,
             self._login.maildir,
             wish.messages,
-            lambda: self._instance.holds_lease,
+            lambda: self._instance.still_holds(lease),
         )
         self._removed = result.removed
         self._instance.deltas.removed_emails += result.removed

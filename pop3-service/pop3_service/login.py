@@ -37,6 +37,8 @@ class LoggedIn:
     username: str
     maildir: bytes
     contents: MaildropContents
+    lease: str
+    """The instance id under which the lock was taken: with another one it is ours no more."""
     whereabouts: Whereabouts
 
 
@@ -57,6 +59,7 @@ async def log_in(
         return LoginRefusal.STORE_UNAVAILABLE
     if refusal is not None:
         return refusal
+    lease = resources.instance.instance_id
     mail_directory = resources.instance.settings.mail_directory
     maildir = maildir_of(mail_directory, username)
     try:
@@ -70,7 +73,7 @@ async def log_in(
     except BaseException:
         resources.instance.withdraw_login(username, session_id)
         raise
-    return LoggedIn(username, maildir, contents, Whereabouts())
+    return LoggedIn(username, maildir, contents, lease, Whereabouts())
 
 
 def _prepared(password: str) -> str:

@@ -99,10 +99,11 @@ class LiveInstance:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            # Twice: the exchange that was cut short may have to be sent again before what came after it.
-            for _ in range(2):
+            # The exchange that was cut short may have to be sent again before what came after it, and
+            # either may find the lease lapsed.
+            for _ in range(4):
                 if self._outbox.has_work:
-                    await self._exchange_once(reap=False)
+                    await self._exchange_at_last()
             await self._repository.end_instance(self.instance_id)
         except (StoreUnavailable, LeaseLapsed) as error:
             log.warning("state store not told of the end", reason=str(error))
@@ -128,6 +129,15 @@ class LiveInstance:
     def holds_lease(self) -> bool:
         """Whether the lease surely holds for `MARGIN_SECONDS` more, by this process's own clock."""
         return self._clock() < self._lease_ends - MARGIN_SECONDS
+
+    def still_holds(self, lease: str) -> bool:
+        """Whether what was locked under the instance id `lease` is surely ours for `MARGIN_SECONDS` more.
+
+        After a lapse the instance goes on under another id, and holds nothing of what it held before.
+        Other threads may ask.
+        """
+        # In this order: a new id comes before its lease, so the lease that was looked at is the old id's.
+        return self.holds_lease and lease == self.instance_id
 
     def new_session_id(self) -> str:
         """Return an id that no other session of any instance has."""
@@ -301,6 +311,14 @@ class LiveInstance:
             await self._register()
         except StoreUnavailable as error:
             await self._pause(0.0, error)  # the next exchange finds no lease, and brings us here again
+
+    async def _exchange_at_last(self) -> None:
+        try:
+            await self._exchange_once(reap=False)
+        except LeaseLapsed as lapsed:
+            # Nobody is left who held anything: only the counts are still to be told, under another id.
+            self._outbox.start_over(counts_taken=lapsed.counts_taken)
+            await self._register()
 
     async def _register(self) -> None:
         self.instance_id = secrets.token_hex(4)

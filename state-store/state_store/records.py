@@ -155,9 +155,9 @@ class AddressCount:
 class Exchange:
     """All that one instance tells and asks the store in one round trip (group commit).
 
-    Sending the same exchange again after a lost answer changes nothing twice: counts carry the
-    sequence number, everything else says how things are, not how they change. One that arrives after
-    a later one says how things were: the store refuses it by its `number`.
+    What it tells may be told again after a lost answer, in a new exchange: counts carry the sequence
+    number, everything else says how things are, not how they change. The exchange itself is carried
+    out once: a copy that comes late says how things were, and the store refuses it by its `number`.
     """
 
     instance_id: str

@@ -137,8 +137,8 @@ class InstanceRepository(Protocol):
         """Tell and ask everything at once, and renew the lease; with `reap`, clear up after the dead.
 
         Raises `LeaseLapsed` when the lease was over; counts of a sequence number that the store has
-        already taken are not taken again, lapsed or not. An exchange that a later one has overtaken
-        changes nothing and raises `StoreUnavailable`, though nobody waits for its answer any more.
+        already taken are not taken again, lapsed or not. An exchange whose number is not higher
+        than the last one's (it came late, or twice) changes nothing and raises `StoreUnavailable`.
         """
 
     async def end_instance(self, instance_id: str) -> None:

@@ -474,7 +474,18 @@ async def test_exchange_that_a_later_one_has_overtaken_changes_nothing(repositor
         await repository.exchange(lost)
     assert await repository.logged_in_users() == []
     assert await repository.counters() == Counters(historical_logins=1)
-    await repository.exchange(again)
+    await repository.exchange(replace(again, number=3))
+
+
+async def test_exchange_that_arrives_a_second_time_takes_no_lock(repository: StateRepository) -> None:
+    await register(repository, "i1")
+    await repository.add_user("alice", CREDENTIAL)
+    asked = Exchange("i1", 1, logins=[login()], number=1)
+    await repository.exchange(asked)
+    await repository.exchange(Exchange("i1", 2, releases=[("alice", "s1")], number=2))
+    with pytest.raises(StoreUnavailable):
+        await repository.exchange(replace(asked, sequence=3, number=2))
+    assert await repository.logged_in_users() == []
 
 
 # Maildrop locks

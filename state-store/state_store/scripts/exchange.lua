@@ -16,8 +16,10 @@ local own = INSTANCE .. instance
 local known = redis.call('HMGET', own, 'sequence', 'number')
 local is_known = tonumber(known[1] or 0) >= sequence
 if not is_live(instance, now) then return {1, is_known and 1 or 0} end
--- A lost exchange that arrives late would take locks and places that nobody gives back.
-if exchange_number < tonumber(known[2] or 0) then return {2, 0} end
+-- A lost exchange that arrives late, or one that arrives twice, would take locks and places that nobody
+-- gives back. One without a number (0) is always taken.
+local last_number = tonumber(known[2] or 0)
+if exchange_number < last_number or (exchange_number == last_number and last_number > 0) then return {2, 0} end
 redis.call('ZADD', LEASES, now + LEASE_MS, instance)
 
 for _, name in ipairs({'retrieved_bytes', 'retrieved_emails', 'removed_emails', 'connections', 'logins'}) do
