@@ -3,12 +3,12 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from typing import Any
 
 from redis.exceptions import RedisError
 
 from state_store import keys
-from state_store.link import RedisLink
+from state_store.errors import StateError
+from state_store.link import RedisLink, Subscription
 from state_store.records import Event, EventKind
 
 SILENCE_SECONDS = 3.0
@@ -21,19 +21,20 @@ async def events(link: RedisLink) -> AsyncIterator[Event]:
     """Yield what is published, for ever; `RECONNECTED` first, and after every `DISCONNECTED`."""
     pause = 0.02
     while True:
-        subscription = link.subscription()
+        subscription: Subscription | None = None
         try:
-            await subscription.subscribe(keys.EVENTS)
+            subscription = await link.subscribe(keys.EVENTS)
             pause = 0.02
             yield Event(EventKind.RECONNECTED)
-            async for message in _messages(subscription):
+            async for message in _messages(link, subscription):
                 yield parse(message)
-        except (RedisError, OSError):
+        except (StateError, RedisError, OSError):
             yield Event(EventKind.DISCONNECTED)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         finally:
-            await subscription.aclose()  # type: ignore[no-untyped-call]
+            if subscription is not None:
+                await subscription.close()
 
 
 def parse(message: str) -> Event:
@@ -43,16 +44,18 @@ def parse(message: str) -> Event:
     return Event(EventKind(kind), proposal_id, path)
 
 
-async def _messages(subscription: Any) -> AsyncIterator[str]:
+async def _messages(link: RedisLink, subscription: Subscription) -> AsyncIterator[str]:
     is_asked = False
     while True:
-        message = await subscription.get_message(timeout=SILENCE_SECONDS)
+        message = await subscription.next_message(SILENCE_SECONDS)
         if message is not None:
             is_asked = False
-            if message["type"] == "message":
-                yield message["data"]
+            if message:
+                yield message
         elif is_asked:
             raise ConnectionResetError("the subscription is dead")
         else:
             is_asked = True
             await subscription.ping()
+        if link.has_left(subscription):
+            raise ConnectionResetError("a failover went past the subscription")

@@ -3,17 +3,14 @@
 import asyncio
 from typing import Any
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, RedisError
 
-from state_store.errors import StateError, StoreUnavailable, StoreUnusable
+from state_store.conversation import Conversation, server_of
+from state_store.errors import StoreUnavailable, StoreUnusable
+from state_store.faults import ANSWER_SECONDS, translate
 from state_store.scripting import load_scripts
-
-ANSWER_SECONDS = 0.8
-"""How long Redis may take to answer, a reconnection included: an outage shows in under a second."""
+from state_store.topology import topology_of
 
 START_SECONDS = 5.0
 """How long the first questions to a server may take: it may be reading its append-only file."""
@@ -32,15 +29,9 @@ class RedisLink:
     """
 
     def __init__(self, url: str) -> None:
-        # Time is limited here, for a whole batch with its reconnection, and nowhere else.
-        self._client = redis.asyncio.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=None,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._connection = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        self._topology = topology_of(url)
+        self._conversation = Conversation(self._topology)
+        self._spare: AbstractConnection | None = None
         self._scripts = load_scripts()
         self._waiting: list[_Waiting] = []
         self._is_sending = False
@@ -68,28 +59,57 @@ class RedisLink:
 
     async def check_server(self, layout_key: str, layout_version: str) -> None:
         """Raise `StoreUnusable` when this server is too old or holds another layout."""
-        async with translated(), asyncio.timeout(START_SECONDS):
-            found = await self._client.info("server")
-            version = str(found.get("redis_version", "0"))
-            if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
-                raise StoreUnusable(f"Redis {version} is too old: 7.0 or Valkey 7.2 is needed")
-            await self._client.set(layout_key, layout_version, nx=True)
-            layout = str(await self._client.get(layout_key))
-            if layout != layout_version:
-                raise StoreUnusable(
-                    f"this Redis holds layout {layout} of Peep's state; we need {layout_version}"
-                )
+        # Apart from the batches, which are not to wait as long as this may.
+        conversation = Conversation(self._topology)
+        try:
+            (about,) = await conversation.ask([("INFO", "server")], START_SECONDS)
+            _check_version(str(_good(about)))
+            taking = [("SET", layout_key, layout_version, "NX"), ("GET", layout_key)]
+            was_set, layout = await conversation.ask(taking, START_SECONDS)
+            _good(was_set)
+            # The subscription that follows begins at once: an instance that has registered also hears.
+            await self._close_spare()
+            self._spare = conversation.release()
+        except TimeoutError:
+            raise StoreUnavailable(f"no answer within {START_SECONDS:g} s") from None
+        except (RedisError, OSError) as error:
+            raise translate(error) from error
+        finally:
+            await conversation.close()
+        if _good(layout) != layout_version:
+            raise StoreUnusable(f"this Redis holds layout {layout} of Peep's state; we need {layout_version}")
 
-    def subscription(self) -> redis.asyncio.client.PubSub:
-        """Return a new subscription, on a connection of its own."""
-        return self._client.pubsub()
+    async def subscribe(self, channel: str) -> "Subscription":
+        """Return a new subscription to a channel, on a connection of its own. Raises `StateError`."""
+        connection, self._spare = self._spare, None
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                connection = connection or await self._topology.open(ANSWER_SECONDS)
+                await connection.send_command("SUBSCRIBE", channel)
+                await connection.read_response(push_request=True)
+        except BaseException as error:
+            if connection is not None:
+                await connection.disconnect(nowait=True)
+            if isinstance(error, RedisError | OSError):
+                raise translate(error) from error
+            raise
+        return Subscription(connection)
+
+    def has_left(self, subscription: "Subscription") -> bool:
+        """Tell whether commands go to another server by now: messages may no longer reach this one."""
+        return self._conversation.server not in {None, subscription.server}
 
     async def close(self) -> None:
         """Close every connection; what still waits for an answer gets `StoreUnavailable`."""
         for task in list(self._tasks):
             task.cancel()
-        await self._connection.disconnect(nowait=True)
-        await self._client.aclose()
+        await self._conversation.close()
+        await self._close_spare()
+
+    async def _close_spare(self) -> None:
+        connection, self._spare = self._spare, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
 
     def _start_sending(self) -> None:
         task = asyncio.get_running_loop().create_task(self._send_all())
@@ -107,9 +127,9 @@ class RedisLink:
 
     async def _send(self, batch: list[_Waiting]) -> None:
         try:
-            answers = await self._ask([words for words, _ in batch])
+            answers = await self._conversation.ask([words for words, _ in batch], ANSWER_SECONDS)
         except Exception as error:
-            failure = StoreUnavailable(_describe(error))
+            failure = translate(error)
             _fail(batch, failure)
             # Those who came meanwhile have waited as long: they shall not wait for the next time-out.
             waiting, self._waiting = self._waiting, []
@@ -122,58 +142,48 @@ class RedisLink:
             if future.done():
                 continue
             if isinstance(answer, Exception):
-                future.set_exception(_translate(answer))
+                future.set_exception(answer if isinstance(answer, NoScriptError) else translate(answer))
             else:
                 future.set_result(answer)
 
-    async def _ask(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                try:
-                    return await self._converse(commands)
-                except (RedisConnectionError, OSError):
-                    # The server was restarted, or the connection cut: once more, on a new one.
-                    await self._connection.disconnect(nowait=True)
-                    return await self._converse(commands)
-        except BaseException:
-            # Answers that nobody waits for any more must not be taken for the next batch's.
-            await self._connection.disconnect(nowait=True)
-            raise
 
-    async def _converse(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        connection = self._connection
-        await connection.send_packed_command(connection.pack_commands(commands))
-        answers: list[Any] = []
-        for _ in commands:
-            try:
-                answers.append(await connection.read_response())
-            except ResponseError as error:
-                answers.append(error)
-        return answers
+class Subscription:
+    """A connection that hears one channel."""
 
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+        self.server = server_of(connection)
 
-class translated:  # noqa: N801 - reads as a statement
-    """A block in which Redis' errors become ours."""
+    async def next_message(self, seconds: float) -> str | None:
+        """Return the next message, "" for a word that is none, None when there was none in time.
 
-    async def __aenter__(self) -> None:
-        pass
+        Raises `RedisError` or `OSError` when the connection is cut.
+        """
+        said = await self._connection.read_response(timeout=seconds, push_request=True)
+        if said is None:
+            return None
+        return str(said[2]) if said[0] == "message" else ""
 
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, RedisError | OSError | TimeoutError):
-            raise _translate(error) from error
+    async def ping(self) -> None:
+        """Ask for a word of the server."""
+        await self._connection.send_command("PING")
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.disconnect(nowait=True)
 
 
-def _translate(error: Exception) -> Exception:
-    # Out of memory, read-only, loading, no permission: it answers, and cannot serve us now.
-    if isinstance(error, NoScriptError | StateError):
-        return error
-    return StoreUnavailable(_describe(error))
+def _check_version(about: str) -> None:
+    fields = dict(line.partition(":")[::2] for line in about.splitlines())
+    version = fields.get("redis_version", "0")
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
+        raise StoreUnusable(f"Redis {version} is too old: 7.0 or Valkey 7.2 is needed")
 
 
-def _describe(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {ANSWER_SECONDS} s"
-    return str(error)
+def _good(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise translate(answer)
+    return answer
 
 
 def _fail(waiting: list[_Waiting], error: Exception) -> None:

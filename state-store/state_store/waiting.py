@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import random
-from urllib.parse import urlsplit
 
 import structlog
 
+from state_store import address
 from state_store.errors import StoreUnavailable
 from state_store.repository import StateRepository
 
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 1.5
 """Short enough that a service is ready soon after Redis, long enough that many replicas do no harm."""
 
 
@@ -23,20 +23,20 @@ async def prepare_patiently(
 ) -> bool:
     """Prepare the repository as soon as Redis can be reached; return False when `stopping` came first.
 
-    The log says once that we wait, and for which address, and later that Redis is there. Raises
-    `StoreUnusable` when Redis answers but can never serve us.
+    The log says that we wait, for which address and why, again only when the reason changes, and later
+    that Redis is there. Raises `StoreUnusable` when Redis answers but can never serve us.
     """
     pause_seconds = FIRST_PAUSE_SECONDS
-    is_waiting = False
+    said: str | None = None
     while not stopping.is_set():
         try:
             await repository.prepare()
         except StoreUnavailable as error:
-            if not is_waiting:
+            if str(error) != said:
                 log.warning("waiting for redis", redis=address_of(url), reason=str(error))
-            is_waiting = True
+            said = str(error)
         else:
-            if is_waiting:
+            if said is not None:
                 log.info("redis is there", redis=address_of(url))
             return True
         await pause(pause_seconds, stopping)
@@ -46,8 +46,10 @@ async def prepare_patiently(
 
 def address_of(url: str) -> str:
     """Return where Redis is, for people to read: no user name, password or option of the URL."""
-    parts = urlsplit(url)
-    return parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
+    parts = address.split(url)
+    if parts.scheme == "unix":
+        return parts.path
+    return parts.hosts + (parts.path if parts.scheme.endswith("+sentinel") else "")
 
 
 async def pause(seconds: float, stopping: asyncio.Event) -> None:

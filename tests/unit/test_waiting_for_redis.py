@@ -50,6 +50,23 @@ async def test_waiting_is_said_once_and_so_is_its_end_without_the_password() -> 
     assert "hunter" not in repr(events)
 
 
+async def test_waiting_says_a_new_reason_once() -> None:
+    reasons = ["connection refused", "connection refused", "out of memory", "out of memory"]
+
+    class Changing(MemoryRepository):
+        async def prepare(self) -> None:
+            if reasons:
+                raise StoreUnavailable(reasons.pop(0))
+
+    with capture_logs() as events:
+        assert await prepare_patiently(Changing(), log, URL, asyncio.Event())
+    assert [(event["event"], event.get("reason")) for event in events] == [
+        ("waiting for redis", "connection refused"),
+        ("waiting for redis", "out of memory"),
+        ("redis is there", None),
+    ]
+
+
 async def test_waiting_ends_when_the_process_is_to_stop() -> None:
     stopping = asyncio.Event()
     repository = LateRepository(1000, stopping)
@@ -73,6 +90,10 @@ async def test_server_that_can_never_serve_us_is_not_waited_for() -> None:
         ("rediss://:pass@word@[::1]:6380/2", "[::1]:6380"),
         ("unix:///run/redis.sock?password=hunter2", "/run/redis.sock"),
         ("unix://user:hunter2@/run/redis.sock", "/run/redis.sock"),
+        ("redis+sentinel://u:hunter2@a:1,[::1]:2/mail?sentinel_password=hunter3", "a:1,[::1]:2/mail"),
+        ("rediss+sentinel://a/mail", "a/mail"),
+        ("redis+cluster://:hunter2@a:1,b:2/0?ssl_ca_certs=/ca.pem", "a:1,b:2"),
+        ("rediss+cluster://user:pass@word@[::1]:7000", "[::1]:7000"),
     ],
 )
 def test_address_is_what_people_look_for(url: str, address: str) -> None:

@@ -1,0 +1,102 @@
+"""One connection to the server that takes our writes: made when it is needed, found anew when it is cut."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from state_store.topology import Topology, is_elsewhere
+
+Command = tuple[Any, ...]
+
+
+class Conversation:
+    """Asks a batch of commands at a time; whoever uses it sees that there is one batch under way."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._connection: AbstractConnection | None = None
+        self._is_refused = False
+
+    @property
+    def server(self) -> str | None:
+        """Which server this talks to, in a form to compare; None when it is not connected."""
+        return None if self._connection is None else server_of(self._connection)
+
+    async def ask(self, commands: Sequence[Command], seconds: float) -> list[Any]:
+        """Return an answer, or the error that the server gave, for each command.
+
+        A connection that was cut is made again and the batch sent again, once; so are commands that
+        another server has to carry out. All of it is done in `seconds`, or nothing is repeated. Raises
+        `StateError`, `RedisError` or `OSError`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                answers = await self._ask_again_when_cut(commands, seconds)
+                if self._is_refused:
+                    await self._ask_elsewhere(commands, answers, seconds)
+                return answers
+        except BaseException:
+            # Answers that nobody waits for any more must not be taken for the next batch's.
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection; the next question makes another."""
+        connection = self.release()
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+    def release(self) -> AbstractConnection | None:
+        """Give the connection away, if there is one."""
+        connection, self._connection = self._connection, None
+        return connection
+
+    async def _ask_elsewhere(self, commands: Sequence[Command], answers: list[Any], seconds: float) -> None:
+        refused = [
+            number
+            for number, answer in enumerate(answers)
+            if isinstance(answer, Exception) and is_elsewhere(answer)
+        ]
+        self._topology.learn(answers[refused[0]])
+        await self.close()
+        again = await self._ask_again_when_cut([commands[number] for number in refused], seconds)
+        for number, answer in zip(refused, again, strict=True):
+            answers[number] = answer
+        if self._is_refused:
+            await self.close()  # no better there: the next batch looks for the way anew
+
+    async def _ask_again_when_cut(self, commands: Sequence[Command], seconds: float) -> list[Any]:
+        if self._connection is None:
+            self._connection = await self._topology.open(seconds)
+        try:
+            return await self._converse(self._connection, commands)
+        except (RedisConnectionError, OSError):
+            # The server was restarted, or the connection cut: once more, on a new one.
+            await self.close()
+            self._connection = await self._topology.open(seconds)
+            return await self._converse(self._connection, commands)
+
+    async def _converse(self, connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:
+        self._is_refused = False
+        await connection.send_packed_command(connection.pack_commands(commands))
+        answers: list[Any] = []
+        for _ in commands:
+            try:
+                answers.append(await connection.read_response(disconnect_on_error=False))
+            except ResponseError as error:
+                answers.append(error)
+                self._is_refused = self._is_refused or is_elsewhere(error)
+            except RedisConnectionError as error:
+                if not error.status_code:
+                    raise
+                answers.append(error)  # LOADING, for one: an answer that redis-py takes for a cut
+        return answers
+
+
+def server_of(connection: AbstractConnection) -> str:
+    """Return which server a connection leads to, in a form to compare."""
+    return str(connection.repr_pieces())  # type: ignore[no-untyped-call]

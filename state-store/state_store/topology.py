@@ -1,0 +1,267 @@
+"""Which server to talk to: the one that was named, the master of the sentinels, our shard of a Cluster."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
+
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.exceptions import ClusterDownError, MovedError, ReadOnlyError, RedisError
+
+from state_store import keys
+from state_store.address import Kind, Place, RedisAddress, parse
+from state_store.errors import StoreUnavailable, StoreUnusable
+from state_store.faults import ANSWER_SECONDS, NO_REPLICAS, code_of, describe, translate
+
+GUIDE_SHARE = 0.6
+"""The part of the time that a sentinel or node may take to tell the way: one that is silent must not
+hide what others say."""
+
+MAX_GUIDES = 12
+"""How many nodes of a Cluster are asked the way: enough to outlive some, few for a Cluster of a thousand."""
+
+OUR_SLOT = key_slot(b"peep")
+
+# A slot that is being moved is not followed (ASK): our scripts would see only the keys that have
+# already arrived, and open a maildrop whose lock has not. They are refused until all are there.
+
+
+def is_elsewhere(answer: Exception) -> bool:
+    """Tell whether a server carried nothing out and another may do so: a failover went past us."""
+    # NOREPLICAS: the replicas of a master that was replaced, and does not know it yet, have left it.
+    return isinstance(answer, MovedError | ReadOnlyError | ClusterDownError) or code_of(answer) == NO_REPLICAS
+
+
+class Topology(Protocol):
+    """Knows the way to the server that takes our writes."""
+
+    async def open(self, seconds: float) -> AbstractConnection:
+        """Return a new connection to it; who calls gives up after `seconds`.
+
+        Raises `StateError`, `RedisError` or `OSError`.
+        """
+
+    def learn(self, refusal: Exception) -> None:
+        """Take note of where a refused command would have been right."""
+
+
+class OneServer:
+    """The server that the URL names."""
+
+    def __init__(self, address: RedisAddress) -> None:
+        self._address = address
+
+    async def open(self, seconds: float) -> AbstractConnection:
+        """See `Topology`."""
+        return await _connect(self._address, self._address.arguments)
+
+    def learn(self, refusal: Exception) -> None:
+        """See `Topology`: there is nowhere else to go."""
+
+
+class MasterOfSentinels:
+    """The server that a sentinel calls the master, and that says so itself."""
+
+    def __init__(self, address: RedisAddress) -> None:
+        self._address = address
+
+    async def open(self, seconds: float) -> AbstractConnection:
+        """See `Topology`."""
+        return await _open_first("sentinel", self._address.places, self._ask, self._open_master, seconds)
+
+    def learn(self, refusal: Exception) -> None:
+        """See `Topology`: the sentinels are asked anew each time."""
+
+    async def _ask(self, sentinel: Place) -> Place:
+        name = self._address.master_name
+        connection = await _connect(self._address, self._address.sentinel_arguments, sentinel)
+        try:
+            answer = await _ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
+        finally:
+            await connection.disconnect(nowait=True)
+        if answer is None:
+            raise StoreUnavailable(f"knows no master named {name}: see the end of PEEP_REDIS_URL")
+        return str(answer[0]), int(answer[1])
+
+    async def _open_master(self, place: Place) -> AbstractConnection:
+        connection = await _connect(self._address, self._address.arguments, place)
+        try:
+            # A sentinel that was cut off may name a master of the past.
+            if "role:master" not in str(await _ask(connection, "INFO", "replication")).split():
+                raise StoreUnavailable("the sentinels' master is a replica: a failover is under way")
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+
+class ShardOfCluster:
+    """The node of a Cluster that serves our keys, which all have the same slot."""
+
+    def __init__(self, address: RedisAddress) -> None:
+        self._address = address
+        self._nodes: dict[Place, None] = dict.fromkeys(address.places)
+        self._told: Place | None = None
+
+    async def open(self, seconds: float) -> AbstractConnection:
+        """See `Topology`."""
+        told, self._told = self._told, None
+        if told is not None:
+            try:
+                return await self._open_node(told)
+            except (RedisError, OSError):
+                pass  # gone since; the others know more
+        return await _open_first("node", list(self._nodes)[:MAX_GUIDES], self._ask, self._open_node, seconds)
+
+    def learn(self, refusal: Exception) -> None:
+        """See `Topology`."""
+        if isinstance(refusal, MovedError) and refusal.host:
+            self._told = (str(refusal.host), int(refusal.port))
+
+    async def _ask(self, node: Place) -> Place:
+        connection = await _connect(self._address, self._address.arguments, node)
+        try:
+            ranges = await _ask(connection, "CLUSTER", "SLOTS")
+        finally:
+            await connection.disconnect(nowait=True)
+        for first, last, *nodes in ranges:
+            # A node that does not know its own name for clients leaves it out.
+            places = [(str(host or node[0]), int(port)) for host, port, *_ in nodes]
+            if first <= OUR_SLOT <= last:
+                # Those of our shard are asked next time too, right after those of the URL.
+                known = [*self._address.places, *places, *self._nodes]
+                self._nodes = dict.fromkeys(known[: 2 * MAX_GUIDES])
+                return places[0]
+        raise StoreUnavailable(f"knows no node for slot {OUR_SLOT}, which holds our keys: see CLUSTER INFO")
+
+    async def _open_node(self, place: Place) -> AbstractConnection:
+        connection = await _connect(self._address, self._address.arguments, place)
+        try:
+            # A node on the wrong side of a cut names itself, and refuses: CLUSTERDOWN, MOVED.
+            await _ask(connection, "GET", keys.LAYOUT)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+
+class Nowhere:
+    """The way of a URL that cannot be read."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+
+    async def open(self, seconds: float) -> AbstractConnection:
+        """See `Topology`."""
+        raise StoreUnusable(f"PEEP_REDIS_URL: {self._fault}")
+
+    def learn(self, refusal: Exception) -> None:
+        """See `Topology`."""
+
+
+def topology_of(url: str) -> Topology:
+    """Return the way that a URL describes."""
+    try:
+        address = parse(url)
+    except ValueError as error:
+        return Nowhere(str(error))
+    ways: dict[Kind, type[OneServer | MasterOfSentinels | ShardOfCluster]] = {
+        Kind.SINGLE: OneServer,
+        Kind.SENTINEL: MasterOfSentinels,
+        Kind.CLUSTER: ShardOfCluster,
+    }
+    return ways[address.kind](address)
+
+
+async def _connect(
+    address: RedisAddress, arguments: dict[str, Any], place: Place | None = None
+) -> AbstractConnection:
+    where = {} if place is None else {"host": place[0], "port": place[1]}
+    # Time is limited by who asks, for everything that belongs to it, and nowhere else.
+    connection = address.connection_class(
+        **{**arguments, **where},
+        decode_responses=True,
+        socket_timeout=None,
+        socket_connect_timeout=ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        await connection.connect()  # type: ignore[no-untyped-call]
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
+    return connection
+
+
+async def _ask(connection: AbstractConnection, *words: str) -> Any:
+    await connection.send_command(*words)
+    return await connection.read_response()
+
+
+async def _open_first(
+    title: str,
+    guides: Iterable[Place],
+    ask: Callable[[Place], Awaitable[Place]],
+    open_one: Callable[[Place], Awaitable[AbstractConnection]],
+    seconds: float,
+) -> AbstractConnection:
+    """Ask all guides the way at the same moment, and return the first connection that comes of it."""
+    guides = list(guides)
+    openings: dict[Place, asyncio.Task[AbstractConnection]] = {}
+    failures: dict[Place, Exception] = {}
+
+    async def follow(guide: Place) -> AbstractConnection:
+        try:
+            async with asyncio.timeout(seconds * GUIDE_SHARE):
+                place = await ask(guide)
+        except (RedisError, OSError, StoreUnavailable) as error:
+            failures[guide] = error
+            raise
+        if place not in openings:
+            openings[place] = asyncio.ensure_future(open_one(place))
+        return await asyncio.shield(openings[place])
+
+    following = [asyncio.create_task(follow(guide)) for guide in guides]
+    chosen: AbstractConnection | None = None
+    try:
+        for done in asyncio.as_completed(following):
+            try:
+                chosen = await done
+            except (RedisError, OSError, StoreUnavailable):
+                continue
+            return chosen
+        raise _most_telling(title, guides, openings, failures)
+    finally:
+        for task in [*following, *openings.values()]:
+            task.cancel()
+        results = await asyncio.gather(*following, *openings.values(), return_exceptions=True)
+        for connection in results:
+            if isinstance(connection, AbstractConnection) and connection is not chosen:
+                await connection.disconnect(nowait=True)
+
+
+def _most_telling(
+    title: str,
+    guides: list[Place],
+    openings: dict[Place, "asyncio.Task[AbstractConnection]"],
+    failures: dict[Place, Exception],
+) -> Exception:
+    # In the order of the URL, so that the same outage always has the same reason.
+    for place in sorted(openings):
+        error = openings[place].exception()
+        assert isinstance(error, Exception)
+        return _prefixed(f"redis {place[0]}:{place[1]}", error)
+    for guide in guides:
+        if isinstance(failures[guide], StoreUnavailable) or code_of(failures[guide]):
+            return _prefixed(f"{title} {guide[0]}:{guide[1]}", failures[guide])
+    shown = ", ".join(f"{host}:{port}" for host, port in guides)
+    first = failures[guides[0]]
+    why = "too slow" if isinstance(first, TimeoutError) else describe(first)
+    return StoreUnavailable(f"no {title} answers at {shown}: {why}")
+
+
+def _prefixed(where: str, error: Exception) -> Exception:
+    ours = translate(error)
+    return type(ours)(f"{where}: {ours}")
