@@ -97,7 +97,7 @@ class Worker:
         """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`."""
         try:
             is_there = await prepare_patiently(
-                self._repository, log, self._settings.redis_url, lifecycle.stopping
+                self._repository, log, self._settings.redis_url, lifecycle.stopping, self._enter_store
             )
         except StoreUnusable as error:
             raise StartError(str(error)) from None
@@ -107,9 +107,11 @@ class Worker:
         self._disk_threads.shutdown(wait=False, cancel_futures=True)
         await self._repository.close()
 
-    async def _serve_with_store(self, ports: Ports, lifecycle: Lifecycle) -> None:
+    async def _enter_store(self) -> None:
         await self._repository.announce_mail_directory(self._settings.mail_dir, overrides=True)
         await self._instance.start()
+
+    async def _serve_with_store(self, ports: Ports, lifecycle: Lifecycle) -> None:
         await self._check_mail_directory()
         proxies = TrustedProxies(self._settings.proxy_trusted) if self._settings.proxy_protocol else None
         await self._server.listen(ports.plain, Entrance(proxies=proxies))

@@ -117,7 +117,9 @@ class CommonSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
-        description="Redis or Valkey: `redis://`, `rediss://` or `unix://` (`make up` brings its own)",
+        description="Redis or Valkey: `redis://`, `rediss://` (TLS), `unix://`, "
+        "`redis+sentinel://host:port,host:port/master-name`, `redis+cluster://host:port,host:port`, "
+        "the last two also with `rediss+` (`make up` brings its own)",
         repr=False,
     )
     log_format: Literal["auto", "json", "console"] = Field(

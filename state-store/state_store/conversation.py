@@ -46,14 +46,9 @@ class Conversation:
 
     async def close(self) -> None:
         """Close the connection; the next question makes another."""
-        connection = self.release()
+        connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
-
-    def release(self) -> AbstractConnection | None:
-        """Give the connection away, if there is one."""
-        connection, self._connection = self._connection, None
-        return connection
 
     async def _ask_elsewhere(self, commands: Sequence[Command], answers: list[Any], seconds: float) -> None:
         refused = [

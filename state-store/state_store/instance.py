@@ -1,6 +1,7 @@
 """One POP3 process as the store knows it: its lease, and the group commit of all its connections."""
 
 import asyncio
+import contextlib
 import random
 import secrets
 import time
@@ -40,6 +41,9 @@ SPACING_SECONDS = 0.002
 session, the same throughput), and a lone client never notices."""
 
 LONGEST_PAUSE_SECONDS = 1.0
+
+LISTENING_SECONDS = 1.0
+"""How long a start waits for the channel of changes: an `m=` right after it is to be heard."""
 
 log = structlog.get_logger()
 
@@ -83,15 +87,18 @@ class LiveInstance:
         self._is_away = False
         self._session_count = 0
         self._wake = asyncio.Event()
+        self._is_listening = asyncio.Event()
         self._timers: dict[float, asyncio.TimerHandle] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._proposals: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Register, and begin to renew the lease. Raises `StoreUnavailable`."""
+        """Register, listen to changes, and begin to renew the lease. Raises `StoreUnavailable`."""
         await self._register()
         self._take_settings(await self._repository.settings())
         self._tasks = [asyncio.create_task(self._exchange_for_ever()), asyncio.create_task(self._listen())]
+        with contextlib.suppress(TimeoutError):  # it goes on trying, and serves meanwhile
+            await asyncio.wait_for(self._is_listening.wait(), LISTENING_SECONDS)
 
     async def stop(self) -> None:
         """Tell the store what is left to tell, and give up the lease."""
@@ -332,6 +339,8 @@ class LiveInstance:
 
     async def _listen(self) -> None:
         async for event in self._repository.events():
+            if event.kind is EventKind.RECONNECTED:
+                self._is_listening.set()
             try:
                 await self._obey(event)
             except StoreUnavailable as error:

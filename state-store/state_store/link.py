@@ -31,7 +31,6 @@ class RedisLink:
     def __init__(self, url: str) -> None:
         self._topology = topology_of(url)
         self._conversation = Conversation(self._topology)
-        self._spare: AbstractConnection | None = None
         self._scripts = load_scripts()
         self._waiting: list[_Waiting] = []
         self._is_sending = False
@@ -67,9 +66,6 @@ class RedisLink:
             taking = [("SET", layout_key, layout_version, "NX"), ("GET", layout_key)]
             was_set, layout = await conversation.ask(taking, START_SECONDS)
             _good(was_set)
-            # The subscription that follows begins at once: an instance that has registered also hears.
-            await self._close_spare()
-            self._spare = conversation.release()
         except TimeoutError:
             raise StoreUnavailable(f"no answer within {START_SECONDS:g} s") from None
         except (RedisError, OSError) as error:
@@ -81,10 +77,10 @@ class RedisLink:
 
     async def subscribe(self, channel: str) -> "Subscription":
         """Return a new subscription to a channel, on a connection of its own. Raises `StateError`."""
-        connection, self._spare = self._spare, None
+        connection: AbstractConnection | None = None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                connection = connection or await self._topology.open(ANSWER_SECONDS)
+                connection = await self._topology.open(ANSWER_SECONDS)
                 await connection.send_command("SUBSCRIBE", channel)
                 await connection.read_response(push_request=True)
         except BaseException as error:
@@ -104,12 +100,6 @@ class RedisLink:
         for task in list(self._tasks):
             task.cancel()
         await self._conversation.close()
-        await self._close_spare()
-
-    async def _close_spare(self) -> None:
-        connection, self._spare = self._spare, None
-        if connection is not None:
-            await connection.disconnect(nowait=True)
 
     def _start_sending(self) -> None:
         task = asyncio.get_running_loop().create_task(self._send_all())

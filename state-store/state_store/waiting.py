@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -20,17 +21,22 @@ async def prepare_patiently(
     log: structlog.typing.FilteringBoundLogger,
     url: str,
     stopping: asyncio.Event,
+    first_steps: Callable[[], Awaitable[None]] | None = None,
 ) -> bool:
     """Prepare the repository as soon as Redis can be reached; return False when `stopping` came first.
 
-    The log says that we wait, for which address and why, again only when the reason changes, and later
-    that Redis is there. Raises `StoreUnusable` when Redis answers but can never serve us.
+    `first_steps` are taken in it before it counts as prepared: Redis may answer and not take what we
+    write, as one that is out of memory. They may be taken more than once. The log says that we wait,
+    for which address and why, again only when the reason changes, and later that Redis is there.
+    Raises `StoreUnusable` when Redis answers but can never serve us.
     """
     pause_seconds = FIRST_PAUSE_SECONDS
     said: str | None = None
     while not stopping.is_set():
         try:
             await repository.prepare()
+            if first_steps is not None:
+                await first_steps()
         except StoreUnavailable as error:
             if str(error) != said:
                 log.warning("waiting for redis", redis=address_of(url), reason=str(error))
