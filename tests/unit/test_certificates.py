@@ -19,6 +19,7 @@ from service_runtime import certificates
 from service_runtime.certificates import CertificateFiles
 from service_runtime.errors import StartError
 from support.certificates import Authority
+from support.maildir_files import ordinary_user
 
 BROKEN = "-----BEGIN {0}-----\nAAAA\n-----END {0}-----\n"
 
@@ -107,11 +108,11 @@ def test_a_missing_file_is_named_with_its_variable(tmp_path: Path, authority: Au
     )
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
-def test_an_unreadable_file_is_named_with_its_variable(tmp_path: Path, authority: Authority) -> None:
-    certificate, key = authority.issue(tmp_path)
-    key.chmod(0)
-    assert refusal(certificate, key) == f"PEEP_TLS_KEY_FILE: cannot read {key}: Permission denied"
+def test_an_unreadable_file_is_named_with_its_variable(authority: Authority) -> None:
+    with ordinary_user() as folder:
+        certificate, key = authority.issue(folder)
+        key.chmod(0)
+        assert refusal(certificate, key) == f"PEEP_TLS_KEY_FILE: cannot read {key}: Permission denied"
 
 
 def test_what_the_system_says_of_a_file_that_it_cannot_open_is_passed_on(
