@@ -1,11 +1,26 @@
 """Listening sockets, and clear words when a port cannot be had."""
 
+import contextlib
+import ctypes
 import errno
 import os
 import socket
+import struct
+import sys
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a burst of clients must not wait for repeated SYNs."""
+
+# Linux, asm-generic/socket.h: not among Python's constants.
+_SO_ATTACH_FILTER = 26
+
+# A classic BPF program over the TCP header; each instruction is (code, jump if true, if false, operand).
+_DROP_EVERY_SYN = (
+    (0x30, 0, 0, 13),  # load the octet of the flags
+    (0x45, 0, 1, 0x02),  # is SYN among them?
+    (0x06, 0, 0, 0),  # yes: take nothing of the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # no: take all of it
+)
 
 
 class ListenError(Exception):
@@ -37,6 +52,28 @@ def require_free(host: str, port: int, variable: str) -> None:
     """
     for bound in listen(host, port, variable):
         bound.close()
+
+
+def is_shared(bound: socket.socket) -> bool:
+    """Return whether other sockets may listen on the same port, as with `listen(shared=True)`."""
+    return bound.family != socket.AF_UNIX and bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) != 0
+
+
+def take_no_new_clients(bound: socket.socket) -> None:
+    """Let the kernel drop, unanswered, every SYN that it deals out to this listening socket (Linux).
+
+    Handshakes that have begun go on and end up in the queue to be accepted. A client whose SYN was
+    dropped sends it again after a second. Where the kernel cannot do that nothing happens.
+    """
+    # Closing the socket right away would reset every handshake that it has been dealt, and nothing else
+    # takes it out of those that share the port: the net.ipv4.tcp_migrate_req of Linux is off by default.
+    if not sys.platform.startswith("linux"):
+        return
+    program = b"".join(struct.pack("HBBI", *instruction) for instruction in _DROP_EVERY_SYN)
+    held = ctypes.create_string_buffer(program, len(program))
+    described = struct.pack("HP", len(_DROP_EVERY_SYN), ctypes.addressof(held))
+    with contextlib.suppress(OSError):
+        bound.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
 
 
 def display(address: tuple[str, int] | tuple[str, int, int, int]) -> str:

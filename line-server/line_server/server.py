@@ -7,12 +7,16 @@ from collections.abc import Callable
 
 from line_server.connection import LineConnection
 from line_server.entrance import PLAIN, Entrance
-from line_server.listener import BACKLOG
+from line_server.listener import BACKLOG, is_shared, take_no_new_clients
 from line_server.proxied import ProxiedConnection
 from line_server.proxy_header import TrustedProxies
 
 ABORT_SECONDS = 1.0
 """How long closed connections may take to be gone before they are cut off."""
+
+HAND_OVER_SECONDS = 0.9
+"""How long a shared port is kept when it is given up: longer than a handshake takes, and a little less
+than the second after which a client repeats a SYN that got no answer."""
 
 
 class LineServer:
@@ -21,6 +25,7 @@ class LineServer:
     def __init__(self, make_connection: Callable[[set[LineConnection], Entrance], LineConnection]) -> None:
         self._make_connection = make_connection
         self._servers: list[asyncio.Server] = []
+        self._sockets: list[socket.socket] = []
         self._before_header: set[ProxiedConnection] = set()
         self.connections: set[LineConnection] = set()
 
@@ -35,14 +40,28 @@ class LineServer:
             create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
             server = await create(make, sock=bound, backlog=BACKLOG)
             self._servers.append(server)
+            self._sockets.append(bound)
 
     def stop_listening(self) -> None:
-        """Accept no further connection."""
+        """Accept no further connection, at once: those that the kernel has in its queue are reset."""
         for server in self._servers:
             server.close()
+        self._servers.clear()
+        self._sockets.clear()
 
     async def drain(self, seconds: float, dismiss: Callable[[LineConnection], None]) -> None:
-        """Stop listening, give open connections up to `seconds` to end, then `dismiss` the rest."""
+        """Stop listening, give open connections up to `seconds` to end, then `dismiss` the rest.
+
+        Of these seconds a port that is shared takes up to `HAND_OVER_SECONDS`, in which whoever was dealt
+        to us is still served, and who comes anew is left to those who share it.
+        """
+        hand_over_seconds = min(seconds, HAND_OVER_SECONDS)
+        shared = [bound for bound in self._sockets if is_shared(bound)]
+        if shared and hand_over_seconds:
+            for bound in shared:
+                take_no_new_clients(bound)
+            await asyncio.sleep(hand_over_seconds)
+            seconds -= hand_over_seconds
         self.stop_listening()
         for nobody in list(self._before_header):
             nobody.abort()
