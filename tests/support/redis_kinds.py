@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import ssl
 import subprocess
@@ -37,6 +38,8 @@ WITH_PASSWORDS += ["--user", USER, "on", f">{USER_PASSWORD}", *ACL_RULE.split()]
 
 MASTER_NAME = "the-master"
 SLOTS = 16384
+OUTSIDE_OF_THE_EPHEMERAL_PORTS = (20_000, 32_000)
+
 SECONDS = 30
 """How long anything may take here at most, on a machine that is busy."""
 
@@ -268,9 +271,11 @@ def relay(target_port: int, context: ssl.SSLContext, port: int = 0) -> Iterator[
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    """Return a port that nobody has, and that no outgoing connection will be given meanwhile."""
+    while True:
+        port = random.randrange(*OUTSIDE_OF_THE_EPHEMERAL_PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def until(is_so: Callable[[], bool], seconds: float = SECONDS) -> float:
