@@ -1,6 +1,5 @@
 """Listening sockets, and clear words when a port cannot be had."""
 
-import contextlib
 import ctypes
 import errno
 import os
@@ -59,21 +58,24 @@ def is_shared(bound: socket.socket) -> bool:
     return bound.family != socket.AF_UNIX and bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) != 0
 
 
-def take_no_new_clients(bound: socket.socket) -> None:
-    """Let the kernel drop, unanswered, every SYN that it deals out to this listening socket (Linux).
+def take_no_new_clients(bound: socket.socket) -> bool:
+    """Let the kernel drop every SYN that it deals out to this listening socket; return whether it can.
 
-    Handshakes that have begun go on and end up in the queue to be accepted. A client whose SYN was
-    dropped sends it again after a second. Where the kernel cannot do that nothing happens.
+    Handshakes that have begun go on, and end up in the queue to be accepted. A client whose SYN was
+    dropped hears nothing, and sends it again after a second. Only Linux can.
     """
-    # Closing the socket right away would reset every handshake that it has been dealt, and nothing else
-    # takes it out of those that share the port: the net.ipv4.tcp_migrate_req of Linux is off by default.
+    # Closing the socket right away would reset every client that it has been dealt and has not accepted,
+    # and nothing else takes it out of those that share the port (net.ipv4.tcp_migrate_req is off by default).
     if not sys.platform.startswith("linux"):
-        return
+        return False
     program = b"".join(struct.pack("HBBI", *instruction) for instruction in _DROP_EVERY_SYN)
     held = ctypes.create_string_buffer(program, len(program))
     described = struct.pack("HP", len(_DROP_EVERY_SYN), ctypes.addressof(held))
-    with contextlib.suppress(OSError):
+    try:
         bound.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
+    except OSError:
+        return False
+    return True
 
 
 def display(address: tuple[str, int] | tuple[str, int, int, int]) -> str:

@@ -55,13 +55,7 @@ class LineServer:
         Of these seconds a port that is shared takes up to `HAND_OVER_SECONDS`, in which whoever was dealt
         to us is still served, and who comes anew is left to those who share it.
         """
-        hand_over_seconds = min(seconds, HAND_OVER_SECONDS)
-        shared = [bound for bound in self._sockets if is_shared(bound)]
-        if shared and hand_over_seconds:
-            for bound in shared:
-                take_no_new_clients(bound)
-            await asyncio.sleep(hand_over_seconds)
-            seconds -= hand_over_seconds
+        seconds -= await self._hand_over_ports(min(seconds, HAND_OVER_SECONDS))
         self.stop_listening()
         for nobody in list(self._before_header):
             nobody.abort()
@@ -72,6 +66,14 @@ class LineServer:
         for connection in list(self.connections):
             connection.abort()
         await self._all_gone(ABORT_SECONDS)
+
+    async def _hand_over_ports(self, seconds: float) -> float:
+        """Leave new clients to those who share our ports, serve who is under way; return the time it took."""
+        shared = [bound for bound in self._sockets if is_shared(bound)]
+        if not shared or not seconds or not all(take_no_new_clients(bound) for bound in shared):
+            return 0.0
+        await asyncio.sleep(seconds)
+        return seconds
 
     def _proxied(self, entrance: Entrance, proxies: TrustedProxies) -> ProxiedConnection:
         connection = self._make_connection(self.connections, entrance)
