@@ -42,6 +42,10 @@ session, the same throughput), and a lone client never notices."""
 
 LONGEST_PAUSE_SECONDS = 1.0
 
+FAREWELL_SECONDS = 3.0
+"""How long a process that ends goes on trying to tell what it has counted, while the store is away:
+less than the four seconds after which its supervisor kills it."""
+
 LISTENING_SECONDS = 1.0
 """How long a start waits for the channel of changes: an `m=` right after it is to be heard."""
 
@@ -106,14 +110,23 @@ class LiveInstance:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            # The exchange that was cut short may have to be sent again before what came after it, and
-            # either may find the lease lapsed.
-            for _ in range(4):
-                if self._outbox.has_work:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._tell_everything()
+        except TimeoutError:
+            log.warning("state store not told of the end", counts_lost=self._outbox.has_lasting_work)
+
+    async def _tell_everything(self) -> None:
+        pause = 0.0
+        while True:
+            try:
+                # The exchange that was cut short may have to be sent again before what came after it, and
+                # each may find the lease lapsed.
+                while self._outbox.has_lasting_work:
                     await self._exchange_at_last()
-            await self._repository.end_instance(self.instance_id)
-        except (StoreUnavailable, LeaseLapsed) as error:
-            log.warning("state store not told of the end", reason=str(error))
+                await self._repository.end_instance(self.instance_id)
+                return
+            except StoreUnavailable as error:
+                pause = await self._pause(pause, error)
 
     # For connections
 

@@ -32,16 +32,15 @@ class Outbox:
         self._asked: list[tuple[Login, asyncio.Future[LoginOutcome]]] = []
 
     @property
+    def has_lasting_work(self) -> bool:
+        """Whether anything is to be told that does not end with the lease anyway."""
+        return bool(self.deltas or self._unconfirmed or self._withdrawn)
+
+    @property
     def has_work(self) -> bool:
         """Whether anything is to be told."""
         return bool(
-            self.deltas
-            or self._unconfirmed
-            or self._unwritten
-            or self._closed
-            or self._releases
-            or self._withdrawn
-            or self._logins
+            self.has_lasting_work or self._unwritten or self._closed or self._releases or self._logins
         )
 
     def open_session(self, session_id: str, row: Callable[[], Session], now: float) -> None:
