@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from state_store.errors import StoreUnavailable
 from state_store.passwords import Passwords
 from state_store.records import Credential
 from state_store.repository import StateRepository
@@ -99,11 +100,17 @@ class Authenticator:
         try:
             while not await self._repository.take_turn(address, ticket):
                 await asyncio.sleep(TURN_POLL_SECONDS)
-        except BaseException:
+        except BaseException as error:
             # Who hangs up while waiting must not stand in the way of others.
-            await self._repository.end_turn(address, ticket)
+            await self._end_turn(address, ticket, error)
             raise
         return ticket
+
+    async def _end_turn(self, address: str, ticket: str, error: BaseException | None = None) -> None:
+        end = _keep(asyncio.create_task(self._repository.end_turn(address, ticket)))
+        if isinstance(error, StoreUnavailable):
+            return  # nobody waits twice for a store that does not answer; it may have taken the ticket
+        await asyncio.shield(end)
 
     async def _serve_delay(self, address: str, ticket: str) -> None:
         await asyncio.sleep(await self._repository.note_wrong_password(address, ticket))
@@ -112,8 +119,10 @@ class Authenticator:
     async def _turn(self, address: str, ticket: str) -> AsyncIterator[None]:
         try:
             yield
-        finally:
-            await self._repository.end_turn(address, ticket)
+        except BaseException as error:
+            await self._end_turn(address, ticket, error)
+            raise
+        await self._end_turn(address, ticket)
 
 
 _checks: set[asyncio.Task[Any]] = set()
@@ -126,10 +135,20 @@ async def _to_its_end(check: Coroutine[Any, Any, _Result]) -> _Result:
     Who hangs up in the middle of a check, or of a wrong password's delay, shall not have the next turn
     any sooner for it.
     """
-    task = asyncio.create_task(check)
+    return await asyncio.shield(_keep(asyncio.create_task(check)))
+
+
+def _keep(task: "asyncio.Task[_Result]") -> "asyncio.Task[_Result]":
+    """Keep a task that nobody may be waiting for; its failure is then nobody's either."""
     _checks.add(task)
-    task.add_done_callback(_checks.discard)
-    return await asyncio.shield(task)
+    task.add_done_callback(_let_go)
+    return task
+
+
+def _let_go(task: "asyncio.Task[Any]") -> None:
+    _checks.discard(task)
+    if not task.cancelled():
+        task.exception()
 
 
 def _remembered_as(administrator: str) -> str:

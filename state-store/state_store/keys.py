@@ -20,6 +20,7 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     turns:<address>   zset    ticket -> order of arrival
     deadlines:<address> zset  ticket -> when its place is lost, ms
     proposal:<id>     hash    instance id -> 1 or 0: can it use the proposed mail directory
+    pulse             never there: what is written to it tells whether writes are taken
     events            channel of changes
 """
 
@@ -38,6 +39,7 @@ INSTANCE = TAG + "instance:"
 SESSIONS = TAG + "sessions:"
 ADDRESSES = TAG + "addresses:"
 MAILDROPS = TAG + "maildrops"
+PULSE = TAG + "pulse"
 LOGIN = TAG + "login:"
 WRONG = TAG + "wrong:"
 TURNS = TAG + "turns:"
