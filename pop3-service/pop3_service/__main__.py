@@ -29,7 +29,8 @@ async def main(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
             return
         require_mail_directory(settings)
         if settings.pop3_workers == 1:
-            await Worker(settings).serve(Ports.bind(settings), lifecycle)
+            ports = Ports.bind(settings, shared=settings.pop3_share_ports)
+            await Worker(settings).serve(ports, lifecycle)
         else:
             await look_after_workers(settings, lifecycle)
     except ListenError as error:
@@ -52,7 +53,8 @@ async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> No
     """
     if settings.tls_cert_file is not None:
         CertificateFiles(settings.tls_cert_file, settings.tls_key_file)  # one line, not one from each worker
-    require_free_ports(settings)
+    if not settings.pop3_share_ports:
+        require_free_ports(settings)
     # Bound and never listening: keeps the ports ours, also while no worker lives.
     reserved = Ports.bind(settings, shared=True)
     pool = WorkerPool([_worker(number, reserved.numbers()) for number in range(1, settings.pop3_workers + 1)])

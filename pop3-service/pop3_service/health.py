@@ -57,8 +57,9 @@ class HealthConnection(LineConnection):
 class HealthServer:
     """One process's end of the health checks, for the POP3 port that it serves."""
 
-    def __init__(self, port: int, worker: str) -> None:
-        self._path = _path(port, worker)
+    def __init__(self, port: int) -> None:
+        # By process, not by worker: two services may share a port, and then have equal worker numbers.
+        self._path = _path(port, str(os.getpid()))
         self._server = LineServer(HealthConnection)
 
     async def start(self) -> None:
@@ -95,8 +96,8 @@ def check(settings: Pop3Settings) -> tuple[bool, str]:
     return True, f"healthy: every POP3 process answers ({len(answered)})"
 
 
-def _path(port: int, worker: str) -> str:
-    return os.path.join(tempfile.gettempdir(), f"peep-pop3-{os.getuid()}-{port}-{worker}.sock")
+def _path(port: int, process_id: str) -> str:
+    return os.path.join(tempfile.gettempdir(), f"peep-pop3-{os.getuid()}-{port}-{process_id}.sock")
 
 
 def _ask(path: str) -> bool | None:
@@ -110,6 +111,8 @@ def _ask(path: str) -> bool | None:
                 client.sendall(b"QUIT\r\n")
                 return greeting.startswith(b"+OK") and replies.readline(512).startswith(b"+OK")
     except (ConnectionRefusedError, FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # left by a process that was killed
         return None
     except OSError:
         return False

@@ -116,7 +116,7 @@ class Worker:
         proxies = TrustedProxies(self._settings.proxy_trusted) if self._settings.proxy_protocol else None
         await self._server.listen(ports.plain, Entrance(proxies=proxies))
         await self._server.listen(ports.tls, Entrance(tls=self._resources.tls, proxies=proxies))
-        health = HealthServer(ports.plain[0].getsockname()[1], os.environ.get(WORKER_VARIABLE, "1"))
+        health = HealthServer(ports.plain[0].getsockname()[1])
         await health.start()
         gc.freeze()  # what is there now stays to the end
         gc.set_threshold(*GARBAGE_THRESHOLDS)

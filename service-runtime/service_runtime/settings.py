@@ -144,6 +144,11 @@ class Pop3Settings(CommonSettings):
     pop3s_port: Port = Field(
         1995, description="POP3 inside TLS, only with a certificate; 0 picks a free port"
     )
+    pop3_share_ports: bool = Field(
+        False,
+        description="`1`: other POP3 services of the same system user may listen on the same ports (Linux), "
+        "so that one is restarted while the others serve",
+    )
     tls_cert_file: str | None = Field(
         None, description="PEM file of the certificate and its chain; changed files are taken up as they are"
     )
