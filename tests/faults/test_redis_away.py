@@ -1,0 +1,406 @@
+"""Redis stopped, killed or made read-only under all services: what goes on, what is refused, the end."""
+
+import base64
+import functools
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from state_store.records import Counters
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
+from support.redis_server import RedisServer
+
+SECONDS = 30
+ADMINISTRATOR, ADMINISTRATORS_PASSWORD = "bob", "sesame"
+READY = {
+    "pop3_service": r'"pop3": "127\.0\.0\.1:(\d+)".*"event": "ready"',
+    "peep_gateway": r'"peep": "127\.0\.0\.1:(\d+)".*"event": "ready"',
+    "state_api": r'"http": "http://127\.0\.0\.1:(\d+)".*"event": "ready"',
+}
+"""The programs, each with what it logs once it serves: its port is in there."""
+
+MESSAGES = [b"Subject: %d\n\n.dot\n" % number + b"x" * 70 * number + b"\n" for number in range(1, 6)]
+
+SHOWS_WITHIN_SECONDS = 1.0
+RECOVERS_WITHIN_SECONDS = 2.0
+LEASE_IS_DOUBTFUL_AFTER_SECONDS = 12.5
+"""A lease of 15 s is relied on until 3 s before its end."""
+
+FAULTS = ["stopped", "killed", "read-only"]
+
+
+@contextmanager
+def program(name: str, log: Path, redis_url: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one of our programs on free ports with its output and its log in one file."""
+    given = {variable: value for variable, value in os.environ.items() if not variable.startswith("PEEP_")}
+    given |= {"PEEP_REDIS_URL": redis_url, "PEEP_LOG_FORMAT": "json", "PEEP_DRAIN_SECONDS": "0"}
+    given |= {"PEEP_PORT": "0", "PEEP_HTTP_PORT": "0", "PEEP_POP3_PORT": "0"}
+    given |= {"PEEP_ADMINS": f"{ADMINISTRATOR}:{ADMINISTRATORS_PASSWORD}", "PEEP_MAIL_DIR": str(log.parent)}
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", name], env={**given, **settings}, stdout=file, stderr=file
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(SECONDS)
+
+
+def has_logged(log: Path, pattern: str) -> bool:
+    return re.search(pattern, log.read_text()) is not None
+
+
+def port_of(name: str, log: Path) -> int:
+    wait_until(lambda: has_logged(log, READY[name]), f"{name} is ready")
+    match = re.search(READY[name], log.read_text())
+    assert match is not None
+    return int(match[1])
+
+
+class PeepSession:
+    """An administrator's session that stays open."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        self._file = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        assert self.ask(f"a {ADMINISTRATOR} {ADMINISTRATORS_PASSWORD}") == b"+\r\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def ask(self, command: str) -> bytes:
+        self._socket.sendall(command.encode() + b"\r\n")
+        return self._file.readline()
+
+
+class System:
+    """All three services over one server, and what is to be asked of them."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *, workers: int = 1) -> None:
+        self.redis = stack.enter_context(RedisServer())
+        self.pop3 = stack.enter_context(Pop3Process(self.redis.url, folder, workers=workers))
+        gateway_log, api_log = folder / "gateway.log", folder / "api.log"
+        stack.enter_context(program("peep_gateway", gateway_log, self.redis.url))
+        stack.enter_context(program("state_api", api_log, self.redis.url))
+        self.peep_port = port_of("peep_gateway", gateway_log)
+        self.http_port = port_of("state_api", api_log)
+
+    @contextmanager
+    def without_redis(self, fault: str) -> Iterator[None]:
+        """Take the server away in one of the three ways; bring it back at the end."""
+        with self.redis.client() as administrator:
+            if fault == "stopped":
+                self.redis.pause()
+            elif fault == "killed":
+                self.redis.kill()
+            else:
+                administrator.replicaof("127.0.0.1", 1)  # the replica of nobody
+            try:
+                yield
+            finally:
+                if fault == "stopped":
+                    self.redis.resume()
+                elif fault == "killed":
+                    self.redis.start()
+                else:
+                    administrator.replicaof("NO", "ONE")
+
+    def request(self, method: str, path: str) -> tuple[int, str | None]:
+        """Return the status of an HTTP request, and its Retry-After; a PATCH sets the usual limit."""
+        credentials = base64.b64encode(f"{ADMINISTRATOR}:{ADMINISTRATORS_PASSWORD}".encode()).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=SECONDS)
+        try:
+            headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+            body = '{"max_connections": 1000}' if method == "PATCH" else None
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status, answer.headers["Retry-After"]
+        finally:
+            connection.close()
+
+    def wait_until_refused(self) -> int:
+        """Return how many were greeted, from slots held, until the outage shows; and see that it does."""
+        greeted = 0
+        deadline = time.monotonic() + SHOWS_WITHIN_SECONDS
+        while True:
+            with self.pop3.connect() as stranger:
+                if stranger.greeting.startswith(b"-ERR [SYS/TEMP]"):
+                    assert stranger.rest() == b""
+                    return greeted
+                assert stranger.greeting.startswith(b"+OK")
+            greeted += 1
+            assert time.monotonic() < deadline, "the outage does not show"
+
+    def serves(self, username: str) -> bool:
+        """Return whether a new client can log in, read a message and quit."""
+        with self.pop3.connect() as client:
+            if not client.greeting.startswith(b"+OK"):
+                return False
+            client.ask(f"USER {username}")
+            if client.ask(f"PASS {PASSWORD}").startswith(b"-ERR [SYS/TEMP]"):
+                return False
+            assert client.ask_lines("RETR 1")[0] == b"Subject: 1\r\n"
+            return client.quit().startswith(b"+OK")
+
+    def counters_are(self, before: Counters, **changes: int) -> Callable[[], bool]:
+        """Return a claim: these counters have grown by so much since `before`, and not by more."""
+
+        def holds() -> bool:
+            now = self.pop3.counters()
+            return all(getattr(now, name) - getattr(before, name) == more for name, more in changes.items())
+
+        return holds
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Give the one system of tests that leave it as it was."""
+    with ExitStack() as stack:
+        yield System(tmp_path_factory.mktemp("system"), stack)
+
+
+def timed(ask: Callable[[], object]) -> float:
+    began = time.monotonic()
+    ask()
+    return time.monotonic() - began
+
+
+def read_all(client: Pop3Client) -> None:
+    """List the maildrop and fetch every message, each exactly as it was delivered."""
+    assert len(client.ask_lines("LIST")) == len(MESSAGES)
+    for number, message in enumerate(MESSAGES, 1):
+        wire = message.replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n..")
+        assert b"".join(client.ask_lines(f"RETR {number}")) == wire
+
+
+def quiet_counters(system: System) -> Counters:
+    """Return the counters as soon as nobody is connected any more."""
+    wait_until(lambda: system.pop3.counters().current_connections == 0, "nobody is connected", 5)
+    return system.pop3.counters()
+
+
+# Open sessions
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_open_session_reads_all_its_mail_and_every_count_comes_after_the_return(
+    system: System, fault: str
+) -> None:
+    before = quiet_counters(system)
+    with system.pop3.log_in(system.pop3.add_user(*MESSAGES)) as client:
+        with system.without_redis(fault):
+            read_all(client)
+            greeted = system.wait_until_refused()
+            read_all(client)
+            assert timed(lambda: client.ask("STAT")) < SHOWS_WITHIN_SECONDS
+        grown = system.counters_are(
+            before,
+            retrieved_bytes=client.octets_read,
+            retrieved_emails=2 * len(MESSAGES),
+            historical_connections=1 + greeted,
+            historical_logins=1,
+        )
+        wait_until(grown, "all counts have come, and none twice", RECOVERS_WITHIN_SECONDS)
+        read_all(client)
+        assert client.quit().startswith(b"+OK")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_quit_removes_while_the_lease_surely_holds_and_is_counted_after_the_return(
+    system: System, fault: str
+) -> None:
+    before = quiet_counters(system)
+    username = system.pop3.add_user(*MESSAGES)
+    with system.pop3.log_in(username) as client:
+        client.ask("DELE 1")
+        client.ask("DELE 5")
+        with system.without_redis(fault):
+            system.wait_until_refused()
+            assert client.quit().startswith(b"+OK")
+            assert len(system.pop3.files(username)) == len(MESSAGES) - 2
+    wait_until(
+        system.counters_are(before, removed_emails=2), "two are counted as removed", RECOVERS_WITHIN_SECONDS
+    )
+    with system.pop3.log_in(username) as client:
+        assert client.ask("STAT").startswith(b"+OK 3 ")
+
+
+def test_quit_removes_nothing_once_the_lease_is_doubtful(system: System) -> None:
+    before = quiet_counters(system)
+    username = system.pop3.add_user(*MESSAGES)
+    with system.pop3.log_in(username) as client:
+        client.ask("DELE 1")
+        client.ask("DELE 5")
+        gone = time.monotonic()
+        with system.without_redis("stopped"):
+            wait_until(
+                lambda: time.monotonic() > gone + LEASE_IS_DOUBTFUL_AFTER_SECONDS, "the lease is doubtful"
+            )
+            assert client.ask_lines("RETR 2")[0] == b"Subject: 2\r\n"
+            assert client.quit().startswith(b"-ERR [SYS/TEMP]")
+            assert len(system.pop3.files(username)) == len(MESSAGES)
+    wait_until(lambda: system.serves(username), "the maildrop is served again", RECOVERS_WITHIN_SECONDS)
+    with system.pop3.log_in(username) as client:
+        assert client.ask("STAT").startswith(b"+OK 5 ")
+    assert system.counters_are(before, removed_emails=0)()
+
+
+# New connections
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_new_connections_are_refused_at_once_and_served_soon_after_the_return(
+    system: System, fault: str
+) -> None:
+    username = system.pop3.add_user(*MESSAGES)
+    with system.without_redis(fault):
+        assert timed(system.wait_until_refused) < SHOWS_WITHIN_SECONDS
+        for _ in range(20):
+            began = time.monotonic()
+            with system.pop3.connect() as stranger:
+                assert stranger.greeting.startswith(b"-ERR [SYS/TEMP]")
+                assert stranger.rest() == b""
+            assert time.monotonic() - began < 0.2
+    wait_until(lambda: system.serves(username), "new connections are served", RECOVERS_WITHIN_SECONDS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_logins_of_who_was_let_in_before_are_refused_in_under_a_second_and_succeed_soon_after(
+    system: System, fault: str
+) -> None:
+    # More than the wrong passwords that an address has free: logins that failed so must hold up nobody.
+    usernames = [system.pop3.add_user(*MESSAGES) for _ in range(5)]
+    with ExitStack() as stack:
+        clients = [stack.enter_context(system.pop3.connect()) for _ in usernames]
+        with system.without_redis(fault):
+            for client, username in zip(clients, usernames, strict=True):
+                client.ask(f"USER {username}")
+            began = time.monotonic()
+            for client in clients:
+                client.send(f"PASS {PASSWORD}\r\n".encode())
+            for client in clients:
+                assert client.line().startswith(b"-ERR [SYS/TEMP]")
+            assert time.monotonic() - began < SHOWS_WITHIN_SECONDS
+        returned = time.monotonic()
+        for client, username in zip(clients, usernames, strict=True):
+            wait_until(functools.partial(logs_in, client, username), "the same session can log in", SECONDS)
+        assert time.monotonic() - returned < RECOVERS_WITHIN_SECONDS
+        for client in clients:
+            assert client.quit().startswith(b"+OK")
+
+
+def logs_in(client: Pop3Client, username: str) -> bool:
+    assert client.ask(f"USER {username}").startswith(b"+OK")
+    return client.ask(f"PASS {PASSWORD}").startswith(b"+OK")
+
+
+# Administrators
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_peep_says_minus_8_in_under_a_second_and_the_same_session_goes_on(system: System, fault: str) -> None:
+    with PeepSession(system.peep_port) as session:
+        with system.without_redis(fault):
+            for _ in range(3):
+                began = time.monotonic()
+                assert session.ask("c= 1000") == b"-8\r\n"
+                assert time.monotonic() - began < SHOWS_WITHIN_SECONDS
+            assert session.ask("nope") == b"-0\r\n"
+        wait_until(lambda: session.ask("c= 1000") == b"+\r\n", "PEEP is back", RECOVERS_WITHIN_SECONDS)
+        assert session.ask("c?") == b"+1000\r\n"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_http_says_503_is_alive_and_not_ready_and_recovers(system: System, fault: str) -> None:
+    needing_redis = [("GET", "/readyz"), ("PATCH", "/v1/settings")]
+    if fault != "read-only":
+        needing_redis += [("GET", "/v1/counters"), ("GET", "/v1/sessions")]
+    with system.without_redis(fault):
+        for method, path in needing_redis:
+            began = time.monotonic()
+            assert (method, path, *system.request(method, path)) == (method, path, 503, "1")
+            assert time.monotonic() - began < SHOWS_WITHIN_SECONDS
+        assert system.request("GET", "/livez") == (200, None)
+    wait_until(
+        lambda: all(system.request(*one) == (200, None) for one in needing_redis),
+        "HTTP is back",
+        RECOVERS_WITHIN_SECONDS,
+    )
+
+
+# The return
+
+
+def test_return_of_redis_brings_no_thundering_herd(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        system = System(tmp_path, stack, workers=4)
+        clients = [
+            stack.enter_context(system.pop3.log_in(system.pop3.add_user(*MESSAGES))) for _ in range(30)
+        ]
+        session = stack.enter_context(PeepSession(system.peep_port))
+        gone = time.monotonic()
+        with system.without_redis("killed"):
+            # Long enough for every pause to have grown to its longest. All have something to tell meanwhile.
+            while time.monotonic() < gone + 4:
+                for client in clients:
+                    read_all(client)
+                assert session.ask("c?") == b"-8\r\n"
+                assert system.request("GET", "/readyz")[0] == 503
+        returned = time.monotonic()
+        wait_until(lambda: time.monotonic() > returned + 1, "the first second is over")
+        with system.redis.client() as administrator:
+            stats, commands = administrator.info("stats"), administrator.info("commandstats")
+            connected = administrator.info("clients")["connected_clients"] - 1
+        asked = sum(
+            of["calls"] for name, of in commands.items() if name in {"cmdstat_evalsha", "cmdstat_eval"}
+        )
+        made, reads = stats["total_connections_received"], stats["total_reads_processed"]
+        print(f"first second: {made} connections made, {connected} kept; {reads} reads, {asked} scripts run")
+        # Each of the six processes has one connection that asks and one that listens, and the tests two more.
+        assert made <= 2 * 6 + 4
+        # Twenty-five exchanges a second are what one worker needs at the most to tell its counts (P15).
+        assert asked <= 6 * 25
+        assert reads <= 6 * 40
+        wait_until(
+            lambda: system.pop3.counters().current_connections == len(clients), "all sessions are there", 5
+        )
+
+
+# A start before Redis
+
+
+@pytest.mark.parametrize("name", READY)
+def test_program_started_before_redis_waits_says_so_once_and_is_ready_soon_after_it_comes(
+    redis_server: RedisServer, tmp_path: Path, name: str
+) -> None:
+    redis_server.kill()
+    log = tmp_path / "log"
+    with program(name, log, redis_server.url, PEEP_POP3_WORKERS="2"):
+        processes = 2 if name == "pop3_service" else 1
+        wait_until(lambda: log.read_text().count("waiting for redis") == processes, "all processes say so")
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() > began + 1, "they have tried a few times")
+        assert not has_logged(log, READY[name])
+        redis_server.start()
+        came = time.monotonic()
+        port_of(name, log)
+        assert time.monotonic() - came < 2 * RECOVERS_WITHIN_SECONDS
+        wait_until(lambda: log.read_text().count("redis is there") == processes, "all processes say so")
+        assert log.read_text().count("waiting for redis") == processes

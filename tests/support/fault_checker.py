@@ -1,0 +1,216 @@
+"""Compares what clients were told with the maildirs and the counters, after a run full of faults."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from support.fault_client import SOME_REMAIN
+from support.fault_log import LEASE_SECONDS, NAMES, RENEWAL_SECONDS, Counts, Message, RunLog, SessionLog
+
+UNSENT_SECONDS = 0.1
+"""How much of its work a worker that is killed may not have told yet (P15)."""
+
+SLACK_SECONDS = 0.4
+"""Two cores are shared with all the tests, so that a worker may wait for its turn to tell."""
+
+RECOVERY_SECONDS = 2.0
+"""How long after an outage the workers may still be telling what has gathered."""
+
+SHORTEST_LEASE_SECONDS = LEASE_SECONDS - RENEWAL_SECONDS - 1.0
+"""A worker that is stopped right before it would have renewed its lease keeps it so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalState:
+    """What is there when all clients have gone: counters, instance id -> process id, the files' contents."""
+
+    counted: Counts
+    processes: dict[str, int]
+    files: dict[str, list[bytes]]
+
+
+def complaints(log: RunLog, state: FinalState) -> list[str]:
+    """Return every promise that was broken, in words."""
+    checker = _Checker(log, state)
+    found = list(log.complaints)
+    for session in log.sessions:
+        found += session.complaints
+    for part in (checker.mail, checker.listings, checker.exclusiveness, checker.counters):
+        found += part()
+    return found
+
+
+class _Checker:
+    def __init__(self, log: RunLog, state: FinalState) -> None:
+        self._log, self._state = log, state
+        self._by_user: dict[str, list[SessionLog]] = defaultdict(list)
+        self._markers: dict[str, list[SessionLog]] = defaultdict(list)
+        for session in log.sessions:
+            self._by_user[session.username].append(session)
+            if session.quit_sent is not None:
+                for unique_id in session.marked:
+                    self._markers[unique_id].append(session)
+        self._gone = {unique_id for unique_id in log.messages if unique_id not in state.files}
+
+    # No lost mail
+
+    def mail(self) -> Iterator[str]:
+        """Every message is there, whole, or was removed by a QUIT that did not say otherwise."""
+        for unique_id, message in self._log.messages.items():
+            yield from self._message(unique_id, message)
+        for unique_id in self._state.files.keys() - self._log.messages.keys():
+            yield f"{unique_id} is there, and nobody delivered it"
+
+    def _message(self, unique_id: str, message: Message) -> Iterator[str]:
+        markers = self._markers[unique_id]
+        if unique_id in self._gone:
+            if not any(_may_have_removed(session) for session in markers):
+                told = "".join(f"; {one}: {one.quit_reply!r}" for one in markers)
+                yield f"{unique_id} of {message.username} is lost: no QUIT removed it{told}"
+            return
+        if self._state.files[unique_id] != [message.content]:
+            yield f"{unique_id} of {message.username} is not what was delivered, or is there twice"
+        for session in markers:
+            if _has_removed(session):
+                yield f"{session} was told that {unique_id} is removed, and it is still there"
+
+    def listings(self) -> Iterator[str]:
+        """Each login lists what was delivered before it and not removed, and nothing else."""
+        for session in self._log.sessions:
+            if session.listed is not None:
+                yield from self._listing(session, session.listed)
+
+    def _listing(self, session: SessionLog, listed: set[str]) -> Iterator[str]:
+        assert session.pass_sent is not None
+        assert session.logged_in is not None
+        for unique_id, message in self._log.messages.items():
+            markers = self._markers[unique_id]
+            if message.username != session.username:
+                if unique_id in listed:
+                    yield f"{session} was shown {unique_id} of {message.username}"
+            elif unique_id not in listed:
+                may_be_removed = any(
+                    _may_have_removed(other) and _before(other.quit_sent, session.logged_in)
+                    for other in markers
+                )
+                if message.delivered < session.pass_sent and not may_be_removed:
+                    yield f"{session} was not shown {unique_id}"
+            elif message.began > session.logged_in:
+                yield f"{session} was shown {unique_id} before it came"
+            elif any(
+                _has_removed(other) and _before(other.quit_answered, session.pass_sent) for other in markers
+            ):
+                yield f"{session} was shown {unique_id} after its removal"
+
+    # One session at a time
+
+    def exclusiveness(self) -> Iterator[str]:
+        """Nobody logs in while somebody else's session goes on, or loses mail during a session.
+
+        A worker that was stopped or killed so long ago that its lease may be over holds nothing any more:
+        its client may still believe so, but is not told that something was removed.
+        """
+        for sessions in self._by_user.values():
+            opened = [session for session in sessions if session.logged_in is not None]
+            opened.sort(key=lambda session: session.logged_in or 0.0)
+            for number, late in enumerate(opened):
+                for early in opened[:number]:
+                    yield from self._overlap(early, late)
+        for session in self._log.sessions:
+            for unique_id, moment in session.vanished.items():
+                was_open = session.open_at is not None and session.open_at >= moment
+                if was_open and not self._may_have_lapsed(session, moment):
+                    yield f"{unique_id} vanished during {session}, at {self._log.clock(moment)}"
+
+    def _overlap(self, early: SessionLog, late: SessionLog) -> Iterator[str]:
+        assert late.logged_in is not None
+        assert early.open_at is not None
+        if late.logged_in >= early.open_at:
+            return
+        moments = [self._log.clock(moment) for moment in (late.logged_in, early.open_at)]
+        when = f"{late} logged in at {moments[0]}, {early} was open until {moments[1]}"
+        if not self._may_have_lapsed(early, late.logged_in):
+            yield f"two sessions at once: {when}"
+        elif early.marked and _has_removed(early):
+            yield f"the late session removed mail: {when}"
+
+    def _may_have_lapsed(self, session: SessionLog, moment: float) -> bool:
+        """Whether the lease of a session's worker may have been over at this moment."""
+        stops = self._log.stops.get(self._process(session), [])
+        latest = moment - SHORTEST_LEASE_SECONDS
+        if self._killed_at(session) < latest:
+            return True
+        return any(stop.begin < latest and stop.end - stop.begin > SHORTEST_LEASE_SECONDS for stop in stops)
+
+    # Counters
+
+    def counters(self) -> Iterator[str]:
+        """What the servers counted is what the clients saw, but for what a killed worker had not told."""
+        low = high = Counts(removed=len(self._gone))
+        for session in self._log.sessions:
+            for _, counts in session.seen:
+                low += counts
+                high += counts
+            high += session.unsure
+            low -= self._unsent(session)
+        for name in NAMES:
+            least, most, counted = (getattr(each, name) for each in (low, high, self._state.counted))
+            if not least <= counted <= most:
+                yield f"{name}: counted {counted}, the clients say {_range(least, most)}"
+
+    def slack(self) -> Counts:
+        """Return how far apart the least and the most are that the counters may say."""
+        total = Counts()
+        for session in self._log.sessions:
+            total += session.unsure + self._unsent(session)
+        return total
+
+    def _unsent(self, session: SessionLog) -> Counts:
+        """Return what the session's worker had perhaps not told when it was killed."""
+        process = self._process(session)
+        if process not in self._log.kills:
+            return Counts()
+        begin = self._unsent_since(process)
+        lost = Counts()
+        for moment, counts in session.seen:
+            if moment >= begin:
+                lost += counts
+        if session.marked and session.quit_sent is not None and not _before(session.quit_answered, begin):
+            lost += Counts(removed=len(session.marked))
+        return lost
+
+    def _unsent_since(self, process: int) -> float:
+        killed = self._log.kills[process]
+        begin = killed - UNSENT_SECONDS - SLACK_SECONDS
+        outages = [*self._log.outages, *self._log.stops.get(process, [])]
+        for outage in sorted(outages, key=lambda outage: -outage.begin):
+            if outage.begin <= killed and outage.end + RECOVERY_SECONDS >= begin:
+                begin = min(begin, outage.begin - UNSENT_SECONDS - SLACK_SECONDS)
+        return begin
+
+    def _killed_at(self, session: SessionLog) -> float:
+        return self._log.kills.get(self._process(session), float("inf"))
+
+    def _process(self, session: SessionLog) -> int:
+        return self._state.processes.get(session.instance_id, 0)
+
+
+def slack(log: RunLog, state: FinalState) -> Counts:
+    """Return how exactly the counters could be checked: all zero is to the octet."""
+    return _Checker(log, state).slack()
+
+
+def _may_have_removed(session: SessionLog) -> bool:
+    return not session.quit_reply or session.quit_reply.startswith((b"+OK", SOME_REMAIN))
+
+
+def _has_removed(session: SessionLog) -> bool:
+    return session.quit_reply.startswith(b"+OK")
+
+
+def _before(moment: float | None, limit: float) -> bool:
+    return moment is not None and moment < limit
+
+
+def _range(least: int, most: int) -> str:
+    return f"{least}" if least == most else f"{least} to {most}"
