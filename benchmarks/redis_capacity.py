@@ -1,0 +1,504 @@
+#!/usr/bin/env python3
+"""Measure how far one Redis carries: memory, CPU time and log octets of what Peep does there.
+
+    redis_capacity.py [--rounds 3]
+
+A real embedded server with its append-only file is filled and asked through the repository that the
+services use. The figures come from the server itself (INFO): CPU time, not time on the clock, so that
+other work on the machine disturbs them little. Prints one table in Markdown, each figure with the
+smallest and the largest of its rounds; takes under two minutes.
+"""
+
+import argparse
+import asyncio
+import itertools
+import platform
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+import uvloop
+
+from peepctl.embedded import EmbeddedServer
+from state_store import keys
+from state_store.instance import LiveInstance
+from state_store.link import RedisLink
+from state_store.passwords import Passwords
+from state_store.records import (
+    AddressCount,
+    Credential,
+    Deltas,
+    Exchange,
+    Instance,
+    Login,
+    LoginOutcome,
+    Session,
+)
+from state_store.redis_repository import RedisRepository
+
+USERS = 100_000
+USERS_OF_A_WORKER = 1_000
+MEASURED_INSTANCES = 10
+"""Of the open sessions, 1,000 each: 10,000 in all."""
+
+BUSY_INSTANCES = 8
+"""So many exchange at the same time where there are more than one; the others only have their leases."""
+
+SESSIONS_A_ROUND = 20_000
+EXCHANGES_A_ROUND = (400, 4_000)
+SERVICE_SECONDS = 3
+ROUND_TRIP_SECONDS = 0.05
+BATCH = 500
+MILLION = 1_000_000
+
+
+@dataclass(slots=True)
+class Table:
+    """What was measured: one line a figure, with the smallest and the largest of its values."""
+
+    lines: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, what: str, unit: str, values: Iterable[float]) -> None:
+        """Add a figure."""
+        known = sorted(values)
+        low, high = _rounded(known[0]), _rounded(known[-1])
+        self.lines.append((what, low if low == high else f"{low} to {high}", unit))
+
+    def show(self) -> None:
+        """Print the table."""
+        print("| What | Figure | Unit |\n| --- | ---: | --- |")
+        for what, figure, unit in self.lines:
+            print(f"| {what} | {figure} | {unit} |")
+
+
+class Server:
+    """The embedded server, and what it says of itself."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._embedded = EmbeddedServer(directory)
+        self._embedded.start()
+        self.link = RedisLink(self.url)
+
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return self._embedded.url
+
+    @property
+    def version(self) -> str:
+        """What server it is."""
+        return self._embedded.version
+
+    async def info(self, *names: str) -> float:
+        """Return the sum of some fields of INFO."""
+        lines = str(await self.link.command("INFO")).splitlines()
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        return sum(float(fields[name]) for name in names)
+
+    async def cpu_microseconds(self) -> float:
+        """Return the CPU time of all the server's threads since it began."""
+        return MILLION * await self.info("used_cpu_user", "used_cpu_sys")
+
+    async def calls(self, command: str) -> int:
+        """Return how many calls of a command there have been."""
+        lines = str(await self.link.command("INFO", "commandstats")).splitlines()
+        return sum(
+            int(line.split("=")[1].split(",")[0]) for line in lines if line.startswith(f"cmdstat_{command}:")
+        )
+
+    async def memory_octets(self) -> float:
+        """Return the memory in use, without the buffers of connections and of the append-only file."""
+        buffers = await self.info("mem_clients_normal", "mem_aof_buffer")
+        return await self.info("used_memory") - buffers
+
+    async def log_octets(self) -> float:
+        """Return the size of the append-only file."""
+        return await self.info("aof_current_size")
+
+    async def compact(self) -> None:
+        """Rewrite the append-only file, as the server does by itself when it has doubled."""
+        await self.link.command("BGREWRITEAOF")
+        while await self.info("aof_rewrite_in_progress", "aof_rewrite_scheduled"):
+            await asyncio.sleep(0.05)
+
+    async def restart(self) -> float:
+        """Stop the server and start it with its data; return the CPU seconds that it took to read them."""
+        await self.stop()
+        self._embedded = EmbeddedServer(self._directory)
+        await asyncio.to_thread(self._embedded.start)
+        self.link = RedisLink(self.url)
+        return await self.cpu_microseconds() / MILLION
+
+    async def stop(self) -> None:
+        """Stop the server."""
+        await self.link.close()
+        await asyncio.to_thread(self._embedded.stop, 30.0)
+
+    def log_entries(self) -> int:
+        """Return how many commands the append-only file has beyond its compact part."""
+        return sum(file.read_bytes().count(b"\r\n*") for file in self._directory.rglob("*.incr.aof"))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What each exchange of a worker carries: so many sessions that begin, and as many that end."""
+
+    sessions: int
+    has_rows: bool = False
+    """Sessions older than 30 ms are written down and struck out; most shorter ones are not."""
+    has_address_limit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one exchange took: microseconds of CPU at both ends and on the clock, octets of the log."""
+
+    server: float
+    client: float
+    log: float
+    clock: float
+
+
+class Worker:
+    """One instance, whose sessions take one exchange each."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, repository: RedisRepository, credential_version: str) -> None:
+        self.repository = repository
+        self._version = credential_version
+        self._number = next(self.numbers)
+        self.instance_id = f"{self._number:08x}"
+        self._sequence = 0
+        self._sessions = 0
+        self._open: list[Login] = []
+
+    async def register(self) -> None:
+        """Begin a lease."""
+        await self.repository.register_instance(
+            Instance(self.instance_id, "pop3-service-6d4cf56db6-x7k2p", 7, "1.0.0", time.time())
+        )
+
+    async def exchange(self, load: Load) -> None:
+        """End the sessions of the last exchange, and begin as many new ones."""
+        self._sequence += 1
+        exchange = Exchange(self.instance_id, self._sequence, number=self._sequence)
+        exchange.deltas = Deltas(40_000, 2, 1, max(load.sessions, 1), max(load.sessions, 1))
+        exchange.open_connections = exchange.claimed_connections = load.sessions
+        exchange.releases = [(login.username, login.session_id) for login in self._open]
+        exchange.logins = [self._next_login() for _ in range(load.sessions)]
+        if load.has_rows:
+            exchange.closed_sessions = [login.session_id for login in self._open]
+            exchange.session_rows = [self._row(login) for login in exchange.logins]
+        if load.has_address_limit:
+            exchange.address_limit = 10
+            exchange.addresses = [AddressCount(login.address, 0, 1) for login in exchange.logins]
+            exchange.addresses += [AddressCount(login.address, 0, 0) for login in self._open]
+        self._open = exchange.logins
+        result = await self.repository.exchange(exchange)
+        if set(result.logins) - {LoginOutcome.OPENED}:
+            raise RuntimeError(f"logins were refused: {set(result.logins)}")
+
+    def _next_login(self) -> Login:
+        self._sessions += 1
+        # By its number every worker has users of its own; no two sessions want one maildrop.
+        index = (self._number * USERS_OF_A_WORKER + self._sessions % USERS_OF_A_WORKER) % USERS
+        address = f"2001:db8:{self._number:x}::{self._sessions:x}"
+        return Login(user_name(index), f"{self.instance_id}-{self._sessions:x}", self._version, address)
+
+    def _row(self, login: Login) -> Session:
+        return Session(login.session_id, self.instance_id, login.username, login.address, time.time())
+
+
+class Bench:
+    """All measurements, in their order."""
+
+    def __init__(self, server: Server, credential: Credential, rounds: int) -> None:
+        self.table = Table()
+        self._server = server
+        self._credential = credential
+        self._rounds = rounds
+        self._reading_seconds = 0.0
+        self._repositories = [RedisRepository(server.url) for _ in range(BUSY_INSTANCES)]
+
+    async def run(self) -> None:
+        """Measure everything."""
+        await self._add_users()
+        command = self._server.link.command
+        await command("CONFIG", "SET", "auto-aof-rewrite-percentage", 0)
+        await self._repositories[0].set_max_connections(MILLION)
+        await self._measure_exchange("counts only", Load(0))
+        await self._measure_exchange("1 session", Load(1))
+        for sessions in (16, 64):
+            await self._measure_exchange(f"{sessions} sessions", Load(sessions))
+        await self._measure_exchange("16 sessions with rows", Load(16, has_rows=True))
+        await self._measure_exchange("16 sessions, address limit", Load(16, has_address_limit=True))
+        await command("CONFIG", "SET", "appendfsync", "always")
+        await self._measure_exchange("16 sessions, appendfsync always", Load(16))
+        await command("CONFIG", "SET", "appendfsync", "everysec")
+        for instances, sessions in itertools.product((8, 64, 256), (1, 16)):
+            what = f"{sessions} session{'s' * (sessions > 1)}, {instances} instances"
+            await self._measure_exchange(what, Load(sessions), instances)
+        for instances, rate in itertools.product((4, 32), (333, 3_333)):
+            await self._measure_service(instances, rate)
+        await self._measure_open_sessions()
+        await self._measure_wrong_passwords()
+        await self._measure_reading()
+
+    async def _add_users(self) -> None:
+        server, repository = self._server, self._repositories[0]
+        await repository.prepare()
+        memory, log, cpu = await self._state()
+        for first in range(0, USERS, BATCH):
+            names = [user_name(index) for index in range(first, first + BATCH)]
+            await asyncio.gather(*(repository.add_user(name, self._credential) for name in names))
+        memory_then, log_then, cpu_then = await self._state()
+        self.table.add("Memory: a user", "octets", [(memory_then - memory) / USERS])
+        self.table.add("CPU: adding a user", "us", [(cpu_then - cpu) / USERS])
+        self.table.add("Log: adding a user", "octets", [(log_then - log) / USERS])
+        children = await server.info("used_cpu_user_children", "used_cpu_sys_children")
+        await server.compact()
+        children = await server.info("used_cpu_user_children", "used_cpu_sys_children") - children
+        self.table.add(f"CPU: rewriting the log of {USERS:,} users", "s CPU", [children])
+        self.table.add("Log: a user, rewritten", "octets", [await server.log_octets() / USERS])
+        await self._restart()
+        self.table.add(f"Start: reading {USERS:,} users", "s CPU", [self._reading_seconds])
+
+    async def _state(self) -> tuple[float, float, float]:
+        server = self._server
+        return await server.memory_octets(), await server.log_octets(), await server.cpu_microseconds()
+
+    async def _measure_exchange(self, what: str, load: Load, instances: int = 1) -> None:
+        """Measure one kind of exchange while so many instances have leases."""
+        workers = [
+            Worker(self._repositories[number % BUSY_INSTANCES], self._credential.version)
+            for number in range(instances)
+        ]
+        busy = workers[:BUSY_INSTANCES]
+        total = max(
+            EXCHANGES_A_ROUND[0], min(EXCHANGES_A_ROUND[1], SESSIONS_A_ROUND // max(load.sessions, 1))
+        )
+        each = total // len(busy)
+        costs = []
+        for _ in range(self._rounds):
+            for worker in workers:  # a lease holds longer than a round takes
+                await worker.register()
+                await worker.exchange(replace(load, sessions=0))
+            costs.append(await self._cost(busy, load, each))
+        for worker in workers:
+            await worker.repository.end_instance(worker.instance_id)
+        self.table.add(f"Exchange, {what}: CPU of Redis", "us", [cost.server for cost in costs])
+        self.table.add(f"Exchange, {what}: CPU of the client", "us", [cost.client for cost in costs])
+        self.table.add(f"Exchange, {what}: log", "octets", [cost.log for cost in costs])
+        if instances == 1:  # more wait for each other
+            clock = [cost.clock for cost in costs]
+            self.table.add(f"Exchange, {what}: time on the clock", "us", clock)
+
+    async def _cost(self, busy: list[Worker], load: Load, each: int) -> Cost:
+        async def work(worker: Worker) -> None:
+            for _ in range(each):
+                await worker.exchange(load)
+
+        _, log, cpu = await self._state()
+        own, clock = time.process_time(), time.perf_counter()
+        await asyncio.gather(*map(work, busy))
+        own, clock = time.process_time() - own, time.perf_counter() - clock
+        _, log_then, cpu_then = await self._state()
+        exchanges = each * len(busy)
+        return Cost(
+            (cpu_then - cpu) / exchanges,
+            own * MILLION / exchanges,
+            (log_then - log) / exchanges,
+            clock * MILLION * len(busy) / exchanges,
+        )
+
+    async def _measure_service(self, instances: int, rate: int) -> None:
+        """Measure sessions as the service has them: many at a time, each in its own course."""
+        repositories = [RedisRepository(self._server.url) for _ in range(instances)]
+        live = [_live_instance(repository) for repository in repositories]
+        await asyncio.gather(*(instance.start() for instance in live))
+        cpu, exchanges, logs, sessions = [], [], [], rate * SERVICE_SECONDS
+        loop = asyncio.get_running_loop()
+        for _ in range(self._rounds):
+            _, log, before = await self._state()
+            calls, begin = await self._server.calls("evalsha"), loop.time()
+            tasks = []
+            for number in range(sessions):
+                await asyncio.sleep(begin + number / rate - loop.time())
+                login = self._login(number)
+                tasks.append(loop.create_task(_session(live[number % instances], login)))
+            await asyncio.gather(*tasks)
+            _, log_then, after = await self._state()
+            logs.append((log_then - log) / sessions)
+            cpu.append((after - before) / sessions)
+            exchanges.append((await self._server.calls("evalsha") - calls) / sessions)
+        await asyncio.gather(*(instance.stop() for instance in live))
+        await asyncio.gather(*(repository.close() for repository in repositories))
+        what = f"{rate:,} logins a second, {instances} instances"
+        self.table.add(f"Service, {what}: CPU a session", "us", cpu)
+        self.table.add(f"Service, {what}: CPU", "% of a core", [each * rate / 10_000 for each in cpu])
+        self.table.add(f"Service, {what}: exchanges a session", "", exchanges)
+        self.table.add(f"Service, {what}: log of a session", "octets", logs)
+
+    def _login(self, number: int) -> Login:
+        return Login(user_name(number % USERS), "", self._credential.version, f"2001:db8::{number:x}")
+
+    async def _measure_open_sessions(self) -> None:
+        """Measure what open sessions take, and what it costs to look at them and to clear them away."""
+        repository = self._repositories[0]
+        workers = [Worker(repository, self._credential.version) for _ in range(MEASURED_INSTANCES)]
+        for worker in workers:
+            await worker.register()
+            await worker.exchange(Load(USERS_OF_A_WORKER, has_rows=True, has_address_limit=True))
+        own = workers[0].instance_id
+        count = MEASURED_INSTANCES * USERS_OF_A_WORKER
+        await self._add_memory("the lock of a session", keys.MAILDROPS, count)
+        await self._add_memory("the row of a session", keys.SESSIONS + own, USERS_OF_A_WORKER)
+        await self._add_memory("an address with a connection", keys.ADDRESSES + own, USERS_OF_A_WORKER)
+        await self._add_memory("an instance", keys.INSTANCE + own, 1)
+        connections = await self._server.info("mem_clients_normal") / await self._server.info(
+            "connected_clients"
+        )
+        self.table.add("Memory: a connection to Redis (an instance has two)", "octets", [connections])
+        for what, ask in (
+            ("counters", repository.counters),
+            ("list of users logged in", repository.logged_in_users),
+            ("list of sessions", repository.sessions),
+        ):
+            before = await self._server.cpu_microseconds()
+            for _ in range(10):
+                await ask()
+            cost = (await self._server.cpu_microseconds() - before) / 10
+            self.table.add(f"CPU: {what}, {count:,} open", "us", [cost])
+        await self._measure_lease_ends(workers, count)
+        for worker in workers:
+            await repository.end_instance(worker.instance_id)
+
+    async def _measure_lease_ends(self, workers: list[Worker], count: int) -> None:
+        async def cost_of_end(worker: Worker) -> float:
+            before = await self._server.cpu_microseconds()
+            await worker.repository.end_instance(worker.instance_id)
+            return await self._server.cpu_microseconds() - before
+
+        empty, costs = Worker(self._repositories[0], self._credential.version), []
+        for _ in range(self._rounds):
+            await empty.register()
+            costs.append(await cost_of_end(empty))
+        self.table.add(f"CPU: a lease's end, {count:,} locks of others", "us", costs)
+        own = [await cost_of_end(workers[0])]
+        self.table.add(f"CPU: a lease's end, {USERS_OF_A_WORKER:,} of {count:,} locks its own", "us", own)
+
+    async def _add_memory(self, what: str, key: str, count: int) -> None:
+        octets = await self._server.link.command("MEMORY", "USAGE", key, "SAMPLES", 0)
+        self.table.add(f"Memory: {what}", "octets", [octets / count])
+
+    async def _measure_wrong_passwords(self) -> None:
+        repository = self._repositories[0]
+        for wrong in (1, 32):
+            address = f"2001:db8::{wrong:x}"
+            before = await self._server.cpu_microseconds()
+            for number in range(wrong):
+                ticket = f"{number:032x}"
+                await repository.take_turn(address, ticket)
+                await repository.note_wrong_password(address, ticket)
+                await repository.end_turn(address, ticket)
+            cost = (await self._server.cpu_microseconds() - before) / wrong
+            await self._add_memory(
+                f"an address with {wrong} wrong password{'s' * (wrong > 1)}", keys.WRONG + address, 1
+            )
+        self.table.add("CPU: a wrong password", "us", [cost])
+
+    async def _measure_reading(self) -> None:
+        base = self._reading_seconds
+        entries = self._server.log_entries()
+        log = await self._server.log_octets() - await self._server.info("aof_base_size")
+        self.table.add("Log: an entry", "octets", [log / entries])
+        await self._restart()
+        seconds = (self._reading_seconds - base) * MILLION / entries
+        self.table.add(f"Start: reading a million log entries (of {entries:,} read)", "s CPU", [seconds])
+
+    async def _restart(self) -> None:
+        for repository in self._repositories:
+            await repository.close()
+        self._reading_seconds = await self._server.restart()
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description="Measure how far one Redis carries.")
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="peep-bench-") as folder:
+        uvloop.run(bench(Path(folder), given.rounds))
+
+
+async def bench(folder: Path, rounds: int) -> None:
+    """Measure everything on a server whose files are in `folder`, and print it."""
+    passwords = Passwords()
+    # One for all: what a password costs to hash is no matter of Redis.
+    credential = await passwords.new_credential("correct horse battery staple")
+    passwords.close()
+    server = Server(folder)
+    try:
+        measurements = Bench(server, credential, rounds)
+        await measurements.run()
+        print(f"{server.version}, {platform.machine()}, {date.today()}\n")
+        measurements.table.show()
+    finally:
+        await server.stop()
+
+
+def _live_instance(repository: RedisRepository) -> LiveInstance:
+    async def can_use_directory(path: str) -> bool:
+        return bool(path)
+
+    return LiveInstance(
+        repository,
+        host="pop3-service-6d4cf56db6-x7k2p",
+        process_id=7,
+        version="1.0.0",
+        can_use_directory=can_use_directory,
+        settings_changed=lambda: None,
+        lease_lapsed=lambda: None,
+    )
+
+
+async def _session(instance: LiveInstance, login: Login) -> None:
+    """Live through one session of a client whose every answer takes 50 ms and looks for new mail."""
+    if not instance.admit_at_once() and not await instance.admit(login.address):
+        raise RuntimeError("no slot")
+    login = replace(login, session_id=instance.new_session_id())
+    row = Session(login.session_id, instance.instance_id, None, login.address, time.time())
+    instance.session_opened(login.session_id, lambda: row)
+    instance.deltas.connections += 1
+    instance.counted()
+    await asyncio.sleep(2 * ROUND_TRIP_SECONDS)  # USER, PASS
+    if await instance.lock_maildrop(login) is not LoginOutcome.OPENED:
+        raise RuntimeError("a login was refused")
+    row = replace(row, username=login.username)
+    instance.session_opened(login.session_id, lambda: row)
+    instance.deltas.logins += 1
+    for _ in range(3):  # STAT, UIDL, QUIT
+        await asyncio.sleep(ROUND_TRIP_SECONDS)
+        instance.deltas.retrieved_bytes += 400
+        instance.counted()
+    instance.release_maildrop(login.username, login.session_id)
+    instance.session_closed(login.session_id)
+    instance.discharge(login.address)
+
+
+def user_name(index: int) -> str:
+    """Return a name of 16 octets, as an address in a domain of the host may be."""
+    return f"user{index:06d}@ab.cd"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
+
+
+if __name__ == "__main__":
+    main()
