@@ -242,6 +242,8 @@ class MemoryRepository:
         lease = self._leases.get(exchange.instance_id)
         if lease is None or lease.expires_at <= self._clock():
             raise LeaseLapsed(counts_taken=not is_new)
+        if lease.number < exchange.confirmed_number:
+            raise LeaseLapsed(counts_taken=not is_new)
         if exchange.number < lease.number or exchange.number == lease.number > 0:
             raise StoreUnavailable("overtaken by a later exchange")
         lease.number = exchange.number

@@ -21,6 +21,7 @@ class Outbox:
         self.deltas = Deltas()
         self._sequence = 0
         self._number = 0
+        self._confirmed_number = 0
         self._unconfirmed: Deltas | None = None
         self._written: set[str] = set()
         self._sessions: dict[str, Callable[[], Session]] = {}
@@ -78,6 +79,7 @@ class Outbox:
         exchange.sequence, exchange.deltas = self._sequence, self._unconfirmed
         self._number += 1
         exchange.number = self._number
+        exchange.confirmed_number = self._confirmed_number
         exchange.releases, self._releases = self._releases, []
         exchange.withdrawn_logins, self._withdrawn = self._withdrawn, []
         exchange.closed_sessions, self._closed = self._closed, []
@@ -88,6 +90,7 @@ class Outbox:
     def confirm(self, outcomes: list[LoginOutcome]) -> None:
         """Take the store's answer."""
         self._unconfirmed = None
+        self._confirmed_number = self._number
         for (login, answer), outcome in zip(self._asked, outcomes, strict=True):
             if not answer.done():
                 answer.set_result(outcome)
@@ -121,7 +124,7 @@ class Outbox:
         if self._unconfirmed is not None and not counts_taken:
             self.deltas.add(self._unconfirmed)
         self._unconfirmed = None
-        self._sequence = 0
+        self._sequence = self._confirmed_number = 0
         self._releases.clear()
         self._closed.clear()
         self._written.clear()

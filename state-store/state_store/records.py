@@ -183,6 +183,8 @@ class Exchange:
     """Each address that waits, or whose count has changed; without a limit none."""
     number: int = 0
     """Grows with every exchange, while counts that are told again keep their sequence number."""
+    confirmed_number: int = 0
+    """That of the last exchange that was answered: a store that does not know it has lost what it took."""
 
 
 @dataclass(frozen=True, slots=True)

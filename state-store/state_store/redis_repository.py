@@ -254,7 +254,7 @@ class RedisRepository:
 
 def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
     deltas = exchange.deltas
-    yield from (exchange.instance_id, exchange.sequence, exchange.number)
+    yield from (exchange.instance_id, exchange.sequence, exchange.number, exchange.confirmed_number)
     yield from (deltas.retrieved_bytes, deltas.retrieved_emails, deltas.removed_emails)
     yield from (deltas.connections, deltas.logins)
     yield from (exchange.open_connections, exchange.claimed_connections, exchange.waiting_connections)

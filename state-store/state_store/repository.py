@@ -136,7 +136,8 @@ class InstanceRepository(Protocol):
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
         """Tell and ask everything at once, and renew the lease; with `reap`, clear up after the dead.
 
-        Raises `LeaseLapsed` when the lease was over; counts of a sequence number that the store has
+        Raises `LeaseLapsed` when the lease was over, or the store has lost an exchange that it had
+        answered (a failover); counts of a sequence number that the store has
         already taken are not taken again, lapsed or not. An exchange whose number is not higher
         than the last one's (it came late, or twice) changes nothing and raises `StoreUnavailable`.
         """

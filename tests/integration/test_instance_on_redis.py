@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+import redis.asyncio
 
 from state_store import keys
 from state_store.errors import StoreUnavailable
@@ -20,7 +21,11 @@ THERE = "2001:db8::1"
 
 @asynccontextmanager
 async def instance_on(
-    url: str, *, address_limit: int = 0, login_delay: int = 0
+    url: str,
+    *,
+    address_limit: int = 0,
+    login_delay: int = 0,
+    lease_lapsed: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[tuple[RedisRepository, LiveInstance]]:
     repository = RedisRepository(url)
     await repository.prepare()
@@ -35,7 +40,7 @@ async def instance_on(
         version="1",
         can_use_directory=can_use,
         settings_changed=lambda: None,
-        lease_lapsed=lambda: None,
+        lease_lapsed=lease_lapsed,
         login_delay_seconds=login_delay,
         max_connections_per_address=address_limit,
     )
@@ -215,3 +220,32 @@ async def test_user_who_comes_back_within_the_login_delay_is_too_soon_at_every_i
             outcomes.append(await other.lock_maildrop(Login("alice", "s2", "v1", HERE)))
         assert LoginOutcome.TOO_SOON in outcomes
         assert time.monotonic() - began > 0.99
+
+
+async def test_instance_whose_server_has_lost_what_it_answered_starts_over(redis_url: str) -> None:
+    # As after a failover to a replica that had not heard of the lock: somebody else may have it by now.
+    lapsed = asyncio.Event()
+    async with instance_on(redis_url, lease_lapsed=lapsed.set) as (repository, instance):
+        await repository.add_user("alice", Credential("hash", "v1"))
+        first_id = instance.instance_id
+        before = await raw(redis_url, "DUMP", keys.INSTANCE + first_id)
+        outcome = await instance.lock_maildrop(Login("alice", "s1", "v1", HERE))
+        assert outcome is LoginOutcome.OPENED
+        await raw(redis_url, "RESTORE", keys.INSTANCE + first_id, 0, before, "REPLACE")
+        await raw(redis_url, "DEL", keys.MAILDROPS)
+        instance.counted()
+        async with asyncio.timeout(5):
+            await lapsed.wait()
+            while instance.instance_id == first_id or not instance.holds_lease:
+                await asyncio.sleep(0.01)
+        assert not instance.still_holds(first_id)
+
+
+async def raw(url: str, *words: str | int | bytes) -> bytes:
+    """Ask the server itself."""
+    client = redis.asyncio.Redis.from_url(url)
+    try:
+        answer: object = await client.execute_command(*words)  # type: ignore[no-untyped-call]
+    finally:
+        await client.aclose()
+    return answer if isinstance(answer, bytes) else b""

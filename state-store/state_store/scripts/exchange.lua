@@ -10,15 +10,17 @@ end
 local function number() return tonumber(argument()) end
 
 local now = now_ms()
-local instance, sequence, exchange_number = argument(), number(), number()
+local instance, sequence, exchange_number, confirmed_number = argument(), number(), number(), number()
 local own = INSTANCE .. instance
 
 local known = redis.call('HMGET', own, 'sequence', 'number')
 local is_known = tonumber(known[1] or 0) >= sequence
-if not is_live(instance, now) then return {1, is_known and 1 or 0} end
+local last_number = tonumber(known[2] or 0)
+-- A server that took over before it had heard all knows less than was answered: locks that were granted
+-- may be missing, and are not ours any more.
+if not is_live(instance, now) or last_number < confirmed_number then return {1, is_known and 1 or 0} end
 -- A lost exchange that arrives late, or one that arrives twice, would take locks and places that nobody
 -- gives back. One without a number (0) is always taken.
-local last_number = tonumber(known[2] or 0)
 if exchange_number < last_number or (exchange_number == last_number and last_number > 0) then return {2, 0} end
 redis.call('ZADD', LEASES, now + LEASE_MS, instance)
 
