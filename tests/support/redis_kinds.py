@@ -270,6 +270,14 @@ def relay(target_port: int, context: ssl.SSLContext, port: int = 0) -> Iterator[
         listener.close()
 
 
+def free_ports(count: int) -> list[int]:
+    """Return so many different ports that nobody has."""
+    ports: dict[int, None] = {}
+    while len(ports) < count:
+        ports[free_port()] = None
+    return list(ports)
+
+
 def free_port() -> int:
     """Return a port that nobody has, and that no outgoing connection will be given meanwhile."""
     while True:
