@@ -65,7 +65,7 @@ class Pop3Connection(LineConnection):
         self._ending = "client gone"
         self._work: asyncio.Task[None] | None = None
         self._is_delivering = False
-        self._is_dismissed = False
+        self._dismissal: tuple[str, bytes] | None = None
         self._octets_at_last_look = 0
         self._idle = self.new_deadline(self._idle_expired)
         self._login_timer: asyncio.TimerHandle | None = None
@@ -148,7 +148,7 @@ class Pop3Connection(LineConnection):
         if self._is_delivering or self.unsent_octets():
             self._cut(ending)  # in the middle of a message there is no place for a reply
         elif self._work is not None:
-            self._is_dismissed = True
+            self._dismissal = (ending, reply)  # once the work is done
         else:
             self._count.end_at(self.octets_queued)
             self._end(ending, reply)
@@ -239,8 +239,8 @@ class Pop3Connection(LineConnection):
         self._is_delivering = False
         if self.is_lost:
             self._give_back_maildrop()
-        elif self._is_dismissed:
-            self.dismiss("server stopping", replies.GOING_DOWN)
+        elif self._dismissal is not None:
+            self.dismiss(*self._dismissal)
         else:
             self.release()
 
