@@ -63,16 +63,17 @@ class RedisLink:
         try:
             (about,) = await conversation.ask([("INFO", "server")], START_SECONDS)
             _check_version(str(_good(about)))
-            taking = [("SET", layout_key, layout_version, "NX"), ("GET", layout_key)]
-            was_set, layout = await conversation.ask(taking, START_SECONDS)
-            _good(was_set)
+            # One command: of two, the first may be refused, and repeated after the second was answered.
+            taking = ("SET", layout_key, layout_version, "NX", "GET")
+            (before,) = await conversation.ask([taking], START_SECONDS)
+            layout = _good(before) or layout_version
         except TimeoutError:
             raise StoreUnavailable(f"no answer within {START_SECONDS:g} s") from None
         except (RedisError, OSError) as error:
             raise translate(error) from error
         finally:
             await conversation.close()
-        if _good(layout) != layout_version:
+        if layout != layout_version:
             raise StoreUnusable(f"this Redis holds layout {layout} of Peep's state; we need {layout_version}")
 
     async def subscribe(self, channel: str) -> "Subscription":
