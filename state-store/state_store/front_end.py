@@ -1,8 +1,7 @@
 """What both front ends for administrators, PEEP and HTTP, do before and after they serve."""
 
-import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -32,8 +31,9 @@ async def serve_front_end(
     port_setting: str,
     serve: Serve,
 ) -> None:
-    """Bind, wait for Redis, install the administrators, then `serve`; close everything when it returns.
+    """Bind, wait for Redis, announce the mail directory, install the administrators, then `serve`.
 
+    Everything is closed when that returns. It is not called where we are stopped before Redis is there.
     Raises `StartError` when the address cannot be had, or Redis can never serve us.
     """
     try:
@@ -42,17 +42,15 @@ async def serve_front_end(
         raise StartError(str(error)) from None
     repository = RedisRepository(given.redis_url)
     passwords = Passwords()
+
+    async def first_steps() -> None:
+        await repository.announce_mail_directory(given.mail_dir, overrides=False)
+        password = await install_administrators(repository, passwords, given.admins)
+        if password is not None:  # this call made the first administrator
+            show_first_password(service, password)
+
     try:
-        is_prepared = await prepare_front_end(
-            repository,
-            passwords,
-            redis_url=given.redis_url,
-            mail_directory=given.mail_dir,
-            administrators=given.admins,
-            stopping=lifecycle.stopping,
-            show_password=lambda password: show_first_password(service, password),
-        )
-        if is_prepared:
+        if await prepare_patiently(repository, log, given.redis_url, lifecycle.stopping, first_steps):
             await serve(sockets, repository, passwords)
     except StoreUnusable as error:
         raise StartError(str(error)) from None
@@ -61,28 +59,3 @@ async def serve_front_end(
         await repository.close()
         for bound in sockets:
             bound.close()
-
-
-async def prepare_front_end(
-    repository: StateRepository,
-    passwords: Passwords,
-    *,
-    redis_url: str,
-    mail_directory: str,
-    administrators: Mapping[str, str],
-    stopping: asyncio.Event,
-    show_password: Callable[[str], None],
-) -> bool:
-    """Wait for Redis, announce the mail directory, and install the administrators.
-
-    `show_password` gets the first administrator's password when this call made it. Returns False when
-    `stopping` came first; raises `StoreUnusable` when Redis can never serve us.
-    """
-
-    async def first_steps() -> None:
-        await repository.announce_mail_directory(mail_directory, overrides=False)
-        password = await install_administrators(repository, passwords, administrators)
-        if password is not None:
-            show_password(password)
-
-    return await prepare_patiently(repository, log, redis_url, stopping, first_steps)

@@ -1,7 +1,7 @@
 """How credentials and the deployment's secret are kept: in Redis and in the in-memory twin."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import redis
@@ -13,24 +13,11 @@ from state_store.passwords import Passwords
 from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis_repository import RedisRepository
 from state_store.repository import StateRepository
-from support.redis_server import RedisServer
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"
 VERIFIER = "SCRAM-SHA-256$15000:c2FsdA==$c3RvcmVk:c2VydmVy"
 CREDENTIAL = Credential(HASH, "v1", VERIFIER)
 OLD_CREDENTIAL = Credential(HASH, "v1")
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def repository(request: pytest.FixtureRequest) -> AsyncIterator[StateRepository]:
-    made: StateRepository
-    if request.param == "memory":
-        made = MemoryRepository()
-    else:
-        made = RedisRepository(request.getfixturevalue("redis_url"))
-    await made.prepare()
-    yield made
-    await made.close()
 
 
 @pytest.fixture
@@ -39,12 +26,6 @@ async def redis_repository(redis_url: str) -> AsyncIterator[RedisRepository]:
     await made.prepare()
     yield made
     await made.close()
-
-
-@pytest.fixture
-def behind_the_scenes(shared_redis_server: RedisServer) -> Iterator[redis.Redis]:
-    with shared_redis_server.client() as client:
-        yield client
 
 
 @pytest.mark.parametrize("credential", [CREDENTIAL, OLD_CREDENTIAL], ids=["with verifier", "without"])

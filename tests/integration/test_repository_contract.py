@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -43,24 +43,6 @@ ADDRESS = "192.0.2.1"
 ELSEWHERE = "2001:db8::1"
 DELAY_SECONDS = 60
 CREDENTIAL = Credential("$argon2id$one", "v1")
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def repository(request: pytest.FixtureRequest) -> AsyncIterator[StateRepository]:
-    made: StateRepository
-    if request.param == "memory":
-        made = MemoryRepository()
-    else:
-        made = RedisRepository(request.getfixturevalue("redis_url"))
-    await made.prepare()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def behind_the_scenes(shared_redis_server: RedisServer) -> Iterator[redis.Redis]:
-    with shared_redis_server.client() as client:
-        yield client
 
 
 def let_lease_lapse(repository: StateRepository, client: redis.Redis, instance_id: str) -> None:
