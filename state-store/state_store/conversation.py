@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
@@ -77,7 +78,8 @@ class Conversation:
 
     async def _converse(self, connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:
         self._is_refused = False
-        await connection.send_packed_command(connection.pack_commands(commands))
+        # redis-py packs word by word in Python: 12 times slower for an exchange of a hundred words.
+        await connection.send_packed_command([hiredis.pack_command(command) for command in commands])
         answers: list[Any] = []
         for _ in commands:
             try:
