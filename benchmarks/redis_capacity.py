@@ -471,7 +471,7 @@ async def _session(instance: LiveInstance, login: Login) -> None:
     """Live through one session of a client whose every answer takes 50 ms and looks for new mail."""
     if not instance.admit_at_once() and not await instance.admit(login.address):
         raise RuntimeError("no slot")
-    login = replace(login, session_id=instance.new_session_id())
+    login = login._replace(session_id=instance.new_session_id())
     row = Session(login.session_id, instance.instance_id, None, login.address, time.time())
     instance.session_opened(login.session_id, lambda: row)
     instance.deltas.connections += 1

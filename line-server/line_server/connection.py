@@ -37,6 +37,30 @@ class LineConnection(asyncio.Protocol):
     are of plain text.
     """
 
+    # Ten thousand idle connections are usual: without a dictionary each takes 500 octets less.
+    __slots__ = (
+        "__weakref__",
+        "_channel",
+        "_connections",
+        "_entrance",
+        "_is_at_end",
+        "_is_closing",
+        "_is_held",
+        "_is_pumping",
+        "_is_resting",
+        "_is_stalled",
+        "_is_throttled",
+        "_leaves_after_handshake",
+        "_output",
+        "_output_octets",
+        "_transport",
+        "_waiters",
+        "address",
+        "lines",
+        "octets_sent",
+        "octets_written",
+    )
+
     def __init__(
         self, max_line_octets: int, connections: "set[LineConnection]", entrance: Entrance = PLAIN
     ) -> None:
@@ -54,7 +78,7 @@ class LineConnection(asyncio.Protocol):
         self._output_octets = 0
         self._is_held = self._is_pumping = self._is_resting = self._is_stalled = False
         self._is_throttled = self._is_at_end = self._is_closing = False
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: list[asyncio.Future[None]] | None = None
 
     # What a subclass gives
 
@@ -193,7 +217,7 @@ class LineConnection(asyncio.Protocol):
         self._flush()
         if self._is_stalled:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
+            self._waiters = [*(self._waiters or ()), waiter]
             await waiter
         if self._transport is None:
             raise ConnectionResetError
@@ -314,7 +338,8 @@ class LineConnection(asyncio.Protocol):
         finally:
             self._is_pumping = False
         self._flush()
-        self._settle()
+        if self._is_held or self._is_stalled or self._is_resting or self._is_throttled or self._is_at_end:
+            self._settle()
 
     def _pump_on(self) -> None:
         self._is_resting = False
@@ -343,14 +368,19 @@ class LineConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _flush(self) -> None:
-        if not self._output or self._transport is None:
+        output = self._output
+        if not output or self._transport is None:
             return
-        octets = self._output[0] if len(self._output) == 1 else b"".join(self._output)
-        self._output.clear()
+        octets = output[0] if len(output) == 1 else b"".join(output)
+        output.clear()
         self._output_octets = 0
         self.octets_written += len(octets)
         if self._channel is None:
             self._transport.write(octets)
+            if not self._is_stalled:  # or `pause_writing` would have been called: the kernel has all of it
+                self.octets_sent = self.octets_written
+                self.sent()
+                return
         else:
             self._channel.send(octets)
             self._write_ciphertext()
@@ -364,7 +394,7 @@ class LineConnection(asyncio.Protocol):
             self.sent()
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)

@@ -52,6 +52,8 @@ class LineBuffer:
     def next(self) -> bytes | OverlongLine | RunawayLine | None:
         """Return the next line without its CRLF, or None until more has come."""
         start = self._start
+        if start == len(self._data):
+            return None
         end = self._data.find(b"\r\n", start)
         if end < 0:
             return self._keep_unfinished()

@@ -1,8 +1,10 @@
 """One POP3 connection: the socket, the session, and what has to be done between a command and its reply."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 
@@ -11,7 +13,7 @@ from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
 from pop3_service.counting import ReplyCount
 from pop3_service.delivery import deliver, whole_if_cached
-from pop3_service.login import LoggedIn, Proof, log_in
+from pop3_service.login import LoggedIn, Proof, log_in, open_at_once, open_maildrop, remembered_login
 from pop3_service.maildir import MaildirError, MessageFile
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
@@ -33,7 +35,7 @@ from pop3_service.protocol.session import Session
 from pop3_service.removal import Removed, remove_marked
 from pop3_service.resources import Resources
 from state_store.errors import StoreUnavailable
-from state_store.records import AdmissionOutcome
+from state_store.records import AdmissionOutcome, LoginOutcome
 from state_store.records import Session as SessionRow
 from state_store.scram import ScramExchange, ScramMalformed
 
@@ -63,7 +65,7 @@ class Pop3Connection(LineConnection):
         self._removed = 0
         self._began = time.time()
         self._ending = "client gone"
-        self._work: asyncio.Task[None] | None = None
+        self._work: asyncio.Future[Any] | None = None
         self._is_delivering = False
         self._dismissal: tuple[str, bytes] | None = None
         self._octets_at_last_look = 0
@@ -210,7 +212,7 @@ class Pop3Connection(LineConnection):
             case HangUp(reply):
                 self._end("quit" if reply is replies.SIGNING_OFF else "not a POP3 client", reply)
             case LogIn(username, password):
-                self._begin(self._log_in(username, password))
+                self._check_in(username, password)
             case RemoveMarked():
                 self._begin(self._remove(intention))
             case Challenge():
@@ -231,11 +233,15 @@ class Pop3Connection(LineConnection):
         self._work = asyncio.get_running_loop().create_task(work)
         self._work.add_done_callback(self._work_ended)
 
-    def _work_ended(self, work: "asyncio.Task[None]") -> None:
-        self._work = None
+    def _work_ended(self, work: "asyncio.Future[Any]") -> None:
         error = work.exception() if not work.cancelled() else None
         if isinstance(error, Exception):
             self.failed(error)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Come back to the client's next command, or to what has happened during the work."""
+        self._work = None
         self._is_delivering = False
         if self.is_lost:
             self._give_back_maildrop()
@@ -282,21 +288,59 @@ class Pop3Connection(LineConnection):
             self._proof = Proof(scram.username, version)
             self._send_challenge(session.scram_proved(scram.username, last_message))
 
+    def _check_in(self, username: str, password: str) -> None:
+        """Log in; in most cases by one question to the store, without a task and without the disk."""
+        assert self._session is not None
+        session_id = self._session.session_id
+        login = remembered_login(self._resources, username, password, session_id, self.address)
+        if login is None:
+            self._begin(self._log_in(username, password))
+            return
+        self.hold()
+        self._work = self._instance.lock_maildrop(login)
+        self._work.add_done_callback(functools.partial(self._lock_answered, username, password))
+
+    def _lock_answered(self, username: str, password: str, answer: "asyncio.Future[LoginOutcome]") -> None:
+        try:
+            if answer.exception() is not None:
+                self._refuse_login(LoginRefusal.STORE_UNAVAILABLE)
+            elif answer.result() is not LoginOutcome.OPENED:
+                self._begin(self._log_in(username, password))  # knows what else may be tried
+                return
+            elif (login := open_at_once(self._resources, username)) is not None:
+                self._logged_in(login)
+            else:
+                self._begin(self._open_maildrop(username))
+                return
+        except Exception as error:
+            if self._login is None:
+                self._instance.withdraw_login(username, self._session_id or "")
+            self.failed(error)
+        self._go_on()
+
+    async def _open_maildrop(self, username: str) -> None:
+        self._login_answered(await open_maildrop(self._resources, username, self._session_id or ""))
+
     async def _log_in(self, username: str, evidence: str | Proof) -> None:
-        session = self._session
-        assert session is not None
-        answer = await log_in(self._resources, username, evidence, session.session_id, self.address)
+        session_id = self._session_id or ""
+        self._login_answered(await log_in(self._resources, username, evidence, session_id, self.address))
+
+    def _login_answered(self, answer: LoggedIn | LoginRefusal) -> None:
         if isinstance(answer, LoggedIn):
-            self._login = answer
-            reply = session.logged_in(answer.contents)
-            if not self.is_lost:
-                self._instance.deltas.logins += 1
-                self._show_session()
-                self.send(reply)
-                if self._login_timer is not None:
-                    self._login_timer.cancel()
+            self._logged_in(answer)
         else:
             self._refuse_login(answer)
+
+    def _logged_in(self, login: LoggedIn) -> None:
+        assert self._session is not None
+        self._login = login
+        reply = self._session.logged_in(login.contents)
+        if not self.is_lost:
+            self._instance.deltas.logins += 1
+            self._show_session()
+            self.send(reply)
+            if self._login_timer is not None:
+                self._login_timer.cancel()
 
     def _refuse_login(self, refusal: LoginRefusal) -> None:
         assert self._session is not None

@@ -20,7 +20,7 @@ class ReplyCount:
         self._instance = instance
         self._begin = self._counted = 0
         self._end: int | None = None
-        self._message_ends: deque[int] = deque()
+        self._message_ends: deque[int] | None = None
 
     def begin_at(self, position: int) -> None:
         """Count nothing before `position`."""
@@ -32,6 +32,8 @@ class ReplyCount:
 
     def message_ends_at(self, position: int) -> None:
         """Count a retrieved message once everything before `position` has been taken."""
+        if self._message_ends is None:  # most sessions look for new mail, and find none
+            self._message_ends = deque()
         self._message_ends.append(position)
 
     def taken(self, position: int) -> None:
@@ -41,6 +43,8 @@ class ReplyCount:
         if position <= self._counted:
             return
         deltas = self._instance.deltas
+        if not deltas.retrieved_bytes:
+            self._instance.counted()  # by whoever is first to add; what others add rides along
         deltas.retrieved_bytes += position - self._counted
         self.octets += position - self._counted
         self._counted = position
@@ -49,4 +53,3 @@ class ReplyCount:
             ends.popleft()
             self.retrieved += 1
             deltas.retrieved_emails += 1
-        self._instance.counted()

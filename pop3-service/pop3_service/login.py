@@ -42,13 +42,37 @@ class LoggedIn:
     whereabouts: Whereabouts
 
 
+def remembered_login(
+    resources: Resources, username: str, password: str, session_id: str, address: str
+) -> Login | None:
+    """Return what to lock the maildrop with, for who gives the password that was right before.
+
+    None where nobody has logged in with it lately, and it has to be checked: `log_in` does.
+    """
+    version = resources.passwords.recall(username, _prepared(password))
+    return None if version is None else Login(username, session_id, version, address)
+
+
+def open_at_once(resources: Resources, username: str) -> LoggedIn | None:
+    """Return the maildrop that has just been locked, if what it holds is known without the disk.
+
+    On None the lock is still owed: `open_maildrop` goes on.
+    """
+    instance = resources.instance
+    mail_directory = instance.settings.mail_directory
+    maildir = maildir_of(mail_directory, username)
+    contents = resources.maildirs.remembered(maildir)
+    if contents is None or not contents.messages:
+        return None
+    return LoggedIn(username, maildir, contents, instance.instance_id, Whereabouts())
+
+
 async def log_in(
     resources: Resources, username: str, evidence: str | Proof, session_id: str, address: str
 ) -> LoggedIn | LoginRefusal:
     """Lock the maildrop for who gives a right password, or a proof of it, and list it.
 
-    Whoever gets `LoggedIn` owes the lock's release. On the usual way it waits for the state store once
-    and for the disk never: the password and the listing are remembered.
+    Whoever gets `LoggedIn` owes the lock's release.
     """
     try:
         if isinstance(evidence, Proof):
@@ -57,12 +81,15 @@ async def log_in(
             refusal = await _lock_on_password(resources, username, _prepared(evidence), session_id, address)
     except StoreUnavailable:
         return LoginRefusal.STORE_UNAVAILABLE
-    if refusal is not None:
-        return refusal
+    return await open_maildrop(resources, username, session_id) if refusal is None else refusal
+
+
+async def open_maildrop(resources: Resources, username: str, session_id: str) -> LoggedIn | LoginRefusal:
+    """List the maildrop that has just been locked; where that fails its lock is given back."""
     lease = resources.instance.instance_id
     mail_directory = resources.instance.settings.mail_directory
-    maildir = maildir_of(mail_directory, username)
     try:
+        maildir = maildir_of(mail_directory, username)
         contents = await _list(resources, maildir, session_id)
         if not contents.messages:
             _require_mail_directory(mail_directory)

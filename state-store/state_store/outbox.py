@@ -44,6 +44,12 @@ class Outbox:
             self.has_lasting_work or self._unwritten or self._closed or self._releases or self._logins
         )
 
+    @property
+    def noted(self) -> int:
+        """A figure that grows with whatever is noted, until the next `fill`."""
+        deltas = self.deltas
+        return deltas.retrieved_bytes + deltas.connections + len(self._logins) + len(self._releases)
+
     def open_session(self, session_id: str, row: Callable[[], Session], now: float) -> None:
         """Note a new session, or that an open one has changed; `row` describes it as it is when asked."""
         self._sessions[session_id] = row

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 MAX_CONNECTIONS_RANGE = range(1, 1_000_001)
 """What `c=` takes (P8)."""
@@ -131,8 +132,7 @@ class AdmissionOutcome(Enum):
         return self is AdmissionOutcome.ADMITTED
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(NamedTuple):
     """A wish to lock `username`'s maildrop for a session, on a password of this credential version."""
 
     username: str

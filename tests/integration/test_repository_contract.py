@@ -539,7 +539,7 @@ async def test_address_with_wrong_passwords_logs_in_only_with_its_turn(
     for number in range(3):
         await two_instances.note_wrong_password(ADDRESS, f"t{number}")
     assert await ask_to_log_in(two_instances, login()) is LoginOutcome.TURN_NEEDED
-    elsewhere = replace(login("s2"), address="192.0.2.2")
+    elsewhere = login("s2")._replace(address="192.0.2.2")
     assert await ask_to_log_in(two_instances, login(turn=True)) is LoginOutcome.OPENED
     assert await ask_to_log_in(two_instances, elsewhere) is LoginOutcome.IN_USE
 

@@ -75,27 +75,27 @@ class Command:
         names[required:] = [f"[{name}]" for name in names[required:]]
         return " ".join([self.keyword, *names])
 
-    def split(self, rest: bytes) -> list[bytes]:
-        """Return the arguments in `rest`, which is what follows the keyword and its space."""
-        return [rest] if self.takes_rest else rest.split(b" ")
+    def read(self, rest: bytes | None) -> list[int | str] | bytes:
+        """Return what the arguments stand for: numbers as int, names and passwords as str.
 
-    def fault(self, arguments: Sequence[bytes]) -> bytes | None:
-        """Return the reply that says what is wrong with the form of `arguments`; None if nothing is."""
-        wanted = self.arguments
-        if b"" in arguments and not self.takes_rest:
-            return replies.MISPLACED_SPACE
-        if len(arguments) > len(wanted):
+        `rest` is what follows the keyword and its space, None where there is no space. Where the
+        arguments have another form than they should, what is returned is the reply that says so.
+        """
+        arguments: Sequence[bytes] = ()
+        if rest is not None:
+            arguments = (rest,) if self.takes_rest else rest.split(b" ")
+            if b"" in arguments and not self.takes_rest:
+                return replies.MISPLACED_SPACE
+        if len(arguments) > len(self.arguments):
             return replies.SURPLUS_ARGUMENT
-        if len(arguments) < len(wanted) - self.optional:
+        if len(arguments) < len(self.arguments) - self.optional:
             return replies.ARGUMENT_MISSING
-        for kind, argument in zip(wanted, arguments, strict=False):
+        values = []
+        for kind, argument in zip(self.arguments, arguments, strict=False):
             if not kind.is_well_formed(argument):
                 return kind.fault
-        return None
-
-    def values(self, arguments: Sequence[bytes]) -> list[int | str]:
-        """Return what well-formed `arguments` stand for: numbers as int, names and passwords as str."""
-        return [kind.value(argument) for kind, argument in zip(self.arguments, arguments, strict=False)]
+            values.append(kind.value(argument))
+        return values
 
 
 _LOGIN: Final = (State.AUTHORIZATION,)
@@ -131,3 +131,11 @@ COMMANDS: Final = (
 )
 
 COMMANDS_BY_KEYWORD: Final = {command.keyword.encode("ascii"): command for command in COMMANDS}
+
+BARE_COMMANDS: Final = {
+    form: command
+    for keyword, command in COMMANDS_BY_KEYWORD.items()
+    if len(command.arguments) == command.optional
+    for form in (keyword, keyword.lower())
+}
+"""Whole lines that are a command without arguments, as clients write it: nothing in them needs a check."""

@@ -4,6 +4,7 @@ Message numbers count from 1 and never change during a session, whatever is mark
 """
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -35,6 +36,7 @@ class Message:
         return replace(self, octets=self.surrogate_octets, surrogate_octets=None, is_surrogate=True)
 
 
+_NOTHING_MARKED: Final[frozenset[int]] = frozenset()
 _Numbered = tuple[int, Message]
 
 
@@ -49,6 +51,11 @@ class MaildropContents:
         self.octets: Final = sum([message.octets for message in self.messages])
 
     @cached_property
+    def summary(self) -> bytes:
+        """The sum of the maildrop for people, as login and RSET give it."""
+        return replies.messages_and_octets(len(self.messages), self.octets)
+
+    @cached_property
     def drop_listing(self) -> bytes:
         """The complete reply to STAT."""
         return _drop_listing(len(self.messages), self.octets)
@@ -56,7 +63,7 @@ class MaildropContents:
     @cached_property
     def scan_listing(self) -> bytes:
         """The complete reply to LIST without an argument."""
-        return _scan_listing(enumerate(self.messages, 1), len(self.messages), self.octets)
+        return _scan_listing(self.summary, enumerate(self.messages, 1))
 
     @cached_property
     def unique_id_listing(self) -> bytes:
@@ -89,7 +96,7 @@ class Maildrop:
 
     def __init__(self, contents: MaildropContents) -> None:
         self._contents = contents
-        self._marked: set[int] = set()
+        self._marked: AbstractSet[int] = _NOTHING_MARKED
         self._octets = contents.octets
 
     @property
@@ -117,17 +124,27 @@ class Maildrop:
         """Mark message `number` as deleted; nothing happens when `message` gives None for it."""
         message = self.message(number)
         if message is not None:
+            if not isinstance(self._marked, set):
+                self._marked = set()
             self._marked.add(number)
             self._octets -= message.octets
 
     def unmark_all(self) -> None:
         """Take all marks away."""
-        self._marked.clear()
+        self._marked = _NOTHING_MARKED
         self._octets = self._contents.octets
 
     def marked(self) -> tuple[Message, ...]:
         """Return the messages marked as deleted, in the order of their numbers."""
+        if not self._marked:
+            return ()
         return tuple([self._contents.messages[number - 1] for number in sorted(self._marked)])
+
+    def summary(self) -> bytes:
+        """Return how many messages are not marked, and their octets, for people."""
+        return (
+            replies.messages_and_octets(self.count, self.octets) if self._marked else self._contents.summary
+        )
 
     def drop_listing(self) -> bytes:
         """Return the reply to STAT: how many messages are not marked, and their octets."""
@@ -137,8 +154,7 @@ class Maildrop:
         """Return the complete reply to LIST without an argument; marked messages are left out."""
         if not self._marked:
             return self._contents.scan_listing
-        summary = replies.messages_and_octets(self.count, self.octets)
-        return self._without_marked(summary, self._contents.scan_listing)
+        return self._without_marked(self.summary(), self._contents.scan_listing)
 
     def unique_id_listing(self) -> bytes:
         """Return the complete reply to UIDL without an argument; marked messages are left out."""
@@ -159,9 +175,9 @@ def _drop_listing(count: int, octets: int) -> bytes:
     return b"+OK %d %d\r\n" % (count, octets)
 
 
-def _scan_listing(numbered: Iterable[_Numbered], count: int, octets: int) -> bytes:
+def _scan_listing(summary: bytes, numbered: Iterable[_Numbered]) -> bytes:
     lines = [b"%d %d\r\n" % (number, message.octets) for number, message in numbered]
-    return b"".join([replies.messages_and_octets(count, octets), *lines, TERMINATION_LINE])
+    return b"".join([summary, *lines, TERMINATION_LINE])
 
 
 def _unique_id_listing(numbered: Iterable[_Numbered]) -> bytes:

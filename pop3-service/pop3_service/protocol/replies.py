@@ -121,7 +121,7 @@ def greeting(session_id: str) -> bytes:
     """
     if "<" in session_id or ">" in session_id:
         raise ValueError("a session id holds no angle brackets")
-    return ok(f"Peep ready {session_id}")
+    return b"+OK Peep ready %b\r\n" % session_id.encode("ascii")
 
 
 def language_selected(tag: str) -> bytes:

@@ -6,12 +6,12 @@ intention names, sends what it returns, and only then hands over the next line.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, TypeAlias
 
 from pop3_service.protocol import languages, replies, sasl
 from pop3_service.protocol.capabilities import capability_list
-from pop3_service.protocol.commands import COMMANDS_BY_KEYWORD, State, is_user_name
+from pop3_service.protocol.commands import BARE_COMMANDS, COMMANDS_BY_KEYWORD, Command, State, is_user_name
 from pop3_service.protocol.intentions import (
     BeginScram,
     Challenge,
@@ -40,7 +40,7 @@ MAXIMUM_WRONG_PASSWORDS: Final = 10
 
 _FORBIDDEN_OCTET: Final = re.compile(rb"[^ -~]")
 _CONTROL_OCTET: Final = re.compile(rb"[\x00-\x1f\x7f]")
-_NOTHING: Final = MaildropContents(())
+_NO_MAILDROP: Final = Maildrop(MaildropContents(()))
 _WRONG_STATE: Final = {
     State.AUTHORIZATION: replies.LOG_IN_FIRST,
     State.TRANSACTION: replies.ALREADY_LOGGED_IN,
@@ -82,7 +82,7 @@ class Session:
         self._offered_name: str | None = None
         # What the client's next line answers, while an AUTH is under way (RFC 5034, section 4).
         self._expects_response: Callable[[Session, bytes], Answer] | None = None
-        self._maildrop = Maildrop(_NOTHING)
+        self._maildrop = _NO_MAILDROP
         self._mistakes = 0
         self._wrong_passwords = 0
         self._sends_top = False
@@ -110,21 +110,24 @@ class Session:
         """Return the complete reply to a command line without its CRLF, or what to do first."""
         if self._expects_response is not None:
             return self._receive_response(line)
+        command = BARE_COMMANDS.get(line)
+        if command is not None:
+            return self._obey(command, ())
         if _FORBIDDEN_OCTET.search(line) and not _is_utf8_login(line):
             return self._mistake(replies.FORBIDDEN_OCTET)
         keyword, space, rest = line.partition(b" ")
         command = COMMANDS_BY_KEYWORD.get(keyword.upper())
         if command is None:
             return self._mistake(replies.UNKNOWN_COMMAND)
-        arguments = command.split(rest) if space else []
-        fault = command.fault(arguments)
-        if fault is not None:
-            return self._mistake(fault)
+        values = command.read(rest if space else None)
+        return self._mistake(values) if isinstance(values, bytes) else self._obey(command, values)
+
+    def _obey(self, command: Command, values: Sequence[int | str]) -> Answer:
         self._mistakes = 0
         if self.state not in command.states:
             self._offered_name = None
             return _WRONG_STATE[self.state]
-        return self._HANDLERS[command.keyword](self, *command.values(arguments))
+        return self._HANDLERS[command.keyword](self, *values)
 
     def receive_overlong(self) -> Answer:
         """Return the one reply to a line over the limit, however long it is (RFC 2449, section 4)."""
@@ -156,7 +159,7 @@ class Session:
         self.username, self._offered_name = self._offered_name, None
         self.state = State.TRANSACTION
         self._maildrop = Maildrop(contents if self._uses_utf8 else contents.for_ascii)
-        return self._summary()
+        return self._maildrop.summary()
 
     def login_refused(self, refusal: LoginRefusal) -> bytes:
         """Stay in AUTHORIZATION, where USER must come again; return the reply to whatever tried to log in.
@@ -312,7 +315,7 @@ class Session:
 
     def _unmark_all(self) -> Answer:
         self._maildrop.unmark_all()
-        return self._summary()
+        return self._maildrop.summary()
 
     def _no_operation(self) -> Answer:
         return replies.OK
@@ -325,9 +328,6 @@ class Session:
 
     def _no_message(self, number: int) -> bytes:
         return replies.MESSAGE_IS_MARKED if self._maildrop.is_marked(number) else replies.NO_SUCH_MESSAGE
-
-    def _summary(self) -> bytes:
-        return replies.messages_and_octets(self._maildrop.count, self._maildrop.octets)
 
     # Functions, not methods bound to one session: ten thousand idle sessions share this table.
     _HANDLERS: ClassVar[dict[str, Callable[..., Answer]]] = {
