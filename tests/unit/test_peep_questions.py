@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
+from peep_gateway import questions as questions_module
 from peep_gateway.protocol.commands import AVAILABLE, Command, State
 from peep_gateway.questions import QUESTIONS, Question, Questions, View
 from state_store.errors import LeaseLapsed, StoreUnavailable
 from state_store.memory_repository import MemoryRepository
-from state_store.records import Counters
+from state_store.records import Counters, Credential
 
 
 class WatchedRepository(MemoryRepository):
@@ -159,3 +160,15 @@ async def test_who_gives_up_before_the_look_begins_costs_none(repository: Watche
     Session(questions, "cc?").give_up()
     assert await Session(questions, "c?").reply() == b"+1000\r\n"
     assert repository.looks == 0
+
+
+async def test_long_list_is_put_into_wire_form_in_several_turns(
+    repository: WatchedRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions_module, "NAMES_A_TURN", 3)
+    for count in range(8):
+        questions = Questions(repository)
+        listed = [f"user{number}" for number in range(count)]
+        wanted = [f"+{count}", *listed, ""]
+        assert await Session(questions, "u?").reply() == "\r\n".join(wanted).encode()
+        await repository.add_user(f"user{count}", Credential("no hash", "v1"))
