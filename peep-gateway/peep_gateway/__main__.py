@@ -9,6 +9,7 @@ from line_server.listener import display
 from line_server.server import LineServer
 from peep_gateway import health
 from peep_gateway.connection import PeepConnection
+from peep_gateway.questions import Questions
 from service_runtime import command_line, process
 from service_runtime.settings import GatewaySettings
 from state_store.front_end import serve_front_end
@@ -41,7 +42,10 @@ async def _serve(
     repository: StateRepository,
     passwords: Passwords,
 ) -> None:
-    server = LineServer(functools.partial(PeepConnection, repository=repository, passwords=passwords))
+    questions = Questions(repository)
+    server = LineServer(
+        functools.partial(PeepConnection, repository=repository, passwords=passwords, questions=questions)
+    )
     await server.listen(sockets)
     lifecycle.ready([("PEEP", display(sockets[0].getsockname()))])
     await lifecycle.stopping.wait()

@@ -7,10 +7,12 @@ import structlog
 
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
-from line_server.lines import OverlongLine
+from line_server.lines import OverlongLine, RunawayLine
 from peep_gateway.administration import Administration
-from peep_gateway.protocol.commands import MAX_LINE_OCTETS
+from peep_gateway.protocol.commands import MAX_LINE_OCTETS, Command
+from peep_gateway.protocol.replies import ReplyKind
 from peep_gateway.protocol.session import Request, Session
+from peep_gateway.questions import Question, Questions, View
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
 
@@ -21,14 +23,22 @@ MAX_PEEP_CONNECTIONS = 900
 the listening sockets, the connections to Redis and the logs, so that a flood cannot take those away."""
 
 MAX_UNSENT_REPLIES = 64
-"""Replies that may be gathered before they have to be sent, and other connections have their turn (P19)."""
+"""Replies that may be gathered before they have to be sent, and other connections have their turn (P19).
+So many pipelined questions are also answered by one look at the store at the most."""
 
 IDLE_SECONDS = 600.0
 """How long a client may say nothing and read nothing (P19); POP3's `t=` does not apply here."""
 
 
+Decision = bytes | Request | RunawayLine
+"""What a line comes to: its reply, or what is to be done; or that there is no line any more."""
+
+
 class PeepConnection(LineConnection):
-    """Answers one client's commands in order, one at a time; it never speaks first (P2)."""
+    """Answers one client's commands in order, one at a time; it never speaks first (P2).
+
+    Pipelined questions that one look at the store answers are answered together.
+    """
 
     def __init__(
         self,
@@ -36,6 +46,7 @@ class PeepConnection(LineConnection):
         entrance: Entrance,
         repository: StateRepository,
         passwords: Passwords,
+        questions: Questions,
         *,
         idle_seconds: float = IDLE_SECONDS,
         max_connections: int = MAX_PEEP_CONNECTIONS,
@@ -45,10 +56,16 @@ class PeepConnection(LineConnection):
         self.session_id = secrets.token_hex(6)
         self._repository = repository
         self._passwords = passwords
+        self._questions = questions
         self._idle_seconds = idle_seconds
         self._max_connections = max_connections
         self._is_refused = self._is_finishing = False
         self._request: asyncio.Task[None] | None = None
+        self._question: Question | None = None
+        self._asked: list[Command] = []
+        """Who all wait for what `_question` looks at."""
+        self._postponed: Decision | None = None
+        """What has been read ahead, and comes after them."""
         self._commands = 0
 
     # LineConnection
@@ -72,20 +89,13 @@ class PeepConnection(LineConnection):
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer a line at once, or begin to carry out what it asks for."""
-        self._commands += 1
-        self._deadline.touch()
-        decision = (
-            self.session.receive_overlong(line.head)
-            if isinstance(line, OverlongLine)
-            else self.session.receive(line)
-        )
+        decision = self._decision(line)
         if isinstance(decision, Request):
-            self.hold()
-            self._request = asyncio.create_task(self._carry_out(decision))
-        else:
-            self._reply(decision)
-            if self._commands % MAX_UNSENT_REPLIES == 0:
-                self._pause()
+            self._begin(decision)
+            return
+        self._reply(decision)
+        if self._commands % MAX_UNSENT_REPLIES == 0:
+            self._pause()
 
     def sent(self) -> None:
         """Take note that the client reads: it is not idle."""
@@ -101,6 +111,8 @@ class PeepConnection(LineConnection):
         self._deadline.cancel()
         if self._request is not None:
             self._request.cancel()
+        if self._question is not None:
+            self._questions.give_up(self._question, self._told)
         log.info(
             "session refused" if self._is_refused else "session ended",
             session=self.session_id,
@@ -115,10 +127,29 @@ class PeepConnection(LineConnection):
     def finish(self) -> None:
         """Close once the command in hand has been answered, at once when there is none."""
         self._is_finishing = True
-        if self._request is None:
+        if not self._is_busy:
             self.hang_up()
 
     # Inside
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._request is not None or self._question is not None
+
+    def _decision(self, line: bytes | OverlongLine) -> bytes | Request:
+        self._commands += 1
+        self._deadline.touch()
+        if isinstance(line, OverlongLine):
+            return self.session.receive_overlong(line.head)
+        return self.session.receive(line)
+
+    def _begin(self, request: Request) -> None:
+        self.hold()
+        question = self._administration.question(request)
+        if question is None:
+            self._request = asyncio.create_task(self._carry_out(request))
+        else:
+            self._ask(request.command, question)
 
     async def _carry_out(self, request: Request) -> None:
         try:
@@ -129,6 +160,58 @@ class PeepConnection(LineConnection):
         finally:
             self._request = None
         self._reply(reply)
+        self.release()
+
+    # Questions
+
+    def _ask(self, command: Command, question: Question) -> None:
+        self._question = question
+        self._asked.append(command)
+        if command.reply is not ReplyKind.MULTI_LINE:  # of these one may be a megabyte
+            self._read_ahead(question)
+        self._questions.ask(question, self._told)
+
+    def _read_ahead(self, question: Question) -> None:
+        """Take those of the pipelined commands that the same look answers, and the first that it does not."""
+        while len(self._asked) < MAX_UNSENT_REPLIES:
+            line = self.lines.next()
+            if line is None:
+                return
+            decision = line if isinstance(line, RunawayLine) else self._decision(line)
+            if not isinstance(decision, Request) or not self._is_alike(decision, question):
+                self._postponed = decision
+                return
+            self._asked.append(decision.command)
+
+    def _is_alike(self, request: Request, question: Question) -> bool:
+        other = self._administration.question(request)
+        return (
+            other is not None
+            and other.look is question.look
+            and request.command.reply is not ReplyKind.MULTI_LINE
+        )
+
+    def _told(self, view: View) -> None:
+        asked, self._asked, self._question = self._asked, [], None
+        try:
+            replies = b"".join([view.reply(command) for command in asked])
+        except Exception as error:
+            self.failed(error)
+            return
+        self._go_on(replies)
+
+    def _go_on(self, replies: bytes) -> None:
+        decision, self._postponed = self._postponed, None
+        if self._is_finishing or decision is None:
+            self._reply(replies)
+        elif isinstance(decision, RunawayLine):
+            self.hang_up(replies, linger=True)
+        elif isinstance(decision, Request):
+            self.send(replies)
+            self._begin(decision)
+            return
+        else:
+            self._reply(replies + decision)
         self.release()
 
     def _reply(self, octets: bytes) -> None:
@@ -143,7 +226,7 @@ class PeepConnection(LineConnection):
         asyncio.get_running_loop().call_soon(self.release)
 
     def _idle(self) -> None:
-        if self._request is None:
+        if not self._is_busy:
             self.hang_up()
             return
         # It is the client that waits here, not we.

@@ -52,7 +52,7 @@ class UserRepository(Protocol):
     """POP3 users and their passwords; names are case-sensitive and their order is that of their octets."""
 
     async def usernames(self) -> list[str]:
-        """Return the names of all users, sorted."""
+        """Return the names of all users, sorted; one that is added or removed meanwhile may be among them."""
 
     async def usernames_after(self, after: str, limit: int) -> list[str]:
         """Return at most `limit` names, sorted, that come after `after` (`""`: from the first)."""

@@ -3,12 +3,14 @@
 import asyncio
 import socket
 import struct
+from contextlib import AsyncExitStack
 
 import pytest
 from structlog.testing import capture_logs
 
 from peep_gateway.connection import MAX_UNSENT_REPLIES, PeepConnection
 from state_store.memory_repository import MemoryRepository
+from state_store.records import Counters
 from support.peep_gateway_server import (
     LOGIN,
     Gateway,
@@ -61,6 +63,53 @@ async def test_thousand_commands_in_one_packet_are_answered_in_order() -> None:
         stream += b"".join(b"c= %d\r\nc?\r\nnope\r\n" % number for number in range(1, 334))
         expected = b"+\r\n" + b"".join(b"+\r\n+%d\r\n-0\r\n" % number for number in range(1, 334))
         assert await client.exchange(stream) == expected
+
+
+class CountedRepository(MemoryRepository):
+    """Counts how often its counters are looked at."""
+
+    looks = 0
+
+    async def counters(self) -> Counters:
+        self.looks += 1
+        return await super().counters()
+
+
+async def test_pipelined_questions_are_answered_together_and_in_order() -> None:
+    """P19: by looks at the store of at most 64 questions each."""
+    repository = CountedRepository()
+    async with running_gateway(repository) as gateway, gateway.client() as client:
+        stream = LOGIN + b"\r\n" + b"cc?\r\nhc?\r\nrb?\r\n" * 128 + b"q\r\ncc?\r\n"
+        client.writer.write(stream)
+        assert await client.rest() == b"+\r\n" + b"+0\r\n" * 384 + b"+\r\n"
+    assert 384 / MAX_UNSENT_REPLIES <= repository.looks <= 384 / MAX_UNSENT_REPLIES + 2
+
+
+async def test_command_after_pipelined_questions_waits_for_their_answers() -> None:
+    """`u+` is carried out after the question before it, and before the one behind it."""
+    stream = (
+        LOGIN + b"\r\nu?\r\nu+ bob pw\r\nu?\r\ncc?\r\ncc?\r\nu- bob\r\nu?\r\ncc?\r\nu- bob\r\nnope\r\nq\r\n"
+    )
+    async with running_gateway() as gateway, gateway.client() as client:
+        client.writer.write(stream)
+        assert await client.rest() == (
+            b"+\r\n+0\r\n+\r\n+1\r\nbob\r\n+0\r\n+0\r\n+\r\n+0\r\n+0\r\n-4\r\n-0\r\n+\r\n"
+        )
+
+
+async def test_line_without_end_behind_pipelined_questions_is_cut_off_after_their_answers() -> None:
+    async with running_gateway() as gateway, gateway.client(logged_in=True) as client:
+        client.writer.write(b"cc?\r\ncc?\r\nu+ " + b"x" * 66_000)
+        assert await client.rest() == b"+0\r\n+0\r\n"
+
+
+async def test_sessions_that_ask_at_the_same_moment_are_all_answered() -> None:
+    repository = CountedRepository()
+    async with running_gateway(repository) as gateway, AsyncExitStack() as clients:
+        asking = [await clients.enter_async_context(gateway.client(logged_in=True)) for _ in range(16)]
+        for _ in range(10):
+            assert set(await asyncio.gather(*(client.ask(b"cc?") for client in asking))) == {b"+0\r\n"}
+    assert repository.looks < 16 * 10 / 2
 
 
 async def test_octets_may_come_one_at_a_time() -> None:

@@ -11,7 +11,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from state_store import keys
+from state_store import keys, redis_repository
 from state_store.errors import (
     LeaseLapsed,
     MailDirectoryRefused,
@@ -187,6 +187,17 @@ async def test_usernames_are_sorted_by_their_octets(repository: StateRepository)
     for name in ["b", "a", "B", "aa", "~", "!", "a-b", "10", "9"]:
         await repository.add_user(name, CREDENTIAL)
     assert await repository.usernames() == ["!", "10", "9", "B", "a", "a-b", "aa", "b", "~"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 6, 7])
+async def test_list_of_all_users_is_whole_however_many_are_asked_for_at_once(
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(redis_repository, "NAMES_A_PAGE", 3)
+    names = [f"user{number}" for number in range(count)]
+    for name in reversed(names):
+        await repository.add_user(name, CREDENTIAL)
+    assert await repository.usernames() == names
 
 
 async def test_usernames_are_paged_without_gaps(repository: StateRepository) -> None:

@@ -10,6 +10,7 @@ from line_server.connection import LineConnection
 from line_server.listener import listen
 from line_server.server import LineServer
 from peep_gateway.connection import PeepConnection
+from peep_gateway.questions import Questions
 from state_store.memory_repository import MemoryRepository
 from state_store.passwords import Passwords
 from state_store.records import Credential, EventKind, Instance
@@ -119,6 +120,7 @@ async def running_gateway(
             PeepConnection,
             repository=repository,
             passwords=passwords(),
+            questions=Questions(repository),
             idle_seconds=idle_seconds,
             max_connections=max_connections,
         )

@@ -106,6 +106,27 @@ async def test_right_passwords_count_as_no_wrong_ones(
     assert not await repository.must_take_turn(ADDRESS)
 
 
+async def test_queue_of_right_passwords_is_soon_over(
+    authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks while others wait has to wait as well: were each checked anew, the queue would never end."""
+    checks = 0
+
+    def matches(_: Passwords, password_hash: str, password: str) -> bool:
+        nonlocal checks
+        checks += 1
+        return password == "secret"
+
+    monkeypatch.setattr(Passwords, "_matches", matches)
+
+    async def ask_again_and_again() -> None:
+        for _ in range(5):
+            assert await authenticator.check_administrator("root", "secret", ADDRESS)
+
+    await asyncio.gather(*(ask_again_and_again() for _ in range(8)))
+    assert checks <= 3
+
+
 async def test_fourth_wrong_password_is_answered_after_a_quarter_of_a_second(
     authenticator: Authenticator, repository: WatchedRepository
 ) -> None:

@@ -74,6 +74,12 @@ async def test_right_password_is_right_and_remembered_for_its_version(passwords:
     assert passwords.recall("Alice", "secret") is None
 
 
+async def test_remembered_password_is_checked_anew_for_another_credential(passwords: Passwords) -> None:
+    assert await passwords.is_right("alice", await passwords.new_credential("secret"), "secret")
+    assert not await passwords.is_right("alice", await passwords.new_credential("other"), "secret")
+    assert not await passwords.is_right("alice", None, "secret")
+
+
 async def test_wrong_password_is_wrong_and_not_remembered(passwords: Passwords) -> None:
     credential = await passwords.new_credential("secret")
     for wrong in ("Secret", "secret ", "", "x" * 128):

@@ -1,5 +1,6 @@
 """Requests carried out against the in-memory repository."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from structlog.testing import capture_logs
 from peep_gateway.administration import Administration
 from peep_gateway.protocol.commands import COMMANDS, LIST_CAPABILITIES, QUIT, State
 from peep_gateway.protocol.session import MAX_WRONG_PASSWORDS, Request, Session
+from peep_gateway.questions import QUESTIONS, Questions, View
 from state_store.errors import LeaseLapsed, StoreUnavailable
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters, Deltas, Exchange, Login, Settings
@@ -52,15 +54,21 @@ class Caller:
 
     def __init__(self, repository: StateRepository) -> None:
         self.session = Session()
+        self.questions = Questions(repository)
         self.administration = Administration(
             repository, passwords(), self.session, session_id="s1", address="127.0.0.1"
         )
 
     async def say(self, line: str) -> bytes:
         decision = self.session.receive(line.encode())
-        if isinstance(decision, Request):
+        if not isinstance(decision, Request):
+            return decision
+        question = self.administration.question(decision)
+        if question is None:
             return await self.administration.carry_out(decision)
-        return decision
+        told: asyncio.Future[View] = asyncio.get_running_loop().create_future()
+        self.questions.ask(question, told.set_result)
+        return (await told).reply(decision.command)
 
 
 def caller(repository: StateRepository) -> Caller:
@@ -80,7 +88,7 @@ def test_every_command_that_the_session_does_not_answer_itself_is_carried_out_he
         QUIT.commencement,
         LIST_CAPABILITIES.commencement,
     }
-    assert set(Administration._METHODS) == in_the_table
+    assert set(Administration._METHODS) | set(QUESTIONS) == in_the_table
 
 
 async def test_right_password_authenticates_the_session(repository: MemoryRepository) -> None:

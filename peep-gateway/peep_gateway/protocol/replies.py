@@ -1,11 +1,21 @@
 """PEEP replies, each one bytes object (PEEP section 2.2)."""
 
+from dataclasses import dataclass
 from enum import Enum
 
 MAX_REPLY_LINE_OCTETS = 512
 """The longest line of a reply, its CRLF counted."""
 
-Answer = None | int | str | list[str]
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of a multi-line reply as `wire_form` made them, and how many they are."""
+
+    count: int
+    octets: bytes
+
+
+Answer = None | int | str | list[str] | Lines
 """What a carried out command has to say, before it is put into wire form."""
 
 
@@ -48,21 +58,23 @@ def positive(kind: ReplyKind, answer: Answer) -> bytes:
         case ReplyKind.NONE, None:
             return b"+\r\n"
         case (ReplyKind.INTEGER, int()) | (ReplyKind.STRING, str()):
-            return _joined([f"+{answer}"])
+            return wire_form([f"+{answer}"])
         case ReplyKind.MULTI_LINE, list():
             return multiline(answer)
+        case ReplyKind.MULTI_LINE, Lines():
+            return b"+%d\r\n" % answer.count + answer.octets
     raise TypeError(f"{type(answer).__name__} is no answer for a {kind.value} reply")
 
 
 def multiline(lines: list[str]) -> bytes:
     """Return `+n` and the n lines (PEEP section 2.2). Raises `ValueError` as `positive` does."""
-    return _joined([f"+{len(lines)}", *lines])
+    return wire_form([f"+{len(lines)}", *lines])
 
 
-def _joined(lines: list[str]) -> bytes:
-    ended = [*lines, ""]
-    octets = "\r\n".join(ended).encode()
-    # A hundred thousand names pass here at once, so the text is looked at as a whole: a line end inside
+def wire_form(lines: list[str]) -> bytes:
+    """Return lines in UTF-8, each with its CRLF. Raises `ValueError` as `positive` does."""
+    octets = "\r\n".join([*lines, ""]).encode()
+    # Thousands of names pass here at once, so the text is looked at as a whole: a line end inside
     # a line would make the client read every reply that follows as the answer to something else.
     if octets.count(b"\n") != len(lines) or octets.count(b"\r") != len(lines):
         raise ValueError("a line of a reply cannot hold CR or LF")
