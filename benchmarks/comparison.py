@@ -109,12 +109,12 @@ def _measure_cell(
         for server in servers:
             options.progress.step(f"{cell}, round {number + 1}: {server.name}")
             if cell.mode == "drain":
-                maildrops.refill(mail, server.site.mail)
+                server.refill(mail)
             run = load.run(options, server, cell.load())
             runs[server.name].append(run)
             if run.failed:
                 notes.append(f"{server.name}, {cell}: {run.failed} sessions failed, {run.first_error}")
-            if cell.mode == "drain" and (left := maildrops.left_over(server.site.mail)):
+            if cell.mode == "drain" and (left := server.left_over()):
                 notes.append(f"{server.name}, {cell}: {left} messages were left")
     return dict(runs)
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import IO, Any, ClassVar, Self
 
 from accounting import Account, memory_octets, open_account
+from maildrops import Mail, left_over, refill
 
 START_SECONDS = 20.0
 END_SECONDS = 10.0
@@ -57,6 +58,14 @@ class Server:
 
     def end(self) -> None:
         """End what `start` began beside the processes that `spawn` started."""
+
+    def refill(self, pristine: Mail) -> None:
+        """Deliver all messages anew, as mail that the server has not seen."""
+        refill(pristine, self.site.mail)
+
+    def left_over(self) -> int:
+        """Return how many messages there still are."""
+        return left_over(self.site.mail)
 
     def __enter__(self) -> Self:
         self.site.folder.mkdir(parents=True)
