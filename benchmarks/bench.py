@@ -18,6 +18,10 @@ from types import FrameType
 from typing import NoReturn
 
 import comparison
+import growth
+import idle_sessions
+import large_maildrop
+import large_message
 import load
 import machine
 import packages
@@ -28,7 +32,13 @@ from report import Report
 from sections import Options, Section
 from servers import ServerError
 
-SECTIONS: list[Section] = [comparison.SECTION]
+SECTIONS: list[Section] = [
+    comparison.SECTION,
+    large_message.SECTION,
+    idle_sessions.SECTION,
+    large_maildrop.SECTION,
+    growth.SECTION,
+]
 """All that can be measured, in the order of the report. A new section is one more row."""
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "benchmarks"

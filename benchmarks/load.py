@@ -28,11 +28,16 @@ class Load:
     rate: float = 0
     """Sessions a second in all, 0 for as many as the server takes."""
 
+    only_user: int | None = None
+    """The number of the one user who logs in; None: all do."""
+
     def arguments(self) -> list[str]:
         """Return popbench's arguments, all but those of the server."""
         words = ["-m", self.mode, "-c", str(self.connections)]
         words += ["-P"] * self.is_pipelined + ["-1"] * self.is_once
-        return words + (["-r", f"{self.rate:.3f}"] if self.rate else [])
+        words += ["-r", f"{self.rate:.3f}"] if self.rate else []
+        # popbench takes the last of two options.
+        return words if self.only_user is None else [*words, "-o", str(self.only_user), "-u", "1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def run(options: Options, server: Server, load: Load, *, seconds: float | None =
     Raises `LoadError` when not one session succeeded.
     """
     limit = _LONGEST_RUN_SECONDS if load.is_once else (seconds or options.seconds)
-    command = [*_command(options, server), *load.arguments(), "-s", str(limit)]
+    command = [*_command(options, server), *load.arguments(), "-s", f"{limit:.3f}"]
     before = server.cpu_seconds()
     with on_cores(frozenset({options.load_core})):
         done = subprocess.run(command, check=False, capture_output=True, text=True)

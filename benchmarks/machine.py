@@ -25,8 +25,13 @@ def require() -> None:
 
 def cores() -> tuple[int, int]:
     """Return a core for the server and one for the clients."""
-    first, second = sorted(os.sched_getaffinity(0))[:_CORES]
+    first, second = all_cores()[:_CORES]
     return first, second
+
+
+def all_cores() -> list[int]:
+    """Return the cores that we may use."""
+    return sorted(os.sched_getaffinity(0))
 
 
 def raise_file_limit() -> None:

@@ -4,6 +4,7 @@ import itertools
 import os
 import pwd
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,15 +44,20 @@ def lifelike(folder: Path) -> Mail:
 
 def small(folder: Path, users: int, messages: int) -> Mail:
     """Fill a folder with users who have so many messages of 100 octets."""
-    for index in range(users):
+    return growing(folder, [messages] * users)
+
+
+def growing(folder: Path, sizes: Sequence[int]) -> Mail:
+    """Fill a folder with a user for each size, who has so many messages of 100 octets."""
+    for index, messages in enumerate(sizes):
         maildir = folder / f"u{index:04d}"
         for part in ("tmp", "new", "cur"):
             (maildir / part).mkdir(parents=True)
         for number in range(messages):
             (maildir / "cur" / f"{1_700_000_000 + number}.M{number}P{index}.mx1:2,S").write_bytes(_SMALL)
     hand_over(folder)
-    octets = (len(_SMALL) + _SMALL.count(b"\n")) * users * messages
-    return Mail(folder, users, users * messages, octets)
+    octets = (len(_SMALL) + _SMALL.count(b"\n")) * sum(sizes)
+    return Mail(folder, len(sizes), sum(sizes), octets)
 
 
 def large_message(folder: Path) -> Mail:
