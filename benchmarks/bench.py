@@ -83,7 +83,7 @@ def _measure(given: argparse.Namespace, folder: Path) -> None:
     options.programs.mkdir()
     packages.provide(options.programs, options.progress)
     load.build(options.programs)
-    report = Report(given.output)
+    report = Report(given.output, [section.name for section in SECTIONS])
     for section in SECTIONS:
         if section.name not in given.only:
             continue
@@ -93,7 +93,8 @@ def _measure(given: argparse.Namespace, folder: Path) -> None:
             report.add(section, section.measure(options), machine.description())
         finally:
             shutil.rmtree(options.folder, ignore_errors=True)
-        report.write([each.name for each in SECTIONS])
+        report.write()
+        report.draw()
     print(f"bench: results are in {given.output}", file=sys.stderr)
 
 

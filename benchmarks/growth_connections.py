@@ -81,9 +81,9 @@ def _text(points: list[Point], capacity: float) -> str:
         *("saturated: p50 / p99, ms", "Expected, ms", "failed"),
     ]
     law = (
-        f"Of a `check` session, all waits for replies added up. Paced: all connections together begin half of "
-        f"the {figure(capacity)} sessions a second that the server can do, and wait between commands; the law "
-        "is a constant. Saturated: each connection goes on at once; the law is connections over sessions a "
-        "second.\n\n"
+        "Of a `check` session, all waits for replies added up. Paced: all connections together begin half "
+        f"of the {figure(capacity)} sessions a second that the server can do, and wait between commands; the "
+        "law is a constant. Saturated: each connection goes on at once; the law is connections over "
+        "sessions a second.\n\n"
     )
     return law + table(head, rows, texts=0)

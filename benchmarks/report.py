@@ -1,10 +1,12 @@
 """What `make bench` leaves behind: results.json, and the part of the report between two markers."""
 
 import json
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final, cast
 
+import pictures
 from ratios import table
 from sections import Json, Section, SectionResult
 
@@ -13,10 +15,14 @@ END: Final = "<!-- `make bench` wrote what precedes -->"
 
 
 class Report:
-    """The results of all sections; one that is measured again replaces what it said before."""
+    """The results of all sections; one that is measured again replaces what it said before.
 
-    def __init__(self, folder: Path) -> None:
+    `order` names the sections, in the order of the report.
+    """
+
+    def __init__(self, folder: Path, order: Sequence[str]) -> None:
         self._folder = folder
+        self._order = order
         self._path = folder / "results.json"
         self._sections: dict[str, dict[str, Json]] = {}
         if self._path.exists():
@@ -40,17 +46,23 @@ class Report:
         return cast("dict[str, Json]", section["figures"]) if section else {}
 
     def bars(self) -> list[dict[str, Json]]:
-        """Return the ratios of all sections that have any."""
-        found = [self.figures(name).get("bars", []) for name in self._sections]
+        """Return the ratios of all sections that have any, in the order of the report."""
+        found = [self.figures(name).get("bars", []) for name in self._order]
         return [cast("dict[str, Json]", bar) for bars in found for bar in cast("list[Json]", bars)]
 
-    def write(self, order: list[str]) -> None:
-        """Write the sections, in this order, between the markers of the report."""
+    def draw(self) -> None:
+        """Draw the pictures for which there are figures."""
+        if bars := self.bars():
+            pictures.draw_comparison(bars, self._folder / "comparison.png")
+        if growth := self.figures("growth"):
+            pictures.draw_growth(cast("dict[str, dict[str, Json]]", growth), self._folder / "growth.png")
+
+    def write(self) -> None:
+        """Write the sections between the markers of the report."""
         path = self._folder / "README.md"
         known = path.read_text() if path.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
         before, after = known.partition(BEGIN)[0], known.partition(END)[2]
-        names = [name for name in order if name in self._sections]
-        parts = [self._goals(), *(self._section_text(name) for name in names)]
+        parts = [self._goals(), *(self._section_text(name) for name in self._order if name in self._sections)]
         path.write_text(f"{before}{BEGIN}\n\n{''.join(parts)}{END}{after}")
 
     def _goals(self) -> str:
@@ -64,7 +76,7 @@ class Report:
             for bar in self.bars()
         ]
         head = ["Dovecot's cost to Peep's", "Median", "Smallest to largest", "Goal"]
-        return f"## Ratios to Dovecot\n\n{table(head, rows)}\n"
+        return f"## Ratios to Dovecot\n\n![Ratios to Dovecot](comparison.png)\n\n{table(head, rows)}\n"
 
     def _section_text(self, name: str) -> str:
         section = self._sections[name]
