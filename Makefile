@@ -29,9 +29,8 @@ format: $(VENV)/.dev  ## put all Python files into the one form that "make check
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
-bench: $(VENV)/.dev  ## measure the server's CPU time a POP3 session (Linux, two cores, a C compiler)
-	$(BIN)/python benchmarks/cpu_per_session.py --mode check
-	$(BIN)/python benchmarks/cpu_per_session.py --mode fetch
+bench: $(VENV)/.dev  ## measure Peep beside other POP3 servers (Debian, two cores; BENCH=--quick tries it)
+	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 docs: $(VENV)/.dev  ## write the tables of docs/reference.md anew from the code
 	$(BIN)/python tools/reference.py

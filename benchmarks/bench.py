@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Measure Peep beside other POP3 servers, on this machine.
+
+    bench.py [--quick] [--only SECTION ...] [--rounds N] [--seconds N] [--output FOLDER]
+
+Linux with two cores; the whole of it takes about an hour. What it finds goes into the output folder:
+results.json, pictures, and the tables of README.md.
+"""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import comparison
+import growth
+import idle_sessions
+import large_maildrop
+import large_message
+import load
+import machine
+import packages
+from load import LoadError
+from machine import MachineError
+from progress import Progress
+from report import Report
+from sections import Options, Section
+from servers import ServerError
+
+SECTIONS: list[Section] = [
+    comparison.SECTION,
+    large_message.SECTION,
+    idle_sessions.SECTION,
+    large_maildrop.SECTION,
+    growth.SECTION,
+]
+"""All that can be measured, in the order of the report. A new section is one more row."""
+
+OUTPUT = Path(__file__).parent.parent / "docs" / "benchmarks"
+_QUICK = (2, 1.5)
+_THOROUGH = (5, 3.0)
+
+
+def main() -> None:
+    """Do what the command line says."""
+    given = _arguments()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        machine.require()
+        machine.raise_file_limit()
+        with tempfile.TemporaryDirectory(prefix="peep-bench-", ignore_cleanup_errors=True) as folder:
+            # Servers that give up their privileges must come at their mail.
+            Path(folder).chmod(0o755)
+            _measure(given, Path(folder))
+    except (MachineError, LoadError, ServerError) as error:
+        sys.exit(f"bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit("bench: interrupted; every process that it started has ended")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure Peep beside other POP3 servers.")
+    names = [section.name for section in SECTIONS]
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=names, metavar="SECTION", help=", ".join(names)
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer and shorter rounds: to try it, not to quote"
+    )
+    parser.add_argument("--rounds", type=int, help="rounds of each measurement (5)")
+    parser.add_argument("--seconds", type=float, help="how long a round lasts (3)")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="where the results go")
+    return parser.parse_args()
+
+
+def _measure(given: argparse.Namespace, folder: Path) -> None:
+    options = _options(given, folder)
+    options.programs.mkdir()
+    packages.provide(options.programs, options.progress)
+    load.build(options.programs)
+    report = Report(given.output, [section.name for section in SECTIONS])
+    for section in SECTIONS:
+        if section.name not in given.only:
+            continue
+        options.progress.begin(section.name)
+        options.folder.mkdir()
+        try:
+            report.add(section, section.measure(options), machine.description())
+        finally:
+            shutil.rmtree(options.folder, ignore_errors=True)
+        report.write()
+        report.draw()
+    print(f"bench: results are in {given.output}", file=sys.stderr)
+
+
+def _options(given: argparse.Namespace, folder: Path) -> Options:
+    rounds, seconds = _QUICK if given.quick else _THOROUGH
+    server_core, load_core = machine.cores()
+    options = Options(
+        folder / "section",
+        rounds,
+        seconds,
+        given.quick,
+        folder / "programs",
+        Progress(),
+        server_core,
+        load_core,
+    )
+    return replace(options, rounds=given.rounds or rounds, seconds=given.seconds or seconds)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

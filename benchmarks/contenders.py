@@ -1,0 +1,65 @@
+"""The servers that are compared: started side by side, each with the same mail in a folder of its own."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from canned_server import CannedServer
+from courier_server import CourierServer
+from dovecot_server import DovecotArgonServer, DovecotServer
+from maildrops import Mail, linked_copy
+from peep_server import PeepServer
+from popa3d_server import Popa3dServer
+from sections import Options
+from servers import Server, ServerError, Site
+
+ServerKind: TypeAlias = Callable[[Site], Server]
+
+PEEP = PeepServer.name
+DOVECOT = DovecotServer.name
+ALL: tuple[type[Server], ...] = (
+    PeepServer,
+    DovecotServer,
+    DovecotArgonServer,
+    CourierServer,
+    Popa3dServer,
+    CannedServer,
+)
+MAIN: tuple[type[Server], ...] = (PeepServer, DovecotServer)
+
+
+@dataclass(slots=True)
+class Contenders:
+    """The servers that run, by name, and why others do not."""
+
+    servers: dict[str, Server] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def absences(self) -> str:
+        """Return what the report says of servers that could not be measured."""
+        return "".join(f"\nNot measured: {name}, {reason}.\n" for name, reason in self.missing.items())
+
+
+@contextmanager
+def running(options: Options, mail: Mail, kinds: Sequence[type[Server]]) -> Iterator[Contenders]:
+    """Run these servers while the block lasts. Raises `ServerError` when Peep or Dovecot cannot run."""
+    found = Contenders()
+    with ExitStack() as stack:
+        for kind in kinds:
+            options.progress.say(f"starting {kind.name}")
+            try:
+                found.servers[kind.name] = stack.enter_context(kind(site(options, mail, kind.name)))
+            except ServerError as error:
+                if kind in MAIN:
+                    raise
+                found.missing[kind.name] = str(error)
+                options.progress.say(f"without {kind.name}: {error}")
+        yield found
+
+
+def site(options: Options, mail: Mail, name: str) -> Site:
+    """Return a site for one server, with a copy of the mail."""
+    folder = options.folder / name.lower().replace(", ", "-").replace(" ", "-")
+    own = linked_copy(mail, options.folder / f"{folder.name}-mail")
+    return Site(folder, own.folder, own.users, frozenset({options.server_core}), options.programs)

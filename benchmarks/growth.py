@@ -1,0 +1,34 @@
+"""Growth: how cost, latency and memory follow the size of what the server is asked to do."""
+
+import shutil
+from collections.abc import Callable
+
+import growth_connections
+import growth_maildrop
+import growth_memory
+import growth_workers
+from sections import Json, Options, Section, SectionResult
+
+PARTS: dict[str, tuple[str, Callable[[Options], SectionResult]]] = {
+    "workers": ("Throughput and workers", growth_workers.measure),
+    "connections": ("Latency and connections", growth_connections.measure),
+    "maildrop": ("A login and the size of its maildrop", growth_maildrop.measure),
+    "memory": ("Memory and sessions", growth_memory.measure),
+}
+
+
+def measure(options: Options) -> SectionResult:
+    """Measure all parts, one after the other."""
+    texts: list[str] = []
+    figures: dict[str, Json] = {}
+    for name, (title, measure_part) in PARTS.items():
+        options.progress.begin(f"growth: {name}")
+        result = measure_part(options)
+        texts.append(f"### {title}\n\n{result.text}\n")
+        figures[name] = result.figures
+        shutil.rmtree(options.folder)
+        options.folder.mkdir()
+    return SectionResult("![What grows with what](growth.png)\n\n" + "".join(texts), figures)
+
+
+SECTION = Section("growth", "Growth", measure)

@@ -1,0 +1,97 @@
+"""Sessions that are logged in and do nothing: the memory of all processes of the server for each."""
+
+import time
+from dataclasses import dataclass
+
+import maildrops
+from contenders import DOVECOT, PEEP, site
+from dovecot_server import DovecotServer
+from load import idle_sessions
+from maildrops import Mail
+from peep_server import PeepServer
+from ratios import Bar, Ratio, table
+from sections import Json, Options, Section, SectionResult
+from servers import Server
+
+SESSIONS = {PEEP: 10_000, DOVECOT: 1_000}
+"""Dovecot's are fewer because each has a process of its own; what is told is the memory of one."""
+
+_QUICK_SESSIONS = {PEEP: 2_000, DOVECOT: 200}
+_GOAL = 60.0
+_SETTLING_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """So many sessions, and the memory of the whole server in octets before them and with them."""
+
+    sessions: int
+    before: int
+    after: int
+
+    @property
+    def octets_each(self) -> float:
+        """Return the memory that one session takes."""
+        return (self.after - self.before) / self.sessions
+
+
+def measure(options: Options) -> SectionResult:
+    """Measure one server after the other: memory does not depend on what else the machine does."""
+    sessions = _QUICK_SESSIONS if options.is_quick else SESSIONS
+    mail = maildrops.small(options.folder / "mail", users=max(sessions.values()), messages=2)
+    options.progress.plan(len(sessions))
+    found = {}
+    for name, count in sessions.items():
+        options.progress.step(f"{count:,} sessions: {name}")
+        with _server(options, mail, name) as server:
+            found[name] = measure_one(options, server, count)
+    return SectionResult(_text(found), _figures(found))
+
+
+def measure_one(options: Options, server: Server, count: int) -> Idle:
+    """Open so many sessions and return what they take; a few before them are not counted."""
+    with idle_sessions(options, server, min(count, 16)):
+        pass
+    time.sleep(_SETTLING_SECONDS)
+    before = server.memory_octets()
+    with idle_sessions(options, server, count):
+        time.sleep(_SETTLING_SECONDS)
+        return Idle(count, before, server.memory_octets())
+
+
+def _server(options: Options, mail: Mail, name: str) -> Server:
+    own = site(options, mail, name)
+    # Everybody logs in once, and 10,000 checks of a real hash would take minutes.
+    return PeepServer(own, has_cheap_hashes=True) if name == PEEP else DovecotServer(own)
+
+
+def _ratio(found: dict[str, Idle]) -> Ratio:
+    value = found[DOVECOT].octets_each / found[PEEP].octets_each
+    return Ratio(value, value, value)
+
+
+def _figures(found: dict[str, Idle]) -> dict[str, Json]:
+    servers: dict[str, Json] = {
+        name: {"sessions": idle.sessions, "octets_before": idle.before, "octets_with_them": idle.after}
+        for name, idle in found.items()
+    }
+    return {"bars": [Bar("idle memory", _GOAL, _ratio(found)).as_json()], "servers": servers}
+
+
+def _text(found: dict[str, Idle]) -> str:
+    rows = [
+        [
+            name,
+            f"{idle.sessions:,}",
+            f"{idle.before / 1e6:.1f}",
+            f"{idle.after / 1e6:.1f}",
+            f"{idle.octets_each / 1e3:.1f}",
+            f"{found[DOVECOT].octets_each / idle.octets_each:.1f}",
+        ]
+        for name, idle in found.items()
+    ]
+    head = ["Server", "Sessions", "Before, MB", "With them, MB", "Each, kB", "Dovecot's to its"]
+    return table(head, rows) + "\nMemory is the proportional set size of all processes of the server.\n"
+
+
+SECTION = Section("idle-sessions", "Sessions that do nothing", measure)

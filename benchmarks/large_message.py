@@ -1,0 +1,81 @@
+"""One message of 600 MB: how fast it is sent, and whether it costs memory."""
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from statistics import median
+
+import load
+import maildrops
+from accounting import forget_peak, peak_octets
+from contenders import DOVECOT, MAIN, PEEP, running
+from load import Load, Run
+from ratios import Bar, figure, ratio, table
+from sections import Json, Options, Section, SectionResult
+from servers import Server
+
+_GOAL = 1.2
+_LOAD = Load("fetch", connections=1, is_once=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One RETR: what it cost, and by how much the server's processes grew meanwhile, in octets."""
+
+    run: Run
+    grown_octets: int
+
+    @property
+    def megabytes_a_cpu_second(self) -> float:
+        """Return the rate per second of CPU time."""
+        return self.run.octets / 1e6 / self.run.cpu_seconds
+
+
+def measure(options: Options) -> SectionResult:
+    """Send the message a few times from each server in turns."""
+    mail = maildrops.large_message(options.folder / "mail")
+    sent: dict[str, list[Sent]] = defaultdict(list)
+    with running(options, mail, MAIN) as contenders:
+        options.progress.plan(options.rounds * len(contenders.servers))
+        for server in contenders.servers.values():
+            load.run(options, server, _LOAD)  # the first STAT reads all of it, to count its octets
+        for number in range(options.rounds):
+            for name, server in contenders.servers.items():
+                options.progress.step(f"round {number + 1}: {name}")
+                sent[name].append(_send(options, server))
+    return SectionResult(_text(sent), _figures(sent))
+
+
+def _send(options: Options, server: Server) -> Sent:
+    process_ids = server.account.process_ids()
+    forget_peak(process_ids)
+    before = peak_octets(process_ids)
+    run = load.run(options, server, _LOAD)
+    return Sent(run, peak_octets(process_ids) - before)
+
+
+def _costs(sent: list[Sent]) -> list[float]:
+    return [each.run.cpu_seconds for each in sent]
+
+
+def _figures(sent: dict[str, list[Sent]]) -> dict[str, Json]:
+    bar = Bar("RETR of 600 MB", _GOAL, ratio(_costs(sent[DOVECOT]), _costs(sent[PEEP])))
+    rounds: dict[str, Json] = {name: [asdict(each) for each in own] for name, own in sent.items()}
+    return {"bars": [bar.as_json()], "rounds": rounds}
+
+
+def _text(sent: dict[str, list[Sent]]) -> str:
+    rows = [
+        [
+            name,
+            figure(median(each.run.octets / 1e6 / each.run.seconds for each in own)),
+            figure(median(each.megabytes_a_cpu_second for each in own)),
+            f"{max(each.grown_octets for each in own) / 1e6:.1f}",
+            str(ratio(_costs(sent[DOVECOT]), _costs(own))),
+        ]
+        for name, own in sent.items()
+    ]
+    head = ["Server", "MB/s", "MB per CPU second", "Growth while sending, MB", "Dovecot's CPU to its"]
+    return table(head, rows)
+
+
+SECTION = Section("large-message", "One message of 600 MB", measure)

@@ -1,0 +1,79 @@
+"""The machine that is measured on: whether it will do, and what the report says of it."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+_CORES = 2
+
+
+class MachineError(Exception):
+    """Raised where this machine will not do; the text is one line that says why."""
+
+
+def require() -> None:
+    """Raise `MachineError` where the measurements cannot be made."""
+    if sys.platform != "linux":
+        raise MachineError(f"the measurements need Linux, this is {platform.system()}")
+    if len(os.sched_getaffinity(0)) < _CORES:
+        raise MachineError("the measurements need two cores, one for the server and one for the clients")
+
+
+def cores() -> tuple[int, int]:
+    """Return a core for the server and one for the clients."""
+    first, second = all_cores()[:_CORES]
+    return first, second
+
+
+def all_cores() -> list[int]:
+    """Return the cores that we may use."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def raise_file_limit() -> None:
+    """Let us and all that we start have as many open files as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def description() -> list[str]:
+    """Return a line for each thing that figures depend on."""
+    return [
+        f"{_processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
+        _python(),
+        *_versions(),
+    ]
+
+
+def _python() -> str:
+    build = f"{', '.join(platform.python_build())}; {platform.python_compiler()}; {_build_options()}"
+    return f"Python {platform.python_version()} ({build})"
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _build_options() -> str:
+    # Debian's Python is built with both, pyenv's with neither.
+    options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    known = {"--enable-optimizations": "profile-guided optimisation", "--with-lto": "link-time optimisation"}
+    found = [text for option, text in known.items() if option in options]
+    return " and ".join(found) or "no profile-guided and no link-time optimisation"
+
+
+def _versions() -> list[str]:
+    packages = ("dovecot-core", "courier-pop", "popa3d")
+    command = ["dpkg-query", "-W", "-f", "${Package} ${Version}\\n", *packages]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError:
+        return []
+    return [line for line in done.stdout.splitlines() if len(line.split()) == 2]

@@ -1,0 +1,74 @@
+"""The Debian packages that are measured: installed where we may, else named."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from private_folders import UNPACKED
+from progress import Progress
+from servers import ServerError
+
+_INSTALLED = {
+    "dovecot-core": Path("/usr/sbin/dovecot"),
+    "dovecot-pop3d": Path("/usr/lib/dovecot/pop3"),
+    "gcc": Path("/usr/bin/cc"),
+}
+"""What is installed as usual, by a file of it."""
+
+_UNPACKED = (
+    *("courier-pop", "courier-base", "courier-authlib", "courier-authlib-userdb", "popa3d"),
+    *("libcourier-unicode4", "libgamin0", "libgdbm6", "libidn12", "libltdl7", "libpcre3"),
+)
+"""What conflicts with Dovecot's POP3 package, and what it needs: laid beside it and not installed."""
+
+
+def provide(folder: Path, progress: Progress) -> None:
+    """Install what is missing, and unpack into `folder` what must lie beside it.
+
+    Raises `ServerError`, naming what to install, where we may not. Packages that only other servers need
+    may be missing: then these are not measured, and the report says so.
+    """
+    _install_missing(progress)
+    if os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        _unpack_others(folder, progress)
+
+
+def _unpack_others(folder: Path, progress: Progress) -> None:
+    progress.say("fetching the packages of Courier and popa3d")
+    archives = folder / "archives"
+    archives.mkdir()
+    done = _apt_get("download", *_UNPACKED, folder=archives)
+    if done.returncode != 0:
+        _apt_get("update")
+        done = _apt_get("download", *_UNPACKED, folder=archives)
+    if done.returncode != 0:
+        progress.say(f"they cannot be had: {_last_line(done.stderr)}")
+        return
+    for archive in archives.iterdir():
+        subprocess.run(["dpkg", "-x", archive, folder / UNPACKED], check=True)
+
+
+def _install_missing(progress: Progress) -> None:
+    missing = [package for package, file in _INSTALLED.items() if not file.exists()]
+    if not missing:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise ServerError(
+            f"please install {' '.join(missing)} (Debian's names), or start again as root there"
+        )
+    progress.say(f"installing {' '.join(missing)}")
+    _apt_get("update")
+    done = _apt_get("install", "-y", "--no-install-recommends", *missing)
+    if done.returncode != 0:
+        raise ServerError(f"{' '.join(missing)} cannot be installed: {_last_line(done.stderr)}")
+
+
+def _apt_get(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "-q", *words]
+    return subprocess.run(command, check=False, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it says nothing"])[-1]
