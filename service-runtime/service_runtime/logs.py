@@ -3,10 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable
-from typing import Any
 
-import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -25,28 +22,18 @@ def configure(service: str, log_format: str, log_level: str, **fields: str) -> N
             *(_for_programs() if as_json else _for_people()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[log_level]),
-        logger_factory=_octets_to_stderr() if as_json else structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
 
 
 def _for_programs() -> list[Processor]:
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_as_json)]
-
-
-def _as_json(event: EventDict, **_: Any) -> bytes:
-    # orjson with octets straight to standard error: half the CPU time of the standard library's way, and
-    # every session that ends is an event.
-    try:
-        return orjson.dumps(event, default=repr)
-    except orjson.JSONEncodeError:  # half a surrogate in a text, an integer beyond 64 bits
-        return json.dumps(event, default=repr).encode()
-
-
-def _octets_to_stderr() -> Callable[..., WrappedLogger]:
-    # Behind the text layer's back: what that one still holds goes out first.
-    sys.stderr.flush()
-    return structlog.BytesLoggerFactory(file=sys.stderr.buffer)
+    # One encoder for all events: json.dumps would make a new one each time.
+    encoder = json.JSONEncoder(default=repr)
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=lambda event, **_: encoder.encode(event)),
+    ]
 
 
 def _for_people() -> list[Processor]:
