@@ -23,7 +23,7 @@ def whole_if_cached(file: MessageFile) -> bytes | None:
     if content is None or len(content) != file.size:
         file.rewind()
         return None
-    return wire_form(surrogate(content) if file.is_surrogate else content)
+    return wire_form(surrogate(content) if file.is_surrogate else content, plain=file.is_plain)
 
 
 async def deliver(

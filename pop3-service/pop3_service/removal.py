@@ -1,9 +1,9 @@
 """The UPDATE state's work: remove what was marked, as long as the maildrop is surely ours."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pop3_service.maildir import Removal, RemovalFailed, Whereabouts, remove_message
+from pop3_service.maildir import Removal, RemovalFailed, Whereabouts, removal_from
 from pop3_service.protocol.maildrop import Message
 
 
@@ -18,24 +18,31 @@ class Removed:
     """Not tried, because the lease was no longer sure to hold."""
 
 
-def remove_marked(maildir: bytes, messages: Iterable[Message], holds_lease: Callable[[], bool]) -> Removed:
+def remove_marked(maildir: bytes, messages: Sequence[Message], holds_lease: Callable[[], bool]) -> Removed:
     """Remove messages one by one; blocks on the disk.
 
     The lease is looked at before each one: somebody else may have opened the maildrop since it ended.
     """
     result = Removed()
-    whereabouts = Whereabouts()
-    for message in messages:
-        if not holds_lease():
-            result.withheld += 1
-            continue
-        try:
-            outcome = remove_message(maildir, message, whereabouts)
-        except RemovalFailed:
-            result.failed += 1
-            continue
-        if outcome is Removal.REMOVED:
-            result.removed += 1
-        else:
-            result.already_gone += 1
+    try:
+        with removal_from(maildir, Whereabouts()) as remove:
+            for message in messages:
+                if holds_lease():
+                    _remove_one(message, remove, result)
+                else:
+                    result.withheld += 1
+    except RemovalFailed:  # nothing of this maildir can be removed
+        result.failed = len(messages)
     return result
+
+
+def _remove_one(message: Message, remove: Callable[[Message], Removal], result: Removed) -> None:
+    try:
+        outcome = remove(message)
+    except RemovalFailed:
+        result.failed += 1
+        return
+    if outcome is Removal.REMOVED:
+        result.removed += 1
+    else:
+        result.already_gone += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pop3_service.maildir import Locator, Maildirs, MessageFile, Removal, remove_message
+from pop3_service.maildir import Locator, Maildirs, MessageFile, Removal, removal_from
 from pop3_service.maildir.naming import unique_id_of, unique_id_of_namesake
 from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import MaildropContents, Message
@@ -119,7 +119,8 @@ def test_a_session_reads_and_removes_its_own_messages_wherever_they_move(
         for message in messages:
             assert whole_content(world.root, message) == world.files[message.unique_id][1]
         marked = messages[which % len(messages)]
-        assert remove_message(os.fsencode(world.root), marked, Whereabouts()) is Removal.REMOVED
+        with removal_from(os.fsencode(world.root), Whereabouts()) as remove:
+            assert remove(marked) is Removal.REMOVED
         left = Maildirs().scan(os.fsencode(world.root)).messages
         assert [each.unique_id for each in left] == [
             each.unique_id for each in messages if each is not marked

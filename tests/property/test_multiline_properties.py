@@ -7,6 +7,7 @@ from pop3_service.protocol.multiline import (
     OctetCounter,
     TopEncoder,
     WireEncoder,
+    is_plain,
     octets_on_the_wire,
     wire_form,
 )
@@ -40,6 +41,14 @@ def received(wire: bytes) -> list[bytes]:
 @given(contents)
 def test_unstuffing_gives_the_lines_back(content: bytes) -> None:
     assert received(wire_form(content)) == lines_of(content)
+
+
+@given(contents)
+def test_the_short_way_of_plain_content_gives_the_same(content: bytes) -> None:
+    if is_plain(content):
+        assert wire_form(content, plain=True) == wire_form(content)
+    else:
+        assert b"\r" in content or any(line.startswith(b".") for line in content.split(b"\n"))
 
 
 @given(contents)

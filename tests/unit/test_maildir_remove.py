@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pop3_service.maildir import Maildirs, Removal, RemovalFailed, remove_message
+from pop3_service.maildir import Maildirs, Removal, RemovalFailed, removal_from
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import Message
@@ -32,7 +32,8 @@ def only_message(maildir: Path) -> Message:
 
 
 def remove(maildir: Path, message: Message) -> Removal:
-    return remove_message(os.fsencode(maildir), message, Whereabouts())
+    with removal_from(os.fsencode(maildir), Whereabouts()) as remove_message:
+        return remove_message(message)
 
 
 def test_a_removed_message_is_gone_and_its_neighbours_stay(maildir: Path) -> None:

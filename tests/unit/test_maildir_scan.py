@@ -16,6 +16,7 @@ from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.maildirs import GRAIN_SECONDS, MESSAGES_CHECKED_ON_THE_LOOP
 from pop3_service.maildir.octets import CHUNK_OCTETS, count_octets
 from pop3_service.protocol.maildrop import MaildropContents
+from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS
 from support.maildir_files import ordinary_user
 
 
@@ -290,6 +291,24 @@ def test_a_file_larger_than_the_window_is_counted_whole(maildir: Path) -> None:
 def test_a_file_as_long_as_the_window_is_counted_whole(maildir: Path) -> None:
     deliver(maildir, "1.a", b"x" * (CHUNK_OCTETS - 1) + b"\n")
     assert octets(scan(maildir)) == [CHUNK_OCTETS + 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "plain"),
+    [(b"a\n\nb\n", True), (b"a\r\n", False), (b"a\n.b\n", False), (b".a\n", False), (b"", True)],
+)
+def test_a_message_is_plain_when_only_its_line_ends_differ_on_the_wire(
+    maildir: Path, content: bytes, plain: bool
+) -> None:
+    deliver(maildir, "1.a", content)
+    (message,) = scan(maildir).messages
+    assert message.is_plain is plain
+
+
+def test_a_message_too_long_to_be_sent_whole_is_not_called_plain(maildir: Path) -> None:
+    deliver(maildir, "1.a", b"x\n" * LONGEST_HEADER_OCTETS)
+    (message,) = scan(maildir).messages
+    assert not message.is_plain
 
 
 def test_a_file_other_than_the_listed_one_is_not_read(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pop3_service.maildir import Maildirs, MessageFile, MessageGone, Removal, remove_message
+from pop3_service.maildir import Maildirs, MessageFile, MessageGone, Removal, removal_from
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import Message
@@ -68,8 +68,9 @@ def test_one_listing_serves_the_removal_of_all_messages_that_have_moved(
 ) -> None:
     move_all(maildir)
     whereabouts = Whereabouts()
-    for message in messages:
-        assert remove_message(os.fsencode(maildir), message, whereabouts) is Removal.REMOVED
+    with removal_from(os.fsencode(maildir), whereabouts) as remove:
+        for message in messages:
+            assert remove(message) is Removal.REMOVED
     assert listings == [b"new", b"cur"]
     assert list((maildir / "cur").iterdir()) == []
 
@@ -80,10 +81,11 @@ def test_one_listing_serves_all_messages_that_have_vanished(
     for file in (maildir / "new").iterdir():
         file.unlink()
     whereabouts = Whereabouts()
-    for message in messages:
-        assert remove_message(os.fsencode(maildir), message, whereabouts) is Removal.ALREADY_GONE
-        with pytest.raises(MessageGone):
-            content(maildir, message, whereabouts)
+    with removal_from(os.fsencode(maildir), whereabouts) as remove:
+        for message in messages:
+            assert remove(message) is Removal.ALREADY_GONE
+            with pytest.raises(MessageGone):
+                content(maildir, message, whereabouts)
     assert listings == [b"new", b"cur"]
 
 
@@ -108,5 +110,6 @@ def test_another_message_with_the_same_unique_part_is_never_taken_for_it(
     whereabouts = Whereabouts()
     with pytest.raises(MessageGone):
         content(maildir, messages[0], whereabouts)
-    assert remove_message(os.fsencode(maildir), messages[0], whereabouts) is Removal.ALREADY_GONE
+    with removal_from(os.fsencode(maildir), whereabouts) as remove:
+        assert remove(messages[0]) is Removal.ALREADY_GONE
     assert (maildir / "cur" / "000.a:2,S").exists()

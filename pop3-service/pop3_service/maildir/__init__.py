@@ -13,7 +13,7 @@ from pop3_service.maildir.location import maildir_of
 from pop3_service.maildir.locator import FileIdentity, Locator
 from pop3_service.maildir.maildirs import Maildirs
 from pop3_service.maildir.read import MessageFile
-from pop3_service.maildir.remove import Removal, remove_message
+from pop3_service.maildir.remove import Removal, removal_from
 from pop3_service.maildir.whereabouts import Whereabouts
 
 __all__ = [
@@ -31,5 +31,5 @@ __all__ = [
     "Whereabouts",
     "mail_directory_verdict",
     "maildir_of",
-    "remove_message",
+    "removal_from",
 ]

@@ -10,8 +10,10 @@ from pop3_service.protocol.multiline import OctetCounter, octets_on_the_wire
 CHUNK_OCTETS = 1 << 20
 
 
-def count_octets(descriptor: int, identity: FileIdentity) -> int | None:
+def count_octets(descriptor: int, identity: FileIdentity, start: bytes = b"") -> int | None:
     """Return the octets on the wire of the open file, CRLF counted (RFC 1939, section 11).
+
+    `start` is what has been read of it already: where that is all, it is not read again.
 
     None means that the file is not, or no longer, the one with this identity: somebody
     replaced it, or writes to it while we read. The name's `,S=` and `,W=` are never asked.
@@ -19,7 +21,7 @@ def count_octets(descriptor: int, identity: FileIdentity) -> int | None:
     """
     if not _is_unchanged(descriptor, identity):
         return None
-    content = os.read(descriptor, CHUNK_OCTETS)
+    content = start if len(start) == identity.size else os.read(descriptor, CHUNK_OCTETS)
     if len(content) == identity.size:
         octets = octets_on_the_wire(content)
     else:

@@ -25,14 +25,24 @@ class MessageFile:
 
     It ends after `size` octets even if somebody appends to the file meanwhile, so what is read
     is what the scan counted. What is read is always the file; `is_surrogate` says that the
-    client must get the surrogate of it.
+    client must get the surrogate of it, `is_plain` that on the wire only its line ends differ.
     """
 
-    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "is_surrogate", "size")
+    __slots__ = (
+        "_descriptor",
+        "_is_closed",
+        "_is_reading",
+        "_lock",
+        "_position",
+        "is_plain",
+        "is_surrogate",
+        "size",
+    )
 
-    def __init__(self, descriptor: int, size: int, *, is_surrogate: bool) -> None:
+    def __init__(self, descriptor: int, size: int, *, is_surrogate: bool, is_plain: bool) -> None:
         self.size = size
         self.is_surrogate = is_surrogate
+        self.is_plain = is_plain
         self._descriptor = descriptor
         self._position = 0
         self._lock = Lock()
@@ -78,7 +88,9 @@ class MessageFile:
         identity = locator_of(message).identity
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and identity.is_unchanged(status):
-            return cls(descriptor, identity.size, is_surrogate=message.is_surrogate)
+            return cls(
+                descriptor, identity.size, is_surrogate=message.is_surrogate, is_plain=message.is_plain
+            )
         os.close(descriptor)
         raise MessageChanged("the message is not as it was listed")
 

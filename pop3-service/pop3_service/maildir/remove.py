@@ -1,8 +1,10 @@
-"""Remove one message file."""
+"""Remove message files."""
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import Enum
+from functools import partial
 
 from pop3_service.maildir.errors import RemovalFailed
 from pop3_service.maildir.folder import ABSENT_ERRORS, Folder, open_folders
@@ -18,25 +20,33 @@ class Removal(Enum):
     ALREADY_GONE = "already gone"
 
 
-def remove_message(maildir: bytes, message: Message, whereabouts: Whereabouts) -> Removal:
-    """Remove the file of `message`, wherever in `maildir` it is now; blocks on the disk.
+@contextmanager
+def removal_from(maildir: bytes, whereabouts: Whereabouts) -> Iterator[Callable[[Message], Removal]]:
+    """Hold the folders of `maildir` open, and give what removes a message of it; blocks on the disk.
 
-    Only the file with the listed device and inode is removed: another one under its name is
-    another message, and the listed one then counts as gone. Every name of the file with its
-    unique part goes, so that it cannot come back from the other folder. Symbolic links are
-    never followed. `whereabouts` is asked for a message that is not where it was listed, and may
-    have served other messages of this maildir.
+    A message is removed wherever in `maildir` it is now. Only the file with the listed device and
+    inode is removed: another one under its name is another message, and the listed one then counts as
+    gone. Every name of the file with its unique part goes, so that it cannot come back from the other
+    folder. Symbolic links are never followed. `whereabouts` is asked for a message that is not where it
+    was listed, and may have served other messages of this maildir.
 
-    Raises RemovalFailed when the message is, or may be, still there.
+    Raises RemovalFailed when a folder cannot be opened; so does what is given, when the message is, or
+    may be, still there.
     """
+    with ExitStack() as stack:
+        try:
+            folders = stack.enter_context(open_folders(maildir))
+        except OSError as error:
+            raise RemovalFailed(f"the folders cannot be opened: {error.strerror}") from None
+        yield partial(_remove, folders, whereabouts)
+
+
+def _remove(folders: Sequence[Folder], whereabouts: Whereabouts, message: Message) -> Removal:
     locator = locator_of(message)
     try:
-        with open_folders(maildir) as folders:
-            if _remove_listed(folders, locator, whereabouts) or _remove_elsewhere(
-                folders, locator, whereabouts
-            ):
-                return Removal.REMOVED
-            return Removal.ALREADY_GONE
+        if _remove_listed(folders, locator, whereabouts) or _remove_elsewhere(folders, locator, whereabouts):
+            return Removal.REMOVED
+        return Removal.ALREADY_GONE
     except NeverQuiet:
         raise RemovalFailed("the message cannot be found while its folders keep changing") from None
     except OSError as error:

@@ -20,7 +20,7 @@ from pop3_service.maildir.naming import (
 )
 from pop3_service.maildir.octets import count_octets
 from pop3_service.protocol.maildrop import Message
-from pop3_service.protocol.multiline import octets_on_the_wire
+from pop3_service.protocol.multiline import is_plain, octets_on_the_wire
 from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS, needs_surrogate, surrogate
 
 # A listing that a rename runs into can miss the file under both its names. So a scan that was
@@ -34,8 +34,8 @@ _FIRST = itemgetter(0)
 # out message after message, which a client takes for deletions: it fails the scan instead.
 _ERRORS_OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.EIO})
 
-# The octets on the wire of a message, and of its surrogate: None where it needs none.
-_Octets = tuple[int, int | None]
+# The octets on the wire of a message, those of its surrogate (None where it needs none), whether it is plain.
+_Octets = tuple[int, int | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +128,13 @@ class _Attempt:
         if known is not None and known.locator is locator and known.unique_id == unique_id:
             return known
         if known is not None and _is_same_message(locator_of(known), locator):
-            counted: _Octets | None = known.octets, known.surrogate_octets
+            counted: _Octets | None = known.octets, known.surrogate_octets, known.is_plain
         else:
             counted = self._count(locator)
         if counted is None:
             return None
-        octets, surrogate_octets = counted
-        message = Message(unique_id, octets, locator, surrogate_octets)
+        octets, surrogate_octets, plain = counted
+        message = Message(unique_id, octets, locator, surrogate_octets, is_plain=plain)
         self._known[locator.identity.inode] = message
         return message
 
@@ -159,15 +159,16 @@ class _Attempt:
         try:
             # Read first: the counting asks, after its own reading, whether the file is still the same.
             start = _start_of(descriptor, locator)
-            octets = count_octets(descriptor, locator.identity)
+            octets = count_octets(descriptor, locator.identity, start)
         finally:
             os.close(descriptor)
         if octets is None:
             return None
+        plain = len(start) == locator.identity.size and is_plain(start)
         if not needs_surrogate(start):
-            return octets, None
+            return octets, None, plain
         # What follows the start is the same in both, so its octets need not be counted again.
-        return octets, octets - octets_on_the_wire(start) + octets_on_the_wire(surrogate(start))
+        return octets, octets - octets_on_the_wire(start) + octets_on_the_wire(surrogate(start)), plain
 
 
 def _start_of(descriptor: int, locator: Locator) -> bytes:

@@ -20,7 +20,8 @@ class Message:
     `octets` is its size on the wire, every CRLF counted, before byte-stuffing. `locator` is for the
     maildir code alone, which finds the file by it. `surrogate_octets` is the size of what a client
     without UTF8 gets in place of it, None where that is the message itself. `is_surrogate` says that
-    this is it: to be sent as `surrogate` makes it of the file.
+    this is it: to be sent as `surrogate` makes it of the file. `is_plain` says that on the wire only the
+    line ends of the file differ.
     """
 
     unique_id: bytes
@@ -28,12 +29,15 @@ class Message:
     locator: object
     surrogate_octets: int | None = None
     is_surrogate: bool = False
+    is_plain: bool = False
 
     def surrogate(self) -> "Message":
         """Return what a client without UTF8 gets in place of this message (RFC 6856, section 2.1)."""
         if self.surrogate_octets is None:
             return self
-        return replace(self, octets=self.surrogate_octets, surrogate_octets=None, is_surrogate=True)
+        return replace(
+            self, octets=self.surrogate_octets, surrogate_octets=None, is_surrogate=True, is_plain=False
+        )
 
 
 _NOTHING_MARKED: Final[frozenset[int]] = frozenset()

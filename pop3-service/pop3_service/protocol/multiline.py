@@ -62,9 +62,17 @@ def _bare_line_feeds(content: bytes) -> int:
     return content.count(b"\n") - content.count(b"\r\n")
 
 
-def wire_form(content: bytes) -> bytes:
-    """Return the whole message as RETR sends it after its `+OK`, the termination line included."""
-    lines = _wire_lines(content, at_line_start=True)
+def is_plain(content: bytes) -> bool:
+    """Tell whether on the wire only the line ends of `content` differ: no CR, no line opens with a dot."""
+    return b"\r" not in content and not content.startswith(b".") and _OPENING_DOT.search(content) is None
+
+
+def wire_form(content: bytes, *, plain: bool = False) -> bytes:
+    """Return the whole message as RETR sends it after its `+OK`, the termination line included.
+
+    With `plain`, `content` is known to be (see `is_plain`), which spares half of the work.
+    """
+    lines = content.replace(b"\n", b"\r\n") if plain else _wire_lines(content, at_line_start=True)
     if not content or content.endswith(b"\n"):
         return lines + TERMINATION_LINE
     return lines + b"\r\n" + TERMINATION_LINE
