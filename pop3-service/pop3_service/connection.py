@@ -351,22 +351,21 @@ class Pop3Connection(LineConnection):
     def _send_message(self, wish: SendMessage) -> None:
         assert self._session is not None
         assert self._login is not None
+        maildir, message = self._login.maildir, wish.message
         try:
-            file = MessageFile.open_listed(self._login.maildir, wish.message)
+            whole = whole_if_cached(maildir, message) if wish.body_lines is None else None
+            file = MessageFile.open_listed(maildir, message) if whole is None else None
         except MaildirError as error:
             self._refuse_message(error)
             return
-        if file is None:
-            self._begin(self._search_and_deliver(self._login, wish))
-            return
-        whole = whole_if_cached(file) if wish.body_lines is None else None
-        if whole is None:
-            self._begin(self._deliver(file, wish))
-        else:
-            file.close()
-            self.send(self._session.message_opened(wish.message))
+        if whole is not None:
+            self.send(self._session.message_opened(message))
             self._count.message_ends_at(self.octets_queued + len(whole))
             self.send(whole)
+        elif file is not None:
+            self._begin(self._deliver(file, wish))
+        else:
+            self._begin(self._search_and_deliver(self._login, wish))
 
     def _refuse_message(self, error: MaildirError) -> None:
         assert self._session is not None

@@ -3,7 +3,8 @@
 import asyncio
 
 from line_server.connection import LineConnection
-from pop3_service.maildir import MessageFile
+from pop3_service.maildir import MessageFile, content_if_cached
+from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.multiline import TopEncoder, WireEncoder, wire_form
 from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS, surrogate
 from pop3_service.resources import Resources
@@ -12,18 +13,16 @@ CHUNK_OCTETS = 256 * 1024
 """A message up to this size is sent whole; of a longer one no more than this is in memory at a time."""
 
 
-def whole_if_cached(file: MessageFile) -> bytes | None:
+def whole_if_cached(maildir: bytes, message: Message) -> bytes | None:
     """Return the wire form of a message that is short and in memory already, None for any other.
 
-    Where the client must get its surrogate, that is what is returned.
+    Where the client must get its surrogate, that is what is returned. Raises `MaildirError` when the
+    message is not as it was listed.
     """
-    if file.size > CHUNK_OCTETS:
+    content = content_if_cached(maildir, message, CHUNK_OCTETS)
+    if content is None:
         return None
-    content = file.read_cached(file.size) if file.size else b""
-    if content is None or len(content) != file.size:
-        file.rewind()
-        return None
-    return wire_form(surrogate(content) if file.is_surrogate else content, plain=file.is_plain)
+    return wire_form(surrogate(bytes(content)) if message.is_surrogate else content, plain=message.is_plain)
 
 
 async def deliver(

@@ -78,8 +78,7 @@ async def test_retr_sends_the_octets_that_were_announced(tmp_path: Path) -> None
 
 async def test_what_is_in_memory_is_sent_in_the_same_form(tmp_path: Path) -> None:
     _, for_ascii = listed(tmp_path, MESSAGE)
-    with MessageFile.open(os.fsencode(tmp_path), for_ascii, Whereabouts()) as file:
-        whole = whole_if_cached(file)
+    whole = whole_if_cached(os.fsencode(tmp_path), for_ascii)
     if whole is None:
         pytest.skip("this file system cannot read without waiting")
     assert whole == await delivered(tmp_path, for_ascii)

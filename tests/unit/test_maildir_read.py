@@ -11,6 +11,7 @@ from pop3_service.maildir import (
     MessageFile,
     MessageGone,
     MessageUnreadable,
+    content_if_cached,
     read,
 )
 from pop3_service.maildir.whereabouts import Whereabouts
@@ -298,12 +299,54 @@ def test_a_refused_message_leaves_no_descriptor_open(maildir: Path) -> None:
     assert after == before
 
 
-def test_a_message_can_be_read_again_from_its_beginning(maildir: Path) -> None:
+def cached(maildir: Path, message: Message, longest: int = 1000) -> bytes:
+    content = content_if_cached(os.fsencode(maildir), message, longest)
+    if content is None:
+        pytest.skip("this file system cannot read without waiting")
+    return bytes(content)
+
+
+def test_content_in_memory_is_had_at_once(maildir: Path) -> None:
     _, message = listed(maildir)
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
-        assert file.read(3) == b"one"
-        file.rewind()
-        assert file.read(100) == b"one\ntwo\n"
+    assert cached(maildir, message) == b"one\ntwo\n"
+    assert cached(maildir, message, longest=8) == b"one\ntwo\n"
+
+
+def test_an_empty_message_is_had_at_once(maildir: Path) -> None:
+    _, message = listed(maildir, content=b"")
+    assert cached(maildir, message) == b""
+
+
+def test_content_that_is_too_long_or_elsewhere_is_not_had_at_once(maildir: Path) -> None:
+    file, message = listed(maildir)
+    assert content_if_cached(os.fsencode(maildir), message, 7) is None
+    file.rename(file.with_name("moved"))
+    assert content_if_cached(os.fsencode(maildir), message, 1000) is None
+
+
+def test_content_of_another_file_is_never_had(maildir: Path) -> None:
+    file, message = listed(maildir)
+    file.rename(file.with_name("moved"))
+    file.write_bytes(b"ONE\nTWO\n")
+    with pytest.raises(MessageChanged):
+        content_if_cached(os.fsencode(maildir), message, 1000)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(MessageChanged):
+        content_if_cached(os.fsencode(maildir), message, 1000)
+
+
+def test_content_at_once_leaves_no_descriptor_open(maildir: Path) -> None:
+    file, message = listed(maildir)
+    before = os.open("/dev/null", os.O_RDONLY)
+    os.close(before)
+    content_if_cached(os.fsencode(maildir), message, 1000)
+    os.utime(file, (1000, 1000))
+    with pytest.raises(MessageChanged):
+        content_if_cached(os.fsencode(maildir), message, 1000)
+    after = os.open("/dev/null", os.O_RDONLY)
+    os.close(after)
+    assert after == before
 
 
 def test_an_open_file_says_whether_its_surrogate_is_wanted(maildir: Path) -> None:

@@ -12,7 +12,7 @@ from pop3_service.maildir.errors import (
 from pop3_service.maildir.location import maildir_of
 from pop3_service.maildir.locator import FileIdentity, Locator
 from pop3_service.maildir.maildirs import Maildirs
-from pop3_service.maildir.read import MessageFile
+from pop3_service.maildir.read import MessageFile, content_if_cached
 from pop3_service.maildir.remove import Removal, removal_from
 from pop3_service.maildir.whereabouts import Whereabouts
 
@@ -29,6 +29,7 @@ __all__ = [
     "Removal",
     "RemovalFailed",
     "Whereabouts",
+    "content_if_cached",
     "mail_directory_verdict",
     "maildir_of",
     "removal_from",

@@ -9,7 +9,7 @@ from typing import Self
 
 from pop3_service.maildir.errors import MessageChanged, MessageGone, MessageUnreadable
 from pop3_service.maildir.folder import ABSENT_ERRORS, OPEN_FLAGS, open_folders
-from pop3_service.maildir.locator import Locator, locator_of
+from pop3_service.maildir.locator import FileIdentity, Locator, locator_of
 from pop3_service.maildir.whereabouts import SEARCH_ATTEMPTS, NeverQuiet, Whereabouts
 from pop3_service.protocol.maildrop import Message
 
@@ -20,29 +20,60 @@ _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 _CLOSED = "the message file is closed"
 
 
+def content_if_cached(maildir: bytes, message: Message, longest: int) -> bytearray | None:
+    """Return what the file of `message` holds, if that is in memory already and not longer than `longest`.
+
+    Meant for the event loop, and for most messages all that there is to do. None means that it may have
+    to come from the disk, or from another place than where it was listed: `MessageFile` tells.
+
+    Raises MessageChanged when the listed octets no longer hold, and MessageUnreadable.
+    """
+    locator = locator_of(message)
+    size = locator.identity.size
+    if _NOWAIT is None or size > longest:
+        return None
+    descriptor = _open_listed(maildir, locator)
+    if descriptor is None:
+        return None
+    try:
+        _require_unchanged(descriptor, locator.identity)
+        content = bytearray(size)
+        length = os.preadv(descriptor, [content], 0, _NOWAIT) if size else 0
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return content if length == size else None
+
+
+def _open_listed(maildir: bytes, locator: Locator) -> int | None:
+    try:
+        return os.open(locator.path(maildir), OPEN_FLAGS)
+    except OSError as error:
+        if error.errno in ABSENT_ERRORS:
+            return None
+        raise MessageUnreadable(f"the message cannot be read: {error.strerror}") from None
+
+
+def _require_unchanged(descriptor: int, identity: FileIdentity) -> None:
+    status = os.fstat(descriptor)
+    if not (stat.S_ISREG(status.st_mode) and identity.is_unchanged(status)):
+        raise MessageChanged("the message is not as it was listed")
+
+
 class MessageFile:
     """An open message file, read once from its beginning to its end.
 
     It ends after `size` octets even if somebody appends to the file meanwhile, so what is read
     is what the scan counted. What is read is always the file; `is_surrogate` says that the
-    client must get the surrogate of it, `is_plain` that on the wire only its line ends differ.
+    client must get the surrogate of it.
     """
 
-    __slots__ = (
-        "_descriptor",
-        "_is_closed",
-        "_is_reading",
-        "_lock",
-        "_position",
-        "is_plain",
-        "is_surrogate",
-        "size",
-    )
+    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "is_surrogate", "size")
 
-    def __init__(self, descriptor: int, size: int, *, is_surrogate: bool, is_plain: bool) -> None:
+    def __init__(self, descriptor: int, size: int, *, is_surrogate: bool) -> None:
         self.size = size
         self.is_surrogate = is_surrogate
-        self.is_plain = is_plain
         self._descriptor = descriptor
         self._position = 0
         self._lock = Lock()
@@ -55,12 +86,8 @@ class MessageFile:
 
         Raises MessageChanged when the listed octets no longer hold, and MessageUnreadable.
         """
-        try:
-            return cls._of(os.open(locator_of(message).path(maildir), OPEN_FLAGS), message)
-        except OSError as error:
-            if error.errno in ABSENT_ERRORS:
-                return None
-            raise MessageUnreadable(f"the message cannot be read: {error.strerror}") from None
+        descriptor = _open_listed(maildir, locator_of(message))
+        return None if descriptor is None else cls._of(descriptor, message)
 
     @classmethod
     def open(cls, maildir: bytes, message: Message, whereabouts: Whereabouts) -> Self:
@@ -86,13 +113,12 @@ class MessageFile:
     @classmethod
     def _of(cls, descriptor: int, message: Message) -> Self:
         identity = locator_of(message).identity
-        status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and identity.is_unchanged(status):
-            return cls(
-                descriptor, identity.size, is_surrogate=message.is_surrogate, is_plain=message.is_plain
-            )
-        os.close(descriptor)
-        raise MessageChanged("the message is not as it was listed")
+        try:
+            _require_unchanged(descriptor, identity)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(descriptor, identity.size, is_surrogate=message.is_surrogate)
 
     def __enter__(self) -> Self:
         return self
@@ -142,10 +168,6 @@ class MessageFile:
             raise MessageChanged("the message became shorter while it was read")
         self._position += len(content)
         return content
-
-    def rewind(self) -> None:
-        """Begin again at the first octet."""
-        self._position = 0
 
     def close(self) -> None:
         """Give the file back; while a thread reads it, that happens as soon as it has read."""

@@ -139,3 +139,11 @@ BARE_COMMANDS: Final = {
     for form in (keyword, keyword.lower())
 }
 """Whole lines that are a command without arguments, as clients write it: nothing in them needs a check."""
+
+NUMBERED_COMMANDS: Final = {
+    form: command
+    for keyword, command in COMMANDS_BY_KEYWORD.items()
+    if command.arguments[:1] == (NUMBER,) and len(command.arguments) == 1
+    for form in (keyword, keyword.lower())
+}
+"""By the keyword as clients write it, the commands whose one argument is a message's number."""

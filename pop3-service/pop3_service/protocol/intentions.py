@@ -1,7 +1,7 @@
 """What a session wants done that it cannot do itself: it knows no file, no store and no socket."""
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pop3_service.protocol.maildrop import Message
 
@@ -47,8 +47,7 @@ class StartTls:
     reply: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SendMessage:
+class SendMessage(NamedTuple):
     """Open the message, then send `message_opened` and its wire form; or else `message_unavailable`.
 
     `body_lines` is None for RETR, which sends all; for TOP it is how many lines of the body to send.

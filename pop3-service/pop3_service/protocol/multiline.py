@@ -67,15 +67,15 @@ def is_plain(content: bytes) -> bool:
     return b"\r" not in content and not content.startswith(b".") and _OPENING_DOT.search(content) is None
 
 
-def wire_form(content: bytes, *, plain: bool = False) -> bytes:
+def wire_form(content: bytes | bytearray, *, plain: bool = False) -> bytes:
     """Return the whole message as RETR sends it after its `+OK`, the termination line included.
 
     With `plain`, `content` is known to be (see `is_plain`), which spares half of the work.
     """
-    lines = content.replace(b"\n", b"\r\n") if plain else _wire_lines(content, at_line_start=True)
+    lines = content.replace(b"\n", b"\r\n") if plain else _wire_lines(bytes(content), at_line_start=True)
     if not content or content.endswith(b"\n"):
-        return lines + TERMINATION_LINE
-    return lines + b"\r\n" + TERMINATION_LINE
+        return b"".join((lines, TERMINATION_LINE))
+    return b"".join((lines, b"\r\n", TERMINATION_LINE))
 
 
 def _wire_lines(content: bytes, *, at_line_start: bool) -> bytes:

@@ -11,7 +11,14 @@ from typing import ClassVar, Final, TypeAlias
 
 from pop3_service.protocol import languages, replies, sasl
 from pop3_service.protocol.capabilities import capability_list
-from pop3_service.protocol.commands import BARE_COMMANDS, COMMANDS_BY_KEYWORD, Command, State, is_user_name
+from pop3_service.protocol.commands import (
+    BARE_COMMANDS,
+    COMMANDS_BY_KEYWORD,
+    NUMBERED_COMMANDS,
+    Command,
+    State,
+    is_user_name,
+)
 from pop3_service.protocol.intentions import (
     BeginScram,
     Challenge,
@@ -113,9 +120,11 @@ class Session:
         command = BARE_COMMANDS.get(line)
         if command is not None:
             return self._obey(command, ())
+        keyword, space, rest = line.partition(b" ")
+        if rest.isdigit() and keyword in NUMBERED_COMMANDS:
+            return self._obey(NUMBERED_COMMANDS[keyword], (int(rest),))
         if _FORBIDDEN_OCTET.search(line) and not _is_utf8_login(line):
             return self._mistake(replies.FORBIDDEN_OCTET)
-        keyword, space, rest = line.partition(b" ")
         command = COMMANDS_BY_KEYWORD.get(keyword.upper())
         if command is None:
             return self._mistake(replies.UNKNOWN_COMMAND)
