@@ -20,5 +20,6 @@ class CannedServer(Server):
         command: list[str | Path] = [self.site.programs / "canned", str(MESSAGES), str(_MEAN_OCTETS)]
         process = self.spawn(command, stdout=subprocess.PIPE)
         assert process.stdout is not None
-        self.port = int(process.stdout.readline())
+        with process.stdout as told:
+            self.port = int(told.readline())
         self.await_greeting()

@@ -26,7 +26,7 @@ ROUNDS = 5
 SECONDS = 1.0
 
 LARGEST_RATIOS = {"check": 12.0, "fetch": 13.0}
-"""Measured with CPython 3.11 without profile-guided optimisation: medians of 6.5 to 8.4, and of 7.7 to 8.6."""
+"""Measured with CPython 3.11 without profile-guided optimisation: medians of 6.5 to 8.4, and 7.7 to 8.6."""
 
 
 @pytest.fixture(scope="module")
