@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+import administrators
 import comparison
 import growth
 import idle_sessions
@@ -38,6 +39,7 @@ SECTIONS: list[Section] = [
     idle_sessions.SECTION,
     large_maildrop.SECTION,
     growth.SECTION,
+    administrators.SECTION,
 ]
 """All that can be measured, in the order of the report. A new section is one more row."""
 

@@ -13,6 +13,7 @@ _INSTALLED = {
     "dovecot-core": Path("/usr/sbin/dovecot"),
     "dovecot-pop3d": Path("/usr/lib/dovecot/pop3"),
     "gcc": Path("/usr/bin/cc"),
+    "wrk": Path("/usr/bin/wrk"),
 }
 """What is installed as usual, by a file of it."""
 

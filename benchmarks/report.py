@@ -66,6 +66,8 @@ class Report:
         path.write_text(f"{before}{BEGIN}\n\n{''.join(parts)}{END}{after}")
 
     def _goals(self) -> str:
+        if not self.bars():
+            return ""
         rows = [
             [
                 str(bar["label"]),
