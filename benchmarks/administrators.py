@@ -32,7 +32,8 @@ def _goal(found: Administration) -> str:
     )
     return (
         f"`cc?` over {_GOAL_CONNECTIONS} connections, each waiting for its answer: "
-        f"{figure(rate.per_cpu_second)} a second and core (goal {_GOAL_A_SECOND:,}), p99 {figure(rate.p99_ms)} ms (goal {_GOAL_P99_MS}).\n"
+        f"{figure(rate.per_cpu_second)} a second and core (goal {_GOAL_A_SECOND:,}), "
+        f"p99 {figure(rate.p99_ms)} ms (goal {_GOAL_P99_MS}).\n"
     )
 
 
