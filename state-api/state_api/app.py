@@ -10,7 +10,8 @@ from state_api import documentation, errors
 from state_api.dependencies import Services
 from state_api.intake import Intake
 from state_api.request_log import RequestLog
-from state_api.routers import health, metrics, monitoring, settings, users
+from state_api.routers import dashboard, health, metrics, monitoring, session, settings, users
+from state_api.sign_in import SignIns
 from state_store.authentication import Authenticator
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
@@ -39,8 +40,8 @@ def create_app(
         responses=errors.problems(errors.INTERNAL),
         middleware=[Middleware(RequestLog), Middleware(Intake)],
     )
-    app.state.services = Services(repository, authenticator, passwords, is_draining)
+    app.state.services = Services(repository, authenticator, passwords, is_draining, SignIns(repository))
     errors.install(app)
-    for part in (settings, users, monitoring, health, metrics, documentation):
+    for part in (settings, users, monitoring, health, metrics, documentation, session, dashboard):
         app.include_router(part.router)
     return app

@@ -8,15 +8,19 @@ from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request
-from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from fastapi.security import HTTPBasic
 
 from line_server.listener import plain_host
-from state_api.errors import Unauthenticated
+from state_api.errors import ForeignRequest, SignedOut, Unauthenticated
+from state_api.sign_in import COOKIE, SignIns, comes_from_elsewhere, comes_from_page, is_csrf_token
 from state_store.authentication import Authenticator
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+"""What changes nothing, and so needs no token beside the cookie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +31,7 @@ class Services:
     authenticator: Authenticator
     passwords: Passwords
     is_draining: Callable[[], bool]
-
-
-class BasicScheme(HTTPBasic):
-    """HTTP Basic in UTF-8 (RFC 7617); whatever is no well-formed header is a missing one."""
-
-    async def __call__(self, request: Request) -> HTTPBasicCredentials:  # type: ignore[override]
-        """Return the name and password of the request. Raises `Unauthenticated`."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            raise Unauthenticated
-        try:
-            name, colon, password = (
-                base64.b64decode(token.strip(), validate=True).decode("utf-8").partition(":")
-            )
-        except (binascii.Error, ValueError):
-            raise Unauthenticated from None
-        if not colon:
-            raise Unauthenticated
-        return HTTPBasicCredentials(username=name, password=password)
-
-
-_basic = BasicScheme(scheme_name="administrator", description="A PEEP administrator's name and password.")
+    sign_ins: SignIns
 
 
 def _of(request: Request) -> Services:
@@ -69,20 +52,70 @@ async def _passwords(request: Request) -> Passwords:
     return _of(request).passwords
 
 
-async def _administrator(
-    request: Request,
-    credentials: Annotated[HTTPBasicCredentials, Depends(_basic)],
-) -> str:
-    # The socket's peer, never a header: anybody could write X-Forwarded-For to escape the rule of P18.
-    address = plain_host(request.client.host) if request.client else "unknown"
-    name = credentials.username
-    if not await _of(request).authenticator.check_administrator(name, credentials.password, address):
+def client_address(request: Request) -> str:
+    """Return where a request comes from, for the rule of P18.
+
+    The socket's peer, never a header: anybody could write X-Forwarded-For to escape the rule.
+    """
+    return plain_host(request.client.host) if request.client else "unknown"
+
+
+class AdministratorScheme(HTTPBasic):
+    """HTTP Basic in UTF-8 (RFC 7617), else the dashboard's cookie; where both are there, Basic decides."""
+
+    async def __call__(self, request: Request) -> str:  # type: ignore[override]
+        """Return the name of the administrator who asks.
+
+        Raises `Unauthenticated`, to the page `SignedOut`, and `ForeignRequest` for a change that comes
+        with the cookie but not from the page.
+        """
+        by_name = "Authorization" in request.headers
+        name = await (_named_administrator(request) if by_name else _signed_in_administrator(request))
+        if name is None:
+            raise SignedOut if comes_from_page(request) else Unauthenticated
+        request.state.administrator = name
+        return name
+
+
+async def _named_administrator(request: Request) -> str | None:
+    credentials = _basic_credentials(request.headers["Authorization"])
+    if credentials is None:
+        return None
+    address = client_address(request)
+    if not await _of(request).authenticator.check_administrator(*credentials, address):
         # Not the name: a slip of the hand may have put the password there.
         log.warning("administrator refused", address=address)
-        raise Unauthenticated
-    request.state.administrator = name
-    return name
+        return None
+    return credentials[0]
 
+
+async def _signed_in_administrator(request: Request) -> str | None:
+    cookie = request.cookies.get(COOKIE)
+    found = await _of(request).sign_ins.find(cookie) if cookie else None
+    if found is None:
+        return None
+    if request.method not in SAFE_METHODS and (
+        comes_from_elsewhere(request) or not is_csrf_token(request, found)
+    ):
+        raise ForeignRequest
+    return found.administrator
+
+
+def _basic_credentials(header: str) -> tuple[str, str] | None:
+    """Return the name and password of a header; whatever is not well-formed is as good as none."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, colon, password = base64.b64decode(token.strip(), validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return (name, password) if colon else None
+
+
+_administrator = AdministratorScheme(
+    scheme_name="administrator", description="A PEEP administrator's name and password."
+)
 
 ServicesDependency = Annotated[Services, Depends(_services)]
 RepositoryDependency = Annotated[StateRepository, Depends(_repository)]

@@ -29,6 +29,18 @@ class Unauthenticated(Exception):
     """The request carries no administrator's name and password."""
 
 
+class SignedOut(Exception):
+    """A request of the dashboard by nobody who is signed in."""
+
+
+class WrongPassword(Exception):
+    """No administrator has the name and password that the dashboard's form holds."""
+
+
+class ForeignRequest(Exception):
+    """A change with the dashboard's cookie that does not come from the dashboard."""
+
+
 class Draining(Exception):
     """The process is about to end and should get no more requests."""
 
@@ -54,6 +66,15 @@ UNAUTHENTICATED = Kind(
     "unauthenticated",
     {"WWW-Authenticate": 'Basic realm="Peep", charset="UTF-8"'},
 )
+# A scheme that browsers do not know, so that they leave it to the page to ask for the password.
+_NO_DIALOGUE = {"WWW-Authenticate": 'Cookie realm="Peep"'}
+SIGNED_OUT = Kind(401, "Nobody is signed in here, or no longer.", "signed-out", _NO_DIALOGUE)
+WRONG_PASSWORD = Kind(401, "No administrator has this name and password.", "wrong-password", _NO_DIALOGUE)
+FOREIGN_REQUEST = Kind(
+    403,
+    "A change with the dashboard's cookie needs its token in X-CSRF-Token, and has to come from its page.",
+    "foreign-request",
+)
 UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
 USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
 TOO_LARGE = Kind(413, "The body is larger than 64 KiB.")
@@ -71,6 +92,9 @@ DRAINING = Kind(503, "The service is about to stop.", "draining", {"Retry-After"
 
 KINDS: Mapping[type[Exception], Kind] = {
     Unauthenticated: UNAUTHENTICATED,
+    SignedOut: SIGNED_OUT,
+    WrongPassword: WRONG_PASSWORD,
+    ForeignRequest: FOREIGN_REQUEST,
     UnknownUser: UNKNOWN_USER,
     UserExists: USER_EXISTS,
     MailDirectoryRefused: MAIL_DIRECTORY_REFUSED,
@@ -82,6 +106,9 @@ KINDS: Mapping[type[Exception], Kind] = {
 
 NAMED_KINDS = (
     UNAUTHENTICATED,
+    SIGNED_OUT,
+    WRONG_PASSWORD,
+    FOREIGN_REQUEST,
     UNKNOWN_USER,
     USER_EXISTS,
     INVALID,

@@ -13,8 +13,8 @@ from state_api.errors import INTERNAL, problem_response
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
-PRIVATE_PREFIX = "/v1/"
-"""Below it every answer is for one administrator at one moment: nobody may keep it."""
+PRIVATE_PREFIXES = ("/v1/", "/session")
+"""Below them every answer is for one administrator at one moment: nobody may keep it."""
 
 QUIET_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 """Machines ask these every few seconds: logged at debug only."""
@@ -36,7 +36,7 @@ class RequestLog:
         request_id = _request_id(scope)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        answer = _Answer(send, request_id, is_private=scope["path"].startswith(PRIVATE_PREFIX))
+        answer = _Answer(send, request_id, is_private=scope["path"].startswith(PRIVATE_PREFIXES))
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:

@@ -38,6 +38,15 @@ def _normal_path(text: str) -> str:
     return "/" + "/".join(parts)
 
 
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # JSON can spell half a surrogate pair, and nothing could hash it.
+        raise ValueError("must be text that UTF-8 can carry") from None
+    return text
+
+
 Username = Annotated[
     str,
     AfterValidator(_checked_username),
@@ -89,6 +98,10 @@ MailDirectory = Annotated[
         examples=["/var/mail/peep"],
     ),
 ]
+
+
+AdministratorText = Annotated[str, AfterValidator(_encodable)]
+"""A name or password of an administrator as it was typed: what is wrong with it is not for us to say."""
 
 
 class Settings(BaseModel):
@@ -191,6 +204,22 @@ class LoggedInUsers(BaseModel):
     """Who has an open session."""
 
     users: list[str] = Field(description="Sorted, each once however many sessions it has (PEEP `cu?`).")
+
+
+class NamedPassword(BaseModel):
+    """An administrator's name and password, from the dashboard's form."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: AdministratorText
+    password: AdministratorText = Field(repr=False)
+
+
+class SignedIn(BaseModel):
+    """Who is signed in on the dashboard."""
+
+    administrator: str
+    csrf_token: str = Field(description="Send it as X-CSRF-Token with every change.")
 
 
 class Health(BaseModel):

@@ -1,0 +1,62 @@
+"""`/session`: the dashboard's sign-in. Part of the page, not of the interface for programs."""
+
+import structlog
+from fastapi import APIRouter, Request, Response
+
+from state_api import schemas
+from state_api.dependencies import ServicesDependency, client_address
+from state_api.errors import ForeignRequest, SignedOut, WrongPassword
+from state_api.sign_in import (
+    COOKIE,
+    SignIn,
+    came_by_https,
+    comes_from_elsewhere,
+    is_csrf_token,
+)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+router = APIRouter(prefix="/session", include_in_schema=False)
+
+
+@router.post("")
+async def sign_in(
+    given: schemas.NamedPassword, request: Request, response: Response, services: ServicesDependency
+) -> schemas.SignedIn:
+    """Set the cookie for an administrator. A wrong password counts as one with HTTP Basic does (P18)."""
+    if comes_from_elsewhere(request):
+        # Else another site could sign a browser in as somebody whose password it knows.
+        raise ForeignRequest
+    address = client_address(request)
+    is_right = await services.authenticator.check_administrator(given.name, given.password, address)
+    begun = await services.sign_ins.begin(given.name) if is_right else None
+    if begun is None:
+        log.warning("administrator refused", address=address)
+        raise WrongPassword
+    cookie, begun_sign_in = begun
+    response.set_cookie(
+        COOKIE, cookie, path="/", httponly=True, samesite="strict", secure=came_by_https(request)
+    )
+    log.info("administrator signed in", administrator=given.name, address=address)
+    return _shown(begun_sign_in)
+
+
+@router.get("")
+async def show_sign_in(request: Request, services: ServicesDependency) -> schemas.SignedIn:
+    """Tell a page that was loaded anew who is signed in, and the token to use."""
+    found = await services.sign_ins.find(request.cookies.get(COOKIE, ""))
+    if found is None:
+        raise SignedOut
+    return _shown(found)
+
+
+@router.delete("", status_code=204)
+async def sign_out(request: Request, response: Response, services: ServicesDependency) -> None:
+    """Take the cookie away; fine for somebody who is not signed in."""
+    found = await services.sign_ins.find(request.cookies.get(COOKIE, ""))
+    if found is not None and not is_csrf_token(request, found):
+        raise ForeignRequest
+    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=came_by_https(request))
+
+
+def _shown(found: SignIn) -> schemas.SignedIn:
+    return schemas.SignedIn(administrator=found.administrator, csrf_token=found.csrf_token)

@@ -1,0 +1,125 @@
+"""The dashboard's sign-in: a signed cookie in place of a name and password with every request.
+
+Nothing about it is stored: any replica can check what another has signed, and a sign-in ends on all of
+them when its administrator's password changes.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from itsdangerous import BadData, Signer, URLSafeTimedSerializer
+from starlette.requests import Request
+
+from state_store.repository import AdministratorRepository, UserRepository
+
+COOKIE = "peep_session"
+CSRF_HEADER = "X-CSRF-Token"
+LASTS_SECONDS = 12 * 60 * 60
+"""A working day: then the page asks for the password again."""
+
+_COOKIE_PURPOSE = "peep dashboard cookie"
+_CSRF_PURPOSE = "peep dashboard csrf token"
+_FINGERPRINT_PURPOSE = "peep dashboard fingerprint"
+"""Each key is derived from the deployment's secret for one of these: none can stand in for another."""
+
+_SIGNING = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Who is signed in, and the token without which their cookie changes nothing."""
+
+    administrator: str
+    csrf_token: str
+
+
+class StoreOfSignIns(UserRepository, AdministratorRepository, Protocol):
+    """What `SignIns` asks the store for: the deployment's secret and the administrators."""
+
+
+class SignIns:
+    """Makes and checks the cookies. What it asks the store for may raise `StoreUnavailable`."""
+
+    def __init__(self, store: StoreOfSignIns) -> None:
+        self._store = store
+        self._secret: str | None = None
+
+    async def begin(self, administrator: str) -> tuple[str, SignIn] | None:
+        """Return a cookie for an administrator and what it stands for; None for nobody's name."""
+        password_hash = (await self._store.administrators()).get(administrator)
+        if password_hash is None:
+            return None
+        secret = await self._deployment_secret()
+        cookie = _serializer(secret).dumps([administrator, _fingerprint(secret, password_hash)])
+        return cookie, SignIn(administrator, _csrf_token(secret, cookie))
+
+    async def find(self, cookie: str) -> SignIn | None:
+        """Return what a cookie stands for; None for one that is not ours, too old, or of an old password."""
+        secret = await self._deployment_secret()
+        try:
+            administrator, fingerprint = _serializer(secret).loads(cookie, max_age=LASTS_SECONDS)
+        except BadData:
+            return None
+        password_hash = (await self._store.administrators()).get(administrator)
+        if password_hash is None or not hmac.compare_digest(_fingerprint(secret, password_hash), fingerprint):
+            return None
+        return SignIn(administrator, _csrf_token(secret, cookie))
+
+    async def _deployment_secret(self) -> str:
+        if self._secret is None:
+            self._secret = await self._store.deployment_secret()
+        return self._secret
+
+
+def comes_from_page(request: Request) -> bool:
+    """Tell whether a script in a browser sent the request, rather than a program or a person.
+
+    To such a request `WWW-Authenticate: Basic` must not be answered: the browser would cover the page
+    with a dialogue of its own, which knows nothing of our sign-in. Browsers send Sec-Fetch-Mode only over
+    https and to this machine; elsewhere the cookie tells (it has no Max-Age, so that it comes even when
+    what it says is too old), or the header that the page's own requests have, signed in or not.
+    """
+    mode = request.headers.get("Sec-Fetch-Mode", "navigate")
+    return mode != "navigate" or COOKIE in request.cookies or CSRF_HEADER in request.headers
+
+
+def comes_from_elsewhere(request: Request) -> bool:
+    """Tell whether a browser says that another site made this request.
+
+    Sec-Fetch-Site decides where it is there. Else the Origin's host has to be the one that was asked;
+    its scheme is not looked at, because in front of us there may be a proxy that does TLS.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site != "same-origin"
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("Host")
+
+
+def is_csrf_token(request: Request, sign_in: SignIn) -> bool:
+    """Tell whether the request carries the token of this sign-in."""
+    given = request.headers.get(CSRF_HEADER, "")
+    return hmac.compare_digest(given.encode(), sign_in.csrf_token.encode())
+
+
+def came_by_https(request: Request) -> bool:
+    """Tell whether the browser reached us by https, be it through a proxy: its Origin says so."""
+    return request.url.scheme == "https" or request.headers.get("Origin", "").startswith("https://")
+
+
+def _serializer(secret: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(secret, salt=_COOKIE_PURPOSE, signer_kwargs=_SIGNING)
+
+
+def _csrf_token(secret: str, cookie: str) -> str:
+    signer = Signer(secret, salt=_CSRF_PURPOSE, key_derivation="hmac", digest_method=hashlib.sha256)
+    return signer.get_signature(cookie).decode()
+
+
+def _fingerprint(secret: str, password_hash: str) -> str:
+    # Keyed: who reads a cookie learns nothing about the hash.
+    key = hmac.digest(secret.encode(), _FINGERPRINT_PURPOSE.encode(), "sha256")
+    return hmac.new(key, password_hash.encode(), hashlib.sha256).hexdigest()[:32]
