@@ -1,0 +1,88 @@
+/** Requests to state-api, and their errors as the page needs them. */
+
+/** Tells the page what any answer says about the whole: `signed-out`, `store-away`, `store-back`. */
+export const tidings = new EventTarget();
+
+let csrfToken = "";
+
+/** An answer that is an error (RFC 9457), or none at all. */
+export class Problem extends Error {
+  /**
+   * @param {number} status 0 when the server did not answer
+   * @param {string} kind such as "user-exists"; empty where the status says it all
+   * @param {string} detail
+   * @param {{field: string, message: string}[]} [errors]
+   */
+  constructor(status, kind, detail, errors = []) {
+    super(detail);
+    this.status = status;
+    this.kind = kind;
+    this.errors = errors;
+  }
+}
+
+/** @param {string} token what changes have to carry */
+export function useToken(token) {
+  csrfToken = token;
+}
+
+/**
+ * @param {string} path without a slash at its front: relative to where the page lies
+ * @returns {Promise<any>} the body of the answer; throws `Problem`
+ */
+export async function get(path) {
+  return (await request("GET", path)).body;
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{body?: unknown, ifMatch?: string}} [extra]
+ * @returns {Promise<{body: any, etag: string}>} throws `Problem`
+ */
+export async function request(method, path, { body, ifMatch } = {}) {
+  /** @type {Record<string, string>} */
+  // Sent also when it is empty, and with a GET: it tells the server that it talks to the page, whose
+  // sign-in the browser's own dialogue would only hide.
+  const headers = { "X-CSRF-Token": csrfToken };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (ifMatch) headers["If-Match"] = ifMatch;
+  /** @type {Response} */
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store",
+    });
+  } catch {
+    throw new Problem(0, "unreachable", "The server does not answer. Is it running, and is the network there?");
+  }
+  if (!response.ok) throw await problemOf(response);
+  if (path.startsWith("v1/")) tidings.dispatchEvent(new Event("store-back"));
+  const isEmpty = response.status === 204;
+  return { body: isEmpty ? null : await response.json(), etag: response.headers.get("ETag") ?? "" };
+}
+
+/** @param {string} name @returns {string} for use within a path */
+export function segment(name) {
+  return encodeURIComponent(name);
+}
+
+/** @param {Response} response @returns {Promise<Problem>} */
+async function problemOf(response) {
+  /** @type {any} */
+  let told = {};
+  try {
+    told = await response.json();
+  } catch {
+    // A proxy between us and the server speaks otherwise; the status is enough.
+  }
+  const kind = String(told.type ?? "").split("#")[1] ?? "";
+  const detail = told.detail ?? `The server answers with status ${response.status}.`;
+  const problem = new Problem(response.status, kind, detail, told.errors);
+  if (kind === "signed-out" || kind === "unauthenticated") tidings.dispatchEvent(new Event("signed-out"));
+  if (kind === "store-unavailable") tidings.dispatchEvent(new Event("store-away"));
+  return problem;
+}

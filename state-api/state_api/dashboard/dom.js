@@ -1,0 +1,73 @@
+/** Makes elements, and finds those of the page. Text is only ever set as text, never as markup. */
+
+/** @typedef {Node | string | null | undefined | false} Child */
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number | boolean | ((event: any) => void) | null | undefined>} [attributes]
+ *   functions listen to the event of that name; `true` sets an empty attribute, `false` and null none
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") {
+      made.addEventListener(name, value);
+    } else if (value !== false && value !== null && value !== undefined) {
+      made.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  made.append(...present(children));
+  return made;
+}
+
+/**
+ * Put children in place of what an element holds.
+ * @param {Element} parent
+ * @param {...Child} children
+ */
+export function fill(parent, ...children) {
+  parent.replaceChildren(...present(children));
+}
+
+/**
+ * Set an element's text, unless it is there already: what changes nothing is not announced.
+ * @param {Element} target
+ * @param {string} text
+ */
+export function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+/**
+ * @param {string} id
+ * @returns {HTMLElement} the element of the page with this id
+ */
+export function byId(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no #${id}`);
+  return found;
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let announced;
+
+/**
+ * Say something to everybody: as a line over the page, and to screen readers.
+ * @param {string} text
+ */
+export function announce(text) {
+  const place = byId("announcement");
+  clearTimeout(announced);
+  // Emptied first, so that the same words twice are announced twice.
+  place.textContent = "";
+  requestAnimationFrame(() => setText(place, text));
+  announced = setTimeout(() => setText(place, ""), 6000);
+}
+
+/** @param {Child[]} children @returns {(Node | string)[]} */
+function present(children) {
+  return /** @type {(Node | string)[]} */ (children.filter((child) => child || child === ""));
+}

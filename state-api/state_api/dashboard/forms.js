@@ -1,0 +1,124 @@
+/** Forms: fields with their hints and errors, and problems of the server marked where they belong. */
+
+import { Problem } from "./api.js";
+import { element, setText } from "./dom.js";
+
+/**
+ * @typedef {object} FieldOptions
+ * @property {string} name as the server calls it
+ * @property {string} label
+ * @property {string} [hint]
+ * @property {"text" | "password" | "search" | "number"} [type]
+ * @property {string} [autocomplete]
+ * @property {Record<string, string | number | boolean>} [attributes] further ones of the input
+ */
+
+let numberOfFields = 0;
+
+/** One input with its label, hint and error. */
+export class Field {
+  /** @param {FieldOptions} options */
+  constructor({ name, label, hint = "", type = "text", autocomplete = "off", attributes = {} }) {
+    numberOfFields += 1;
+    const id = `field-${numberOfFields}`;
+    this.name = name;
+    this.label = label;
+    this.error = element("p", { class: "error", id: `${id}-error` });
+    this.input = element("input", {
+      id,
+      name,
+      type,
+      autocomplete,
+      spellcheck: "false",
+      autocapitalize: "none",
+      "aria-describedby": `${hint ? `${id}-hint ` : ""}${id}-error`,
+      ...attributes,
+    });
+    this.input.addEventListener("input", () => this.clearError());
+    const entry = element("div", { class: "entry" }, this.input);
+    if (type === "password") entry.append(revealButton(this.input));
+    this.root = element(
+      "div",
+      { class: "field" },
+      element("label", { for: id }, label),
+      entry,
+      hint && element("p", { class: "hint", id: `${id}-hint` }, hint),
+      this.error,
+    );
+  }
+
+  get value() {
+    return this.input.value;
+  }
+
+  set value(value) {
+    this.input.value = value;
+  }
+
+  /** @param {string} message */
+  setError(message) {
+    setText(this.error, message);
+    this.input.setAttribute("aria-invalid", "true");
+  }
+
+  clearError() {
+    setText(this.error, "");
+    this.input.removeAttribute("aria-invalid");
+  }
+}
+
+/** Fields and one message for what belongs to none of them. */
+export class FieldSet {
+  /** @param {Field[]} fields */
+  constructor(fields) {
+    this.fields = fields;
+    this.message = element("div", { class: "message bad", role: "alert" });
+    this.root = element("div", { class: "fields" }, ...fields.map((field) => field.root), this.message);
+  }
+
+  clearErrors() {
+    for (const field of this.fields) field.clearError();
+    setText(this.message, "");
+  }
+
+  /**
+   * Mark what the server says beside the inputs, and go to the first of them.
+   * @param {unknown} error what a request threw
+   * @param {Record<string, string>} [fieldOfKind] the field that a kind of problem is about
+   */
+  showProblem(error, fieldOfKind = {}) {
+    if (!(error instanceof Problem)) throw error;
+    const told = error.errors.length ? error.errors : [{ field: fieldOfKind[error.kind] ?? "", message: error.message }];
+    /** @type {Field | undefined} */
+    let first;
+    for (const { field: name, message } of told) {
+      const field = this.fields.find((one) => one.name === name);
+      if (field) {
+        field.setError(sentence(message));
+        first ??= field;
+      } else {
+        setText(this.message, sentence(message));
+      }
+    }
+    first?.input.focus();
+  }
+}
+
+/** @param {string} text @returns {string} "must be ..." as "Must be ...", with a full stop */
+function sentence(text) {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
+
+/** @param {HTMLInputElement} input */
+function revealButton(input) {
+  const button = element("button", { type: "button", class: "button small", "aria-pressed": "false" }, "Show");
+  button.setAttribute("aria-label", "Show the password");
+  button.addEventListener("click", () => {
+    const isShown = input.type === "text";
+    input.type = isShown ? "password" : "text";
+    button.setAttribute("aria-pressed", String(!isShown));
+    setText(button, isShown ? "Show" : "Hide");
+  });
+  return button;
+}

@@ -1,0 +1,158 @@
+/** Tables that are brought up to date in place: a row that is still there keeps its elements, and the focus. */
+
+import { element, fill, setText } from "./dom.js";
+
+/**
+ * @template Row
+ * @typedef {object} Column
+ * @property {string} label
+ * @property {(row: Row) => string | HTMLElement} show
+ * @property {(row: Row) => string | number} [order] what to sort by; without it the column is not sorted by
+ * @property {string} [className] of its cells: `numeric`, `name-cell`, `wide-cell`
+ * @property {string} [title] what the column means, where its label is short
+ */
+
+/**
+ * @template Row
+ * @typedef {object} TableOptions
+ * @property {string} caption for screen readers
+ * @property {Column<Row>[]} columns
+ * @property {(row: Row) => string} key
+ * @property {string} nothing what to say when there are no rows
+ * @property {(row: () => Row) => HTMLElement[]} [actions] buttons of a row; the function gives its newest values
+ * @property {[number, 1 | -1]} [sorted] number of a column, and whether its smallest comes first
+ */
+
+/** @template Row */
+export class Table {
+  /** @param {TableOptions<Row>} options */
+  constructor(options) {
+    this._options = options;
+    this._sorted = options.sorted;
+    /** @type {Row[]} */
+    this._rows = [];
+    /** @type {Map<string, {root: HTMLTableRowElement, cells: HTMLTableCellElement[], row: Row}>} */
+    this._shown = new Map();
+    this._headings = options.columns.map((column, number) => this._heading(column, number));
+    if (options.actions) {
+      const heading = element("span", { class: "visually-hidden" }, "Actions");
+      this._headings.push(element("th", { scope: "col", role: "columnheader" }, heading));
+    }
+    // Roles said aloud, because on a telephone the style sheet makes blocks of them.
+    this._body = element("tbody", { role: "rowgroup" });
+    this._table = element(
+      "table",
+      { role: "table", class: options.sorted ? "stacking" : "stacking unsorted" },
+      element("caption", { class: "visually-hidden" }, options.caption),
+      element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...this._headings)),
+      this._body,
+    );
+    this._nothing = element("p", { class: "nothing" }, options.nothing);
+    this.foot = element("div", { class: "table-foot" });
+    this.root = element("div", { class: "card table-card live", tabindex: "-1" }, this._table, this._nothing, this.foot);
+    this._markSorted();
+  }
+
+  /** @param {Row[]} rows @param {string} [nothing] what to say when there are none */
+  render(rows, nothing = this._options.nothing) {
+    this._rows = rows;
+    const focused = document.activeElement;
+    const hadFocus = this._body.contains(focused);
+    const wanted = new Map(this._inOrder().map((row) => [this._options.key(row), row]));
+    for (const [key, { root }] of this._shown) {
+      if (!wanted.has(key)) {
+        root.remove();
+        this._shown.delete(key);
+      }
+    }
+    let place = this._body.firstElementChild;
+    for (const [key, row] of wanted) {
+      const { root } = this._update(key, row);
+      if (root === place) {
+        place = place.nextElementSibling;
+      } else {
+        this._body.insertBefore(root, place);
+      }
+    }
+    this._keepFocus(hadFocus, focused);
+    setText(this._nothing, nothing);
+    this._nothing.hidden = rows.length > 0;
+    this._table.hidden = rows.length === 0;
+  }
+
+  /** A row that went away, or was moved, has lost the focus: it goes back, or to the table as a whole.
+   *  @param {boolean} hadFocus @param {Element | null} focused */
+  _keepFocus(hadFocus, focused) {
+    if (!hadFocus || document.activeElement === focused) return;
+    (focused instanceof HTMLElement && focused.isConnected ? focused : this.root).focus();
+  }
+
+  /** @param {string} key @param {Row} row */
+  _update(key, row) {
+    const shown = this._shown.get(key) ?? this._make(key, row);
+    shown.row = row;
+    this._options.columns.forEach((column, number) => {
+      const content = column.show(row);
+      const cell = shown.cells[number];
+      const text = typeof content === "string" ? content : content.outerHTML;
+      if (cell.dataset.shown === text) return;
+      cell.dataset.shown = text;
+      fill(cell, content);
+    });
+    return shown;
+  }
+
+  /** @param {string} key @param {Row} row */
+  _make(key, row) {
+    const cells = this._options.columns.map((column) =>
+      element("td", { role: "cell", class: column.className ?? null, "data-label": column.label }),
+    );
+    const root = element("tr", { role: "row" }, ...cells);
+    const shown = { root, cells, row };
+    if (this._options.actions) {
+      const buttons = this._options.actions(() => shown.row);
+      root.append(element("td", { role: "cell", class: "actions-cell" }, ...buttons));
+    }
+    this._shown.set(key, shown);
+    return shown;
+  }
+
+  /** @returns {Row[]} */
+  _inOrder() {
+    if (!this._sorted) return this._rows;
+    const [number, direction] = this._sorted;
+    const order = this._options.columns[number].order;
+    if (!order) return this._rows;
+    return [...this._rows].sort((one, other) => {
+      const [left, right] = [order(one), order(other)];
+      return left === right ? 0 : (left < right ? -1 : 1) * direction;
+    });
+  }
+
+  /** @param {Column<Row>} column @param {number} number */
+  _heading(column, number) {
+    const attributes = { scope: "col", role: "columnheader", class: column.className === "numeric" ? "numeric" : null };
+    if (!column.order || !this._options.sorted) return element("th", { ...attributes, title: column.title }, column.label);
+    const button = element("button", { type: "button", class: "sort", title: column.title }, column.label);
+    button.addEventListener("click", () => this._sortBy(number));
+    return element("th", { ...attributes, "aria-sort": "none" }, button);
+  }
+
+  /** @param {number} number */
+  _sortBy(number) {
+    const isSame = this._sorted?.[0] === number;
+    // Figures are wanted with the largest first, words in the order of the alphabet.
+    const first = this._options.columns[number].className === "numeric" ? -1 : 1;
+    this._sorted = [number, isSame && this._sorted?.[1] === first ? /** @type {1 | -1} */ (-first) : first];
+    this._markSorted();
+    this.render(this._rows);
+  }
+
+  _markSorted() {
+    this._headings.forEach((heading, number) => {
+      if (!heading.hasAttribute("aria-sort")) return;
+      const direction = this._sorted?.[0] === number ? this._sorted[1] : 0;
+      heading.setAttribute("aria-sort", direction === 0 ? "none" : direction > 0 ? "ascending" : "descending");
+    });
+  }
+}

@@ -1,0 +1,94 @@
+/** Numbers and times in the words of people. All pure. */
+
+const integers = new Intl.NumberFormat("en");
+const OCTET_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const clockWithSeconds = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
+const dayAndClock = new Intl.DateTimeFormat(undefined, {
+  year: "numeric",
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+});
+
+/** @param {number} value @returns {string} such as "1,234" */
+export function count(value) {
+  return integers.format(value);
+}
+
+/** @param {number} value @returns {string} a rate or a mean: "0", "0.4", "12.5", "1,234" */
+export function decimal(value) {
+  if (value >= 100 || Number.isInteger(value)) return integers.format(Math.round(value));
+  return value.toFixed(value < 0.1 ? 2 : 1);
+}
+
+/** @param {number} value @returns {[string, string]} a figure and its unit: ["1.2", "MB"] */
+export function octetParts(value) {
+  let power = 0;
+  // 999.95 kB would be shown as 1000.0 kB.
+  while (value >= 999.95 && power < OCTET_UNITS.length - 1) {
+    value /= 1000;
+    power += 1;
+  }
+  const digits = power === 0 || value >= 99.95 ? 0 : 1;
+  return [value.toFixed(digits), OCTET_UNITS[power]];
+}
+
+/** @param {number} value @returns {string} such as "1.2 MB" */
+export function octets(value) {
+  return octetParts(value).join("\u00a0");
+}
+
+/** @param {number} seconds @returns {string} such as "12 s", "3 min 5 s", "2 h 10 min", "4 d 3 h" */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return both(whole, 60, "min", 1, "s");
+  if (whole < 86400) return both(whole, 3600, "h", 60, "min");
+  return both(whole, 86400, "d", 3600, "h");
+}
+
+/** @param {Date} then @param {Date} [now] @returns {string} such as "just now", "3 min ago", a date when long ago */
+export function ago(then, now = new Date()) {
+  const seconds = (now.getTime() - then.getTime()) / 1000;
+  if (seconds < 5) return "just now";
+  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return dayAndClock.format(then);
+}
+
+/** @param {Date} time @returns {string} "14:03" */
+export function minuteOf(time) {
+  return clock.format(time);
+}
+
+/** @param {Date} time @returns {string} "14:03:12" */
+export function secondOf(time) {
+  return clockWithSeconds.format(time);
+}
+
+/** @param {Date} time @returns {string} with its day */
+export function momentOf(time) {
+  return dayAndClock.format(time);
+}
+
+/** @param {number} number @param {string} one @param {string} [many] @returns {string} "1 session", "2 sessions" */
+export function counted(number, one, many = `${one}s`) {
+  return `${count(number)} ${number === 1 ? one : many}`;
+}
+
+/**
+ * @param {number} whole @param {number} large @param {string} largeUnit @param {number} small @param {string} smallUnit
+ */
+function both(whole, large, largeUnit, small, smallUnit) {
+  const rest = Math.floor((whole % large) / small);
+  return `${Math.floor(whole / large)} ${largeUnit}` + (rest ? ` ${rest} ${smallUnit}` : "");
+}
