@@ -1,12 +1,12 @@
 """The HTTP application: routes, errors and documentation around one repository."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from service_runtime import VERSION
-from state_api import documentation, errors
+from state_api import cross_origin, documentation, errors
 from state_api.dependencies import Services
 from state_api.intake import Intake
 from state_api.request_log import RequestLog
@@ -22,10 +22,12 @@ def create_app(
     passwords: Passwords,
     *,
     is_draining: Callable[[], bool] = lambda: False,
+    cors_origins: Sequence[str] = (),
 ) -> FastAPI:
     """Return the application over these parts; nothing is opened or started.
 
-    While `is_draining` says so, `/readyz` asks for no more requests.
+    While `is_draining` says so, `/readyz` asks for no more requests, and streams of events end.
+    Web pages of `cors_origins` may ask beside our own.
     """
     app = documentation.DocumentedApi(
         title="Peep state-api",
@@ -37,7 +39,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         responses=errors.problems(errors.INTERNAL),
-        middleware=[Middleware(RequestLog), Middleware(Intake)],
+        middleware=[Middleware(RequestLog), *cross_origin.middleware(cors_origins), Middleware(Intake)],
     )
     app.state.services = Services(repository, authenticator, passwords, is_draining)
     errors.install(app)

@@ -54,6 +54,11 @@ UNAUTHENTICATED = Kind(
     "unauthenticated",
     {"WWW-Authenticate": 'Basic realm="Peep", charset="UTF-8"'},
 )
+CROSS_ORIGIN_REFUSED = Kind(
+    403,
+    "Pages of this origin may not send this: PEEP_HTTP_CORS_ORIGINS names those that may.",
+    "cross-origin-refused",
+)
 UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
 USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
 TOO_LARGE = Kind(413, "The body is larger than 64 KiB.")
@@ -82,6 +87,7 @@ KINDS: Mapping[type[Exception], Kind] = {
 
 NAMED_KINDS = (
     UNAUTHENTICATED,
+    CROSS_ORIGIN_REFUSED,
     UNKNOWN_USER,
     USER_EXISTS,
     INVALID,
