@@ -8,9 +8,10 @@ from starlette.middleware import Middleware
 from service_runtime import VERSION
 from state_api import cross_origin, documentation, errors
 from state_api.dependencies import Services
+from state_api.event_feed import EventFeed
 from state_api.intake import Intake
 from state_api.request_log import RequestLog
-from state_api.routers import health, metrics, monitoring, settings, users
+from state_api.routers import events, health, metrics, monitoring, settings, users
 from state_store.authentication import Authenticator
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
@@ -42,7 +43,8 @@ def create_app(
         middleware=[Middleware(RequestLog), *cross_origin.middleware(cors_origins), Middleware(Intake)],
     )
     app.state.services = Services(repository, authenticator, passwords, is_draining)
+    app.state.event_feed = EventFeed(repository, is_draining)
     errors.install(app)
-    for part in (settings, users, monitoring, health, metrics, documentation):
+    for part in (settings, users, monitoring, events, health, metrics, documentation):
         app.include_router(part.router)
     return app

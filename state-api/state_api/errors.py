@@ -33,6 +33,10 @@ class Draining(Exception):
     """The process is about to end and should get no more requests."""
 
 
+class TooManyStreams(Exception):
+    """The process serves as many streams of events as it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of error; `name` is its anchor in the documentation, empty where the status says it all."""
@@ -73,6 +77,12 @@ STORE_UNAVAILABLE = Kind(
     503, "Redis does not answer; try again soon.", "store-unavailable", {"Retry-After": "1"}
 )
 DRAINING = Kind(503, "The service is about to stop.", "draining", {"Retry-After": "1"})
+TOO_MANY_STREAMS = Kind(
+    503,
+    "This process serves as many streams of events as it may; try again later.",
+    "too-many-streams",
+    {"Retry-After": "10"},
+)
 
 KINDS: Mapping[type[Exception], Kind] = {
     Unauthenticated: UNAUTHENTICATED,
@@ -82,6 +92,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     StoreUnavailable: STORE_UNAVAILABLE,
     StoreUnusable: STORE_UNAVAILABLE,
     Draining: DRAINING,
+    TooManyStreams: TOO_MANY_STREAMS,
 }
 """How errors are told; any other exception is a bug and told as `INTERNAL`."""
 
@@ -94,6 +105,7 @@ NAMED_KINDS = (
     MAIL_DIRECTORY_REFUSED,
     STORE_UNAVAILABLE,
     DRAINING,
+    TOO_MANY_STREAMS,
 )
 """The kinds that the documentation explains."""
 
