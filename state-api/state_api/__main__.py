@@ -39,7 +39,13 @@ async def _serve(
     passwords: Passwords,
 ) -> None:
     authenticator = Authenticator(repository, passwords)
-    app = create_app(repository, authenticator, passwords, is_draining=lifecycle.stopping.is_set)
+    app = create_app(
+        repository,
+        authenticator,
+        passwords,
+        is_draining=lifecycle.stopping.is_set,
+        cors_origins=given.http_cors_origins,
+    )
     address = f"http://{display(sockets[0].getsockname())}"
     await serve_http(
         app,

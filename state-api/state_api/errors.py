@@ -45,6 +45,10 @@ class Draining(Exception):
     """The process is about to end and should get no more requests."""
 
 
+class TooManyStreams(Exception):
+    """The process serves as many streams of events as it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of error; `name` is its anchor in the documentation, empty where the status says it all."""
@@ -75,6 +79,11 @@ FOREIGN_REQUEST = Kind(
     "A change with the dashboard's cookie needs its token in X-CSRF-Token, and has to come from its page.",
     "foreign-request",
 )
+CROSS_ORIGIN_REFUSED = Kind(
+    403,
+    "Pages of this origin may not send this: PEEP_HTTP_CORS_ORIGINS names those that may.",
+    "cross-origin-refused",
+)
 UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
 USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
 TOO_LARGE = Kind(413, "The body is larger than 64 KiB.")
@@ -89,6 +98,12 @@ STORE_UNAVAILABLE = Kind(
     503, "Redis does not answer; try again soon.", "store-unavailable", {"Retry-After": "1"}
 )
 DRAINING = Kind(503, "The service is about to stop.", "draining", {"Retry-After": "1"})
+TOO_MANY_STREAMS = Kind(
+    503,
+    "This process serves as many streams of events as it may; try again later.",
+    "too-many-streams",
+    {"Retry-After": "10"},
+)
 
 KINDS: Mapping[type[Exception], Kind] = {
     Unauthenticated: UNAUTHENTICATED,
@@ -101,6 +116,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     StoreUnavailable: STORE_UNAVAILABLE,
     StoreUnusable: STORE_UNAVAILABLE,
     Draining: DRAINING,
+    TooManyStreams: TOO_MANY_STREAMS,
 }
 """How errors are told; any other exception is a bug and told as `INTERNAL`."""
 
@@ -109,12 +125,14 @@ NAMED_KINDS = (
     SIGNED_OUT,
     WRONG_PASSWORD,
     FOREIGN_REQUEST,
+    CROSS_ORIGIN_REFUSED,
     UNKNOWN_USER,
     USER_EXISTS,
     INVALID,
     MAIL_DIRECTORY_REFUSED,
     STORE_UNAVAILABLE,
     DRAINING,
+    TOO_MANY_STREAMS,
 )
 """The kinds that the documentation explains."""
 

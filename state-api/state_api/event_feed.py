@@ -1,0 +1,268 @@
+"""What happens, for all who listen: one reader of the store for each process, shared by its streams."""
+
+import asyncio
+import json
+import re
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from time import monotonic
+
+import structlog
+
+from state_api import schemas
+from state_api.errors import Draining, TooManyStreams
+from state_store.errors import StoreUnavailable, StoreUnusable
+from state_store.records import Activity
+from state_store.repository import StateRepository
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+MAX_STREAMS = 100
+"""Streams that one process serves: each is a connection that stays, for a dashboard or a shell."""
+
+MAX_WAITING_CHUNKS = 64
+"""What a subscriber may leave unread beside the socket's own buffers: about a minute of counters."""
+
+MAX_ACTIVITIES = 1000
+"""Activities that are read at once; the store keeps about as many."""
+
+POLL_SECONDS = 0.25
+"""How late an activity may be shown, and how soon a stream ends with its process."""
+
+COUNTERS_SECONDS = 1.0
+RECHECK_SECONDS = 2.0
+"""How long a stream outlives its administrator, or the password that opened it."""
+
+RECONNECT_MILLISECONDS = 1000
+"""How long browsers wait before they come back: a restarted process is there by then."""
+
+# At most 18 digits: what the store would not take for an id is none.
+_ACTIVITY_ID = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+
+
+def encoded(name: str, data: str, event_id: str = "") -> bytes:
+    """Return an event in its wire form; `data` is one line of JSON."""
+    identified = f"id: {event_id}\n" if event_id else ""
+    return f"event: {name}\n{identified}data: {data}\n\n".encode()
+
+
+_GAP = encoded("gap", "{}")
+_RETRY = f"retry: {RECONNECT_MILLISECONDS}\n".encode()
+
+
+class Subscription:
+    """One listener: what waits for it, and whether it is over."""
+
+    def __init__(self, administrator: str, password_hash: str, last_event_id: str | None) -> None:
+        self.administrator = administrator
+        self.password_hash = password_hash
+        self.last_event_id = last_event_id if _ACTIVITY_ID.fullmatch(last_event_id or "") else None
+        self.ended = asyncio.Event()
+        self.is_cut_off = False
+        self._waiting: deque[bytes] = deque()
+        self._changed = asyncio.Event()
+
+    def put(self, chunk: bytes) -> None:
+        """Let `chunk` wait to be sent; a subscriber that has left too much unread is cut off instead."""
+        if len(self._waiting) >= MAX_WAITING_CHUNKS:
+            self.is_cut_off = True
+            self.end()
+        elif not self.ended.is_set():
+            self._waiting.append(chunk)
+            self._changed.set()
+
+    def end(self) -> None:
+        """Let the stream end after what waits."""
+        self.ended.set()
+        self._changed.set()
+
+    async def next_chunk(self, seconds: float) -> bytes | None:
+        """Return what waits, once something does; empty after `seconds` without; None at the end."""
+        if not self._waiting and not self.ended.is_set():
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), seconds)
+            except TimeoutError:
+                return b""
+        chunk = b"".join(self._waiting)
+        self._waiting.clear()
+        return chunk or None
+
+
+class EventFeed:
+    """Reads counters and activities while somebody listens, and gives them to every subscription.
+
+    Where a stream begins or goes on is settled between two readings: it is replayed what its listener
+    missed up to the last reading, and then gets what the next ones bring. So nothing is sent twice and
+    nothing is left out.
+    """
+
+    def __init__(self, repository: StateRepository, is_draining: Callable[[], bool]) -> None:
+        self._repository = repository
+        self._is_draining = is_draining
+        self._joining: list[Subscription] = []
+        self._subscriptions: set[Subscription] = set()
+        self._reader: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._position = ""
+        self._counters = b""
+        self._counters_due = self._recheck_due = 0.0
+        self._is_up = True
+
+    def subscribe(self, administrator: str, password_hash: str, last_event_id: str | None) -> Subscription:
+        """Return a subscription that goes on after `last_event_id`, or begins now without one.
+
+        It ends when that is no longer the administrator's hash. Raises `Draining` and `TooManyStreams`.
+        """
+        if self._is_draining():
+            raise Draining
+        if len(self._subscriptions) >= MAX_STREAMS:
+            raise TooManyStreams
+        if self._reader is None:
+            self._begin()
+            self._reader = asyncio.create_task(self._read())
+        subscription = Subscription(administrator, password_hash, last_event_id)
+        if not self._is_up:
+            subscription.put(_store_frame(is_up=False))
+        self._subscriptions.add(subscription)
+        self._joining.append(subscription)
+        self._wanted.set()
+        return subscription
+
+    def leave(self, subscription: Subscription) -> None:
+        """End a subscription; the reader ends with the last one."""
+        subscription.end()
+        self._subscriptions.discard(subscription)
+        if subscription in self._joining:
+            self._joining.remove(subscription)
+        if not self._subscriptions:
+            self._wanted.set()
+
+    async def _read(self) -> None:
+        try:
+            while self._subscriptions and not self._is_draining():
+                await self._turn()
+                await self._pause()
+        except Exception as error:
+            # Whoever listens comes back, and finds a new reader.
+            log.error("reader of events failed", exception="".join(traceback.format_exception(error)))
+        finally:
+            self._reader = None
+            for subscription in self._subscriptions:
+                subscription.end()
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._wanted.wait(), POLL_SECONDS)
+        except TimeoutError:
+            return
+        self._wanted.clear()
+
+    async def _turn(self) -> None:
+        try:
+            await self._read_activities()
+            await self._read_counters()
+            await self._welcome()
+            await self._recheck()
+        except (StoreUnavailable, StoreUnusable):
+            if self._is_up:
+                self._is_up = False
+                self._tell(self._subscriptions, _store_frame(is_up=False))
+
+    async def _read_activities(self) -> None:
+        if not self._position:
+            self._position = await self._repository.last_activity_id()
+        is_full = True
+        while is_full:
+            activities, is_gap = await self._repository.activity_after(self._position, MAX_ACTIVITIES)
+            self._note_answer()
+            is_full = len(activities) == MAX_ACTIVITIES
+            frames = _frames(activities, is_gap=is_gap)
+            if activities:
+                self._position = activities[-1].activity_id
+            elif is_gap:
+                self._position = await self._repository.last_activity_id()
+                frames += _id_frame(self._position)
+            if frames:
+                self._tell(self._subscriptions.difference(self._joining), frames)
+
+    async def _read_counters(self) -> None:
+        if monotonic() < self._counters_due:
+            return
+        counters = schemas.Counters.model_validate(await self._repository.counters())
+        self._counters = encoded("counters", counters.model_dump_json())
+        self._counters_due = monotonic() + COUNTERS_SECONDS
+        self._tell(self._subscriptions.difference(self._joining), self._counters)
+
+    async def _welcome(self) -> None:
+        # After a restart all listeners come back at once, and have missed the same.
+        missed: dict[str | None, bytes] = {None: b""}
+        for subscription in list(self._joining):
+            last = subscription.last_event_id
+            if last is not None and last not in missed:
+                missed[last] = await self._missed_after(last)
+            if subscription in self._joining:  # it may have left meanwhile
+                self._joining.remove(subscription)
+                subscription.put(_RETRY + missed[last] + _id_frame(self._position) + self._counters)
+
+    async def _missed_after(self, activity_id: str) -> bytes:
+        """Return what happened after `activity_id` up to the last reading."""
+        end = _order(self._position)
+        if _order(activity_id) > end:
+            return _GAP  # the store has never given this id, or has lost what it gave
+        frames = b""
+        while _order(activity_id) < end:
+            activities, is_gap = await self._repository.activity_after(activity_id, MAX_ACTIVITIES)
+            read = [activity for activity in activities if _order(activity.activity_id) <= end]
+            frames += _frames(read, is_gap=is_gap)
+            if not read:
+                break
+            activity_id = read[-1].activity_id
+        return frames
+
+    async def _recheck(self) -> None:
+        if monotonic() < self._recheck_due:
+            return
+        hashes = await self._repository.administrators()
+        self._recheck_due = monotonic() + RECHECK_SECONDS
+        for subscription in self._subscriptions:
+            if hashes.get(subscription.administrator) != subscription.password_hash:
+                subscription.end()
+
+    def _note_answer(self) -> None:
+        if not self._is_up:
+            self._is_up = True
+            self._tell(self._subscriptions, _store_frame(is_up=True))
+
+    def _tell(self, subscriptions: Iterable[Subscription], chunk: bytes) -> None:
+        for subscription in subscriptions:
+            subscription.put(chunk)
+
+
+def _frames(activities: Iterable[Activity], *, is_gap: bool) -> bytes:
+    return (_GAP if is_gap else b"") + b"".join(_activity_frame(activity) for activity in activities)
+
+
+def _activity_frame(activity: Activity) -> bytes:
+    at = datetime.fromtimestamp(activity.at, UTC).isoformat().replace("+00:00", "Z")
+    data = json.dumps({**activity.details, "at": at})
+    return encoded(activity.kind.value, data, activity.activity_id)
+
+
+def _id_frame(activity_id: str) -> bytes:
+    # No event: only what browsers send as Last-Event-ID when they come back.
+    return f"id: {activity_id}\n\n".encode()
+
+
+def _store_frame(*, is_up: bool) -> bytes:
+    return encoded("store", json.dumps({"up": is_up}))
+
+
+def _order(activity_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = activity_id.partition("-")
+    return int(milliseconds), int(sequence)
