@@ -1,6 +1,7 @@
 /** Tables that are brought up to date in place: a row that is still there keeps its elements, and the focus. */
 
 import { element, fill, setText } from "./dom.js";
+import { count } from "./units.js";
 
 /**
  * @template Row
@@ -21,6 +22,7 @@ import { element, fill, setText } from "./dom.js";
  * @property {string} nothing what to say when there are no rows
  * @property {(row: () => Row) => HTMLElement[]} [actions] buttons of a row; the function gives its newest values
  * @property {[number, 1 | -1]} [sorted] number of a column, and whether its smallest comes first
+ * @property {number} [most] so many rows are shown at the most: a page of ten thousand helps nobody
  */
 
 /** @template Row */
@@ -48,17 +50,24 @@ export class Table {
       this._body,
     );
     this._nothing = element("p", { class: "nothing" }, options.nothing);
-    this.foot = element("div", { class: "table-foot" });
-    this.root = element("div", { class: "card table-card live", tabindex: "-1" }, this._table, this._nothing, this.foot);
+    this._foot = element("p", { class: "table-foot" });
+    this.root = element(
+      "div",
+      { class: "card table-card live", tabindex: "-1", role: "region", "aria-label": options.caption },
+      this._table,
+      this._nothing,
+      this._foot,
+    );
     this._markSorted();
   }
 
   /** @param {Row[]} rows @param {string} [nothing] what to say when there are none */
   render(rows, nothing = this._options.nothing) {
     this._rows = rows;
+    const most = this._options.most ?? rows.length;
     const focused = document.activeElement;
     const hadFocus = this._body.contains(focused);
-    const wanted = new Map(this._inOrder().map((row) => [this._options.key(row), row]));
+    const wanted = new Map(this._inOrder().slice(0, most).map((row) => [this._options.key(row), row]));
     for (const [key, { root }] of this._shown) {
       if (!wanted.has(key)) {
         root.remove();
@@ -75,6 +84,8 @@ export class Table {
       }
     }
     this._keepFocus(hadFocus, focused);
+    const isCut = rows.length > most;
+    setText(this._foot, isCut ? `The first ${count(most)} of ${count(rows.length)}; the filter finds the others.` : "");
     setText(this._nothing, nothing);
     this._nothing.hidden = rows.length > 0;
     this._table.hidden = rows.length === 0;
@@ -143,7 +154,10 @@ export class Table {
     const isSame = this._sorted?.[0] === number;
     // Figures are wanted with the largest first, words in the order of the alphabet.
     const first = this._options.columns[number].className === "numeric" ? -1 : 1;
-    this._sorted = [number, isSame && this._sorted?.[1] === first ? /** @type {1 | -1} */ (-first) : first];
+    const isTurned = isSame && this._sorted?.[1] === first;
+    /** @type {1 | -1} */
+    const direction = isTurned === (first === 1) ? -1 : 1;
+    this._sorted = [number, direction];
     this._markSorted();
     this.render(this._rows);
   }

@@ -1,0 +1,58 @@
+/** The feed of what happens: logins, logouts, changed settings. */
+
+import { announce, byId, element, fill, setText } from "./dom.js";
+import { ago, momentOf } from "./units.js";
+import { SETTINGS } from "./settings.js";
+
+/** @typedef {import("./live.js").Live} Live */
+
+const MOST_ENTRIES = 100;
+const AGES_EVERY = 5000;
+
+export class Activity {
+  /** @param {Live} live */
+  constructor(live) {
+    this._list = element("ol", { class: "feed", tabindex: "0", "aria-labelledby": "activity-title" });
+    this._nothing = element("p", { class: "muted" }, "Nothing has happened since this page was opened.");
+    this._list.hidden = true;
+    fill(byId("activity"), this._nothing, this._list);
+    listen(live, "login", (told) => this._add("→", "in", [strong(told.username), ` logged in from ${told.address}`], told.at));
+    listen(live, "logout", (told) => this._add("←", "out", [strong(told.username), " logged out"], told.at));
+    listen(live, "setting", (told) => this._addSetting(told));
+    listen(live, "gap", () => this._add("…", "out", ["More has happened than this page was told"], new Date()));
+    setInterval(() => this._age(), AGES_EVERY);
+  }
+
+  /** @param {{name: string, value: string | number, at: string}} told */
+  _addSetting({ name, value, at }) {
+    const known = SETTINGS.find((setting) => setting.name === name);
+    const words = [known?.label ?? name, known?.show(String(value)) ?? String(value)];
+    this._add("✎", "in", [`${words[0]} is now `, strong(words[1])], at);
+    announce(`${words[0]} is now ${words[1]}`);
+  }
+
+  /** @param {string} mark @param {string} direction @param {(Node | string)[]} what @param {string | Date} at */
+  _add(mark, direction, what, at) {
+    const when = new Date(at);
+    const time = element("time", { datetime: when.toISOString(), title: momentOf(when) }, ago(when));
+    const marked = element("span", { class: `mark ${direction}`, "aria-hidden": "true" }, mark);
+    this._list.prepend(element("li", {}, marked, element("span", { class: "what" }, ...what), time));
+    while (this._list.children.length > MOST_ENTRIES) this._list.lastElementChild?.remove();
+    this._nothing.hidden = true;
+    this._list.hidden = false;
+  }
+
+  _age() {
+    for (const time of this._list.querySelectorAll("time")) setText(time, ago(new Date(time.dateTime)));
+  }
+}
+
+/** @param {Live} live @param {string} kind @param {(told: any) => void} act */
+function listen(live, kind, act) {
+  live.addEventListener(kind, (event) => act(/** @type {CustomEvent} */ (event).detail));
+}
+
+/** @param {string} text */
+function strong(text) {
+  return element("strong", {}, text);
+}

@@ -1,0 +1,142 @@
+/** The page: who is signed in, which view is shown, and whether its figures are those of now. */
+
+import { Activity } from "./activity.js";
+import { get, Problem, request, tidings, useToken } from "./api.js";
+import { announce, byId, setText } from "./dom.js";
+import { Instances } from "./instances.js";
+import { Live } from "./live.js";
+import { Overview } from "./overview.js";
+import { Sessions } from "./sessions.js";
+import { SettingsForm } from "./settings.js";
+import { SignIn } from "./sign-in.js";
+import { secondOf } from "./units.js";
+import { Users } from "./users.js";
+
+/** @typedef {{show: () => void, hide: () => void}} View */
+
+/** How long after the server could not say who is signed in it is asked again, in milliseconds. */
+const RETRY = 2000;
+
+const live = new Live();
+const signIn = new SignIn((signedIn) => enter(signedIn));
+
+/** @type {Map<string, View>} */
+const views = new Map();
+let current = "";
+let isInside = false;
+
+/** @param {import("./sign-in.js").SignedIn} signedIn */
+function enter({ administrator, csrf_token: token }) {
+  useToken(token);
+  signIn.hide();
+  if (views.size === 0) makeViews();
+  setText(byId("administrator"), administrator);
+  byId("app").hidden = false;
+  isInside = true;
+  live.open();
+  showCondition();
+  showView();
+  readVersion();
+}
+
+/** @param {string} why */
+function leave(why) {
+  if (!isInside) return;
+  isInside = false;
+  useToken("");
+  live.close();
+  views.get(current)?.hide();
+  current = "";
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
+  byId("app").hidden = true;
+  signIn.show(why);
+}
+
+function makeViews() {
+  views.set("overview", new Overview(live));
+  views.set("sessions", new Sessions());
+  views.set("instances", new Instances());
+  views.set("users", new Users());
+  views.set("settings", new SettingsForm(live));
+  new Activity(live);
+}
+
+/** Show the view that the address names. */
+function showView() {
+  if (!isInside) return;
+  const named = location.hash.slice(1);
+  const wanted = views.has(named) ? named : "overview";
+  if (wanted === current) return;
+  const isFirst = current === "";
+  views.get(current)?.hide();
+  current = wanted;
+  for (const name of views.keys()) byId(name).hidden = name !== wanted;
+  for (const link of byId("navigation").querySelectorAll("a")) {
+    if (link.hash === `#${wanted}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const title = byId(`${wanted}-title`);
+  document.title = `${title.textContent} – Peep`;
+  views.get(wanted)?.show();
+  window.scrollTo(0, 0);
+  // Who moves by keyboard or hears the page is taken to what has come.
+  if (!isFirst) title.focus();
+}
+
+function showCondition() {
+  const [word, text] = condition();
+  document.documentElement.dataset.condition = live.isFresh ? "live" : "away";
+  setText(byId("condition-text"), word);
+  setText(byId("notice"), text);
+}
+
+/** @returns {[string, string]} a word, and what it means where it is bad news */
+function condition() {
+  const since = live.lastFigures ? ` The figures are those of ${secondOf(live.lastFigures)}.` : "";
+  if (!live.stream) return ["Disconnected", `The server is not telling what happens; trying again.${since}`];
+  if (!live.store) return ["Redis away", `Redis does not answer: nobody can log in, and nothing can be changed.${since}`];
+  return ["Live", ""];
+}
+
+async function readVersion() {
+  try {
+    setText(byId("version"), (await get("v1/version")).version);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+  }
+}
+
+async function signOut() {
+  try {
+    await request("DELETE", "session");
+    leave("");
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    announce(error.message);
+  }
+}
+
+async function begin() {
+  try {
+    enter((await request("GET", "session")).body);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (error.status === 401) {
+      signIn.show();
+      return;
+    }
+    signIn.show(error.message);
+    setTimeout(() => isInside || begin(), RETRY);
+  }
+}
+
+live.addEventListener("condition", showCondition);
+tidings.addEventListener("signed-out", () => leave("You are signed out: the sign-in is over, or the password was changed."));
+byId("sign-out").addEventListener("click", signOut);
+byId("skip").addEventListener("click", (event) => {
+  // Not by the address: that names the view.
+  event.preventDefault();
+  byId("main").focus();
+});
+addEventListener("hashchange", showView);
+begin();

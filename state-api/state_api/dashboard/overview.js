@@ -1,0 +1,254 @@
+/** The overview: gauges with their charts, counters, who is logged in. */
+
+import { get, Problem } from "./api.js";
+import { Chart } from "./charts.js";
+import { byId, element, fill, setText } from "./dom.js";
+import { History } from "./history.js";
+import { Polling } from "./polling.js";
+import { count, counted, decimal, octetParts, octets, secondOf } from "./units.js";
+
+/** @typedef {import("./live.js").Counters} Counters */
+/** @typedef {import("./live.js").Live} Live */
+
+const MOST_NAMES = 60;
+const LOGGED_IN_EVERY = 5000;
+const MINUTE = 60;
+
+/**
+ * @typedef {object} GaugeOptions
+ * @property {string} title
+ * @property {keyof Counters} name
+ * @property {boolean} isRate whether growth a second is shown, and not the value itself
+ * @property {(value: number) => [string, string]} parts a figure and its unit
+ * @property {(counters: Counters, limit: number | null) => string} note
+ * @property {number} least see `Chart`
+ */
+
+/** @type {GaugeOptions[]} */
+const GAUGES = [
+  {
+    title: "Connections",
+    name: "current_connections",
+    isRate: false,
+    parts: (value) => [count(value), ""],
+    note: (_, limit) => (limit ? `of ${count(limit)} at most` : ""),
+    least: 4,
+  },
+  {
+    title: "Logged-in users",
+    name: "logged_in_users",
+    isRate: false,
+    parts: (value) => [count(value), ""],
+    note: (counters) => `${count(counters.historical_logins)} logins so far`,
+    least: 4,
+  },
+  {
+    title: "Octets sent",
+    name: "retrieved_bytes",
+    isRate: true,
+    parts: (value) => {
+      const [figure, unit] = octetParts(value);
+      return [figure, `${unit}/s`];
+    },
+    note: (counters) => `${octets(counters.retrieved_bytes)} so far`,
+    least: 1000,
+  },
+  {
+    title: "Messages fetched",
+    name: "retrieved_emails",
+    isRate: true,
+    parts: (value) => [decimal(value), "per s"],
+    note: (counters) => `${count(counters.retrieved_emails)} so far`,
+    least: 2,
+  },
+];
+
+/** @type {{title: string, name: keyof Counters, show: (value: number) => string}[]} */
+const FIGURES = [
+  { title: "Messages fetched", name: "retrieved_emails", show: count },
+  { title: "Octets sent", name: "retrieved_bytes", show: octets },
+  { title: "Messages removed", name: "removed_emails", show: count },
+  { title: "Connections", name: "historical_connections", show: count },
+  { title: "Logins", name: "historical_logins", show: count },
+];
+
+export class Overview {
+  /** @param {Live} live */
+  constructor(live) {
+    this._history = new History();
+    /** The limit of connections, once it is known. @type {number | null} */
+    this._limit = null;
+    this._gauges = GAUGES.map((options) => new Gauge(options));
+    fill(byId("gauges"), ...this._gauges.map((gauge) => gauge.root));
+    this._figures = new Figures();
+    this._loggedIn = new LoggedIn();
+    live.addEventListener("counters", (event) => this._show(/** @type {CustomEvent<Counters>} */ (event).detail));
+    live.addEventListener("setting", () => this._readLimit());
+    for (const kind of ["login", "logout"]) live.addEventListener(kind, () => this._loggedIn.isOutdated());
+  }
+
+  show() {
+    this._readLimit();
+    this._loggedIn.start();
+  }
+
+  hide() {
+    this._loggedIn.stop();
+  }
+
+  /** @param {Counters} counters */
+  _show(counters) {
+    this._history.add(Date.now() / 1000, counters);
+    for (const gauge of this._gauges) gauge.show(this._history, counters, this._limit);
+    this._figures.show(this._history, counters);
+  }
+
+  async _readLimit() {
+    try {
+      this._limit = (await get("v1/settings")).max_connections;
+    } catch (error) {
+      // The figure stays without its limit; why is said at the top of the page.
+      if (!(error instanceof Problem)) throw error;
+    }
+  }
+}
+
+/** A figure, and the chart of its last ten minutes. */
+class Gauge {
+  /** @param {GaugeOptions} options */
+  constructor(options) {
+    this._options = options;
+    this._value = element("span", {}, "–");
+    this._unit = element("span", { class: "unit" });
+    this._note = element("p", { class: "gauge-note" });
+    this._place = element("div", { class: "chart", role: "img" });
+    this._text = "";
+    this._isPointedAt = false;
+    this.root = element(
+      "article",
+      { class: "card gauge", "data-gauge": options.name },
+      element("h2", { class: "gauge-title" }, options.isRate ? `${options.title} a second` : options.title),
+      element("p", { class: "figure" }, this._value, this._unit),
+      this._note,
+      this._place,
+    );
+    this._chart = new Chart(this._place, {
+      tick: (value) => options.parts(value).join(" ").replace(/\/s$| per s$/, ""),
+      least: options.least,
+      isWhole: !options.isRate,
+      onPoint: (point) => this._point(point),
+    });
+  }
+
+  /** @param {History} history @param {Counters} counters @param {number | null} limit */
+  show(history, counters, limit) {
+    const { name, isRate, parts, note } = this._options;
+    const [figure, unit] = parts(isRate ? history.rate(name) : counters[name]);
+    setText(this._value, figure);
+    setText(this._unit, unit);
+    this._text = note(counters, limit);
+    if (!this._isPointedAt) setText(this._note, this._text);
+    const data = isRate ? history.rates(name) : history.values(name);
+    this._chart.show(data);
+    const most = Math.max(0, ...data[1].map((value) => value ?? 0));
+    const words = `${this._options.title}: now ${figure} ${unit}, at most ${parts(most).join(" ")} in the last ten minutes`;
+    this._place.setAttribute("aria-label", words);
+  }
+
+  /** @param {{at: Date, value: number} | null} point */
+  _point(point) {
+    this._isPointedAt = point !== null;
+    const words = point ? `${this._options.parts(point.value).join(" ")} at ${secondOf(point.at)}` : this._text;
+    setText(this._note, words);
+  }
+}
+
+/** The counters: their growth in the last minute, and all that was counted. */
+class Figures {
+  constructor() {
+    this._period = element("th", { scope: "col", class: "numeric" }, "Last minute");
+    /** @type {Map<keyof Counters, [HTMLElement, HTMLElement]>} */
+    this._cells = new Map();
+    const head = element(
+      "tr",
+      {},
+      element("td", {}, element("span", { class: "visually-hidden" }, "Counter")),
+      this._period,
+      element("th", { scope: "col", class: "numeric" }, "So far"),
+    );
+    const rows = FIGURES.map(({ title, name }) => {
+      const growth = element("td", { class: "numeric", "data-growth": name }, "–");
+      const total = element("td", { class: "numeric", "data-total": name }, "–");
+      this._cells.set(name, [growth, total]);
+      return element("tr", {}, element("th", { scope: "row" }, title), growth, total);
+    });
+    const table = element("table", { class: "figures-table" }, element("thead", {}, head), element("tbody", {}, ...rows));
+    fill(byId("figures"), table);
+  }
+
+  /** @param {History} history @param {Counters} counters */
+  show(history, counters) {
+    for (const { name, show } of FIGURES) {
+      const [growth, total] = /** @type {[HTMLElement, HTMLElement]} */ (this._cells.get(name));
+      setText(growth, show(history.growth(name, MINUTE).growth));
+      setText(total, show(counters[name]));
+    }
+    const known = history.growth("retrieved_bytes", MINUTE).seconds;
+    // The page knows only what it has seen itself.
+    setText(this._period, known > MINUTE - 2 ? "Last minute" : `Last ${Math.round(known)} s`);
+  }
+}
+
+/** The names of those who are logged in. */
+class LoggedIn {
+  constructor() {
+    this._polling = new Polling(() => this._ask(), LOGGED_IN_EVERY);
+    this._isRunning = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this._soon = undefined;
+    this._shown = "";
+  }
+
+  start() {
+    this._isRunning = true;
+    this._polling.start();
+  }
+
+  stop() {
+    this._isRunning = false;
+    this._polling.stop();
+  }
+
+  /** Somebody came or went: ask soon, once for all that come and go meanwhile. */
+  isOutdated() {
+    if (!this._isRunning || this._soon !== undefined) return;
+    this._soon = setTimeout(() => {
+      this._soon = undefined;
+      if (this._isRunning) this._polling.now();
+    }, 300);
+  }
+
+  async _ask() {
+    try {
+      this._show((await get("v1/logged-in-users")).users);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+    }
+  }
+
+  /** @param {string[]} names */
+  _show(names) {
+    const shown = names.join("\n");
+    if (shown === this._shown && names.length) return;
+    this._shown = shown;
+    setText(byId("logged-in-title"), names.length ? `Logged in (${count(names.length)})` : "Logged in");
+    if (names.length === 0) {
+      fill(byId("logged-in"), element("p", { class: "muted" }, "Nobody is logged in."));
+      return;
+    }
+    const items = names.slice(0, MOST_NAMES).map((name) => element("li", {}, name));
+    const rest = names.length - items.length;
+    const more = rest > 0 && element("p", { class: "muted" }, `and ${counted(rest, "other")}`);
+    fill(byId("logged-in"), element("ul", { class: "names" }, ...items), more);
+  }
+}

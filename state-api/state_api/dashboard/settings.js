@@ -1,0 +1,159 @@
+/** The settings: a form that loses neither what the person has typed nor what somebody else has changed. */
+
+import { Problem, request } from "./api.js";
+import { announce, byId, element, fill } from "./dom.js";
+import { Field, FieldSet } from "./forms.js";
+import { count, duration } from "./units.js";
+
+/** @typedef {import("./live.js").Live} Live */
+/** @typedef {Record<string, string>} Values settings by name, each as its input shows it */
+
+/** @type {{name: string, label: string, hint: string, isNumber: boolean, show: (value: string) => string}[]} */
+export const SETTINGS = [
+  {
+    name: "max_connections",
+    label: "Connection limit",
+    hint: "POP3 connections at one time, over all instances: 1 to 1,000,000.",
+    isNumber: true,
+    show: (value) => count(Number(value)),
+  },
+  {
+    name: "timeout_seconds",
+    label: "Timeout in seconds",
+    hint: "A connection that says nothing for so long is closed: up to 86,400; 0 for no limit. Open sessions obey at once.",
+    isNumber: true,
+    show: (value) => (value === "0" ? "off" : duration(Number(value))),
+  },
+  {
+    name: "mail_directory",
+    label: "Mail directory",
+    hint: "An absolute path that every POP3 instance can use. Open sessions keep the one that they began with.",
+    isNumber: false,
+    show: (value) => value,
+  },
+];
+
+export class SettingsForm {
+  /** @param {Live} live */
+  constructor(live) {
+    this._fields = SETTINGS.map(
+      ({ name, label, hint, isNumber }) =>
+        new Field({ name, label, hint, attributes: isNumber ? { inputmode: "numeric", maxlength: 20 } : { maxlength: 200 } }),
+    );
+    this._set = new FieldSet(this._fields);
+    /** What the server had when the form was filled, and its version. @type {Values} */
+    this._known = {};
+    this._etag = "";
+    this._note = element("div", { class: "message note", role: "alert" });
+    this._save = element("button", { type: "submit", class: "button primary" }, "Save");
+    this._reset = element("button", { type: "button", class: "button", click: () => this._showKnown() }, "Undo what I typed");
+    const form = element(
+      "form",
+      { class: "card form-card live", novalidate: true, "aria-labelledby": "settings-title" },
+      this._set.root,
+      this._note,
+      element("div", { class: "actions" }, this._save, this._reset),
+    );
+    form.addEventListener("input", () => this._mark());
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this._submit();
+    });
+    byId("settings").append(form);
+    // Who has typed nothing sees the change at once; who has is told when saving, and loses nothing.
+    live.addEventListener("setting", () => this._isShown && this._changed().length === 0 && this._load());
+    this._isShown = false;
+    this._mark();
+  }
+
+  show() {
+    this._isShown = true;
+    if (this._changed().length === 0) this._load();
+  }
+
+  hide() {
+    this._isShown = false;
+  }
+
+  async _load() {
+    try {
+      const { body, etag } = await request("GET", "v1/settings");
+      this._know(body, etag);
+      this._showKnown();
+    } catch (error) {
+      this._set.showProblem(error);
+    }
+  }
+
+  async _submit() {
+    const changed = this._changed();
+    if (changed.length === 0 || this._save.disabled) return;
+    this._set.clearErrors();
+    fill(this._note);
+    this._save.disabled = true;
+    try {
+      const body = Object.fromEntries(changed.map((field) => [field.name, typed(field)]));
+      const answer = await request("PATCH", "v1/settings", { body, ifMatch: this._etag });
+      this._know(answer.body, answer.etag);
+      this._showKnown();
+      announce("Saved; every POP3 instance obeys");
+    } catch (error) {
+      if (error instanceof Problem && error.status === 412) await this._showLostUpdate();
+      else this._set.showProblem(error, { "mail-directory-refused": "mail_directory" });
+    } finally {
+      this._mark();
+    }
+  }
+
+  /** Somebody else was faster: say what they changed, keep what was typed, and let the next save be on top of it. */
+  async _showLostUpdate() {
+    const before = this._known;
+    try {
+      const { body, etag } = await request("GET", "v1/settings");
+      const wasTyped = new Set(this._changed());
+      this._know(body, etag);
+      for (const field of this._fields) if (!wasTyped.has(field)) field.value = this._known[field.name];
+    } catch (error) {
+      this._set.showProblem(error);
+      return;
+    }
+    const differences = SETTINGS.filter(({ name }) => before[name] !== this._known[name]).map(({ name, label, show }) =>
+      element("li", {}, `${label}: it was ${show(before[name])}, and is ${show(this._known[name])} now`),
+    );
+    fill(
+      this._note,
+      element("p", {}, "Nothing is saved yet: somebody else has changed the settings meanwhile. What you typed is kept; save again to put it on top."),
+      differences.length > 0 && element("ul", {}, ...differences),
+    );
+  }
+
+  /** @param {Record<string, unknown>} body @param {string} etag */
+  _know(body, etag) {
+    this._known = Object.fromEntries(SETTINGS.map(({ name }) => [name, String(body[name])]));
+    this._etag = etag;
+  }
+
+  _showKnown() {
+    for (const field of this._fields) field.value = this._known[field.name] ?? "";
+    this._set.clearErrors();
+    fill(this._note);
+    this._mark();
+  }
+
+  _changed() {
+    return this._fields.filter((field) => field.name in this._known && field.value.trim() !== this._known[field.name]);
+  }
+
+  _mark() {
+    const isChanged = this._changed().length > 0;
+    this._save.disabled = !isChanged;
+    this._reset.disabled = !isChanged;
+  }
+}
+
+/** @param {Field} field @returns {string | number} as the server wants it; what is no number is for it to refuse */
+function typed(field) {
+  const text = field.value.trim();
+  const isNumber = SETTINGS.find(({ name }) => name === field.name)?.isNumber;
+  return isNumber && /^-?\d+$/.test(text) ? Number(text) : text;
+}
