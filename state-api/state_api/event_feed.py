@@ -39,7 +39,7 @@ RECONNECT_MILLISECONDS = 1000
 """How long browsers wait before they come back: a restarted process is there by then."""
 
 # At most 18 digits: what the store would not take for an id is none.
-_ACTIVITY_ID = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+_ACTIVITY_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 
 
 def encoded(name: str, data: str, event_id: str = "") -> bytes:
@@ -212,17 +212,17 @@ class EventFeed:
 
     async def _missed_after(self, activity_id: str) -> bytes:
         """Return what happened after `activity_id` up to the last reading."""
-        end = _order(self._position)
-        if _order(activity_id) > end:
-            return _GAP  # the store has never given this id, or has lost what it gave
         frames = b""
-        while _order(activity_id) < end:
+        while activity_id != self._position:
             activities, is_gap = await self._repository.activity_after(activity_id, MAX_ACTIVITIES)
-            read = [activity for activity in activities if _order(activity.activity_id) <= end]
-            frames += _frames(read, is_gap=is_gap)
-            if not read:
+            ids = [activity.activity_id for activity in activities]
+            is_whole = self._position in ids
+            if is_whole:  # what came meanwhile is the next reading's
+                activities = activities[: ids.index(self._position) + 1]
+            frames += _frames(activities, is_gap=is_gap)
+            if is_whole or not activities:
                 break
-            activity_id = read[-1].activity_id
+            activity_id = ids[-1]
         return frames
 
     async def _recheck(self) -> None:
@@ -261,8 +261,3 @@ def _id_frame(activity_id: str) -> bytes:
 
 def _store_frame(*, is_up: bool) -> bytes:
     return encoded("store", json.dumps({"up": is_up}))
-
-
-def _order(activity_id: str) -> tuple[int, int]:
-    milliseconds, _, sequence = activity_id.partition("-")
-    return int(milliseconds), int(sequence)

@@ -34,7 +34,7 @@ async def test_without_the_setting_no_answer_says_anything_of_origins() -> None:
 
 async def test_a_page_of_a_named_origin_may_ask_and_read_our_headers() -> None:
     async with api_client(cors_origins=[OURS]) as client:
-        asked = await client.options("/v1/settings", headers=preflight(OURS), auth=None)
+        asked = await client.options("/v1/settings", headers=preflight(OURS))
         answered = await client.get("/v1/settings", headers={"Origin": OURS})
     assert asked.status_code == 200
     assert "PATCH" in asked.headers["access-control-allow-methods"]
@@ -52,7 +52,7 @@ async def test_a_page_of_a_named_origin_may_ask_and_read_our_headers() -> None:
 @pytest.mark.parametrize("origin", [THEIRS, "null", OURS + ".evil.example", OURS.replace("https", "http")])
 async def test_any_other_origin_is_refused_and_cannot_read_the_answer(origin: str) -> None:
     async with api_client(cors_origins=[OURS]) as client:
-        asked = await client.options("/v1/settings", headers=preflight(origin), auth=None)
+        asked = await client.options("/v1/settings", headers=preflight(origin))
         answered = await client.get("/v1/settings", headers={"Origin": origin})
     problem(asked, 403, "/docs#cross-origin-refused")
     for response in (asked, answered):
