@@ -7,6 +7,9 @@ import { minuteOf } from "./units.js";
 const uPlot = /** @type {any} */ (globalThis).uPlot;
 
 const HEIGHT = 112;
+/** A page that was just opened shows so many seconds, and then more and more. */
+const LEAST_SECONDS = 120;
+
 const AXIS_FONT = "11px system-ui, sans-serif";
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
@@ -72,14 +75,21 @@ export class Chart {
       padding: [8, 8, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { x: { range: lastMinutes }, y: { range: (/** @type {any} */ _, __ = 0, most = 0) => this._range(most) } },
+      scales: { x: { range: () => this._times() }, y: { range: (/** @type {any} */ _, __ = 0, most = 0) => this._range(most) } },
       axes: [
-        { ...axis, size: 22, space: 56, grid: { show: false }, values: clockTimes },
-        { ...axis, size: 46, space: 34, incrs: this._steps(), values: this._ticks.bind(this) },
+        { ...axis, size: 22, space: 52, incrs: [60, 120, 300], grid: { show: false }, values: clockTimes },
+        { ...axis, size: 46, space: 26, incrs: this._steps(), values: this._ticks.bind(this) },
       ],
       series: [{}, { stroke: accent, width: 1.5, fill: transparent(accent), points: { show: false } }],
       hooks: { setCursor: [(/** @type {any} */ plot) => this._point(plot.cursor.idx)] },
     };
+  }
+
+  /** @returns {[number, number]} */
+  _times() {
+    const now = Date.now() / 1000;
+    const known = now - (this._data[0][0] ?? now);
+    return [now - Math.min(KEPT, Math.max(LEAST_SECONDS, known)), now];
   }
 
   /** @param {number | null} most @returns {[number, number]} */
@@ -104,12 +114,6 @@ export class Chart {
     const isKnown = value !== null && value !== undefined;
     this._options.onPoint(isKnown ? { at: new Date(this._data[0][Number(number)] * 1000), value } : null);
   }
-}
-
-/** @returns {[number, number]} */
-function lastMinutes() {
-  const now = Date.now() / 1000;
-  return [now - KEPT, now];
 }
 
 /** @param {unknown} _ @param {number[]} values */

@@ -106,7 +106,8 @@ export class FieldSet {
 
 /** @param {string} text @returns {string} "must be ..." as "Must be ...", with a full stop */
 function sentence(text) {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  const told = text.replace(/^Input should/, "this should");
+  const begun = told.charAt(0).toUpperCase() + told.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 

@@ -60,7 +60,9 @@ export class Instances {
 
   async _ask() {
     try {
-      this._table.render((await get("v1/instances")).instances);
+      /** @type {Instance[]} */
+      const instances = (await get("v1/instances")).instances;
+      this._table.render(instances.sort((one, other) => one.host.localeCompare(other.host) || one.worker - other.worker));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
     }

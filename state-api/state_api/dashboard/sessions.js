@@ -34,7 +34,7 @@ const COLUMNS = [
   { label: "Sent", className: "numeric", show: (row) => octets(row.octets), order: (row) => row.octets, title: "Octets of replies" },
   { label: "Fetched", className: "numeric", show: (row) => count(row.retrieved), order: (row) => row.retrieved, title: "Messages fetched with RETR" },
   { label: "Marked", className: "numeric", show: (row) => count(row.marked), order: (row) => row.marked, title: "Messages marked as deleted" },
-  { label: "Session", className: "wide-cell", show: (row) => element("code", {}, row.id), order: (row) => row.id },
+  { label: "Session", show: (row) => element("code", {}, row.id), order: (row) => row.id },
 ];
 
 export class Sessions {
@@ -94,7 +94,7 @@ export class Sessions {
   /** @param {Session} session */
   async _close(session) {
     const marked = session.marked
-      ? `${counted(session.marked, "message")} marked as deleted will stay: only QUIT removes them.`
+      ? `${counted(session.marked, "message")} marked as deleted will stay: only QUIT removes what is marked.`
       : "Nothing is removed from the maildrop.";
     const isClosed = await ask({
       title: `Close the session of ${name(session)}?`,

@@ -30,6 +30,7 @@ export class Table {
   /** @param {TableOptions<Row>} options */
   constructor(options) {
     this._options = options;
+    /** @type {[number, 1 | -1] | undefined} */
     this._sorted = options.sorted;
     /** @type {Row[]} */
     this._rows = [];

@@ -33,6 +33,7 @@ export class Users {
     this._nextButton = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, "Next");
     this._place = element("p", { class: "muted", role: "status" });
     const add = element("button", { type: "button", class: "button primary", click: () => this._add() }, "Add a user");
+    this._table.root.classList.add("narrow");
     byId("users").append(
       element("div", { class: "toolbar" }, this._prefix.root, add),
       this._table.root,
