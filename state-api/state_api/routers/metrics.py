@@ -17,7 +17,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from service_runtime import VERSION
 from state_api.dependencies import RepositoryDependency
@@ -166,7 +165,7 @@ def _instance_gauge(name: str, documentation: str) -> GaugeMetricFamily:
 
 
 def _histogram(name: str, documentation: str, histogram: Histogram) -> Metric:
-    bounds = [floatToGoString(bound) for bound in (*histogram.bounds, float("inf"))]
+    bounds = [*map(str, histogram.bounds), "+Inf"]
     buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
     return HistogramMetricFamily(
         f"peep_pop3_{name}_duration_seconds", documentation, buckets, histogram.seconds
