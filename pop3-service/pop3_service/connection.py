@@ -169,6 +169,10 @@ class Pop3Connection(LineConnection):
         else:
             self._count.end_at(self.octets_queued)
             self._end(ending, reply)
+            # A client that does not go shall hold up nobody.
+            self._give_back_maildrop()
+            if self._session is not None:
+                self._instance.session_closed(self._session.session_id)
 
     # Admission
 

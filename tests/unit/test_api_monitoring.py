@@ -1,4 +1,4 @@
-"""Counters, sessions, health and metrics over the in-memory repository."""
+"""Counters, sessions, instances and health over the in-memory repository."""
 
 import asyncio
 import time
@@ -7,55 +7,19 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from service_runtime import VERSION
 from state_store.memory_repository import MemoryRepository
 from state_store.records import (
     Counters,
-    Credential,
-    Deltas,
     EventKind,
     Exchange,
-    Login,
-    LoginOutcome,
-    Session,
 )
 from state_store.redis_repository import RedisRepository
 from support.api_client import api_client, problem
+from support.busy_repository import COUNTERS, busy_repository
 from support.peep_gateway_server import instance
-
-COUNTERS = Counters(
-    retrieved_bytes=1234,
-    retrieved_emails=5,
-    removed_emails=2,
-    current_connections=2,
-    logged_in_users=1,
-    historical_connections=9,
-    historical_logins=4,
-)
-
-
-async def busy_repository() -> MemoryRepository:
-    """Return one with two connections, of which alice's is logged in, and with counts."""
-    repository = MemoryRepository()
-    await repository.add_user("alice", Credential("no hash", "1"))
-    await repository.register_instance(instance())
-    now = time.time()
-    exchange = Exchange(
-        "pop3",
-        sequence=1,
-        deltas=Deltas(retrieved_bytes=1234, retrieved_emails=5, removed_emails=2, connections=9, logins=4),
-        open_connections=2,
-        session_rows=[
-            Session("s1", "pop3", "alice", "192.0.2.7:40000", now - 60, "TLSv1.3", 5120, 3, 2),
-            Session("s2", "pop3", None, "[2001:db8::1]:5", now + 60),
-        ],
-        logins=[Login("alice", "s1", "1", "192.0.2.7", has_turn=True)],
-    )
-    assert (await repository.exchange(exchange)).logins == [LoginOutcome.OPENED]
-    return repository
 
 
 async def test_counters_show_all_seven_fields() -> None:
@@ -126,7 +90,7 @@ async def test_instances_show_their_lease_and_what_they_carry() -> None:
     assert (shown["id"], shown["host"], shown["worker"]) == ("pop3", instance().host, 1)
     assert (shown["process_id"], shown["version"]) == (instance().process_id, instance().version)
     assert 0 < shown["lease_seconds"] <= 15
-    assert (shown["connections"], shown["load"]) == (2, 0.0)
+    assert (shown["connections"], shown["load"]) == (2, 0.25)
     assert shown["reserved"] >= 2
     assert datetime.fromisoformat(shown["started_at"]).timestamp() == instance().started_at
 
@@ -139,45 +103,6 @@ async def test_the_version_is_shown() -> None:
 async def test_logged_in_users_are_listed() -> None:
     async with api_client(await busy_repository()) as client:
         assert (await client.get("/v1/logged-in-users")).json() == {"users": ["alice"]}
-
-
-async def test_metrics_show_every_number_with_help_and_type() -> None:
-    async with api_client(await busy_repository(), auth=None) as client:
-        response = await client.get("/metrics")
-    families = {family.name: family for family in text_string_to_metric_families(response.text)}
-    samples = {
-        sample.name: (sample.value, sample.labels)
-        for family in families.values()
-        for sample in family.samples
-    }
-    assert samples == {
-        "peep_pop3_retrieved_bytes_total": (1234, {}),
-        "peep_pop3_retrieved_emails_total": (5, {}),
-        "peep_pop3_removed_emails_total": (2, {}),
-        "peep_pop3_connections": (2, {}),
-        "peep_pop3_logged_in_users": (1, {}),
-        "peep_pop3_historical_connections_total": (9, {}),
-        "peep_pop3_logins_total": (4, {}),
-        "peep_pop3_max_connections": (1000, {}),
-        "peep_pop3_timeout_seconds": (600, {}),
-        "peep_build_info": (1, {"version": VERSION}),
-        "peep_store_up": (1, {}),
-    }
-    assert all(family.documentation for family in families.values())
-    assert families["peep_pop3_connections"].type == "gauge"
-    assert families["peep_pop3_logins"].type == "counter"
-    assert response.headers["content-type"].startswith("text/plain; version=")
-
-
-async def test_metrics_without_a_store_say_so_and_show_no_false_zeros() -> None:
-    repository = RedisRepository("unix:///nonexistent/redis.sock")
-    async with api_client(repository, auth=None) as client:
-        response = await client.get("/metrics")
-    await repository.close()
-    assert response.status_code == 200
-    names = {family.name for family in text_string_to_metric_families(response.text)}
-    assert names == {"peep_store_up", "peep_build_info"}
-    assert "\npeep_store_up 0.0\n" in response.text
 
 
 @pytest.mark.parametrize("path", ["/livez", "/healthz"])
