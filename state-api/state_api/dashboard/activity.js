@@ -26,7 +26,7 @@ export class Activity {
   /** @param {{name: string, value: string | number, at: string}} told */
   _addSetting({ name, value, at }) {
     const known = SETTINGS.find((setting) => setting.name === name);
-    const words = [known?.label ?? name, known?.show(String(value)) ?? String(value)];
+    const words = [known?.subject ?? name, known?.show(String(value)) ?? String(value)];
     this._add("✎", "in", [`${words[0]} is now `, strong(words[1])], at);
     announce(`${words[0]} is now ${words[1]}`);
   }

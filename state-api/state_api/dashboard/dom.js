@@ -1,5 +1,8 @@
 /** Makes elements, and finds those of the page. Text is only ever set as text, never as markup. */
 
+/** How long an announcement is to be read, in milliseconds. */
+const ANNOUNCED = 6000;
+
 /** @typedef {Node | string | null | undefined | false} Child */
 
 /**
@@ -51,20 +54,14 @@ export function byId(id) {
   return found;
 }
 
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let announced;
-
 /**
- * Say something to everybody: as a line over the page, and to screen readers.
+ * Say something to everybody: as a line over the page for a while, and to screen readers.
  * @param {string} text
  */
 export function announce(text) {
-  const place = byId("announcement");
-  clearTimeout(announced);
-  // Emptied first, so that the same words twice are announced twice.
-  place.textContent = "";
-  requestAnimationFrame(() => setText(place, text));
-  announced = setTimeout(() => setText(place, ""), 6000);
+  const line = element("p", {}, text);
+  byId("announcement").append(line);
+  setTimeout(() => line.remove(), ANNOUNCED);
 }
 
 /** @param {Child[]} children @returns {(Node | string)[]} */

@@ -133,7 +133,7 @@ class Gauge {
       this._place,
     );
     this._chart = new Chart(this._place, {
-      tick: (value) => options.parts(value).join(" ").replace(/\/s$| per s$/, ""),
+      tick: (value) => options.parts(value).join(" ").replace(/\/s$| per s$|\.0\b/g, ""),
       least: options.least,
       isWhole: !options.isRate,
       onPoint: (point) => this._point(point),

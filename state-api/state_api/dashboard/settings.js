@@ -8,11 +8,12 @@ import { count, duration } from "./units.js";
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {Record<string, string>} Values settings by name, each as its input shows it */
 
-/** @type {{name: string, label: string, hint: string, isNumber: boolean, show: (value: string) => string}[]} */
+/** @type {{name: string, label: string, subject: string, hint: string, isNumber: boolean, show: (value: string) => string}[]} */
 export const SETTINGS = [
   {
     name: "max_connections",
     label: "Connection limit",
+    subject: "The connection limit",
     hint: "POP3 connections at one time, over all instances: 1 to 1,000,000.",
     isNumber: true,
     show: (value) => count(Number(value)),
@@ -20,6 +21,7 @@ export const SETTINGS = [
   {
     name: "timeout_seconds",
     label: "Timeout in seconds",
+    subject: "The timeout",
     hint: "A connection that says nothing for so long is closed: up to 86,400; 0 for no limit. Open sessions obey at once.",
     isNumber: true,
     show: (value) => (value === "0" ? "off" : duration(Number(value))),
@@ -27,6 +29,7 @@ export const SETTINGS = [
   {
     name: "mail_directory",
     label: "Mail directory",
+    subject: "The mail directory",
     hint: "An absolute path that every POP3 instance can use. Open sessions keep the one that they began with.",
     isNumber: false,
     show: (value) => value,
@@ -117,8 +120,8 @@ export class SettingsForm {
       this._set.showProblem(error);
       return;
     }
-    const differences = SETTINGS.filter(({ name }) => before[name] !== this._known[name]).map(({ name, label, show }) =>
-      element("li", {}, `${label}: it was ${show(before[name])}, and is ${show(this._known[name])} now`),
+    const differences = SETTINGS.filter(({ name }) => before[name] !== this._known[name]).map(({ name, subject, show }) =>
+      element("li", {}, `${subject} was ${show(before[name])}, and is ${show(this._known[name])} now`),
     );
     fill(
       this._note,

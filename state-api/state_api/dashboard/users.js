@@ -63,6 +63,7 @@ export class Users {
     else if (direction < 0 && this._starts.length > 1) this._starts.pop();
     await this._load();
     this._table.root.focus();
+    this._table.root.scrollIntoView({ block: "start" });
   }
 
   async _load() {

@@ -1,0 +1,147 @@
+"""What an administrator changes on the page, and what others change meanwhile."""
+
+from playwright.sync_api import expect
+
+from support.dashboard import Dashboard
+from support.peep_services import Peep
+from support.pop3_process import wait_until
+
+
+def test_a_lower_timeout_holds_at_once(peep: Peep, dashboard: Dashboard) -> None:
+    peep.add_user("impatient")
+    dashboard.enter("Settings")
+    with peep.log_in("impatient") as client:
+        dashboard.page.get_by_label("Timeout in seconds").fill("1")
+        dashboard.page.get_by_role("button", name="Save").click()
+        expect(dashboard.page.get_by_role("status").filter(has_text="The timeout is now 1 s")).to_be_visible()
+        client.rest()
+    assert peep.api.settings()["timeout_seconds"] == 1
+    peep.api.change_settings(timeout_seconds=600)
+    expect(dashboard.page.get_by_label("Timeout in seconds")).to_have_value("600")
+
+
+def test_what_is_out_of_range_is_marked_beside_its_input(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.expected_statuses.add(422)
+    dashboard.enter("Settings")
+    limit = dashboard.page.get_by_label("Connection limit")
+    limit.fill("0")
+    dashboard.page.get_by_role("button", name="Save").click()
+    expect(limit).to_have_attribute("aria-invalid", "true")
+    expect(limit).to_be_focused()
+    described = dashboard.page.locator("#settings .field").filter(has=limit)
+    expect(described).to_contain_text("greater than or equal to 1")
+    directory = dashboard.page.get_by_label("Mail directory")
+    limit.fill("1000")
+    directory.fill("/nowhere")
+    dashboard.page.get_by_role("button", name="Save").click()
+    expect(directory).to_have_attribute("aria-invalid", "true")
+    dashboard.page.get_by_role("button", name="Undo what I typed").click()
+    expect(directory).to_have_value(str(peep.pop3.mail))
+    expect(directory).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_a_change_of_somebody_else_is_shown_and_what_was_typed_is_kept(
+    peep: Peep, dashboard: Dashboard
+) -> None:
+    dashboard.expected_statuses.add(412)
+    peep.api.change_settings(max_connections=1000, timeout_seconds=600)
+    dashboard.enter("Settings")
+    limit = dashboard.page.get_by_label("Connection limit")
+    timeout = dashboard.page.get_by_label("Timeout in seconds")
+    expect(timeout).to_have_value("600")
+    timeout.fill("500")
+    peep.api.change_settings(max_connections=77, timeout_seconds=400)
+    dashboard.page.get_by_role("button", name="Save").click()
+    note = dashboard.page.get_by_role("alert").filter(has_text="somebody else has changed the settings")
+    expect(note).to_contain_text("The connection limit was 1,000, and is 77 now")
+    expect(note).to_contain_text("The timeout was 10 min, and is 6 min 40 s now")
+    expect(timeout).to_have_value("500")
+    expect(limit).to_have_value("77")
+    assert peep.api.settings()["timeout_seconds"] == 400
+    dashboard.page.get_by_role("button", name="Save").click()
+    wait_until(lambda: peep.api.settings()["timeout_seconds"] == 500, "the second save holds")
+    assert peep.api.settings()["max_connections"] == 77
+
+
+def test_a_user_is_added_and_can_log_in(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.expected_statuses.update((409, 422))
+    dashboard.enter("Users")
+    dashboard.page.get_by_role("button", name="Add a user").click()
+    dialog = dashboard.dialog()
+    name, password = dialog.get_by_label("Name"), dialog.get_by_label("Password", exact=True)
+    expect(name).to_be_focused()
+    name.fill("a/b")
+    password.fill("secret")
+    add = dialog.get_by_role("button", name="Add")
+    add.click()
+    expect(dialog).to_contain_text("Must be 1 to 128 characters of printable ASCII")
+    expect(name).to_be_focused()
+    peep.api.add_user("taken")
+    name.fill("taken")
+    add.click()
+    expect(dialog).to_contain_text("This user name is already in use.")
+    name.fill("greta")
+    add.click()
+    expect(dialog).to_be_hidden()
+    expect(dashboard.row("greta")).to_be_visible()
+    peep.log_in("greta").quit()
+
+
+def test_a_user_gets_a_new_password(peep: Peep, dashboard: Dashboard) -> None:
+    peep.add_user("hans")
+    dashboard.enter("Users")
+    dashboard.row("hans").get_by_role("button", name="New password").click()
+    dashboard.dialog().get_by_label("Password", exact=True).fill("another")
+    dashboard.dialog().get_by_role("button", name="Change").click()
+    expect(dashboard.page.get_by_role("status").filter(has_text="hans has a new password")).to_be_visible()
+    with peep.pop3.connect() as client:
+        client.log_in("hans", "another")
+
+
+def test_a_user_is_removed_only_when_asked_twice_and_the_mail_stays(peep: Peep, dashboard: Dashboard) -> None:
+    peep.add_user("ida")
+    files = peep.pop3.files("ida")
+    dashboard.enter("Users")
+    remove = dashboard.row("ida").get_by_role("button", name="Remove")
+    remove.click()
+    expect(dashboard.dialog()).to_contain_text("The mail stays where it is")
+    dashboard.page.keyboard.press("Escape")
+    expect(dashboard.dialog()).to_be_hidden()
+    expect(remove).to_be_focused()
+    remove.click()
+    dashboard.dialog().get_by_role("button", name="Remove").click()
+    expect(dashboard.row("ida")).to_have_count(0)
+    assert peep.pop3.files("ida") == files
+    assert peep.api.client.get("/v1/users/ida").status_code == 404
+
+
+def test_many_users_come_in_pages_and_are_found_by_how_they_begin(peep: Peep, dashboard: Dashboard) -> None:
+    for number in range(53):
+        peep.api.add_user(f"m{number:03}")
+    dashboard.enter("Users")
+    find = dashboard.page.get_by_label("Find")
+    find.fill("m0")
+    rows = dashboard.page.locator("#users tbody tr")
+    expect(rows).to_have_count(50)
+    expect(rows.first).to_contain_text("m000")
+    dashboard.page.get_by_role("button", name="Next").click()
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_contain_text("m050")
+    dashboard.page.get_by_role("button", name="Previous").click()
+    expect(rows).to_have_count(50)
+    find.fill("m05")
+    expect(rows).to_have_count(3)
+
+
+def test_closing_a_session_cuts_its_client_off(peep: Peep, dashboard: Dashboard) -> None:
+    peep.add_user("jan")
+    with peep.log_in("jan") as client:
+        client.ask("DELE 1")
+        dashboard.enter("Sessions")
+        dashboard.row("jan").get_by_role("button", name="Close the session of jan").click()
+        expect(dashboard.dialog()).to_contain_text("1 message marked as deleted will stay")
+        dashboard.dialog().get_by_role("button", name="Close session").click()
+        client.rest()
+        expect(dashboard.dialog()).to_be_hidden()
+        expect(dashboard.row("jan")).to_have_count(0)
+    assert len(peep.pop3.files("jan")) == 3

@@ -1,0 +1,87 @@
+"""Without a mouse, and without eyes: the keyboard alone, and what axe finds."""
+
+import pytest
+from playwright.sync_api import expect
+
+from support.api_process import ADMINISTRATOR, ADMINISTRATOR_PASSWORD
+from support.dashboard import VIEWS, Dashboard, Open, Scheme
+from support.peep_services import Peep
+
+
+def test_the_keyboard_alone_signs_in_and_closes_a_session(peep: Peep, dashboard: Dashboard) -> None:
+    peep.add_user("karl")
+    keyboard = dashboard.page.keyboard
+    with peep.log_in("karl") as client:
+        expect(dashboard.page.get_by_label("Name")).to_be_focused()
+        keyboard.type(ADMINISTRATOR)
+        keyboard.press("Tab")
+        keyboard.type(ADMINISTRATOR_PASSWORD)
+        keyboard.press("Enter")
+        expect(dashboard.page.locator("#condition-text")).to_have_text("Live")
+        dashboard.tab_to(dashboard.page.get_by_role("link", name="Sessions"))
+        keyboard.press("Enter")
+        expect(dashboard.page.get_by_role("heading", name="Sessions", level=1)).to_be_focused()
+        close = dashboard.row("karl").get_by_role("button", name="Close the session of karl")
+        expect(close).to_be_visible()
+        dashboard.tab_to(close)
+        keyboard.press("Enter")
+        expect(dashboard.dialog().get_by_role("button", name="Cancel")).to_be_focused()
+        keyboard.press("Enter")
+        expect(dashboard.dialog()).to_be_hidden()
+        expect(close).to_be_focused()
+        keyboard.press("Enter")
+        dashboard.tab_to(dashboard.dialog().get_by_role("button", name="Close session"))
+        keyboard.press("Enter")
+        client.rest()
+    expect(dashboard.row("karl")).to_have_count(0)
+    # The button that had the focus is gone: it is not lost, but where the button was.
+    expect(dashboard.page.get_by_role("region", name="Open POP3 connections")).to_be_focused()
+
+
+def test_the_first_tab_leads_past_the_navigation(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.enter()
+    dashboard.page.reload()
+    expect(dashboard.page.locator("#condition-text")).to_have_text("Live")
+    skip = dashboard.page.get_by_role("link", name="Skip to the content")
+    dashboard.tab_to(skip)
+    dashboard.page.keyboard.press("Enter")
+    expect(dashboard.page.get_by_role("main")).to_be_focused()
+    expect(dashboard.page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_stands_in_anybodys_way(peep: Peep, open_dashboard: Open, scheme: Scheme) -> None:
+    peep.add_user(f"lena-{scheme}")
+    dashboard = open_dashboard(scheme=scheme)
+    dashboard.sign_in("wrong")
+    expect(dashboard.page.get_by_role("alert").filter(has_text="No administrator")).to_be_visible()
+    assert dashboard.barriers() == []
+    dashboard.enter()
+    with peep.log_in(f"lena-{scheme}", encrypted=True):
+        expect(dashboard.page.locator("#activity")).to_contain_text("logged in")
+        for view in VIEWS:
+            dashboard.go_to(view)
+            if view in ("Sessions", "Users"):
+                expect(dashboard.row(f"lena-{scheme}")).to_be_visible()
+            assert dashboard.barriers() == [], view
+        dashboard.go_to("Sessions")
+        dashboard.row(f"lena-{scheme}").get_by_role("button").click()
+        expect(dashboard.dialog()).to_be_visible()
+        assert dashboard.barriers() == []
+
+
+@pytest.mark.timeout(120)
+def test_a_form_with_errors_and_old_figures_can_be_read_too(own_peep: Peep, open_dashboard: Open) -> None:
+    dashboard = open_dashboard(scheme="dark")
+    dashboard.expected_statuses.update((422, 503))
+    dashboard.enter("Users")
+    dashboard.page.get_by_role("button", name="Add a user").click()
+    dashboard.dialog().get_by_role("button", name="Add").click()
+    expect(dashboard.dialog().get_by_label("Name")).to_have_attribute("aria-invalid", "true")
+    assert dashboard.barriers() == []
+    dashboard.page.keyboard.press("Escape")
+    own_peep.redis.kill()
+    expect(dashboard.page.locator("#condition-text")).to_have_text("Redis away")
+    dashboard.go_to("Overview")
+    assert dashboard.barriers() == []

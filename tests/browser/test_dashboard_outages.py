@@ -1,0 +1,54 @@
+"""What is old is shown as old, and what is back shows by itself."""
+
+from playwright.sync_api import expect
+
+from support.dashboard import Open
+from support.peep_services import Peep
+
+
+def test_redis_away_is_a_sign_that_goes_when_it_is_back(own_peep: Peep, open_dashboard: Open) -> None:
+    dashboard = open_dashboard()
+    dashboard.expected_statuses.add(503)
+    dashboard.enter()
+    expect(dashboard.figure("current_connections")).to_have_text("0")
+    own_peep.redis.kill()
+    notice = dashboard.page.get_by_role("alert").filter(has_text="Redis does not answer")
+    expect(notice).to_contain_text("The figures are those of ")
+    expect(dashboard.page.locator("html")).to_have_attribute("data-condition", "away")
+    dashboard.go_to("Settings")
+    dashboard.page.get_by_label("Timeout in seconds").fill("123")
+    dashboard.page.get_by_role("button", name="Save").click()
+    expect(dashboard.page.locator("#settings").get_by_role("alert").first).to_contain_text("try again soon")
+    expect(dashboard.page.get_by_label("Timeout in seconds")).to_have_value("123")
+    own_peep.redis.start()
+    expect(notice).to_be_hidden()
+    expect(dashboard.page.locator("html")).to_have_attribute("data-condition", "live")
+
+
+def test_a_stream_that_is_cut_is_a_sign_that_goes_when_it_is_back(
+    own_peep: Peep, open_dashboard: Open
+) -> None:
+    own_peep.add_user("mona")
+    dashboard = open_dashboard()
+    dashboard.may_be_cut_off = True
+    dashboard.enter()
+    own_peep.api.kill()
+    notice = dashboard.page.get_by_role("alert").filter(has_text="The server is not telling what happens")
+    expect(notice).to_be_visible()
+    own_peep.api.start()
+    expect(notice).to_be_hidden()
+    with own_peep.log_in("mona"):
+        expect(dashboard.figure("logged_in_users")).to_have_text("1")
+
+
+def test_a_page_that_is_opened_while_redis_is_away_says_so_and_goes_on_by_itself(
+    own_peep: Peep, open_dashboard: Open
+) -> None:
+    dashboard = open_dashboard()
+    dashboard.expected_statuses.add(503)
+    dashboard.enter()
+    own_peep.redis.kill()
+    dashboard.page.reload()
+    expect(dashboard.page.get_by_role("alert").filter(has_text="Redis does not answer")).to_be_visible()
+    own_peep.redis.start()
+    expect(dashboard.page.locator("#condition-text")).to_have_text("Live")

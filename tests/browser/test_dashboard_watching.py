@@ -1,0 +1,127 @@
+"""What the page shows while real clients come, fetch and go."""
+
+import os
+
+import pytest
+from playwright.sync_api import expect
+
+from support.dashboard import TELEPHONE, VIEWS, Dashboard, Open
+from support.peep_services import MESSAGE, Peep
+
+LONGEST_NAME = "x" * 128
+
+ROUNDS = int(os.environ.get("PEEP_PICTURE_ROUNDS", "5"))
+"""How long mail is fetched before the pictures are taken, in seconds: so long is the line in the charts."""
+
+
+def test_a_login_and_a_fetched_message_show_by_themselves(peep: Peep, dashboard: Dashboard) -> None:
+    peep.add_user("alice")
+    dashboard.enter()
+    expect(dashboard.page.locator("#logged-in")).to_have_text("Nobody is logged in.")
+    with peep.log_in("alice") as client:
+        expect(dashboard.figure("logged_in_users")).to_have_text("1")
+        expect(dashboard.figure("current_connections")).to_have_text("1")
+        expect(dashboard.page.locator("#logged-in")).to_contain_text("alice")
+        expect(dashboard.page.locator("#activity")).to_contain_text("alice logged in from 127.0.0.1")
+        client.ask_lines("RETR 1")
+        client.ask_lines("RETR 2")
+        expect(dashboard.page.locator('[data-total="retrieved_emails"]')).to_have_text("2")
+        expect(dashboard.page.locator('[data-growth="retrieved_emails"]')).to_have_text("2")
+        expect(dashboard.page.locator('[data-growth="retrieved_bytes"]')).to_contain_text("kB")
+        expect(dashboard.page.locator('[data-gauge="current_connections"] canvas')).to_be_visible()
+        client.quit()
+    expect(dashboard.page.locator("#activity")).to_contain_text("alice logged out")
+    expect(dashboard.figure("logged_in_users")).to_have_text("0")
+
+
+def test_a_session_shows_what_it_has_done(peep: Peep, dashboard: Dashboard) -> None:
+    peep.add_user("bob")
+    with peep.log_in("bob", encrypted=True) as client:
+        client.ask_lines("RETR 1")
+        client.ask("DELE 1")
+        dashboard.enter("Sessions")
+        cells = dashboard.row("bob").get_by_role("cell")
+        expect(cells.nth(1)).to_have_text("127.0.0.1")
+        expect(cells.nth(2)).to_have_text("TLS 1.3")
+        expect(cells.nth(4)).to_contain_text("kB")
+        expect(cells.nth(5)).to_have_text("1")
+        expect(cells.nth(6)).to_have_text("1")
+
+
+def test_sessions_are_sorted_and_filtered(peep: Peep, dashboard: Dashboard) -> None:
+    names = [peep.add_user(name) for name in ("dora", "emil", "fritz")]
+    clients = [peep.log_in(name) for name in reversed(names)]
+    dashboard.enter("Sessions")
+    rows = dashboard.page.locator("#sessions tbody tr")
+    dashboard.page.get_by_role("button", name="User").click()
+    expect(rows.locator("td:first-child")).to_have_text(["dora", "emil", "fritz"])
+    dashboard.page.get_by_role("button", name="User").click()
+    expect(rows.locator("td:first-child")).to_have_text(["fritz", "emil", "dora"])
+    expect(dashboard.page.get_by_role("columnheader", name="User")).to_have_attribute(
+        "aria-sort", "descending"
+    )
+    dashboard.page.get_by_label("Filter").fill("EMI")
+    expect(rows).to_have_count(1)
+    dashboard.page.get_by_label("Filter").fill("nobody")
+    expect(dashboard.page.get_by_text("No session fits the filter.")).to_be_visible()
+    for client in clients:
+        client.close()
+
+
+def test_the_instances_are_shown(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.enter("Instances")
+    rows = dashboard.page.locator("#instances tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(str(dashboard.page.locator("#version").text_content()))
+    expect(rows).to_contain_text("%")
+
+
+def test_a_telephone_never_scrolls_sideways(peep: Peep, open_dashboard: Open) -> None:
+    peep.add_user(LONGEST_NAME)
+    dashboard = open_dashboard(viewport=TELEPHONE)
+    assert not dashboard.is_wider_than_the_screen()
+    with peep.log_in(LONGEST_NAME):
+        dashboard.enter()
+        for view in VIEWS:
+            dashboard.go_to(view)
+            shown = {"Overview": "#logged-in", "Sessions": "#sessions td", "Users": "#users td"}.get(view)
+            if shown:
+                expect(dashboard.page.locator(shown).filter(has_text=LONGEST_NAME)).to_be_visible()
+            assert not dashboard.is_wider_than_the_screen(), view
+        dashboard.go_to("Sessions")
+        dashboard.row(LONGEST_NAME).get_by_role("button").click()
+        expect(dashboard.dialog()).to_be_visible()
+        assert not dashboard.is_wider_than_the_screen()
+
+
+@pytest.mark.timeout(180)
+def test_pictures_of_a_busy_server(own_peep: Peep, open_dashboard: Open) -> None:
+    names = [own_peep.add_user(name, 5) for name in ("alice", "bob", "carol", "dave", "erin", "frank")]
+    pages = {scheme: open_dashboard(scheme=scheme) for scheme in ("light", "dark")}
+    telephone = open_dashboard(viewport=TELEPHONE)
+    for dashboard in (*pages.values(), telephone):
+        dashboard.enter()
+    clients = [own_peep.log_in(name, encrypted=name in ("bob", "erin")) for name in names]
+    own_peep.api.change_settings(timeout_seconds=300)
+    fetched = 0
+    for round_of_mail in range(ROUNDS):
+        for client in clients[: 1 + round_of_mail % len(clients)]:
+            for number in range(1, 6):
+                assert len(client.ask_lines(f"RETR {number}")) == MESSAGE.count(b"\n")
+            fetched += 5
+        # One point more in the chart.
+        seen = pages["light"].page.locator('[data-total="retrieved_emails"]')
+        expect(seen).to_have_text(f"{fetched:,}")
+    clients[1].ask("DELE 2")
+    clients.pop().quit()
+    for scheme, dashboard in pages.items():
+        expect(dashboard.page.locator("#activity")).to_contain_text("frank logged out")
+        expect(dashboard.page.locator("#logged-in li")).to_have_count(5)
+        dashboard.picture(f"overview-{scheme}")
+    telephone.picture("telephone")
+    pages["light"].go_to("Sessions")
+    pages["light"].row("bob").get_by_role("button").click()
+    expect(pages["light"].dialog()).to_be_visible()
+    pages["light"].picture("sessions-dialog")
+    for client in clients:
+        client.close()

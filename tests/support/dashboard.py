@@ -1,0 +1,150 @@
+"""The dashboard in a real browser, watched for everything that it must never do."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+
+from support.api_process import ADMINISTRATOR, ADMINISTRATOR_PASSWORD
+from support.clients import lack
+
+CHROMIUM = "/usr/bin/chromium"
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+DESKTOP = (1280, 800)
+TELEPHONE = (360, 740)
+VIEWS = ("Overview", "Sessions", "Instances", "Users", "Settings")
+MOST_TABS = 60
+
+Scheme = Literal["light", "dark"]
+
+# What a browser writes into its console when an answer is an error, whatever the page makes of it.
+_ANSWERED = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
+_CUT = re.compile(r"Failed to load resource: net::ERR_")
+
+expect.set_options(timeout=15_000)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run a browser; without one the test is skipped, or fails where clients are obligatory."""
+    program = shutil.which("chromium") or CHROMIUM
+    if not Path(program).exists():
+        lack("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Dashboard:
+    """One page of the dashboard, as a person sees it."""
+
+    def __init__(
+        self,
+        browser: Browser,
+        url: str,
+        *,
+        scheme: Scheme = "light",
+        viewport: tuple[int, int] = DESKTOP,
+    ) -> None:
+        self.url = url
+        self.expected_statuses = {401}
+        """Error statuses that this test provokes; the first question who is signed in is always one."""
+        self.may_be_cut_off = False
+        self._complaints: list[str] = []
+        width, height = viewport
+        self.page: Page = browser.new_page(
+            viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB"
+        )
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", lambda error: self._complaints.append(f"exception: {error}"))
+        self.page.on("request", self._note_request)
+        self.page.goto(url)
+
+    def check(self) -> None:
+        """Fail if anything went wrong that nobody would have seen on the page."""
+        assert self._complaints == []
+
+    def sign_in(self, password: str = ADMINISTRATOR_PASSWORD) -> None:
+        """Fill the form and send it."""
+        form = self.page.locator("#sign-in")
+        form.get_by_label("Name").fill(ADMINISTRATOR)
+        form.get_by_label("Password", exact=True).fill(password)
+        form.get_by_role("button", name="Sign in").click()
+
+    def enter(self, view: str = "Overview") -> None:
+        """Sign in, and go to a view."""
+        self.sign_in()
+        expect(self.page.locator("#condition-text")).to_have_text("Live")
+        if view != "Overview":
+            self.go_to(view)
+
+    def go_to(self, view: str) -> None:
+        """Follow a link of the navigation."""
+        self.page.get_by_role("navigation", name="Sections").get_by_role("link", name=view).click()
+        expect(self.page.get_by_role("heading", name=view, level=1)).to_be_visible()
+
+    def row(self, name: str) -> Locator:
+        """Return the row of a table that begins with this name."""
+        cell = self.page.get_by_role("cell", name=name, exact=True)
+        return self.page.get_by_role("row").filter(has=cell)
+
+    def figure(self, gauge: str) -> Locator:
+        """Return the large figure of a gauge, by the counter's name."""
+        return self.page.locator(f'[data-gauge="{gauge}"] .figure')
+
+    def dialog(self) -> Locator:
+        """Return the dialog that is open."""
+        return self.page.get_by_role("dialog")
+
+    def tab_to(self, target: Locator) -> None:
+        """Press Tab until `target` has the focus."""
+        for _ in range(MOST_TABS):
+            self.page.keyboard.press("Tab")
+            if target.evaluate("element => element === document.activeElement"):
+                return
+        raise AssertionError(f"no number of tabs leads to {target}")
+
+    def picture(self, name: str) -> None:
+        """Keep what is seen now as build/screenshots/NAME.png."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    def is_wider_than_the_screen(self) -> bool:
+        """Tell whether one has to scroll sideways."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+    def barriers(self) -> list[str]:
+        """Return what axe finds of serious or critical impact, one line each."""
+        found: list[dict[str, Any]] = Axe().run(self.page).response["violations"]
+        return [
+            f"{one['id']}: {node['html']} {node['failureSummary']}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        answered = _ANSWERED.match(message.text)
+        if answered and int(answered[1]) in self.expected_statuses:
+            return
+        if _CUT.match(message.text) and self.may_be_cut_off:
+            return
+        # A violation of the Content-Security-Policy is told here too.
+        if message.type in ("error", "warning"):
+            self._complaints.append(f"{message.type}: {message.text}")
+
+    def _note_request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.url}/", "data:")):
+            self._complaints.append(f"a request to {request.url}")
+
+
+Open = Callable[..., Dashboard]
+"""Opens the page of the test's services; it takes the options of `Dashboard`."""
