@@ -78,9 +78,9 @@ export class Chart {
       scales: { x: { range: () => this._times() }, y: { range: (/** @type {any} */ _, __ = 0, most = 0) => this._range(most) } },
       axes: [
         { ...axis, size: 22, space: 52, incrs: [60, 120, 300], grid: { show: false }, values: clockTimes },
-        { ...axis, size: 46, space: 26, incrs: this._steps(), values: this._ticks.bind(this) },
+        { ...axis, size: 46, space: 22, incrs: this._steps(), values: this._ticks.bind(this) },
       ],
-      series: [{}, { stroke: accent, width: 1.5, fill: transparent(accent), points: { show: false } }],
+      series: [{}, { stroke: accent, width: 1.5, fill: transparent(accent), points: { show: false }, paths: this._paths() }],
       hooks: { setCursor: [(/** @type {any} */ plot) => this._point(plot.cursor.idx)] },
     };
   }
@@ -95,6 +95,11 @@ export class Chart {
   /** @param {number | null} most @returns {[number, number]} */
   _range(most) {
     return [0, Math.max(this._options.least, (most ?? 0) * 1.1)];
+  }
+
+  /** A number of connections stays what it is until the next sample; a rate is what was between two. */
+  _paths() {
+    return this._options.isWhole ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear();
   }
 
   _steps() {

@@ -36,8 +36,11 @@ export class Live extends EventTarget {
     this.lastFigures = null;
     /** @type {EventSource | null} */
     this._source = null;
-    /** @type {Set<ReturnType<typeof setTimeout>>} */
-    this._timers = new Set();
+    this._isLost = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this._silence = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this._retrying = undefined;
     tidings.addEventListener("store-away", () => this._note({ store: false }));
     tidings.addEventListener("store-back", () => this._note({ store: true }));
   }
@@ -50,82 +53,80 @@ export class Live extends EventTarget {
   /** Connect, and go on connecting until `close`. */
   open() {
     this.close();
+    this._isLost = false;
+    this._expectWithin(SILENCE);
+    this._connect();
+  }
+
+  /** Disconnect. */
+  close() {
+    clearTimeout(this._silence);
+    clearTimeout(this._retrying);
+    this._source?.close();
+    this._source = null;
+  }
+
+  _connect() {
     const source = new EventSource("v1/events");
     this._source = source;
     for (const kind of KINDS) {
       source.addEventListener(kind, (event) => this._receive(kind, JSON.parse(event.data || "{}")));
     }
     source.addEventListener("store", (event) => this._note({ store: Boolean(JSON.parse(event.data).up) }));
-    source.addEventListener("open", () => {
-      this._clearTimers();
-      this._after(SILENCE, () => this._note({ stream: false }));
-      this._note({ stream: true });
-    });
+    source.addEventListener("open", () => this._find());
     source.addEventListener("error", () => this._lose(source));
-  }
-
-  /** Disconnect. */
-  close() {
-    this._clearTimers();
-    this._source?.close();
-    this._source = null;
   }
 
   /** @param {string} kind @param {unknown} detail */
   _receive(kind, detail) {
     if (kind === "counters") {
-      this._clearTimers();
-      this._after(SILENCE, () => this._note({ stream: false }));
       this.lastFigures = new Date();
-      this._note({ store: true, stream: true });
+      this._note({ store: true });
+      this._find();
     }
     this.dispatchEvent(new CustomEvent(kind, { detail }));
+  }
+
+  _find() {
+    this._isLost = false;
+    this._expectWithin(SILENCE);
+    this._note({ stream: true });
   }
 
   /** @param {EventSource} source */
   _lose(source) {
     if (source !== this._source) return;
-    this._clearTimers();
-    this._after(GRACE, () => this._note({ stream: false }));
+    // Each attempt to connect again that fails comes here too: the grace is that of the first.
+    if (!this._isLost) this._expectWithin(GRACE);
+    this._isLost = true;
     // A browser connects again by itself after a cut, but never after an answer that is an error.
-    if (source.readyState === EventSource.CLOSED) this._after(RETRY, () => this._retry());
+    if (source.readyState === EventSource.CLOSED) this._retrying = setTimeout(() => this._retry(), RETRY);
   }
 
   async _retry() {
+    const refused = this._source;
     try {
       // The stream cannot tell why it was refused: this tells, and sends to the sign-in where that is why.
       await get("session");
     } catch (error) {
-      if (error instanceof Problem && error.status === 401) return;
+      if (!(error instanceof Problem)) throw error;
     }
-    if (this._source) this._reopen();
+    // Signed out meanwhile, or in again.
+    if (refused && refused === this._source) this._connect();
   }
 
-  _reopen() {
-    const wasStream = this.stream;
-    this.open();
-    // Until it is there nothing is as it was.
-    if (!wasStream) this._after(GRACE, () => this._note({ stream: false }));
+  /** @param {number} milliseconds after which the stream counts as away, unless something comes */
+  _expectWithin(milliseconds) {
+    clearTimeout(this._silence);
+    this._silence = setTimeout(() => this._note({ stream: false }), milliseconds);
   }
 
   /** @param {{store?: boolean, stream?: boolean}} news */
   _note(news) {
     const before = `${this.store} ${this.stream}`;
     Object.assign(this, news);
+    // Without Redis there are no figures to come: the stream is silent, and there. A cut is told as an error.
+    if (!this.store && !this._isLost) clearTimeout(this._silence);
     if (before !== `${this.store} ${this.stream}`) this.dispatchEvent(new Event("condition"));
-  }
-
-  /** @param {number} milliseconds @param {() => void} action */
-  _after(milliseconds, action) {
-    const timer = setTimeout(() => {
-      this._timers.delete(timer);
-      action();
-    }, milliseconds);
-    this._timers.add(timer);
-  }
-
-  _clearTimers() {
-    for (const timer of this._timers) clearTimeout(timer);
-    this._timers.clear();
   }
 }

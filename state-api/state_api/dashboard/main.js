@@ -130,7 +130,11 @@ async function begin() {
   }
 }
 
-live.addEventListener("condition", showCondition);
+live.addEventListener("condition", () => {
+  showCondition();
+  // What could not be had meanwhile is asked for again.
+  if (live.isFresh) views.get(current)?.show();
+});
 tidings.addEventListener("signed-out", () => leave("You are signed out: the sign-in is over, or the password was changed."));
 byId("sign-out").addEventListener("click", signOut);
 byId("skip").addEventListener("click", (event) => {

@@ -128,7 +128,7 @@ class Gauge {
       "article",
       { class: "card gauge", "data-gauge": options.name },
       element("h2", { class: "gauge-title" }, options.isRate ? `${options.title} a second` : options.title),
-      element("p", { class: "figure" }, this._value, this._unit),
+      element("p", { class: "figure" }, this._value, " ", this._unit),
       this._note,
       this._place,
     );
@@ -151,7 +151,7 @@ class Gauge {
     const data = isRate ? history.rates(name) : history.values(name);
     this._chart.show(data);
     const most = Math.max(0, ...data[1].map((value) => value ?? 0));
-    const words = `${this._options.title}: now ${figure} ${unit}, at most ${parts(most).join(" ")} in the last ten minutes`;
+    const words = `${this._options.title}: now ${parts(isRate ? history.rate(name) : counters[name]).join(" ").trim()}, at most ${parts(most).join(" ").trim()} in the last ten minutes`;
     this._place.setAttribute("aria-label", words);
   }
 
@@ -195,7 +195,7 @@ class Figures {
     }
     const known = history.growth("retrieved_bytes", MINUTE).seconds;
     // The page knows only what it has seen itself.
-    setText(this._period, known > MINUTE - 2 ? "Last minute" : `Last ${Math.round(known)} s`);
+    setText(this._period, known > MINUTE - 2 ? "Last minute" : `Last ${Math.max(1, Math.round(known))} s`);
   }
 }
 

@@ -72,6 +72,7 @@ export class SettingsForm {
   show() {
     this._isShown = true;
     if (this._changed().length === 0) this._load();
+    else this._set.clearErrors();
   }
 
   hide() {
@@ -148,6 +149,8 @@ export class SettingsForm {
   }
 
   _mark() {
+    // Nothing can be changed before it is known.
+    for (const field of this._fields) field.input.disabled = !(field.name in this._known);
     const isChanged = this._changed().length > 0;
     this._save.disabled = !isChanged;
     this._reset.disabled = !isChanged;
