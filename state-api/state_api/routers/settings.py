@@ -41,5 +41,6 @@ async def change_settings(
     """
     given = change.given()
     settings = await repository.change_settings(**given)
-    log.info("setting changed", administrator=administrator, **given)
+    for name, value in given.items():
+        log.info("setting changed", administrator=administrator, **{name: value})
     return schemas.Settings.model_validate(settings)
