@@ -1,4 +1,4 @@
-"""What the OpenAPI document says is what state-api does: schemathesis asks it, with good and with bad data."""
+"""What the OpenAPI document says is what state-api does: schemathesis asks it, with good and bad data."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import pytest
 import requests.auth
 import schemathesis
 from hypothesis import HealthCheck, settings
-from schemathesis import Case
+from schemathesis import Case, Response
 from schemathesis.checks import CHECKS
 
 from state_api.app import create_app
@@ -23,6 +23,8 @@ from support.redis_server import RedisServer
 
 EXAMPLES = 12
 """Random requests an operation, beside the ones that schemathesis makes for every bound of each field."""
+
+STORIES = 15
 
 ENDLESS = "/v1/events"
 """Its answer does not end; `tests/unit/test_api_events.py` has what it says."""
@@ -60,7 +62,7 @@ document = schemathesis.openapi.from_dict(described()).exclude(path=ENDLESS)
 document.auth.set_from_requests(requests.auth.HTTPBasicAuth(*ADMINISTRATOR))
 
 
-def checks_of(case: Case) -> list[Any]:
+def checks_of(case: Case[Any]) -> list[Any]:
     """Return all checks that make sense for this operation."""
     left_out = {
         # A wrong password is answered late from the fourth on: `test_api_authentication.py` has this.
@@ -73,8 +75,43 @@ def checks_of(case: Case) -> list[Any]:
 
 @document.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_state_api_does_what_its_document_says(case: Case, api: RunningApi) -> None:
+def test_state_api_does_what_its_document_says(case: Case[Any], api: RunningApi) -> None:
     case.call_and_validate(base_url=str(api.client.base_url), checks=checks_of(case), timeout=10)
+
+
+def test_users_who_are_added_are_there_and_who_are_removed_are_gone(api: RunningApi) -> None:
+    machine: Any = document.include(path_regex="^/v1/users").as_state_machine()
+
+    class Story(machine):  # type: ignore[misc]
+        """Requests after one another, each about users whom the ones before have added, shown or removed."""
+
+        def setup(self) -> None:
+            self.added: list[str] = []
+
+        def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
+            return {"base_url": str(api.client.base_url), "timeout": 10}
+
+        def after_call(self, response: Response, case: Case[Any]) -> None:
+            super().after_call(response, case)
+            if response.status_code == 201:
+                self.added += response.headers["location"]
+
+        def validate_response(self, response: Response, case: Case[Any], **_: Any) -> None:
+            case.validate_response(response, checks=checks_of(case))
+
+        def teardown(self) -> None:
+            """Leave nobody behind: the next story begins like this one."""
+            for path in self.added:
+                httpx.delete(f"{api.client.base_url}".rstrip("/") + path, auth=ADMINISTRATOR)
+
+    Story.run(
+        settings=settings(
+            max_examples=STORIES,
+            stateful_step_count=6,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+    )
 
 
 def test_it_is_this_document_that_is_served(api: RunningApi) -> None:
