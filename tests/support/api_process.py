@@ -1,88 +1,69 @@
-"""state-api as a process, and what a test asks it beside the browser."""
+"""The real program `python -m state_api`, started and stopped by tests."""
 
+import asyncio
 import os
-import subprocess
+import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 
-from support.pop3_process import PASSWORD
+from service_runtime.supervisor import Child, Program
 
-ADMINISTRATOR = "root"
-ADMINISTRATOR_PASSWORD = "root-password"
-ANSWER_SECONDS = 20
+ADMINISTRATOR = ("root", "root-password")
+START_SECONDS = 20
+END_SECONDS = 10
 
 
-class ApiProcess:
-    """`python -m state_api` on a free loopback port, which it gets again when it is started again."""
+@dataclass
+class RunningApi:
+    """A started program, a client of it, and where it writes."""
 
-    def __init__(self, redis_url: str, folder: Path, **settings: str) -> None:
-        self.log = folder / "state-api.log"
-        self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PEEP_")},
-            "PEEP_REDIS_URL": redis_url,
-            "PEEP_HTTP_PORT": "0",
-            "PEEP_ADMINS": f"{ADMINISTRATOR}:{ADMINISTRATOR_PASSWORD}",
-            "PEEP_DRAIN_SECONDS": "0",
-            "PEEP_LOG_FORMAT": "json",
-            **settings,
-        }
-        self._stack = ExitStack()
+    child: Child
+    client: httpx.AsyncClient
+    environment: dict[str, str]
+    folder: Path
 
-    def __enter__(self) -> Self:
-        self.start()
-        self._stack.callback(self.kill)
-        auth = (ADMINISTRATOR, ADMINISTRATOR_PASSWORD)
-        client = httpx.Client(base_url=self.url, auth=auth, timeout=ANSWER_SECONDS)
-        self.client = self._stack.enter_context(client)
-        return self
+    @property
+    def port(self) -> int:
+        port = self.client.base_url.port
+        assert port is not None
+        return port
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
+    def log(self) -> str:
+        """Return what it has written to standard error so far."""
+        return (self.folder / "log").read_text()
 
-    def start(self) -> None:
-        """Start the process and return when it serves."""
-        ready_read, ready_write = os.pipe()
-        parent_read, parent_write = os.pipe()
-        # The process ends with this pipe's other end, so also when the tests are killed.
-        self._stack.callback(os.close, parent_write)
-        inherited = {"PEEP_READY_FD": str(ready_write), "PEEP_PARENT_FD": str(parent_read)}
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "state_api"],
-                env={**self._environment, **inherited},
-                stdout=log,
-                stderr=log,
-                pass_fds=(ready_write, parent_read),
-            )
-        os.close(ready_write)
-        os.close(parent_read)
-        with os.fdopen(ready_read) as pipe:
-            address, *_, last = pipe.read().splitlines() or ["", ""]
-        assert last == "ready", self.log.read_text()
-        self.url = address.removeprefix("HTTP ")
-        self._environment["PEEP_HTTP_PORT"] = self.url.rpartition(":")[2]
+    def output(self) -> str:
+        """Return what it has written to standard output so far."""
+        return (self.folder / "output").read_text()
 
-    def kill(self) -> None:
-        """End the process as a crash would, if it still runs."""
-        self._process.kill()
-        self._process.wait()
+    async def exit_code(self) -> int:
+        """Return its exit code, soon after it was told to end."""
+        return await asyncio.wait_for(asyncio.shield(self.child.ended), END_SECONDS)
 
-    def add_user(self, name: str) -> None:
-        """Add a POP3 user whose password is `PASSWORD`."""
-        self.client.post("/v1/users", json={"username": name, "password": PASSWORD}).raise_for_status()
 
-    def change_settings(self, **settings: int | str) -> None:
-        """Change settings, as somebody else does beside the page."""
-        self.client.patch("/v1/settings", json=settings).raise_for_status()
+def environment(redis_url: str, **settings: str) -> dict[str, str]:
+    """Return an environment for the program, with a port of its choice."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
+    chosen = {"PEEP_REDIS_URL": redis_url, "PEEP_HTTP_PORT": "0", "PEEP_ADMINS": ":".join(ADMINISTRATOR)}
+    return {**inherited, **chosen, **settings}
 
-    def settings(self) -> dict[str, int | str]:
-        """Return the settings in force."""
-        answer: dict[str, int | str] = self.client.get("/v1/settings").raise_for_status().json()
-        return answer
+
+@asynccontextmanager
+async def running_api(redis_url: str, folder: Path, **settings: str) -> AsyncIterator[RunningApi]:
+    """Run the program until the block ends."""
+    given = environment(redis_url, **settings)
+    # The shell only sends the output to files; `exec` puts the program in its place.
+    script = f'exec "$0" -m state_api >"{folder}/output" 2>"{folder}/log"'
+    child = await Child.spawn(Program("state-api", ["/bin/sh", "-c", script, sys.executable], given))
+    try:
+        (address,) = await child.ready(START_SECONDS)
+        async with httpx.AsyncClient(base_url=address.address, auth=ADMINISTRATOR, timeout=20) as client:
+            yield RunningApi(child, client, given, folder)
+    finally:
+        child.send(signal.SIGKILL)
+        await child.ended

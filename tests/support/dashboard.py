@@ -10,7 +10,7 @@ from typing import Any, Literal
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 
-from support.api_process import ADMINISTRATOR, ADMINISTRATOR_PASSWORD
+from support.api_process import ADMINISTRATOR
 from support.clients import lack
 
 CHROMIUM = "/usr/bin/chromium"
@@ -72,10 +72,10 @@ class Dashboard:
         """Fail if anything went wrong that nobody would have seen on the page."""
         assert self._complaints == []
 
-    def sign_in(self, password: str = ADMINISTRATOR_PASSWORD) -> None:
+    def sign_in(self, password: str = ADMINISTRATOR[1]) -> None:
         """Fill the form and send it."""
         form = self.page.locator("#sign-in")
-        form.get_by_label("Name").fill(ADMINISTRATOR)
+        form.get_by_label("Name").fill(ADMINISTRATOR[0])
         form.get_by_label("Password", exact=True).fill(password)
         form.get_by_role("button", name="Sign in").click()
 

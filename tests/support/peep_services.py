@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.api_process import ApiProcess
+from support.api_service import ApiService
 from support.certificates import Authority
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process
 from support.redis_server import RedisServer
@@ -19,7 +19,7 @@ class Peep:
 
     redis: RedisServer
     pop3: Pop3Process
-    api: ApiProcess
+    api: ApiService
     authority: Authority
 
     def add_user(self, name: str, messages: int = 3) -> str:
@@ -42,5 +42,5 @@ def start_peep(stack: ExitStack, folder: Path) -> Peep:
     pop3 = stack.enter_context(
         Pop3Process(redis.url, folder, PEEP_TLS_CERT_FILE=str(certificate), PEEP_TLS_KEY_FILE=str(key))
     )
-    api = stack.enter_context(ApiProcess(redis.url, folder))
+    api = stack.enter_context(ApiService(redis.url, folder))
     return Peep(redis, pop3, api, authority)

@@ -74,7 +74,8 @@ async def change_settings(
     """
     given = change.given()
     settings = await repository.change_settings(**given, if_version=await _expected(if_match, repository))
-    log.info("setting changed", administrator=administrator, **given)
+    for name, value in given.items():
+        log.info("setting changed", administrator=administrator, **{name: value})
     return _shown(settings, response)
 
 
