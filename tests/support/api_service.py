@@ -1,4 +1,4 @@
-"""state-api as a process for tests without an event loop of their own, and what they ask it beside a browser."""
+"""state-api as a process for tests without an event loop, and what they ask it beside a browser."""
 
 import os
 import subprocess
