@@ -40,7 +40,7 @@ def test_the_keyboard_alone_signs_in_and_closes_a_session(peep: Peep, dashboard:
 
 def test_the_first_tab_leads_past_the_navigation(peep: Peep, dashboard: Dashboard) -> None:
     dashboard.enter()
-    dashboard.page.reload()
+    dashboard.reload()
     expect(dashboard.page.locator("#condition-text")).to_have_text("Live")
     skip = dashboard.page.get_by_role("link", name="Skip to the content")
     dashboard.tab_to(skip)

@@ -49,7 +49,7 @@ def test_a_page_that_is_opened_while_redis_is_away_says_so_and_goes_on_by_itself
     dashboard.expected_statuses.add(503)
     dashboard.enter()
     own_peep.redis.kill()
-    dashboard.page.reload()
+    dashboard.reload()
     expect(dashboard.page.get_by_role("alert").filter(has_text="Redis does not answer")).to_be_visible()
     own_peep.redis.start()
     expect(dashboard.page.locator("#condition-text")).to_have_text("Live")

@@ -20,11 +20,11 @@ def test_a_wrong_password_is_told_and_the_right_one_lets_in(peep: Peep, dashboar
 
 def test_a_page_loaded_anew_stays_signed_in_until_sign_out(peep: Peep, dashboard: Dashboard) -> None:
     dashboard.enter("Users")
-    dashboard.page.reload()
+    dashboard.reload()
     expect(dashboard.page.get_by_role("heading", name="Users", level=1)).to_be_visible()
     dashboard.page.get_by_role("button", name="Sign out").click()
     expect(dashboard.page.locator("#sign-in")).to_be_visible()
-    dashboard.page.reload()
+    dashboard.reload()
     expect(dashboard.page.locator("#sign-in")).to_be_visible()
 
 

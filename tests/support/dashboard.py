@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from support.api_process import ADMINISTRATOR
 from support.clients import lack
@@ -25,6 +34,11 @@ Scheme = Literal["light", "dark"]
 # What a browser writes into its console when an answer is an error, whatever the page makes of it.
 _ANSWERED = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
 _CUT = re.compile(r"Failed to load resource: net::ERR_")
+
+# Chromium drops what is under way whenever a network interface of the machine comes or goes, as those of
+# containers do; no option keeps it from that.
+_NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+MOST_LOADS = 5
 
 expect.set_options(timeout=15_000)
 
@@ -66,11 +80,16 @@ class Dashboard:
         self.page.on("console", self._note_console)
         self.page.on("pageerror", lambda error: self._complaints.append(f"exception: {error}"))
         self.page.on("request", self._note_request)
-        self.page.goto(url)
+        self._was_dropped = False
+        self._load(lambda: self.page.goto(url))
+
+    def reload(self) -> None:
+        """Load the page anew."""
+        self._load(self.page.reload)
 
     def check(self) -> None:
         """Fail if anything went wrong that nobody would have seen on the page."""
-        assert self._complaints == []
+        assert not self._complaints, "\n".join(self._complaints)
 
     def sign_in(self, password: str = ADMINISTRATOR[1]) -> None:
         """Fill the form and send it."""
@@ -131,7 +150,23 @@ class Dashboard:
             for node in one["nodes"]
         ]
 
+    def _load(self, load: Callable[[], object]) -> None:
+        for _ in range(MOST_LOADS):
+            self._was_dropped = False
+            try:
+                load()
+            except Error as error:
+                if _NETWORK_CHANGED not in error.message:
+                    raise
+                self._was_dropped = True
+            if not self._was_dropped:
+                return
+        raise AssertionError(f"{_NETWORK_CHANGED} each time that the page was loaded")
+
     def _note_console(self, message: ConsoleMessage) -> None:
+        if _NETWORK_CHANGED in message.text:
+            self._was_dropped = True
+            return
         answered = _ANSWERED.match(message.text)
         if answered and int(answered[1]) in self.expected_statuses:
             return
