@@ -34,7 +34,7 @@ async def test_sigterm_ends_streams_and_process_in_about_a_second(redis_url: str
         api.child.send(signal.SIGTERM)
         await reader.to_the_end()
         assert await api.exit_code() == 0
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 5
         assert '"path": "/v1/events"' in api.log()
 
 
