@@ -252,7 +252,7 @@ class ApiSettings(AdministratorSettings):
     http_port: Port = Field(8110, description="HTTP; 0 picks a free port and prints it")
     http_cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_origins)] = Field(
         default=[],
-        description="origins of other web pages that may ask (CORS), separated by commas; none: no other page",
+        description="origins of other web pages that may ask (CORS), separated by commas; unset: none",
     )
 
 

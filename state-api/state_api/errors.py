@@ -168,7 +168,7 @@ def problem_response(
 ) -> Response:
     """Return the answer for a kind of error."""
     return Response(
-        json.dumps(_problem(kind, request_id, errors)),
+        json.dumps(_problem(kind, request_id, errors), separators=(",", ":")),
         kind.status,
         {**kind.headers, **(headers or {})},
         PROBLEM_MEDIA_TYPE,

@@ -1,29 +1,23 @@
 """What happens, for all who listen: one reader of the store for each process, shared by its streams."""
 
 import asyncio
-import json
-import re
+import contextvars
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from time import monotonic
 
 import structlog
 
-from state_api import schemas
+from state_api import event_frames
 from state_api.errors import Draining, TooManyStreams
+from state_api.event_subscription import Subscription
 from state_store.errors import StoreUnavailable, StoreUnusable
-from state_store.records import Activity
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 MAX_STREAMS = 100
 """Streams that one process serves: each is a connection that stays, for a dashboard or a shell."""
-
-MAX_WAITING_CHUNKS = 64
-"""What a subscriber may leave unread beside the socket's own buffers: about a minute of counters."""
 
 MAX_ACTIVITIES = 1000
 """Activities that are read at once; the store keeps about as many."""
@@ -34,61 +28,6 @@ POLL_SECONDS = 0.25
 COUNTERS_SECONDS = 1.0
 RECHECK_SECONDS = 2.0
 """How long a stream outlives its administrator, or the password that opened it."""
-
-RECONNECT_MILLISECONDS = 1000
-"""How long browsers wait before they come back: a restarted process is there by then."""
-
-# At most 18 digits: what the store would not take for an id is none.
-_ACTIVITY_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
-
-
-def encoded(name: str, data: str, event_id: str = "") -> bytes:
-    """Return an event in its wire form; `data` is one line of JSON."""
-    identified = f"id: {event_id}\n" if event_id else ""
-    return f"event: {name}\n{identified}data: {data}\n\n".encode()
-
-
-_GAP = encoded("gap", "{}")
-_RETRY = f"retry: {RECONNECT_MILLISECONDS}\n".encode()
-
-
-class Subscription:
-    """One listener: what waits for it, and whether it is over."""
-
-    def __init__(self, administrator: str, password_hash: str, last_event_id: str | None) -> None:
-        self.administrator = administrator
-        self.password_hash = password_hash
-        self.last_event_id = last_event_id if _ACTIVITY_ID.fullmatch(last_event_id or "") else None
-        self.ended = asyncio.Event()
-        self.is_cut_off = False
-        self._waiting: deque[bytes] = deque()
-        self._changed = asyncio.Event()
-
-    def put(self, chunk: bytes) -> None:
-        """Let `chunk` wait to be sent; a subscriber that has left too much unread is cut off instead."""
-        if len(self._waiting) >= MAX_WAITING_CHUNKS:
-            self.is_cut_off = True
-            self.end()
-        elif not self.ended.is_set():
-            self._waiting.append(chunk)
-            self._changed.set()
-
-    def end(self) -> None:
-        """Let the stream end after what waits."""
-        self.ended.set()
-        self._changed.set()
-
-    async def next_chunk(self, seconds: float) -> bytes | None:
-        """Return what waits, once something does; empty after `seconds` without; None at the end."""
-        if not self._waiting and not self.ended.is_set():
-            self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), seconds)
-            except TimeoutError:
-                return b""
-        chunk = b"".join(self._waiting)
-        self._waiting.clear()
-        return chunk or None
 
 
 class EventFeed:
@@ -125,10 +64,11 @@ class EventFeed:
             raise TooManyStreams
         if self._reader is None:
             self._begin()
-            self._reader = asyncio.create_task(self._read())
+            # It outlives the request that starts it, whose id shall not stand in what it logs.
+            self._reader = asyncio.create_task(self._read(), context=contextvars.Context())
         subscription = Subscription(administrator, password_hash, last_event_id)
         if not self._is_up:
-            subscription.put(_store_frame(is_up=False))
+            subscription.put(event_frames.store(is_up=False))
         self._subscriptions.add(subscription)
         self._joining.append(subscription)
         self._wanted.set()
@@ -172,7 +112,7 @@ class EventFeed:
         except (StoreUnavailable, StoreUnusable):
             if self._is_up:
                 self._is_up = False
-                self._tell(self._subscriptions, _store_frame(is_up=False))
+                self._tell(self._subscriptions, event_frames.store(is_up=False))
 
     async def _read_activities(self) -> None:
         if not self._position:
@@ -182,21 +122,23 @@ class EventFeed:
             activities, is_gap = await self._repository.activity_after(self._position, MAX_ACTIVITIES)
             self._note_answer()
             is_full = len(activities) == MAX_ACTIVITIES
-            frames = _frames(activities, is_gap=is_gap)
+            frames = event_frames.activities(activities, is_gap=is_gap)
             if activities:
                 self._position = activities[-1].activity_id
             elif is_gap:
                 self._position = await self._repository.last_activity_id()
-                frames += _id_frame(self._position)
+                frames += event_frames.position(self._position)
             if frames:
                 self._tell(self._subscriptions.difference(self._joining), frames)
 
     async def _read_counters(self) -> None:
-        if monotonic() < self._counters_due:
+        now = monotonic()
+        if now < self._counters_due:
             return
-        counters = schemas.Counters.model_validate(await self._repository.counters())
-        self._counters = encoded("counters", counters.model_dump_json())
-        self._counters_due = monotonic() + COUNTERS_SECONDS
+        self._counters = event_frames.counters(await self._repository.counters())
+        # From when they were due, not from now: else each would be late by a part of the reader's pause.
+        is_on_time = now - self._counters_due < COUNTERS_SECONDS
+        self._counters_due = (self._counters_due if is_on_time else now) + COUNTERS_SECONDS
         self._tell(self._subscriptions.difference(self._joining), self._counters)
 
     async def _welcome(self) -> None:
@@ -208,7 +150,9 @@ class EventFeed:
                 missed[last] = await self._missed_after(last)
             if subscription in self._joining:  # it may have left meanwhile
                 self._joining.remove(subscription)
-                subscription.put(_RETRY + missed[last] + _id_frame(self._position) + self._counters)
+                subscription.put(
+                    event_frames.RETRY + missed[last] + event_frames.position(self._position) + self._counters
+                )
 
     async def _missed_after(self, activity_id: str) -> bytes:
         """Return what happened after `activity_id` up to the last reading."""
@@ -216,12 +160,12 @@ class EventFeed:
         while activity_id != self._position:
             activities, is_gap = await self._repository.activity_after(activity_id, MAX_ACTIVITIES)
             ids = [activity.activity_id for activity in activities]
-            is_whole = self._position in ids
-            if is_whole:  # what came meanwhile is the next reading's
-                activities = activities[: ids.index(self._position) + 1]
-            frames += _frames(activities, is_gap=is_gap)
-            if is_whole or not activities:
-                break
+            if self._position in ids:  # what came meanwhile is the next reading's
+                read = activities[: ids.index(self._position) + 1]
+                return frames + event_frames.activities(read, is_gap=is_gap)
+            if len(activities) < MAX_ACTIVITIES:
+                return event_frames.GAP  # where the last reading ended is itself no longer kept
+            frames += event_frames.activities(activities, is_gap=is_gap)
             activity_id = ids[-1]
         return frames
 
@@ -237,27 +181,8 @@ class EventFeed:
     def _note_answer(self) -> None:
         if not self._is_up:
             self._is_up = True
-            self._tell(self._subscriptions, _store_frame(is_up=True))
+            self._tell(self._subscriptions, event_frames.store(is_up=True))
 
     def _tell(self, subscriptions: Iterable[Subscription], chunk: bytes) -> None:
         for subscription in subscriptions:
             subscription.put(chunk)
-
-
-def _frames(activities: Iterable[Activity], *, is_gap: bool) -> bytes:
-    return (_GAP if is_gap else b"") + b"".join(_activity_frame(activity) for activity in activities)
-
-
-def _activity_frame(activity: Activity) -> bytes:
-    at = datetime.fromtimestamp(activity.at, UTC).isoformat().replace("+00:00", "Z")
-    data = json.dumps({**activity.details, "at": at})
-    return encoded(activity.kind.value, data, activity.activity_id)
-
-
-def _id_frame(activity_id: str) -> bytes:
-    # No event: only what browsers send as Last-Event-ID when they come back.
-    return f"id: {activity_id}\n\n".encode()
-
-
-def _store_frame(*, is_up: bool) -> bytes:
-    return encoded("store", json.dumps({"up": is_up}))

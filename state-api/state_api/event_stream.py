@@ -7,19 +7,17 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from state_api.event_feed import EventFeed, Subscription
+from state_api.event_feed import EventFeed
+from state_api.event_frames import KEEP_ALIVE, MEDIA_TYPE
+from state_api.event_subscription import Subscription
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
-MEDIA_TYPE = "text/event-stream"
-
-KEEP_ALIVE_SECONDS = 15.0
-"""Proxies close what is silent for longer, some after 30 s."""
+KEEP_ALIVE_SECONDS = 10.0
+"""Proxies close what is silent for longer, some after 30 s; while Redis is away nothing else is said."""
 
 FLUSH_SECONDS = 0.5
 """How long the last octets of a stream that ends may take to leave."""
-
-_KEEP_ALIVE = b": still here\n\n"
 
 
 class EventStream(Response):
@@ -68,7 +66,7 @@ class EventStream(Response):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         while (chunk := await self._subscription.next_chunk(KEEP_ALIVE_SECONDS)) is not None:
-            await send({"type": "http.response.body", "body": chunk or _KEEP_ALIVE, "more_body": True})
+            await send({"type": "http.response.body", "body": chunk or KEEP_ALIVE, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -206,10 +206,10 @@ class Counters(BaseModel):
 class Session(BaseModel):
     """One open POP3 connection."""
 
-    id: str = Field(description="As the POP3 greeting and the logs show it.", examples=["5f0c2a91"])
-    instance: str = Field(description="The POP3 process that serves it.", examples=["9d31"])
+    id: str = Field(description="As the POP3 greeting and the logs show it.", examples=["bb43ba24-17"])
+    instance: str = Field(description="The POP3 process that serves it.", examples=["bb43ba24"])
     username: str | None = Field(description="Null until the client has logged in.", examples=["alice"])
-    address: str = Field(description="The client's address.", examples=["192.0.2.7:40000"])
+    address: str = Field(description="The client's address.", examples=["192.0.2.7"])
     tls: str | None = Field(description="The version of TLS; null in the clear.", examples=["TLSv1.3"])
     connected_at: datetime = Field(description="When it was accepted (RFC 3339, UTC).")
     seconds: float = Field(description="For how long it has been open.", examples=[12.5])
@@ -235,7 +235,7 @@ class LoggedInUsers(BaseModel):
 class Instance(BaseModel):
     """One POP3 process that serves connections."""
 
-    id: str = Field(description="Made anew at each start.", examples=["9d31"])
+    id: str = Field(description="Made anew at each start.", examples=["bb43ba24"])
     host: str = Field(description="The name of its machine or container.", examples=["mail-1"])
     process_id: int = Field(description="On its host.", examples=[4711])
     worker: int = Field(description="Its number among the processes of its service.", examples=[1])

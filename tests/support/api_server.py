@@ -17,7 +17,7 @@ from state_store.authentication import Authenticator
 from state_store.repository import StateRepository
 from support.api_client import ADMINISTRATOR, BASIC, administrator_hash, passwords
 
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 20
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from state_api.errors import (
     problems,
 )
 from state_api.event_feed import EventFeed
-from state_api.event_stream import MEDIA_TYPE, EventStream
+from state_api.event_frames import MEDIA_TYPE
+from state_api.event_stream import EventStream
 
 EXAMPLE = """\
 retry: 1000
@@ -26,8 +27,8 @@ data: {"retrieved_bytes":5120,"retrieved_emails":3,"removed_emails":0,"current_c
 
 event: login
 id: 1764233674002-0
-data: {"username": "alice", "session": "3f2a", "instance": "9c1d", "address": "192.0.2.7:40000",\
- "at": "2025-11-27T08:54:34.002000Z"}
+data: {"username":"alice","session":"bb43ba24-17","instance":"bb43ba24","address":"192.0.2.7",\
+"at":"2025-11-27T08:54:34.002000Z"}
 
 """
 

@@ -16,7 +16,7 @@ from state_store import records
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["monitoring"], responses=problems(UNAUTHENTICATED, STORE_UNAVAILABLE))
 
-SessionId = Annotated[str, Path(description="As the list of sessions shows it.", examples=["5f0c2a91"])]
+SessionId = Annotated[str, Path(description="As the list of sessions shows it.", examples=["bb43ba24-17"])]
 
 
 @router.get("/counters", operation_id="show_counters", summary="Show every counter and gauge")
