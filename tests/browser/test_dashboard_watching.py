@@ -13,7 +13,7 @@ from support.pop3_process import Pop3Client
 LONGEST_NAME = "x" * 128
 
 CHANCE = random.Random(20)
-ROUNDS = int(os.environ.get("PEEP_PICTURE_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("PEEP_PICTURE_ROUNDS", "16"))
 """How long mail is fetched before the pictures are taken, in seconds: so long is the line in the charts."""
 
 
@@ -97,30 +97,40 @@ def test_a_telephone_never_scrolls_sideways(peep: Peep, open_dashboard: Open) ->
         assert not dashboard.is_wider_than_the_screen()
 
 
+class Traffic:
+    """Clients that fetch mail while a page is looked at."""
+
+    def __init__(self, dashboard: Dashboard) -> None:
+        self.clients: list[Pop3Client] = []
+        self._total = dashboard.page.locator('[data-total="retrieved_emails"]')
+        self._fetched = 0
+
+    def flow(self, rounds: int) -> None:
+        """Fetch now with these clients, now with those, for so many seconds."""
+        for _ in range(rounds):
+            for client in CHANCE.sample(self.clients, CHANCE.randint(1, len(self.clients))):
+                self._fetched += fetch_some(client)
+            # Once the figure is on the page a second is over, and the charts have one point more.
+            expect(self._total).to_have_text(f"{self._fetched:,}")
+
+
 @pytest.mark.timeout(180)
 def test_pictures_of_a_busy_server(own_peep: Peep, open_dashboard: Open) -> None:
-    waiting = [own_peep.add_user(name, 5) for name in ("alice", "bob", "carol", "dave", "erin", "frank")]
+    names = [own_peep.add_user(name, 5) for name in ("alice", "bob", "carol", "dave", "erin", "frank")]
     pages = {scheme: open_dashboard(scheme=scheme) for scheme in ("light", "dark")}
     telephone = open_dashboard(viewport=TELEPHONE)
     for dashboard in (*pages.values(), telephone):
         dashboard.enter()
-    total = pages["light"].page.locator('[data-total="retrieved_emails"]')
-    clients: list[Pop3Client] = []
-    rounds_a_login = max(1, ROUNDS // (2 * len(waiting)))
-    fetched = 0
-    for number in range(ROUNDS):
-        if waiting and number % rounds_a_login == 0:
-            name = waiting.pop(0)
-            clients.append(own_peep.log_in(name, encrypted=name in ("bob", "erin")))
-        for client in CHANCE.sample(clients, CHANCE.randint(1, len(clients))):
-            fetched += fetch_some(client)
-        # The figure is on the page: one second is over, and the charts have one point more.
-        expect(total).to_have_text(f"{fetched:,}")
+    traffic = Traffic(pages["light"])
+    for name in names:
+        traffic.clients.append(own_peep.log_in(name, encrypted=name in ("bob", "erin")))
+        traffic.flow(max(1, ROUNDS // 12))
     own_peep.api.change_settings(timeout_seconds=300)
-    clients[1].ask("DELE 2")
-    last = clients.pop()
+    last = traffic.clients.pop()
     last.ask("DELE 1")
     last.quit()
+    traffic.flow(ROUNDS // 2)
+    traffic.clients[1].ask("DELE 2")
     for scheme, dashboard in pages.items():
         expect(dashboard.figure("logged_in_users")).to_have_text("5")
         expect(dashboard.page.locator("#activity")).to_contain_text("frank logged out")
@@ -132,7 +142,7 @@ def test_pictures_of_a_busy_server(own_peep: Peep, open_dashboard: Open) -> None
     pages["light"].row("bob").get_by_role("button").click()
     expect(pages["light"].dialog()).to_be_visible()
     pages["light"].picture("sessions-dialog")
-    for client in clients:
+    for client in traffic.clients:
         client.close()
 
 
