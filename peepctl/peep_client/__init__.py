@@ -1,7 +1,8 @@
 """A client for PEEP, the POP3 External Edition Protocol: for any server that speaks it, and for scripts.
 
-All the counters in ten lines:
+This reads all the counters:
 
+    import dataclasses
     import peep_client
 
     try:
@@ -9,9 +10,8 @@ All the counters in ten lines:
             counters = peep.counters()
     except peep_client.PeepError as error:
         raise SystemExit(f"no counters: {error}")
-    print("octets sent  ", counters.retrieved_bytes)
-    print("connections  ", counters.current_connections, "of", counters.historical_connections)
-    print("emails       ", counters.retrieved_emails, "retrieved,", counters.removed_emails, "removed")
+    for name, value in dataclasses.asdict(counters).items():
+        print(f"{name:22} {value:>15,}")
 
 For asyncio, `async with peep_client.connect_async(...) as peep` gives the same methods to await. Inside TLS:
 `tls=True`, or a context of your own. A command is sent when the one before it has been answered, so that

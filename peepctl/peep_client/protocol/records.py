@@ -107,8 +107,8 @@ def parse_session(line: str) -> Session:
 
     Raises `NotPeep` when the line is of another form.
     """
-    words = line.split(" ")
-    if len(words) < _SESSION_WORDS or not words[3].isdecimal():
+    words = line.split(" ")[:_SESSION_WORDS]
+    if len(words) < _SESSION_WORDS or not all(words) or not (words[3].isascii() and words[3].isdecimal()):
         raise NotPeep(f"a session's line of another form: {line[:80]!r}")
-    session, username, address, seconds = words[:_SESSION_WORDS]
+    session, username, address, seconds = words
     return Session(session, None if username == _NOBODY else username, address, int(seconds))
