@@ -81,6 +81,11 @@ class AsyncPeep:
             self._hang_up()
             raise
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection has neither been closed nor been given up."""
+        return self._stream is not None
+
     async def close(self) -> None:
         """Say `q` and close; more than once does no harm."""
         if self._stream is None:

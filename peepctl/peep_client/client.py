@@ -48,6 +48,11 @@ class Peep:
     ) -> None:
         self.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection has neither been closed nor been given up."""
+        return self._connection is not None
+
     def close(self) -> None:
         """Say `q` and close; more than once does no harm."""
         if self._connection is None:
