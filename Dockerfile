@@ -47,7 +47,7 @@ HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
 ENTRYPOINT ["/opt/venv/bin/python", "-m", "pop3_service"]
 
 FROM runtime AS peep-gateway
-EXPOSE 2110
+EXPOSE 2110 2995
 HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
     CMD ["/opt/venv/bin/python", "-m", "peep_gateway", "health"]
 ENTRYPOINT ["/opt/venv/bin/python", "-m", "peep_gateway"]

@@ -75,7 +75,7 @@ class PeepServer(Server):
 
     async def _add_users(self) -> None:
         repository = RedisRepository(self._valkey.url)
-        await repository.set_max_connections(CONNECTIONS)
+        await repository.change_settings(max_connections=CONNECTIONS)
         credential = await _credential(self._has_cheap_hashes)
         for first in range(0, self.site.users, _AT_ONCE):
             names = (f"u{index:04d}" for index in range(first, min(first + _AT_ONCE, self.site.users)))

@@ -230,7 +230,7 @@ class Bench:
         await self._add_users()
         command = self._server.link.command
         await command("CONFIG", "SET", "auto-aof-rewrite-percentage", 0)
-        await self._repositories[0].set_max_connections(MILLION)
+        await self._repositories[0].change_settings(max_connections=MILLION)
         await self._measure_exchange("counts only", Load(0))
         await self._measure_exchange("1 session", Load(1))
         for sessions in (16, 64):

@@ -1,18 +1,22 @@
 """`python -m peep_gateway`: environment to objects to service. The only place that builds things."""
 
+import asyncio
 import functools
 import socket
 import sys
+from collections.abc import Coroutine
 
 from line_server.connection import LineConnection
+from line_server.entrance import Entrance
 from line_server.listener import display
 from line_server.server import LineServer
 from peep_gateway import health
 from peep_gateway.connection import PeepConnection
 from peep_gateway.questions import Questions
 from service_runtime import command_line, process
+from service_runtime.certificates import CertificateFiles
 from service_runtime.settings import GatewaySettings
-from state_store.front_end import serve_front_end
+from state_store.front_end import Place, serve_front_end
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
 
@@ -24,21 +28,20 @@ DRAIN_SECONDS = 1.0
 
 async def serve(given: GatewaySettings, lifecycle: process.Lifecycle) -> None:
     """Serve PEEP until the process is told to stop. Raises `StartError` when that cannot begin."""
+    certificates = CertificateFiles(given.tls_cert_file, given.tls_key_file) if given.tls_cert_file else None
+    places = [Place(given.host, given.port, "port")]
+    if certificates is not None:
+        places.append(Place(given.host, given.tls_port, "tls_port"))
     await serve_front_end(
-        SERVICE,
-        given,
-        lifecycle,
-        host=given.host,
-        port=given.port,
-        port_setting="port",
-        serve=functools.partial(_serve, given, lifecycle),
+        SERVICE, given, lifecycle, places, functools.partial(_serve, given, lifecycle, certificates)
     )
 
 
 async def _serve(
     given: GatewaySettings,
     lifecycle: process.Lifecycle,
-    sockets: list[socket.socket],
+    certificates: CertificateFiles | None,
+    sockets: list[list[socket.socket]],
     repository: StateRepository,
     passwords: Passwords,
 ) -> None:
@@ -46,9 +49,17 @@ async def _serve(
     server = LineServer(
         functools.partial(PeepConnection, repository=repository, passwords=passwords, questions=questions)
     )
-    await server.listen(sockets)
-    lifecycle.ready([("PEEP", display(sockets[0].getsockname()))])
-    await lifecycle.stopping.wait()
+    plain, *in_tls = sockets
+    await server.listen(plain)
+    watching: Coroutine[None, None, object] = asyncio.Event().wait()
+    if certificates is not None:
+        await server.listen(in_tls[0], Entrance(tls=certificates.context))
+        watching = certificates.watch()
+    lifecycle.ready(
+        (label, display(bound[0].getsockname()))
+        for label, bound in zip(("PEEP", "PEEPS"), sockets, strict=False)
+    )
+    await lifecycle.until_stopped(watching)
     server.stop_listening()
     for connection in list(server.connections):
         if isinstance(connection, PeepConnection):

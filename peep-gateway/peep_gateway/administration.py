@@ -81,16 +81,24 @@ class Administration:
         await self._repository.remove_user(username)
         self._note("user removed", username=username)
 
+    async def _set_password(self, username: str, password: str) -> None:
+        await self._repository.set_credential(username, await self._passwords.new_credential(password))
+        self._note("password changed", username=username)
+
+    async def _close_session(self, session_id: str) -> None:
+        await self._repository.close_session(session_id)
+        self._note("session closed", session=session_id)
+
     async def _set_max_connections(self, limit: int) -> None:
-        await self._repository.set_max_connections(limit)
+        await self._repository.change_settings(max_connections=limit)
         self._note("setting changed", max_connections=limit)
 
     async def _set_mail_directory(self, path: str) -> None:
-        await self._repository.set_mail_directory(path)
+        await self._repository.change_settings(mail_directory=path)
         self._note("setting changed", mail_directory=path)
 
     async def _set_timeout(self, seconds: int) -> None:
-        await self._repository.set_timeout(seconds)
+        await self._repository.change_settings(timeout_seconds=seconds)
         self._note("setting changed", timeout_seconds=seconds)
 
     def _note(self, event: str, **what: object) -> None:
@@ -100,6 +108,8 @@ class Administration:
         "a": _authenticate,
         "u+": _add_user,
         "u-": _remove_user,
+        "p=": _set_password,
+        "k-": _close_session,
         "c=": _set_max_connections,
         "m=": _set_mail_directory,
         "t=": _set_timeout,

@@ -1,6 +1,7 @@
 """The commands that only look: one look at the store answers all sessions that ask at the same moment."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -8,10 +9,11 @@ from typing import Any, TypeVar
 from peep_gateway.protocol.commands import Command
 from peep_gateway.protocol.replies import Answer, Lines, positive, wire_form
 from peep_gateway.refusals import refusal
-from state_store.records import Counters, Settings
+from service_runtime import VERSION
+from state_store.records import Counters, Session, Settings
 from state_store.repository import StateRepository
 
-NAMES_A_TURN = 5000
+LINES_A_TURN = 5000
 """Names that are put into wire form, in about a millisecond, before other sessions have their turn."""
 
 _Seen = TypeVar("_Seen")
@@ -44,13 +46,28 @@ async def _logged_in_users(repository: StateRepository) -> Lines:
     return await _lines(await repository.logged_in_users())
 
 
-async def _lines(names: list[str]) -> Lines:
+async def _sessions(repository: StateRepository) -> Lines:
+    now = time.time()
+    return await _lines([_session_line(session, now) for session in await repository.sessions()])
+
+
+def _session_line(session: Session, now: float) -> str:
+    # The clocks of two machines may differ a little.
+    seconds = max(0, int(now - session.connected_at))
+    return f"{session.session_id} {session.username or '-'} {session.address or '-'} {seconds}"
+
+
+async def _version(_: StateRepository) -> str:
+    return VERSION
+
+
+async def _lines(lines: list[str]) -> Lines:
     pieces = []
-    for first in range(0, len(names), NAMES_A_TURN):
+    for first in range(0, len(lines), LINES_A_TURN):
         if first:
             await asyncio.sleep(0)
-        pieces.append(wire_form(names[first : first + NAMES_A_TURN]))
-    return Lines(len(names), b"".join(pieces))
+        pieces.append(wire_form(lines[first : first + LINES_A_TURN]))
+    return Lines(len(lines), b"".join(pieces))
 
 
 def _all(lines: Lines) -> Lines:
@@ -73,6 +90,8 @@ QUESTIONS: Mapping[str, Question] = {
     "cu?": _question(_logged_in_users, _all),
     "hc?": _question(_counters, lambda counters: counters.historical_connections),
     "hu?": _question(_counters, lambda counters: counters.historical_logins),
+    "s?": _question(_sessions, _all),
+    "v?": _question(_version, lambda version: version),
 }
 """Every command that only looks, by its commencement."""
 

@@ -6,6 +6,7 @@ from peep_gateway.protocol.replies import NegativeCode, negative
 from state_store.errors import (
     MailDirectoryRefused,
     StoreUnavailable,
+    UnknownSession,
     UnknownUser,
     UserExists,
 )
@@ -14,6 +15,7 @@ NEGATIVE_CODES: Mapping[type[Exception], NegativeCode] = {
     StoreUnavailable: NegativeCode.SERVICE_UNAVAILABLE,
     UserExists: NegativeCode.USER_EXISTS,
     UnknownUser: NegativeCode.UNKNOWN_USER,
+    UnknownSession: NegativeCode.UNKNOWN_USER,
     MailDirectoryRefused: NegativeCode.INVALID_PATH,
 }
 """Any other error is a bug and ends the session."""

@@ -69,8 +69,16 @@ class Pop3Connection(LineConnection):
         self._is_delivering = False
         self._dismissal: tuple[str, bytes] | None = None
         self._octets_at_last_look = 0
+        self._is_row_current = False
+        """Whether what operators see of the session is as it is."""
+        self._command_began = 0.0
         self._idle = self.new_deadline(self._idle_expired)
         self._login_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def session_id(self) -> str | None:
+        """The id that the greeting told; None before it."""
+        return self._session.session_id if self._session is not None else None
 
     # From the first octet to the last
 
@@ -91,12 +99,16 @@ class Pop3Connection(LineConnection):
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Hand a command to the session and do what it says."""
         assert self._session is not None, "no line is handed out before the greeting"
+        began = self._command_began = time.perf_counter()
         self.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
         answer = self._session.receive(line) if isinstance(line, bytes) else self._session.receive_overlong()
         if isinstance(answer, bytes):
             self.send(answer)
         else:
             self._carry_out(answer)
+            if self._work is not None:
+                return  # it takes longer than this turn of the event loop
+        self._instance.command_latency.record(time.perf_counter() - began)
 
     def runaway_received(self) -> None:
         """End a session whose client sends no line at all."""
@@ -104,7 +116,7 @@ class Pop3Connection(LineConnection):
 
     def failed(self, error: Exception) -> None:
         """Log a bug; the client gets a fixed text, or a cut inside of a message."""
-        log.error("bug", session=self._session_id, exc_info=error)
+        log.error("bug", session=self.session_id, exc_info=error)
         if self._is_delivering:
             self._cut("bug")
         else:
@@ -115,6 +127,9 @@ class Pop3Connection(LineConnection):
         if self._session is not None:
             self._idle.touch()
             self._count.taken(self.octets_sent)
+            if self._is_row_current:
+                self._is_row_current = False
+                self._instance.session_changed(self._session.session_id)
 
     def closed(self) -> None:
         """Give back whatever the connection held."""
@@ -154,6 +169,10 @@ class Pop3Connection(LineConnection):
         else:
             self._count.end_at(self.octets_queued)
             self._end(ending, reply)
+            # A client that does not go shall hold up nobody.
+            self._give_back_maildrop()
+            if self._session is not None:
+                self._instance.session_closed(self._session.session_id)
 
     # Admission
 
@@ -199,8 +218,17 @@ class Pop3Connection(LineConnection):
     def _row(self) -> SessionRow:
         session = self._session
         assert session is not None
+        self._is_row_current = True
         return SessionRow(
-            session.session_id, self._instance.instance_id, session.username, self.address, self._began
+            session.session_id,
+            self._instance.instance_id,
+            session.username,
+            self.address,
+            self._began,
+            self.tls_version or "",
+            self._count.octets,
+            self._count.retrieved,
+            session.marked_count,
         )
 
     # What the session wants done
@@ -241,6 +269,7 @@ class Pop3Connection(LineConnection):
 
     def _go_on(self) -> None:
         """Come back to the client's next command, or to what has happened during the work."""
+        self._instance.command_latency.record(time.perf_counter() - self._command_began)
         self._work = None
         self._is_delivering = False
         if self.is_lost:
@@ -314,15 +343,15 @@ class Pop3Connection(LineConnection):
                 return
         except Exception as error:
             if self._login is None:
-                self._instance.withdraw_login(username, self._session_id or "")
+                self._instance.withdraw_login(username, self.session_id or "")
             self.failed(error)
         self._go_on()
 
     async def _open_maildrop(self, username: str) -> None:
-        self._login_answered(await open_maildrop(self._resources, username, self._session_id or ""))
+        self._login_answered(await open_maildrop(self._resources, username, self.session_id or ""))
 
     async def _log_in(self, username: str, evidence: str | Proof) -> None:
-        session_id = self._session_id or ""
+        session_id = self.session_id or ""
         self._login_answered(await log_in(self._resources, username, evidence, session_id, self.address))
 
     def _login_answered(self, answer: LoggedIn | LoginRefusal) -> None:
@@ -333,6 +362,7 @@ class Pop3Connection(LineConnection):
 
     def _logged_in(self, login: LoggedIn) -> None:
         assert self._session is not None
+        self._instance.login_latency.record(time.perf_counter() - self._command_began)
         self._login = login
         reply = self._session.logged_in(login.contents)
         if not self.is_lost:
@@ -344,6 +374,7 @@ class Pop3Connection(LineConnection):
 
     def _refuse_login(self, refusal: LoginRefusal) -> None:
         assert self._session is not None
+        self._instance.login_latency.record(time.perf_counter() - self._command_began)
         self.send(self._session.login_refused(refusal))
         if self._session.is_shut_out:
             self._end("too many wrong passwords")
@@ -369,7 +400,7 @@ class Pop3Connection(LineConnection):
 
     def _refuse_message(self, error: MaildirError) -> None:
         assert self._session is not None
-        log.info("message unavailable", session=self._session_id, reason=str(error))
+        log.info("message unavailable", session=self.session_id, reason=str(error))
         self.send(self._session.message_unavailable())
 
     async def _search_and_deliver(self, login: LoggedIn, wish: SendMessage) -> None:
@@ -395,7 +426,7 @@ class Pop3Connection(LineConnection):
         except ConnectionResetError:
             return
         except MaildirError as error:
-            log.warning("message cut short", session=self._session_id, reason=str(error))
+            log.warning("message cut short", session=self.session_id, reason=str(error))
             self._cut("message unreadable")
             return
         if wish.body_lines is None:
@@ -423,17 +454,13 @@ class Pop3Connection(LineConnection):
         assert self._session is not None
         if result.failed or result.withheld:
             log.warning(
-                "not all removed", session=self._session_id, failed=result.failed, withheld=result.withheld
+                "not all removed", session=self.session_id, failed=result.failed, withheld=result.withheld
             )
         if result.withheld and not result.removed:
             return self._session.update_refused()
         return self._session.removed(result.failed + result.withheld)
 
     # The end
-
-    @property
-    def _session_id(self) -> str | None:
-        return self._session.session_id if self._session is not None else None
 
     def _end(self, ending: str, reply: bytes = b"") -> None:
         self._ending = ending
@@ -447,7 +474,7 @@ class Pop3Connection(LineConnection):
     def _give_back_maildrop(self) -> None:
         if self._login is not None:
             login, self._login = self._login, None
-            self._instance.release_maildrop(login.username, self._session_id or "")
+            self._instance.release_maildrop(login.username, self.session_id or "")
 
     def _login_expired(self) -> None:
         self._cut("not logged in within 60 s")

@@ -74,6 +74,8 @@ class Worker:
             can_use_directory=self._can_use_directory,
             settings_changed=self._settings_changed,
             lease_lapsed=self._lease_lapsed,
+            close_session=self._close_session,
+            worker=int(os.environ.get(WORKER_VARIABLE, "1")),
             login_delay_seconds=settings.login_delay,
             max_connections_per_address=settings.max_connections_per_address,
         )
@@ -152,6 +154,11 @@ class Worker:
     def _lease_lapsed(self) -> None:
         for connection in list(self._server.connections):
             _pop3(connection).dismiss("lease lost", replies.STATE_STORE_UNREACHABLE)
+
+    def _close_session(self, session_id: str) -> None:
+        for connection in list(self._server.connections):
+            if _pop3(connection).session_id == session_id:
+                _pop3(connection).dismiss("closed by an administrator", replies.CLOSED_BY_ADMINISTRATOR)
 
 
 def _pop3(connection: LineConnection) -> Pop3Connection:

@@ -136,7 +136,24 @@ class CommonSettings(BaseSettings):
     )
 
 
-class Pop3Settings(CommonSettings):
+class TlsSettings(CommonSettings):
+    """What the services read that speak TLS where there is a certificate."""
+
+    tls_cert_file: str | None = Field(
+        None, description="PEM file of the certificate and its chain; changed files are taken up as they are"
+    )
+    tls_key_file: str | None = Field(
+        None, description="PEM file of its private key, where that is not in the certificate's file"
+    )
+
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        if self.tls_key_file and not self.tls_cert_file:
+            raise PydanticCustomError("tls_key_file", "needs PEEP_TLS_CERT_FILE beside it")
+        return self
+
+
+class Pop3Settings(TlsSettings):
     """What pop3-service reads."""
 
     pop3_host: str = Field("127.0.0.1", description="where POP3 listens (containers: `0.0.0.0`)")
@@ -148,12 +165,6 @@ class Pop3Settings(CommonSettings):
         False,
         description="`1`: other POP3 services of the same system user may listen on the same ports (Linux), "
         "so that one is restarted while the others serve",
-    )
-    tls_cert_file: str | None = Field(
-        None, description="PEM file of the certificate and its chain; changed files are taken up as they are"
-    )
-    tls_key_file: str | None = Field(
-        None, description="PEM file of its private key, where that is not in the certificate's file"
     )
     require_tls: bool = Field(False, description="`1`: take no passwords in the clear before TLS")
     proxy_protocol: bool = Field(
@@ -180,8 +191,6 @@ class Pop3Settings(CommonSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if self.tls_key_file and not self.tls_cert_file:
-            raise PydanticCustomError("tls_key_file", "needs PEEP_TLS_CERT_FILE beside it")
         if self.require_tls and not self.tls_cert_file:
             raise PydanticCustomError("require_tls", "needs a certificate: set PEEP_TLS_CERT_FILE")
         if self.proxy_protocol and not self.proxy_trusted:
@@ -202,11 +211,18 @@ class AdministratorSettings(CommonSettings):
     )
 
 
-class GatewaySettings(AdministratorSettings):
+class GatewaySettings(AdministratorSettings, TlsSettings):
     """What peep-gateway reads."""
 
     host: str = Field("127.0.0.1", description="where PEEP listens (containers: `0.0.0.0`)")
     port: Port = Field(2110, description="PEEP; 0 picks a free port and prints it")
+    tls_port: Port = Field(2995, description="PEEP inside TLS, only with a certificate; 0 picks a free port")
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.tls_cert_file and self.tls_port == self.port != 0:
+            raise PydanticCustomError("tls_port", "must be another port than PEEP_PORT")
+        return self
 
 
 class ApiSettings(AdministratorSettings):
@@ -231,6 +247,7 @@ class LocalSettings(BaseSettings):
 
 ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
     CommonSettings,
+    TlsSettings,
     Pop3Settings,
     AdministratorSettings,
     GatewaySettings,

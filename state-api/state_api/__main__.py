@@ -11,7 +11,7 @@ from state_api import health
 from state_api.app import create_app
 from state_api.serving import serve_http
 from state_store.authentication import Authenticator
-from state_store.front_end import serve_front_end
+from state_store.front_end import Place, serve_front_end
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
 
@@ -24,26 +24,25 @@ async def serve(given: ApiSettings, lifecycle: process.Lifecycle) -> None:
         SERVICE,
         given,
         lifecycle,
-        host=given.http_host,
-        port=given.http_port,
-        port_setting="http_port",
-        serve=functools.partial(_serve, given, lifecycle),
+        [Place(given.http_host, given.http_port, "http_port")],
+        functools.partial(_serve, given, lifecycle),
     )
 
 
 async def _serve(
     given: ApiSettings,
     lifecycle: process.Lifecycle,
-    sockets: list[socket.socket],
+    sockets: list[list[socket.socket]],
     repository: StateRepository,
     passwords: Passwords,
 ) -> None:
     authenticator = Authenticator(repository, passwords)
     app = create_app(repository, authenticator, passwords, is_draining=lifecycle.stopping.is_set)
-    address = f"http://{display(sockets[0].getsockname())}"
+    (bound,) = sockets
+    address = f"http://{display(bound[0].getsockname())}"
     await serve_http(
         app,
-        sockets,
+        bound,
         stopping=lifecycle.stopping,
         drain_seconds=given.drain_seconds,
         on_started=lambda: lifecycle.ready([("HTTP", address)]),

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -119,7 +119,7 @@ class SettingsChange(BaseModel):
             raise ValueError("must hold at least one of max_connections, timeout_seconds, mail_directory")
         return self
 
-    def given(self) -> dict[str, int | str]:
+    def given(self) -> dict[str, Any]:
         """Return the settings that the request holds, by name."""
         return self.model_dump(exclude_unset=True)
 

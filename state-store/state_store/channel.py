@@ -40,8 +40,8 @@ async def events(link: RedisLink) -> AsyncIterator[Event]:
 def parse(message: str) -> Event:
     """Return the event that a message of the channel stands for."""
     kind, _, rest = message.partition(" ")
-    proposal_id, _, path = rest.partition(" ")
-    return Event(EventKind(kind), proposal_id, path)
+    identifier, _, path = rest.partition(" ")
+    return Event(EventKind(kind), identifier, path)
 
 
 async def _messages(link: RedisLink, subscription: Subscription) -> AsyncIterator[str]:

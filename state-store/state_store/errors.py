@@ -24,6 +24,14 @@ class UnknownUser(StateError):
     """No POP3 user has this name (PEEP `-4`)."""
 
 
+class UnknownSession(StateError):
+    """No open POP3 session has this id (PEEP `-4`)."""
+
+
+class SettingsChanged(StateError):
+    """Somebody else has changed the settings since the version that was to be changed."""
+
+
 class MailDirectoryRefused(StateError):
     """No POP3 instance answered for the directory, or one of them cannot use it (PEEP `-6`, P12)."""
 

@@ -1,7 +1,10 @@
 """What both front ends for administrators, PEEP and HTTP, do before and after they serve."""
 
+import contextlib
+import functools
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -16,7 +19,18 @@ from state_store.redis_repository import RedisRepository
 from state_store.repository import StateRepository
 from state_store.waiting import prepare_patiently
 
-Serve = Callable[[list[socket.socket], StateRepository, Passwords], Awaitable[None]]
+Serve = Callable[[list[list[socket.socket]], StateRepository, Passwords], Awaitable[None]]
+"""Is given the bound sockets of each place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a front end listens, and which of its settings says so."""
+
+    host: str
+    port: int
+    port_setting: str
+
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -25,10 +39,7 @@ async def serve_front_end(
     service: str,
     given: AdministratorSettings,
     lifecycle: Lifecycle,
-    *,
-    host: str,
-    port: int,
-    port_setting: str,
+    places: Sequence[Place],
     serve: Serve,
 ) -> None:
     """Bind, wait for Redis, announce the mail directory, install the administrators, then `serve`.
@@ -36,10 +47,24 @@ async def serve_front_end(
     Everything is closed when that returns. It is not called where we are stopped before Redis is there.
     Raises `StartError` when the address cannot be had, or Redis can never serve us.
     """
-    try:
-        sockets = listen(host, port, variable(port_setting))
-    except ListenError as error:
-        raise StartError(str(error)) from None
+    sockets: list[list[socket.socket]] = []
+    with contextlib.ExitStack() as bound:
+        try:
+            for place in places:
+                sockets.append(listen(place.host, place.port, variable(place.port_setting)))
+                for one in sockets[-1]:
+                    bound.callback(one.close)
+        except ListenError as error:
+            raise StartError(str(error)) from None
+        await _serve_with_store(service, given, lifecycle, functools.partial(serve, sockets))
+
+
+async def _serve_with_store(
+    service: str,
+    given: AdministratorSettings,
+    lifecycle: Lifecycle,
+    serve: Callable[[StateRepository, Passwords], Awaitable[None]],
+) -> None:
     repository = RedisRepository(given.redis_url)
     passwords = Passwords()
 
@@ -51,11 +76,9 @@ async def serve_front_end(
 
     try:
         if await prepare_patiently(repository, log, given.redis_url, lifecycle.stopping, first_steps):
-            await serve(sockets, repository, passwords)
+            await serve(repository, passwords)
     except StoreUnusable as error:
         raise StartError(str(error)) from None
     finally:
         passwords.close()
         await repository.close()
-        for bound in sockets:
-            bound.close()

@@ -11,7 +11,7 @@ import structlog
 
 from state_store.admission import Admission
 from state_store.errors import LeaseLapsed, StoreUnavailable
-from state_store.outbox import Outbox
+from state_store.outbox import CHANGED_ROW_SECONDS, Outbox
 from state_store.records import (
     AdmissionOutcome,
     Deltas,
@@ -49,6 +49,9 @@ FAREWELL_SECONDS = 3.0
 """How long a process that ends goes on trying to tell what it has counted, while the store is away:
 less than the four seconds after which its supervisor kills it."""
 
+LOAD_SECONDS = 1.0
+"""The load that is told is that of so long a time at least."""
+
 LISTENING_SECONDS = 1.0
 """How long a start waits for the channel of changes: an `m=` right after it is to be heard."""
 
@@ -60,7 +63,8 @@ class LiveInstance:
 
     All that they tell and ask between two exchanges travels in the next one; there is one at a time.
     `can_use_directory` judges a proposed mail directory, `settings_changed` and `lease_lapsed` are
-    called when that happens. A user can log in again `login_delay_seconds` after a login, and a client
+    called when that happens, `close_session` when an administrator wants a session closed that may or
+    may not be one of this process. A user can log in again `login_delay_seconds` after a login, and a client
     address has at most `max_connections_per_address` connections, both over all instances; 0 is no limit.
     """
 
@@ -74,6 +78,8 @@ class LiveInstance:
         can_use_directory: Callable[[str], Awaitable[bool]],
         settings_changed: Callable[[], None],
         lease_lapsed: Callable[[], None],
+        close_session: Callable[[str], None] = lambda _: None,
+        worker: int = 1,
         login_delay_seconds: int = 0,
         max_connections_per_address: int = 0,
         clock: Callable[[], float] = time.monotonic,
@@ -81,16 +87,23 @@ class LiveInstance:
         self.settings = Settings()
         self.instance_id = ""
         self._repository = repository
-        self._host, self._process_id, self._version = host, process_id, version
+        self._host, self._process_id, self._version, self._worker = host, process_id, version, worker
         self._can_use_directory = can_use_directory
         self._settings_changed, self._lease_lapsed = settings_changed, lease_lapsed
+        self._close_session = close_session
         self.login_delay_seconds = login_delay_seconds
         self.max_connections_per_address = max_connections_per_address
         self._clock = clock
         self._admission = Admission(max_connections_per_address)
         self._outbox = Outbox()
+        self.command_latency = self._outbox.command_latency
+        """Where connections record how long each command took."""
+        self.login_latency = self._outbox.login_latency
+        """Where they record how long each login took, refused ones included."""
         self._lease_ends = 0.0
         self._last_exchange = -SPACING_SECONDS
+        self._load = 0.0
+        self._load_measured = clock(), time.process_time()
         self._is_away = False
         self._session_count = 0
         self._wake = asyncio.Event()
@@ -120,6 +133,7 @@ class LiveInstance:
 
     async def _tell_everything(self) -> None:
         pause = 0.0
+        self._outbox.take_latencies()
         while True:
             try:
                 # The exchange that was cut short may have to be sent again before what came after it, and
@@ -199,6 +213,11 @@ class LiveInstance:
         """
         self._outbox.open_session(session_id, row, self._clock())
         self._wake_within(COUNTS_SECONDS)
+
+    def session_changed(self, session_id: str) -> None:
+        """Take note that a session is not any more as `row` described it last: it is called again soon."""
+        self._outbox.change_session(session_id, self._clock())
+        self._wake_within(CHANGED_ROW_SECONDS)
 
     def session_closed(self, session_id: str) -> None:
         """Show a session no more."""
@@ -294,6 +313,7 @@ class LiveInstance:
             claimed_connections=self._admission.ask(),
             waiting_connections=self._admission.waiting_connections,
             settings_version=self.settings.version,
+            load=self._measured_load(now),
             login_delay_seconds=self.login_delay_seconds,
             address_limit=self.max_connections_per_address,
             addresses=self._admission.told_addresses(),
@@ -320,6 +340,16 @@ class LiveInstance:
             self._wake_within(RELEASE_SECONDS)
         if self._outbox.has_work:
             self._wake_within(COUNTS_SECONDS)
+        if self._outbox.has_changed_sessions:
+            self._wake_within(CHANGED_ROW_SECONDS)
+
+    def _measured_load(self, now: float) -> float:
+        since, used_before = self._load_measured
+        if now - since >= LOAD_SECONDS:
+            used = time.process_time()
+            self._load = (used - used_before) / (now - since)
+            self._load_measured = now, used
+        return self._load
 
     async def _pause(self, pause: float, error: StoreUnavailable) -> float:
         if not self._is_away:
@@ -354,7 +384,7 @@ class LiveInstance:
         self.instance_id = secrets.token_hex(4)
         now = self._clock()
         await self._repository.register_instance(
-            Instance(self.instance_id, self._host, self._process_id, self._version, time.time())
+            Instance(self.instance_id, self._host, self._process_id, self._version, time.time(), self._worker)
         )
         self._lease_ends = now + LEASE_SECONDS
 
@@ -377,6 +407,8 @@ class LiveInstance:
         elif event.kind is EventKind.SLOTS_WANTED:
             self._admission.shrink()
             self._wake.set()
+        elif event.kind is EventKind.SESSION_TO_CLOSE:
+            self._close_session(event.identifier)
         elif event.kind is EventKind.DISCONNECTED:
             self._wake.set()  # whether the store is away shows at the next exchange
         else:
@@ -385,7 +417,7 @@ class LiveInstance:
     async def _judge(self, event: Event) -> None:
         usable = await self._can_use_directory(event.path)
         try:
-            await self._repository.answer_proposal(event.proposal_id, self.instance_id, usable=usable)
+            await self._repository.answer_proposal(event.identifier, self.instance_id, usable=usable)
         except StoreUnavailable as error:
             log.warning("verdict on a mail directory lost", reason=str(error))
 

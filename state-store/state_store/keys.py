@@ -9,10 +9,14 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     secret            string  what made-up SCRAM verifiers are derived from, made once
     administrators    hash    name -> argon2id hash
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
+    latencies         hash    "command <bucket>", "login <bucket>" -> how many were so slow, and
+                              "command us", "login us" -> microseconds in all
+    activity          stream  the last logins, logouts and changes of settings
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
-    instance:<id>     hash    host process_id version started_at sequence number open reserved
-                              settings_version
-    sessions:<id>     hash    session id -> JSON {user, address, connected_at}, of one instance
+    instance:<id>     hash    host process_id version started_at worker sequence number open reserved
+                              settings_version load
+    sessions:<id>     hash    session id -> JSON [user, address, connected_at, tls, octets, retrieved,
+                              marked], of one instance
     addresses:<id>    hash    client address -> connections that an instance may have open from it
     maildrops         hash    username -> "<instance id> <session id>": the maildrop locks
     login:<username>  string  session id of the last login, as long as the login delay lasts
@@ -34,6 +38,8 @@ CREDENTIALS = TAG + "credentials"
 SECRET = TAG + "secret"
 ADMINISTRATORS = TAG + "administrators"
 COUNTERS = TAG + "counters"
+LATENCIES = TAG + "latencies"
+ACTIVITY = TAG + "activity"
 LEASES = TAG + "leases"
 INSTANCE = TAG + "instance:"
 SESSIONS = TAG + "sessions:"

@@ -10,11 +10,17 @@ from state_store import attempts
 from state_store.errors import (
     LeaseLapsed,
     MailDirectoryRefused,
+    SettingsChanged,
     StoreUnavailable,
+    UnknownSession,
     UnknownUser,
     UserExists,
 )
+from state_store.latency import histogram
 from state_store.records import (
+    ACTIVITY_LENGTH,
+    Activity,
+    ActivityKind,
     AddressCount,
     Counters,
     Credential,
@@ -24,6 +30,8 @@ from state_store.records import (
     Exchange,
     ExchangeResult,
     Instance,
+    InstanceStatus,
+    Latencies,
     Login,
     LoginOutcome,
     Session,
@@ -33,6 +41,7 @@ from state_store.repository import LEASE_SECONDS
 from state_store.slots import address_grant, grant
 
 PROPOSAL_SECONDS = 2.0
+CLOSING_SECONDS = 3.0
 
 
 @dataclass
@@ -43,6 +52,7 @@ class _Lease:
     open_connections: int = 0
     reserved_connections: int = 0
     settings_version: int = 0
+    load: float = 0.0
     sessions: dict[str, Session] = field(default_factory=dict)
     addresses: dict[str, int] = field(default_factory=dict)
 
@@ -65,6 +75,9 @@ class MemoryRepository:
         self._secret = secrets.token_hex(32)
         self._administrators: dict[str, str] = {}
         self._counters = Counters()
+        self._latencies: dict[str, int] = {}
+        self._activity: list[Activity] = []
+        self._activities = 0
         self._leases: dict[str, _Lease] = {}
         self._maildrops: dict[str, tuple[str, str]] = {}
         self._last_logins: dict[str, tuple[str, float]] = {}
@@ -90,16 +103,32 @@ class MemoryRepository:
             self._settings, mail_directory=self._settings.mail_directory or self._announced_directory
         )
 
-    async def set_max_connections(self, limit: int) -> None:
+    async def change_settings(
+        self,
+        *,
+        max_connections: int | None = None,
+        timeout_seconds: int | None = None,
+        mail_directory: str | None = None,
+        if_version: int | None = None,
+    ) -> Settings:
         """See `SettingsRepository`."""
-        self._change(max_connections=limit)
+        self._check_version(if_version)
+        if mail_directory is not None:
+            await self._propose(mail_directory)
+            self._check_version(if_version)
+        changes = {
+            "max_connections": max_connections,
+            "timeout_seconds": timeout_seconds,
+            "mail_directory": mail_directory,
+        }
+        self._change(**{name: value for name, value in changes.items() if value is not None})
+        return await self.settings()
 
-    async def set_timeout(self, seconds: int) -> None:
-        """See `SettingsRepository`."""
-        self._change(timeout_seconds=seconds)
+    def _check_version(self, expected: int | None) -> None:
+        if expected not in {None, self._settings.version}:
+            raise SettingsChanged
 
-    async def set_mail_directory(self, path: str) -> None:
-        """See `SettingsRepository`."""
+    async def _propose(self, path: str) -> None:
         asked = {lease.instance.instance_id for lease in self._live()}
         proposal_id = f"proposal-{len(self._proposals)}"
         verdicts = self._proposals.setdefault(proposal_id, {})
@@ -109,7 +138,6 @@ class MemoryRepository:
             await asyncio.sleep(0.01)
         if not asked or not all(verdicts.get(instance_id, False) for instance_id in asked):
             raise MailDirectoryRefused
-        self._change(mail_directory=path)
 
     async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
         """See `SettingsRepository`."""
@@ -125,9 +153,9 @@ class MemoryRepository:
         """See `UserRepository`."""
         return sorted(self._users)
 
-    async def usernames_after(self, after: str, limit: int) -> list[str]:
+    async def usernames_after(self, after: str, limit: int, prefix: str = "") -> list[str]:
         """See `UserRepository`."""
-        return [name for name in sorted(self._users) if name > after][:limit]
+        return [name for name in sorted(self._users) if name > after and name.startswith(prefix)][:limit]
 
     async def credential(self, username: str) -> Credential | None:
         """See `UserRepository`."""
@@ -226,9 +254,51 @@ class MemoryRepository:
         rows = [session for lease in self._live() for session in lease.sessions.values()]
         return sorted(rows, key=lambda session: (session.connected_at, session.session_id))
 
-    async def instances(self) -> list[Instance]:
+    async def close_session(self, session_id: str) -> None:
         """See `MonitoringRepository`."""
-        return sorted((lease.instance for lease in self._live()), key=lambda one: one.started_at)
+        if not self._is_open(session_id):
+            raise UnknownSession
+        self._publish(Event(EventKind.SESSION_TO_CLOSE, session_id))
+        end = self._clock() + CLOSING_SECONDS
+        while self._is_open(session_id):
+            if self._clock() > end:
+                raise StoreUnavailable("the session's instance has not closed it")
+            await asyncio.sleep(0.01)
+
+    def _is_open(self, session_id: str) -> bool:
+        return any(session_id in lease.sessions for lease in self._live())
+
+    async def instances(self) -> list[InstanceStatus]:
+        """See `MonitoringRepository`."""
+        found = [
+            InstanceStatus(
+                lease.instance,
+                lease.expires_at - self._clock(),
+                lease.open_connections,
+                lease.reserved_connections,
+                lease.load,
+            )
+            for lease in self._live()
+        ]
+        return sorted(found, key=lambda status: status.instance.started_at)
+
+    async def latencies(self) -> Latencies:
+        """See `MonitoringRepository`."""
+        return Latencies(histogram("command", self._latencies), histogram("login", self._latencies))
+
+    async def last_activity_id(self) -> str:
+        """See `MonitoringRepository`."""
+        return f"{self._activities}-0"
+
+    async def activity_after(
+        self, activity_id: str, limit: int = ACTIVITY_LENGTH
+    ) -> tuple[list[Activity], bool]:
+        """See `MonitoringRepository`."""
+        position = int(activity_id.partition("-")[0])
+        first = self._activities - len(self._activity) + 1
+        if position > self._activities:
+            return self._activity[:limit], True
+        return self._activity[max(position - first + 1, 0) :][:limit], position + 1 < first
 
     # Instances
 
@@ -252,6 +322,7 @@ class MemoryRepository:
             self._sequences[exchange.instance_id] = exchange.sequence
             self._add(exchange.deltas)
         self._release(exchange)
+        lease.load = exchange.load
         self._note_sessions(lease, exchange)
         if reap:
             self._reap()
@@ -282,7 +353,18 @@ class MemoryRepository:
 
     def _change(self, **fields: object) -> None:
         self._settings = replace(self._settings, version=self._settings.version + 1, **fields)  # type: ignore[arg-type]
+        for name, value in fields.items():
+            self._note_activity(ActivityKind.SETTING, name=name, value=str(value))
         self._publish(Event(EventKind.SETTINGS_CHANGED))
+
+    def _note_activity(self, kind: ActivityKind, **details: str) -> None:
+        self._activities += 1
+        self._activity.append(Activity(f"{self._activities}-0", kind, time.time(), details))
+        del self._activity[:-ACTIVITY_LENGTH]
+
+    def _free_maildrop(self, username: str) -> None:
+        instance_id, session_id = self._maildrops.pop(username)
+        self._note_activity(ActivityKind.LOGOUT, username=username, session=session_id, instance=instance_id)
 
     def _publish(self, event: Event) -> None:
         for channel in self._channels:
@@ -301,11 +383,13 @@ class MemoryRepository:
             historical_connections=known.historical_connections + deltas.connections,
             historical_logins=known.historical_logins + deltas.logins,
         )
+        for name, count in deltas.latencies.items():
+            self._latencies[name] = self._latencies.get(name, 0) + count
 
     def _release(self, exchange: Exchange) -> None:
         for username, session_id in exchange.releases + exchange.withdrawn_logins:
             if self._maildrops.get(username) == (exchange.instance_id, session_id):
-                del self._maildrops[username]
+                self._free_maildrop(username)
         for username, session_id in exchange.withdrawn_logins:
             if self._last_logins.get(username, ("", 0.0))[0] == session_id:
                 del self._last_logins[username]
@@ -331,7 +415,17 @@ class MemoryRepository:
             if self._last_logins.get(login.username, ("", 0.0))[1] > self._clock():
                 return LoginOutcome.TOO_SOON
             self._last_logins[login.username] = (login.session_id, self._clock() + delay_seconds)
-        self._maildrops[login.username] = wanted
+        if holder != wanted:
+            if holder is not None:  # its instance is dead
+                self._free_maildrop(login.username)
+            self._maildrops[login.username] = wanted
+            self._note_activity(
+                ActivityKind.LOGIN,
+                username=login.username,
+                session=login.session_id,
+                instance=instance_id,
+                address=login.address,
+            )
         return LoginOutcome.OPENED
 
     def _grant(self, lease: _Lease, exchange: Exchange, outcomes: list[LoginOutcome]) -> ExchangeResult:
@@ -377,4 +471,5 @@ class MemoryRepository:
     def _reap(self) -> None:
         live = {lease.instance.instance_id for lease in self._live()}
         self._leases = {name: lease for name, lease in self._leases.items() if name in live}
-        self._maildrops = {name: held for name, held in self._maildrops.items() if held[0] in live}
+        for name in [name for name, held in self._maildrops.items() if held[0] not in live]:
+            self._free_maildrop(name)

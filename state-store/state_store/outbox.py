@@ -1,13 +1,25 @@
 """What an instance has to tell the store, gathered until the next exchange takes it along."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 from state_store.errors import StoreUnavailable
+from state_store.latency import LatencyRecorder
 from state_store.records import Deltas, Exchange, Login, LoginOutcome, Session
 
 ROW_SECONDS = 0.03
 """A session younger than this is not written down yet: most have ended by then."""
+
+
+CHANGED_ROW_SECONDS = 1.0
+"""A session that goes on changing is written down anew so often."""
+
+CHANGED_ROWS = 500
+"""So many changed sessions an exchange takes along: with more it would hold up the logins in it."""
+
+LATENCIES_SECONDS = 1.0
+"""How long commands took is told at most so often: it is up to twenty counts more."""
 
 
 class Outbox:
@@ -19,6 +31,9 @@ class Outbox:
 
     def __init__(self) -> None:
         self.deltas = Deltas()
+        self.command_latency = LatencyRecorder()
+        self.login_latency = LatencyRecorder()
+        self._latencies_due = 0.0
         self._sequence = 0
         self._number = 0
         self._confirmed_number = 0
@@ -26,6 +41,7 @@ class Outbox:
         self._written: set[str] = set()
         self._sessions: dict[str, Callable[[], Session]] = {}
         self._unwritten: dict[str, float] = {}
+        self._changed: dict[str, float] = {}
         self._closed: list[str] = []
         self._releases: list[tuple[str, str]] = []
         self._withdrawn: list[tuple[str, str]] = []
@@ -45,6 +61,11 @@ class Outbox:
         )
 
     @property
+    def has_changed_sessions(self) -> bool:
+        """Whether sessions are to be written down anew that have changed."""
+        return bool(self._changed)
+
+    @property
     def noted(self) -> int:
         """A figure that grows with whatever is noted, until the next `fill`."""
         deltas = self.deltas
@@ -55,10 +76,16 @@ class Outbox:
         self._sessions[session_id] = row
         self._unwritten.setdefault(session_id, now)
 
+    def change_session(self, session_id: str, now: float) -> None:
+        """Note that an open session is not as it was written down."""
+        if session_id in self._sessions:
+            self._changed.setdefault(session_id, now)
+
     def close_session(self, session_id: str) -> None:
         """Note the end of a session; one that was never written down needs no word."""
         self._sessions.pop(session_id, None)
         self._unwritten.pop(session_id, None)
+        self._changed.pop(session_id, None)
         if session_id in self._written:
             self._written.discard(session_id)
             self._closed.append(session_id)
@@ -77,8 +104,16 @@ class Outbox:
         self._logins.append((login, answer))
         return answer
 
+    def take_latencies(self) -> None:
+        """Count how long commands and logins took among what is to be told."""
+        for name, recorder in (("command", self.command_latency), ("login", self.login_latency)):
+            self.deltas.add(Deltas(latencies=recorder.take(name)))
+
     def fill(self, exchange: Exchange, now: float) -> None:
         """Move what is to be told into `exchange`."""
+        if now >= self._latencies_due:
+            self._latencies_due = now + LATENCIES_SECONDS
+            self.take_latencies()
         if self._unconfirmed is None:
             self._unconfirmed, self.deltas = self.deltas, Deltas()
             self._sequence += 1
@@ -134,6 +169,7 @@ class Outbox:
         self._releases.clear()
         self._closed.clear()
         self._written.clear()
+        self._changed.clear()
         self._unwritten = dict.fromkeys(self._sessions, 0.0)
 
     def _due_rows(self, now: float) -> list[Session]:
@@ -142,6 +178,17 @@ class Outbox:
             if since > now - ROW_SECONDS:
                 break
             del self._unwritten[session_id]
+            self._changed.pop(session_id, None)
             self._written.add(session_id)
             rows.append(self._sessions[session_id]())
-        return rows
+        return rows + self._due_changed_rows(now)
+
+    def _due_changed_rows(self, now: float) -> list[Session]:
+        due = []
+        for session_id, since in itertools.islice(self._changed.items(), CHANGED_ROWS):
+            if since > now - CHANGED_ROW_SECONDS:
+                break
+            due.append(session_id)
+        for session_id in due:
+            del self._changed[session_id]
+        return [self._sessions[session_id]() for session_id in due]

@@ -47,6 +47,8 @@ class Deltas:
     removed_emails: int = 0
     connections: int = 0
     logins: int = 0
+    latencies: dict[str, int] = field(default_factory=dict)
+    """What `latency` makes of how long commands and logins took."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -55,6 +57,7 @@ class Deltas:
             or self.logins
             or self.retrieved_emails
             or self.removed_emails
+            or self.latencies
         )
 
     def add(self, other: "Deltas") -> None:
@@ -64,6 +67,8 @@ class Deltas:
         self.removed_emails += other.removed_emails
         self.connections += other.connections
         self.logins += other.logins
+        for name, count in other.latencies.items():
+            self.latencies[name] = self.latencies.get(name, 0) + count
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,14 @@ class Session:
     address: str
     connected_at: float
     """Seconds since the epoch."""
+    tls: str = ""
+    """The version of TLS, for example `TLSv1.3`; empty in the clear."""
+    octets: int = 0
+    """Of replies to its commands, so far."""
+    retrieved: int = 0
+    """Messages sent whole, so far."""
+    marked: int = 0
+    """Messages that are marked as deleted now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,70 @@ class Instance:
     version: str
     started_at: float
     """Seconds since the epoch."""
+    worker: int = 1
+    """Its number among the processes of one service."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """A live instance at one moment."""
+
+    instance: Instance
+    lease_seconds: float
+    """For how long its lease still holds, unless it is renewed."""
+    open_connections: int
+    reserved_connections: int
+    """Slots of the connection limit that it holds, open ones among them."""
+    load: float
+    """Seconds of processor time a second, of late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many took how long: `counts` has one figure for each bucket, and one for what was slower."""
+
+    bounds: tuple[float, ...]
+    """Upper bounds of the buckets, in seconds."""
+    counts: tuple[int, ...]
+    """Not cumulative; one more than there are bounds."""
+    seconds: float
+    """Of all together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """How long POP3 took, since ever, over all instances."""
+
+    command: Histogram
+    """From a command's line to its whole reply being given to the system, a slow reader waited for."""
+    login: Histogram
+    """From PASS or the last line of AUTH to its reply, wrong passwords included."""
+
+
+class ActivityKind(Enum):
+    """What the store remembers the last of, for those who watch."""
+
+    LOGIN = "login"
+    """Details: `username`, `session`, `instance`, `address`."""
+    LOGOUT = "logout"
+    """A maildrop is free again, whatever the reason. Details: `username`, `session`, `instance`."""
+    SETTING = "setting"
+    """Details: `name`, a field of `Settings`, and `value`."""
+
+
+ACTIVITY_LENGTH = 1000
+"""So many activities are remembered at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Something that has happened; ids grow, and are compared by `repository.activity_after` only."""
+
+    activity_id: str
+    kind: ActivityKind
+    at: float
+    """Seconds since the epoch, by the store's clock."""
+    details: dict[str, str]
 
 
 class LoginOutcome(Enum):
@@ -183,6 +260,8 @@ class Exchange:
     """Each address that waits, or whose count has changed; without a limit none."""
     number: int = 0
     """Grows with every exchange, while counts that are told again keep their sequence number."""
+    load: float = 0.0
+    """Seconds of processor time that the instance takes a second, of late."""
     confirmed_number: int = 0
     """That of the last exchange that was answered: a store that does not know it has lost what it took."""
 
@@ -208,6 +287,7 @@ class EventKind(Enum):
     SETTINGS_CHANGED = "settings"
     SLOTS_WANTED = "slots"
     DIRECTORY_PROPOSED = "directory"
+    SESSION_TO_CLOSE = "close"
     DISCONNECTED = "disconnected"
     """The subscription was cut: the store may be away."""
     RECONNECTED = "reconnected"
@@ -216,8 +296,10 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One message of the store's channel; the proposal's id and path only with DIRECTORY_PROPOSED."""
+    """One message of the store's channel."""
 
     kind: EventKind
-    proposal_id: str = ""
+    identifier: str = ""
+    """The proposal's with DIRECTORY_PROPOSED, the session's with SESSION_TO_CLOSE."""
     path: str = ""
+    """With DIRECTORY_PROPOSED."""

@@ -11,18 +11,26 @@ from state_store.channel import events
 from state_store.errors import (
     LeaseLapsed,
     MailDirectoryRefused,
+    SettingsChanged,
     StoreUnavailable,
+    UnknownSession,
     UnknownUser,
     UserExists,
 )
+from state_store.latency import histogram
 from state_store.link import RedisLink
 from state_store.records import (
+    ACTIVITY_LENGTH,
+    Activity,
+    ActivityKind,
     Counters,
     Credential,
     Event,
     Exchange,
     ExchangeResult,
     Instance,
+    InstanceStatus,
+    Latencies,
     LoginOutcome,
     Session,
     Settings,
@@ -34,11 +42,20 @@ OBEYED_SECONDS = 1.0
 PROPOSAL_SECONDS = 3.0
 """How long the live instances may take to look at a proposed mail directory."""
 
+CLOSING_SECONDS = 3.0
+"""How long the end of a session that is to be closed is waited for: it may be removing mail."""
+
+ASKING_SECONDS = 0.25
+"""After so long it is asked for again: the first word may have been lost."""
+
 POLL_SECONDS = 0.01
 
 NAMES_A_PAGE = 2000
 """Names that are asked for at once: Redis, and whoever else asks it, is not held up for longer than a
 millisecond by a list of all users."""
+
+_CHANGED_MEANWHILE = -1
+"""What `change_settings.lua` answers instead of a version when another change came first."""
 
 _OVERTAKEN = 2
 """What `exchange.lua` begins its answer with when a later exchange came first."""
@@ -76,29 +93,43 @@ class RedisRepository:
             version=int(fields.get("version", 0)),
         )
 
-    async def set_max_connections(self, limit: int) -> None:
+    async def change_settings(
+        self,
+        *,
+        max_connections: int | None = None,
+        timeout_seconds: int | None = None,
+        mail_directory: str | None = None,
+        if_version: int | None = None,
+    ) -> Settings:
         """See `SettingsRepository`."""
-        await self._change("max_connections", limit)
+        if if_version is not None and (await self.settings()).version != if_version:
+            raise SettingsChanged
+        if mail_directory is not None:
+            await self._propose(mail_directory)
+        changes = {
+            "max_connections": max_connections,
+            "timeout_seconds": timeout_seconds,
+            "mail_directory": mail_directory,
+        }
+        await self._change({name: value for name, value in changes.items() if value is not None}, if_version)
+        return await self.settings()
 
-    async def set_timeout(self, seconds: int) -> None:
-        """See `SettingsRepository`."""
-        await self._change("timeout_seconds", seconds)
-
-    async def set_mail_directory(self, path: str) -> None:
-        """See `SettingsRepository`."""
+    async def _propose(self, path: str) -> None:
         proposal_id = secrets.token_hex(8)
         asked = await self._link.script("propose_directory", proposal_id, path)
         verdicts = await self._verdicts(proposal_id, len(asked))
         if not asked or not all(verdicts.get(instance_id) == "1" for instance_id in asked):
             raise MailDirectoryRefused
-        await self._change("mail_directory", path)
 
     async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
         """See `SettingsRepository`."""
         await self._link.script("announce_directory", path, int(overrides))
 
-    async def _change(self, field: str, value: str | int) -> None:
-        version = await self._link.script("change_setting", field, value)
+    async def _change(self, changes: Mapping[str, str | int], if_version: int | None) -> None:
+        expected = "" if if_version is None else if_version
+        version = await self._link.script("change_settings", expected, *_flat(changes))
+        if version == _CHANGED_MEANWHILE:
+            raise SettingsChanged
         end = asyncio.get_running_loop().time() + OBEYED_SECONDS
         while not await self._link.script("obeyed", version):
             if asyncio.get_running_loop().time() > end:
@@ -124,10 +155,11 @@ class RedisRepository:
             if len(page) < NAMES_A_PAGE:
                 return names
 
-    async def usernames_after(self, after: str, limit: int) -> list[str]:
+    async def usernames_after(self, after: str, limit: int, prefix: str = "") -> list[str]:
         """See `UserRepository`."""
-        start = f"({after}" if after else "-"
-        return list(await self._link.command("ZRANGEBYLEX", keys.USERNAMES, start, "+", "LIMIT", 0, limit))
+        start = f"({after}" if after and after >= prefix else f"[{prefix}" if prefix else "-"
+        end = f"({prefix}\x7f" if prefix else "+"  # names are of printable ASCII
+        return list(await self._link.command("ZRANGEBYLEX", keys.USERNAMES, start, end, "LIMIT", 0, limit))
 
     async def credential(self, username: str) -> Credential | None:
         """See `UserRepository`."""
@@ -211,12 +243,49 @@ class RedisRepository:
         ]
         return sorted(found, key=lambda session: (session.connected_at, session.session_id))
 
-    async def instances(self) -> list[Instance]:
+    async def close_session(self, session_id: str) -> None:
+        """See `MonitoringRepository`."""
+        if not await self._link.script("close_session", session_id, 1):
+            raise UnknownSession
+        loop = asyncio.get_running_loop()
+        end, ask_again_at = loop.time() + CLOSING_SECONDS, loop.time() + ASKING_SECONDS
+        is_asking = False
+        while await self._link.script("close_session", session_id, int(is_asking)):
+            if loop.time() > end:
+                raise StoreUnavailable("the session's instance has not closed it")
+            await asyncio.sleep(POLL_SECONDS)
+            is_asking = loop.time() > ask_again_at
+            if is_asking:
+                ask_again_at += ASKING_SECONDS
+
+    async def instances(self) -> list[InstanceStatus]:
         """See `MonitoringRepository`."""
         found = [
-            _instance(instance_id, _pairs(row)) for instance_id, row in await self._link.script("instances")
+            _instance_status(instance_id, lease_ms, _pairs(row))
+            for instance_id, lease_ms, row in await self._link.script("instances")
         ]
-        return sorted(found, key=lambda instance: instance.started_at)
+        return sorted(found, key=lambda status: status.instance.started_at)
+
+    async def latencies(self) -> Latencies:
+        """See `MonitoringRepository`."""
+        fields = _pairs(await self._link.command("HGETALL", keys.LATENCIES))
+        return Latencies(histogram("command", fields), histogram("login", fields))
+
+    async def last_activity_id(self) -> str:
+        """See `MonitoringRepository`."""
+        _, last, *_ = await self._link.script("activity", "0-0", 1)
+        return str(last)
+
+    async def activity_after(
+        self, activity_id: str, limit: int = ACTIVITY_LENGTH
+    ) -> tuple[list[Activity], bool]:
+        """See `MonitoringRepository`."""
+        first, last, added, length, entries = await self._link.script("activity", activity_id, limit)
+        if _position(activity_id) > _position(last):
+            found, _ = await self.activity_after("0-0", limit)
+            return found, True
+        is_gap = added > length and _position(activity_id) < _position(first)
+        return [_activity(entry_id, _pairs(fields)) for entry_id, fields in entries], is_gap
 
     # Instances
 
@@ -227,6 +296,7 @@ class RedisRepository:
             "process_id": instance.process_id,
             "version": instance.version,
             "started_at": instance.started_at,
+            "worker": instance.worker,
         }
         await self._link.script("register_instance", instance.instance_id, *_flat(row))
 
@@ -265,9 +335,11 @@ def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
     deltas = exchange.deltas
     yield from (exchange.instance_id, exchange.sequence, exchange.number, exchange.confirmed_number)
     yield from (deltas.retrieved_bytes, deltas.retrieved_emails, deltas.removed_emails)
-    yield from (deltas.connections, deltas.logins)
+    yield from (deltas.connections, deltas.logins, len(deltas.latencies))
+    for latency in deltas.latencies.items():
+        yield from latency
     yield from (exchange.open_connections, exchange.claimed_connections, exchange.waiting_connections)
-    yield from (exchange.settings_version, int(reap))
+    yield from (exchange.settings_version, round(exchange.load, 3), int(reap))
     yield len(exchange.releases)
     for release in exchange.releases:
         yield from release
@@ -277,7 +349,9 @@ def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
     yield len(exchange.session_rows)
     for row in exchange.session_rows:
         yield row.session_id
-        yield json.dumps([row.username, row.address, row.connected_at])
+        yield json.dumps(
+            [row.username, row.address, row.connected_at, row.tls, row.octets, row.retrieved, row.marked]
+        )
     yield len(exchange.closed_sessions)
     yield from exchange.closed_sessions
     yield len(exchange.logins)
@@ -299,14 +373,36 @@ def _credential_text(credential: Credential) -> str:
 
 
 def _session(session_id: str, instance_id: str, row: list[Any]) -> Session:
-    username, address, connected_at = row
-    return Session(session_id, instance_id, username, address, connected_at)
+    return Session(session_id, instance_id, *row)
 
 
-def _instance(instance_id: str, row: dict[str, str]) -> Instance:
-    return Instance(
-        instance_id, row["host"], int(row["process_id"]), row["version"], float(row["started_at"])
+def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> InstanceStatus:
+    instance = Instance(
+        instance_id,
+        row["host"],
+        int(row["process_id"]),
+        row["version"],
+        float(row["started_at"]),
+        int(row["worker"]),
     )
+    return InstanceStatus(
+        instance,
+        lease_ms / 1000,
+        int(row.get("open", 0)),
+        int(row.get("reserved", 0)),
+        float(row.get("load", 0)),
+    )
+
+
+def _activity(activity_id: str, fields: dict[str, str]) -> Activity:
+    milliseconds, _ = _position(activity_id)
+    return Activity(activity_id, ActivityKind(fields.pop("kind")), milliseconds / 1000, fields)
+
+
+def _position(activity_id: str) -> tuple[int, int]:
+    """Return what ids of a stream are compared by."""
+    milliseconds, _, number = activity_id.partition("-")
+    return int(milliseconds), int(number or 0)
 
 
 def _pairs(answer: Any) -> dict[str, str]:

@@ -9,12 +9,16 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from state_store.records import (
+    ACTIVITY_LENGTH,
+    Activity,
     Counters,
     Credential,
     Event,
     Exchange,
     ExchangeResult,
     Instance,
+    InstanceStatus,
+    Latencies,
     Session,
     Settings,
 )
@@ -29,20 +33,23 @@ class SettingsRepository(Protocol):
     async def settings(self) -> Settings:
         """Return the settings in force."""
 
-    async def set_max_connections(self, limit: int) -> None:
-        """Set the limit of POP3 connections over all instances; returns once live instances obey it."""
+    async def change_settings(
+        self,
+        *,
+        max_connections: int | None = None,
+        timeout_seconds: int | None = None,
+        mail_directory: str | None = None,
+        if_version: int | None = None,
+    ) -> Settings:
+        """Set what is given, all of it or nothing, and return the settings once live instances obey them.
 
-    async def set_timeout(self, seconds: int) -> None:
-        """Set the POP3 inactivity timeout in seconds, 0 for none; returns once live instances obey it."""
-
-    async def set_mail_directory(self, path: str) -> None:
-        """Set the directory of all maildirs once every live POP3 instance has agreed (P12).
-
-        Raises `MailDirectoryRefused` when one cannot use it or none is there to ask.
+        A mail directory is set only when every live POP3 instance has agreed (P12): raises
+        `MailDirectoryRefused` when one cannot use it or none is there to ask. Raises `SettingsChanged`
+        when the settings are not those of version `if_version` any more.
         """
 
     async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
-        """Say which directory holds until `set_mail_directory` is first used.
+        """Say which directory holds until one is first set.
 
         A POP3 instance's word `overrides` an earlier one, a front end's does not.
         """
@@ -54,8 +61,8 @@ class UserRepository(Protocol):
     async def usernames(self) -> list[str]:
         """Return the names of all users, sorted; one that is added or removed meanwhile may be among them."""
 
-    async def usernames_after(self, after: str, limit: int) -> list[str]:
-        """Return at most `limit` names, sorted, that come after `after` (`""`: from the first)."""
+    async def usernames_after(self, after: str, limit: int, prefix: str = "") -> list[str]:
+        """Return at most `limit` names, sorted, that begin with `prefix` and come after `after`."""
 
     async def credential(self, username: str) -> Credential | None:
         """Return how the user's password is checked, or None for an unknown user."""
@@ -123,8 +130,29 @@ class MonitoringRepository(Protocol):
     async def sessions(self) -> list[Session]:
         """Return the open connections of all live instances, the oldest first."""
 
-    async def instances(self) -> list[Instance]:
+    async def close_session(self, session_id: str) -> None:
+        """Have a POP3 session closed without UPDATE, and return once it is.
+
+        Raises `UnknownSession`. A session that is removing mail ends only after that.
+        """
+
+    async def instances(self) -> list[InstanceStatus]:
         """Return the live POP3 instances, the oldest first."""
+
+    async def latencies(self) -> Latencies:
+        """Return how long commands and logins have taken over all instances, up to a few seconds ago."""
+
+    async def last_activity_id(self) -> str:
+        """Return the id of the newest activity; there need not be one yet."""
+
+    async def activity_after(
+        self, activity_id: str, limit: int = ACTIVITY_LENGTH
+    ) -> tuple[list[Activity], bool]:
+        """Return at most `limit` activities after this one, the oldest first, and whether any are missing.
+
+        The last `ACTIVITY_LENGTH` at least are remembered. After an id that this store cannot have given
+        out, they come from the first one that it remembers.
+        """
 
 
 class InstanceRepository(Protocol):

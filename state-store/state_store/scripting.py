@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from state_store import attempts, keys, slots
-from state_store.records import Settings
+from state_store.records import ACTIVITY_LENGTH, Settings
 from state_store.repository import LEASE_SECONDS
 
 
@@ -40,6 +40,7 @@ def _figures() -> str:
         "TURN_MS": int(attempts.TURN_SECONDS * 1000),
         "FREE_WRONG_PASSWORDS": attempts.FREE_WRONG_PASSWORDS,
         "LARGEST_SPARE": slots.LARGEST_SPARE,
+        "ACTIVITY_LENGTH": ACTIVITY_LENGTH,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }
     return "".join(f"local {name} = {value}\n" for name, value in figures.items())

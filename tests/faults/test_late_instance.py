@@ -35,7 +35,7 @@ def sessions(service: Pop3Process) -> list[Session]:
 
 def process_ids(service: Pop3Process) -> dict[str, int]:
     """Return the process of every instance that has a lease."""
-    instances = service._runner.run(service.repository.instances())
+    instances = [status.instance for status in service._runner.run(service.repository.instances())]
     return {instance.instance_id: instance.process_id for instance in instances}
 
 

@@ -119,16 +119,16 @@ async def test_limit_and_timeout_are_obeyed_when_the_call_returns(redis_url: str
         _, other = await stack.enter_async_context(instance_on(redis_url))
         assert await enter(one)
         assert await enter(other)
-        await repository.set_timeout(30)
+        await repository.change_settings(timeout_seconds=30)
         assert one.settings.timeout_seconds == other.settings.timeout_seconds == 30
-        await repository.set_max_connections(12)
+        await repository.change_settings(max_connections=12)
         answers = await asyncio.gather(*(enter(each) for _ in range(25) for each in (one, other)))
         assert answers.count(True) == 10
 
 
 async def test_mail_directory_that_every_instance_can_use_is_set(redis_url: str) -> None:
     async with instance_on(redis_url) as (repository, instance):
-        await repository.set_mail_directory("/srv/mail")
+        await repository.change_settings(mail_directory="/srv/mail")
         assert instance.settings.mail_directory == "/srv/mail"
 
 

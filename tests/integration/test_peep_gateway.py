@@ -19,7 +19,7 @@ from support.peep_gateway_server import (
     with_users,
 )
 
-CAPABILITIES = b"+3\r\na\r\nc=1-1000000\r\nt=0-86400\r\n"
+CAPABILITIES = b"+7\r\na\r\nc=1-1000000\r\nt=0-86400\r\np=\r\ns?\r\nk-\r\nv?\r\n"
 
 
 def only_connection(gateway: Gateway) -> PeepConnection:

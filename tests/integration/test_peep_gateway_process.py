@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support.certificates import Authority
 from support.redis_server import RedisServer
 
 COMMAND = [sys.executable, "-m", "peep_gateway"]
@@ -100,6 +101,42 @@ def test_health_tells_whether_the_gateway_answers(redis_url: str, tmp_path: Path
     answer = health(port)
     assert answer.returncode == 1
     assert answer.stdout.startswith(f"peep-gateway: no answer from 127.0.0.1:{port}: ")
+
+
+def test_peep_is_served_inside_tls_where_there_is_a_certificate(redis_url: str, tmp_path: Path) -> None:
+    log, authority = tmp_path / "log", Authority()
+    certificate, key = authority.issue(tmp_path)
+    settings = {"PEEP_TLS_CERT_FILE": str(certificate), "PEEP_TLS_KEY_FILE": str(key), "PEEP_TLS_PORT": "0"}
+    with started(log, PEEP_REDIS_URL=redis_url, PEEP_ADMINS="bob:sesame", **settings):
+        port = int(logged(log, r'"peeps": "127\.0\.0\.1:(\d+)".*"event": "ready"')[1])
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as plain,
+            authority.client_context().wrap_socket(plain, server_hostname="localhost") as client,
+        ):
+            client.sendall(b"a bob sesame\r\nc?\r\nq\r\n")
+            assert b"".join(iter(lambda: client.recv(65536), b"")) == b"+\r\n+1000\r\n+\r\n"
+        assert ask(port_of(log), "a bob sesame") == b"+\r\n"  # the plain port stays
+        # Who speaks in the clear to it gets nothing but TLS's own alert.
+        assert not ask(port, "a bob sesame").startswith(b"+")
+
+
+def test_damaged_certificate_is_told_in_one_line(tmp_path: Path) -> None:
+    log, certificate = tmp_path / "log", tmp_path / "certificate.pem"
+    certificate.write_text("no certificate")
+    settings = {"PEEP_TLS_CERT_FILE": str(certificate), "PEEP_TLS_PORT": "0"}
+    with started(log, PEEP_REDIS_URL="redis://localhost", **settings) as process:
+        assert process.wait(SECONDS) == 1
+    (line,) = log.read_text().splitlines()
+    assert line.startswith(f"peep-gateway: PEEP_TLS_CERT_FILE: {certificate} is not a PEM file")
+
+
+def test_one_port_for_both_is_refused(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    settings = {"PEEP_PORT": "2110", "PEEP_TLS_PORT": "2110", "PEEP_TLS_CERT_FILE": "any"}
+    with started(log, PEEP_REDIS_URL="redis://localhost", **settings) as process:
+        assert process.wait(SECONDS) == 2
+    (line,) = log.read_text().splitlines()
+    assert line.startswith("peep-gateway: PEEP_TLS_PORT: must be another port than PEEP_PORT")
 
 
 def test_sigterm_ends_it_quickly_with_a_session_open(redis_url: str, tmp_path: Path) -> None:

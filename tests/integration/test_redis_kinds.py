@@ -145,7 +145,7 @@ async def use_the_whole_store(repository: RedisRepository) -> None:
     after = await repository.counters()
     assert after.retrieved_bytes - before.retrieved_bytes == 5
     assert after.historical_logins - before.historical_logins == 1
-    assert {one, other} <= {instance.instance_id for instance in await repository.instances()}
+    assert {one, other} <= {status.instance.instance_id for status in await repository.instances()}
     assert await repository.sessions() == []
     assert username in await repository.usernames()
     assert await repository.usernames_after(username, 1) in ([], [f"user{number + 1}"])
@@ -163,7 +163,7 @@ async def use_the_whole_store(repository: RedisRepository) -> None:
     await repository.remove_user(username)
     for instance_id in (one, other):
         await repository.end_instance(instance_id)
-    await repository.set_max_connections(1000 + number)
+    await repository.change_settings(max_connections=1000 + number)
     assert (await repository.settings()).max_connections == 1000 + number
     await repository.ping()
 
@@ -371,7 +371,7 @@ async def test_instance_hears_changes_again_after_a_failover(trio: SentinelTrio)
             await in_thread(old.kill)
             await in_thread(lambda: until(lambda: trio.master() is not old))
             await until_served(other)
-            await other.set_timeout(60 + next(numbers))
+            await other.change_settings(timeout_seconds=60 + next(numbers))
             expected = (await other.settings()).timeout_seconds
             deadline = time.monotonic() + RECOVERED_SECONDS
             while instance.settings.timeout_seconds != expected:

@@ -36,7 +36,7 @@ from state_store.records import (
     Settings,
 )
 from state_store.redis_repository import RedisRepository
-from state_store.repository import StateRepository
+from state_store.repository import LEASE_SECONDS, StateRepository
 from support.redis_server import RedisServer
 
 ADDRESS = "192.0.2.1"
@@ -86,9 +86,9 @@ async def test_new_store_has_the_default_settings(repository: StateRepository) -
 
 
 async def test_every_change_of_a_setting_gives_a_higher_version(repository: StateRepository) -> None:
-    await repository.set_max_connections(1_000_000)
+    await repository.change_settings(max_connections=1_000_000)
     first = await repository.settings()
-    await repository.set_timeout(0)
+    await repository.change_settings(timeout_seconds=0)
     second = await repository.settings()
     assert (first.max_connections, first.timeout_seconds) == (1_000_000, 600)
     assert (second.max_connections, second.timeout_seconds) == (1_000_000, 0)
@@ -121,14 +121,14 @@ async def answer_proposals(repository: StateRepository, verdicts: dict[str, bool
     async for event in repository.events():
         if event.kind is EventKind.DIRECTORY_PROPOSED:
             for instance_id, usable in verdicts.items():
-                await repository.answer_proposal(event.proposal_id, instance_id, usable=usable)
+                await repository.answer_proposal(event.identifier, instance_id, usable=usable)
 
 
 async def propose(repository: StateRepository, path: str, verdicts: dict[str, bool]) -> None:
     answering = asyncio.create_task(answer_proposals(repository, verdicts))
     try:
         await until_subscribed(repository)
-        await repository.set_mail_directory(path)
+        await repository.change_settings(mail_directory=path)
     finally:
         answering.cancel()
         with suppress(asyncio.CancelledError):
@@ -167,7 +167,7 @@ async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(reposit
 
 async def test_mail_directory_is_refused_when_nobody_is_there_to_ask(repository: StateRepository) -> None:
     with pytest.raises(MailDirectoryRefused):
-        await repository.set_mail_directory("/srv/mail")
+        await repository.change_settings(mail_directory="/srv/mail")
     assert (await repository.settings()) == Settings()
 
 
@@ -177,7 +177,7 @@ async def test_mail_directory_asks_no_instance_whose_lease_is_over(
     await register(repository, "i1")
     let_lease_lapse(repository, behind_the_scenes, "i1")
     with pytest.raises(MailDirectoryRefused):
-        await repository.set_mail_directory("/srv/mail")
+        await repository.change_settings(mail_directory="/srv/mail")
 
 
 # Users
@@ -393,7 +393,7 @@ async def test_ended_instance_can_end_again(repository: StateRepository) -> None
     await register(repository, "i1", "i2")
     await repository.end_instance("i1")
     await repository.end_instance("i1")
-    assert [one.instance_id for one in await repository.instances()] == ["i2"]
+    assert [one.instance.instance_id for one in await repository.instances()] == ["i2"]
 
 
 async def test_live_instances_are_listed_the_oldest_first(
@@ -403,7 +403,17 @@ async def test_live_instances_are_listed_the_oldest_first(
     await repository.register_instance(instance("dead", 1000.0))
     await repository.register_instance(instance("old", 2000.5))
     let_lease_lapse(repository, behind_the_scenes, "dead")
-    assert await repository.instances() == [instance("old", 2000.5), instance("young", 3000.25)]
+    found = await repository.instances()
+    assert [one.instance for one in found] == [instance("old", 2000.5), instance("young", 3000.25)]
+
+
+async def test_instance_is_shown_with_its_lease_and_what_it_carries(repository: StateRepository) -> None:
+    await register(repository, "i1")
+    await repository.exchange(Exchange("i1", 1, open_connections=3, claimed_connections=3, load=0.25))
+    (status,) = await repository.instances()
+    assert 0 < status.lease_seconds <= LEASE_SECONDS
+    assert (status.open_connections, status.load) == (3, 0.25)
+    assert status.reserved_connections >= 3
 
 
 # Leases
@@ -628,7 +638,7 @@ async def test_sessions_of_a_dead_instance_are_not_shown(
 
 
 async def test_slots_go_to_those_who_wait_up_to_the_limit_over_all(repository: StateRepository) -> None:
-    await repository.set_max_connections(5)
+    await repository.change_settings(max_connections=5)
     await register(repository, "i1", "i2")
     first = await repository.exchange(Exchange("i1", 1, waiting_connections=3))
     second = await repository.exchange(Exchange("i2", 1, waiting_connections=3))
@@ -639,7 +649,7 @@ async def test_slots_go_to_those_who_wait_up_to_the_limit_over_all(repository: S
 
 
 async def test_one_who_finds_the_slots_unused_elsewhere_asks_for_them(repository: StateRepository) -> None:
-    await repository.set_max_connections(4)
+    await repository.change_settings(max_connections=4)
     await register(repository, "i1", "i2")
     await repository.exchange(Exchange("i1", 1, waiting_connections=4))
     events = repository.events()
@@ -657,7 +667,7 @@ async def test_one_who_finds_the_slots_unused_elsewhere_asks_for_them(repository
 async def test_slots_of_a_dead_instance_are_free(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await repository.set_max_connections(3)
+    await repository.change_settings(max_connections=3)
     await register(repository, "i1", "i2")
     await repository.exchange(Exchange("i1", 1, waiting_connections=3))
     let_lease_lapse(repository, behind_the_scenes, "i1")
@@ -879,7 +889,7 @@ async def test_places_of_an_ended_instance_are_free(two_instances: StateReposito
 
 
 async def test_one_whom_its_address_keeps_out_takes_no_slot(repository: StateRepository) -> None:
-    await repository.set_max_connections(4)
+    await repository.change_settings(max_connections=4)
     await register(repository, "i1", "i2")
     exchange = Exchange("i1", 1, waiting_connections=9, address_limit=1, addresses=[here(0, 9)])
     result = await repository.exchange(exchange)
@@ -918,7 +928,7 @@ async def test_listener_is_told_of_changes_and_first_that_it_listens(repository:
     assert await asyncio.wait_for(anext(events), 5) == Event(EventKind.RECONNECTED)
     told = asyncio.ensure_future(anext(events))
     await until_subscribed(repository)
-    await repository.set_timeout(30)
+    await repository.change_settings(timeout_seconds=30)
     assert await asyncio.wait_for(told, 5) == Event(EventKind.SETTINGS_CHANGED)
     await close_events(events)
 
@@ -929,10 +939,10 @@ async def test_proposal_carries_its_path_with_every_space(repository: StateRepos
     assert (await asyncio.wait_for(anext(events), 5)).kind is EventKind.RECONNECTED
     told = asyncio.ensure_future(anext(events))
     await until_subscribed(repository)
-    asking = asyncio.create_task(repository.set_mail_directory("/srv/my  mail"))
+    asking = asyncio.create_task(repository.change_settings(mail_directory="/srv/my  mail"))
     event = await asyncio.wait_for(told, 5)
     assert (event.kind, event.path) == (EventKind.DIRECTORY_PROPOSED, "/srv/my  mail")
-    await repository.answer_proposal(event.proposal_id, "i1", usable=False)
+    await repository.answer_proposal(event.identifier, "i1", usable=False)
     with pytest.raises(MailDirectoryRefused):
         await asking
     await close_events(events)
@@ -1037,11 +1047,11 @@ async def answer_to(repository: StateRepository, client: redis.Redis, step: Step
         case Limit(connections):
             if isinstance(repository, RedisRepository):
                 # Without waiting for instances that are no processes here.
-                return await repository._link.script("change_setting", "max_connections", connections)
-            await repository.set_max_connections(connections)
+                return await repository._link.script("change_settings", "", "max_connections", connections)
+            await repository.change_settings(max_connections=connections)
             return (await repository.settings()).version
         case Lapse(name):
-            if any(one.instance_id == name for one in await repository.instances()):
+            if any(one.instance.instance_id == name for one in await repository.instances()):
                 let_lease_lapse(repository, client, name)
         case End(name):
             await repository.end_instance(name)
@@ -1054,7 +1064,7 @@ async def view_of(repository: StateRepository) -> list[object]:
         await repository.logged_in_users(),
         # Here two instances may have the same session id, whose order nobody promises.
         sorted(await repository.sessions(), key=lambda row: (row.session_id, row.instance_id)),
-        await repository.instances(),
+        [(one.instance, one.open_connections) for one in await repository.instances()],
         await repository.settings(),
     ]
 

@@ -174,7 +174,7 @@ async def pop3_instance(
         async for event in repository.events():
             is_listening.set()
             if event.kind is EventKind.DIRECTORY_PROPOSED:
-                await repository.answer_proposal(event.proposal_id, instance_id, usable=usable)
+                await repository.answer_proposal(event.identifier, instance_id, usable=usable)
 
     task = asyncio.create_task(answer())
     await is_listening.wait()

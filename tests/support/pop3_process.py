@@ -266,15 +266,15 @@ class Pop3Process:
 
     def set_timeout(self, seconds: int) -> None:
         """Do what `t=` does."""
-        self._runner.run(self.repository.set_timeout(seconds))
+        self._runner.run(self.repository.change_settings(timeout_seconds=seconds))
 
     def set_max_connections(self, limit: int) -> None:
         """Do what `c=` does."""
-        self._runner.run(self.repository.set_max_connections(limit))
+        self._runner.run(self.repository.change_settings(max_connections=limit))
 
     def set_mail_directory(self, path: Path) -> None:
         """Do what `m=` does."""
-        self._runner.run(self.repository.set_mail_directory(str(path)))
+        self._runner.run(self.repository.change_settings(mail_directory=str(path)))
 
     def counters(self) -> Counters:
         """Return all counters and gauges."""

@@ -137,7 +137,7 @@ async def until_counters(repository: MemoryRepository, expected: Counters) -> No
 
 async def set_limit(repository: MemoryRepository, limit: int) -> None:
     """Set the limit and return when the live instances obey it, as the store in Redis does."""
-    await repository.set_max_connections(limit)
+    await repository.change_settings(max_connections=limit)
     version = (await repository.settings()).version
     await until(lambda: all(lease.settings_version >= version for lease in repository._live()))
 
@@ -159,7 +159,7 @@ async def repository() -> TroubledRepository:
 
 async def test_started_instance_is_known_and_a_stopped_one_is_gone(repository: TroubledRepository) -> None:
     async with process(repository) as one:
-        known = (await repository.instances())[0]
+        known = (await repository.instances())[0].instance
         assert known.instance_id == one.instance.instance_id
         assert (known.host, known.process_id, known.version) == ("host.example", 42, "1.2.3")
     assert await repository.instances() == []
@@ -543,7 +543,9 @@ async def test_lapsed_lease_is_told_and_the_instance_starts_over_under_a_new_id(
         await until(lambda: one.instance.holds_lease)
         assert one.instance.instance_id != old
         await until_counters(repository, Counters(retrieved_emails=2))
-        assert [live.instance_id for live in await repository.instances()] == [one.instance.instance_id]
+        assert [live.instance.instance_id for live in await repository.instances()] == [
+            one.instance.instance_id
+        ]
         assert await one.instance.lock_maildrop(login("s2")) is LoginOutcome.OPENED
 
 
@@ -606,7 +608,7 @@ async def test_lease_surely_holds_only_until_a_margin_before_its_end(repository:
 async def test_changed_settings_are_taken_and_told(repository: TroubledRepository) -> None:
     async with process(repository) as one:
         told = one.changes
-        await repository.set_timeout(30)
+        await repository.change_settings(timeout_seconds=30)
         await until(lambda: one.instance.settings.timeout_seconds == 30)
         assert one.changes == told + 1
 
@@ -618,7 +620,7 @@ async def test_settings_changed_while_nobody_listened_come_with_the_next_answer(
         await until(lambda: len(repository._channels) == 1)
         listening = repository._channels.copy()
         repository._channels.clear()
-        await repository.set_timeout(31)
+        await repository.change_settings(timeout_seconds=31)
         repository._channels.extend(listening)
         one.instance.deltas.logins += 1
         one.instance.counted()
@@ -628,7 +630,7 @@ async def test_settings_changed_while_nobody_listened_come_with_the_next_answer(
 async def test_mail_directory_is_set_when_every_instance_can_use_it(repository: TroubledRepository) -> None:
     async with process(repository) as one, process(repository) as other:
         await until(lambda: len(repository._channels) == 2)
-        await repository.set_mail_directory("/srv/mail")
+        await repository.change_settings(mail_directory="/srv/mail")
         assert one.judged == other.judged == ["/srv/mail"]
         await until(lambda: one.instance.settings.mail_directory == "/srv/mail")
 
@@ -641,4 +643,4 @@ async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(
         await stack.enter_async_context(process(repository, can_use=False))
         await until(lambda: len(repository._channels) == 2)
         with pytest.raises(MailDirectoryRefused):
-            await repository.set_mail_directory("/srv/mail")
+            await repository.change_settings(mail_directory="/srv/mail")

@@ -19,7 +19,7 @@ from peep_gateway.protocol.commands import (
 from peep_gateway.protocol.replies import NegativeCode, ReplyKind
 from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
 
-SHOW_VERSION = dataclasses.replace(QUIT, commencement="v?", section="P17", is_extension=True)
+SHOW_WEATHER = dataclasses.replace(QUIT, commencement="w?", section="P99", is_extension=True)
 SHOW_NEWEST = Command(
     "n?",
     (Integer("amount", range(0, 10)), Text("order")),
@@ -27,13 +27,13 @@ SHOW_NEWEST = Command(
     ReplyKind.MULTI_LINE,
     None,
     "show something",
-    "P17",
+    "P99",
     is_extension=True,
 )
 
 
-def test_table_holds_the_commands_of_the_summary_in_the_text() -> None:
-    names = "a cap? q u+ u- u? c= c? m? m= t? t= rb? re? xe? cc? cu? hc? hu?"
+def test_table_holds_the_commands_of_the_summary_in_the_text_and_then_our_own() -> None:
+    names = "a cap? q u+ u- u? c= c? m? m= t? t= rb? re? xe? cc? cu? hc? hu? p= s? k- v?"
     assert [command.commencement for command in COMMANDS] == names.split()
 
 
@@ -44,7 +44,7 @@ def test_every_row_keeps_to_the_command_format(command: Command) -> None:
     assert len(command.arguments) <= 2
     assert command.states
     assert command.summary
-    assert command.section in {"3", "4"}
+    assert command.section in ({"P17"} if command.is_extension else {"3", "4"})
 
 
 def test_syntax_reads_as_in_the_text() -> None:
@@ -61,16 +61,16 @@ def test_authenticated_offers_all_but_the_authentication() -> None:
     assert set(AVAILABLE[State.AUTHENTICATED]) == {row.commencement.encode() for row in COMMANDS} - {b"a"}
 
 
-def test_capabilities_are_authentication_and_integer_commands_with_their_ranges() -> None:
-    assert capabilities() == ["a", "c=1-1000000", "t=0-86400"]
+def test_capabilities_are_authentication_integer_commands_with_their_ranges_and_extensions() -> None:
+    assert capabilities() == ["a", "c=1-1000000", "t=0-86400", "p=", "s?", "k-", "v?"]
 
 
 def test_capabilities_follow_a_row_that_is_added() -> None:
-    assert capabilities((*COMMANDS, SHOW_VERSION)) == ["a", "c=1-1000000", "t=0-86400", "v?"]
+    assert capabilities((*COMMANDS, SHOW_WEATHER)) == [*capabilities(), "w?"]
 
 
 def test_extension_with_an_integer_is_listed_once_and_with_its_range() -> None:
-    assert capabilities((SHOW_VERSION, SHOW_NEWEST)) == ["n?0-9", "v?"]
+    assert capabilities((SHOW_WEATHER, SHOW_NEWEST)) == ["n?0-9", "w?"]
 
 
 @pytest.mark.parametrize("line", capabilities())

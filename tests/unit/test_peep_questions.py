@@ -165,7 +165,7 @@ async def test_who_gives_up_before_the_look_begins_costs_none(repository: Watche
 async def test_long_list_is_put_into_wire_form_in_several_turns(
     repository: WatchedRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions_module, "NAMES_A_TURN", 3)
+    monkeypatch.setattr(questions_module, "LINES_A_TURN", 3)
     for count in range(8):
         questions = Questions(repository)
         listed = [f"user{number}" for number in range(count)]

@@ -6,7 +6,7 @@ command is a row here and a method in `administration`, or an entry in `question
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 
@@ -68,6 +68,17 @@ def _row(
     )
 
 
+def _extension(
+    commencement: str,
+    arguments: tuple[ArgumentKind, ...],
+    reply: ReplyKind,
+    negative_code: NegativeCode | None,
+    summary: str,
+) -> Command:
+    row = _row(commencement, arguments, reply, negative_code, summary)
+    return replace(row, section="P17", is_extension=True)
+
+
 AUTHENTICATE = Command(
     "a",
     (Text("username"), Text("password")),
@@ -108,6 +119,16 @@ COMMANDS: tuple[Command, ...] = (
     _row("cu?", (), _LINES, None, "list the POP3 users who are logged in"),
     _row("hc?", (), _INTEGER, None, "show how many POP3 connections there have been"),
     _row("hu?", (), _INTEGER, None, "show how many POP3 logins there have been"),
+    _extension(
+        "p=", (_USERNAME, Text("password")), _NONE, NegativeCode.UNKNOWN_USER, "change a POP3 user's password"
+    ),
+    _extension(
+        "s?", (), _LINES, None, "list the POP3 sessions: id, user or -, address, seconds since it connected"
+    ),
+    _extension(
+        "k-", (Text("session_id"),), _NONE, NegativeCode.UNKNOWN_USER, "close a POP3 session without UPDATE"
+    ),
+    _extension("v?", (), ReplyKind.STRING, None, "show the server's version"),
 )
 
 AVAILABLE: Mapping[State, Mapping[bytes, Command]] = MappingProxyType(

@@ -27,6 +27,7 @@ class NegativeCode(Enum):
     WRONG_CREDENTIALS = 2
     USER_EXISTS = 3
     UNKNOWN_USER = 4
+    """Or session (P17)."""
     INVALID_MAX_CONNECTIONS = 5
     INVALID_PATH = 6
     INVALID_TIMEOUT = 7

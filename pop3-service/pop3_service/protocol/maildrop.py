@@ -138,6 +138,11 @@ class Maildrop:
         self._marked = _NOTHING_MARKED
         self._octets = self._contents.octets
 
+    @property
+    def marked_count(self) -> int:
+        """The number of messages marked as deleted."""
+        return len(self._marked)
+
     def marked(self) -> tuple[Message, ...]:
         """Return the messages marked as deleted, in the order of their numbers."""
         if not self._marked:

@@ -95,6 +95,11 @@ class Session:
         self._sends_top = False
 
     @property
+    def marked_count(self) -> int:
+        """The number of messages that are marked as deleted now."""
+        return self._maildrop.marked_count
+
+    @property
     def is_shut_out(self) -> bool:
         """Whether its wrong passwords are used up: the connection closes after the reply (P18)."""
         return self._wrong_passwords >= MAXIMUM_WRONG_PASSWORDS

@@ -1,8 +1,5 @@
 """`/v1/settings`: what operators change while the server runs."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 import structlog
 from fastapi import APIRouter
 
@@ -42,14 +39,8 @@ async def change_settings(
 
     A mail directory that some POP3 instance cannot use is refused, and then nothing else is changed either.
     """
-    # The directory comes first: it is the only one that can be refused.
-    setters: dict[str, Callable[[Any], Awaitable[None]]] = {
-        "mail_directory": repository.set_mail_directory,
-        "max_connections": repository.set_max_connections,
-        "timeout_seconds": repository.set_timeout,
-    }
     given = change.given()
-    for setting in sorted(given, key=list(setters).index):
-        await setters[setting](given[setting])
-        log.info("setting changed", administrator=administrator, **{setting: given[setting]})
-    return schemas.Settings.model_validate(await repository.settings())
+    settings = await repository.change_settings(**given)
+    for name, value in given.items():
+        log.info("setting changed", administrator=administrator, **{name: value})
+    return schemas.Settings.model_validate(settings)

@@ -28,13 +28,17 @@ for _, name in ipairs({'retrieved_bytes', 'retrieved_emails', 'removed_emails', 
   local delta = argument()
   if not is_known and delta ~= '0' then redis.call('HINCRBY', COUNTERS, name, delta) end
 end
-local open, claimed, waiting, settings_version = number(), number(), number(), argument()
+for _ = 1, number() do
+  local name, count = argument(), argument()
+  if not is_known then redis.call('HINCRBY', LATENCIES, name, count) end
+end
+local open, claimed, waiting, settings_version, load = number(), number(), number(), argument(), argument()
 
 if number() == 1 then reap(now) end
 
 local function release(username, session)
   if redis.call('HGET', MAILDROPS, username) == instance .. ' ' .. session then
-    redis.call('HDEL', MAILDROPS, username)
+    free_maildrop(username, instance, session)
   end
 end
 for _ = 1, number() do release(argument(), argument()) end
@@ -62,7 +66,11 @@ local function log_in(username, session, version, address, has_turn)
     and not redis.call('SET', LOGIN .. username, session, 'EX', login_delay, 'NX') then
     return 'too soon'
   end
-  redis.call('HSET', MAILDROPS, username, wanted)
+  if lock ~= wanted then
+    if lock then free_maildrop(username, holder(lock)) end  -- its instance is dead
+    redis.call('HSET', MAILDROPS, username, wanted)
+    note_activity('login', 'username', username, 'session', session, 'instance', instance, 'address', address)
+  end
   return 'opened'
 end
 local outcomes = {}
@@ -117,7 +125,8 @@ local spare_elsewhere = is_short and reserved_elsewhere > open_elsewhere
 if spare_elsewhere then redis.call('PUBLISH', EVENTS, 'slots') end
 
 redis.call('HSET', own, 'sequence', math.max(sequence, tonumber(known[1] or 0)),
-  'number', exchange_number, 'open', open, 'reserved', reserved, 'settings_version', settings_version)
+  'number', exchange_number, 'open', open, 'reserved', reserved, 'settings_version', settings_version,
+  'load', load)
 
 return {0, 0, reserved, should_shrink and 1 or 0, limit, spare_elsewhere and 1 or 0, tonumber(setting('version', 0)),
   outcomes, allowed}

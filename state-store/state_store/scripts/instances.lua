@@ -1,6 +1,7 @@
--- For every live instance: its id, then its hash as field and value pairs.
-local answer = {}
-for i, instance in ipairs(live_instances(now_ms())) do
-  answer[i] = {instance, redis.call('HGETALL', INSTANCE .. instance)}
+-- For every live instance: its id, for how many ms its lease still holds, its hash as field and value pairs.
+local now, answer = now_ms(), {}
+for i, instance in ipairs(live_instances(now)) do
+  answer[i] = {instance, tonumber(redis.call('ZSCORE', LEASES, instance)) - now,
+    redis.call('HGETALL', INSTANCE .. instance)}
 end
 return answer

@@ -13,11 +13,21 @@ local function setting(name, default)
   return redis.call('HGET', SETTINGS, name) or default
 end
 
+-- For those who watch: a kind, then field and value pairs.
+local function note_activity(kind, ...)
+  redis.call('XADD', ACTIVITY, 'MAXLEN', '~', ACTIVITY_LENGTH, '*', 'kind', kind, ...)
+end
+
 -- Which instance and session hold a maildrop: nil when nobody does.
 local function holder(lock)
   if not lock then return nil end
   local space = string.find(lock, ' ', 1, true)
-  return string.sub(lock, 1, space - 1)
+  return string.sub(lock, 1, space - 1), string.sub(lock, space + 1)
+end
+
+local function free_maildrop(username, instance, session)
+  redis.call('HDEL', MAILDROPS, username)
+  note_activity('logout', 'username', username, 'session', session, 'instance', instance)
 end
 
 local function is_live(instance, now)
@@ -61,6 +71,7 @@ local function reap(now)
   end
   local locks = redis.call('HGETALL', MAILDROPS)
   for i = 1, #locks, 2 do
-    if is_dead[holder(locks[i + 1])] then redis.call('HDEL', MAILDROPS, locks[i]) end
+    local instance, session = holder(locks[i + 1])
+    if is_dead[instance] then free_maildrop(locks[i], instance, session) end
   end
 end

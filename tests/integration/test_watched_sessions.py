@@ -1,0 +1,153 @@
+"""What operators see of the sessions of a real POP3 service, and how one is closed."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from state_store.errors import UnknownSession
+from state_store.records import ActivityKind, Counters, Session
+from support.pop3_process import PASSWORD, Pop3Process, wait_until
+
+Start = Callable[..., Pop3Process]
+MESSAGE = b"Subject: one\n\nbody\n"
+
+
+@pytest.fixture
+def start(redis_url: str, tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(Pop3Process(redis_url, tmp_path, **settings))
+
+
+def sessions(service: Pop3Process) -> list[Session]:
+    return service._runner.run(service.repository.sessions())
+
+
+def close(service: Pop3Process, session_id: str) -> None:
+    service._runner.run(service.repository.close_session(session_id))
+
+
+def test_session_shows_who_has_fetched_and_marked_what(start: Start) -> None:
+    service = start()
+    username = service.add_user(MESSAGE, MESSAGE, MESSAGE)
+    with service.log_in(username) as client:
+        for number in (1, 2):
+            assert client.ask_lines(f"RETR {number}")
+        assert client.ask("DELE 2").startswith(b"+OK")
+
+        def is_shown() -> bool:
+            shown = [(row.username, row.octets, row.retrieved, row.marked) for row in sessions(service)]
+            return shown == [(username, client.octets_read, 2, 1)]
+
+        wait_until(is_shown, "the session as it is")
+        (row,) = sessions(service)
+        assert (row.address, row.tls) == ("127.0.0.1", "")
+        assert client.ask("RSET").startswith(b"+OK")
+        wait_until(lambda: sessions(service)[0].marked == 0, "no message marked")
+
+
+def test_session_is_closed_with_a_reason_and_removes_nothing(start: Start) -> None:
+    service = start()
+    username = service.add_user(MESSAGE)
+    with service.log_in(username) as client, service.connect() as other:
+        assert client.ask("DELE 1").startswith(b"+OK")
+        wait_until(lambda: len(sessions(service)) == 2, "both sessions shown")
+        (session_id,) = [row.session_id for row in sessions(service) if row.username]
+        assert session_id.encode() in client.greeting
+        close(service, session_id)
+        assert client.rest() == b"-ERR [SYS/TEMP] an administrator has closed this session\r\n"
+        assert [row.username for row in sessions(service)] == [None]
+        assert other.ask("CAPA").startswith(b"+OK")
+        with pytest.raises(UnknownSession):
+            close(service, session_id)
+    assert len(service.files(username)) == 1
+    with service.log_in(username) as again:  # the maildrop is free at once
+        assert again.ask("STAT").startswith(b"+OK 1 ")
+
+
+def test_session_of_another_worker_is_closed_as_well(start: Start) -> None:
+    service = start(workers=2)
+    username = service.add_user()
+    with ExitStack() as stack:
+        clients = [stack.enter_context(service.connect()) for _ in range(8)]
+        wait_until(lambda: len(sessions(service)) == 8, "all sessions shown")
+        assert len({row.instance_id for row in sessions(service)}) == 2
+        for client in clients:
+            found = re.search(rb"[0-9a-f]{8}-[0-9a-f]+", client.greeting)
+            assert found is not None
+            close(service, found[0].decode())
+            assert client.rest().startswith(b"-ERR [SYS/TEMP] an administrator")
+        assert sessions(service) == []
+        instances = service._runner.run(service.repository.instances())
+        assert sorted(status.instance.worker for status in instances) == [1, 2]
+    with service.log_in(username):
+        pass
+
+
+def test_closing_is_not_counted_as_a_reply(start: Start) -> None:
+    service = start()
+    username = service.add_user()
+    with service.log_in(username) as client:
+        wait_until(lambda: bool(sessions(service)), "the session shown")
+        octets = client.octets_read
+        close(service, sessions(service)[0].session_id)
+        assert client.rest()
+    service.expect_counters(Counters(octets, 0, 0, 0, 0, 1, 1))
+
+
+def test_logins_and_logouts_are_remembered_even_of_the_shortest_sessions(start: Start) -> None:
+    service = start()
+    username = service.add_user()
+    service.log_in(username).quit()
+
+    def kinds() -> list[ActivityKind]:
+        found, _ = service._runner.run(service.repository.activity_after("0-0"))
+        assert all(one.details["username"] == username for one in found)
+        return [one.kind for one in found]
+
+    wait_until(lambda: kinds() == [ActivityKind.LOGIN, ActivityKind.LOGOUT], "login and logout")
+
+
+def test_every_command_and_every_login_is_timed(start: Start) -> None:
+    service = start()
+    username = service.add_user(MESSAGE)
+    with service.log_in(username) as client:
+        assert client.ask_lines("RETR 1")
+        assert client.quit().startswith(b"+OK")
+    with service.connect() as client:
+        assert client.ask(f"USER {username}").startswith(b"+OK")
+        assert client.ask(f"PASS not-{PASSWORD}").startswith(b"-ERR [AUTH]")
+
+    def counts() -> tuple[int, int]:
+        seen = service._runner.run(service.repository.latencies())
+        return sum(seen.command.counts), sum(seen.login.counts)
+
+    wait_until(lambda: counts() == (6, 2), f"(6, 2), but {counts()}")
+    seen = service._runner.run(service.repository.latencies())
+    assert seen.login.seconds < seen.command.seconds < 10
+    # What was counted last is told when the process ends.
+    with service.connect() as client:
+        assert client.ask("NOOP").startswith(b"-ERR")
+    assert service.terminate() == 0
+    assert counts() == (7, 2)
+
+
+def test_load_of_a_busy_instance_is_shown(start: Start) -> None:
+    service = start()
+    username = service.add_user(MESSAGE)
+
+    def load() -> float:
+        (status,) = service._runner.run(service.repository.instances())
+        return status.load
+
+    with service.log_in(username) as client:
+
+        def is_busy() -> bool:
+            client.send(b"STAT\r\n" * 500)
+            assert all(client.line().startswith(b"+OK") for _ in range(500))
+            return load() > 0.05
+
+        wait_until(is_busy, "a load that is seen")
+    assert load() < 1.5
