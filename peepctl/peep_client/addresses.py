@@ -42,7 +42,7 @@ class Address:
         if isinstance(error, ssl.SSLError):
             reason = f"no TLS there ({error.reason or error})"
         elif isinstance(error, TimeoutError):
-            reason = "no answer, is PEEP inside TLS served there?" if self.tls else "no answer"
+            reason = "no answer"
         elif isinstance(error, ConnectionRefusedError):
             reason = "connection refused"
         else:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
+_SPANS = (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1))
+
 
 def shown(text: str) -> str:
     """Return `text` with control characters written out: a server's words must not steer the terminal."""
@@ -54,13 +56,11 @@ def say_list(rows: Sequence[tuple[str, str]]) -> None:
 def duration(seconds: float) -> str:
     """Return a time span in words of two units at the most, for example `1 h 02 min`."""
     whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole // 60 % 60:02} min"
-    return f"{whole // 86400} d {whole // 3600 % 24:02} h"
+    for unit, below, size, smaller in _SPANS:
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit} {rest:02} {below}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"
 
 
 def amount(octets: float) -> str:

@@ -21,5 +21,8 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, str]]:
         for name, one in below.items():
             yield from _commands(one, f"{path} {name}")
         return
-    arguments = [one.make_metavar() for one in command.params if one.param_type_name == "argument"]
-    yield " ".join([path, *arguments]), " ".join((command.help or "").split())
+    with command.make_context(path, [], resilient_parsing=True) as context:
+        _, *arguments = command.collect_usage_pieces(context)
+    # Required ones stand in braces there, as if they were choices.
+    words = [argument.strip("{}") for argument in arguments]
+    yield " ".join([path, *words]), " ".join((command.help or "").split())

@@ -110,6 +110,8 @@ class Server:
                 return f"{error}. Is Peep running there? --host and --port (or PEEPCTL_HOST) say where it is"
             case peep_client.NotPeep():
                 return f"what answers at {address} does not speak PEEP: {error}. PEEP is usually on port 2110"
+            case peep_client.TimedOut():
+                return f"{address} is silent: {error}. Is PEEP served there?"
         return f"lost the connection to {address}: {error}"
 
     def _wrong_login(self) -> str:

@@ -45,7 +45,7 @@ class Layer:
     """What one place says; None where it says nothing."""
 
     source: str
-    """The place in words."""
+    """The place in words, where it holds a password that of the password."""
     host: str | None = None
     port: int | None = None
     user: str | None = None
@@ -74,7 +74,7 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
             found[key] = _switch(text, name) if kind is bool else port(text, name) if kind is int else text
     if "password" in found and "password_file" in found:
         raise WrongSettings("PEEPCTL_PASSWORD and PEEPCTL_PASSWORD_FILE are both set; give one of them")
-    return layer("the environment", **found)
+    return layer("PEEPCTL_PASSWORD" if "password" in found else "the environment", **found)
 
 
 def from_file(chosen: str | None, environment: Mapping[str, str]) -> Layer:

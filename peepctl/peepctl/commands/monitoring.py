@@ -104,8 +104,8 @@ def top(
 ) -> Exit:
     """Watch counters and sessions live.
 
-    Gauges, rates a second and a minute, and the open sessions, on the whole screen; q quits. A lost connection
-    is shown, and made anew.
+    Gauges, rates a second and a minute, and the open sessions, on the whole screen; q quits. A connection
+    that is lost is shown as such, and made anew.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         complain("top needs a terminal; peepctl stats --json is for programs")

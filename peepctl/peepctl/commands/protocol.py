@@ -61,7 +61,7 @@ def raw(
     server: Server,
     lines: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[LINE]...", help="Lines to send; without any, those of standard input."),
+        typer.Argument(metavar="LINE", help="Lines to send; without any, those of standard input."),
     ] = None,
     log_in: Annotated[bool, typer.Option("--login/--no-login", help="Log in before the first.")] = True,
     multi_line: Annotated[

@@ -35,7 +35,8 @@ _OUT_OF_RANGE = {5, 7}
 def get(
     server: Server,
     setting: Annotated[
-        Setting | None, typer.Argument(help="One setting; without it all are shown.", show_default=False)
+        Setting | None,
+        typer.Argument(metavar="SETTING", help="One setting; without it all are shown.", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +56,7 @@ def get(
 @connected
 def set_setting(
     server: Server,
-    setting: Annotated[Setting, typer.Argument(help="Which setting.", show_default=False)],
+    setting: Annotated[Setting, typer.Argument(metavar="SETTING", help="Which one.", show_default=False)],
     value: Annotated[
         str,
         typer.Argument(

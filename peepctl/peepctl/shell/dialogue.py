@@ -75,7 +75,7 @@ class Shell:
             self._say("connected again")
         reply = self._peep.command(line)
         self.was_refused |= not reply.is_positive
-        words = reply_in_words(commencement, reply)
+        words = reply_in_words(commencement, reply, self.capabilities)
         self._say(f"{shown(reply.status)}{_aside(words)}")
         for row in reply.lines:
             self._say(f"  {shown(row)}")

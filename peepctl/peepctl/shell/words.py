@@ -13,11 +13,11 @@ PASSWORD_COMMANDS = frozenset(name for name, command in KNOWN.items() if "passwo
 """Commands whose lines are not for anybody's history."""
 
 
-def reply_in_words(commencement: str, reply: Reply) -> str:
+def reply_in_words(commencement: str, reply: Reply, capabilities: Capabilities | None = None) -> str:
     """Return what a reply means, in a few words."""
     command = KNOWN.get(commencement)
     if reply.code is not None:
-        return _refusal(command, reply.code)
+        return _refusal(command, reply.code, capabilities)
     if command is None:
         return "yes"
     if commencement == "t?":
@@ -54,17 +54,27 @@ def syntax_of(line: str, capabilities: Capabilities | None) -> str:
     command = KNOWN.get(line.partition(" ")[0])
     if command is None:
         return ""
+    allowed = _allowed(command, capabilities)
+    return f"{command.syntax}: {command.summary}" + (f", {allowed}" if allowed else "")
+
+
+def _refusal(command: KnownCommand | None, code: int, capabilities: Capabilities | None) -> str:
+    told = (command.codes.get(code) if command else None) or meaning(code)
+    match code:
+        case 0:
+            return f"{told}; help lists the commands"
+        case 1 if command is not None:
+            return f"{told}; it is {command.syntax}"
+        case 5 | 7 if command is not None and (allowed := _allowed(command, capabilities)):
+            return f"{told}; {allowed} is taken"
+        case 8:
+            return f"{told}; try again in a moment"
+    return told
+
+
+def _allowed(command: KnownCommand, capabilities: Capabilities | None) -> str:
     allowed = capabilities.integers.get(command.commencement) if capabilities else None
-    taken = f", {allowed[0]} to {allowed[-1]}" if allowed else ""
-    return f"{command.syntax}: {command.summary}{taken}"
-
-
-def _refusal(command: KnownCommand | None, code: int) -> str:
-    told = command.codes.get(code) if command else None
-    advice = "; try again in a moment" if code == 8 else "; help lists the commands" if code == 0 else ""
-    if code == 1 and command is not None:
-        advice = f"; it is {command.syntax}"
-    return f"{told or meaning(code)}{advice}"
+    return f"{allowed[0]} to {allowed[-1]}" if allowed else ""
 
 
 def _topic(capabilities: Capabilities | None, topic: str) -> list[str]:

@@ -94,6 +94,8 @@ def _head(view: View, width: int, clock: str) -> Text:
     left = f"peepctl top  {view.address}{version}"
     state = "NOT CONNECTED" if view.trouble else "connected"
     right = f"{state}  {clock}"
+    if len(left) + len(right) + 2 > width:
+        left = view.address
     gap = max(width - len(left) - len(right), 2)
     head = Text(left, "bold")
     head.append(" " * gap)
@@ -145,17 +147,19 @@ def _sessions(view: View, room: int) -> list[Text]:
         return [Text("this server does not list sessions (no extension s?)", "dim")]
     order, key = ORDERS[view.order]
     found = sorted(view.sessions, key=key)
-    head = f"{'SESSION':24}  {'USER':24}  {'ADDRESS':>15}  {'OPEN FOR':>12}"
-    title = Text(head, "bold")
-    title.append(f"  {len(found)}, {order}", "dim")
     listed = found[view.offset : view.offset + max(room - 1, 0)]
-    return [title, *(_session(session) for session in listed)]
+    rows = [
+        (shown(one.id), shown(one.address), duration(one.seconds), shown(one.username or "-"))
+        for one in listed
+    ]
+    names = ("SESSION", "ADDRESS", "OPEN FOR")
+    widths = [max([len(name), *(len(row[number]) for row in rows)]) for number, name in enumerate(names)]
+    title = Text(_row((*names, "USER"), widths), "bold")
+    title.append(f"  ({len(found):,}, {order})", "dim")
+    return [title, *(Text(_row(row, widths)) for row in rows)]
 
 
-def _session(session: Session) -> Text:
-    cells = [_cut(shown(session.id)), _cut(shown(session.username or "-")), f"{shown(session.address):>15}"]
-    return Text("  ".join([*cells, f"{duration(session.seconds):>12}"]))
-
-
-def _cut(text: str, width: int = 24) -> str:
-    return f"{text:{width}}" if len(text) <= width else f"{text[: width - 1]}…"
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    # The user comes last: of all that a line may be too short for, a name's end is missed the least.
+    session, address, open_for, user = cells
+    return f"{session:{widths[0]}}  {address:{widths[1]}}  {open_for:>{widths[2]}}  {user}"
