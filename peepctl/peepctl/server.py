@@ -107,7 +107,9 @@ class Server:
                     " --insecure takes any certificate, whoever may be there"
                 )
             case peep_client.CannotConnect():
-                return f"{error}. Is Peep running there? --host and --port (or PEEPCTL_HOST) say where it is"
+                inside = " inside TLS" if self.whereabouts.tls else ""
+                advice = "--host and --port (or PEEPCTL_HOST) say where it is"
+                return f"{error}. Is PEEP{inside} served there? {advice}"
             case peep_client.NotPeep():
                 return f"what answers at {address} does not speak PEEP: {error}. PEEP is usually on port 2110"
             case peep_client.TimedOut():

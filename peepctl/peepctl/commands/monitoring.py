@@ -12,7 +12,7 @@ from peep_client import NegativeReply, Peep, Session
 from peep_client.protocol.errors import UNKNOWN_USER_OR_SESSION
 from peepctl.completion import sessions_and_users
 from peepctl.options import AsJson, complain, connected
-from peepctl.output import amount, duration, say, say_json, say_list, say_table
+from peepctl.output import amount, duration, say, say_json, say_list, say_table, shown
 from peepctl.server import Exit, Server
 
 
@@ -88,8 +88,12 @@ def kick(
         if not meant:
             complain(f"no open session has the id or the user {target}: peepctl sessions lists them")
             return Exit.REFUSED
-        if len(meant) > 1 and not is_sure and not _confirmed(meant):
-            return Exit.USAGE
+        if len(meant) > 1 and not is_sure:
+            if not sys.stdin.isatty():
+                complain(f"{target} has {len(meant)} sessions: --yes closes them all")
+                return Exit.USAGE
+            if not _confirmed(meant):
+                return Exit.DONE
         for session in meant:
             _close(peep, session)
     return Exit.DONE
@@ -121,12 +125,13 @@ def _meant(found: list[Session], target: str) -> list[Session]:
 
 
 def _confirmed(meant: list[Session]) -> bool:
-    if not sys.stdin.isatty():
-        complain(f"{meant[0].username} has {len(meant)} sessions: --yes closes them all")
-        return False
     for session in meant:
         say(f"{session.id}  from {session.address}, open for {duration(session.seconds)}")
-    return typer.confirm(f"Close these {len(meant)} sessions of {meant[0].username}?")
+    try:
+        answer = input(f"Close these {len(meant)} sessions of {shown(meant[0].username or '-')}? [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _close(peep: Peep, session: Session) -> None:

@@ -129,7 +129,7 @@ class _Watching:
             return peep
 
     def _tell(self, error: PeepError) -> None:
-        self._view.trouble = self._server.explain(error)[1]
+        self._view.trouble = str(error)
         self._changed.set()
 
     # The screen
