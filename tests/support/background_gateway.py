@@ -7,9 +7,11 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from line_server.connection import LineConnection
+from line_server.listener import listen
 from state_store.memory_repository import MemoryRepository
 from state_store.records import EventKind, Exchange, Session
-from support.peep_gateway_server import instance, running_gateway
+from support.peep_gateway_server import Gateway, instance, running_gateway
 
 _INSTANCE = "pop3"
 _WAIT_SECONDS = 20
@@ -24,6 +26,7 @@ class BackgroundGateway:
         # Its clock stands still: no lease lapses, however slow the programs are.
         self.repository = MemoryRepository(lambda: 0.0)
         self.address = ("127.0.0.1", 0)
+        self._gateway: Gateway
         self._loop = asyncio.new_event_loop()
         self._is_ready = threading.Event()
         self._is_over = asyncio.Event()
@@ -46,6 +49,14 @@ class BackgroundGateway:
         """Return the POP3 users' names."""
         return self.run(self.repository.usernames())
 
+    def go_away(self) -> None:
+        """Break off all connections, and refuse new ones."""
+        self.run(self._go_away())
+
+    def come_back(self) -> None:
+        """Serve at the same port again."""
+        self.run(self._gateway.server.listen(listen(*self.address, "PEEP_PORT")))
+
     def start(self) -> None:
         """Start it and return when it serves."""
         self._thread.start()
@@ -61,10 +72,14 @@ class BackgroundGateway:
         await self.repository.register_instance(instance(_INSTANCE))
         obeying = asyncio.create_task(self._obey())
         async with running_gateway(self.repository) as gateway:
+            self._gateway = gateway
             self.address = gateway.address
             await self._is_over.wait()
         obeying.cancel()
         await asyncio.gather(obeying, return_exceptions=True)
+
+    async def _go_away(self) -> None:
+        await self._gateway.server.drain(0, LineConnection.abort)
 
     async def _obey(self) -> None:
         async for event in self.repository.events():

@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pexpect
 
 RUN_SECONDS = 40
+
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Peepctl:
@@ -44,18 +48,25 @@ class Peepctl:
         return done.stdout
 
     def terminal(
-        self, *arguments: str, size: tuple[int, int] = (24, 80), **variables: str
+        self, *arguments: str, size: tuple[int, int] = (24, 80), variables: Mapping[str, str] = NO_VARIABLES
     ) -> "pexpect.spawn[str]":
         """Start a command in a terminal of `size`, lines by columns."""
         return pexpect.spawn(
             sys.executable,
             ["-m", "peepctl", *arguments],
             cwd=str(self.home),
-            env={**self.environment, **variables},
+            # Nobody answers the question where the cursor is.
+            env={**self.environment, "PROMPT_TOOLKIT_NO_CPR": "1", **variables},
             encoding="utf-8",
             dimensions=size,
             timeout=RUN_SECONDS,
         )
+
+
+def before(terminal: "pexpect.spawn[str]") -> str:
+    """Return what a terminal has shown before that which was expected."""
+    assert terminal.before is not None
+    return terminal.before
 
 
 def ended(terminal: "pexpect.spawn[str]") -> int:

@@ -10,9 +10,10 @@ from prompt_toolkit.history import FileHistory
 
 from peep_client import Capabilities
 from peep_client.protocol.commands import KNOWN
-from peepctl.shell.words import PASSWORD_COMMANDS
 
 LOCAL_WORDS = {"help": "what there is to type", "exit": "end the session"}
+
+MOST_WORDS_KEPT = 2
 
 
 class PeepCompleter(Completer):
@@ -45,9 +46,10 @@ class PeepCompleter(Completer):
 
 
 class DiscreetHistory(FileHistory):
-    """A history file without the lines that hold a password."""
+    """A history file without the lines that may hold a password."""
 
     def store_string(self, string: str) -> None:
         """Keep a line."""
-        if string.split(" ", 1)[0] not in PASSWORD_COMMANDS:
+        # Passwords are second arguments, and nothing else is. So a mistyped `u+` is not kept either.
+        if len(string.split()) <= MOST_WORDS_KEPT:
             super().store_string(string)

@@ -9,9 +9,6 @@ from peep_client.protocol.commands import KNOWN, KnownCommand
 from peep_client.protocol.errors import MEANINGS, meaning
 from peepctl.output import amount, duration
 
-PASSWORD_COMMANDS = frozenset(name for name, command in KNOWN.items() if "password" in command.arguments)
-"""Commands whose lines are not for anybody's history."""
-
 
 def reply_in_words(commencement: str, reply: Reply, capabilities: Capabilities | None = None) -> str:
     """Return what a reply means, in a few words."""
