@@ -47,8 +47,9 @@ class AsyncPeep:
         self._login = login
         self._connect_seconds = connect_seconds
         self._silence_seconds = silence_seconds
-        self._dialogue = Dialogue(pipelining)
-        self._parser = ReplyParser(max_lines)
+        self._pipelining = pipelining
+        self._max_lines = max_lines
+        self._begin_anew()
         self._stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
 
@@ -62,7 +63,13 @@ class AsyncPeep:
         await self.close()
 
     async def open(self) -> None:
-        """Connect, and log in where a user name was given; raises `CannotConnect` and `WrongLogin`."""
+        """Connect, and log in where a user name was given; raises `CannotConnect` and `WrongLogin`.
+
+        A connection that was lost can be opened anew.
+        """
+        if self.is_open:
+            return
+        self._begin_anew()
         server = self._server
         try:
             async with asyncio.timeout(self._connect_seconds):
@@ -174,6 +181,10 @@ class AsyncPeep:
     async def version(self) -> str:
         """Return the server's version; `NotSupported` without `v?`."""
         return await self._do(self._dialogue.version())
+
+    def _begin_anew(self) -> None:
+        self._dialogue = Dialogue(self._pipelining)
+        self._parser = ReplyParser(self._max_lines)
 
     async def _do(self, operation: Operation[_Result]) -> _Result:
         async with self._turn:

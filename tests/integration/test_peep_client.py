@@ -14,6 +14,7 @@ import pytest
 
 import peep_client
 from peep_client import AsyncPeep, Counters, Peep, connect, connect_async
+from service_runtime import VERSION
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters as StoredCounters
 from support.bare_peep_server import (
@@ -155,6 +156,63 @@ async def test_counters_of_the_gateway_are_those_of_the_store() -> None:
 
     async with running_gateway(repository) as gateway:
         await with_gateway(use, gateway)
+
+
+class WatchedRepository(MemoryRepository):
+    """Counts how often its counters are looked at."""
+
+    looks = 0
+
+    async def counters(self) -> StoredCounters:
+        self.looks += 1
+        return await super().counters()
+
+
+async def test_counters_of_one_moment_come_in_one_exchange_from_a_peep() -> None:
+    repository = WatchedRepository()
+    async with running_gateway(repository) as gateway:
+        async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
+            await peep.counters()
+            assert repository.looks == 1
+        async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD, pipelining=False) as peep:
+            await peep.counters()
+            assert repository.looks == 1 + len(NUMBERS)
+
+
+async def test_extensions_of_the_gateway_are_used() -> None:
+    async with running_gateway() as gateway, connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
+        assert await peep.version() == VERSION
+        assert await peep.sessions() == []
+        await peep.add_user("alice", "first")
+        await peep.set_password("alice", "second")
+        with pytest.raises(peep_client.NegativeReply, match="no such user or session"):
+            await peep.close_session("pop3-1")
+
+
+async def test_lost_connection_can_be_opened_anew() -> None:
+    async with running_gateway() as gateway:
+        peep = connect_async(*gateway.address, ROOT, ROOT_PASSWORD)
+        await peep.open()
+        (connection,) = gateway.server.connections
+        connection.abort()
+        with pytest.raises(peep_client.ConnectionLost):
+            await peep.timeout()
+        assert not peep.is_open
+        await peep.open()
+        assert await peep.timeout() == 600
+        await peep.close()
+
+
+def test_both_clients_offer_the_same() -> None:
+    def public(client: type) -> dict[str, object]:
+        return {
+            name: list(inspect.signature(method).parameters.values())
+            for name, method in inspect.getmembers(client, inspect.isfunction)
+            if not name.startswith("_")
+        }
+
+    assert public(Peep) == {name: found for name, found in public(AsyncPeep).items() if name != "open"}
+    assert inspect.signature(connect).parameters == inspect.signature(connect_async).parameters
 
 
 async def test_both_clients_administer_the_gateway_alike() -> None:

@@ -1,5 +1,6 @@
 """`peepctl`'s commands as programs, with a gateway, with a bare server, and with nobody."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from support.background_gateway import BackgroundGateway, background_gateway
 from support.bare_peep_server import ADMINISTRATOR as BOB
 from support.bare_peep_server import NUMBERS, bare_peep_server, canned_server
 from support.bare_peep_server import PASSWORD as BOBS_PASSWORD
+from support.certificates import Authority
 from support.peep_gateway_server import ADMINISTRATOR, PASSWORD
 from support.peepctl_program import Peepctl
+from support.tls_relay import tls_relay
 
 
 @pytest.fixture(scope="module")
@@ -322,6 +325,35 @@ def test_other_protocols_are_told_as_such(tmp_path: Path) -> None:
     with canned_server(b"+OK POP3 ready\r\n", stays=True) as port:
         code, line = refused(Peepctl(tmp_path, PEEPCTL_PORT=str(port), PEEPCTL_PASSWORD="x"), "who")
     assert (code, "does not speak PEEP" in line) == (3, True)
+
+
+# TLS
+
+
+async def test_certificate_has_to_be_trusted_unless_that_is_given_up(
+    gateway: BackgroundGateway, tmp_path: Path
+) -> None:
+    authority = Authority()
+    ca_file = authority.ca_file(tmp_path)
+    async with tls_relay(authority, tmp_path, gateway.address) as (_, port):
+        peepctl = Peepctl(
+            tmp_path, PEEPCTL_PORT=str(port), PEEPCTL_USER=ADMINISTRATOR, PEEPCTL_PASSWORD=PASSWORD
+        )
+        code, line = await asyncio.to_thread(refused, peepctl, "get", "timeout", "--tls")
+        assert (code, "--ca-file" in line, "certificate is not trusted" in line) == (3, True, True)
+        trusting = await asyncio.to_thread(peepctl.output, "get", "timeout", "--ca-file", str(ca_file))
+        careless = await asyncio.to_thread(peepctl.output, "get", "timeout", "--insecure")
+        assert trusting == careless
+        code, line = await asyncio.to_thread(refused, peepctl, "get", "timeout", "--no-tls")
+        assert code == 3
+
+
+def test_file_without_certificates_is_named(tmp_path: Path) -> None:
+    peepctl = Peepctl(tmp_path, PEEPCTL_PASSWORD="x")
+    (tmp_path / "empty.pem").touch()
+    for name in ("empty.pem", "none.pem"):
+        code, line = refused(peepctl, "who", "--ca-file", name)
+        assert (code, line.startswith(f"--ca-file {name}: ")) == (2, True)
 
 
 # Help and completion

@@ -10,7 +10,7 @@ import typer
 
 from peep_client.protocol.commands import KNOWN
 from peepctl.options import AsJson, connected
-from peepctl.output import say, say_json, say_table
+from peepctl.output import say, say_json, say_table, shown
 from peepctl.server import Exit, Server
 
 
@@ -80,9 +80,8 @@ def raw(
         for line in lines or _input_lines():
             known = line.partition(" ")[0] in KNOWN
             reply = peep.command(line, multi_line=None if known else multi_line)
-            say(reply.status)
-            for row in reply.lines:
-                say(row)
+            for row in (reply.status, *reply.lines):
+                typer.echo(shown(row) if sys.stdout.isatty() else row)
             if not reply.is_positive:
                 outcome = Exit.REFUSED
     return outcome
