@@ -35,7 +35,7 @@ def _names(context: typer.Context, incomplete: str, look: Callable[[Peep], list[
     from peepctl.options import server_of
 
     try:
-        with server_of(context, context.params).connect_silently(SECONDS) as peep:
+        with server_of(context).connect_silently(SECONDS) as peep:
             return [name for name in look(peep) if name.startswith(incomplete)][:MOST]
     except (PeepError, WrongSettings):
         return []

@@ -44,11 +44,8 @@ _OPTIONS: dict[str, Any] = {
 
 _CONTEXT = "_context"
 _PARAMETERS = [
-    *(
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in _OPTIONS.items()
-    ),
-    inspect.Parameter(_CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    for name, annotation in _OPTIONS.items()
 ]
 
 
@@ -60,36 +57,39 @@ def connected(command: Callable[..., int | None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        server = server_of(arguments.pop(_CONTEXT), {name: arguments.pop(name) for name in _OPTIONS})
+        server = server_of(arguments.pop(_CONTEXT))
+        others = {name: value for name, value in arguments.items() if name not in _OPTIONS}
         try:
-            code = command(server, **arguments)
+            code = command(server, **others)
         except (PeepError, WrongSettings) as error:
             code, text = server.explain(error)
             complain(text)
         raise typer.Exit(code or 0)
 
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    _set_parameters(run, [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own])
+    context = inspect.Parameter(_CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    _set_parameters(run, [*own, context])
     return run
 
 
 def connecting(callback: Callable[..., None]) -> Callable[..., None]:
-    """Give the program itself the same options; a command's own go before them."""
+    """Give the program itself the same options, for those who say where before they say what."""
 
     @functools.wraps(callback)
     def run(**arguments: Any) -> None:
-        context = arguments.pop(_CONTEXT)
-        context.obj = Given(**{name: arguments.pop(name) for name in _OPTIONS})
-        callback(**arguments)
+        callback(**{name: value for name, value in arguments.items() if name not in _OPTIONS})
 
     _set_parameters(run, list(inspect.signature(callback, eval_str=True).parameters.values()))
     return run
 
 
-def server_of(context: typer.Context, options: dict[str, Any]) -> Server:
-    """Return the server that a command's options, and those of the program before it, lead to."""
-    given = Given(**{name: options.get(name) for name in _OPTIONS})
-    return Server(given.over(context.obj) if isinstance(context.obj, Given) else given)
+def server_of(context: typer.Context) -> Server:
+    """Return the server that a command's own options, then those of the program before it, lead to."""
+    own, before = (
+        Given(**{name: found.params.get(name) for name in _OPTIONS})
+        for found in (context, context.find_root())
+    )
+    return Server(own.over(before))
 
 
 def complain(text: str) -> None:
@@ -99,6 +99,6 @@ def complain(text: str) -> None:
 
 def _set_parameters(function: Callable[..., None], own: list[inspect.Parameter]) -> None:
     # Typer reads signature and annotations; it never sees that of the wrapped function.
-    parameters = [*own, *_PARAMETERS]
+    parameters = [*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *_PARAMETERS]
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -24,6 +24,7 @@ PLAIN_BLOCKS = "_.-=+*%#"
 
 _LABEL_WIDTH = 16
 _GAUGE_WIDTH = 40
+_NEARLY_FULL = 0.9
 _FIXED_WIDTH = _LABEL_WIDTH + 3 * 12 + 2
 _ABOVE_SESSIONS = 13
 """Lines above the list of sessions, its head included; one more is the last line."""
@@ -111,9 +112,10 @@ def _gauges(view: View, width: int, blocks: str) -> list[Text]:
     line = Text(f"{'open connections':{_LABEL_WIDTH}}{counters.current_connections:>12,}")
     if limit:
         share = min(counters.current_connections / limit, 1.0)
-        full = round(share * min(_GAUGE_WIDTH, max(width - 60, 10)))
-        empty = min(_GAUGE_WIDTH, max(width - 60, 10)) - full
-        line.append(f"  {blocks[-1] * full}{blocks[0] * empty}", "red" if share > 0.9 else "cyan")
+        room = min(_GAUGE_WIDTH, max(width - 60, 10))
+        full = round(share * room)
+        bar = blocks[-1] * full + blocks[0] * (room - full)
+        line.append(f"  {bar}", "red" if share > _NEARLY_FULL else "cyan")
         line.append(f" {share:.0%} of {limit:,}")
     users = Text(f"{'users logged in':{_LABEL_WIDTH}}{counters.logged_in_users:>12,}")
     if settings:
@@ -147,7 +149,10 @@ def _sessions(view: View, room: int) -> list[Text]:
         return [Text("this server does not list sessions (no extension s?)", "dim")]
     order, key = ORDERS[view.order]
     found = sorted(view.sessions, key=key)
-    listed = found[view.offset : view.offset + max(room - 1, 0)]
+    room = max(room - 1, 0)
+    # The list may have become shorter than what was scrolled over.
+    first = max(0, min(view.offset, len(found) - room))
+    listed = found[first : first + room]
     rows = [
         (shown(one.id), shown(one.address), duration(one.seconds), shown(one.username or "-"))
         for one in listed
