@@ -32,17 +32,12 @@ def say_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def say_table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: frozenset[str] = frozenset()
-) -> None:
-    """Print columns under their names, those of `numbers` aligned to the right."""
+def say_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print columns under their names."""
     cells = [list(head), *([shown(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for number, row in enumerate(cells):
-        columns = zip(head, row, widths, strict=True)
-        line = "  ".join(
-            cell.rjust(width) if name in numbers else cell.ljust(width) for name, cell, width in columns
-        ).rstrip()
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         typer.echo(f"\x1b[1m{line}\x1b[0m" if number == 0 and has_colour() else line)
 
 

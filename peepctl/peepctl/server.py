@@ -41,6 +41,7 @@ class Server:
     def __init__(self, given: Given) -> None:
         self._given = given
         self._whereabouts: Whereabouts | None = None
+        self._has_answered = False
 
     @property
     def whereabouts(self) -> Whereabouts:
@@ -56,7 +57,9 @@ class Server:
         """
         place = self.whereabouts
         user, password = (place.user, self._password()) if log_in else (None, None)
-        return peep_client.connect(place.host, place.port, user, password, tls=self._tls())
+        peep = peep_client.connect(place.host, place.port, user, password, tls=self._tls())
+        self._has_answered = True
+        return peep
 
     def connect_async(self) -> AsyncPeep:
         """Return the same for asyncio, to be opened."""
@@ -114,6 +117,8 @@ class Server:
                 return f"what answers at {address} does not speak PEEP: {error}. PEEP is usually on port 2110"
             case peep_client.TimedOut():
                 return f"{address} is silent: {error}. Is PEEP served there?"
+            case peep_client.ConnectionLost() if not (self._has_answered or self.whereabouts.tls):
+                return f"{address} gave no reply: {error}. If it speaks TLS there, say --tls"
         return f"lost the connection to {address}: {error}"
 
     def _wrong_login(self) -> str:

@@ -103,10 +103,14 @@ def test_screen_shows_gauges_rates_and_sessions() -> None:
 
 
 def test_trouble_is_shown_above_what_was_known() -> None:
-    shown = drawn(view(trouble="cannot connect to mail.example"))
+    shown = drawn(view(trouble="cannot connect to mail.example", is_lost=True))
     assert "NOT CONNECTED" in shown[0]
     assert shown[1] == "cannot connect to mail.example"
     assert any("emails retrieved" in line for line in shown)
+
+
+def test_server_that_refuses_is_still_connected() -> None:
+    assert "NOTHING NEW" in drawn(view(trouble="-8 to rb?: service unavailable"))[0]
 
 
 def test_server_without_sessions_says_so() -> None:

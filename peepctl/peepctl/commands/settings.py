@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from peep_client import NegativeReply, Peep, Settings
-from peepctl.options import AsJson, connected
+from peepctl.options import AsJson, complain, connected
 from peepctl.output import duration, say, say_json, say_list
-from peepctl.server import Server
+from peepctl.server import Exit, Server
 from peepctl.settings_layers import WrongSettings
 
 
@@ -63,7 +63,7 @@ def set_setting(
             metavar="VALUE", help="A number of connections, seconds (0: no timeout), or an absolute path."
         ),
     ],
-) -> None:
+) -> Exit:
     """Change a setting.
 
     All POP3 processes obey within a second.
@@ -75,16 +75,10 @@ def set_setting(
         except NegativeReply as error:
             if error.code not in _OUT_OF_RANGE:
                 raise
-            raise NegativeReplyInWords(error, _range_in_words(peep, setting, value)) from error
+            complain(f"the server answers -{error.code}: {_range_in_words(peep, setting, value)}")
+            return Exit.REFUSED
     say(f"{setting.value} is {value} now")
-
-
-class NegativeReplyInWords(NegativeReply):
-    """A refusal that says what would have been taken."""
-
-    def __init__(self, refusal: NegativeReply, words: str) -> None:
-        super().__init__(refusal.commencement, refusal.code)
-        self.meaning = words
+    return Exit.DONE
 
 
 def _change(peep: Peep, setting: Setting, value: int | str) -> None:

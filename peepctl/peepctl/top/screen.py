@@ -50,6 +50,8 @@ class View:
     """Whether the server can list them."""
     trouble: str = ""
     """Why nothing new comes, empty as long as it does."""
+    is_lost: bool = False
+    """Whether that is because there is no connection."""
     order: str = "o"
     offset: int = 0
     """How many sessions are scrolled over."""
@@ -93,7 +95,7 @@ def sparkline(rates: Sequence[float], width: int, blocks: str = BLOCKS) -> str:
 def _head(view: View, width: int, clock: str) -> Text:
     version = f"  Peep {shown(view.version)}" if view.version else ""
     left = f"peepctl top  {view.address}{version}"
-    state = "NOT CONNECTED" if view.trouble else "connected"
+    state = "NOT CONNECTED" if view.is_lost else "NOTHING NEW" if view.trouble else "connected"
     right = f"{state}  {clock}"
     if len(left) + len(right) + 2 > width:
         left = view.address

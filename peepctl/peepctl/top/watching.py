@@ -96,7 +96,7 @@ class _Watching:
             except NotSupported:
                 view.has_sessions = False
             self._sessions_at = time.monotonic()
-        view.trouble = ""
+        view.trouble, view.is_lost = "", False
 
     async def _look_again_and_again(self, peep: AsyncPeep) -> None:
         try:
@@ -130,6 +130,7 @@ class _Watching:
 
     def _tell(self, error: PeepError) -> None:
         self._view.trouble = str(error)
+        self._view.is_lost = not isinstance(error, NegativeReply)
         self._changed.set()
 
     # The screen
