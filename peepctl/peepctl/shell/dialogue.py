@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from peep_client import Capabilities, Peep, PeepError, WrongLogin
+from peep_client import Capabilities, ConnectionLost, PeepError, Reply, WrongLogin
 from peepctl.options import complain
 from peepctl.output import has_colour, shown
 from peepctl.server import Exit, Server
 from peepctl.shell.words import help_lines, reply_in_words, syntax_of
 
-ENDS = ("exit", "quit")
+ENDS = ("q", "exit", "quit")
 
 
 def converse(server: Server) -> Exit:
@@ -25,9 +26,14 @@ def converse(server: Server) -> Exit:
     shell = Shell(server)
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     try:
-        for line in _typed(shell) if is_terminal else _given():
-            if not shell.take(line.strip("\r\n")):
-                break
+        for line in _typed(shell) if is_terminal else sys.stdin:
+            try:
+                if not shell.take(line.strip("\r\n")):
+                    break
+            except PeepError as error:
+                if isinstance(error, WrongLogin) or not is_terminal:
+                    raise
+                complain(server.explain(error)[1])
     finally:
         shell.close()
     return Exit.REFUSED if shell.was_refused and not is_terminal else Exit.DONE
@@ -36,51 +42,41 @@ def converse(server: Server) -> Exit:
 class Shell:
     """One session with a server, which is connected anew when it was lost."""
 
-    def __init__(self, server: Server, say: Callable[[str], None] = print) -> None:
+    def __init__(self, server: Server) -> None:
         self.was_refused = False
         self._server = server
-        self._say = say
-        self._peep: Peep | None = server.connect()
-        self.capabilities: Capabilities | None = self._peep.capabilities()
+        self._connect()
 
     def close(self) -> None:
         """End the session."""
-        if self._peep is not None:
-            self._peep.close()
-            self._peep = None
+        self._peep.close()
 
     def take(self, line: str) -> bool:
-        """Carry out a line; return whether there is to be another."""
+        """Carry out a line; return whether there is to be another. Raises as `Peep.command` does."""
         first, _, rest = line.partition(" ")
         if first == "help":
             for text in help_lines(self.capabilities, rest.strip()):
-                self._say(text)
-            return True
-        if first in ENDS:
-            line = first = "q"
-        if not line:
-            return True
-        try:
-            self._ask(first, line)
-        except WrongLogin:
-            raise
-        except PeepError as error:
-            complain(self._server.explain(error)[1])
-            self._peep = self._peep if self._peep is not None and self._peep.is_open else None
-        return first != "q"
+                print(text)
+        elif first in ENDS:
+            with suppress(ConnectionLost):
+                self._show("q", self._peep.command("q"))
+            return False
+        elif line:
+            if not self._peep.is_open:
+                self._connect()
+                print("connected again")
+            self._show(first, self._peep.command(line))
+        return True
 
-    def _ask(self, commencement: str, line: str) -> None:
-        if self._peep is None:
-            self._peep = self._server.connect()
-            self._say("connected again")
-        reply = self._peep.command(line)
+    def _connect(self) -> None:
+        self._peep = self._server.connect()
+        self.capabilities: Capabilities = self._peep.capabilities()
+
+    def _show(self, commencement: str, reply: Reply) -> None:
         self.was_refused |= not reply.is_positive
-        words = reply_in_words(commencement, reply, self.capabilities)
-        self._say(f"{shown(reply.status)}{_aside(words)}")
+        print(f"{shown(reply.status)}{_aside(reply_in_words(commencement, reply, self.capabilities))}")
         for row in reply.lines:
-            self._say(f"  {shown(row)}")
-        if commencement == "q":
-            self.close()
+            print(f"  {shown(row)}")
 
 
 def history_file(environment: Mapping[str, str] = os.environ) -> Path:
@@ -92,17 +88,18 @@ def history_file(environment: Mapping[str, str] = os.environ) -> Path:
     return path
 
 
-def _given() -> Iterator[str]:
-    yield from sys.stdin
-
-
 def _typed(shell: Shell) -> Iterator[str]:
     from prompt_toolkit import PromptSession
 
     from peepctl.shell.completing import DiscreetHistory, PeepCompleter
 
+    try:
+        history = DiscreetHistory(str(history_file()))
+    except OSError as error:
+        history = None  # a home that cannot be written to is no reason to refuse
+        complain(f"no history will be kept: {error.filename}: {error.strerror}")
     session: PromptSession[str] = PromptSession(
-        history=DiscreetHistory(str(history_file())),
+        history=history,
         completer=PeepCompleter(lambda: shell.capabilities),
         complete_while_typing=False,
         bottom_toolbar=lambda: syntax_of(session.default_buffer.text, shell.capabilities) or "help, q",

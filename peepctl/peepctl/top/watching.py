@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from itertools import chain, repeat
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -108,25 +109,24 @@ class _Watching:
                     self._tell(error)
                 except PeepError as error:
                     self._tell(error)
-                    peep = await self._reconnected()
+                    await self._connect_anew(peep)
                 self._changed.set()
         finally:
             await peep.close()
 
-    async def _reconnected(self) -> AsyncPeep:
-        attempt = 0
-        while True:
-            await asyncio.sleep(RECONNECT_SECONDS[min(attempt, len(RECONNECT_SECONDS) - 1)])
-            attempt += 1
-            peep = self._server.connect_async()
+    async def _connect_anew(self, peep: AsyncPeep) -> None:
+        # It may be another version, which can do other things.
+        self._view.version, self._view.has_sessions = None, True
+        for pause in chain(RECONNECT_SECONDS, repeat(RECONNECT_SECONDS[-1])):
+            await asyncio.sleep(pause)
             try:
                 await peep.open()
             except WrongLogin:
                 raise
             except PeepError as error:
                 self._tell(error)
-                continue
-            return peep
+            else:
+                return
 
     def _tell(self, error: PeepError) -> None:
         self._view.trouble = str(error)
