@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from peep_client import Peep, PeepError
+from peepctl.options import server_of
 from peepctl.settings_layers import WrongSettings
 
 SECONDS = 1.5
@@ -32,8 +33,6 @@ def _of_sessions(peep: Peep) -> list[str]:
 
 
 def _names(context: typer.Context, incomplete: str, look: Callable[[Peep], list[str]]) -> list[str]:
-    from peepctl.options import server_of
-
     try:
         with server_of(context).connect_silently(SECONDS) as peep:
             return [name for name in look(peep) if name.startswith(incomplete)][:MOST]

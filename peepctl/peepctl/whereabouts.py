@@ -82,12 +82,12 @@ def find(given: Given, environment: Mapping[str, str] = os.environ) -> Whereabou
     is_tls = _first(layer.tls for layer in layers)
     if is_tls is None:
         is_tls = bool(given.insecure or ca_file)
-    # The password in a file that names a server is for that server, and for nobody else's.
-    keepers = (variables, file) if file.host in (None, host) else (variables,)
-    name, password = _credentials(user, keepers, host, environment)
+    # Port and password that are set beside a host are for that host, and for nobody else's.
+    fitting = [layer for layer in layers if layer.host in (None, host)]
+    name, password = _credentials(user, fitting, host, environment)
     return Whereabouts(
         host,
-        _first(layer.port for layer in layers) or _usual_port(host, environment, is_tls=is_tls),
+        _first(layer.port for layer in fitting) or _usual_port(host, environment, is_tls=is_tls),
         name,
         password,
         is_tls,
@@ -97,7 +97,7 @@ def find(given: Given, environment: Mapping[str, str] = os.environ) -> Whereabou
 
 
 def _credentials(
-    user: str | None, keepers: tuple[Layer, ...], host: str, environment: Mapping[str, str]
+    user: str | None, keepers: Iterable[Layer], host: str, environment: Mapping[str, str]
 ) -> tuple[str, Password | None]:
     for keeper in keepers:
         # A password that is kept with a name is for that name only.

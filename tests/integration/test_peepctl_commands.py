@@ -383,6 +383,7 @@ def test_names_of_users_and_sessions_complete(gateway: BackgroundGateway, peepct
         ).stdout.split()
 
     assert completed("kick", "z") == ["zoe"]
+    assert completed("--port", "1", "kick", "z") == []
     assert completed("kick", "pop3") == ["pop3-9"]
     assert completed("set", "time") == ["timeout"]
     peepctl.output("kick", "zoe")

@@ -107,10 +107,16 @@ def test_password_of_one_name_is_not_sent_for_another(home: dict[str, str]) -> N
     assert find(Given(user="bob"), home).password is None
 
 
-def test_password_of_one_server_is_not_sent_to_another(home: dict[str, str]) -> None:
-    write_file(home, 'host = "mail.example"\npassword = "its"\n')
-    assert find(Given(), home).password is not None
-    assert find(Given(host="elsewhere.example"), home).password is None
+def test_password_and_port_of_one_server_are_not_used_with_another(home: dict[str, str]) -> None:
+    write_file(home, 'host = "mail.example"\nport = 99\npassword = "its"\n')
+    place = find(Given(), home)
+    assert (place.port, place.password is not None) == (99, True)
+    place = find(Given(host="elsewhere.example"), home)
+    assert (place.port, place.password) == (2110, None)
+    environment = home | {"PEEPCTL_HOST": "mail.example:98", "PEEPCTL_PASSWORD": "its"}
+    assert find(Given(host="mail.example"), environment).port == 98
+    place = find(Given(host="elsewhere.example"), environment)
+    assert (place.port, place.password) == (2110, None)
 
 
 def test_local_administrator_is_for_this_machine_only(home: dict[str, str]) -> None:
