@@ -136,7 +136,8 @@ class Server:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise WrongSettings(
                 f"no password for {place.user} at {place.address}: set PEEPCTL_PASSWORD_FILE or"
-                " PEEPCTL_PASSWORD, or put it into the settings file (one for another host or user is not sent)"
+                " PEEPCTL_PASSWORD, or put it into the settings file (one for another host or user is not"
+                " sent)"
             )
         text = getpass.getpass(f"Password of {place.user} at {place.address}: ")
         self._whereabouts = dataclasses.replace(place, password=Password(text, "the terminal"))
