@@ -17,11 +17,12 @@ from peep_gateway.protocol import commands as peep
 from pop3_service.protocol import commands as pop3
 from service_runtime.settings import ALL_SETTINGS, SECRETS, variable
 from state_api.app import create_app
-from state_api.routers.metrics import StoreCollector
+from state_api.routers.metrics import Numbers, StoreCollector
 from state_store.authentication import Authenticator
+from state_store.latency import histogram
 from state_store.memory_repository import MemoryRepository
 from state_store.passwords import Passwords
-from state_store.records import Counters, Settings
+from state_store.records import Counters, Latencies, Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -99,9 +100,13 @@ def metrics_table() -> str:
             family.type,
             family.documentation,
         )
-        for family in StoreCollector((Counters(), Settings())).collect()
+        for family in StoreCollector(_no_numbers()).collect()
     )
     return _table(("Metric", "Type", "Meaning"), rows)
+
+
+def _no_numbers() -> Numbers:
+    return Numbers(Counters(), Settings(), [], Latencies(histogram("command", {}), histogram("login", {})))
 
 
 TABLES: dict[str, Callable[[], str]] = {

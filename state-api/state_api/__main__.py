@@ -37,7 +37,13 @@ async def _serve(
     passwords: Passwords,
 ) -> None:
     authenticator = Authenticator(repository, passwords)
-    app = create_app(repository, authenticator, passwords, is_draining=lifecycle.stopping.is_set)
+    app = create_app(
+        repository,
+        authenticator,
+        passwords,
+        is_draining=lifecycle.stopping.is_set,
+        cors_origins=given.http_cors_origins,
+    )
     (bound,) = sockets
     address = f"http://{display(bound[0].getsockname())}"
     await serve_http(

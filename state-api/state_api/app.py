@@ -1,16 +1,17 @@
 """The HTTP application: routes, errors and documentation around one repository."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from service_runtime import VERSION
-from state_api import documentation, errors
+from state_api import cross_origin, documentation, errors
 from state_api.dependencies import Services
+from state_api.event_feed import EventFeed
 from state_api.intake import Intake
 from state_api.request_log import RequestLog
-from state_api.routers import health, metrics, monitoring, settings, users
+from state_api.routers import events, health, metrics, monitoring, settings, users
 from state_store.authentication import Authenticator
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
@@ -22,10 +23,12 @@ def create_app(
     passwords: Passwords,
     *,
     is_draining: Callable[[], bool] = lambda: False,
+    cors_origins: Sequence[str] = (),
 ) -> FastAPI:
     """Return the application over these parts; nothing is opened or started.
 
-    While `is_draining` says so, `/readyz` asks for no more requests.
+    While `is_draining` says so, `/readyz` asks for no more requests, and streams of events end.
+    Web pages of `cors_origins` may ask beside our own.
     """
     app = documentation.DocumentedApi(
         title="Peep state-api",
@@ -37,10 +40,11 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         responses=errors.problems(errors.INTERNAL),
-        middleware=[Middleware(RequestLog), Middleware(Intake)],
+        middleware=[Middleware(RequestLog), *cross_origin.middleware(cors_origins), Middleware(Intake)],
     )
     app.state.services = Services(repository, authenticator, passwords, is_draining)
+    app.state.event_feed = EventFeed(repository, is_draining)
     errors.install(app)
-    for part in (settings, users, monitoring, health, metrics, documentation):
+    for part in (settings, users, monitoring, events, health, metrics, documentation):
         app.include_router(part.router)
     return app

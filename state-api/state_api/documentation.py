@@ -13,15 +13,16 @@ from state_api.errors import NAMED_KINDS, PROBLEM_MEDIA_TYPE
 DESCRIPTION = """\
 Shows and changes the same settings, users and counters as PEEP, for tools and dashboards.
 Everything under `/v1` needs an administrator's name and password (HTTP Basic, the ones of PEEP);
-every error is `application/problem+json` (RFC 9457). Answers carry `X-Request-ID`, as the logs do;
-a request may bring its own: up to 64 letters, digits, dots, dashes and underscores."""
+every error is `application/problem+json` (RFC 9457). A body over 64 KiB, a path that is not there and a
+method that it does not take are answered so as well (413, 404, 405). Answers carry `X-Request-ID`, as the
+logs do; a request may bring its own: up to 64 letters, digits, dots, dashes and underscores."""
 
 TAGS = [
     {"name": "settings", "description": "What operators change while the server runs."},
     {"name": "users", "description": "POP3 users and their passwords."},
     {
         "name": "monitoring",
-        "description": "Counters, sessions and who is logged in, over all POP3 instances.",
+        "description": "Counters, sessions, who is logged in, and what happens, over all POP3 instances.",
     },
     {"name": "health", "description": "For those who restart or route; without a password."},
 ]
@@ -31,6 +32,16 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 code, pre { font-family: ui-monospace, monospace; background: #8882; padding: .1em .3em; }
 h3 { margin: 2rem 0 .3rem; } dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.5rem; }
 :root { color-scheme: light dark; }"""
+
+_UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError")
+"""The framework's own: it adds them to whatever takes a parameter, also where any value is right."""
+
+_REQUEST_ID_HEADER = {
+    "X-Request-ID": {
+        "description": "The request's own, where it brought one; as in the logs.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    }
+}
 
 router = APIRouter()
 
@@ -43,7 +54,9 @@ class DocumentedApi(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             for _, _, operation in _operations(document):
-                _name_problems(operation["responses"])
+                operation["responses"] = dict(_responses(operation["responses"]))
+            for name in _UNUSED_SCHEMAS:
+                document["components"]["schemas"].pop(name, None)
         return super().openapi()
 
 
@@ -56,10 +69,15 @@ async def show_documentation(request: Request) -> HTMLResponse:
     )
 
 
-def _name_problems(responses: dict[str, Any]) -> None:
+def _responses(responses: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for status, response in responses.items():
-        if status >= "400":
-            response["content"] = {PROBLEM_MEDIA_TYPE: response["content"].pop("application/json")}
+        headers = {**_REQUEST_ID_HEADER, **response.get("headers", {})}
+        if status < "400":
+            yield status, {**response, "headers": headers}
+            continue
+        content = response["content"]["application/json"]
+        if content["schema"]["$ref"].rpartition("/")[2] not in _UNUSED_SCHEMAS:
+            yield status, {**response, "headers": headers, "content": {PROBLEM_MEDIA_TYPE: content}}
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -98,10 +116,20 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[st
         yield f"<dt>Body<dd>{_content(operation['requestBody'])}"
     for status, response in sorted(operation["responses"].items()):
         yield f"<dt>{status}<dd>{_prose(response['description'])} {_content(response)}"
+        yield from _headers(response)
     yield "</dl>"
 
 
+def _headers(response: dict[str, Any]) -> Iterator[str]:
+    for name, header in response["headers"].items():
+        if name not in _REQUEST_ID_HEADER:
+            yield f"<dd><code>{name}</code>: {_prose(header['description'])}"
+
+
 def _content(holder: dict[str, Any]) -> str:
+    streams = [content["example"] for content in holder.get("content", {}).values() if "example" in content]
+    if streams:
+        return "".join(f"<pre>{html.escape(stream)}</pre>" for stream in streams)
     schemas = (content.get("schema", {}) for content in holder.get("content", {}).values())
     names = [schema["$ref"].rpartition("/")[2] for schema in schemas if "$ref" in schema]
     return ", ".join(f"<a href='#{name}'>{name}</a>" for name in names)

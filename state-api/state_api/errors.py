@@ -1,6 +1,7 @@
 """Every error as application/problem+json (RFC 9457): one table, and nobody else writes error bodies."""
 
 import http
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +14,10 @@ from starlette.routing import compile_path
 from state_api.schemas import FieldError, Problem
 from state_store.errors import (
     MailDirectoryRefused,
+    SettingsChanged,
     StoreUnavailable,
     StoreUnusable,
+    UnknownSession,
     UnknownUser,
     UserExists,
 )
@@ -31,6 +34,10 @@ class Unauthenticated(Exception):
 
 class Draining(Exception):
     """The process is about to end and should get no more requests."""
+
+
+class TooManyStreams(Exception):
+    """The process serves as many streams of events as it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,17 @@ UNAUTHENTICATED = Kind(
     "unauthenticated",
     {"WWW-Authenticate": 'Basic realm="Peep", charset="UTF-8"'},
 )
+CROSS_ORIGIN_REFUSED = Kind(
+    403,
+    "Pages of this origin may not send this: PEEP_HTTP_CORS_ORIGINS names those that may.",
+    "cross-origin-refused",
+)
 UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
+UNKNOWN_SESSION = Kind(404, "No open POP3 session has this id.", "unknown-session")
 USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
+SETTINGS_CHANGED = Kind(
+    412, "The settings have changed since: read them again before you change them.", "settings-changed"
+)
 TOO_LARGE = Kind(413, "The body is larger than 64 KiB.")
 INVALID = Kind(422, "The request does not say what it should; `errors` lists the fields.", "invalid-request")
 MAIL_DIRECTORY_REFUSED = Kind(
@@ -68,26 +84,39 @@ STORE_UNAVAILABLE = Kind(
     503, "Redis does not answer; try again soon.", "store-unavailable", {"Retry-After": "1"}
 )
 DRAINING = Kind(503, "The service is about to stop.", "draining", {"Retry-After": "1"})
+TOO_MANY_STREAMS = Kind(
+    503,
+    "This process serves as many streams of events as it may; try again later.",
+    "too-many-streams",
+    {"Retry-After": "10"},
+)
 
 KINDS: Mapping[type[Exception], Kind] = {
     Unauthenticated: UNAUTHENTICATED,
     UnknownUser: UNKNOWN_USER,
+    UnknownSession: UNKNOWN_SESSION,
     UserExists: USER_EXISTS,
+    SettingsChanged: SETTINGS_CHANGED,
     MailDirectoryRefused: MAIL_DIRECTORY_REFUSED,
     StoreUnavailable: STORE_UNAVAILABLE,
     StoreUnusable: STORE_UNAVAILABLE,
     Draining: DRAINING,
+    TooManyStreams: TOO_MANY_STREAMS,
 }
 """How errors are told; any other exception is a bug and told as `INTERNAL`."""
 
 NAMED_KINDS = (
     UNAUTHENTICATED,
+    CROSS_ORIGIN_REFUSED,
     UNKNOWN_USER,
+    UNKNOWN_SESSION,
     USER_EXISTS,
+    SETTINGS_CHANGED,
     INVALID,
     MAIL_DIRECTORY_REFUSED,
     STORE_UNAVAILABLE,
     DRAINING,
+    TOO_MANY_STREAMS,
 )
 """The kinds that the documentation explains."""
 
@@ -111,6 +140,15 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return the answer for a kind of error."""
+    return Response(
+        json.dumps(_problem(kind, request_id, errors), separators=(",", ":")),
+        kind.status,
+        {**kind.headers, **(headers or {})},
+        PROBLEM_MEDIA_TYPE,
+    )
+
+
+def _problem(kind: Kind, request_id: str | None, errors: list[FieldError] | None) -> dict[str, Any]:
     problem = Problem(
         type=f"/docs#{kind.name}" if kind.name else "about:blank",
         title=kind.title,
@@ -119,21 +157,31 @@ def problem_response(
         request_id=request_id,
         errors=errors,
     )
-    return Response(
-        problem.model_dump_json(exclude_none=True),
-        kind.status,
-        {**kind.headers, **(headers or {})},
-        PROBLEM_MEDIA_TYPE,
-    )
+    return problem.model_dump(exclude_none=True)
 
 
 def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """Return what a route's documentation says about the errors that it may answer."""
-    details: dict[int | str, list[str]] = {}
+    by_status: dict[int | str, list[Kind]] = {}
     for kind in kinds:
-        details.setdefault(kind.status, []).append(kind.detail)
+        by_status.setdefault(kind.status, []).append(kind)
+    return {status: _documented(alike) for status, alike in by_status.items()}
+
+
+def _documented(kinds: list[Kind]) -> dict[str, Any]:
+    headers = {name: value for kind in kinds for name, value in kind.headers.items()}
     return {
-        status: {"model": Problem, "description": " Or: ".join(texts)} for status, texts in details.items()
+        "model": Problem,
+        "description": " Or: ".join(kind.detail for kind in kinds),
+        "headers": {
+            name: {"description": f"For example `{value}`.", "schema": {"type": "string"}}
+            for name, value in headers.items()
+        },
+        "content": {
+            "application/json": {
+                "examples": {kind.title: {"value": _problem(kind, "0c1f9a", None)} for kind in kinds}
+            }
+        },
     }
 
 

@@ -28,6 +28,7 @@ class Intake:
         if scope["method"] == "HEAD":
             # The server itself leaves out the body of an answer to HEAD.
             scope = {**scope, "method": "GET"}
+            scope["state"]["wants_no_body"] = True
         await self._app(scope, _Bounded(receive), send)
 
 

@@ -28,6 +28,10 @@ def _checked_username(text: str) -> str:
     return text
 
 
+def _checked_prefix(text: str) -> str:
+    return _checked_username(text) if text else text
+
+
 def _normal_path(text: str) -> str:
     # As over PEEP: `..` is refused, not resolved, because after a link it leads elsewhere than it says.
     parts = [part for part in text.split("/") if part not in ("", ".")]
@@ -48,6 +52,12 @@ Username = Annotated[
         description="Printable ASCII without space and `/`, not beginning with `.`; case counts.",
         examples=["alice"],
     ),
+]
+UsernamePrefix = Annotated[
+    str,
+    AfterValidator(_checked_prefix),
+    WithJsonSchema({"type": "string", "maxLength": 128, "pattern": f"^({_USERNAME.pattern})?$"}),
+    Field(examples=["al"]),
 ]
 Password = Annotated[
     str,
@@ -151,7 +161,9 @@ class UserPage(BaseModel):
     """Some of the users, sorted by the octets of their names."""
 
     users: list[User]
-    next: str | None = Field(description="Give this as `after` to get the next page; null on the last one.")
+    next: str | None = Field(
+        description="Give this as `after` to get the next page; null on the last one.", examples=["alice"]
+    )
 
 
 class Counters(BaseModel):
@@ -159,26 +171,38 @@ class Counters(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    retrieved_bytes: int = Field(description="Octets of replies to POP3 commands (PEEP `rb?`).")
-    retrieved_emails: int = Field(description="Successful RETR commands (PEEP `re?`).")
-    removed_emails: int = Field(description="Messages removed in the UPDATE state (PEEP `xe?`).")
-    current_connections: int = Field(description="Open POP3 connections, logged in or not (PEEP `cc?`).")
-    logged_in_users: int = Field(
-        description="Users with an open session (the number of lines of PEEP `cu?`)."
+    retrieved_bytes: int = Field(
+        description="Octets of replies to POP3 commands (PEEP `rb?`).", examples=[5120]
     )
-    historical_connections: int = Field(description="POP3 connections accepted so far (PEEP `hc?`).")
-    historical_logins: int = Field(description="Successful POP3 logins so far (PEEP `hu?`).")
+    retrieved_emails: int = Field(description="Successful RETR commands (PEEP `re?`).", examples=[3])
+    removed_emails: int = Field(
+        description="Messages removed in the UPDATE state (PEEP `xe?`).", examples=[0]
+    )
+    current_connections: int = Field(
+        description="Open POP3 connections, logged in or not (PEEP `cc?`).", examples=[2]
+    )
+    logged_in_users: int = Field(
+        description="Users with an open session (the number of lines of PEEP `cu?`).", examples=[1]
+    )
+    historical_connections: int = Field(
+        description="POP3 connections accepted so far (PEEP `hc?`).", examples=[7]
+    )
+    historical_logins: int = Field(description="Successful POP3 logins so far (PEEP `hu?`).", examples=[4])
 
 
 class Session(BaseModel):
     """One open POP3 connection."""
 
-    id: str = Field(description="As the POP3 greeting and the logs show it.")
-    instance: str = Field(description="The POP3 process that serves it.")
-    username: str | None = Field(description="Null until the client has logged in.")
-    address: str = Field(description="The client's address.")
+    id: str = Field(description="As the POP3 greeting and the logs show it.", examples=["bb43ba24-17"])
+    instance: str = Field(description="The POP3 process that serves it.", examples=["bb43ba24"])
+    username: str | None = Field(description="Null until the client has logged in.", examples=["alice"])
+    address: str = Field(description="The client's address.", examples=["192.0.2.7"])
+    tls: str | None = Field(description="The version of TLS; null in the clear.", examples=["TLSv1.3"])
     connected_at: datetime = Field(description="When it was accepted (RFC 3339, UTC).")
-    seconds: float = Field(description="For how long it has been open.")
+    seconds: float = Field(description="For how long it has been open.", examples=[12.5])
+    octets: int = Field(description="Of replies to its commands, so far.", examples=[5120])
+    retrieved: int = Field(description="Messages sent whole, so far.", examples=[3])
+    marked: int = Field(description="Messages that are marked as deleted now.", examples=[0])
 
 
 class Sessions(BaseModel):
@@ -190,7 +214,40 @@ class Sessions(BaseModel):
 class LoggedInUsers(BaseModel):
     """Who has an open session."""
 
-    users: list[str] = Field(description="Sorted, each once however many sessions it has (PEEP `cu?`).")
+    users: list[str] = Field(
+        description="Sorted, each once however many sessions it has (PEEP `cu?`).", examples=[["alice"]]
+    )
+
+
+class Instance(BaseModel):
+    """One POP3 process that serves connections."""
+
+    id: str = Field(description="Made anew at each start.", examples=["bb43ba24"])
+    host: str = Field(description="The name of its machine or container.", examples=["mail-1"])
+    process_id: int = Field(description="On its host.", examples=[4711])
+    worker: int = Field(description="Its number among the processes of its service.", examples=[1])
+    version: str = Field(description="Of Peep.", examples=["0.1.0"])
+    started_at: datetime = Field(description="RFC 3339, UTC.")
+    lease_seconds: float = Field(
+        description="For how long it still counts as alive, unless it says so again.", examples=[12.3]
+    )
+    connections: int = Field(description="Open connections.", examples=[17])
+    reserved: int = Field(
+        description="Its share of the connection limit, open connections among them.", examples=[32]
+    )
+    load: float = Field(description="Seconds of processor time a second, of late.", examples=[0.25])
+
+
+class Instances(BaseModel):
+    """All live POP3 processes, the oldest first."""
+
+    instances: list[Instance]
+
+
+class Version(BaseModel):
+    """Which Peep this is."""
+
+    version: str = Field(examples=["0.1.0"])
 
 
 class Health(BaseModel):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from line_server.listener import BACKLOG
 
@@ -35,6 +36,18 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the process."""
         yield
+
+
+class Protocol(H11Protocol):
+    """uvicorn's protocol; its requests can end their connection at once with `state["abort"]`.
+
+    ASGI only knows a close that first waits until the client has read what was written.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve a connection."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "abort": transport.abort}
 
 
 class LogBridge(logging.Handler):
@@ -74,7 +87,7 @@ def _configuration(app: FastAPI, drain_seconds: float) -> uvicorn.Config:
     uvicorn_log.propagate = False
     return uvicorn.Config(
         app,
-        http="h11",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

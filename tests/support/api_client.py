@@ -1,7 +1,7 @@
 """A client of the HTTP application over the in-memory repository, without a socket between them."""
 
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,13 +37,16 @@ async def api_client(
     auth: httpx.Auth | None = BASIC,
     address: str = "192.0.2.1",
     is_draining: Callable[[], bool] = lambda: False,
+    cors_origins: Sequence[str] = (),
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Ask the application over `repository`, by default an empty one in memory, from `address`."""
     repository = repository if repository is not None else MemoryRepository()
     if isinstance(repository, MemoryRepository):
         await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
     authenticator = Authenticator(repository, passwords())
-    app = create_app(repository, authenticator, passwords(), is_draining=is_draining)
+    app = create_app(
+        repository, authenticator, passwords(), is_draining=is_draining, cors_origins=cors_origins
+    )
     transport = httpx.ASGITransport(app, client=(address, 40000))
     async with httpx.AsyncClient(transport=transport, base_url="http://peep", auth=auth) as client:
         yield client

@@ -21,6 +21,10 @@ PRIVATE_ROUTES = [
     ("PUT", "/v1/users/alice/password"),
     ("GET", "/v1/counters"),
     ("GET", "/v1/sessions"),
+    ("DELETE", "/v1/sessions/s1"),
+    ("GET", "/v1/instances"),
+    ("GET", "/v1/version"),
+    ("GET", "/v1/events"),
     ("GET", "/v1/logged-in-users"),
 ]
 
@@ -42,7 +46,7 @@ async def test_the_list_of_private_routes_is_complete() -> None:
     async with api_client() as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
     described = {
-        (method.upper(), path.replace("{username}", "alice"))
+        (method.upper(), path.replace("{username}", "alice").replace("{session_id}", "s1"))
         for path, operations in paths.items()
         for method in operations
     }

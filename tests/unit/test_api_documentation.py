@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from state_api.schemas import Problem
 from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
 from support.api_client import api_client
 
@@ -16,9 +17,15 @@ async def document() -> dict[str, Any]:
     return answer
 
 
+async def operations() -> dict[str, dict[str, Any]]:
+    """Return what is said about each operation, by its id."""
+    paths = (await document())["paths"].values()
+    return {operation["operationId"]: operation for methods in paths for operation in methods.values()}
+
+
 async def test_every_operation_has_an_id_a_tag_and_a_description() -> None:
     operations = [one for path in (await document())["paths"].values() for one in path.values()]
-    assert len({operation["operationId"] for operation in operations}) == len(operations) == 14
+    assert len({operation["operationId"] for operation in operations}) == len(operations) == 18
     assert all(operation["tags"] and operation["description"] for operation in operations)
 
 
@@ -29,10 +36,64 @@ async def test_every_error_is_described_as_problem_json() -> None:
             errors = {code: one for code, one in operation["responses"].items() if code >= "400"}
             assert {"500"} <= set(errors)
             assert not path.startswith("/v1") or {"401", "503"} <= set(errors)
-            for error in errors.values():
-                reference = {"$ref": "#/components/schemas/Problem"}
-                assert error["content"] == {"application/problem+json": {"schema": reference}}
+            for status, error in errors.items():
+                ((media_type, content),) = error["content"].items()
+                assert media_type == "application/problem+json"
+                assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+                examples = [Problem(**example["value"]) for example in content["examples"].values()]
+                assert {str(example.status) for example in examples} == {status}
     assert "HTTPValidationError" not in schema["components"]["schemas"]
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "errors"),
+    [
+        ("show_settings", "401 500 503"),
+        ("change_settings", "401 412 413 422 500 503"),
+        ("list_users", "401 422 500 503"),
+        ("add_user", "401 409 413 422 500 503"),
+        ("show_user", "401 404 422 500 503"),
+        ("remove_user", "401 404 422 500 503"),
+        ("change_password", "401 404 413 422 500 503"),
+        ("close_session", "401 404 500 503"),
+        ("stream_events", "401 500 503"),
+        ("show_readiness", "500 503"),
+    ],
+)
+async def test_every_error_that_an_operation_may_answer_is_listed(operation_id: str, errors: str) -> None:
+    listed = (await operations())[operation_id]["responses"]
+    assert sorted(status for status in listed if status >= "400") == errors.split()
+
+
+async def test_headers_that_answers_bear_are_described() -> None:
+    described = {
+        (operation_id, status, header)
+        for operation_id, operation in (await operations()).items()
+        for status, response in operation["responses"].items()
+        for header in response["headers"]
+    }
+    wanted = [
+        ("show_settings", "200", "ETag"),
+        ("change_settings", "200", "ETag"),
+        ("list_users", "200", "Link"),
+        ("add_user", "201", "Location"),
+        ("show_counters", "401", "WWW-Authenticate"),
+        ("stream_events", "503", "Retry-After"),
+        ("show_liveness", "200", "X-Request-ID"),
+    ]
+    assert set(wanted) <= described
+
+
+async def test_the_stream_of_events_has_its_media_type_and_an_example() -> None:
+    content = (await operations())["stream_events"]["responses"]["200"]["content"]["text/event-stream"]
+    assert "event: login" in content["example"]
+
+
+async def test_every_request_and_answer_has_fields_with_examples() -> None:
+    schemas = (await document())["components"]["schemas"]
+    for name in ("Session", "Instance", "NewUser", "SettingsChange", "Counters", "Version"):
+        for field, about in schemas[name]["properties"].items():
+            assert about.get("examples") or about.get("format") == "date-time", (name, field)
 
 
 async def test_private_operations_alone_need_http_basic() -> None:

@@ -1,48 +1,25 @@
-"""Counters, sessions, health and metrics over the in-memory repository."""
+"""Counters, sessions, instances and health over the in-memory repository."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from service_runtime import VERSION
 from state_store.memory_repository import MemoryRepository
-from state_store.records import Counters, Credential, Deltas, Exchange, Login, LoginOutcome, Session
+from state_store.records import (
+    Counters,
+    EventKind,
+    Exchange,
+)
 from state_store.redis_repository import RedisRepository
 from support.api_client import api_client, problem
+from support.busy_repository import COUNTERS, busy_repository
 from support.peep_gateway_server import instance
-
-COUNTERS = Counters(
-    retrieved_bytes=1234,
-    retrieved_emails=5,
-    removed_emails=2,
-    current_connections=2,
-    logged_in_users=1,
-    historical_connections=9,
-    historical_logins=4,
-)
-
-
-async def busy_repository() -> MemoryRepository:
-    """Return one with two connections, of which alice's is logged in, and with counts."""
-    repository = MemoryRepository()
-    await repository.add_user("alice", Credential("no hash", "1"))
-    await repository.register_instance(instance())
-    now = time.time()
-    exchange = Exchange(
-        "pop3",
-        sequence=1,
-        deltas=Deltas(retrieved_bytes=1234, retrieved_emails=5, removed_emails=2, connections=9, logins=4),
-        open_connections=2,
-        session_rows=[
-            Session("s1", "pop3", "alice", "192.0.2.7:40000", now - 60),
-            Session("s2", "pop3", None, "[2001:db8::1]:5", now + 60),
-        ],
-        logins=[Login("alice", "s1", "1", "192.0.2.7", has_turn=True)],
-    )
-    assert (await repository.exchange(exchange)).logins == [LoginOutcome.OPENED]
-    return repository
 
 
 async def test_counters_show_all_seven_fields() -> None:
@@ -60,7 +37,8 @@ async def test_sessions_show_who_is_connected_from_where_and_for_how_long() -> N
     connected_at = datetime.fromisoformat(first["connected_at"])
     assert connected_at.utcoffset() == UTC.utcoffset(None)
     assert abs(connected_at.timestamp() - (time.time() - first["seconds"])) < 30
-    assert second["username"] is None
+    assert (first["tls"], first["octets"], first["retrieved"], first["marked"]) == ("TLSv1.3", 5120, 3, 2)
+    assert (second["username"], second["tls"], second["octets"]) == (None, None, 0)
 
 
 async def test_a_session_from_a_clock_ahead_of_ours_is_not_shown_with_negative_seconds() -> None:
@@ -69,48 +47,62 @@ async def test_a_session_from_a_clock_ahead_of_ours_is_not_shown_with_negative_s
     assert sessions[1]["seconds"] == 0
 
 
+async def test_a_session_is_closed_and_then_unknown_and_the_log_tells_who_did_it() -> None:
+    repository = await busy_repository()
+    async with closing_instance(repository), api_client(repository) as client:
+        with capture_logs() as events:
+            closed = await client.delete("/v1/sessions/s1")
+            assert (closed.status_code, closed.content) == (204, b"")
+            problem(await client.delete("/v1/sessions/s1"), 404, "/docs#unknown-session")
+        sessions = (await client.get("/v1/sessions")).json()["sessions"]
+    assert [session["id"] for session in sessions] == ["s2"]
+    told = [event for event in events if event["event"] == "session closed by an administrator"]
+    assert [(event["session"], event["administrator"]) for event in told] == [("s1", "root")]
+
+
+@asynccontextmanager
+async def closing_instance(repository: MemoryRepository) -> AsyncIterator[None]:
+    """Close sessions as the POP3 service does."""
+    is_listening = asyncio.Event()
+
+    async def obey() -> None:
+        async for event in repository.events():
+            is_listening.set()
+            if event.kind is EventKind.SESSION_TO_CLOSE:
+                await repository.exchange(Exchange("pop3", sequence=1, closed_sessions=[event.identifier]))
+
+    task = asyncio.create_task(obey())
+    await is_listening.wait()
+    yield
+    task.cancel()
+
+
+@pytest.mark.parametrize("session_id", ["s3", "%FF", "%00", "a%20b", "..", "x" * 5000])
+async def test_an_unknown_session_is_a_problem(session_id: str) -> None:
+    async with api_client(await busy_repository()) as client:
+        response = await client.delete(f"/v1/sessions/{session_id}")
+    assert problem(response, 404, "about:blank" if session_id == ".." else "/docs#unknown-session")
+
+
+async def test_instances_show_their_lease_and_what_they_carry() -> None:
+    async with api_client(await busy_repository()) as client:
+        (shown,) = (await client.get("/v1/instances")).json()["instances"]
+    assert (shown["id"], shown["host"], shown["worker"]) == ("pop3", instance().host, 1)
+    assert (shown["process_id"], shown["version"]) == (instance().process_id, instance().version)
+    assert 0 < shown["lease_seconds"] <= 15
+    assert (shown["connections"], shown["load"]) == (2, 0.25)
+    assert shown["reserved"] >= 2
+    assert datetime.fromisoformat(shown["started_at"]).timestamp() == instance().started_at
+
+
+async def test_the_version_is_shown() -> None:
+    async with api_client() as client:
+        assert (await client.get("/v1/version")).json() == {"version": VERSION}
+
+
 async def test_logged_in_users_are_listed() -> None:
     async with api_client(await busy_repository()) as client:
         assert (await client.get("/v1/logged-in-users")).json() == {"users": ["alice"]}
-
-
-async def test_metrics_show_every_number_with_help_and_type() -> None:
-    async with api_client(await busy_repository(), auth=None) as client:
-        response = await client.get("/metrics")
-    families = {family.name: family for family in text_string_to_metric_families(response.text)}
-    samples = {
-        sample.name: (sample.value, sample.labels)
-        for family in families.values()
-        for sample in family.samples
-    }
-    assert samples == {
-        "peep_pop3_retrieved_bytes_total": (1234, {}),
-        "peep_pop3_retrieved_emails_total": (5, {}),
-        "peep_pop3_removed_emails_total": (2, {}),
-        "peep_pop3_connections": (2, {}),
-        "peep_pop3_logged_in_users": (1, {}),
-        "peep_pop3_historical_connections_total": (9, {}),
-        "peep_pop3_logins_total": (4, {}),
-        "peep_pop3_max_connections": (1000, {}),
-        "peep_pop3_timeout_seconds": (600, {}),
-        "peep_build_info": (1, {"version": VERSION}),
-        "peep_store_up": (1, {}),
-    }
-    assert all(family.documentation for family in families.values())
-    assert families["peep_pop3_connections"].type == "gauge"
-    assert families["peep_pop3_logins"].type == "counter"
-    assert response.headers["content-type"].startswith("text/plain; version=")
-
-
-async def test_metrics_without_a_store_say_so_and_show_no_false_zeros() -> None:
-    repository = RedisRepository("unix:///nonexistent/redis.sock")
-    async with api_client(repository, auth=None) as client:
-        response = await client.get("/metrics")
-    await repository.close()
-    assert response.status_code == 200
-    names = {family.name for family in text_string_to_metric_families(response.text)}
-    assert names == {"peep_store_up", "peep_build_info"}
-    assert "\npeep_store_up 0.0\n" in response.text
 
 
 @pytest.mark.parametrize("path", ["/livez", "/healthz"])

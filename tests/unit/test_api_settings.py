@@ -1,11 +1,13 @@
 """`/v1/settings` over the in-memory repository."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from state_store.memory_repository import MemoryRepository
+from state_store.records import Settings
 from support.api_client import api_client, failed_fields, problem
 from support.peep_gateway_server import pop3_instance
 
@@ -32,15 +34,88 @@ async def test_a_change_of_one_setting_leaves_the_others_and_returns_all() -> No
 
 
 async def test_several_settings_change_at_once_and_each_change_is_logged_with_the_administrator() -> None:
-    async with api_client() as client:
+    repository = MemoryRepository()
+    async with api_client(repository) as client:
         with capture_logs() as events:
             response = await client.patch("/v1/settings", json={"max_connections": 7, "timeout_seconds": 0})
-    assert response.json()["max_connections"] == 7
-    assert response.json()["timeout_seconds"] == 0
+    assert (response.json()["max_connections"], response.json()["timeout_seconds"]) == (7, 0)
+    assert (await repository.settings()).version == 1
     changes = [event for event in events if event["event"] == "setting changed"]
     assert [change["administrator"] for change in changes] == ["root", "root"]
     assert changes[0]["max_connections"] == 7
     assert changes[1]["timeout_seconds"] == 0
+
+
+async def test_the_entity_tag_changes_with_the_settings_and_only_with_them() -> None:
+    async with api_client() as client:
+        first = (await client.get("/v1/settings")).headers["etag"]
+        assert (await client.get("/v1/settings")).headers["etag"] == first
+        changed = (await client.patch("/v1/settings", json={"timeout_seconds": 5})).headers["etag"]
+        assert (await client.get("/v1/settings")).headers["etag"] == changed != first
+
+
+async def test_of_two_who_change_what_they_have_seen_the_second_is_refused() -> None:
+    repository = MemoryRepository()
+    async with api_client(repository) as client:
+        seen = {"If-Match": (await client.get("/v1/settings")).headers["etag"]}
+        assert (await client.patch("/v1/settings", json={"timeout_seconds": 5}, headers=seen)).is_success
+        lost = await client.patch("/v1/settings", json={"timeout_seconds": 9}, headers=seen)
+        problem(lost, 412, "/docs#settings-changed")
+    assert (await repository.settings()).timeout_seconds == 5
+
+
+class OvertakenRepository(MemoryRepository):
+    """A repository in which somebody else changes the settings right after they were read."""
+
+    async def settings(self) -> Settings:
+        read = await super().settings()
+        self._settings = replace(self._settings, version=read.version + 1)
+        return read
+
+
+async def test_a_change_between_the_check_and_the_write_is_not_overwritten() -> None:
+    repository = OvertakenRepository()
+    async with api_client(repository) as client:
+        lost = await client.patch("/v1/settings", json={"timeout_seconds": 9}, headers={"If-Match": '"0"'})
+        problem(lost, 412, "/docs#settings-changed")
+    assert (await repository.settings()).timeout_seconds == 600
+
+
+@pytest.mark.parametrize(
+    "if_match",
+    ['"0"', "*", '"7", "0"', '"7","0","8"', ', "0" ,', 'W/"0", "0"', '"a,b", "0"', '"7"\t,\t"0"', " * "],
+)
+async def test_a_change_goes_through_where_one_of_the_tags_is_the_current_one(if_match: str) -> None:
+    async with api_client() as client:
+        change = {"timeout_seconds": 5}
+        response = await client.patch("/v1/settings", json=change, headers={"If-Match": if_match})
+    assert response.status_code == 200
+
+
+async def test_several_lines_of_if_match_are_one_list() -> None:
+    async with api_client() as client:
+        lines = [("If-Match", '"7"'), ("If-Match", '"0"')]
+        response = await client.patch("/v1/settings", json={"timeout_seconds": 5}, headers=lines)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("if_match", ['"1"', 'W/"0"', '"00"', '""', '"7", W/"0"', '"0,0"', '"\u00e4"'])
+async def test_a_change_is_refused_where_no_strong_tag_is_the_current_one(if_match: str) -> None:
+    async with api_client() as client:
+        response = await client.patch(
+            "/v1/settings",
+            json={"timeout_seconds": 5},
+            headers=[(b"If-Match", if_match.encode("latin-1"))],
+        )
+    problem(response, 412, "/docs#settings-changed")
+
+
+@pytest.mark.parametrize("if_match", ["0", "", "'0'", '"0', '"0" "1"', '*, "0"', '"0", *', 'w/"0"', ","])
+async def test_what_is_no_list_of_tags_is_refused_with_advice(if_match: str) -> None:
+    async with api_client() as client:
+        change = {"timeout_seconds": 5}
+        response = await client.patch("/v1/settings", json=change, headers={"If-Match": if_match})
+    assert "double quotes" in failed_fields(response)["If-Match"]
 
 
 @pytest.mark.parametrize(

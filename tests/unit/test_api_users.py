@@ -135,6 +135,25 @@ async def test_following_the_links_lists_every_user_once_and_in_order() -> None:
     assert seen == names
 
 
+async def test_following_the_links_of_a_search_lists_every_name_with_the_prefix() -> None:
+    names = sorted(["al", "al&x=y", "alan", "alice", "al~", "a", "am", "bal"])
+    async with api_client(await with_users(*names)) as client:
+        seen: list[str] = []
+        url = "/v1/users?limit=2&prefix=al"
+        while url:
+            response = await client.get(url)
+            seen += [user["username"] for user in response.json()["users"]]
+            url = response.links.get("next", {}).get("url", "")
+    assert seen == [name for name in names if name.startswith("al")]
+
+
+async def test_an_empty_prefix_searches_nothing() -> None:
+    async with api_client(await with_users("alice", "bob")) as client:
+        response = await client.get("/v1/users?limit=1&prefix=")
+    assert response.json()["next"] == "alice"
+    assert "prefix" not in response.headers["link"]
+
+
 async def test_a_page_that_holds_all_users_has_no_next() -> None:
     async with api_client(await with_users("alice", "bob")) as client:
         response = await client.get("/v1/users", params={"limit": 2})
@@ -144,7 +163,15 @@ async def test_a_page_that_holds_all_users_has_no_next() -> None:
 
 @pytest.mark.parametrize(
     ("parameter", "value"),
-    [("limit", "0"), ("limit", "1001"), ("limit", "ten"), ("after", "a/b"), ("after", "")],
+    [
+        ("limit", "0"),
+        ("limit", "1001"),
+        ("limit", "ten"),
+        ("after", "a/b"),
+        ("after", ""),
+        ("prefix", "a b"),
+        ("prefix", "."),
+    ],
 )
 async def test_a_wrong_page_is_refused(parameter: str, value: str) -> None:
     async with api_client() as client:

@@ -1,26 +1,49 @@
-"""`/metrics`: counters, gauges and limits for Prometheus. Without a password."""
+"""`/metrics`: counters, gauges, histograms and limits for Prometheus. Without a password."""
 
-from collections.abc import Iterable, Iterator
+import asyncio
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from service_runtime import VERSION
 from state_api.dependencies import RepositoryDependency
-from state_store.errors import StoreUnavailable
-from state_store.records import Counters, Settings
+from state_store.errors import StoreUnavailable, StoreUnusable
+from state_store.records import Counters, Histogram, InstanceStatus, Latencies, Settings
 from state_store.repository import StateRepository
 
 router = APIRouter(tags=["monitoring"])
+
+INSTANCE_LABELS = ("instance_id", "host", "worker")
+"""Not more: each combination is a series that Prometheus keeps, and a restart makes a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """All that the store knows in numbers."""
+
+    counters: Counters
+    settings: Settings
+    instances: Sequence[InstanceStatus]
+    latencies: Latencies
 
 
 class StoreCollector(Collector):
     """The store's numbers at one moment, or, with none, the news that the store is away."""
 
-    def __init__(self, numbers: tuple[Counters, Settings] | None) -> None:
+    def __init__(self, numbers: Numbers | None) -> None:
         self._numbers = numbers
 
     def collect(self) -> Iterator[Metric]:
@@ -28,8 +51,10 @@ class StoreCollector(Collector):
         yield InfoMetricFamily("peep_build", "The version of Peep that answers.", {"version": VERSION})
         yield _gauge("peep_store_up", "Whether Redis answers (1) or not (0).", int(self._numbers is not None))
         if self._numbers is not None:
-            yield from _of_counters(self._numbers[0])
-            yield from _of_settings(self._numbers[1])
+            yield from _of_counters(self._numbers.counters)
+            yield from _of_settings(self._numbers.settings)
+            yield from _of_latencies(self._numbers.latencies)
+            yield from _of_instances(self._numbers.instances)
 
 
 @router.get(
@@ -37,24 +62,47 @@ class StoreCollector(Collector):
     operation_id="show_metrics",
     summary="Numbers for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {
+            "description": "In Prometheus's text format, or OpenMetrics where `Accept` prefers that.",
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "application/openmetrics-text": {"schema": {"type": "string"}},
+            },
+        }
+    },
 )
 async def show_metrics(request: Request, repository: RepositoryDependency) -> Response:
     """Every number is over all POP3 instances: ask one state-api only, or take the maximum, never the sum.
 
-    While Redis is away, `peep_store_up` is 0 and the numbers are missing, rather than 0.
+    While Redis is away, `peep_store_up` is 0 and the numbers are missing, rather than 0. The ones that
+    begin with `process_` and `python_` are of the process that answers.
     """
     registry = CollectorRegistry()
     registry.register(StoreCollector(await _numbers(repository)))
+    for collector in _own_collectors():
+        registry.register(collector)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(registry), media_type=content_type)
 
 
-async def _numbers(repository: StateRepository) -> tuple[Counters, Settings] | None:
+async def _numbers(repository: StateRepository) -> Numbers | None:
     try:
-        return await repository.counters(), await repository.settings()
-    except StoreUnavailable:
+        return Numbers(
+            *await asyncio.gather(
+                repository.counters(),
+                repository.settings(),
+                repository.instances(),
+                repository.latencies(),
+            )
+        )
+    except (StoreUnavailable, StoreUnusable):
         return None
+
+
+@functools.cache
+def _own_collectors() -> tuple[Collector, ...]:
+    return ProcessCollector(registry=None), PlatformCollector(registry=None)
 
 
 def _of_counters(counters: Counters) -> Iterable[Metric]:
@@ -74,9 +122,51 @@ def _of_settings(settings: Settings) -> Iterable[Metric]:
     )
 
 
+def _of_latencies(latencies: Latencies) -> Iterable[Metric]:
+    yield _histogram(
+        "command",
+        "From a POP3 command's line to the end of its reply, a slow reader included.",
+        latencies.command,
+    )
+    yield _histogram(
+        "login", "From PASS or the last line of AUTH to its reply, refused logins included.", latencies.login
+    )
+
+
+def _of_instances(instances: Sequence[InstanceStatus]) -> Iterable[Metric]:
+    yield _gauge("peep_pop3_instances", "Live POP3 processes.", len(instances))
+    connections = _instance_gauge("connections", "Open POP3 connections of this process.")
+    reserved = _instance_gauge(
+        "reserved_connections", "Slots of the connection limit that this process holds, open ones included."
+    )
+    load = _instance_gauge("load_ratio", "Processor time that this process takes, 1 for a whole core.")
+    lease = _instance_gauge(
+        "lease_seconds", "How long this process still counts as alive, unless it says so."
+    )
+    for status in instances:
+        labels = [status.instance.instance_id, status.instance.host, str(status.instance.worker)]
+        connections.add_metric(labels, status.open_connections)
+        reserved.add_metric(labels, status.reserved_connections)
+        load.add_metric(labels, status.load)
+        lease.add_metric(labels, status.lease_seconds)
+    yield from (connections, reserved, load, lease)
+
+
 def _counter(name: str, documentation: str, value: int) -> Metric:
     return CounterMetricFamily(f"peep_pop3_{name}", documentation, value)
 
 
 def _gauge(name: str, documentation: str, value: int) -> Metric:
     return GaugeMetricFamily(name, documentation, value)
+
+
+def _instance_gauge(name: str, documentation: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"peep_pop3_instance_{name}", documentation, labels=INSTANCE_LABELS)
+
+
+def _histogram(name: str, documentation: str, histogram: Histogram) -> Metric:
+    bounds = [*map(str, histogram.bounds), "+Inf"]
+    buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+    return HistogramMetricFamily(
+        f"peep_pop3_{name}_duration_seconds", documentation, buckets, histogram.seconds
+    )

@@ -1,16 +1,22 @@
-"""`/v1/counters`, `/v1/sessions`, `/v1/logged-in-users`: what operators watch."""
+"""`/v1/counters`, `/v1/sessions`, `/v1/instances` and the like: what operators watch."""
 
 import time
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+import structlog
+from fastapi import APIRouter, Path
 
+from service_runtime import VERSION
 from state_api import schemas
 from state_api.dependencies import Administrator, RepositoryDependency
-from state_api.errors import STORE_UNAVAILABLE, UNAUTHENTICATED, problems
+from state_api.errors import STORE_UNAVAILABLE, UNAUTHENTICATED, UNKNOWN_SESSION, problems
 from state_store import records
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["monitoring"], responses=problems(UNAUTHENTICATED, STORE_UNAVAILABLE))
+
+SessionId = Annotated[str, Path(description="As the list of sessions shows it.", examples=["bb43ba24-17"])]
 
 
 @router.get("/counters", operation_id="show_counters", summary="Show every counter and gauge")
@@ -21,9 +27,24 @@ async def show_counters(repository: RepositoryDependency, _: Administrator) -> s
 
 @router.get("/sessions", operation_id="list_sessions", summary="List the open POP3 connections")
 async def list_sessions(repository: RepositoryDependency, _: Administrator) -> schemas.Sessions:
-    """PEEP knows only their number (`cc?`). The oldest comes first, logged in or not."""
+    """PEEP `s?`, with more of each. The oldest comes first, logged in or not."""
     now = time.time()
-    return schemas.Sessions(sessions=[_shown(session, now) for session in await repository.sessions()])
+    return schemas.Sessions(sessions=[_session(session, now) for session in await repository.sessions()])
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    operation_id="close_session",
+    summary="Close a POP3 connection",
+    status_code=204,
+    responses=problems(UNKNOWN_SESSION),
+)
+async def close_session(
+    session_id: SessionId, repository: RepositoryDependency, administrator: Administrator
+) -> None:
+    """PEEP `k-`. It is closed when this is answered; what it had marked as deleted stays."""
+    await repository.close_session(session_id)
+    log.info("session closed by an administrator", session=session_id, administrator=administrator)
 
 
 @router.get("/logged-in-users", operation_id="list_logged_in_users", summary="List who is logged in")
@@ -32,13 +53,48 @@ async def list_logged_in_users(repository: RepositoryDependency, _: Administrato
     return schemas.LoggedInUsers(users=await repository.logged_in_users())
 
 
-def _shown(session: records.Session, now: float) -> schemas.Session:
+@router.get("/instances", operation_id="list_instances", summary="List the POP3 processes")
+async def list_instances(repository: RepositoryDependency, _: Administrator) -> schemas.Instances:
+    """In the order of their age. One that does not answer any more is listed until its lease is over."""
+    return schemas.Instances(instances=[_instance(status) for status in await repository.instances()])
+
+
+@router.get("/version", operation_id="show_version", summary="Show the version of Peep")
+async def show_version(_: Administrator) -> schemas.Version:
+    """PEEP `v?`: the version of the process that answers; `/v1/instances` has those of the POP3 service."""
+    return schemas.Version(version=VERSION)
+
+
+def _session(session: records.Session, now: float) -> schemas.Session:
     return schemas.Session(
         id=session.session_id,
         instance=session.instance_id,
         username=session.username,
         address=session.address,
-        connected_at=datetime.fromtimestamp(session.connected_at, UTC),
+        tls=session.tls or None,
+        connected_at=_time(session.connected_at),
         # The clocks of two machines may differ a little.
         seconds=round(max(0.0, now - session.connected_at), 3),
+        octets=session.octets,
+        retrieved=session.retrieved,
+        marked=session.marked,
     )
+
+
+def _instance(status: records.InstanceStatus) -> schemas.Instance:
+    return schemas.Instance(
+        id=status.instance.instance_id,
+        host=status.instance.host,
+        process_id=status.instance.process_id,
+        worker=status.instance.worker,
+        version=status.instance.version,
+        started_at=_time(status.instance.started_at),
+        lease_seconds=round(status.lease_seconds, 3),
+        connections=status.open_connections,
+        reserved=status.reserved_connections,
+        load=status.load,
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,7 +1,7 @@
 """`/v1/users`: the POP3 users. Their mail is never touched here."""
 
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import structlog
 from fastapi import APIRouter, Path, Query, Response
@@ -30,6 +30,9 @@ After = Annotated[
     schemas.Username | None,
     Query(description="`next` of the page before; without it the list begins at its start."),
 ]
+Prefix = Annotated[
+    schemas.UsernamePrefix, Query(description="Only names that begin with this; empty for all.")
+]
 
 
 @router.get(
@@ -37,7 +40,15 @@ After = Annotated[
     operation_id="list_users",
     summary="List the users",
     responses={
-        200: {"description": 'A page of users; a `Link` header with `rel="next"` leads to the next one.'}
+        200: {
+            "description": "A page of users.",
+            "headers": {
+                "Link": {
+                    "description": 'Leads to the next page, as `<...>; rel="next"`; missing on the last one.',
+                    "schema": {"type": "string"},
+                }
+            },
+        }
     },
 )
 async def list_users(
@@ -46,15 +57,21 @@ async def list_users(
     _: Administrator,
     limit: Limit = schemas.DEFAULT_PAGE,
     after: After = None,
+    prefix: Prefix = "",
 ) -> schemas.UserPage:
     """PEEP `u?`, a page at a time, sorted by the octets of the names."""
     # One more than asked for tells whether there is a next page.
-    names = await repository.usernames_after(after or "", limit + 1)
+    names = await repository.usernames_after(after or "", limit + 1, prefix)
     page = names[:limit]
     next_after = page[-1] if len(names) > limit else None
     if next_after is not None:
-        response.headers["Link"] = f'</v1/users?limit={limit}&after={quote(next_after, safe="")}>; rel="next"'
+        response.headers["Link"] = f'<{_page_address(limit, prefix, next_after)}>; rel="next"'
     return schemas.UserPage(users=[schemas.User(username=name) for name in page], next=next_after)
+
+
+def _page_address(limit: int, prefix: str, after: str) -> str:
+    query = {"limit": limit, "after": after, **({"prefix": prefix} if prefix else {})}
+    return f"/v1/users?{urlencode(query)}"
 
 
 @router.post(
@@ -62,7 +79,13 @@ async def list_users(
     operation_id="add_user",
     summary="Add a user",
     status_code=201,
-    responses=problems(USER_EXISTS, TOO_LARGE),
+    responses={
+        201: {
+            "description": "The user is there.",
+            "headers": {"Location": {"description": "The path of the user.", "schema": {"type": "string"}}},
+        },
+        **problems(USER_EXISTS, TOO_LARGE),
+    },
 )
 async def add_user(
     user: schemas.NewUser,

@@ -1,0 +1,54 @@
+"""The wire form of events (HTML standard, section 9.2), each made once for all who listen."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from state_api import schemas
+from state_store import records
+
+MEDIA_TYPE = "text/event-stream"
+
+RECONNECT_MILLISECONDS = 1000
+"""How long browsers wait before they come back: a restarted process is there by then."""
+
+RETRY = f"retry: {RECONNECT_MILLISECONDS}\n".encode()
+"""A line of whatever follows it."""
+
+GAP = b"event: gap\ndata: {}\n\n"
+KEEP_ALIVE = b": still here\n\n"
+
+
+def position(activity_id: str) -> bytes:
+    """Return what is no event: only what browsers say as Last-Event-ID when they come back."""
+    return f"id: {activity_id}\n\n".encode()
+
+
+def counters(now: records.Counters) -> bytes:
+    """Return the counters as `/v1/counters` shows them."""
+    return _event("counters", schemas.Counters.model_validate(now).model_dump_json())
+
+
+def store(*, is_up: bool) -> bytes:
+    """Return the news that the store is away, or back."""
+    return _event("store", _json({"up": is_up}))
+
+
+def activities(read: Iterable[records.Activity], *, is_gap: bool) -> bytes:
+    """Return what has happened, after the news that something before it is lost where `is_gap`."""
+    return (GAP if is_gap else b"") + b"".join(map(_activity, read))
+
+
+def _activity(activity: records.Activity) -> bytes:
+    at = datetime.fromtimestamp(activity.at, UTC).isoformat().replace("+00:00", "Z")
+    return _event(activity.kind.value, _json({**activity.details, "at": at}), activity.activity_id)
+
+
+def _event(name: str, data: str, event_id: str = "") -> bytes:
+    identified = f"id: {event_id}\n" if event_id else ""
+    return f"event: {name}\n{identified}data: {data}\n\n".encode()
+
+
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data, separators=(",", ":"))

@@ -1,0 +1,82 @@
+"""`/v1/events`: what happens, as it happens, for dashboards and shells."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+
+from state_api.dependencies import Administrator, RepositoryDependency
+from state_api.errors import (
+    DRAINING,
+    STORE_UNAVAILABLE,
+    TOO_MANY_STREAMS,
+    UNAUTHENTICATED,
+    Unauthenticated,
+    problems,
+)
+from state_api.event_feed import EventFeed
+from state_api.event_frames import MEDIA_TYPE
+from state_api.event_stream import EventStream
+
+EXAMPLE = """\
+retry: 1000
+id: 1764233673123-0
+
+event: counters
+data: {"retrieved_bytes":5120,"retrieved_emails":3,"removed_emails":0,"current_connections":1,\
+"logged_in_users":1,"historical_connections":7,"historical_logins":4}
+
+event: login
+id: 1764233674002-0
+data: {"username":"alice","session":"bb43ba24-17","instance":"bb43ba24","address":"192.0.2.7",\
+"at":"2025-11-27T08:54:34.002000Z"}
+
+"""
+
+router = APIRouter(prefix="/v1", tags=["monitoring"])
+
+LastEventId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        description="The `id` of the last event that was received: the stream goes on after it. What is no "
+        "such id counts as none.",
+        examples=["1764233673123-0"],
+    ),
+]
+
+
+@router.get(
+    "/events",
+    operation_id="stream_events",
+    summary="Listen to what happens",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A stream that ends when its administrator or the password is changed, or with "
+            "the process; browsers come back by themselves and go on after the last event.",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
+        },
+        **problems(UNAUTHENTICATED, STORE_UNAVAILABLE, DRAINING, TOO_MANY_STREAMS),
+    },
+)
+async def stream_events(
+    request: Request,
+    repository: RepositoryDependency,
+    administrator: Administrator,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Server-Sent Events, each with JSON as its data.
+
+    `counters`: as `/v1/counters`, at once and then every second. `login`: session, username, address,
+    instance, at. `logout`: the same without address. `setting`: name, value, at. `gap`: events were missed
+    that are no longer kept. `store`: `up` false when Redis goes away, true when it is back; nothing of
+    the last 1,000 events is missed meanwhile. `at` is the time (RFC 3339); an event that has an `id` is sent
+    once. A listener that does not read is cut off.
+    """
+    password_hash = (await repository.administrators()).get(administrator)
+    if password_hash is None:
+        raise Unauthenticated
+    if getattr(request.state, "wants_no_body", False):
+        return Response(media_type=MEDIA_TYPE)
+    feed: EventFeed = request.app.state.event_feed
+    return EventStream(feed, feed.subscribe(administrator, password_hash, last_event_id))

@@ -1,0 +1,62 @@
+"""A store in which something has happened, and what `/metrics` says of it."""
+
+import time
+
+import httpx
+
+from state_store.latency import LatencyRecorder
+from state_store.memory_repository import MemoryRepository
+from state_store.records import Counters, Credential, Deltas, Exchange, Login, LoginOutcome, Session
+from support.api_client import api_client
+from support.peep_gateway_server import instance
+
+COUNTERS = Counters(
+    retrieved_bytes=1234,
+    retrieved_emails=5,
+    removed_emails=2,
+    current_connections=2,
+    logged_in_users=1,
+    historical_connections=9,
+    historical_logins=4,
+)
+COMMAND_SECONDS = (0.0002, 0.0002, 0.004, 0.3, 60.0)
+LOGIN_SECONDS = (0.03, 0.2)
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+async def busy_repository() -> MemoryRepository:
+    """Return one with two connections, of which alice's is logged in, and with counts."""
+    repository = MemoryRepository()
+    await repository.add_user("alice", Credential("no hash", "1"))
+    await repository.register_instance(instance())
+    now = time.time()
+    deltas = Deltas(retrieved_bytes=1234, retrieved_emails=5, removed_emails=2, connections=9, logins=4)
+    deltas.latencies = _taken("command", COMMAND_SECONDS) | _taken("login", LOGIN_SECONDS)
+    exchange = Exchange(
+        "pop3",
+        sequence=1,
+        deltas=deltas,
+        open_connections=2,
+        load=0.25,
+        session_rows=[
+            Session("s1", "pop3", "alice", "192.0.2.7:40000", now - 60, "TLSv1.3", 5120, 3, 2),
+            Session("s2", "pop3", None, "[2001:db8::1]:5", now + 60),
+        ],
+        logins=[Login("alice", "s1", "1", "192.0.2.7", has_turn=True)],
+    )
+    assert (await repository.exchange(exchange)).logins == [LoginOutcome.OPENED]
+    return repository
+
+
+async def metrics_answer(accept: str = "") -> httpx.Response:
+    """Return what `/metrics` says of it, without a password."""
+    async with api_client(await busy_repository(), auth=None) as client:
+        return await client.get("/metrics", headers={"Accept": accept})
+
+
+def _taken(name: str, all_seconds: tuple[float, ...]) -> dict[str, int]:
+    recorder = LatencyRecorder()
+    for seconds in all_seconds:
+        recorder.record(seconds)
+    return recorder.take(name)

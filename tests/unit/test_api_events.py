@@ -1,0 +1,311 @@
+"""`/v1/events` over a real socket and the in-memory repository."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from state_api import event_feed, event_stream, event_subscription
+from state_store.errors import StoreUnavailable
+from state_store.memory_repository import MemoryRepository
+from state_store.records import Activity, Counters, Credential, Exchange, Login
+from support.api_client import ADMINISTRATOR, BASIC, api_client, problem
+from support.api_server import EventReader, api_server, listening
+from support.peep_gateway_server import instance
+
+
+class WatchedRepository(MemoryRepository):
+    """A repository that counts how often it is asked, and can be out of reach."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = False
+        self.readings = 0
+
+    async def activity_after(self, activity_id: str, limit: int = 1000) -> tuple[list[Activity], bool]:
+        self.readings += 1
+        if self.is_away:
+            raise StoreUnavailable
+        return await super().activity_after(activity_id, limit)
+
+
+async def log_in(repository: MemoryRepository, *usernames: str) -> None:
+    """Log these users in and out again."""
+    await repository.register_instance(instance())
+    for username in usernames:
+        await repository.add_user(username, Credential("no hash", "1"))
+        login = Login(username, f"s-{username}", "1", "192.0.2.7:40000", has_turn=True)
+        await repository.exchange(Exchange("pop3", 0, logins=[login]))
+        await repository.exchange(Exchange("pop3", 0, releases=[(username, f"s-{username}")]))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once a state that changes by itself is reached."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_fresh_stream_begins_with_the_newest_id_and_the_counters() -> None:
+    repository = MemoryRepository()
+    await log_in(repository, "alice")
+    async with api_server(repository) as server, listening(server.client) as reader:
+        first, second = await reader.next(), await reader.next()
+        assert (first.name, first.event_id) == ("", await repository.last_activity_id())
+        assert (second.name, second.event_id) == ("counters", "")
+        assert Counters(**second.data) == await repository.counters()
+        assert reader.response.headers["content-type"].startswith("text/event-stream")
+        assert reader.response.headers["cache-control"] == "no-store"
+        assert "content-length" not in reader.response.headers
+
+
+async def test_counters_come_every_second() -> None:
+    async with api_server(MemoryRepository()) as server, listening(server.client) as reader:
+        await reader.until("counters")
+        started = time.monotonic()
+        await reader.until("counters")
+        await reader.until("counters")
+    assert 1.5 < time.monotonic() - started < 6
+
+
+async def test_logins_logouts_and_changed_settings_are_told_in_order_and_once() -> None:
+    repository = MemoryRepository()
+    async with api_server(repository) as server, listening(server.client) as reader:
+        await reader.until("counters")
+        await log_in(repository, "alice")
+        await repository.change_settings(timeout_seconds=5)
+        login, logout = await reader.until("login"), await reader.until("logout")
+        setting = await reader.until("setting")
+    assert login.data.pop("at").endswith("Z")
+    assert login.data == {
+        "username": "alice",
+        "session": "s-alice",
+        "instance": "pop3",
+        "address": "192.0.2.7:40000",
+    }
+    assert set(logout.data) == {"username", "session", "instance", "at"}
+    assert (setting.data["name"], setting.data["value"]) == ("timeout_seconds", "5")
+    assert [login.event_id, logout.event_id, setting.event_id] == ["1-0", "2-0", "3-0"]
+
+
+async def test_who_comes_back_is_told_what_was_missed_and_nothing_twice() -> None:
+    repository = MemoryRepository()
+    await log_in(repository, "alice", "bob")
+    async with api_server(repository) as server, listening(server.client) as other:
+        await other.until("counters")
+        async with listening(server.client, last_event_id="2-0") as reader:
+            await log_in(repository, "carol")
+            ids = [(await reader.until("login", "logout", "gap")).event_id for _ in range(4)]
+    assert ids == ["3-0", "4-0", "5-0", "6-0"]
+
+
+@pytest.mark.parametrize("last_event_id", ["", "x", "1", "1-", "-1-0", "1-0-0", "9" * 19 + "-0", "1-0\u00b2"])
+async def test_what_is_no_id_counts_as_none(last_event_id: str) -> None:
+    repository = MemoryRepository()
+    await log_in(repository, "alice")
+    async with api_server(repository) as server:
+        headers = [(b"Last-Event-ID", last_event_id.encode())]
+        async with server.client.stream("GET", "/v1/events", headers=headers) as response:
+            reader = EventReader(response)
+            names = [(await reader.next()).name for _ in range(2)]
+    assert names == ["", "counters"]
+
+
+async def test_events_that_are_no_longer_kept_are_a_gap() -> None:
+    repository = MemoryRepository()
+    await log_in(repository, *(f"user{number}" for number in range(501)))
+    async with api_server(repository) as server, listening(server.client, last_event_id="1-0") as reader:
+        assert (await reader.next()).name == "gap"
+        ids = [(await reader.next()).event_id for _ in range(1000)]
+    assert ids == [f"{number}-0" for number in range(3, 1003)]
+
+
+async def test_an_id_that_the_store_never_gave_is_a_gap_and_the_stream_goes_on() -> None:
+    repository = MemoryRepository()
+    async with api_server(repository) as server, listening(server.client, last_event_id="77-0") as reader:
+        await reader.until("gap")
+        await reader.until("counters")
+        assert reader.last_event_id == "0-0"
+        await log_in(repository, "alice")
+        assert (await reader.until("login")).event_id == "1-0"
+
+
+async def test_an_outage_is_told_once_and_nothing_is_missed_over_it() -> None:
+    repository = WatchedRepository()
+    async with api_server(repository) as server, listening(server.client) as reader:
+        await reader.until("counters")
+        repository.is_away = True
+        assert (await reader.until("store")).data == {"up": False}
+        await log_in(repository, "alice")
+        since = repository.readings
+        await until(lambda: repository.readings > since + 2)
+        repository.is_away = False
+        back = await reader.next()
+        assert (back.name, back.data) == ("store", {"up": True})
+        assert (await reader.until("login", "store")).event_id == "1-0"
+
+
+async def test_who_comes_during_an_outage_is_told_of_it() -> None:
+    repository = WatchedRepository()
+    async with api_server(repository) as server, listening(server.client) as first:
+        await first.until("counters")
+        repository.is_away = True
+        await first.until("store")
+        async with listening(server.client) as second:
+            event = await second.next()
+            assert (event.name, event.data) == ("store", {"up": False})
+            repository.is_away = False
+            assert (await second.until("store")).data == {"up": True}
+            await second.until("counters")
+
+
+async def test_a_silent_stream_is_kept_alive_by_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 0.05)
+    repository = WatchedRepository()
+    async with api_server(repository) as server, listening(server.client) as reader:
+        await reader.until("counters")
+        repository.is_away = True
+        await reader.until("store")
+        for _ in range(3):
+            assert (await reader.next()).name == ""
+    assert reader.comments
+
+
+async def test_all_streams_share_one_reader_which_rests_when_nobody_listens() -> None:
+    repository = WatchedRepository()
+    async with api_server(repository) as server:
+        async with listening(server.client) as one, listening(server.client) as other:
+            for reader in (one, other, one, other):
+                await reader.until("counters")
+            assert repository.readings < 15
+        await until(lambda: not [task for task in asyncio.all_tasks() if "EventFeed" in repr(task)])
+        since = repository.readings
+        async with listening(server.client) as again:
+            await again.until("counters")
+        assert repository.readings <= since + 2
+
+
+async def test_a_process_that_is_told_to_stop_ends_its_streams_and_itself_soon() -> None:
+    async with api_server(MemoryRepository()) as server, listening(server.client) as reader:
+        await reader.until("counters")
+        started = time.monotonic()
+        server.stopping.set()
+        assert all(event.name == "counters" for event in await reader.to_the_end())
+        await server.serving
+        assert time.monotonic() - started < 5
+
+
+async def test_a_process_that_is_about_to_stop_begins_no_stream() -> None:
+    async with api_client(is_draining=lambda: True) as client:
+        problem(await client.get("/v1/events"), 503, "/docs#draining")
+
+
+@pytest.mark.parametrize("hashes", [{}, {ADMINISTRATOR: "$argon2id$another"}])
+async def test_a_stream_ends_within_seconds_when_its_administrator_is_changed(hashes: dict[str, str]) -> None:
+    repository = MemoryRepository()
+    async with api_server(repository) as server, listening(server.client) as reader:
+        await reader.until("counters")
+        started = time.monotonic()
+        await repository.replace_administrators(hashes)
+        await reader.to_the_end()
+        assert time.monotonic() - started < 8
+
+
+async def test_more_streams_than_there_may_be_are_refused_until_one_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_feed, "MAX_STREAMS", 1)
+    async with api_server(MemoryRepository()) as server:
+        async with listening(server.client) as reader:
+            await reader.until("counters")
+            refused = await server.client.get("/v1/events")
+            problem(refused, 503, "/docs#too-many-streams")
+            assert refused.headers["retry-after"] == "10"
+        async with asyncio.timeout(10):
+            while (await server.client.head("/v1/events")).status_code != 200:
+                await asyncio.sleep(0.01)
+
+
+async def test_head_is_answered_with_the_headers_of_a_stream_and_ends() -> None:
+    async with api_client() as client:
+        response = await client.head("/v1/events")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_a_stream_is_logged_at_its_end_with_its_administrator() -> None:
+    with capture_logs() as events:
+        async with api_server(MemoryRepository()) as server:
+            async with listening(server.client) as reader:
+                await reader.until("counters")
+                assert not [event for event in events if event["event"] == "request"]
+            await until(lambda: any(event["event"] == "request" for event in events))
+    (request,) = [event for event in events if event["event"] == "request"]
+    assert (request["path"], request["status"]) == ("/v1/events", 200)
+    assert request["administrator"] == ADMINISTRATOR
+    assert [event for event in events if event["log_level"] in ("warning", "error")] == []
+
+
+async def test_a_listener_that_does_not_read_is_cut_off_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_subscription, "MAX_WAITING_CHUNKS", 2)
+    repository = MemoryRepository()
+    with capture_logs() as events:
+        async with (
+            api_server(repository, send_buffer=4096) as server,
+            deaf_listener(server.port),
+            listening(server.client) as reader,
+        ):
+            await reader.until("counters")
+            await log_in(repository, *(f"u{number}" for number in range(400)))
+            await until(lambda: bool([event for event in events if event["event"] == "request"]))
+            assert [event["event"] for event in events if event["log_level"] == "warning"] == [
+                "event stream cut off: its client does not read"
+            ]
+            while reader.last_event_id != "800-0":
+                await reader.next()
+            await reader.until("counters")
+
+
+async def test_a_listener_that_does_not_read_holds_up_no_end_of_the_process() -> None:
+    repository = MemoryRepository()
+    with capture_logs() as events:
+        async with (
+            api_server(repository, send_buffer=4096) as server,
+            deaf_listener(server.port),
+            listening(server.client) as reader,
+        ):
+            await reader.until("counters")
+            await log_in(repository, *(f"u{number}" for number in range(400)))
+            await reader.until("logout")
+            started = time.monotonic()
+            server.stopping.set()
+            await server.serving
+            assert time.monotonic() - started < 5
+    assert [event["status"] for event in events if event["event"] == "request"] == [200, 200]
+    assert [event for event in events if event["log_level"] in ("warning", "error")] == []
+
+
+@asynccontextmanager
+async def deaf_listener(port: int) -> AsyncIterator[None]:
+    """Open a stream, and never read more of it than its first octets."""
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(deaf, ("127.0.0.1", port))
+        request = next(BASIC.auth_flow(httpx.Request("GET", "http://peep/v1/events")))
+        lines = [
+            "GET /v1/events HTTP/1.1",
+            "Host: peep",
+            f"Authorization: {request.headers['Authorization']}",
+        ]
+        await loop.sock_sendall(deaf, "\r\n".join([*lines, "", ""]).encode())
+        assert await loop.sock_recv(deaf, len("HTTP/1.1 200")) == b"HTTP/1.1 200"
+        yield

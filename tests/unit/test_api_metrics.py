@@ -1,0 +1,179 @@
+"""`/metrics`: every number, and the conventions of Prometheus and OpenMetrics, over the real output."""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from service_runtime import VERSION
+from state_store.redis_repository import RedisRepository
+from support.api_client import api_client
+from support.busy_repository import COMMAND_SECONDS, LOGIN_SECONDS, OPENMETRICS, metrics_answer
+from support.peep_gateway_server import instance
+
+INSTANCE = {"instance_id": "pop3", "host": instance().host, "worker": "1"}
+
+FORMATS = pytest.mark.parametrize("accept", ["", OPENMETRICS])
+
+BASE_UNITS = ("seconds", "bytes", "ratio")
+OTHER_UNITS = re.compile(
+    "milliseconds|microseconds|nanoseconds|ms|us|minutes|hours|days|[kmg]i?b|kilobytes|megabytes|octets|percent"
+)
+RESERVED_SUFFIXES = ("_total", "_info", "_bucket", "_sum", "_count", "_created")
+
+
+def samples_of(text: str) -> list[Sample]:
+    parse: Any = openmetrics_families if "# EOF" in text else text_string_to_metric_families
+    families: Iterable[Metric] = parse(text)
+    return [sample for family in families for sample in family.samples]
+
+
+def described(text: str, word: str) -> dict[str, str]:
+    """Return what the lines of HELP or TYPE say of each name."""
+    lines = [line.split(" ", 3) for line in text.splitlines() if line.startswith(f"# {word} ")]
+    names = [line[2] for line in lines]
+    assert len(names) == len(set(names)), f"a {word} twice"
+    return {line[2]: line[3] for line in lines}
+
+
+def family_name(sample: str, types: dict[str, str]) -> str:
+    """Return the name that the HELP and TYPE of a sample bear."""
+    candidates = [sample, *(sample.removesuffix(suffix) for suffix in RESERVED_SUFFIXES)]
+    return next(name for name in candidates if name in types)
+
+
+async def test_metrics_show_every_number_of_ours() -> None:
+    response = await metrics_answer()
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    shown = {
+        sample.name: (sample.value, sample.labels)
+        for sample in samples_of(response.text)
+        if sample.name.startswith("peep_") and "_duration_" not in sample.name
+    }
+    lease_seconds, _ = shown.pop("peep_pop3_instance_lease_seconds")
+    assert 0 < lease_seconds <= 15
+    (reserved, labels) = shown.pop("peep_pop3_instance_reserved_connections")
+    assert (reserved >= 2, labels) == (True, INSTANCE)
+    assert shown == {
+        "peep_pop3_retrieved_bytes_total": (1234, {}),
+        "peep_pop3_retrieved_emails_total": (5, {}),
+        "peep_pop3_removed_emails_total": (2, {}),
+        "peep_pop3_connections": (2, {}),
+        "peep_pop3_logged_in_users": (1, {}),
+        "peep_pop3_historical_connections_total": (9, {}),
+        "peep_pop3_logins_total": (4, {}),
+        "peep_pop3_max_connections": (1000, {}),
+        "peep_pop3_timeout_seconds": (600, {}),
+        "peep_pop3_instances": (1, {}),
+        "peep_pop3_instance_connections": (2, INSTANCE),
+        "peep_pop3_instance_load_ratio": (0.25, INSTANCE),
+        "peep_build_info": (1, {"version": VERSION}),
+        "peep_store_up": (1, {}),
+    }
+
+
+@FORMATS
+@pytest.mark.parametrize(("name", "seconds"), [("command", COMMAND_SECONDS), ("login", LOGIN_SECONDS)])
+async def test_histograms_are_cumulative_and_whole(
+    accept: str, name: str, seconds: tuple[float, ...]
+) -> None:
+    prefix = f"peep_pop3_{name}_duration_seconds"
+    samples = samples_of((await metrics_answer(accept)).text)
+    buckets = {
+        float(sample.labels["le"]): sample.value for sample in samples if sample.name == f"{prefix}_bucket"
+    }
+    values = {sample.name: sample.value for sample in samples}
+    assert all(low <= high for low, high in pairwise(buckets.values()))
+    assert list(buckets) == sorted(buckets)
+    for bound, count in buckets.items():
+        assert count == sum(one <= bound for one in seconds)
+    assert buckets[float("inf")] == values[f"{prefix}_count"] == len(seconds)
+    assert values[f"{prefix}_sum"] == pytest.approx(sum(seconds))
+
+
+async def test_open_metrics_are_given_to_those_who_ask_for_them() -> None:
+    response = await metrics_answer(f"{OPENMETRICS},text/plain;q=0.5")
+    assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert response.text.endswith("# EOF\n")
+
+
+async def test_both_formats_say_the_same_of_us() -> None:
+    texts = [(await metrics_answer(accept)).text for accept in ("", OPENMETRICS)]
+    first, second = (
+        {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for sample in samples_of(text)
+            if sample.name.startswith("peep_") and "lease" not in sample.name
+        }
+        for text in texts
+    )
+    assert first == second
+
+
+@FORMATS
+async def test_every_family_has_help_and_type_and_no_series_comes_twice(accept: str) -> None:
+    text = (await metrics_answer(accept)).text
+    helps, types = described(text, "HELP"), described(text, "TYPE")
+    assert set(helps) == set(types)
+    assert all(len(words) > 10 and words[0].isupper() for words in helps.values())
+    lines = [line.rpartition(" ")[0] for line in text.splitlines() if line and not line.startswith("#")]
+    assert [series for series, count in Counter(lines).items() if count > 1] == []
+    assert {family_name(re.split("[{ ]", line)[0], types) for line in lines} == set(types)
+
+
+@FORMATS
+async def test_names_follow_the_conventions(accept: str) -> None:
+    text = (await metrics_answer(accept)).text
+    is_open = accept == OPENMETRICS
+    for name, kind in described(text, "TYPE").items():
+        words = name.split("_")
+        assert re.fullmatch("[a-z][a-z0-9_]*", name)
+        assert not any(OTHER_UNITS.fullmatch(word) for word in words), f"{name}: base units only"
+        assert not set(words) & {"counter", "gauge", "histogram", "metric"}, f"{name}: no types in names"
+        units = [word for word in words if word in BASE_UNITS]
+        base = name.removesuffix("_total")
+        assert not units or base.endswith(units[-1]), f"{name}: the unit stands last"
+        if kind == "counter":
+            assert name.endswith("_total") != is_open, f"{name}: counters end in _total"
+        elif kind == "info" or name.endswith("_info"):
+            assert kind in ("info", "gauge")
+        else:
+            assert not name.endswith(RESERVED_SUFFIXES), f"{name}: this suffix means something else"
+        assert kind in ("counter", "gauge", "histogram", "info")
+
+
+@FORMATS
+async def test_labels_are_few_and_well_named(accept: str) -> None:
+    for sample in samples_of((await metrics_answer(accept)).text):
+        if sample.name.startswith("peep_"):
+            assert set(sample.labels) <= {"version", "le", *INSTANCE}
+            assert not any(label in sample.name.split("_") for label in sample.labels if label != "le")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process can tell of itself")
+async def test_the_process_that_answers_shows_its_own_numbers() -> None:
+    values = {sample.name: sample.value for sample in samples_of((await metrics_answer()).text)}
+    assert values["process_resident_memory_bytes"] > 1e6
+    assert values["process_cpu_seconds_total"] > 0
+    assert values["python_info"] == 1
+
+
+@FORMATS
+async def test_metrics_without_a_store_say_so_and_show_no_false_zeros(accept: str) -> None:
+    repository = RedisRepository("unix:///nonexistent/redis.sock")
+    async with api_client(repository, auth=None) as client:
+        response = await client.get("/metrics", headers={"Accept": accept})
+    await repository.close()
+    assert response.status_code == 200
+    ours = {
+        sample.name: sample.value for sample in samples_of(response.text) if sample.name.startswith("peep_")
+    }
+    assert ours == {"peep_store_up": 0, "peep_build_info": 1}
