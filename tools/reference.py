@@ -14,6 +14,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from peep_gateway.protocol import commands as peep
+from peepctl.reference import commands as peepctl_commands
+from peepctl.server import EXIT_CODES
+from peepctl.settings_layers import KEYS
 from pop3_service.protocol import commands as pop3
 from service_runtime.settings import ALL_SETTINGS, SECRETS, variable
 from state_api.app import create_app
@@ -109,6 +112,22 @@ def _no_numbers() -> Numbers:
     return Numbers(Counters(), Settings(), [], Latencies(histogram("command", {}), histogram("login", {})))
 
 
+def peepctl_commands_table() -> str:
+    """Return the table of `peepctl`'s commands."""
+    return _table(("Command", "What it does"), ((_code(usage), text) for usage, text in peepctl_commands()))
+
+
+def peepctl_settings_table() -> str:
+    """Return the table of what tells `peepctl` where to connect."""
+    rows = ((_code(f"PEEPCTL_{key.upper()}"), _code(key)) for key in KEYS)
+    return _table(("Variable", "In the settings file"), rows)
+
+
+def peepctl_exit_codes_table() -> str:
+    """Return the table of `peepctl`'s exit codes."""
+    return _table(("Code", "Meaning"), ((str(int(code)), meaning) for code, meaning in EXIT_CODES.items()))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "secrets": secrets_table,
@@ -116,6 +135,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "pop3-commands": pop3_commands_table,
     "http-routes": http_routes_table,
     "metrics": metrics_table,
+    "peepctl-commands": peepctl_commands_table,
+    "peepctl-settings": peepctl_settings_table,
+    "peepctl-exit-codes": peepctl_exit_codes_table,
 }
 
 
@@ -166,7 +188,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if isinstance(value, bool):
         value = int(value)
-    return _code(str(value)) if value not in ("", [], {}) else "none"
+    return _code(str(value)) if value not in (None, "", [], {}) else "none"
 
 
 def _allowed(command: peep.Command) -> str:

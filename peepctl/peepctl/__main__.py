@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import typer
 
-from peepctl.up import up as run_locally
-from service_runtime import VERSION
+from peepctl.commands import monitoring, protocol, settings, users
+from peepctl.options import connecting
+from peepctl.server import EXIT_CODES
+
+NAME = "peepctl"
+
+_WHERE = """\b
+Where to connect and as whom, the first that says so:
+  the options above, before or after the command
+  PEEPCTL_HOST, PEEPCTL_PORT, PEEPCTL_USER, PEEPCTL_TLS, PEEPCTL_CA_FILE,
+    PEEPCTL_PASSWORD or PEEPCTL_PASSWORD_FILE
+  ~/.config/peep/peepctl.toml: host, port, user, tls, ca_file,
+    password or password_file
+  beside a peepctl up: ./data/admins, or PEEP_DATA_DIR/admins
+  the terminal, which is asked for a password"""
+_EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code:d}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 app = typer.Typer(
-    name="peepctl",
-    help="Run Peep, a POP3 server that can be watched and changed while it runs.",
+    name=NAME,
+    help="Run, watch and change Peep, a POP3 server that is administered while it runs.",
+    epilog=f"{_WHERE}\n\n{_EXITS}",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they would show variables, passwords among them
 )
 
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"peepctl {VERSION}")
+        from service_runtime import VERSION
+
+        typer.echo(f"{NAME} {VERSION}")
         raise typer.Exit
 
 
 @app.callback()
+@connecting
 def _options(
     version: Annotated[
         bool,
@@ -40,12 +60,31 @@ def up() -> None:
 
     Settings are environment variables; PEEP_DATA_DIR says where everything is kept (./data).
     """
+    from peepctl.up import up as run_locally
+
     raise typer.Exit(run_locally())
+
+
+app.command("stats")(monitoring.stats)
+app.command("top")(monitoring.top)
+app.command("who")(monitoring.who)
+app.command("sessions")(monitoring.sessions)
+app.command("kick")(monitoring.kick)
+app.add_typer(users.group(), name="users")
+app.command("get")(settings.get)
+app.command("set")(settings.set_setting)
+app.command("capabilities")(protocol.capabilities)
+app.command("version")(protocol.version)
+app.command("raw")(protocol.raw)
+app.command("shell")(protocol.shell)
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    if sys.argv[1:2] == ["--show-completion"] and len(sys.argv) == 3:
+        # Typer guesses the shell; who names one means that one.
+        os.environ[f"_{NAME.upper()}_COMPLETE"] = f"source_{sys.argv[2]}"
+    app(prog_name=NAME)
 
 
 if __name__ == "__main__":

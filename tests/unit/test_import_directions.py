@@ -14,17 +14,20 @@ PACKAGES = {
     "pop3_service": "pop3-service",
     "peep_gateway": "peep-gateway",
     "state_api": "state-api",
+    "peep_client": "peepctl",
     "peepctl": "peepctl",
 }
 SERVICES = {"pop3_service", "peep_gateway", "state_api"}
+PEOPLE = {"peepctl", "peep_client"}
 IMPURE = {"asyncio", "os", "redis", "time", "socket", "logging"}
 FORBIDDEN = {
-    "line_server": SERVICES | {"state_store", "peepctl"},
-    "service_runtime": SERVICES | {"state_store", "peepctl"},
-    "state_store": SERVICES | {"peepctl"},
-    "pop3_service": SERVICES - {"pop3_service"} | {"peepctl"},
-    "peep_gateway": SERVICES - {"peep_gateway"} | {"peepctl"},
-    "state_api": SERVICES - {"state_api"} | {"peepctl"},
+    "line_server": SERVICES | PEOPLE | {"state_store"},
+    "service_runtime": SERVICES | PEOPLE | {"state_store"},
+    "state_store": SERVICES | PEOPLE,
+    "pop3_service": SERVICES - {"pop3_service"} | PEOPLE,
+    "peep_gateway": SERVICES - {"peep_gateway"} | PEOPLE,
+    "state_api": SERVICES - {"state_api"} | PEOPLE,
+    "peep_client": set(PACKAGES) - {"peep_client"},
     "peepctl": set(),
 }
 
@@ -81,8 +84,8 @@ def test_every_package_root_is_known_here() -> None:
     assert roots == set(PACKAGES)
 
 
-def test_both_protocols_are_found() -> None:
-    for service in ("pop3_service", "peep_gateway"):
+def test_all_protocols_are_found() -> None:
+    for service in ("pop3_service", "peep_gateway", "peep_client"):
         assert any(home == f"{service}.protocol" for home, _ in modules_of(service))
 
 
@@ -109,6 +112,10 @@ def test_both_protocols_are_found() -> None:
         ("service_runtime", "import state_store"),
         ("service_runtime", "import pop3_service"),
         ("state_store", "if True:\n    import pop3_service"),
+        ("peep_gateway", "import peep_client"),
+        ("peep_client", "from service_runtime import VERSION"),
+        ("peep_client.protocol", "import asyncio"),
+        ("peep_client.protocol", "from peep_client import client"),
     ],
 )
 def test_planted_violation_is_found(package: str, source: str) -> None:
@@ -124,6 +131,7 @@ def test_planted_violation_is_found(package: str, source: str) -> None:
         ("pop3_service", "from state_store.records import Settings\nfrom line_server import lines"),
         ("state_store", "import redis.asyncio"),
         ("peepctl", "from service_runtime import supervisor"),
+        ("peepctl", "import peep_client"),
     ],
 )
 def test_import_that_is_allowed_is_left_alone(package: str, source: str) -> None:

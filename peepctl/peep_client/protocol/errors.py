@@ -1,0 +1,91 @@
+"""What can go wrong between a PEEP client and its server, one class each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+WRONG_LOGIN = 2
+UNKNOWN_USER_OR_SESSION = 4
+UNAVAILABLE = 8
+
+MEANINGS: Mapping[int, str] = MappingProxyType(
+    {
+        0: "unknown command, or not available in this state",
+        1: "invalid command syntax",
+        2: "incorrect user name or password of the administrator",
+        3: "user name already in use",
+        4: "no such user or session",
+        5: "invalid maximum of connections",
+        6: "invalid path: not absolute, or no mail directory that the POP3 service can use",
+        7: "invalid timeout",
+        8: "service unavailable: the server cannot reach its store at the moment",
+    }
+)
+"""The negative codes in words: PEEP sections 2.2 to 4, and `-8` of Peep."""
+
+
+def meaning(code: int) -> str:
+    """Return what a negative code says, also for one that no text defines."""
+    return MEANINGS.get(code, "a code that the protocol's text does not define")
+
+
+class PeepError(Exception):
+    """Any failure that this library tells; the text is one line for people, never with a password in it."""
+
+
+class NegativeReply(PeepError):
+    """The server has refused a command; the session goes on."""
+
+    def __init__(self, commencement: str, code: int) -> None:
+        super().__init__(f"-{code} to {commencement}: {meaning(code)}")
+        self.commencement = commencement
+        self.code = code
+        self.meaning = meaning(code)
+
+
+class WrongLogin(NegativeReply):
+    """The administrator's name or password is wrong."""
+
+    def __init__(self, username: str) -> None:
+        super().__init__("a", WRONG_LOGIN)
+        self.username = username
+
+
+class NotSupported(PeepError):
+    """The server's `cap?` does not list an extension that is needed; nothing was sent but `cap?`."""
+
+    def __init__(self, commencement: str) -> None:
+        super().__init__(f"this server does not have the extension {commencement}")
+        self.commencement = commencement
+
+
+class InvalidArgument(PeepError, ValueError):
+    """A value that no PEEP command can carry; nothing was sent."""
+
+
+class CannotConnect(PeepError):
+    """No connection came about; `reason` says why, `is_certificate` that TLS did not trust the server."""
+
+    def __init__(self, host: str, port: int, reason: str, *, is_certificate: bool = False) -> None:
+        super().__init__(f"cannot connect to {host} port {port}: {reason}")
+        self.host = host
+        self.port = port
+        self.reason = reason
+        self.is_certificate = is_certificate
+
+
+class ConnectionLost(PeepError):
+    """The connection has ended, or has been given up after an earlier failure."""
+
+
+class TimedOut(PeepError):
+    """The server has said nothing for too long. The connection is closed: a late reply would be mistaken."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no reply within {seconds:g} seconds")
+        self.seconds = seconds
+
+
+class NotPeep(PeepError):
+    """What came is no PEEP reply (PEEP section 2.2). The connection is closed."""

@@ -1,0 +1,114 @@
+"""What replies tell, as values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from peep_client.protocol.commands import EXTENSIONS
+from peep_client.protocol.errors import NotPeep
+
+_CAPABILITY = re.compile(
+    r"(?P<commencement>[a-z]{1,8}[-+=?]?)(?:(?P<low>-?[0-9]{1,20})-(?P<high>-?[0-9]{1,20}))?"
+)
+_NOBODY = "-"
+_SESSION_WORDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Every PEEP counter and gauge."""
+
+    retrieved_bytes: int
+    """Octets of all replies to POP3 commands (`rb?`)."""
+    retrieved_emails: int
+    """Successful RETR commands (`re?`)."""
+    removed_emails: int
+    """Messages removed in the UPDATE state (`xe?`)."""
+    current_connections: int
+    """Open POP3 connections, logged in or not (`cc?`)."""
+    logged_in_users: int
+    """How many users have an open session (the lines of `cu?`)."""
+    historical_connections: int
+    """POP3 connections so far (`hc?`)."""
+    historical_logins: int
+    """Successful POP3 logins so far (`hu?`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What administrators change while the server runs."""
+
+    max_connections: int
+    """The most POP3 connections at one time (`c?`)."""
+    timeout_seconds: int
+    """Seconds without a command that end a POP3 session, mostly 0 for no limit (`t?`)."""
+    mail_directory: str
+    """Where all maildirs are, an absolute path (`m?`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One open POP3 connection (`s?`)."""
+
+    id: str
+    username: str | None
+    """None before the login."""
+    address: str
+    seconds: int
+    """For how long it has been open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What `cap?` tells."""
+
+    lines: tuple[str, ...]
+    """As they came."""
+    authentication: tuple[str, ...] = ()
+    """Commands to log in by: `a`."""
+    integers: Mapping[str, range] = field(default_factory=dict)
+    """What the integer commands take, by commencement: `c=` and `t=`."""
+    extensions: tuple[str, ...] = ()
+    """Commands that are not in the protocol's text."""
+
+    @property
+    def pipelines(self) -> bool:
+        """Whether the server is known to take several commands at once: it has all of Peep's extensions.
+
+        The protocol leaves pipelining open, and has no way to announce it.
+        """
+        return set(self.extensions) >= EXTENSIONS
+
+
+def parse_capabilities(lines: tuple[str, ...]) -> Capabilities:
+    """Return what the lines of `cap?` say; a line of a form that no text defines is only in `lines`."""
+    authentication: list[str] = []
+    integers: dict[str, range] = {}
+    extensions: list[str] = []
+    for line in lines:
+        match = _CAPABILITY.fullmatch(line.strip())
+        if match is None:
+            continue
+        commencement = match["commencement"]
+        if match["low"] is not None:
+            integers[commencement] = range(int(match["low"]), int(match["high"]) + 1)
+        elif commencement == "a":
+            authentication.append(commencement)
+        if commencement not in ("a", "c=", "t="):
+            extensions.append(commencement)
+    return Capabilities(lines, tuple(authentication), MappingProxyType(integers), tuple(extensions))
+
+
+def parse_session(line: str) -> Session:
+    """Return what a line of `s?` says; words beyond the fourth are left for later versions.
+
+    Raises `NotPeep` when the line is of another form.
+    """
+    words = line.split(" ")[:_SESSION_WORDS]
+    if len(words) < _SESSION_WORDS or not all(words) or not (words[3].isascii() and words[3].isdecimal()):
+        raise NotPeep(f"a session's line of another form: {line[:80]!r}")
+    session, username, address, seconds = words
+    return Session(session, None if username == _NOBODY else username, address, int(seconds))

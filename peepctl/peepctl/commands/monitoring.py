@@ -1,0 +1,146 @@
+"""`stats`, `who`, `sessions`, `kick`, `top`: what goes on, and an end to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Annotated
+
+import typer
+
+from peep_client import NegativeReply, Peep, Session
+from peep_client.protocol.errors import UNKNOWN_USER_OR_SESSION
+from peepctl.completion import sessions_and_users
+from peepctl.options import AsJson, complain, connected
+from peepctl.output import amount, duration, say, say_json, say_list, say_table, shown
+from peepctl.server import Exit, Server
+
+
+@connected
+def stats(server: Server, as_json: AsJson = False) -> None:
+    """Show all counters."""
+    with server.connect() as peep:
+        counters = peep.counters()
+    if as_json:
+        say_json(dataclasses.asdict(counters))
+        return
+    say_list(
+        [
+            ("open connections", f"{counters.current_connections:>15,}"),
+            ("users logged in", f"{counters.logged_in_users:>15,}"),
+            ("connections so far", f"{counters.historical_connections:>15,}"),
+            ("logins so far", f"{counters.historical_logins:>15,}"),
+            ("emails retrieved", f"{counters.retrieved_emails:>15,}"),
+            ("emails removed", f"{counters.removed_emails:>15,}"),
+            ("octets sent", f"{counters.retrieved_bytes:>15,}  ({amount(counters.retrieved_bytes)})"),
+        ]
+    )
+
+
+@connected
+def who(server: Server, as_json: AsJson = False) -> None:
+    """Show who is logged in, each user once."""
+    with server.connect() as peep:
+        users = peep.logged_in_users()
+    if as_json:
+        say_json({"users": users})
+        return
+    for user in users:
+        say(user)
+
+
+@connected
+def sessions(server: Server, as_json: AsJson = False) -> None:
+    """Show the open POP3 sessions.
+
+    Those before login are there too, with - as their user. The server needs the extension s?.
+    """
+    with server.connect() as peep:
+        found = peep.sessions()
+    if as_json:
+        say_json({"sessions": [dataclasses.asdict(session) for session in found]})
+        return
+    say_table(
+        ("SESSION", "USER", "ADDRESS", "OPEN FOR"),
+        [(one.id, one.username or "-", one.address, duration(one.seconds)) for one in found],
+    )
+
+
+@connected
+def kick(
+    server: Server,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="SESSION|USER",
+            help="A session's id, or a user, whose sessions are all meant.",
+            autocompletion=sessions_and_users,
+        ),
+    ],
+    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Close several sessions unasked.")] = False,
+) -> Exit:
+    """Close a POP3 session, or all of a user.
+
+    Messages that were marked as deleted are kept. The server needs the extensions s? and k-.
+    """
+    with server.connect() as peep:
+        meant = _meant(peep.sessions(), target)
+        if not meant:
+            complain(f"no open session has the id or the user {target}: peepctl sessions lists them")
+            return Exit.REFUSED
+        if len(meant) > 1 and not is_sure:
+            if not sys.stdin.isatty():
+                complain(f"{target} has {len(meant)} sessions: --yes closes them all")
+                return Exit.USAGE
+            if not _confirmed(meant):
+                return Exit.DONE
+        for session in meant:
+            _close(peep, session)
+    return Exit.DONE
+
+
+@connected
+def top(
+    server: Server,
+    seconds: Annotated[
+        float, typer.Option("--interval", "-i", min=0.2, max=60, help="Seconds from one look to the next.")
+    ] = 1.0,
+) -> Exit:
+    """Watch counters and sessions live.
+
+    Gauges, rates a second and a minute, and the open sessions, on the whole screen; q quits. A connection
+    that is lost is shown as such, and made anew.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        complain("top needs a terminal; peepctl stats --json is for programs")
+        return Exit.USAGE
+    from peepctl.top.watching import watch
+
+    return watch(server, seconds)
+
+
+def _meant(found: list[Session], target: str) -> list[Session]:
+    by_id = [session for session in found if session.id == target]
+    return by_id or [session for session in found if session.username == target]
+
+
+def _confirmed(meant: list[Session]) -> bool:
+    for session in meant:
+        say(f"{session.id}  from {session.address}, open for {duration(session.seconds)}")
+    try:
+        answer = input(f"Close these {len(meant)} sessions of {shown(meant[0].username or '-')}? [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _close(peep: Peep, session: Session) -> None:
+    name = f"{session.id} ({session.username or 'not logged in'}, {session.address})"
+    try:
+        peep.close_session(session.id)
+    except NegativeReply as error:
+        if error.code != UNKNOWN_USER_OR_SESSION:
+            raise
+        say(f"session {name} had ended by itself")
+    else:
+        say(f"closed session {name}")

@@ -1,0 +1,28 @@
+"""All commands of `peepctl`, for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from peepctl.__main__ import NAME, app
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Yield every command as one types it, for example `peepctl users add USER`, and its help in one line."""
+    yield from _commands(typer.main.get_command(app), NAME)
+
+
+def _commands(command: Any, path: str) -> Iterator[tuple[str, str]]:
+    below = getattr(command, "commands", None)
+    if below:
+        for name, one in below.items():
+            yield from _commands(one, f"{path} {name}")
+        return
+    with command.make_context(path, [], resilient_parsing=True) as context:
+        _, *arguments = command.collect_usage_pieces(context)
+    # Required ones stand in braces there, as if they were choices.
+    words = [argument.strip("{}") for argument in arguments]
+    yield " ".join([path, *words]), " ".join((command.help or "").split())

@@ -1,0 +1,64 @@
+"""Rates out of counters that were looked at now and then."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import pairwise
+
+from peep_client import Counters
+
+MINUTE = 60.0
+
+MAX_SAMPLES = 400
+"""A minute at the shortest interval, and more points than the widest sparkline shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one look has shown, and when, in seconds of a clock that never goes back."""
+
+    at: float
+    counters: Counters
+
+
+class History:
+    """The last samples. `name` in its methods is a field of `Counters`."""
+
+    def __init__(self) -> None:
+        self._samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
+
+    @property
+    def last(self) -> Counters | None:
+        """What the last look has shown, None before the first."""
+        return self._samples[-1].counters if self._samples else None
+
+    def add(self, at: float, counters: Counters) -> None:
+        """Take a sample. A server whose counters have gone back has begun anew, and so does the history."""
+        last = self.last
+        if last is not None and counters.historical_connections < last.historical_connections:
+            self._samples.clear()
+        self._samples.append(Sample(at, counters))
+
+    def per_second(self, name: str) -> float | None:
+        """Return how fast a counter has grown between the last two looks, None before there are two."""
+        series = self.series(name, 1)
+        return series[-1] if series else None
+
+    def per_minute(self, name: str) -> float | None:
+        """Return how much a counter has grown in the last minute, or at what rate in the time there was."""
+        if len(self._samples) < 2:
+            return None
+        last = self._samples[-1]
+        first = next(sample for sample in self._samples if last.at - sample.at <= MINUTE)
+        return _rate(first, last, name) * MINUTE if last.at > first.at else None
+
+    def series(self, name: str, points: int) -> list[float]:
+        """Return the rates a second between the last looks, at most `points` of them, the latest last."""
+        samples = list(self._samples)[-points - 1 :]
+        return [_rate(earlier, later, name) for earlier, later in pairwise(samples) if later.at > earlier.at]
+
+
+def _rate(earlier: Sample, later: Sample, name: str) -> float:
+    grown: int = getattr(later.counters, name) - getattr(earlier.counters, name)
+    return max(grown, 0) / (later.at - earlier.at)

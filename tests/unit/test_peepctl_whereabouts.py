@@ -1,0 +1,183 @@
+"""Where `peepctl` connects and as whom: which place is asked first, and whose password goes to whom."""
+
+from pathlib import Path
+
+import pytest
+
+from peepctl.settings_layers import WrongSettings
+from peepctl.whereabouts import Given, Password, Whereabouts, find
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """Give an environment in which nothing is found."""
+    return {"XDG_CONFIG_HOME": str(tmp_path / "config"), "PEEP_DATA_DIR": str(tmp_path / "data")}
+
+
+def write_file(home: dict[str, str], text: str, mode: int = 0o600) -> Path:
+    file = Path(home["XDG_CONFIG_HOME"]) / "peep" / "peepctl.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)
+    return file
+
+
+def keep_administrators(home: dict[str, str], text: str) -> Path:
+    file = Path(home["PEEP_DATA_DIR"]) / "admins"
+    file.parent.mkdir()
+    file.write_text(text)
+    return file
+
+
+def test_without_anything_it_is_admin_on_this_machine(home: dict[str, str]) -> None:
+    assert find(Given(), home) == Whereabouts("127.0.0.1", 2110, "admin", None)
+
+
+def test_options_go_before_environment_before_file(home: dict[str, str]) -> None:
+    write_file(home, 'host = "file"\nport = 1\nuser = "filer"\n')
+    assert find(Given(), home) == Whereabouts("file", 1, "filer", None)
+    environment = home | {"PEEPCTL_HOST": "variable", "PEEPCTL_PORT": "2", "PEEPCTL_USER": "varian"}
+    assert find(Given(), environment) == Whereabouts("variable", 2, "varian", None)
+    given = Given(host="option", port=3, user="optimus")
+    assert find(given, environment) == Whereabouts("option", 3, "optimus", None)
+
+
+def test_options_of_the_command_go_before_those_of_the_program() -> None:
+    program = Given(host="before", port=1, tls=True, insecure=True)
+    command = Given(host="behind", tls=False)
+    assert command.over(program) == Given(host="behind", port=1, tls=False, insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("mail.example", "mail.example", 2110),
+        ("mail.example:99", "mail.example", 99),
+        ("::1", "::1", 2110),
+        ("[::1]", "::1", 2110),
+        ("[2001:db8::1]:99", "2001:db8::1", 99),
+    ],
+)
+def test_host_may_hold_the_port(home: dict[str, str], text: str, host: str, port: int) -> None:
+    place = find(Given(host=text), home)
+    assert (place.host, place.port) == (host, port)
+
+
+def test_address_is_shown_as_it_is_typed() -> None:
+    assert Whereabouts("::1", 99, "admin", None).address == "[::1]:99"
+    assert Whereabouts("mail", 99, "admin", None).address == "mail:99"
+
+
+@pytest.mark.parametrize("given", [Given(tls=True), Given(insecure=True), Given(ca_file="ca.pem")])
+def test_port_of_tls_is_taken_with_tls_and_what_needs_it(home: dict[str, str], given: Given) -> None:
+    place = find(given, home)
+    assert (place.tls, place.port) == (True, 2995)
+
+
+def test_tls_can_be_turned_off_again(home: dict[str, str]) -> None:
+    assert not find(Given(tls=False), home | {"PEEPCTL_TLS": "1", "PEEPCTL_CA_FILE": "ca.pem"}).tls
+
+
+def test_port_of_a_peep_that_was_moved_is_known_on_this_machine_only(home: dict[str, str]) -> None:
+    environment = home | {"PEEP_PORT": "2111", "PEEP_TLS_PORT": "2996"}
+    assert find(Given(), environment).port == 2111
+    assert find(Given(tls=True), environment).port == 2996
+    assert find(Given(host="mail.example"), environment).port == 2110
+    assert find(Given(), home | {"PEEP_PORT": "0"}).port == 2110
+
+
+def test_password_comes_from_variable_file_or_secret(home: dict[str, str], tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of the file\n")
+    write_file(home, 'password = "of the settings"\n')
+    assert find(Given(), home).password == Password(
+        "of the settings", str(Path(home["XDG_CONFIG_HOME"], "peep", "peepctl.toml"))
+    )
+    assert find(Given(), home | {"PEEPCTL_PASSWORD_FILE": str(secret)}).password == Password(
+        "of the file", str(secret)
+    )
+    assert find(Given(), home | {"PEEPCTL_PASSWORD": "of the variable"}).password == Password(
+        "of the variable", "PEEPCTL_PASSWORD"
+    )
+
+
+def test_password_of_one_name_is_not_sent_for_another(home: dict[str, str]) -> None:
+    write_file(home, 'user = "alice"\npassword = "hers"\n')
+    assert find(Given(), home).user == "alice"
+    assert find(Given(user="bob"), home).password is None
+
+
+def test_password_and_port_of_one_server_are_not_used_with_another(home: dict[str, str]) -> None:
+    write_file(home, 'host = "mail.example"\nport = 99\npassword = "its"\n')
+    place = find(Given(), home)
+    assert (place.port, place.password is not None) == (99, True)
+    place = find(Given(host="elsewhere.example"), home)
+    assert (place.port, place.password) == (2110, None)
+    environment = home | {"PEEPCTL_HOST": "mail.example:98", "PEEPCTL_PASSWORD": "its"}
+    assert find(Given(host="mail.example"), environment).port == 98
+    place = find(Given(host="elsewhere.example"), environment)
+    assert (place.port, place.password) == (2110, None)
+
+
+def test_local_administrator_is_for_this_machine_only(home: dict[str, str]) -> None:
+    file = keep_administrators(home, "carol:secret,dave:other\n")
+    place = find(Given(), home)
+    assert (place.user, place.password) == ("carol", Password("secret", str(file)))
+    assert find(Given(user="dave"), home).password == Password("other", str(file))
+    assert find(Given(user="eve"), home).password is None
+    assert find(Given(host="localhost"), home).password is not None
+    assert find(Given(host="::1"), home).password is not None
+    assert find(Given(host="mail.example"), home).password is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('hots = "mail"\n', "hots is no setting; do you mean host?"),
+        ('zzz = "mail"\n', "zzz is no setting; there are host, port"),
+        ("host = 5\n", "host must be a text in quotes"),
+        ("port = true\n", "port must be a number"),
+        ("port = 65536\n", "the port 65536 is not between"),
+        ("tls = 1\n", "tls must be true or false"),
+        ("host = \n", "Invalid value"),
+    ],
+)
+def test_wrong_file_is_named_with_what_is_wrong(home: dict[str, str], text: str, words: str) -> None:
+    file = write_file(home, text)
+    with pytest.raises(WrongSettings) as refusal:
+        find(Given(), home)
+    assert str(refusal.value).startswith(f"{file}: ")
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_file_with_a_password_that_others_can_read_is_refused(home: dict[str, str], mode: int) -> None:
+    write_file(home, 'password = "secret"\n', mode)
+    with pytest.raises(WrongSettings, match="chmod 600"):
+        find(Given(), home)
+
+
+def test_file_without_a_password_may_be_read_by_all(home: dict[str, str]) -> None:
+    write_file(home, 'host = "mail"\n', 0o644)
+    assert find(Given(), home).host == "mail"
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"PEEPCTL_PORT": "http"}, "PEEPCTL_PORT: 'http' is no port"),
+        ({"PEEPCTL_TLS": "perhaps"}, "PEEPCTL_TLS=perhaps: must be 1 or 0"),
+        ({"PEEPCTL_HOST": "mail:x"}, "'x' is no port"),
+        ({"PEEPCTL_PASSWORD": "a", "PEEPCTL_PASSWORD_FILE": "b"}, "give one of them"),
+        ({"PEEPCTL_PASSWORD_FILE": "/nonexistent/secret"}, "/nonexistent/secret cannot be read"),
+    ],
+)
+def test_wrong_variable_is_named(home: dict[str, str], variables: dict[str, str], words: str) -> None:
+    with pytest.raises(WrongSettings) as refusal:
+        find(Given(), home | variables)
+    assert words in str(refusal.value)
+
+
+def test_file_that_was_asked_for_has_to_be_there(home: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(WrongSettings, match="cannot be read: No such file"):
+        find(Given(config=str(tmp_path / "none.toml")), home)
