@@ -123,12 +123,11 @@ class LocalSystem:
             # With a certificate, passwords may be refused in the clear. It need not be for this address.
             way, address = ("-k pop3s", shown["POP3S"]) if "POP3S" in shown else ("pop3", shown.get("POP3"))
             hints.append(f"fetch: curl {way}://{demo.DEMO_USER}:{demo.DEMO_PASSWORD}@{address}/1")
-        if self._settings.admins:
-            hints.append(f"administer: {shown.get('HTTP')}/docs")
-        else:
-            user = first_start.FIRST_ADMINISTRATOR
+        administer = f"administer: {shown.get('HTTP')}/"
+        if not self._settings.admins:
             kept = _near(self._settings.administrators_file)
-            hints.append(f"administer: curl -u {user} {shown.get('HTTP')}/v1/counters (password in {kept})")
+            administer += f" as {first_start.FIRST_ADMINISTRATOR} (password in {kept})"
+        hints.append(f"{administer} or {_near(Path(sys.executable).with_name('peepctl'))} top")
         return "   ".join(hints)
 
 
