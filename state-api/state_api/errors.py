@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
+from starlette.routing import Route
 
 from state_api.schemas import FieldError, Problem
 from state_store.errors import (
@@ -247,9 +247,9 @@ async def _from_framework(request: Request, error: Exception) -> Response:
 def _allowed_methods(request: Request) -> str:
     # The framework names the methods of one route only, though several may share the path.
     methods = {"HEAD"}
-    for template, operations in request.app.openapi()["paths"].items():
-        if compile_path(template)[0].match(request.url.path):
-            methods.update(method.upper() for method in operations)
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.path_regex.match(request.url.path):
+            methods.update(route.methods or ())
     return ", ".join(sorted(methods if "GET" in methods else methods - {"HEAD"}))
 
 

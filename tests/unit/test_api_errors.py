@@ -30,6 +30,8 @@ async def test_an_unknown_path_is_a_problem(path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
+        ("PUT", "/session", "DELETE, GET, HEAD, POST"),
+        ("POST", "/", "GET, HEAD"),
         ("PUT", "/v1/users", "GET, HEAD, POST"),
         ("POST", "/v1/settings", "GET, HEAD, PATCH"),
         ("PATCH", "/v1/users/alice", "DELETE, GET, HEAD"),
