@@ -46,6 +46,11 @@ def create_app(
     app.state.services = Services(repository, authenticator, passwords, is_draining, SignIns(repository))
     app.state.event_feed = EventFeed(repository, is_draining)
     errors.install(app)
-    for part in (settings, users, monitoring, events, health, metrics, documentation, session, dashboard):
-        app.include_router(part.router)
+    routers = [
+        part.router
+        for part in (settings, users, monitoring, events, health, metrics, documentation, session, dashboard)
+    ]
+    app.state.routes = [route for router in routers for route in router.routes]
+    for router in routers:
+        app.include_router(router)
     return app

@@ -247,7 +247,7 @@ async def _from_framework(request: Request, error: Exception) -> Response:
 def _allowed_methods(request: Request) -> str:
     # The framework names the methods of one route only, though several may share the path.
     methods = {"HEAD"}
-    for route in request.app.routes:
+    for route in request.app.state.routes:
         if isinstance(route, Route) and route.path_regex.match(request.url.path):
             methods.update(route.methods or ())
     return ", ".join(sorted(methods if "GET" in methods else methods - {"HEAD"}))
