@@ -73,8 +73,8 @@ def test_what_is_delivered_belongs_to_peeps_user_alone(delivering: DeliveringCon
         client.ask("DELE 1")
         client.quit()
     assert {(entry.owner, entry.group) for entry in entries} == {(10001, 10001)}
-    assert {entry.mode for entry in entries[1:] if entry.is_folder} == {0o700}
-    assert [entry.mode for entry in entries if not entry.is_folder] == [0o600]
+    assert {entry.permissions for entry in entries[1:] if entry.is_folder} == {0o700}
+    assert [entry.permissions for entry in entries if entry.is_message] == [0o600]
     assert {entry.path.rpartition("/")[2] for entry in entries if entry.is_folder} > {"new", "cur", "tmp"}
 
 
@@ -103,7 +103,7 @@ def wait_for_files(delivering: DeliveringContainers, username: str, number: int)
     """Return the paths of a user's messages once there are so many."""
 
     def files() -> set[str]:
-        return {entry.path for entry in delivering.entries(username) if not entry.is_folder}
+        return {entry.path for entry in delivering.entries(username) if entry.is_message}
 
     wait_until(lambda: len(files()) == number, f"{number} files", DELIVERY_SECONDS)
     return files()

@@ -60,7 +60,12 @@ class Entry:
     is_folder: bool
     owner: int
     group: int
-    mode: int
+    permissions: int
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it is a message, and none of the files that a mail server keeps for itself."""
+        return not self.is_folder and self.path.split("/")[-2] in {"new", "cur"}
 
 
 class DeliveringContainers(Containers):
@@ -143,7 +148,7 @@ class DeliveringContainers(Containers):
             "import json, os, stat, sys; root, below = sys.argv[1:]; seen = []\n"
             "def see(path):\n"
             "    status = os.lstat(path); is_folder = stat.S_ISDIR(status.st_mode)\n"
-            "    seen.append((path, is_folder, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)))\n"
+            "    seen.append((path, is_folder, status.st_uid, status.st_gid, status.st_mode & 0o777))\n"
             "path = root; see(path)\n"
             "for name in below.split('/'): path += '/' + name; see(path)\n"
             "for folder, folders, files in os.walk(path):\n"
