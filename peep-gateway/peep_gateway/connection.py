@@ -60,6 +60,7 @@ class PeepConnection(LineConnection):
         self._idle_seconds = idle_seconds
         self._max_connections = max_connections
         self._is_refused = self._is_finishing = False
+        self._has_spoken = False
         self._request: asyncio.Task[None] | None = None
         self._question: Question | None = None
         self._asked: list[Command] = []
@@ -87,6 +88,11 @@ class PeepConnection(LineConnection):
         )
         self._deadline.allow(self._idle_seconds)
 
+    def data_received(self, data: bytes) -> None:
+        """Take octets from the network (asyncio): whoever sends some is no mere probe of the port."""
+        self._has_spoken = True
+        super().data_received(data)
+
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer a line at once, or begin to carry out what it asks for."""
         decision = self._decision(line)
@@ -113,7 +119,8 @@ class PeepConnection(LineConnection):
             self._request.cancel()
         if self._question is not None:
             self._questions.give_up(self._question, self._told)
-        log.info(
+        tell = log.info if self._has_spoken or self._is_refused else log.debug
+        tell(
             "session refused" if self._is_refused else "session ended",
             session=self.session_id,
             address=self.address,

@@ -9,16 +9,30 @@ from importlib import resources
 from pathlib import Path
 
 from service_runtime.errors import StartError
+from service_runtime.maildir_layout import MaildirLayout
 from state_store.errors import StateError, UserExists
 from state_store.passwords import Passwords
 from state_store.redis_repository import RedisRepository
 
 DEMO_USER = "demo"
+DEMO_USER_WITH_DOMAIN = "demo@example.org"
 DEMO_PASSWORD = "demo"  # noqa: S105 - as public as the samples that it opens
 
 
-async def add_demo_user(redis_url: str) -> None:
-    """Add the POP3 user `demo` with the password `demo`, unless there is one.
+def demo_user(layout: MaildirLayout) -> str:
+    """Return the demo user's name: `demo`, with a domain where `layout` asks for one."""
+    return DEMO_USER if layout.folder_of(DEMO_USER) is not None else DEMO_USER_WITH_DOMAIN
+
+
+def demo_maildir(mail_directory: Path, layout: MaildirLayout) -> Path:
+    """Return the demo user's maildir under `mail_directory`."""
+    folder = layout.folder_of(demo_user(layout))
+    assert folder is not None, "one of the two names has a maildir in any layout"
+    return mail_directory / folder
+
+
+async def add_demo_user(redis_url: str, username: str) -> None:
+    """Add the POP3 user `username` with the password `demo`, unless there is one.
 
     Raises StartError when the server at `redis_url` cannot serve Peep.
     """
@@ -26,7 +40,7 @@ async def add_demo_user(redis_url: str) -> None:
     passwords = Passwords()
     try:
         await repository.prepare()
-        await repository.add_user(DEMO_USER, await passwords.new_credential(DEMO_PASSWORD))
+        await repository.add_user(username, await passwords.new_credential(DEMO_PASSWORD))
     except UserExists:
         return
     except StateError as error:
@@ -36,12 +50,11 @@ async def add_demo_user(redis_url: str) -> None:
         await repository.close()
 
 
-def deliver_samples(mail_directory: Path) -> int:
-    """Deliver the sample messages to the user `demo` under `mail_directory` and return how many.
+def deliver_samples(maildir: Path) -> int:
+    """Deliver the sample messages to `maildir`, which it makes, and return how many.
 
     Each is written to `tmp` and renamed into `new`, as Maildir asks: nobody ever sees half a message.
     """
-    maildir = mail_directory / DEMO_USER
     for name in ("tmp", "new", "cur"):
         (maildir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     samples = sorted(resources.files("peepctl").joinpath("samples").iterdir(), key=lambda entry: entry.name)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from service_runtime.settings import LocalSettings
+from service_runtime.maildir_layout import DEFAULT_LAYOUT, MaildirLayout
+from service_runtime.settings import Layout, LocalSettings
 
 OWN_VARIABLES = ("PEEP_DATA_DIR", "PEEP_DEMO")
 
@@ -20,6 +21,7 @@ class UpSettings(LocalSettings):
 
     redis_url: str = Field("", description="an external server instead of the embedded one", repr=False)
     mail_dir: str = Field("", description="the mail directory, `DATA_DIR/mail` unless set")
+    maildir_layout: Layout = Field(DEFAULT_LAYOUT, description="where below it each user's maildir lies")
     admins: str = Field("", description="administrators; unset: DATA_DIR/admins", repr=False)
     drain_seconds: float = Field(2, ge=0, le=3600, description="how long open sessions may take on a stop")
 
@@ -32,6 +34,11 @@ class UpSettings(LocalSettings):
     def own_mail_directory(self) -> Path:
         """The mail directory inside the data directory."""
         return self.directory / "mail"
+
+    @property
+    def layout(self) -> MaildirLayout:
+        """Where below the mail directory each user's maildir lies."""
+        return MaildirLayout(self.maildir_layout)
 
     @property
     def administrators_file(self) -> Path:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from peepctl import demo, first_start
 from peepctl.embedded import EmbeddedServer
@@ -86,9 +87,10 @@ class LocalSystem:
         settings = self._settings
         # A well-known password is for our own server only, never for one that others may use.
         if settings.demo and self._server is not None and self._has_no_mail_yet():
-            await demo.add_demo_user(redis_url)
-            number = demo.deliver_samples(settings.own_mail_directory)
-            self._say(_line("demo", f"{number} sample messages for the user demo, password demo"))
+            user = demo.demo_user(settings.layout)
+            await demo.add_demo_user(redis_url, user)
+            number = demo.deliver_samples(demo.demo_maildir(settings.own_mail_directory, settings.layout))
+            self._say(_line("demo", f"{number} sample messages for the user {user}, password demo"))
         if not settings.mail_dir:
             settings.own_mail_directory.mkdir(mode=0o700, exist_ok=True)
         if not settings.admins and (pair := first_start.make_administrator(settings.administrators_file)):
@@ -119,13 +121,15 @@ class LocalSystem:
     def _what_to_type(self, addresses: list[Address]) -> str:
         shown = {address.label: _address_shown(address) for address in addresses}
         hints = []
-        if self._settings.demo and (self._settings.own_mail_directory / demo.DEMO_USER).exists():
+        settings = self._settings
+        if settings.demo and demo.demo_maildir(settings.own_mail_directory, settings.layout).exists():
             # With a certificate, passwords may be refused in the clear. It need not be for this address.
             way, address = ("-k pop3s", shown["POP3S"]) if "POP3S" in shown else ("pop3", shown.get("POP3"))
-            hints.append(f"fetch: curl {way}://{demo.DEMO_USER}:{demo.DEMO_PASSWORD}@{address}/1")
+            user = quote(demo.demo_user(settings.layout))
+            hints.append(f"fetch: curl {way}://{user}:{demo.DEMO_PASSWORD}@{address}/1")
         administer = f"administer: {shown.get('HTTP')}/"
-        if not self._settings.admins:
-            kept = _near(self._settings.administrators_file)
+        if not settings.admins:
+            kept = _near(settings.administrators_file)
             administer += f" as {first_start.FIRST_ADMINISTRATOR} (password in {kept})"
         hints.append(f"{administer} or {_near(Path(sys.executable).with_name('peepctl'))} top")
         return "   ".join(hints)

@@ -69,6 +69,8 @@ class Pop3Connection(LineConnection):
         self._is_delivering = False
         self._dismissal: tuple[str, bytes] | None = None
         self._octets_at_last_look = 0
+        self._is_counted = False
+        """Whether somebody is there who speaks or stays: until then it may be a probe of the port."""
         self._is_row_current = False
         """Whether what operators see of the session is as it is."""
         self._command_began = 0.0
@@ -95,11 +97,15 @@ class Pop3Connection(LineConnection):
         self._ending = reason
         if self._session is None:
             log.info("connection refused", address=self.address, reason=reason)
+        else:
+            self._count_connection()
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Hand a command to the session and do what it says."""
         assert self._session is not None, "no line is handed out before the greeting"
         began = self._command_began = time.perf_counter()
+        if not self._is_counted:
+            self._count_connection()
         self.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
         answer = self._session.receive(line) if isinstance(line, bytes) else self._session.receive_overlong()
         if isinstance(answer, bytes):
@@ -112,6 +118,7 @@ class Pop3Connection(LineConnection):
 
     def runaway_received(self) -> None:
         """End a session whose client sends no line at all."""
+        self._count_connection()
         self._end("line without end", replies.LINE_TOO_LONG)
 
     def failed(self, error: Exception) -> None:
@@ -142,7 +149,8 @@ class Pop3Connection(LineConnection):
         self._instance.session_closed(self._session.session_id)
         if self._work is None or self._is_delivering:
             self._give_back_maildrop()
-        log.info(
+        tell = log.info if self._is_counted else log.debug
+        tell(
             "session ended",
             session=self._session.session_id,
             user=self._session.username,
@@ -205,11 +213,16 @@ class Pop3Connection(LineConnection):
         )
         greeting = session.greeting()
         self._count.begin_at(len(greeting))
-        self._instance.deltas.connections += 1
         self._show_session()
         self._idle.allow(self._instance.settings.timeout_seconds or None)
         self._login_timer = asyncio.get_running_loop().call_later(LOGIN_SECONDS, self._login_expired)
         self.send(greeting)
+
+    def _count_connection(self) -> None:
+        """Count the connection in `hc?`; the end of one that never is counted is logged at debug only."""
+        if not self._is_counted:
+            self._is_counted = True
+            self._instance.deltas.connections += 1
 
     def _show_session(self) -> None:
         assert self._session is not None
@@ -219,6 +232,7 @@ class Pop3Connection(LineConnection):
         session = self._session
         assert session is not None
         self._is_row_current = True
+        self._count_connection()
         return SessionRow(
             session.session_id,
             self._instance.instance_id,

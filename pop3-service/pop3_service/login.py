@@ -60,7 +60,10 @@ def open_at_once(resources: Resources, username: str) -> LoggedIn | None:
     """
     instance = resources.instance
     mail_directory = instance.settings.mail_directory
-    maildir = maildir_of(mail_directory, username)
+    try:
+        maildir = maildir_of(mail_directory, username, resources.layout)
+    except MaildirUnreadable:
+        return None
     contents = resources.maildirs.remembered(maildir)
     if contents is None or not contents.messages:
         return None
@@ -89,7 +92,7 @@ async def open_maildrop(resources: Resources, username: str, session_id: str) ->
     lease = resources.instance.instance_id
     mail_directory = resources.instance.settings.mail_directory
     try:
-        maildir = maildir_of(mail_directory, username)
+        maildir = maildir_of(mail_directory, username, resources.layout)
         contents = await _list(resources, maildir, session_id)
         if not contents.messages:
             _require_mail_directory(mail_directory)

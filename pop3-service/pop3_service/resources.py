@@ -3,10 +3,11 @@
 import ssl
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pop3_service.maildir import Maildirs
 from pop3_service.protocol.policy import Policy
+from service_runtime.maildir_layout import MaildirLayout
 from state_store.authentication import Authenticator
 from state_store.instance import LiveInstance
 from state_store.passwords import Passwords
@@ -24,3 +25,5 @@ class Resources:
     policy: Policy
     tls: Callable[[], ssl.SSLContext] | None
     """The context for the next TLS handshake; None without a certificate."""
+    layout: MaildirLayout = field(default_factory=MaildirLayout)
+    """Where below the mail directory the maildirs lie."""

@@ -24,6 +24,7 @@ from pop3_service.resources import Resources
 from service_runtime import VERSION
 from service_runtime.certificates import CertificateFiles
 from service_runtime.errors import StartError
+from service_runtime.maildir_layout import MaildirLayout
 from service_runtime.process import Lifecycle
 from service_runtime.settings import Pop3Settings
 from state_store.authentication import Authenticator
@@ -92,6 +93,7 @@ class Worker:
                 login_delay_seconds=settings.login_delay,
             ),
             self._certificates.context if self._certificates is not None else None,
+            MaildirLayout(settings.maildir_layout),
         )
         self._server = LineServer(functools.partial(Pop3Connection, self._resources))
 

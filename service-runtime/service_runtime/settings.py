@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service_runtime.errors import StartError
+from service_runtime.maildir_layout import DEFAULT_LAYOUT, MaildirLayout
 
 PREFIX = "PEEP_"
 SECRETS = ("admins", "redis_url")
@@ -97,6 +98,14 @@ def _absolute_path(text: str) -> str:
     if not (text.startswith("/") and text.isprintable() and len(text.encode()) <= LONGEST_PATH_OCTETS):
         raise ValueError(f"must be an absolute path of at most {LONGEST_PATH_OCTETS} printable octets")
     return text
+
+
+def _maildir_layout(text: str) -> str:
+    MaildirLayout(text)
+    return text
+
+
+Layout = Annotated[str, AfterValidator(_maildir_layout)]
 
 
 def _networks(text: object) -> object:
@@ -204,6 +213,11 @@ class Pop3Settings(TlsSettings):
         ge=1,
         le=256,
         description="POP3 processes that share the port (default: one a core)",
+    )
+    maildir_layout: Layout = Field(
+        DEFAULT_LAYOUT,
+        description="where below the mail directory a user's maildir lies: names and `{user}`, `{local}`, "
+        "`{domain}`, as `{domain}/{local}/Maildir`; the last two are what stands around the name's last `@`",
     )
     mail_roots: Annotated[list[str], NoDecode, BeforeValidator(_absolute_paths)] = Field(
         default=[], description="where given, `m=` takes only paths at or below one of these"

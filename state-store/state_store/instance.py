@@ -209,7 +209,8 @@ class LiveInstance:
     def session_opened(self, session_id: str, row: Callable[[], Session]) -> None:
         """Show a session to operators; again when it has logged in.
 
-        Most sessions end before anybody could look at them: `row` is called for the others only.
+        Most sessions end before anybody could look at them: `row` is called for the others only, and what
+        it adds to `deltas` travels with it.
         """
         self._outbox.open_session(session_id, row, self._clock())
         self._wake_within(COUNTS_SECONDS)

@@ -114,6 +114,7 @@ class Outbox:
         if now >= self._latencies_due:
             self._latencies_due = now + LATENCIES_SECONDS
             self.take_latencies()
+        exchange.session_rows = self._due_rows(now)  # first: who is asked for a row may count itself
         if self._unconfirmed is None:
             self._unconfirmed, self.deltas = self.deltas, Deltas()
             self._sequence += 1
@@ -124,7 +125,6 @@ class Outbox:
         exchange.releases, self._releases = self._releases, []
         exchange.withdrawn_logins, self._withdrawn = self._withdrawn, []
         exchange.closed_sessions, self._closed = self._closed, []
-        exchange.session_rows = self._due_rows(now)
         self._asked, self._logins = self._logins, []
         exchange.logins = [login for login, _ in self._asked]
 

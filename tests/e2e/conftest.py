@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from support.containers import Containers, require_engine
+from support.mail_servers import LAYOUTS, DeliveringContainers
 
-__all__ = ["Containers", "containers"]
+__all__ = ["Containers", "containers", "delivering"]
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,22 @@ def containers() -> Iterator[Containers]:
     containers.compose("build")
     try:
         containers.start()
+        yield containers
+    finally:
+        containers.remove()
+
+
+@pytest.fixture(scope="session", params=LAYOUTS)
+def delivering(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DeliveringContainers]:
+    """Do the same with three mail servers on the mail volume, once for each layout of the maildirs."""
+    require_engine()
+    containers = DeliveringContainers(tmp_path_factory.mktemp("pages"), request.param)
+    containers.compose("build")
+    try:
+        containers.start()
+        containers.add_users()
         yield containers
     finally:
         containers.remove()

@@ -172,6 +172,10 @@ def test_certificate_that_is_none_is_told_in_one_line(pop3_settings: dict[str, s
         ),
         ({"PEEP_MAX_CONNECTIONS_PER_ADDRESS": "-1"}, "PEEP_MAX_CONNECTIONS_PER_ADDRESS=-1: "),
         ({"PEEP_LOGIN_DELAY": "1.5"}, "PEEP_LOGIN_DELAY=1.5: "),
+        (
+            {"PEEP_MAILDIR_LAYOUT": "{local}/Maildir"},
+            "PEEP_MAILDIR_LAYOUT={local}/Maildir: must hold {user}, or {local} and {domain}",
+        ),
     ],
 )
 def test_settings_of_pop3_that_cannot_be_obeyed_are_told_in_one_line(

@@ -277,6 +277,16 @@ async def test_end_of_a_session_is_logged_once_with_its_counts() -> None:
     assert "root-password" not in repr(events)
 
 
+async def test_end_of_who_never_said_anything_is_logged_at_debug_only() -> None:
+    with capture_logs() as events:
+        async with running_gateway() as gateway:
+            for octets in (b"", b"c"):
+                async with gateway.client() as client:
+                    assert await client.exchange(octets) == b""
+    ends = [event for event in events if event["event"] == "session ended"]
+    assert [(end["log_level"], end["commands"]) for end in ends] == [("debug", 0), ("info", 0)]
+
+
 async def test_right_password_is_not_kept_waiting_by_another_addresss_wrong_ones() -> None:
     """P18."""
     async with running_gateway() as gateway, gateway.client(source="127.0.0.21") as guesser:

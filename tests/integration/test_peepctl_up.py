@@ -128,6 +128,18 @@ def test_the_command_in_the_ready_line_fetches_the_first_sample(start: Callable[
     assert b"\r\n.netrc\r\n" in fetched.stdout
 
 
+def test_the_command_in_the_ready_line_works_with_a_layout_by_domains_too(
+    start: Callable[..., Up], tmp_path: Path
+) -> None:
+    up = start(PEEP_MAILDIR_LAYOUT="{domain}/{local}/Maildir").ready()
+    assert "the user demo@example.org, password demo" in up.lines["demo"]
+    assert len(list((tmp_path / "data/mail/example.org/demo/Maildir/new").iterdir())) == 3
+    match = re.search(r"fetch: (curl \S+)", up.lines["ready"])
+    assert match is not None
+    fetched = subprocess.run((*match[1].split(), "--silent"), capture_output=True, check=True, timeout=20)
+    assert fetched.stdout == sample("1-welcome.eml")
+
+
 def test_all_samples_are_there_for_the_demo_user(start: Callable[..., Up]) -> None:
     client = start().ready().log_in()
     names = ("1-welcome.eml", "2-newsletter.eml", "3-attachment.eml")

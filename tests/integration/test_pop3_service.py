@@ -459,12 +459,12 @@ def test_open_session_goes_on_while_redis_is_away_and_all_counts_come_after_it(
     with service.log_in(username) as client:
         redis_server.kill()
         assert client.ask_lines("RETR 1")[0] == b"Subject: short\r\n"
-        greeted = _greeted_before_refusal(service)
+        greeted, octets = _greeted_before_refusal(service)
         assert client.ask_lines("RETR 2")[0] == b"Subject: short\r\n"
         client.ask("DELE 1")
         assert client.quit().startswith(b"+OK")
         assert len(service.files(username)) == 1
-        octets = client.octets_read
+        octets += client.octets_read
     redis_server.start()
     wait_until(lambda: service.counters().removed_emails == 1, "the counts have come", 5)
     service.expect_counters(Counters(octets, 2, 1, 0, 0, 1 + greeted, 1))
@@ -472,16 +472,21 @@ def test_open_session_goes_on_while_redis_is_away_and_all_counts_come_after_it(
         assert client.ask("STAT") == b"+OK 1 25\r\n"
 
 
-def _greeted_before_refusal(service: Pop3Process) -> int:
-    """Return how many were let in until the outage showed, from slots that the process held."""
-    greeted = 0
+def _greeted_before_refusal(service: Pop3Process) -> tuple[int, int]:
+    """Return how many were let in until the outage showed, from slots that the process held.
+
+    And how many octets they were answered with: each says something, or it would be a mere probe.
+    """
+    greeted = octets = 0
     deadline = time.monotonic() + 1
     while True:
         with service.connect() as stranger:
             if not stranger.greeting.startswith(b"+OK"):
                 assert stranger.greeting.startswith(b"-ERR [SYS/TEMP]")
                 assert stranger.rest() == b""
-                return greeted
+                return greeted, octets
+            assert stranger.ask("QUIT").startswith(b"+OK")
+            octets += stranger.octets_read
         greeted += 1
         assert time.monotonic() < deadline, "the outage does not show"
 

@@ -76,6 +76,21 @@ def test_new_lease_tells_only_the_counts_that_were_not_taken(counts_taken: bool,
     assert (exchange.sequence, exchange.deltas.logins) == (1, left)
 
 
+def test_what_asking_for_a_row_counts_travels_with_the_row() -> None:
+    outbox = Outbox()
+
+    def row() -> Session:
+        outbox.deltas.connections += 1
+        return session("s1")
+
+    outbox.open_session("s1", row, 0.0)
+    assert filled(outbox, now=ROW_SECONDS / 2).deltas.connections == 0
+    outbox.confirm([])
+    exchange = filled(outbox)
+    assert [told.session_id for told in exchange.session_rows] == ["s1"]
+    assert exchange.deltas.connections == 1
+
+
 def test_new_lease_begins_with_no_releases_and_with_the_rows_of_all_open_sessions() -> None:
     outbox = Outbox()
     note(outbox, session("s1"), 0.0)

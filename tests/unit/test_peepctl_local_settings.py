@@ -50,8 +50,16 @@ def test_what_is_set_is_passed_on_as_it_is(monkeypatch: pytest.MonkeyPatch) -> N
         "PEEP_ADMINS": "root:of-all",
         "PEEP_DRAIN_SECONDS": "7.5",
         "PEEP_POP3_PORT": "0",
+        "PEEP_MAILDIR_LAYOUT": "{domain}/{local}/Maildir",
     }
     assert passed_on(monkeypatch, **chosen) == chosen
+
+
+def test_a_layout_that_cannot_be_is_told_before_anything_is_delivered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(StartError, match=r"PEEP_MAILDIR_LAYOUT=\{local\}: must hold"):
+        passed_on(monkeypatch, PEEP_MAILDIR_LAYOUT="{local}")
 
 
 def test_a_secret_in_a_file_is_passed_on_as_that_file(

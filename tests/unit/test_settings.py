@@ -55,6 +55,30 @@ def test_without_a_certificate_pop3_takes_passwords_in_the_clear_and_limits_nobo
     assert (pop3.max_connections_per_address, pop3.login_delay) == (0, 0)
 
 
+def test_layout_of_maildirs_is_a_folder_with_the_users_name_unless_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load(Pop3Settings).maildir_layout == "{user}"
+    monkeypatch.setenv("PEEP_MAILDIR_LAYOUT", "{domain}/{local}/Maildir")
+    assert load(Pop3Settings).maildir_layout == "{domain}/{local}/Maildir"
+
+
+@pytest.mark.parametrize(
+    ("layout", "reason"),
+    [
+        ("{name}", "{name} is no field: {user}, {local}, {domain} are"),
+        ("/srv/{user}", "must be a path below the mail directory"),
+        ("{user}/../Maildir", "must be names separated by single slashes, none of them . or .."),
+        ("{domain}", "must hold {user}, or {local} and {domain}"),
+    ],
+)
+def test_layout_that_cannot_be_is_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, layout: str, reason: str
+) -> None:
+    monkeypatch.setenv("PEEP_MAILDIR_LAYOUT", layout)
+    assert refusal(Pop3Settings).startswith(f"PEEP_MAILDIR_LAYOUT={layout}: {reason}")
+
+
 def test_certificate_proxies_and_limits_are_loaded_as_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {
         "PEEP_TLS_CERT_FILE": "/etc/peep/certificate.pem",

@@ -3,19 +3,26 @@
 import os
 import re
 
+from pop3_service.maildir.errors import MaildirUnreadable
+from service_runtime.maildir_layout import MaildirLayout
+
 # P11, without the slash that would lead elsewhere and without a dot in front, which would
 # make `.` and `..` names of users.
 _USERNAME = re.compile(r"(?!\.)[!-.0-~]{1,128}")
 
 
-def maildir_of(mail_directory: str, username: str) -> bytes:
+def maildir_of(mail_directory: str, username: str, layout: MaildirLayout) -> bytes:
     """Return the folder of `username` below `mail_directory`, as octets.
 
     Every front end checks names already (P11). This is the last place before the disk, and
     it does not rely on them.
 
-    Raises ValueError for a name that P11 forbids; the text does not repeat the name.
+    Raises MaildirUnreadable for a name that the layout has no maildir for, and ValueError for
+    one that P11 forbids; the texts do not repeat the name.
     """
     if _USERNAME.fullmatch(username) is None:
         raise ValueError("not a user name that may become a folder")
-    return os.path.join(os.fsencode(mail_directory), username.encode("ascii"))
+    folder = layout.folder_of(username)
+    if folder is None:
+        raise MaildirUnreadable("the user's name is no local@domain, and PEEP_MAILDIR_LAYOUT asks for one")
+    return b"%b/%b" % (os.fsencode(mail_directory).rstrip(b"/"), folder.encode("ascii"))
