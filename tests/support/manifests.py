@@ -1,5 +1,6 @@
 """What the chart and the kustomizations come to, rendered by the tools of `make check-deploy`."""
 
+import functools
 import json
 import subprocess
 from collections.abc import Iterable
@@ -18,8 +19,9 @@ CLUSTER_DEFAULTS = {"periodSeconds": 10, "timeoutSeconds": 1, "failureThreshold"
 """Of a probe, where its manifest says nothing."""
 
 
+@functools.cache
 def render(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run tools/rendered.py, `chart` or `kustomize`, and return how it ended."""
+    """Run tools/rendered.py, `chart` or `kustomize`, and return how it ended; what was rendered once is kept."""
     python = TOOLS / "python"
     if not python.exists():
         pytest.fail("the tools that render manifests are missing: run `make .venv-deploy/.made`")
@@ -27,13 +29,18 @@ def render(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def chart(*values: Path, **settings: object) -> list[Resource]:
-    """Return the chart's objects; a setting's name has two underscores in place of each dot."""
-    given = [f"--set={name.replace('__', '.')}={value}" for name, value in settings.items()]
-    done = render("chart", *values, *given)
+def rendered(*arguments: str | Path) -> list[Resource]:
+    """Return the objects that tools/rendered.py gives; fail the test when there are none."""
+    done = render(*arguments)
     assert done.returncode == 0, done.stderr
     objects: list[Resource] = json.loads(done.stdout)
     return objects
+
+
+def chart(*values: Path, **settings: object) -> list[Resource]:
+    """Return the chart's objects; a setting's name has two underscores in place of each dot."""
+    given = [f"--set={name.replace('__', '.')}={value}" for name, value in settings.items()]
+    return rendered("chart", *values, *given)
 
 
 def of_kind(resources: Iterable[Resource], *kinds: str) -> list[Resource]:
