@@ -200,7 +200,15 @@ def test_values_that_cannot_be_are_refused_with_what_to_do(settings: dict[str, o
     ],
 )
 def test_notes_tell_the_next_step(settings: tuple[str, ...], lines: list[str]) -> None:
-    install = [TOOLS / "helm", "install", "mail", CHART, "--dry-run=client", "--namespace=post", *settings]
+    install: list[str | Path] = [
+        TOOLS / "helm",
+        "install",
+        "mail",
+        CHART,
+        "--dry-run=client",
+        "--namespace=post",
+        *settings,
+    ]
     done = subprocess.run(install, capture_output=True, text=True, timeout=60, check=True)
     notes = done.stdout.partition("\nNOTES:\n")[2]
     assert "kubectl -n post " in notes

@@ -21,7 +21,7 @@ CLUSTER_DEFAULTS = {"periodSeconds": 10, "timeoutSeconds": 1, "failureThreshold"
 
 @functools.cache
 def render(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run tools/rendered.py, `chart` or `kustomize`, and return how it ended; what was rendered once is kept."""
+    """Run tools/rendered.py and return how it ended; what was rendered once is kept."""
     python = TOOLS / "python"
     if not python.exists():
         pytest.fail("the tools that render manifests are missing: run `make .venv-deploy/.made`")

@@ -149,6 +149,11 @@ class Pod:
             return done.returncode == 0
         return self._get(probe["httpGet"], probe["timeoutSeconds"])
 
+    def passes(self, name: str) -> bool:
+        """Return whether the kubelet would go by a success: one within as many tries as the probe allows."""
+        tries = (CLUSTER_DEFAULTS | self._container_spec[f"{name}Probe"])["failureThreshold"]
+        return any(self.probe(name) for _ in range(tries))
+
     def wait_until_started(self) -> None:
         """Return when the startup probe succeeds; fail the test when the kubelet would give the pod up."""
         probe = CLUSTER_DEFAULTS | self._container_spec["startupProbe"]
