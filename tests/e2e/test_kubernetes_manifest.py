@@ -16,22 +16,13 @@ import pytest
 from support.certificates import Authority
 from support.containers import require_engine
 from support.docker_engine import build_images, forget_images
+from support.kubernetes_page import commands
 from support.manifests import chart
 from support.pods import Cluster, Pod
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 MESSAGE = b"From: alice@example.org\r\nSubject: greetings\r\n\r\n.one dot\r\nthe last line\r\n"
-
-_DELIVERY = """
-import os, sys
-folder, name = sys.argv[1:]
-for part in ('tmp', 'new', 'cur'):
-    os.makedirs(f'{folder}/{part}', exist_ok=True)
-with open(f'{folder}/tmp/{name}', 'wb') as file:
-    file.write(sys.stdin.buffer.read())
-os.rename(f'{folder}/tmp/{name}', f'{folder}/new/{name}')
-"""
 
 DRAIN_SECONDS = 2
 
@@ -66,17 +57,23 @@ def cluster(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture(scope="module")
 def alice(cluster: Cluster) -> None:
-    """A user with one message in the volume that the pods share."""
-    with Peep(cluster) as session:
-        assert session.ask("u+ alice secret") == "+"
-    cluster.of("pop3-service")[0].execute(
-        "/opt/venv/bin/python",
-        "-c",
-        _DELIVERY,
-        "/var/mail/peep/alice",
-        "1764000000.M1P1.host",
-        content=MESSAGE.decode().replace("\r\n", "\n"),
-    )
+    """A user, made as docs/kubernetes.md does it, with one message in the volume that the pods share."""
+    (words,) = (words for words in commands("curl") if "--json" in words)
+    host, port = cluster.of("state-api")[0].port_behind(8110)
+    httpx.post(
+        words[-1].replace("127.0.0.1:8110", f"{host}:{port}"),
+        content=words[words.index("--json") + 1],
+        headers={"Content-Type": "application/json"},
+        auth=("admin", password(cluster)),
+        timeout=30,
+    ).raise_for_status()
+    deliver(cluster, MESSAGE.decode().replace("\r\n", "\n"))
+
+
+def deliver(cluster: Cluster, message: str) -> None:
+    """Put a message into alice's maildir by the command that docs/kubernetes.md has for it."""
+    (words,) = (words for words in commands("kubectl") if "exec" in words)
+    cluster.of("pop3-service")[0].execute(*words[words.index("--") + 1 :], content=message)
 
 
 def certificate(authority: Authority, folder: Path) -> dict[str, str]:
