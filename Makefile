@@ -18,7 +18,7 @@ up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl
 test: $(VENV)/.dev  ## run all tests but those of the containers and of faults
 	$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/faults --ignore=tests/deploy
 
-test-all: $(VENV)/.dev $(DEPLOY)/.made  ## run all tests; faults take six minutes, containers need a Docker engine
+test-all: $(VENV)/.dev  ## run all tests; faults take six minutes, containers need a Docker engine
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev  ## look for faults without running anything: format, lint, types, scripts, lock files

@@ -77,10 +77,13 @@ def _checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "the chart's alerts are those of deploy/monitoring", _rules_are_the_same
     yield "hadolint: Dockerfile", functools.partial(_run, program("hadolint"), "Dockerfile")
     yield "trivy config: all of these, and the Dockerfile", functools.partial(_scan, folder)
-    if shutil.which("docker"):
-        yield "docker compose config", functools.partial(_run, "docker", "compose", "config", "--quiet")
-    else:
+    if not shutil.which("docker"):
         print("left out: docker compose config (there is no docker command)")
+        return
+    for overlay in ([], *([f"--file={path.name}"] for path in sorted(ROOT.glob("compose.*.yml")))):
+        files = ["--file=docker-compose.yml", *overlay]
+        command = ["docker", "compose", *files, "config", "--quiet"]
+        yield " ".join(command[:-1]), functools.partial(_run, *command)
 
 
 def _lint(values: Path) -> None:

@@ -6,6 +6,7 @@ package's hash is in `requirements-deploy.lock`, so what comes out is what was l
 
 import io
 import os
+import platform
 import sys
 import sysconfig
 import tarfile
@@ -33,6 +34,9 @@ def helm() -> bytes:
 
 def main() -> int:
     """Write the program and return the exit code."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        print("the tools of check-deploy are there for Linux on x86-64 only", file=sys.stderr)
+        return 1
     try:
         program = helm()
     except LookupError as error:

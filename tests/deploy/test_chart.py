@@ -9,7 +9,17 @@ import pytest
 from pop3_service.__main__ import KILL_AFTER_SECONDS
 from service_runtime.settings import ApiSettings, GatewaySettings, Pop3Settings, unknown_variables
 from state_store.instance import FAREWELL_SECONDS
-from support.manifests import CHART, TOOLS, Resource, chart, data_of, named, of_kind, render
+from support.manifests import (
+    CHART,
+    TOOLS,
+    Resource,
+    chart,
+    data_of,
+    named,
+    of_kind,
+    render,
+    require_tools,
+)
 
 VALUES = sorted((CHART / "ci").glob("*.yaml"))
 EVERYTHING = CHART / "ci" / "everything.yaml"
@@ -200,6 +210,7 @@ def test_values_that_cannot_be_are_refused_with_what_to_do(settings: dict[str, o
     ],
 )
 def test_notes_tell_the_next_step(settings: tuple[str, ...], lines: list[str]) -> None:
+    require_tools()
     install: list[str | Path] = [
         TOOLS / "helm",
         "install",

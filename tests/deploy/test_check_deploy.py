@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.manifests import ROOT, TOOLS
+from support.manifests import ROOT, TOOLS, require_tools
 
 PRIVILEGED = "- {op: add, path: /spec/template/spec/containers/0/securityContext/privileged, value: true}"
 
@@ -20,6 +20,7 @@ def replace(file: Path, old: str, new: str) -> None:
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
     """A copy of what is checked, with a fault for each tool."""
+    require_tools()
     for folder in ("deploy", "tools"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for file in ("Dockerfile", "docker-compose.yml"):
@@ -55,7 +56,7 @@ def test_every_fault_is_found_and_told_in_the_tools_own_words(broken: Path) -> N
         "trivy config: all of these, and the Dockerfile": "privileged",
     }
     if shutil.which("docker"):
-        told["docker compose config"] = "sevrices"
+        told["docker compose --file=docker-compose.yml config"] = "sevrices"
     for name, words in told.items():
         _, _, rest = done.stdout.partition(f"{name} ...\n")
         said, failed, _ = rest.partition(f"FAILED: {name}\n")
