@@ -6,14 +6,14 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from support.api_server import ApiServer
+from support.kubernetes_api import KubernetesApi
 from support.manifests import CHART, TOOLS, require_tools
 
 
 def secrets_of(folder: Path, known: Mapping[str, Mapping[str, str]], *settings: str) -> str:
     """Return the Secrets that an install or upgrade gives a cluster that has these already."""
     require_tools()
-    with ApiServer("peep", "mail", known) as cluster:
+    with KubernetesApi("peep", "mail", known) as cluster:
         command: list[str | Path] = [TOOLS / "helm", "template", "peep", CHART, "--namespace=mail", *settings]
         command += ["--show-only=templates/secrets.yaml", "--dry-run=server", "--disable-openapi-validation"]
         done = subprocess.run(

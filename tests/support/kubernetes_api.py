@@ -22,7 +22,7 @@ _KINDS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-class ApiServer:
+class KubernetesApi:
     """Serves on a free port of the loopback, and holds these Secrets of a release: name to what is in it."""
 
     def __init__(self, release: str, namespace: str, secrets: Mapping[str, Mapping[str, str]]) -> None:
