@@ -56,32 +56,39 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+Check = tuple[str, Callable[[], None]]
+
+
+def _checks(folder: Path) -> Iterator[Check]:
     """Yield the checks in their order; those that render leave a file in `folder` for those that follow."""
-    for values in sorted((CHART / "ci").glob("*.yaml")):
-        yield f"helm lint: {values.name}", functools.partial(_lint, values)
-        yield (
-            f"helm template: {values.name}",
-            functools.partial(_render, folder / f"chart-{values.name}", functools.partial(chart, [values])),
-        )
-    yield "the kustomize base is what the chart says", _base_is_current
-    for name in KUSTOMIZATIONS:
-        target = folder / f"kustomize-{name.replace('/', '-')}.yaml"
-        source = kustomize_base.FOLDER / name
-        yield (
-            f"kubectl kustomize: {name}",
-            functools.partial(_render, target, functools.partial(kustomization, source)),
-        )
+    yield from _renderings(folder)
     for version in KUBERNETES_VERSIONS:
         yield f"kubernetes-validate --strict: {version}", functools.partial(_validate, folder, version)
     yield "the chart's alerts are those of deploy/monitoring", _rules_are_the_same
     yield "hadolint: Dockerfile", functools.partial(_run, program("hadolint"), "Dockerfile")
     yield "trivy config: all of these, and the Dockerfile", functools.partial(_scan, folder)
-    if not shutil.which("docker"):
+    if shutil.which("docker"):
+        yield from _compositions()
+    else:
         print("left out: docker compose config (there is no docker command)")
-        return
-    for overlay in ([], *([f"--file={path.name}"] for path in sorted(ROOT.glob("compose.*.yml")))):
-        files = ["--file=docker-compose.yml", *overlay]
+
+
+def _renderings(folder: Path) -> Iterator[Check]:
+    for values in sorted((CHART / "ci").glob("*.yaml")):
+        yield f"helm lint: {values.name}", functools.partial(_lint, values)
+        source = functools.partial(chart, [values])
+        target = folder / f"chart-{values.name}"
+        yield f"helm template: {values.name}", functools.partial(_render, target, source)
+    yield "the kustomize base is what the chart says", _base_is_current
+    for name in KUSTOMIZATIONS:
+        source = functools.partial(kustomization, kustomize_base.FOLDER / name)
+        target = folder / f"kustomize-{name.replace('/', '-')}.yaml"
+        yield f"kubectl kustomize: {name}", functools.partial(_render, target, source)
+
+
+def _compositions() -> Iterator[Check]:
+    for overlay in (None, *sorted(path.name for path in ROOT.glob("compose.*.yml"))):
+        files = ["--file=docker-compose.yml", *([f"--file={overlay}"] if overlay else [])]
         command = ["docker", "compose", *files, "config", "--quiet"]
         yield " ".join(command[:-1]), functools.partial(_run, *command)
 
