@@ -113,7 +113,9 @@ class PeepConnection(LineConnection):
             self._request.cancel()
         if self._question is not None:
             self._questions.give_up(self._question, self._told)
-        log.info(
+        # Where nobody has logged in it was a health check, or what was refused has been logged already.
+        is_quiet = self.session.administrator is None and not self._is_refused
+        (log.debug if is_quiet else log.info)(
             "session refused" if self._is_refused else "session ended",
             session=self.session_id,
             address=self.address,

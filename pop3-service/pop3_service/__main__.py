@@ -18,7 +18,7 @@ from service_runtime.settings import Pop3Settings
 from service_runtime.supervisor import Program, WorkerPool
 
 KILL_AFTER_SECONDS = 4.0
-"""How much longer than the drain a worker may take to end."""
+"""How much longer than notice and drain a worker may take to end."""
 
 
 async def main(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
@@ -65,7 +65,7 @@ async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> No
         if failure is not None:
             raise failure
     finally:
-        late = await pool.stop(settings.drain_seconds + KILL_AFTER_SECONDS)
+        late = await pool.stop(settings.drain_notice_seconds + settings.drain_seconds + KILL_AFTER_SECONDS)
         if late:
             structlog.get_logger().warning("workers had to be killed", workers=late)
         reserved.close()

@@ -1,7 +1,9 @@
 """`python -m pop3_service health`, which asks whether each process here still answers, and its other side.
 
-A check comes through a Unix socket of its own in each process: it is no POP3 connection, so it appears in no
-counter, log or limit, and a full house does not look like a sick one. Nobody can log in there.
+A check comes through a Unix socket of its own in each process, or from a trusted proxy that says that it
+speaks for itself (LOCAL, PROXY version 2): it is no POP3 connection, so it appears in no counter, log or limit,
+and a full house does not look like a sick one. Nobody can log in there. Redis plays no part: while it is away
+every process would look sick, and clients could no longer be told why they are not served.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ import glob
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 
 import structlog
 
@@ -17,6 +20,7 @@ from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
 from line_server.server import LineServer
+from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import HangUp
 from pop3_service.protocol.policy import Policy
@@ -30,16 +34,26 @@ log = structlog.get_logger()
 
 
 class HealthConnection(LineConnection):
-    """Greets, and answers what needs no maildrop."""
+    """Greets, and answers what needs no maildrop; while `is_leaving` says so, refuses as one that goes down."""
 
-    def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
+    def __init__(
+        self,
+        connections: set[LineConnection],
+        entrance: Entrance,
+        *,
+        is_leaving: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(MAXIMUM_COMMAND_LINE_OCTETS, connections, entrance)
         self._session = Session("health", Policy("Peep"))
+        self._is_leaving = is_leaving
 
     def opened(self) -> None:
-        """Greet."""
+        """Greet, or refuse."""
         asyncio.get_running_loop().call_later(IDLE_SECONDS, self.abort)
-        self.send(self._session.greeting())
+        if self._is_leaving():
+            self.hang_up(replies.GOING_DOWN, linger=True)
+        else:
+            self.send(self._session.greeting())
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer a command; a login ends the connection."""

@@ -44,6 +44,7 @@ async def _serve(
         app,
         bound,
         stopping=lifecycle.stopping,
+        notice_seconds=given.drain_notice_seconds,
         drain_seconds=given.drain_seconds,
         on_started=lambda: lifecycle.ready([("HTTP", address)]),
     )

@@ -277,6 +277,14 @@ async def test_end_of_a_session_is_logged_once_with_its_counts() -> None:
     assert "root-password" not in repr(events)
 
 
+async def test_a_health_check_is_logged_at_debug_only() -> None:
+    with capture_logs() as events:
+        async with running_gateway() as gateway, gateway.client() as client:
+            assert (await client.exchange(b"cap?\r\nq\r\n")).startswith(b"+")
+    (event,) = [event for event in events if event["event"] == "session ended"]
+    assert event["log_level"] == "debug"
+
+
 async def test_right_password_is_not_kept_waiting_by_another_addresss_wrong_ones() -> None:
     """P18."""
     async with running_gateway() as gateway, gateway.client(source="127.0.0.21") as guesser:
