@@ -1,9 +1,9 @@
 """`python -m pop3_service health`, which asks whether each process here still answers, and its other side.
 
 A check comes through a Unix socket of its own in each process, or from a trusted proxy that says that it
-speaks for itself (LOCAL, PROXY version 2): it is no POP3 connection, so it appears in no counter, log or limit,
-and a full house does not look like a sick one. Nobody can log in there. Redis plays no part: while it is away
-every process would look sick, and clients could no longer be told why they are not served.
+speaks for itself (LOCAL, PROXY version 2): it is no POP3 connection, so it appears in no counter, log or
+limit, and a full house does not look like a sick one. Nobody can log in there. Redis plays no part: while it
+is away every process would look sick, and clients could no longer be told why they are not served.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 class HealthConnection(LineConnection):
-    """Greets, and answers what needs no maildrop; while `is_leaving` says so, refuses as one that goes down."""
+    """Greets and answers what needs no maildrop; refuses while `is_leaving` says that the process goes down."""
 
     def __init__(
         self,
