@@ -1,4 +1,4 @@
-"""`python -m pop3_service health`, which asks whether each process here still answers, and its other side.
+"""Each process's end of the health checks, `python -m pop3_service health` and a proxy's.
 
 A check comes through a Unix socket of its own in each process, or from a trusted proxy that says that it
 speaks for itself (LOCAL, PROXY version 2): it is no POP3 connection, so it appears in no counter, log or
@@ -8,10 +8,8 @@ is away every process would look sick, and clients could no longer be told why t
 
 import asyncio
 import contextlib
-import glob
 import os
 import socket
-import tempfile
 from collections.abc import Callable
 
 import structlog
@@ -20,21 +18,20 @@ from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
 from line_server.server import LineServer
+from pop3_service.health_check import socket_path
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import HangUp
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.session import Session
-from service_runtime.settings import Pop3Settings
 
-ANSWER_SECONDS = 3.0
 IDLE_SECONDS = 10.0
 
 log = structlog.get_logger()
 
 
 class HealthConnection(LineConnection):
-    """Greets and answers what needs no maildrop; refuses while `is_leaving` says that the process goes down."""
+    """Greets and answers what needs no maildrop; refuses while `is_leaving`: the process goes down."""
 
     def __init__(
         self,
@@ -73,7 +70,7 @@ class HealthServer:
 
     def __init__(self, port: int) -> None:
         # By process, not by worker: two services may share a port, and then have equal worker numbers.
-        self._path = _path(port, str(os.getpid()))
+        self._path = socket_path(port, str(os.getpid()))
         self._server = LineServer(HealthConnection)
 
     async def start(self) -> None:
@@ -97,36 +94,3 @@ class HealthServer:
     def _unlink(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
-
-
-def check(settings: Pop3Settings) -> tuple[bool, str]:
-    """Ask every process that serves the configured port; return whether all is well, and a line about it."""
-    verdicts = [_ask(path) for path in glob.glob(_path(settings.pop3_port, "*"))]
-    answered = [verdict for verdict in verdicts if verdict is not None]
-    if not answered:
-        return False, f"unhealthy: no POP3 process answers for port {settings.pop3_port}"
-    if not all(answered):
-        return False, f"unhealthy: {answered.count(False)} of {len(answered)} processes do not speak POP3"
-    return True, f"healthy: every POP3 process answers ({len(answered)})"
-
-
-def _path(port: int, process_id: str) -> str:
-    return os.path.join(tempfile.gettempdir(), f"peep-pop3-{os.getuid()}-{port}-{process_id}.sock")
-
-
-def _ask(path: str) -> bool | None:
-    """Return whether a process speaks POP3, None when there is none behind this socket any more."""
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(ANSWER_SECONDS)
-            client.connect(path)
-            with client.makefile("rb") as replies:
-                greeting = replies.readline(512)
-                client.sendall(b"QUIT\r\n")
-                return greeting.startswith(b"+OK") and replies.readline(512).startswith(b"+OK")
-    except (ConnectionRefusedError, FileNotFoundError):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)  # left by a process that was killed
-        return None
-    except OSError:
-        return False
