@@ -1,4 +1,4 @@
-"""`python -m peep_gateway`: serve PEEP. `python -m peep_gateway health`: tell whether the gateway here answers."""
+"""`python -m peep_gateway`: serve PEEP, or, with `health`, tell whether the gateway here answers."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`python -m state_api`: serve HTTP. `python -m state_api health`: tell whether the service here is ready."""
+"""`python -m state_api`: serve HTTP, or, with `health`, tell whether the service here is ready."""
 
 import sys
 
