@@ -20,11 +20,12 @@ class Containers:
 
     def __init__(self, *overrides: Path, **settings: str) -> None:
         self.name = f"peep-test-{secrets.token_hex(4)}"
-        self.pop3, pop3s, self.peep, self.http = free_ports(4)
+        self.pop3, self.pop3s, self.peep, self.peeps, self.http = free_ports(5)
         self.settings = {
             "PEEP_PUBLISH_POP3": str(self.pop3),
-            "PEEP_PUBLISH_POP3S": str(pop3s),
+            "PEEP_PUBLISH_POP3S": str(self.pop3s),
             "PEEP_PUBLISH_PEEP": str(self.peep),
+            "PEEP_PUBLISH_PEEPS": str(self.peeps),
             "PEEP_PUBLISH_HTTP": str(self.http),
             "PEEP_DRAIN_SECONDS": "2",
             **settings,
