@@ -120,6 +120,9 @@ class Upgrade(FaultWorld):
         return [("127.0.0.1", self._containers.pop3)]
 
     def _expect_no_ghosts(self) -> None:
+        for line in self._containers.compose("logs", "--no-log-prefix").splitlines():
+            if re.search("state store (is|not)|lease is over|switch-master|is DOWN, reason", line):
+                self.log.tell(line)
         def are_gone() -> bool:
             return self._containers.ask("cc?", "cu?") == ["+0", "+0"]
 
