@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 SCRIPTS := .ci/run
 
-.PHONY: up test test-all check bench format docs lock clean help
+.PHONY: up test test-all check bench format docs sbom lock clean help
 
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
 	@exec $(BIN)/python -m peepctl up
@@ -35,10 +35,15 @@ bench: $(VENV)/.dev  ## measure Peep beside other POP3 servers (Debian, two core
 docs: $(VENV)/.dev  ## write the tables of docs/reference.md anew from the code
 	$(BIN)/python tools/reference.py
 
+sbom: build/sbom/.made  ## write build/sbom.cdx.json: what the images hold of other people's, in CycloneDX's form
+	@build/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-file build/sbom.cdx.json requirements.lock
+
 lock: $(VENV)/.dev  ## write the lock files anew (names, versions, hashes; no addresses)
 	$(COMPILE) $(UPGRADE) -o requirements.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements.lock --extra local --group build -o requirements-local.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements-local.lock --extra local --group dev -o requirements-dev.lock pyproject.toml
+	echo 'cyclonedx-bom>=7.5' | $(COMPILE) $(UPGRADE) -o requirements-sbom.lock -
 
 clean:  ## remove what make and the tools made; mail and state under data/ stay
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
@@ -74,3 +79,10 @@ $(VENV)/.dev: $(VENV)/.made requirements-dev.lock pyproject.toml
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch $(VENV)/.local $@
+
+# Apart from everything else: what it needs shall not be among what it lists.
+build/sbom/.made: $(VENV)/.made requirements-sbom.lock
+	@$(BIN)/python -m venv build/sbom
+	@build/sbom/bin/python -m pip --disable-pip-version-check --no-input --quiet install \
+	  --require-hashes -r requirements-sbom.lock
+	@touch $@

@@ -123,6 +123,7 @@ class Upgrade(FaultWorld):
         for line in self._containers.compose("logs", "--no-log-prefix").splitlines():
             if re.search("state store (is|not)|lease is over|switch-master|is DOWN, reason", line):
                 self.log.tell(line)
+
         def are_gone() -> bool:
             return self._containers.ask("cc?", "cu?") == ["+0", "+0"]
 
