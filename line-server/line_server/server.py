@@ -67,8 +67,10 @@ class LineServer:
         """
         seconds -= await self._hand_over_ports(min(seconds, HAND_OVER_SECONDS))
         self.stop_listening()
-        for nobody in [*self._before_header, *self._checks]:
+        for nobody in list(self._before_header):
             nobody.abort()
+        for check in list(self._checks):
+            check.abort()
         await self._all_gone(seconds)
         for connection in list(self.connections):
             dismiss(connection)

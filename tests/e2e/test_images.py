@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 SERVICES = ("pop3-service", "peep-gateway", "state-api")
 
-# Of the environment: files that only compilers, installers and debuggers need; bytecode that depends on dates.
+# Files that only compilers, installers and debuggers need, and bytecode that depends on dates.
 NEEDLESS = """
 import os, sys
 for folder, _, names in os.walk(sys.prefix):
