@@ -53,6 +53,7 @@ class FaultWorld:
 
     usernames = USERNAMES
     client_count = CLIENTS
+    settled_seconds = SETTLED_SECONDS
 
     def __init__(self, folder: Path, schedule: Schedule, seed: int, seconds: float) -> None:
         self._folder, self._schedule, self._seed, self._seconds = folder, schedule, seed, seconds
@@ -167,7 +168,7 @@ class FaultWorld:
             return not found
 
         with contextlib.suppress(AssertionError):
-            wait_until(agreed, "the counters agree with the clients", SETTLED_SECONDS)
+            wait_until(agreed, "the counters agree with the clients", self.settled_seconds)
         found += self._bugs()
         state = self._final_state()
         self.log.tell(f"counted {state.counted}, which may be off by {slack(self.log, state)}")
