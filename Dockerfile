@@ -1,15 +1,29 @@
 # One image a service: build -> runtime -> targets pop3-service, peep-gateway, state-api.
+#
+# The same sources, lock file and base image give the same files, to the octet and the second: hashes in the lock
+# file, one date for all (SOURCE_DATE_EPOCH, which also makes bytecode depend on contents and not on dates), one
+# seed for the order of sets in bytecode.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
+    PYTHONHASHSEED=0 SOURCE_DATE_EPOCH=1577836800
+# Any version of `strip` will do, and old ones leave the mirrors.
+# hadolint ignore=DL3008
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends binutils >/dev/null \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements.lock requirements-local.lock ./
 # The build backend comes from a lock file too, into an environment that stays behind in this stage.
 RUN python -m venv /opt/build && /opt/build/bin/pip install --quiet --require-hashes -r requirements-local.lock
-# Without pip inside: what runs needs no installer.
+# Without pip inside: what runs needs no installer. Nor does it need symbols for debuggers (13 MB), sources of
+# compiled modules, commands of libraries, or how a shell enters the environment.
 RUN python -m venv --without-pip /opt/venv \
-    && pip --python /opt/venv/bin/python install --quiet --require-hashes -r requirements.lock
+    && pip --python /opt/venv/bin/python install --quiet --require-hashes -r requirements.lock \
+    && find /opt/venv -name '*.so' -exec strip --strip-unneeded {} + \
+    && find /opt/venv \( -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete \
+    && find /opt/venv/bin -type f -delete
 COPY pyproject.toml README.md LICENSE ./
 COPY line-server line-server
 COPY service-runtime service-runtime
@@ -19,14 +33,10 @@ COPY peep-gateway peep-gateway
 COPY state-api state-api
 COPY peepctl peepctl
 RUN /opt/build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /build/wheels . \
-    && pip --python /opt/venv/bin/python install --quiet --no-deps /build/wheels/*.whl
+    && pip --python /opt/venv/bin/python install --quiet --no-deps /build/wheels/*.whl \
+    && find /opt/venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
 FROM ${PYTHON_IMAGE} AS runtime
-ARG VERSION=0.1.0
-LABEL org.opencontainers.image.title="Peep" \
-      org.opencontainers.image.description="A POP3 server that its operators can watch and change while it runs" \
-      org.opencontainers.image.licenses="MIT" \
-      org.opencontainers.image.version="${VERSION}"
 # A fresh named volume mounted here takes over this folder's owner.
 RUN install -d -o 10001 -g 10001 -m 0750 /var/mail/peep
 COPY --from=build /opt/venv /opt/venv
@@ -39,21 +49,33 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     PEEP_MAIL_ROOTS=/var/mail
 WORKDIR /
 USER 10001:10001
+# What only who builds knows, for example: --build-arg REVISION=$(git rev-parse HEAD)
+ARG VERSION=0.1.0
+ARG REVISION=""
+ARG CREATED=""
+ARG SOURCE=""
+LABEL org.opencontainers.image.title="Peep" \
+      org.opencontainers.image.description="A POP3 server that its operators can watch and change while it runs" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.source="${SOURCE}"
 
 FROM runtime AS pop3-service
 EXPOSE 1110 1995
-HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 \
     CMD ["/opt/venv/bin/python", "-m", "pop3_service", "health"]
 ENTRYPOINT ["/opt/venv/bin/python", "-m", "pop3_service"]
 
 FROM runtime AS peep-gateway
 EXPOSE 2110 2995
-HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 \
     CMD ["/opt/venv/bin/python", "-m", "peep_gateway", "health"]
 ENTRYPOINT ["/opt/venv/bin/python", "-m", "peep_gateway"]
 
 FROM runtime AS state-api
 EXPOSE 8110
-HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 \
     CMD ["/opt/venv/bin/python", "-m", "state_api", "health"]
 ENTRYPOINT ["/opt/venv/bin/python", "-m", "state_api"]

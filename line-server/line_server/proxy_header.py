@@ -38,11 +38,12 @@ class ProxyHeaderError(Exception):
 class ProxyHeader:
     """What a proxy said: the client's `address` as text, an IPv4-mapped one in IPv4's form.
 
-    None where the proxy speaks for itself (a health check) or names no Internet address: then the
-    connection's own peer is the client.
+    None where it names no Internet address, or `is_local`, as the proxy speaks for itself (a health
+    check): then the connection's own peer is the client.
     """
 
     address: str | None
+    is_local: bool = False
 
 
 class ProxyHeaderReader:
@@ -75,7 +76,8 @@ class ProxyHeaderReader:
         address = _line_address(header) if is_text else _binary_address(header)
         if isinstance(address, IPv6Address):
             address = address.ipv4_mapped or address
-        return ProxyHeader(None if address is None else str(address))
+        is_local = not is_text and header[12] == _LOCAL
+        return ProxyHeader(None if address is None else str(address), is_local)
 
 
 class TrustedProxies:

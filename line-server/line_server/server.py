@@ -19,14 +19,24 @@ HAND_OVER_SECONDS = 0.9
 than the second after which a client repeats a SYN that got no answer."""
 
 
-class LineServer:
-    """Accepts connections until told to stop, and sees the open ones to their end."""
+MakeConnection = Callable[[set[LineConnection], Entrance], LineConnection]
+"""Makes a connection that puts itself into the set for as long as it is open."""
 
-    def __init__(self, make_connection: Callable[[set[LineConnection], Entrance], LineConnection]) -> None:
+
+class LineServer:
+    """Accepts connections until told to stop, and sees the open ones to their end.
+
+    What a proxy opens for itself, and for no client, is made by `make_check` where that is given: such
+    connections are not among `connections`, and nobody waits for their end.
+    """
+
+    def __init__(self, make_connection: MakeConnection, make_check: MakeConnection | None = None) -> None:
         self._make_connection = make_connection
+        self._make_check = make_check
         self._servers: list[asyncio.Server] = []
         self._sockets: list[socket.socket] = []
         self._before_header: set[ProxiedConnection] = set()
+        self._checks: set[LineConnection] = set()
         self.connections: set[LineConnection] = set()
 
     async def listen(self, sockets: list[socket.socket], entrance: Entrance = PLAIN) -> None:
@@ -59,6 +69,8 @@ class LineServer:
         self.stop_listening()
         for nobody in list(self._before_header):
             nobody.abort()
+        for check in list(self._checks):
+            check.abort()
         await self._all_gone(seconds)
         for connection in list(self.connections):
             dismiss(connection)
@@ -77,7 +89,8 @@ class LineServer:
 
     def _proxied(self, entrance: Entrance, proxies: TrustedProxies) -> ProxiedConnection:
         connection = self._make_connection(self.connections, entrance)
-        return ProxiedConnection(connection, proxies, self._before_header)
+        make_check = self._make_check and functools.partial(self._make_check, self._checks, entrance)
+        return ProxiedConnection(connection, proxies, self._before_header, make_check)
 
     async def _all_gone(self, seconds: float) -> None:
         # Asked a few times a second, once in a process's life: not worth a signal from every connection.

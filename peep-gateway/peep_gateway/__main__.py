@@ -1,81 +1,18 @@
-"""`python -m peep_gateway`: environment to objects to service. The only place that builds things."""
+"""`python -m peep_gateway`: serve PEEP, or, with `health`, tell whether the gateway here answers."""
 
-import asyncio
-import functools
-import socket
 import sys
-from collections.abc import Coroutine
 
-from line_server.connection import LineConnection
-from line_server.entrance import Entrance
-from line_server.listener import display
-from line_server.server import LineServer
 from peep_gateway import health
-from peep_gateway.connection import PeepConnection
-from peep_gateway.questions import Questions
-from service_runtime import command_line, process
-from service_runtime.certificates import CertificateFiles
-from service_runtime.settings import GatewaySettings
-from state_store.front_end import Place, serve_front_end
-from state_store.passwords import Passwords
-from state_store.repository import StateRepository
-
-SERVICE = "peep-gateway"
-
-DRAIN_SECONDS = 1.0
-"""The most that is spent on open sessions at the end: an administrator's tool connects anew."""
-
-
-async def serve(given: GatewaySettings, lifecycle: process.Lifecycle) -> None:
-    """Serve PEEP until the process is told to stop. Raises `StartError` when that cannot begin."""
-    certificates = CertificateFiles(given.tls_cert_file, given.tls_key_file) if given.tls_cert_file else None
-    places = [Place(given.host, given.port, "port")]
-    if certificates is not None:
-        places.append(Place(given.host, given.tls_port, "tls_port"))
-    await serve_front_end(
-        SERVICE, given, lifecycle, places, functools.partial(_serve, given, lifecycle, certificates)
-    )
-
-
-async def _serve(
-    given: GatewaySettings,
-    lifecycle: process.Lifecycle,
-    certificates: CertificateFiles | None,
-    sockets: list[list[socket.socket]],
-    repository: StateRepository,
-    passwords: Passwords,
-) -> None:
-    questions = Questions(repository)
-    server = LineServer(
-        functools.partial(PeepConnection, repository=repository, passwords=passwords, questions=questions)
-    )
-    plain, *in_tls = sockets
-    await server.listen(plain)
-    watching: Coroutine[None, None, object] = asyncio.Event().wait()
-    if certificates is not None:
-        await server.listen(in_tls[0], Entrance(tls=certificates.context))
-        watching = certificates.watch()
-    lifecycle.ready(
-        (label, display(bound[0].getsockname()))
-        for label, bound in zip(("PEEP", "PEEPS"), sockets, strict=False)
-    )
-    await lifecycle.until_stopped(watching)
-    server.stop_listening()
-    for connection in list(server.connections):
-        if isinstance(connection, PeepConnection):
-            connection.finish()
-    await server.drain(min(given.drain_seconds, DRAIN_SECONDS), LineConnection.abort)
 
 
 def main() -> int:
-    """Run what the command line asks for and return the process's exit code."""
-    return command_line.run(
-        SERVICE,
-        "Serve PEEP, the administrators' side of Peep's POP3 service.",
-        GatewaySettings,
-        serve,
-        health.check,
-    )
+    """Do what the command line says and return the process's exit code."""
+    if sys.argv[1:] == ["health"]:
+        return health.main()
+    # Only here: a check is made every few seconds, and should not cost what the service imports.
+    from peep_gateway import service
+
+    return service.main()
 
 
 if __name__ == "__main__":

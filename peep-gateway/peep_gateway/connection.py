@@ -60,7 +60,6 @@ class PeepConnection(LineConnection):
         self._idle_seconds = idle_seconds
         self._max_connections = max_connections
         self._is_refused = self._is_finishing = False
-        self._has_spoken = False
         self._request: asyncio.Task[None] | None = None
         self._question: Question | None = None
         self._asked: list[Command] = []
@@ -88,11 +87,6 @@ class PeepConnection(LineConnection):
         )
         self._deadline.allow(self._idle_seconds)
 
-    def data_received(self, data: bytes) -> None:
-        """Take octets from the network (asyncio): whoever sends some is no mere probe of the port."""
-        self._has_spoken = True
-        super().data_received(data)
-
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer a line at once, or begin to carry out what it asks for."""
         decision = self._decision(line)
@@ -119,8 +113,9 @@ class PeepConnection(LineConnection):
             self._request.cancel()
         if self._question is not None:
             self._questions.give_up(self._question, self._told)
-        tell = log.info if self._has_spoken or self._is_refused else log.debug
-        tell(
+        # Where nobody has logged in it was a health check, or what was refused has been logged already.
+        is_quiet = self.session.administrator is None and not self._is_refused
+        (log.debug if is_quiet else log.info)(
             "session refused" if self._is_refused else "session ended",
             session=self.session_id,
             address=self.address,

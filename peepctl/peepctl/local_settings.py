@@ -57,4 +57,5 @@ class UpSettings(LocalSettings):
             passed_on["PEEP_ADMINS_FILE"] = str(self.administrators_file)
             passed_on.pop("PEEP_ADMINS", None)
         passed_on["PEEP_DRAIN_SECONDS"] = f"{self.drain_seconds:g}"
+        passed_on.pop("PEEP_DRAIN_NOTICE_SECONDS", None)  # whoever stops all of it waits for the end
         return passed_on

@@ -1,15 +1,16 @@
-"""`python -m pop3_service health`, which asks whether each process here still answers, and its other side.
+"""Each process's end of the health checks, `python -m pop3_service health` and a proxy's.
 
-A check comes through a Unix socket of its own in each process: it is no POP3 connection, so it appears in no
-counter, log or limit, and a full house does not look like a sick one. Nobody can log in there.
+A check comes through a Unix socket of its own in each process, or from a trusted proxy that says that it
+speaks for itself (LOCAL, PROXY version 2): it is no POP3 connection, so it appears in no counter, log or
+limit, and a full house does not look like a sick one. Nobody can log in there. Redis plays no part: while it
+is away every process would look sick, and clients could no longer be told why they are not served.
 """
 
 import asyncio
 import contextlib
-import glob
 import os
 import socket
-import tempfile
+from collections.abc import Callable
 
 import structlog
 
@@ -17,29 +18,39 @@ from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
 from line_server.server import LineServer
+from pop3_service.health_check import socket_path
+from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import HangUp
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.session import Session
-from service_runtime.settings import Pop3Settings
 
-ANSWER_SECONDS = 3.0
 IDLE_SECONDS = 10.0
 
 log = structlog.get_logger()
 
 
 class HealthConnection(LineConnection):
-    """Greets, and answers what needs no maildrop."""
+    """Greets and answers what needs no maildrop; refuses while `is_leaving`: the process goes down."""
 
-    def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
+    def __init__(
+        self,
+        connections: set[LineConnection],
+        entrance: Entrance,
+        *,
+        is_leaving: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(MAXIMUM_COMMAND_LINE_OCTETS, connections, entrance)
         self._session = Session("health", Policy("Peep"))
+        self._is_leaving = is_leaving
 
     def opened(self) -> None:
-        """Greet."""
+        """Greet, or refuse."""
         asyncio.get_running_loop().call_later(IDLE_SECONDS, self.abort)
-        self.send(self._session.greeting())
+        if self._is_leaving():
+            self.hang_up(replies.GOING_DOWN, linger=True)
+        else:
+            self.send(self._session.greeting())
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer a command; a login ends the connection."""
@@ -59,7 +70,7 @@ class HealthServer:
 
     def __init__(self, port: int) -> None:
         # By process, not by worker: two services may share a port, and then have equal worker numbers.
-        self._path = _path(port, str(os.getpid()))
+        self._path = socket_path(port, str(os.getpid()))
         self._server = LineServer(HealthConnection)
 
     async def start(self) -> None:
@@ -83,36 +94,3 @@ class HealthServer:
     def _unlink(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
-
-
-def check(settings: Pop3Settings) -> tuple[bool, str]:
-    """Ask every process that serves the configured port; return whether all is well, and a line about it."""
-    verdicts = [_ask(path) for path in glob.glob(_path(settings.pop3_port, "*"))]
-    answered = [verdict for verdict in verdicts if verdict is not None]
-    if not answered:
-        return False, f"unhealthy: no POP3 process answers for port {settings.pop3_port}"
-    if not all(answered):
-        return False, f"unhealthy: {answered.count(False)} of {len(answered)} processes do not speak POP3"
-    return True, f"healthy: every POP3 process answers ({len(answered)})"
-
-
-def _path(port: int, process_id: str) -> str:
-    return os.path.join(tempfile.gettempdir(), f"peep-pop3-{os.getuid()}-{port}-{process_id}.sock")
-
-
-def _ask(path: str) -> bool | None:
-    """Return whether a process speaks POP3, None when there is none behind this socket any more."""
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(ANSWER_SECONDS)
-            client.connect(path)
-            with client.makefile("rb") as replies:
-                greeting = replies.readline(512)
-                client.sendall(b"QUIT\r\n")
-                return greeting.startswith(b"+OK") and replies.readline(512).startswith(b"+OK")
-    except (ConnectionRefusedError, FileNotFoundError):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)  # left by a process that was killed
-        return None
-    except OSError:
-        return False

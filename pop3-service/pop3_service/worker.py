@@ -5,6 +5,7 @@ import functools
 import gc
 import os
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
@@ -15,7 +16,7 @@ from line_server.entrance import Entrance
 from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
-from pop3_service.health import HealthServer
+from pop3_service.health import HealthConnection, HealthServer
 from pop3_service.maildir import Maildirs, mail_directory_verdict
 from pop3_service.ports import Ports
 from pop3_service.protocol import replies
@@ -95,7 +96,11 @@ class Worker:
             self._certificates.context if self._certificates is not None else None,
             MaildirLayout(settings.maildir_layout),
         )
-        self._server = LineServer(functools.partial(Pop3Connection, self._resources))
+        self._is_leaving = False
+        self._server = LineServer(
+            functools.partial(Pop3Connection, self._resources),
+            make_check=functools.partial(HealthConnection, is_leaving=lambda: self._is_leaving),
+        )
 
     async def serve(self, ports: Ports, lifecycle: Lifecycle) -> None:
         """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`."""
@@ -126,12 +131,20 @@ class Worker:
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         lifecycle.ready(ports.addresses())
         await lifecycle.until_stopped(self._watch_certificates())
+        await self._leave()
+        health.stop()
+
+    async def _leave(self) -> None:
+        """Let proxies turn elsewhere, let clients finish, then tell the store what is left to tell."""
+        self._is_leaving = True
+        await asyncio.sleep(self._settings.drain_notice_seconds)
+        began = time.monotonic()
         await self._server.drain(
             self._settings.drain_seconds,
             lambda connection: _pop3(connection).dismiss("server stopping", replies.GOING_DOWN),
         )
-        health.stop()
-        await self._instance.stop()
+        # What the drain has left of its time is there for a store that is away, in a failover for one.
+        await self._instance.stop(self._settings.drain_seconds - (time.monotonic() - began))
 
     async def _watch_certificates(self) -> None:
         if self._certificates is not None:

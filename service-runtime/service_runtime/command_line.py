@@ -1,11 +1,10 @@
-"""The command line that all services have: serve, or ask the one that runs here whether it is well."""
+"""The command line that all services have."""
 
 import argparse
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from service_runtime import VERSION, process, settings
-from service_runtime.errors import StartError
 
 _Settings = TypeVar("_Settings", bound=settings.CommonSettings)
 
@@ -15,20 +14,13 @@ def run(
     description: str,
     settings_class: type[_Settings],
     serve: Callable[[_Settings, process.Lifecycle], Coroutine[Any, Any, None]],
-    check: Callable[[_Settings], tuple[bool, str]],
 ) -> int:
     """Do what the command line says and return the process's exit code.
 
-    `check` returns whether the service is well, and a line that says so; the exit code is then 0 or 1.
+    `health` alone does not come here: each package's `__main__` sees to it.
     """
-    if _parser(service, description, settings_class).parse_args().action == "serve":
-        return process.run(service, settings_class, serve)
-    try:
-        is_healthy, line = check(settings.load(settings_class))
-    except StartError as error:
-        is_healthy, line = False, str(error)
-    print(f"{service}: {line}")
-    return 0 if is_healthy else 1
+    _parser(service, description, settings_class).parse_args()
+    return process.run(service, settings_class, serve)
 
 
 def _parser(

@@ -160,6 +160,13 @@ class CommonSettings(BaseSettings):
     drain_seconds: float = Field(
         30, ge=0, le=3600, description="on SIGTERM, how long open sessions may take to finish"
     )
+    drain_notice_seconds: float = Field(
+        0,
+        ge=0,
+        le=300,
+        description="before that, how long POP3 and HTTP go on as usual while the checks of proxies fail "
+        "already, so that they turn elsewhere",
+    )
     mail_dir: Annotated[str, AfterValidator(_absolute_path)] = Field(
         "/var/mail/peep", description="the mail directory until `m=` changes it (`make up`: `DATA_DIR/mail`)"
     )

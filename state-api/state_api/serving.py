@@ -63,20 +63,25 @@ async def serve_http(
     sockets: list[socket.socket],
     *,
     stopping: asyncio.Event,
+    notice_seconds: float,
     drain_seconds: float,
     on_started: Callable[[], None],
 ) -> None:
-    """Serve `app` on bound sockets until `stopping`, then let open requests finish for `drain_seconds`."""
+    """Serve `app` on bound sockets until `notice_seconds` after `stopping`; then requests may only finish.
+
+    They have `drain_seconds` for that.
+    """
     server = Server(_configuration(app, drain_seconds), on_started)
-    watcher = asyncio.create_task(_exit_when(stopping, server))
+    watcher = asyncio.create_task(_exit_when(stopping, notice_seconds, server))
     try:
         await server.serve(sockets)
     finally:
         watcher.cancel()
 
 
-async def _exit_when(stopping: asyncio.Event, server: Server) -> None:
+async def _exit_when(stopping: asyncio.Event, notice_seconds: float, server: Server) -> None:
     await stopping.wait()
+    await asyncio.sleep(notice_seconds)
     server.should_exit = True
 
 

@@ -120,13 +120,16 @@ class LiveInstance:
         with contextlib.suppress(TimeoutError):  # it goes on trying, and serves meanwhile
             await asyncio.wait_for(self._is_listening.wait(), LISTENING_SECONDS)
 
-    async def stop(self) -> None:
-        """Tell the store what is left to tell, and give up the lease."""
+    async def stop(self, patience_seconds: float = 0.0) -> None:
+        """Tell the store what is left to tell, and give up the lease.
+
+        A store that is away is waited for: `FAREWELL_SECONDS`, or longer where there is more patience.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            async with asyncio.timeout(FAREWELL_SECONDS):
+            async with asyncio.timeout(max(FAREWELL_SECONDS, patience_seconds)):
                 await self._tell_everything()
         except TimeoutError:
             log.warning("state store not told of the end", counts_lost=self._outbox.has_lasting_work)

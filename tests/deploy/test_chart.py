@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pop3_service.__main__ import KILL_AFTER_SECONDS
+from pop3_service.service import KILL_AFTER_SECONDS
 from service_runtime.settings import ApiSettings, GatewaySettings, Pop3Settings, unknown_variables
 from state_store.instance import FAREWELL_SECONDS
 from support.manifests import (

@@ -284,7 +284,15 @@ async def test_end_of_who_never_said_anything_is_logged_at_debug_only() -> None:
                 async with gateway.client() as client:
                     assert await client.exchange(octets) == b""
     ends = [event for event in events if event["event"] == "session ended"]
-    assert [(end["log_level"], end["commands"]) for end in ends] == [("debug", 0), ("info", 0)]
+    assert [(end["log_level"], end["commands"]) for end in ends] == [("debug", 0), ("debug", 0)]
+
+
+async def test_a_health_check_is_logged_at_debug_only() -> None:
+    with capture_logs() as events:
+        async with running_gateway() as gateway, gateway.client() as client:
+            assert (await client.exchange(b"cap?\r\nq\r\n")).startswith(b"+")
+    (event,) = [event for event in events if event["event"] == "session ended"]
+    assert event["log_level"] == "debug"
 
 
 async def test_right_password_is_not_kept_waiting_by_another_addresss_wrong_ones() -> None:

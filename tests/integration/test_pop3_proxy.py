@@ -1,10 +1,13 @@
 """POP3 behind a proxy: whose connection it is, and what becomes of one that does not say so."""
 
 import contextlib
+import errno
 import json
+import signal
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from ipaddress import ip_address
@@ -105,6 +108,11 @@ def refusal_after(service: Pop3Process, before: int) -> dict[str, Any]:
     return logged(service, "connection refused")[before]
 
 
+def is_refused(address: tuple[str, int]) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(address) == errno.ECONNREFUSED
+
+
 def everything(connected: socket.socket) -> bytes:
     """Return what comes up to the server's close, be it a reset."""
     received = b""
@@ -125,10 +133,9 @@ def everything(connected: socket.socket) -> bytes:
         (v2("198.51.100.7"), "198.51.100.7"),
         (v2("2001:db8::7"), "2001:db8::7"),
         (v2("::ffff:198.51.100.7"), "198.51.100.7"),
-        (LOCAL, "127.0.0.1"),
         (UNKNOWN, "127.0.0.1"),
     ],
-    ids=["v1-ipv4", "v1-ipv6", "v2-ipv4", "v2-ipv6", "v2-mapped", "v2-local", "v1-unknown"],
+    ids=["v1-ipv4", "v1-ipv6", "v2-ipv4", "v2-ipv6", "v2-mapped", "v1-unknown"],
 )
 def test_address_in_the_header_is_the_sessions_everywhere(
     service: Pop3Process, header: bytes, address: str
@@ -207,6 +214,67 @@ def test_refused_client_of_a_full_server_is_logged_with_its_own_address(
     assert refusal_after(service, 0)["address"] == "198.51.100.8"
 
 
+# Connections that the proxy opens for itself
+
+
+@pytest.mark.parametrize("uses_tls_port", [False, True])
+def test_proxys_own_check_is_answered_and_leaves_no_trace(
+    service: Pop3Process, trusting: ssl.SSLContext, uses_tls_port: bool
+) -> None:
+    counted, logged_before = service.counters(), service.log.read_text()
+    address, tls = (service.tls_address, trusting) if uses_tls_port else (service.address, None)
+    with Pop3Client(address, header=LOCAL, tls=tls) as check:
+        assert check.greeting.startswith(b"+OK")
+        assert b"UIDL\r\n" in check.ask_lines("CAPA")
+        assert shown_addresses(service) == []
+        assert check.quit().startswith(b"+OK")
+    assert service.counters() == counted
+    assert service.log.read_text() == logged_before
+
+
+def test_proxys_own_check_cannot_log_in(service: Pop3Process) -> None:
+    username = service.add_user(SHORT)
+    with Pop3Client(service.address, header=LOCAL) as check:
+        assert check.ask(f"USER {username}").startswith(b"+OK")
+        assert check.ask(f"PASS {PASSWORD}") == b""
+
+
+def test_proxys_own_check_finds_a_full_server_well(start: Callable[..., Pop3Process]) -> None:
+    service = start()
+    service.set_max_connections(1)
+    with Pop3Client(service.address, header=v1("198.51.100.7")):
+        wait_until(lambda: service.counters().current_connections == 1, "the first one is in", 5)
+        with Pop3Client(service.address, header=LOCAL) as check:
+            assert check.quit().startswith(b"+OK")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_service_that_is_to_stop_fails_checks_first_and_serves_new_clients_meanwhile(
+    redis_url: str, tmp_path: Path, authority: Authority, workers: int
+) -> None:
+    notice = 2.0
+    settings = proxied(authority, tmp_path)
+    settings |= {"PEEP_DRAIN_NOTICE_SECONDS": str(notice), "PEEP_DRAIN_SECONDS": "10"}
+    with Pop3Process(redis_url, tmp_path, workers=workers, **settings) as service:
+        username = service.add_user(SHORT)
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+
+        def check_fails() -> bool:
+            with Pop3Client(service.address, header=LOCAL) as check:
+                return check.greeting.startswith(b"-ERR [SYS/TEMP]") and check.rest() == b""
+
+        wait_until(check_fails, "checks fail", notice / 2)
+        with Pop3Client(service.address, header=v2("198.51.100.7")) as client:
+            client.log_in(username)
+            assert b"".join(client.ask_lines("RETR 1")) == SHORT.replace(b"\n", b"\r\n")
+            assert time.monotonic() - began < notice
+            wait_until(lambda: is_refused(service.address), "the port is closed", notice + 1)
+            assert time.monotonic() - began > notice
+            assert client.quit().startswith(b"+OK")
+        assert service.process.wait(5) == 0
+
+
 # Connections that do not say whose they are
 
 
@@ -264,7 +332,7 @@ def test_connection_without_a_header_is_told_nothing_when_the_server_stops(
     with (
         socket.create_connection(service.address, timeout=5) as plain,
         socket.create_connection(service.tls_address, timeout=5) as tls,
-        Pop3Client(service.address, header=LOCAL) as told,
+        Pop3Client(service.address, header=UNKNOWN) as told,
     ):
         assert service.terminate() == 0
         assert everything(plain) == everything(tls) == b""

@@ -185,6 +185,23 @@ async def test_the_first_administrator_is_made_and_shown_once(redis_url: str, tm
         assert (await api.client.get("/v1/counters", auth=("admin", password))).status_code == 200
 
 
+async def test_readiness_fails_first_where_notice_is_given_and_requests_are_served_meanwhile(
+    redis_url: str, tmp_path: Path
+) -> None:
+    notice = 1.5
+    async with running_api(redis_url, tmp_path, PEEP_DRAIN_NOTICE_SECONDS=str(notice)) as api:
+        await until_ready(api.client)
+        began = time.monotonic()
+        api.child.send(signal.SIGTERM)
+        async with asyncio.timeout(notice / 2):
+            while (await api.client.get("/readyz")).status_code == 200:
+                await asyncio.sleep(0.02)
+        assert (await api.client.get("/v1/counters")).status_code == 200
+        await until_refused(api.port)
+        assert time.monotonic() - began > notice
+        assert await api.exit_code() == 0
+
+
 async def test_health_asks_the_running_service(redis_server: RedisServer, tmp_path: Path) -> None:
     async with running_api(redis_server.url, tmp_path) as api:
         given = {**api.environment, "PEEP_HTTP_PORT": str(api.port)}

@@ -108,7 +108,9 @@ async def api_server(
     if send_buffer is not None:
         sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     serving = asyncio.create_task(
-        serve_http(app, sockets, stopping=stopping, drain_seconds=30, on_started=started.set)
+        serve_http(
+            app, sockets, stopping=stopping, notice_seconds=0, drain_seconds=30, on_started=started.set
+        )
     )
     await started.wait()
     address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"

@@ -20,39 +20,35 @@ class Containers:
 
     def __init__(self, *overrides: Path, **settings: str) -> None:
         self.name = f"peep-test-{secrets.token_hex(4)}"
-        self.pop3, pop3s, self.peep, self.http = free_ports(4)
+        self.pop3, self.pop3s, self.peep, self.peeps, self.http = free_ports(5)
         self.settings = {
             "PEEP_PUBLISH_POP3": str(self.pop3),
-            "PEEP_PUBLISH_POP3S": str(pop3s),
+            "PEEP_PUBLISH_POP3S": str(self.pop3s),
             "PEEP_PUBLISH_PEEP": str(self.peep),
+            "PEEP_PUBLISH_PEEPS": str(self.peeps),
             "PEEP_PUBLISH_HTTP": str(self.http),
             "PEEP_DRAIN_SECONDS": "2",
             **settings,
         }
         self._files = ["docker-compose.yml", *map(str, overrides)]
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What has to be set for `docker compose` in the project's folder to mean this project."""
+        chosen = {"COMPOSE_PROJECT_NAME": self.name, "COMPOSE_FILE": os.pathsep.join(self._files)}
+        return _environment() | self.settings | chosen
+
     def compose(self, *arguments: str, octets: bytes = b"") -> str:
         """Run `docker compose` for this project and return what it prints; fail the test if it fails."""
-        files = [word for file in self._files for word in ("--file", file)]
-        return self._run("docker", "compose", "--project-name", self.name, *files, *arguments, octets=octets)
+        return _run("docker", "compose", *arguments, environment=self.environment, octets=octets)
 
     def docker(self, *arguments: str) -> str:
         """Run `docker` and return what it prints; fail the test if it fails."""
-        return self._run("docker", *arguments).strip()
+        return run_docker(*arguments)
 
-    def _run(self, *command: str, octets: bytes = b"") -> str:
-        done = subprocess.run(
-            command,
-            cwd=PROJECT_FOLDER,
-            env=_environment() | self.settings,
-            input=octets,
-            capture_output=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        if done.returncode != 0:
-            pytest.fail(f"{' '.join(command)}:\n{done.stdout.decode()}{done.stderr.decode()}")
-        return done.stdout.decode()
+    def run_commands(self, script: str) -> None:
+        """Run what an operator would type into a shell in the project's folder, until a command fails."""
+        _run("bash", "-euo", "pipefail", "-c", script, environment=self.environment)
 
     def start(self, *options: str) -> None:
         """Start what is not running yet, and return when all containers are healthy."""
@@ -65,6 +61,10 @@ class Containers:
     def container(self, service: str) -> str:
         """Return the id of a service's container, running or not."""
         return self.compose("ps", "--all", "--quiet", service).strip()
+
+    def replicas(self, service: str) -> list[str]:
+        """Return the ids of a service's running containers."""
+        return self.compose("ps", "--quiet", service).split()
 
     def inspect(self, service: str, what: str) -> str:
         """Return one property of a service's container, in the template language of `docker inspect`."""
@@ -87,6 +87,26 @@ class Containers:
         python = ("/opt/venv/bin/python", "-c", script)
         folder = f"/var/mail/peep/{username}"
         self.compose("exec", "--no-TTY", "pop3-service", *python, folder, name, octets=message)
+
+
+def run_docker(*arguments: str, octets: bytes = b"") -> str:
+    """Run `docker` and return what it prints; fail the test if it fails."""
+    return _run("docker", *arguments, environment=_environment(), octets=octets).strip()
+
+
+def _run(*command: str, environment: dict[str, str], octets: bytes = b"") -> str:
+    done = subprocess.run(
+        command,
+        cwd=PROJECT_FOLDER,
+        env=environment,
+        input=octets,
+        capture_output=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.fail(f"{' '.join(command)}:\n{done.stdout.decode()}{done.stderr.decode()}")
+    return done.stdout.decode()
 
 
 def require_engine() -> None:

@@ -120,9 +120,10 @@ class _Visit:
         self._socket.settimeout(self._patience)
         try:
             self._socket.connect(address)
-        except OSError:
+        except OSError as error:
             self._socket.close()
-            session.ending = "not connected"
+            session.ending = f"not connected: {error}"
+            self._log.add_unconnected(session)
             return
         self._log.add_session(session)
         try:

@@ -98,6 +98,8 @@ class RunLog:
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self.sessions: list[SessionLog] = []
+        self.unconnected: list[SessionLog] = []
+        """Those whose connection nobody took."""
         self.messages: dict[str, Message] = {}
         self.kills: dict[int, float] = {}
         """Process id of each worker that was killed outright -> when."""
@@ -117,6 +119,11 @@ class RunLog:
         """Add the log of a session that begins."""
         with self._lock:
             self.sessions.append(session)
+
+    def add_unconnected(self, session: SessionLog) -> None:
+        """Add the log of a client that found nobody to connect to."""
+        with self._lock:
+            self.unconnected.append(session)
 
     def set_message(self, unique_id: str, message: Message) -> None:
         """Note a message that is about to be delivered, or has been."""

@@ -51,6 +51,10 @@ class Schedule:
 class FaultWorld:
     """Runs one schedule from one seed, and says what was wrong with it."""
 
+    usernames = USERNAMES
+    client_count = CLIENTS
+    settled_seconds = SETTLED_SECONDS
+
     def __init__(self, folder: Path, schedule: Schedule, seed: int, seconds: float) -> None:
         self._folder, self._schedule, self._seed, self._seconds = folder, schedule, seed, seconds
         self.log = RunLog()
@@ -91,9 +95,9 @@ class FaultWorld:
         self._expect_agreement()
 
     def _let_it_happen(self) -> None:
-        clients = [self._client(f"client {number}") for number in range(CLIENTS)]
+        clients = [self._client(f"client {number}") for number in range(self.client_count)]
         schedule = self._schedule
-        with ThreadPoolExecutor(CLIENTS + 3) as threads:
+        with ThreadPoolExecutor(self.client_count + 3) as threads:
             living = [threads.submit(client.run) for client in clients]
             tracks = [
                 threads.submit(self._go_through, "services", schedule.services, (0.3, 2.0)),
@@ -116,7 +120,7 @@ class FaultWorld:
     def _client(self, name: str) -> FaultClient:
         return FaultClient(
             name,
-            USERNAMES,
+            self.usernames,
             self.mail,
             self.log,
             f"{self._seed} {name}",
@@ -164,7 +168,7 @@ class FaultWorld:
             return not found
 
         with contextlib.suppress(AssertionError):
-            wait_until(agreed, "the counters agree with the clients", SETTLED_SECONDS)
+            wait_until(agreed, "the counters agree with the clients", self.settled_seconds)
         found += self._bugs()
         state = self._final_state()
         self.log.tell(f"counted {state.counted}, which may be off by {slack(self.log, state)}")
@@ -372,7 +376,7 @@ class FaultWorld:
 
     def deliver(self, draws: random.Random, username: str = "") -> None:
         """Let a message come, small or big."""
-        username = username or draws.choice(USERNAMES)
+        username = username or draws.choice(self.usernames)
         unique_id = f"{1_700_000_000 + next(self._message_numbers)}.M{draws.randrange(10**6)}.host"
         folder = self.mail / username
         for name in ("tmp", "new", "cur"):
@@ -392,7 +396,7 @@ class FaultWorld:
 
     def move_to_cur(self, draws: random.Random) -> None:
         """Do what an IMAP server does with mail that it has seen."""
-        folder = self.mail / draws.choice(USERNAMES)
+        folder = self.mail / draws.choice(self.usernames)
         for name in os.listdir(folder / "new")[:3]:
             # Removed meanwhile, or the folder is read-only.
             with contextlib.suppress(FileNotFoundError, PermissionError):

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+import state_store.instance
 from state_store.errors import MailDirectoryRefused, StoreUnavailable
 from state_store.instance import MARGIN_SECONDS, LiveInstance
 from state_store.memory_repository import MemoryRepository
@@ -452,6 +453,21 @@ async def test_stop_tells_the_last_counts(repository: TroubledRepository) -> Non
     async with process(repository) as one:
         one.instance.deltas.logins += 2
         one.instance.counted()
+    assert await repository.counters() == Counters(historical_logins=2)
+
+
+async def test_stop_waits_for_a_store_that_is_away_as_long_as_its_caller_has_patience(
+    repository: TroubledRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_store.instance, "FAREWELL_SECONDS", 0.05)
+    async with process(repository) as one:
+        repository.is_away = True
+        one.instance.deltas.logins += 2
+        one.instance.counted()
+        stopping = asyncio.create_task(one.instance.stop(patience_seconds=30))
+        assert await asyncio.wait([stopping], timeout=0.3) == (set(), {stopping})
+        repository.is_away = False
+        await stopping
     assert await repository.counters() == Counters(historical_logins=2)
 
 

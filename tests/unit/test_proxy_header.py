@@ -173,7 +173,7 @@ def test_a_binary_header_gives_the_address_of_a_tcp_client_alone(
 @pytest.mark.parametrize("kind", [0x00, TCP4, 0xFF])
 @pytest.mark.parametrize("block", [b"", b"\3\0\4", V4_BLOCK])
 def test_a_local_connection_has_no_address_whatever_its_block_holds(kind: int, block: bytes) -> None:
-    assert read(binary(kind, block, LOCAL) + b"CAPA\r\n") == (ProxyHeader(None), b"CAPA\r\n")
+    assert read(binary(kind, block, LOCAL) + b"CAPA\r\n") == (ProxyHeader(None, is_local=True), b"CAPA\r\n")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_length_that_cannot_hold_the_addresses_is_refused_before_they_come(kin
 def test_4096_octets_may_follow_and_no_more(command: int) -> None:
     filled = V4_BLOCK + extension(4, bytes(LONGEST_BLOCK_OCTETS - len(V4_BLOCK) - 3))
     header, rest = read(binary(TCP4, filled, command) + b"CAPA\r\n")
-    assert header == ProxyHeader("192.0.2.7" if command == PROXY else None)
+    assert header == (ProxyHeader("192.0.2.7") if command == PROXY else ProxyHeader(None, is_local=True))
     assert rest == b"CAPA\r\n"
     assert "4096 octets" in refusal(SIGNATURE + bytes((command, TCP4)) + (4097).to_bytes(2))
 

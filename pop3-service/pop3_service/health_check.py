@@ -1,0 +1,54 @@
+"""Asks whether each POP3 process on this machine still answers; imports nothing that takes long."""
+
+import contextlib
+import glob
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+
+PORT_VARIABLE = "PEEP_POP3_PORT"
+DEFAULT_PORT = "1110"
+ANSWER_SECONDS = 3.0
+
+
+def main() -> int:
+    """Print a line about it; return 0 if all is well, else 1."""
+    is_healthy, line = check(os.environ)
+    print(f"pop3-service: {line}")
+    return 0 if is_healthy else 1
+
+
+def check(environment: Mapping[str, str]) -> tuple[bool, str]:
+    """Ask every process that serves the configured port; return whether all is well, and a line about it."""
+    port = environment.get(PORT_VARIABLE) or DEFAULT_PORT
+    verdicts = [_ask(path) for path in glob.glob(socket_path(glob.escape(port), "*"))]
+    answered = [verdict for verdict in verdicts if verdict is not None]
+    if not answered:
+        return False, f"unhealthy: no POP3 process answers for port {port}"
+    if not all(answered):
+        return False, f"unhealthy: {answered.count(False)} of {len(answered)} processes do not speak POP3"
+    return True, f"healthy: every POP3 process answers ({len(answered)})"
+
+
+def socket_path(port: int | str, process_id: str) -> str:
+    """Return where a process that serves this port answers checks."""
+    return os.path.join(tempfile.gettempdir(), f"peep-pop3-{os.getuid()}-{port}-{process_id}.sock")
+
+
+def _ask(path: str) -> bool | None:
+    """Return whether a process speaks POP3, None when there is none behind this socket any more."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(ANSWER_SECONDS)
+            client.connect(path)
+            with client.makefile("rb") as replies:
+                greeting = replies.readline(512)
+                client.sendall(b"QUIT\r\n")
+                return greeting.startswith(b"+OK") and replies.readline(512).startswith(b"+OK")
+    except (ConnectionRefusedError, FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # left by a process that was killed
+        return None
+    except OSError:
+        return False

@@ -1,0 +1,61 @@
+"""Environment to objects to service. The only place that builds things."""
+
+import functools
+import socket
+
+from line_server.listener import display
+from service_runtime import command_line, process
+from service_runtime.settings import ApiSettings
+from state_api.app import create_app
+from state_api.serving import serve_http
+from state_store.authentication import Authenticator
+from state_store.front_end import Place, serve_front_end
+from state_store.passwords import Passwords
+from state_store.repository import StateRepository
+
+SERVICE = "state-api"
+
+
+async def serve(given: ApiSettings, lifecycle: process.Lifecycle) -> None:
+    """Serve HTTP until the process is told to stop. Raises `StartError` when that cannot begin."""
+    await serve_front_end(
+        SERVICE,
+        given,
+        lifecycle,
+        [Place(given.http_host, given.http_port, "http_port")],
+        functools.partial(_serve, given, lifecycle),
+    )
+
+
+async def _serve(
+    given: ApiSettings,
+    lifecycle: process.Lifecycle,
+    sockets: list[list[socket.socket]],
+    repository: StateRepository,
+    passwords: Passwords,
+) -> None:
+    authenticator = Authenticator(repository, passwords)
+    app = create_app(
+        repository,
+        authenticator,
+        passwords,
+        is_draining=lifecycle.stopping.is_set,
+        cors_origins=given.http_cors_origins,
+    )
+    (bound,) = sockets
+    address = f"http://{display(bound[0].getsockname())}"
+    await serve_http(
+        app,
+        bound,
+        stopping=lifecycle.stopping,
+        notice_seconds=given.drain_notice_seconds,
+        drain_seconds=given.drain_seconds,
+        on_started=lambda: lifecycle.ready([("HTTP", address)]),
+    )
+
+
+def main() -> int:
+    """Serve until told to stop, and return the process's exit code."""
+    return command_line.run(
+        SERVICE, "Serve Peep's settings, users and counters over HTTP.", ApiSettings, serve
+    )

@@ -1,0 +1,44 @@
+"""What health checks know by themselves: they do without the settings, which take long to import."""
+
+import subprocess
+import sys
+
+import pytest
+
+from peep_gateway import health as of_gateway
+from pop3_service import health_check as of_pop3
+from service_runtime.settings import ApiSettings, GatewaySettings, Pop3Settings, variable
+from state_api import health as of_api
+
+SLOW = ("pydantic", "redis", "fastapi", "uvloop", "structlog")
+
+
+def test_defaults_are_those_of_the_settings() -> None:
+    fields = Pop3Settings.model_fields | GatewaySettings.model_fields | ApiSettings.model_fields
+    ours = {
+        "pop3_port": of_pop3.DEFAULT_PORT,
+        "host": of_gateway.DEFAULT_HOST,
+        "port": of_gateway.DEFAULT_PORT,
+        "http_host": of_api.DEFAULT_HOST,
+        "http_port": of_api.DEFAULT_PORT,
+    }
+    assert ours == {name: str(fields[name].default) for name in ours}
+    assert variable("pop3_port") == of_pop3.PORT_VARIABLE
+
+
+@pytest.mark.parametrize("port", ["http", "70000", "-1", "0"])
+def test_port_that_nobody_can_ask_is_told(port: str) -> None:
+    for check, name in ((of_gateway.check, "PEEP_PORT"), (of_api.check, "PEEP_HTTP_PORT")):
+        is_well, line = check({name: port})
+        assert not is_well
+        assert line.startswith(f"{name}={port}: ")
+
+
+@pytest.mark.parametrize("package", ["pop3_service", "peep_gateway", "state_api"])
+def test_a_check_imports_nothing_that_takes_long(package: str) -> None:
+    program = (
+        f"import sys; sys.argv[1:] = ['health']; from {package}.__main__ import main; main();"
+        f"print([name for name in {SLOW} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
