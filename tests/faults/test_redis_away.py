@@ -135,16 +135,21 @@ class System:
         finally:
             connection.close()
 
-    def wait_until_refused(self) -> int:
-        """Return how many were greeted, from slots held, until the outage shows; and see that it does."""
-        greeted = 0
+    def wait_until_refused(self) -> tuple[int, int]:
+        """Return how many were greeted, from slots held, until the outage shows; and see that it does.
+
+        And how many octets they were answered with: each says something, or it would be a mere probe.
+        """
+        greeted = octets = 0
         deadline = time.monotonic() + SHOWS_WITHIN_SECONDS
         while True:
             with self.pop3.connect() as stranger:
                 if stranger.greeting.startswith(b"-ERR [SYS/TEMP]"):
                     assert stranger.rest() == b""
-                    return greeted
+                    return greeted, octets
                 assert stranger.greeting.startswith(b"+OK")
+                assert stranger.ask("QUIT").startswith(b"+OK")
+                octets += stranger.octets_read
             greeted += 1
             assert time.monotonic() < deadline, "the outage does not show"
 
@@ -207,12 +212,12 @@ def test_open_session_reads_all_its_mail_and_every_count_comes_after_the_return(
     with system.pop3.log_in(system.pop3.add_user(*MESSAGES)) as client:
         with system.without_redis(fault):
             read_all(client)
-            greeted = system.wait_until_refused()
+            greeted, octets = system.wait_until_refused()
             read_all(client)
             assert timed(lambda: client.ask("STAT")) < SHOWS_WITHIN_SECONDS
         grown = system.counters_are(
             before,
-            retrieved_bytes=client.octets_read,
+            retrieved_bytes=client.octets_read + octets,
             retrieved_emails=2 * len(MESSAGES),
             historical_connections=1 + greeted,
             historical_logins=1,

@@ -176,12 +176,15 @@ class _Visit:
             self._patience = PATIENT_SECONDS
             self._socket.settimeout(self._patience)
         self.session.session_id = greeting.split()[-1].decode()
-        self.session.saw(Counts(connections=1))
+        # It counts once it has said something, or has stayed for a while: as yet nobody can tell.
+        self.session.unsure = self.session.unsure + Counts(connections=1)
         return True
 
     def _log_in(self) -> bool:
         session = self.session
         self._ask(f"USER {session.username}")
+        session.unsure = session.unsure - Counts(connections=1)
+        session.saw(Counts(connections=1))
         session.pass_sent = time.monotonic()
         self._send(f"PASS {PASSWORD}")
         reply = self._reply(Counts(logins=1), may_be_last=True)
