@@ -204,7 +204,8 @@ def test_only_pop3_is_published_beyond_this_machine(containers: Containers) -> N
         for service in SERVICES
     }
     assert published["redis"] == ""
-    assert published["peep-gateway"] == published["state-api"] == "[127.0.0.1]"
+    assert published["peep-gateway"] == "[127.0.0.1][127.0.0.1]"  # PEEP and PEEPS
+    assert published["state-api"] == "[127.0.0.1]"
     assert published["pop3-service"] in {"[][]", "[0.0.0.0][0.0.0.0]"}  # POP3 and POP3S
 
 

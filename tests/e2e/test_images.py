@@ -14,7 +14,16 @@ SERVICES = ("pop3-service", "peep-gateway", "state-api")
 
 # Files that only compilers, installers and debuggers need, and bytecode that depends on dates.
 NEEDLESS = """
-import os, sys
+import os, struct, sys
+
+
+def section_names(elf):
+    (table,) = struct.unpack_from("<Q", elf, 0x28)
+    entry, _, number = struct.unpack_from("<HHH", elf, 0x3A)
+    begin, octets = struct.unpack_from("<QQ", elf, table + number * entry + 0x18)
+    return elf[begin : begin + octets]
+
+
 for folder, _, names in os.walk(sys.prefix):
     for path in (os.path.join(folder, name) for name in names):
         with open(path, "rb") as file:
@@ -22,7 +31,7 @@ for folder, _, names in os.walk(sys.prefix):
         if (
             path.endswith((".pyx", ".pxd", ".c", ".h"))
             or "/site-packages/pip" in path
-            or (path.endswith(".so") and b".debug_info" in octets)
+            or (path.endswith(".so") and b".debug_info" in section_names(octets))
             or (path.endswith(".pyc") and not octets[4] & 1)
         ):
             print(path)
