@@ -664,6 +664,15 @@ def test_a_folder_put_in_place_of_another_ends_what_is_remembered(
     assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
 
 
+def test_a_link_put_in_place_of_a_folder_ends_what_is_remembered(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    trust(maildirs, maildir, clock)
+    (maildir / "new").rename(maildir / "old")
+    (maildir / "new").symlink_to("old")
+    assert maildirs.remembered(os.fsencode(maildir)) is None
+
+
 def test_a_maildir_that_became_a_file_is_not_remembered(
     maildir: Path, maildirs: Maildirs, clock: Clock
 ) -> None:

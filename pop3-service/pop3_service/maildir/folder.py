@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -77,6 +77,23 @@ class Folder:
             raise
         return stat.S_ISREG(status.st_mode) and locator.identity.is_same_file(status)
 
+    def holds_all_unchanged(self, locators: Iterable[Locator]) -> bool:
+        """Tell whether each of these is at its name in this folder, with the content that it had."""
+        # Every login goes through this once a message. Written out, without a call but the system's, it
+        # takes a tenth less time than `locator.identity.is_unchanged(self.status(locator.name))`.
+        lstat, descriptor = os.lstat, self._descriptor
+        for locator in locators:
+            status = lstat(locator.name, dir_fd=descriptor)
+            identity = locator.identity
+            if (
+                status.st_ino != identity.inode
+                or status.st_mtime_ns != identity.mtime_ns
+                or status.st_size != identity.size
+                or status.st_dev != identity.device
+            ):
+                return False
+        return True
+
 
 @contextmanager
 def open_folders(maildir: bytes) -> Iterator[list[Folder]]:
@@ -90,18 +107,6 @@ def open_folders(maildir: bytes) -> Iterator[list[Folder]]:
             with suppress(FileNotFoundError):
                 folders.append(stack.enter_context(Folder(maildir, name)))
         yield folders
-
-
-def folder_stamps(maildir: bytes) -> tuple[FolderStamp | None, ...]:
-    """Return the stamp of each of FOLDERS, None for one that does not exist."""
-    return tuple(_stamp_at(b"%b/%b" % (maildir, name)) for name in FOLDERS)
-
-
-def _stamp_at(path: bytes) -> FolderStamp | None:
-    try:
-        return _stamp_of(os.lstat(path))
-    except FileNotFoundError:
-        return None
 
 
 def _stamp_of(status: os.stat_result) -> FolderStamp:
