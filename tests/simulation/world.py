@@ -235,7 +235,7 @@ class World:
         return self.server.script(script, self.loop.time())
 
     def _check_no_trace_of(self, process: SimulatedProcess) -> None:
-        lives = {row[1][row[1].index("host") + 1] for row in self._ask("instances")}
+        lives = {row[2][row[2].index("host") + 1] for row in self._ask("instances")}
         assert process.name not in lives, f"the lease of {process.name} goes on after its death"
         for username in self._ask("logged_in_users"):
             instance_id = self.server.command("HGET", keys.MAILDROPS, username).split()[0]
