@@ -93,7 +93,8 @@ class Upgrade(FaultWorld):
         self._has_failed_over = True
         first = self._containers.master()
         with self._outage(f"{first}, the master, is killed"):
-            self._containers.compose("kill", first)
+            self._containers.docker("kill", self._containers.container(first))
+            self.log.failovers.append(time.monotonic())
             try:
                 wait_until(
                     lambda: self._containers.master() != first, "another is named", MASTER_IS_REPLACED_SECONDS

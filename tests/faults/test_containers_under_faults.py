@@ -493,6 +493,7 @@ class ContainerWorld(FaultWorld):
         first = self._system.master()
         with self._outage(f"{first}, the master, is killed"):
             self._system.docker("kill", first)
+            self.log.failovers.append(time.monotonic())
             try:
                 wait_until(lambda: self._system.master() != first, "another is named", FAILOVER_SECONDS)
                 self.log.tell(f"{self._system.master()} is the master")
