@@ -194,7 +194,7 @@ class _Checker:
 
     def _is_at_failover(self, moment: float) -> bool:
         around = UNSENT_SECONDS + SLACK_SECONDS
-        return any(abs(moment - killed) <= around for killed in self._log.failovers)
+        return any(kill.begin - around <= moment <= kill.end + around for kill in self._log.failovers)
 
     def _unsent_since(self, process: int) -> float:
         killed = self._log.kills[process]
