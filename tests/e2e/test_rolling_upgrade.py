@@ -13,7 +13,7 @@ import pytest
 from support.containers import PROJECT_FOLDER, require_engine
 from support.fault_checker import RECOVERY_SECONDS, FinalState
 from support.fault_client import FaultClient
-from support.fault_log import Counts
+from support.fault_log import Counts, Span
 from support.fault_world import FIRST_MESSAGES, GHOST_SECONDS, FaultWorld, Schedule
 from support.pop3_process import wait_until
 from support.scaled_containers import REPLICAS, ScaledContainers
@@ -93,7 +93,9 @@ class Upgrade(FaultWorld):
         self._has_failed_over = True
         first = self._containers.master()
         with self._outage(f"{first}, the master, is killed"):
-            self._containers.compose("kill", first)
+            container, began = self._containers.container(first), time.monotonic()
+            self._containers.docker("kill", container)
+            self.log.failovers.append(Span(began, time.monotonic()))
             try:
                 wait_until(
                     lambda: self._containers.master() != first, "another is named", MASTER_IS_REPLACED_SECONDS

@@ -492,7 +492,9 @@ class ContainerWorld(FaultWorld):
         self._has_failed_over = True
         first = self._system.master()
         with self._outage(f"{first}, the master, is killed"):
+            began = time.monotonic()
             self._system.docker("kill", first)
+            self.log.failovers.append(Span(began, time.monotonic()))
             try:
                 wait_until(lambda: self._system.master() != first, "another is named", FAILOVER_SECONDS)
                 self.log.tell(f"{self._system.master()} is the master")

@@ -169,3 +169,12 @@ def test_what_a_killed_worker_could_not_tell_redis_may_be_lost(run: Run) -> None
     assert run.complaints() == "octets: counted 0, the clients say 5"
     run.log.outages.append(Span(10.0, 12.5))
     assert run.complaints() == ""
+
+
+def test_what_a_killed_master_had_not_passed_on_may_be_lost_but_nothing_earlier(run: Run) -> None:
+    run.session().seen += [(10.1, Counts(octets=5)), (10.9, Counts(octets=7))]
+    run.log.failovers.append(Span(11.0, 11.1))
+    run.counted = Counts(octets=5)
+    assert run.complaints() == ""
+    run.counted = Counts(octets=4)
+    assert run.complaints() == "octets: counted 4, the clients say 5 to 12"

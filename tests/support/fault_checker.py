@@ -145,14 +145,17 @@ class _Checker:
     # Counters
 
     def counters(self) -> Iterator[str]:
-        """What the servers counted is what the clients saw, but for what a killed worker had not told."""
+        """What the servers counted is what the clients saw, but for what was lost with a process.
+
+        A killed worker may not have told its last, nor a killed master have passed its last on.
+        """
         low = high = Counts(removed=len(self._gone))
         for session in self._log.sessions:
             for _, counts in session.seen:
                 low += counts
                 high += counts
             high += session.unsure
-            low -= self._unsent(session)
+            low -= self._unsent(session) + self._unreplicated(session)
         for name in NAMES:
             least, most, counted = (getattr(each, name) for each in (low, high, self._state.counted))
             if not least <= counted <= most:
@@ -162,7 +165,7 @@ class _Checker:
         """Return how far apart the least and the most are that the counters may say."""
         total = Counts()
         for session in self._log.sessions:
-            total += session.unsure + self._unsent(session)
+            total += session.unsure + self._unsent(session) + self._unreplicated(session)
         return total
 
     def _unsent(self, session: SessionLog) -> Counts:
@@ -178,6 +181,20 @@ class _Checker:
         if session.marked and session.quit_sent is not None and not _before(session.quit_answered, begin):
             lost += Counts(removed=len(session.marked))
         return lost
+
+    def _unreplicated(self, session: SessionLog) -> Counts:
+        """Return what was told about the session right before a master was killed, and is lost with it."""
+        lost = Counts()
+        for moment, counts in session.seen:
+            if self._is_at_failover(moment):
+                lost += counts
+        if session.marked and session.quit_answered and self._is_at_failover(session.quit_answered):
+            lost += Counts(removed=len(session.marked))
+        return lost
+
+    def _is_at_failover(self, moment: float) -> bool:
+        around = UNSENT_SECONDS + SLACK_SECONDS
+        return any(kill.begin - around <= moment <= kill.end + around for kill in self._log.failovers)
 
     def _unsent_since(self, process: int) -> float:
         killed = self._log.kills[process]

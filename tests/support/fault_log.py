@@ -107,6 +107,8 @@ class RunLog:
         """Process id of each worker that was stopped -> from when to when."""
         self.outages: list[Span] = []
         """When Redis did not do what it was asked."""
+        self.failovers: list[Span] = []
+        """When a master was killed whose replicas may not have had its last writes."""
         self.complaints: list[str] = []
         self._story: list[str] = []
 

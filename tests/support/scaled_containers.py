@@ -10,7 +10,7 @@ import httpx
 
 from support.containers import Containers
 from support.haproxy_image import provide_haproxy_image
-from support.pop3_process import PASSWORD
+from support.pop3_process import PASSWORD, wait_until
 
 ADMINISTRATOR = ("bob", "sesame")
 REPLICAS = {"pop3-service": 3, "peep-gateway": 2, "state-api": 2}
@@ -95,8 +95,16 @@ class ScaledContainers(Containers):
 
     def add_users(self, *usernames: str) -> None:
         """Add users with empty maildirs that the containers may write to."""
-        answers = self.ask(*(f"u+ {username} {PASSWORD}" for username in usernames))
-        assert answers == ["+"] * len(usernames)
+        missing = list(usernames)
+
+        def are_added() -> bool:
+            # `-8`: the master lacks a replica for a moment; `-3`: it took what it could not say any more.
+            answers = self.ask(*(f"u+ {username} {PASSWORD}" for username in missing))
+            assert set(answers) <= {"+", "-3", "-8"}, answers
+            missing[:] = [name for name, answer in zip(missing, answers, strict=True) if answer == "-8"]
+            return not missing
+
+        wait_until(are_added, "all users are added")
         for username in usernames:
             maildir = self.mail / username
             for folder in (maildir, *(maildir / name for name in ("new", "cur", "tmp"))):
