@@ -64,6 +64,7 @@ def test_bare_probe_behind_a_proxys_header_leaves_nothing_in_the_log(start: Star
     probe(service.address)
     probe(service.address, local)
     probe(service.address, local + b"NOOP\r\n")
+    probe(service.address, b"PROXY TCP4 192.0.2.1 127.0.0.1 40000 1110\r\nNOOP\r\n")
     wait_until(lambda: bool(ends(service)), "the end of the session that said something is logged")
     assert service.log.read_text().removeprefix(before).count("\n") == 1
 
