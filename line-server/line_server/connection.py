@@ -21,6 +21,10 @@ one read, and everybody else would wait for all of them."""
 OUTPUT_OCTETS = 64 * 1024
 """Replies gathered before they are written in one go."""
 
+LARGE_PIECE_OCTETS = 8 * 1024
+"""Replies that are as large as this on average are given to the system one by one: joining smaller ones
+costs less than their number does, joining larger ones copies them for nothing."""
+
 FAREWELL_SECONDS = 5.0
 """How long a client may take to read the last reply before the connection is cut off."""
 
@@ -368,21 +372,25 @@ class LineConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _flush(self) -> None:
-        output = self._output
+        output, octets = self._output, self._output_octets
         if not output or self._transport is None:
             return
-        octets = output[0] if len(output) == 1 else b"".join(output)
-        output.clear()
+        self._output = []
         self._output_octets = 0
-        self.octets_written += len(octets)
+        self.octets_written += octets
         if self._channel is None:
-            self._transport.write(octets)
+            if len(output) == 1:
+                self._transport.write(output[0])
+            elif octets >= LARGE_PIECE_OCTETS * len(output):
+                self._transport.writelines(output)
+            else:
+                self._transport.write(b"".join(output))
             if not self._is_stalled:  # or `pause_writing` would have been called: the kernel has all of it
                 self.octets_sent = self.octets_written
                 self.sent()
                 return
         else:
-            self._channel.send(octets)
+            self._channel.send(b"".join(output))
             self._write_ciphertext()
         self._note_sent()
 
