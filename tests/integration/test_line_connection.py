@@ -5,6 +5,7 @@ import contextlib
 import functools
 import socket
 import struct
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -188,6 +189,17 @@ def is_stalled(connection: Answering) -> bool:
     return connection.unsent_octets() > 0
 
 
+def require_pauses() -> None:
+    """Skip where asyncio's own `writelines` does not tell that the kernel has not taken all of it.
+
+    So it is in CPython 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 (python/cpython#127655). We run on uvloop.
+    """
+    is_asyncio = isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
+    version = sys.version_info[:3]
+    if is_asyncio and ((3, 12) <= version < (3, 12, 9) or (3, 13) <= version < (3, 13, 2)):
+        pytest.skip("writelines of this version's asyncio does not pause")
+
+
 def lines(*texts: bytes) -> bytes:
     return b"".join(text + b"\r\n" for text in texts)
 
@@ -368,6 +380,7 @@ async def test_drained_returns_once_the_kernel_has_taken_everything(service: Ser
 
 @on_both_event_loops
 async def test_octets_sent_are_those_that_the_kernel_took_and_in_the_end_all(service: Service) -> None:
+    require_pauses()
     client, connection = await service.connect()
     await client.send(lines(b"a", b"give 3000000"))
     await until(lambda: is_stalled(connection))
