@@ -37,7 +37,7 @@ def test_what_is_delivered_belongs_to_peeps_user_alone(delivering: DeliveringCon
         client.ask("DELE 1")
         client.quit()
     assert {(entry.owner, entry.group) for entry in entries} == {(10001, 10001)}
-    # Dovecot does as the mail directory does, which is open to its group; Exim closes what it makes to that, too.
+    # Dovecot does as the mail directory does, which is open to its group; Exim is stricter.
     assert {entry.permissions for entry in entries[1:] if entry.is_folder} <= {0o700, 0o750}
     assert [entry.permissions & ~0o040 for entry in entries if entry.is_message] == [0o600]
 
