@@ -1,9 +1,7 @@
 """Environment to objects to service. The only place that builds things."""
 
-import asyncio
 import functools
 import socket
-from collections.abc import Coroutine
 
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
@@ -12,7 +10,7 @@ from line_server.server import LineServer
 from peep_gateway.connection import PeepConnection
 from peep_gateway.questions import Questions
 from service_runtime import command_line, process
-from service_runtime.certificates import CertificateFiles
+from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.settings import GatewaySettings
 from state_store.front_end import Place, serve_front_end
 from state_store.passwords import Passwords
@@ -49,15 +47,13 @@ async def _serve(
     )
     plain, *in_tls = sockets
     await server.listen(plain)
-    watching: Coroutine[None, None, object] = asyncio.Event().wait()
     if certificates is not None:
         await server.listen(in_tls[0], Entrance(tls=certificates.context))
-        watching = certificates.watch()
     lifecycle.ready(
         (label, display(bound[0].getsockname()))
         for label, bound in zip(("PEEP", "PEEPS"), sockets, strict=False)
     )
-    await lifecycle.until_stopped(watching)
+    await lifecycle.until_stopped(watch(certificates))
     server.stop_listening()
     for connection in list(server.connections):
         if isinstance(connection, PeepConnection):

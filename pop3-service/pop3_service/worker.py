@@ -23,7 +23,7 @@ from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
 from pop3_service.resources import Resources
 from service_runtime import VERSION
-from service_runtime.certificates import CertificateFiles
+from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.errors import StartError
 from service_runtime.maildir_layout import MaildirLayout
 from service_runtime.process import Lifecycle
@@ -130,7 +130,7 @@ class Worker:
         gc.freeze()  # what is there now stays to the end
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         lifecycle.ready(ports.addresses())
-        await lifecycle.until_stopped(self._watch_certificates())
+        await lifecycle.until_stopped(watch(self._certificates))
         await self._leave()
         health.stop()
 
@@ -145,12 +145,6 @@ class Worker:
         )
         # What the drain has left of its time is there for a store that is away, in a failover for one.
         await self._instance.stop(self._settings.drain_seconds - (time.monotonic() - began))
-
-    async def _watch_certificates(self) -> None:
-        if self._certificates is not None:
-            await self._certificates.watch()
-        else:
-            await asyncio.Event().wait()
 
     async def _check_mail_directory(self) -> None:
         directory = self._instance.settings.mail_directory

@@ -140,6 +140,14 @@ class CertificateFiles:
         return f"the private key in {path} is damaged"
 
 
+async def watch(certificates: CertificateFiles | None) -> None:
+    """Take up changed files, for ever; where there is no certificate, do nothing for ever."""
+    if certificates is not None:
+        await certificates.watch()
+    else:
+        await asyncio.Event().wait()
+
+
 class _KeyIsEncrypted(Exception):
     pass
 

@@ -11,7 +11,6 @@ from state_store.records import Deltas, Exchange, Login, LoginOutcome, Session
 ROW_SECONDS = 0.03
 """A session younger than this is not written down yet: most have ended by then."""
 
-
 CHANGED_ROW_SECONDS = 1.0
 """A session that goes on changing is written down anew so often."""
 
