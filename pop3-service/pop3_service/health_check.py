@@ -7,6 +7,8 @@ import socket
 import tempfile
 from collections.abc import Mapping
 
+from line_server.health_check import report
+
 PORT_VARIABLE = "PEEP_POP3_PORT"
 DEFAULT_PORT = "1110"
 ANSWER_SECONDS = 3.0
@@ -14,9 +16,7 @@ ANSWER_SECONDS = 3.0
 
 def main() -> int:
     """Print a line about it; return 0 if all is well, else 1."""
-    is_healthy, line = check(os.environ)
-    print(f"pop3-service: {line}")
-    return 0 if is_healthy else 1
+    return report("pop3-service", check)
 
 
 def check(environment: Mapping[str, str]) -> tuple[bool, str]:
