@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from support.containers import PROJECT_FOLDER, require_engine
-from support.fault_checker import RECOVERY_SECONDS, FinalState
+from support.fault_checker import RECOVERY_SECONDS, FinalState, counted, message_files
 from support.fault_client import FaultClient
-from support.fault_log import Counts, Span
+from support.fault_log import Span
 from support.fault_world import FIRST_MESSAGES, GHOST_SECONDS, FaultWorld, Schedule
 from support.pop3_process import wait_until
 from support.scaled_containers import REPLICAS, ScaledContainers
@@ -148,18 +148,8 @@ class Upgrade(FaultWorld):
     def _final_state(self) -> FinalState:
         counters = self._containers.counters()
         grown = {name: counters[name] - self._before[name] for name in counters}
-        counted = Counts(
-            octets=grown["retrieved_bytes"],
-            retrieved=grown["retrieved_emails"],
-            removed=grown["removed_emails"],
-            connections=grown["historical_connections"],
-            logins=grown["historical_logins"],
-        )
-        files: dict[str, list[bytes]] = {}
-        for username in self.usernames:
-            for path in (self.mail / username).glob("[nc][eu][wr]/*"):
-                files.setdefault(path.name.partition(":")[0], []).append(path.read_bytes())
-        return FinalState(counted, {}, files)
+        files = message_files(self.mail / username for username in self.usernames)
+        return FinalState(counted(grown), {}, files)
 
     def _bugs(self) -> Iterator[str]:
         for line in self._containers.compose("logs", "--no-log-prefix").splitlines():

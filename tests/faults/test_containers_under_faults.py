@@ -16,9 +16,9 @@ import pytest
 
 from state_store import keys
 from support.containers import PROJECT_FOLDER, Containers, require_engine
-from support.fault_checker import RECOVERY_SECONDS, FinalState
+from support.fault_checker import RECOVERY_SECONDS, FinalState, counted, message_files
 from support.fault_client import FaultClient
-from support.fault_log import LEASE_SECONDS, Counts, Span
+from support.fault_log import LEASE_SECONDS, Span
 from support.fault_world import FIRST_MESSAGES, GHOST_SECONDS, USERNAMES, FaultWorld, Schedule
 from support.pop3_process import PASSWORD, Pop3Client, wait_until
 from support.redis_kinds import free_port
@@ -401,18 +401,8 @@ class ContainerWorld(FaultWorld):
         over_http = {name: shown[name] for name in counters}
         assert over_http == counters
         grown = {name: counters[name] - self._before[name] for name in counters}
-        counted = Counts(
-            octets=grown["retrieved_bytes"],
-            retrieved=grown["retrieved_emails"],
-            removed=grown["removed_emails"],
-            connections=grown["historical_connections"],
-            logins=grown["historical_logins"],
-        )
-        files: dict[str, list[bytes]] = {}
-        for username in USERNAMES:
-            for path in (self.mail / username).glob("[nc][eu][wr]/*"):
-                files.setdefault(path.name.partition(":")[0], []).append(path.read_bytes())
-        return FinalState(counted, self._system.instances(), files)
+        files = message_files(self.mail / username for username in USERNAMES)
+        return FinalState(counted(grown), self._system.instances(), files)
 
     def _bugs(self) -> Iterator[str]:
         for line in self._system.containers.compose("logs", "--no-log-prefix").splitlines():

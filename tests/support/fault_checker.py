@@ -1,8 +1,9 @@
 """Compares what clients were told with the maildirs and the counters, after a run full of faults."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from support.fault_client import SOME_REMAIN
 from support.fault_log import LEASE_SECONDS, NAMES, RENEWAL_SECONDS, Counts, Message, RunLog, SessionLog
@@ -27,6 +28,26 @@ class FinalState:
     counted: Counts
     processes: dict[str, int]
     files: dict[str, list[bytes]]
+
+
+def counted(shown: Mapping[str, int]) -> Counts:
+    """Return what counters say, or what they have grown by, given by their names."""
+    return Counts(
+        octets=shown["retrieved_bytes"],
+        retrieved=shown["retrieved_emails"],
+        removed=shown["removed_emails"],
+        connections=shown["historical_connections"],
+        logins=shown["historical_logins"],
+    )
+
+
+def message_files(maildirs: Iterable[Path]) -> dict[str, list[bytes]]:
+    """Return the contents of every file that has a message's unique name, of all that lie in `maildirs`."""
+    files: dict[str, list[bytes]] = {}
+    for maildir in maildirs:
+        for path in maildir.glob("[nc][eu][wr]/*"):
+            files.setdefault(path.name.partition(":")[0], []).append(path.read_bytes())
+    return files
 
 
 def complaints(log: RunLog, state: FinalState) -> list[str]:

@@ -11,15 +11,23 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from state_store import keys
-from support.fault_checker import RECOVERY_SECONDS, SLACK_SECONDS, FinalState, complaints, slack
+from support.fault_checker import (
+    RECOVERY_SECONDS,
+    SLACK_SECONDS,
+    FinalState,
+    complaints,
+    counted,
+    message_files,
+    slack,
+)
 from support.fault_client import FaultClient
-from support.fault_log import LEASE_SECONDS, Counts, Message, RunLog, Span
+from support.fault_log import LEASE_SECONDS, Message, RunLog, Span
 from support.pop3_process import Pop3Process, wait_until
 from support.redis_server import RedisServer
 
@@ -190,17 +198,7 @@ class FaultWorld:
             processes = {
                 name.removeprefix(keys.INSTANCE): int(client.hget(name, "process_id") or 0) for name in names
             }
-        files: dict[str, list[bytes]] = {}
-        for path in self.mail.glob("*/[nc][eu][wr]/*"):
-            files.setdefault(path.name.partition(":")[0], []).append(path.read_bytes())
-        counted = Counts(
-            octets=counters.retrieved_bytes,
-            retrieved=counters.retrieved_emails,
-            removed=counters.removed_emails,
-            connections=counters.historical_connections,
-            logins=counters.historical_logins,
-        )
-        return FinalState(counted, processes, files)
+        return FinalState(counted(asdict(counters)), processes, message_files(self.mail.iterdir()))
 
     def _bugs(self) -> Iterator[str]:
         for line in self.services[0].log.read_text().splitlines():
