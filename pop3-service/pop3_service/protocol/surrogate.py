@@ -26,6 +26,9 @@ LONGEST_REWRITING_OCTETS: Final = 24 * 1024
 It bounds the time that a hostile header takes, and how much longer than the message its surrogate is.
 """
 
+_LEAST_ELEMENT_OCTETS: Final = 24
+"""A mailbox or a parameter counts as so many octets at least: short ones take most of the time."""
+
 INVALID_ADDRESS: Final = b"<invalid@internationalized-address.invalid>"
 """Stands where ASCII cannot say the address (RFC 6858, section 2.1): `.invalid` is never delivered to."""
 
@@ -109,9 +112,15 @@ def _ascii_fields(header: bytes) -> Iterator[bytes]:
         field = match[0]
         if field.isascii():
             yield field
-        elif len(field) <= octets_left:
-            octets_left -= len(field)
+        elif (cost := _rewriting_octets(field)) <= octets_left:
+            octets_left -= cost
             yield _ascii_field(field)
+
+
+def _rewriting_octets(field: bytes) -> int:
+    """Return for how many octets the rewriting of a field counts."""
+    delimiters = field.count(b",") + field.count(b";") + field.count(b":")
+    return max(len(field), delimiters * _LEAST_ELEMENT_OCTETS)
 
 
 def _ascii_field(field: bytes) -> bytes:
