@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.containers import PROJECT_FOLDER, require_engine
+from support.containers import require_engine
+from support.documentation import commands
 from support.fault_checker import RECOVERY_SECONDS, FinalState, counted, message_files
 from support.fault_client import FaultClient
 from support.fault_log import LEASE_SECONDS, SessionLog, Span
@@ -33,14 +34,6 @@ WHOLE = Schedule("rolling-upgrade", ("upgrade",), mail=MAIL, seconds=500.0, is_p
 FAILOVER = Schedule(
     "rolling-upgrade-with-failover", ("upgrade",), ("fail_over",), mail=MAIL, seconds=500.0, is_polite=True
 )
-
-
-def commands_of_the_documentation() -> str:
-    """Return what docs/scale.md tells operators to type for an upgrade."""
-    page = (PROJECT_FOLDER / "docs" / "scale.md").read_text()
-    found = re.search(r"<!-- commands: upgrade -->\n```sh\n(.*?)```", page, re.DOTALL)
-    assert found is not None
-    return found[1]
 
 
 class Upgrade(FaultWorld):
@@ -89,7 +82,7 @@ class Upgrade(FaultWorld):
         """Replace all replicas, while the clients go on."""
         before = {service: set(self._containers.replicas(service)) for service in REPLICAS}
         began = time.monotonic()
-        self._containers.run_commands(commands_of_the_documentation())
+        self._containers.run_commands(commands("scale.md", "upgrade"))
         self.log.tell(f"all replicas are replaced, in {time.monotonic() - began:.1f} s")
         for service, number in REPLICAS.items():
             now = set(self._containers.replicas(service))

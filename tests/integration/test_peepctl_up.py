@@ -7,7 +7,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -17,75 +16,10 @@ import httpx
 import pytest
 
 from peepctl.embedded import EmbeddedServer
+from support.peepctl_up import Up
 
 STOP_SECONDS = 5.0
-FREE_PORTS = {"PEEP_POP3_PORT": "0", "PEEP_PORT": "0", "PEEP_HTTP_PORT": "0"}
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
-
-
-class Up:
-    """A running `peepctl up`; its children hold its output too, whose end of file means that all are gone."""
-
-    def __init__(self, directory: Path, settings: dict[str, str]) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
-        self.errors = directory / "errors"
-        with self.errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                (sys.executable, "-m", "peepctl", "up"),
-                env={**inherited, "PEEP_DATA_DIR": str(directory / "data"), "PEEP_POP3_WORKERS": "1"}
-                | FREE_PORTS
-                | settings,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-        self.lines: dict[str, str] = {}
-        self._clients: list[poplib.POP3] = []
-
-    def until(self, part: str) -> str:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            name, _, text = line.rstrip("\n").partition(" ")
-            self.lines[name] = text.strip()
-            if name == part:
-                return self.lines[name]
-        raise AssertionError(f"no line for {part}: {self.lines}, {self.errors.read_text()}")
-
-    def ready(self) -> Up:
-        self.until("ready")
-        return self
-
-    def pop3(self) -> poplib.POP3:
-        host, _, port = self.lines["pop3"].rpartition(":")
-        self._clients.append(poplib.POP3(host, int(port), timeout=10))
-        return self._clients[-1]
-
-    def log_in(self) -> poplib.POP3:
-        client = self.pop3()
-        client.user("demo")
-        client.pass_("demo")
-        return client
-
-    def send(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def end(self) -> tuple[int, str]:
-        """Wait until every process is gone; return the exit code and the rest of the output."""
-        assert self.process.stdout is not None
-        rest = self.process.stdout.read()
-        return self.process.wait(), rest
-
-    def stop(self) -> tuple[int, str]:
-        self.send(signal.SIGTERM)
-        return self.end()
-
-    def clean_up(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        for client in self._clients:
-            client.close()
 
 
 @pytest.fixture

@@ -46,9 +46,12 @@ class Containers:
         """Run `docker` and return what it prints; fail the test if it fails."""
         return run_docker(*arguments)
 
-    def run_commands(self, script: str) -> None:
-        """Run what an operator would type into a shell in the project's folder, until a command fails."""
-        _run("bash", "-euo", "pipefail", "-c", script, environment=self.environment)
+    def run_commands(self, script: str) -> str:
+        """Run what an operator would type into a shell in the project's folder, and return what it prints.
+
+        Fail the test at the first command that fails.
+        """
+        return _run("bash", "-euo", "pipefail", "-c", script, environment=self.environment)
 
     def start(self, *options: str) -> None:
         """Start what is not running yet, and return when all containers are healthy."""

@@ -1,0 +1,81 @@
+"""What the pages for operators tell them to type beside a `make up`, typed as it stands there."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.documentation import commands
+from support.peepctl_up import Up
+
+
+class Terminal:
+    """A folder as that of the repository, with a `make up` running in it, whose ports are free ones."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / ".venv").symlink_to(sys.prefix)
+        self.up = Up(folder, {}).ready()
+        (folder / "home").mkdir()
+
+    def type(self, script: str) -> str:
+        """Return what the commands print, all of which have to succeed."""
+        for documented, name in (("1110", "pop3"), ("8110", "http")):
+            script = script.replace(f"127.0.0.1:{documented}", self.up.lines[name].removeprefix("http://"))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PEEP")}
+        done = subprocess.run(
+            ("bash", "-euo", "pipefail", "-c", script),
+            cwd=self.folder,
+            env=kept | {"HOME": str(self.folder / "home"), "PEEPCTL_HOST": self.up.lines["peep"]},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    terminal = Terminal(tmp_path_factory.mktemp("repository"))
+    yield terminal
+    terminal.up.clean_up()
+
+
+def test_a_user_gets_her_first_mail(terminal: Terminal) -> None:
+    printed = terminal.type(commands("install.md", "a user and a message"))
+    assert printed.endswith("Subject: hello\n\nThe first mail.\n")
+
+
+def test_settings_change_while_it_runs(terminal: Terminal) -> None:
+    printed = terminal.type(commands("configure.md", "settings while it runs"))
+    assert "600" in printed
+    assert printed.splitlines()[-1].endswith("300")
+
+
+def test_numbers_are_there_for_prometheus(terminal: Terminal) -> None:
+    printed = terminal.type(commands("monitoring.md", "numbers"))
+    names = [line.split()[0] for line in printed.splitlines() if line.startswith("peep_")]
+    assert sorted(names) == ["peep_pop3_connections", "peep_pop3_logins_total", "peep_store_up"]
+
+
+def test_numbers_are_there_for_scripts(terminal: Terminal) -> None:
+    printed = terminal.type(commands("monitoring.md", "numbers for scripts"))
+    counters, rest = json.JSONDecoder().raw_decode(printed)
+    assert counters["current_connections"] == 0
+    assert rest < len(printed)
+
+
+def test_a_copy_of_a_stopped_system_is_a_whole_one(terminal: Terminal) -> None:
+    terminal.type("printf 'secret\\n' | .venv/bin/peepctl users add bob")
+    terminal.up.stop()
+    terminal.type(commands("backup.md", "copy of a stopped system"))
+    terminal.type("rm -r data && mv data.backup data")
+    terminal.up.clean_up()
+    terminal.up = Up(terminal.folder, {}).ready()
+    assert "bob" in terminal.type(".venv/bin/peepctl users list").split()
