@@ -95,5 +95,6 @@ def _found(pattern: str, text: str) -> str:
 
 
 def _milliseconds(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)(\D+)", text).groups()  # type: ignore[union-attr]
-    return float(number) * _WRK_UNITS[unit]
+    match = re.fullmatch(r"([\d.]+)(\D+)", text)
+    assert match is not None, text
+    return float(match[1]) * _WRK_UNITS[match[2]]

@@ -1,6 +1,5 @@
 """One connection to the server that takes our writes: made when it is needed, found anew when it is cut."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from state_store.time_limit import time_limit
 from state_store.topology import Topology, is_elsewhere
 
 Command = tuple[Any, ...]
@@ -35,7 +35,7 @@ class Conversation:
         `StateError`, `RedisError` or `OSError`.
         """
         try:
-            async with asyncio.timeout(seconds):
+            async with time_limit(seconds):
                 answers = await self._ask_again_when_cut(commands, seconds)
                 if self._is_refused:
                     await self._ask_elsewhere(commands, answers, seconds)
