@@ -17,18 +17,17 @@ async def time_limit(seconds: float) -> AsyncIterator[None]:
     come first, and a server that has answered long ago would be called silent.
     """
     loop = asyncio.get_running_loop()
-    parts = 0
+    timer: asyncio.TimerHandle
 
-    def end_part() -> None:
-        nonlocal parts, timer
-        parts += 1
-        if parts < _PARTS:
-            timer = loop.call_later(seconds / _PARTS, end_part)
+    def begin_part(parts_left: int) -> None:
+        nonlocal timer
+        if parts_left:
+            timer = loop.call_later(seconds / _PARTS, begin_part, parts_left - 1)
         else:
             limit.reschedule(loop.time())
 
     async with asyncio.timeout(None) as limit:
-        timer = loop.call_later(seconds / _PARTS, end_part)
+        begin_part(_PARTS)
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
 """Whatever the pages for operators name is there: commands, variables, metrics, routes."""
 
 import re
+from typing import Any
 
 import pytest
 import typer
@@ -36,7 +37,7 @@ def found(pattern: str) -> list[tuple[str, str]]:
 def is_command_of_peepctl(line: str) -> bool:
     """Whether peepctl has the command that a line names, with its options."""
     words = line.split("#")[0].split()
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
     options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
