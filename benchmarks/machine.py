@@ -5,7 +5,6 @@ import platform
 import resource
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 _CORES = 2
@@ -50,7 +49,7 @@ def description() -> list[str]:
 
 
 def _python() -> str:
-    build = f"{', '.join(platform.python_build())}; {platform.python_compiler()}; {_build_options()}"
+    build = f"{', '.join(platform.python_build())}; {platform.python_compiler()}"
     return f"Python {platform.python_version()} ({build})"
 
 
@@ -59,14 +58,6 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
-
-
-def _build_options() -> str:
-    # Debian's Python is built with both, pyenv's with neither.
-    options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
-    known = {"--enable-optimizations": "profile-guided optimisation", "--with-lto": "link-time optimisation"}
-    found = [text for option, text in known.items() if option in options]
-    return " and ".join(found) or "no profile-guided and no link-time optimisation"
 
 
 def _versions() -> list[str]:
