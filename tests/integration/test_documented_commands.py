@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.documentation import commands
+from support.documentation import commands, on_ports
 from support.peepctl_up import Up
 
 
@@ -24,11 +24,10 @@ class Terminal:
 
     def type(self, script: str) -> str:
         """Return what the commands print, all of which have to succeed."""
-        for documented, name in (("1110", "pop3"), ("8110", "http")):
-            script = script.replace(f"127.0.0.1:{documented}", self.up.lines[name].removeprefix("http://"))
+        pop3, http = (self.up.lines[name].rpartition(":")[2] for name in ("pop3", "http"))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PEEP")}
         done = subprocess.run(
-            ("bash", "-euo", "pipefail", "-c", script),
+            ("bash", "-euo", "pipefail", "-c", on_ports(script, pop3, http)),
             cwd=self.folder,
             env=kept | {"HOME": str(self.folder / "home"), "PEEPCTL_HOST": self.up.lines["peep"]},
             capture_output=True,

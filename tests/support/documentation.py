@@ -14,6 +14,13 @@ def commands(page: str, name: str) -> str:
     return _named(page)[name]
 
 
+def on_ports(script: str, pop3: int | str, http: int | str) -> str:
+    """Return a script that asks POP3 and HTTP at the ports they have, not at those that the pages name."""
+    return script.replace("127.0.0.1:1110", f"127.0.0.1:{pop3}").replace(
+        "127.0.0.1:8110", f"127.0.0.1:{http}"
+    )
+
+
 def names(page: str) -> list[str]:
     """Return the names of all commands on a page."""
     return list(_named(page))

@@ -237,6 +237,6 @@ def test_a_field_of_garbage_takes_no_time(name: bytes, garbage: bytes, size: int
     message = name + b": a;\xff" + garbage * (size // len(garbage)) + b"\n\n"
     began = time.process_time()
     result = surrogate(message)
-    # A tenth of this or less on a quiet machine, but for some of them: a quarter.
+    # A tenth of this or less on a quiet machine, but for quotation marks: a third.
     assert time.process_time() - began < 0.2
     assert result.isascii()
