@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from typing import Any, TypeVar
 
-from state_store.attempts import FREE_WRONG_PASSWORDS
-from state_store.errors import StoreUnavailable
+from state_store.attempts import FREE_WRONG_PASSWORDS, TURN_SECONDS
+from state_store.errors import StateError, StoreUnavailable
 from state_store.passwords import Passwords
 from state_store.records import Credential
 from state_store.repository import StateRepository
@@ -19,6 +19,9 @@ _Result = TypeVar("_Result")
 TURN_POLL_SECONDS = 0.025
 """How often a waiting ticket asks for its turn: short against argon2's 20 ms, and only while under attack.
 It asks at once when a turn ends in this very process."""
+
+STRANDED_POLL_SECONDS = 0.1
+"""How often we try to give back what an outage of Redis has kept us from giving back."""
 
 
 class Authenticator:
@@ -35,6 +38,8 @@ class Authenticator:
         self._secret: str | None = None
         self._chances: dict[str, dict[str, asyncio.Event]] = {}
         """By address and ticket, in the order of arrival: set when a turn may have become free here."""
+        self._stranded: dict[str, tuple[str, float]] = {}
+        """By ticket: its address, and when it lapses by itself. The oldest first."""
 
     async def check_administrator(self, name: str, password: str, address: str) -> bool:
         """Return whether these are an administrator's name and password."""
@@ -126,10 +131,32 @@ class Authenticator:
         await asyncio.shield(end)
 
     async def _free_turn(self, address: str, ticket: str) -> None:
-        await self._repository.end_turn(address, ticket)
+        try:
+            await self._repository.end_turn(address, ticket)
+        except StateError:
+            self._free_turn_later(address, ticket)
+            raise
         # Not left to their polls: with these alone a queue of 16 right passwords took 60 times as long.
         for chance in islice(self._chances.get(address, {}).values(), FREE_WRONG_PASSWORDS):
             chance.set()
+
+    def _free_turn_later(self, address: str, ticket: str) -> None:
+        # Three such tickets would keep everybody of the address waiting until they lapse, long after
+        # the store is back.
+        is_first = not self._stranded
+        self._stranded[ticket] = (address, asyncio.get_running_loop().time() + TURN_SECONDS)
+        if is_first:
+            _keep(asyncio.create_task(self._free_stranded_turns()))
+
+    async def _free_stranded_turns(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._stranded:
+            await asyncio.sleep(STRANDED_POLL_SECONDS)
+            with suppress(StateError):
+                for ticket, (address, lapses_at) in list(self._stranded.items()):
+                    if loop.time() < lapses_at:
+                        await self._repository.end_turn(address, ticket)
+                    del self._stranded[ticket]
 
     async def _serve_delay(self, address: str, ticket: str) -> None:
         await asyncio.sleep(await self._repository.note_wrong_password(address, ticket))

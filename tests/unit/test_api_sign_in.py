@@ -110,7 +110,8 @@ async def test_half_a_surrogate_pair_is_no_password(page: httpx.AsyncClient) -> 
     assert failed_fields(response) == {"password": "must be text that UTF-8 can carry"}
 
 
-@pytest.mark.parametrize("place", [0, 5, 40, -1])
+# Not the last character: two of its bits carry nothing, and another may say the same.
+@pytest.mark.parametrize("place", [0, 5, 40, -2])
 async def test_a_tampered_cookie_is_worth_nothing(page: httpx.AsyncClient, place: int) -> None:
     await sign_in(page)
     cookie = list(page.cookies[COOKIE])
