@@ -37,6 +37,15 @@ class Deadline:
             self._handle.cancel()
             self._handle = None
 
+    def end(self) -> None:
+        """Never expire again, and let go of whoever was to be told.
+
+        They hold each other: a connection that did not end its deadline would have to be found by the
+        garbage collector, which stops everybody while it looks.
+        """
+        self.cancel()
+        self._expired = _tell_nobody
+
     def _check(self) -> None:
         assert self._seconds is not None
         due = self._last + self._seconds
@@ -45,3 +54,7 @@ class Deadline:
         else:
             self._handle = None
             self._expired()
+
+
+def _tell_nobody() -> None:
+    """Stand in for whom a deadline told."""

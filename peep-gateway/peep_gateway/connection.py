@@ -108,7 +108,7 @@ class PeepConnection(LineConnection):
 
     def closed(self) -> None:
         """End the session: what it has asked for last is given up where it has not happened yet."""
-        self._deadline.cancel()
+        self._deadline.end()
         if self._request is not None:
             self._request.cancel()
         if self._question is not None:

@@ -140,7 +140,7 @@ class Pop3Connection(LineConnection):
 
     def closed(self) -> None:
         """Give back whatever the connection held."""
-        self._idle.cancel()
+        self._idle.end()
         if self._login_timer is not None:
             self._login_timer.cancel()
         if self._session is None:

@@ -16,19 +16,29 @@ async def time_limit(seconds: float) -> AsyncIterator[None]:
     still, finds the answer and the end of the limit at the same moment. With `asyncio.timeout` the end would
     come first, and a server that has answered long ago would be called silent.
     """
-    loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle
-
-    def begin_part(parts_left: int) -> None:
-        nonlocal timer
-        if parts_left:
-            timer = loop.call_later(seconds / _PARTS, begin_part, parts_left - 1)
-        else:
-            limit.reschedule(loop.time())
-
     async with asyncio.timeout(None) as limit:
-        begin_part(_PARTS)
+        countdown = _Countdown(limit, seconds)
         try:
             yield
         finally:
-            timer.cancel()
+            countdown.stop()
+
+
+class _Countdown:
+    """Ends a limit after all its parts."""
+
+    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
+        self._limit = limit
+        self._part_seconds = seconds / _PARTS
+        self._loop = asyncio.get_running_loop()
+        self._begin_part(_PARTS)
+
+    def stop(self) -> None:
+        """Leave the limit without an end."""
+        self._timer.cancel()
+
+    def _begin_part(self, parts_left: int) -> None:
+        if parts_left:
+            self._timer = self._loop.call_later(self._part_seconds, self._begin_part, parts_left - 1)
+        else:
+            self._limit.reschedule(self._loop.time())

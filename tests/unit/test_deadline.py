@@ -131,6 +131,15 @@ def test_a_cancelled_deadline_never_expires_and_may_be_cancelled_again() -> None
     assert expiries.at == []
 
 
+def test_an_ended_deadline_tells_nobody_any_more() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(10)
+    expiries.deadline.end()
+    expiries.deadline.allow(10)
+    expiries.clock.advance(100)
+    assert expiries.at == []
+
+
 def test_a_deadline_cancelled_after_its_timer_was_moved_never_expires() -> None:
     expiries = Expiries()
     expiries.deadline.allow(10)
