@@ -6,8 +6,9 @@ import stat
 from pop3_service.maildir.locator import FileIdentity
 from pop3_service.protocol.multiline import OctetCounter, octets_on_the_wire
 
-# Bounds the memory of a scan: a message of any size is counted through a window of this many octets.
-CHUNK_OCTETS = 1 << 20
+# Bounds the memory of a scan, and how long the counting of one window keeps the interpreter to itself: a
+# message of any size is counted through windows of this many octets.
+CHUNK_OCTETS = 1 << 18
 
 
 def count_octets(descriptor: int, identity: FileIdentity, start: bytes = b"") -> int | None:
