@@ -1,6 +1,7 @@
 """A set of listening sockets and the connections that came from them."""
 
 import asyncio
+import contextlib
 import functools
 import socket
 from collections.abc import Callable
@@ -19,6 +20,10 @@ HAND_OVER_SECONDS = 0.9
 than the second after which a client repeats a SYN that got no answer."""
 
 
+ACCEPTS_PER_TURN = 256
+"""Clients that one listening socket lets in during one turn of the event loop: some 10 ms."""
+
+
 MakeConnection = Callable[[set[LineConnection], Entrance], LineConnection]
 """Makes a connection that puts itself into the set for as long as it is open."""
 
@@ -35,6 +40,7 @@ class LineServer:
         self._make_check = make_check
         self._servers: list[asyncio.Server] = []
         self._sockets: list[socket.socket] = []
+        self._arrivals: set[asyncio.Task[None]] = set()
         self._before_header: set[ProxiedConnection] = set()
         self._checks: set[LineConnection] = set()
         self.connections: set[LineConnection] = set()
@@ -48,7 +54,7 @@ class LineServer:
             make = functools.partial(self._proxied, entrance, entrance.proxies)
         for bound in sockets:
             create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
-            server = await create(make, sock=bound, backlog=BACKLOG)
+            server = await create(functools.partial(self._let_in, bound, make), sock=bound, backlog=BACKLOG)
             self._servers.append(server)
             self._sockets.append(bound)
 
@@ -86,6 +92,27 @@ class LineServer:
             return 0.0
         await asyncio.sleep(seconds)
         return seconds
+
+    def _let_in(self, bound: socket.socket, make: Callable[[], asyncio.Protocol]) -> asyncio.Protocol:
+        """Return the protocol of a client that the loop has accepted, and accept all who wait behind it.
+
+        The loop's library accepts one a turn. The busier the loop is the longer its turns are: everybody
+        would wait in the kernel's queue, while those who are in are served with ease, until it overflows.
+        """
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
+            for _ in range(ACCEPTS_PER_TURN - 1):
+                accepted, _address = bound.accept()
+                arrival = loop.create_task(self._arrive(make, accepted))
+                self._arrivals.add(arrival)
+                arrival.add_done_callback(self._arrivals.discard)
+        return make()
+
+    async def _arrive(self, make: Callable[[], asyncio.Protocol], accepted: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(make, accepted)
+        except OSError:  # gone already
+            accepted.close()
 
     def _proxied(self, entrance: Entrance, proxies: TrustedProxies) -> ProxiedConnection:
         connection = self._make_connection(self.connections, entrance)
