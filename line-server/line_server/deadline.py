@@ -23,7 +23,7 @@ class Deadline:
     def allow(self, seconds: float | None) -> None:
         """Set the time that may pass since the last touch, None for any."""
         self._seconds = seconds
-        self.cancel()
+        self._stop()
         if seconds is not None:
             self._handle = self._loop.call_at(self._last + seconds, self._check)
 
@@ -31,20 +31,19 @@ class Deadline:
         """Start the time anew."""
         self._last = self._loop.time()
 
-    def cancel(self) -> None:
-        """Never expire, until `allow` is called again."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-
     def end(self) -> None:
         """Never expire again, and let go of whoever was to be told.
 
         They hold each other: a connection that did not end its deadline would have to be found by the
         garbage collector, which stops everybody while it looks.
         """
-        self.cancel()
+        self._stop()
         self._expired = _tell_nobody
+
+    def _stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
 
     def _check(self) -> None:
         assert self._seconds is not None

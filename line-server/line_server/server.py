@@ -19,10 +19,8 @@ HAND_OVER_SECONDS = 0.9
 """How long a shared port is kept when it is given up: longer than a handshake takes, and a little less
 than the second after which a client repeats a SYN that got no answer."""
 
-
 ACCEPTS_PER_TURN = 256
 """Clients that one listening socket lets in during one turn of the event loop: some 10 ms."""
-
 
 MakeConnection = Callable[[set[LineConnection], Entrance], LineConnection]
 """Makes a connection that puts itself into the set for as long as it is open."""

@@ -45,7 +45,7 @@ GARBAGE_THRESHOLDS = (5_000, 5, 100)
 """When the garbage collector looks at its three generations (`gc.set_threshold`).
 
 It stops all threads while it looks. Sessions leave it nothing to find, so it comes only when there are more
-of them, or more maildirs remembered. The first two stay under 50 ms with thousands of sessions; all of it,
+of them, or more maildirs remembered. The first two take up to some 50 ms with 8,000 sessions; all of it,
 which takes hundreds of milliseconds, is looked at once in 2.5 million objects, no longer several times while
 one big maildir is scanned.
 """

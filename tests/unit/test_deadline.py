@@ -122,11 +122,11 @@ def test_no_time_at_all_never_expires_until_one_is_given_again() -> None:
     assert expiries.at == [1005]
 
 
-def test_a_cancelled_deadline_never_expires_and_may_be_cancelled_again() -> None:
+def test_an_ended_deadline_never_expires_and_may_be_ended_again() -> None:
     expiries = Expiries()
     expiries.deadline.allow(5)
-    expiries.deadline.cancel()
-    expiries.deadline.cancel()
+    expiries.deadline.end()
+    expiries.deadline.end()
     expiries.clock.advance(1000)
     assert expiries.at == []
 
@@ -140,13 +140,13 @@ def test_an_ended_deadline_tells_nobody_any_more() -> None:
     assert expiries.at == []
 
 
-def test_a_deadline_cancelled_after_its_timer_was_moved_never_expires() -> None:
+def test_a_deadline_ended_after_its_timer_was_moved_never_expires() -> None:
     expiries = Expiries()
     expiries.deadline.allow(10)
     expiries.clock.advance(5)
     expiries.deadline.touch()
     expiries.clock.advance(6)
-    expiries.deadline.cancel()
+    expiries.deadline.end()
     expiries.clock.advance(1000)
     assert expiries.at == []
 

@@ -63,8 +63,8 @@ def _bare_line_feeds(content: bytes) -> int:
 
 
 def _line_feeds(content: bytes) -> int:
-    # `count` looks at octet after octet; taking them out leaps from one to the next, and takes a third of
-    # the time (Debian's Python: 0.6 against 2.4 ns an octet of usual mail, the copy included).
+    # `count` looks at octet after octet; taking them out leaps from one to the next, the copy included
+    # in 0.6 against 2.4 ns an octet of usual mail (Debian's Python; 0.6 against 0.9 with a faster one).
     return len(content) - len(content.replace(b"\n", b""))
 
 
