@@ -14,7 +14,7 @@ import pytest
 from pop3_service.maildir import FileIdentity, Locator, Maildirs, MaildirUnreadable
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.maildirs import GRAIN_SECONDS, MESSAGES_CHECKED_ON_THE_LOOP
-from pop3_service.maildir.octets import CHUNK_OCTETS, count_octets
+from pop3_service.maildir.octets import CHUNK_OCTETS, start_and_octets
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS
 from support.maildir_files import ordinary_user
@@ -315,12 +315,12 @@ def test_a_file_other_than_the_listed_one_is_not_read(maildir: Path, monkeypatch
     listed = deliver(maildir, "1.a", b"abc\n").stat()
     other = deliver(maildir, "2.b", b"abc\n")
 
-    def refuse(descriptor: int, count: int) -> bytes:
+    def refuse(descriptor: int, count: int, position: int) -> bytes:
         raise AssertionError
 
-    monkeypatch.setattr(os, "read", refuse)
+    monkeypatch.setattr(os, "pread", refuse)
     with other.open("rb") as opened:
-        assert count_octets(opened.fileno(), FileIdentity.of(listed)) is None
+        assert start_and_octets(opened.fileno(), FileIdentity.of(listed)) is None
 
 
 def test_octets_of_a_file_that_changes_while_it_is_counted_are_not_known(
@@ -328,19 +328,18 @@ def test_octets_of_a_file_that_changes_while_it_is_counted_are_not_known(
 ) -> None:
     file = deliver(maildir, "1.a", b"abc\n")
     os.utime(file, (1000, 1000))
-    real_read = os.read
+    real_read = os.pread
 
-    def read_then_rewrite(descriptor: int, count: int) -> bytes:
-        content = real_read(descriptor, count)
+    def read_then_rewrite(descriptor: int, count: int, position: int) -> bytes:
+        content = real_read(descriptor, count, position)
         file.write_bytes(b"\n\n\n\n")
         return content
 
     with file.open("rb") as opened:
         identity = FileIdentity.of(os.fstat(opened.fileno()))
-        assert count_octets(opened.fileno(), identity) == 5
-        opened.seek(0)
-        monkeypatch.setattr(os, "read", read_then_rewrite)
-        assert count_octets(opened.fileno(), identity) is None
+        assert start_and_octets(opened.fileno(), identity) == (b"abc\n", 5)
+        monkeypatch.setattr(os, "pread", read_then_rewrite)
+        assert start_and_octets(opened.fileno(), identity) is None
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,17 @@ import stat
 
 from pop3_service.maildir.locator import FileIdentity
 from pop3_service.protocol.multiline import OctetCounter, octets_on_the_wire
+from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS
 
 # Bounds the memory of a scan, and how long the counting of one window keeps the interpreter to itself: a
 # message of any size is counted through windows of this many octets.
 CHUNK_OCTETS = 1 << 18
 
 
-def count_octets(descriptor: int, identity: FileIdentity, start: bytes = b"") -> int | None:
-    """Return the octets on the wire of the open file, CRLF counted (RFC 1939, section 11).
+def start_and_octets(descriptor: int, identity: FileIdentity) -> tuple[bytes, int] | None:
+    """Return the beginning of the open file, and its octets on the wire, CRLF counted (RFC 1939, section 11).
 
-    `start` is what has been read of it already: where that is all, it is not read again.
+    The beginning is as long as a header may be (LONGEST_HEADER_OCTETS), or all of the file.
 
     None means that the file is not, or no longer, the one with this identity: somebody
     replaced it, or writes to it while we read. The name's `,S=` and `,W=` are never asked.
@@ -22,20 +23,23 @@ def count_octets(descriptor: int, identity: FileIdentity, start: bytes = b"") ->
     """
     if not _is_unchanged(descriptor, identity):
         return None
-    content = start if len(start) == identity.size else os.read(descriptor, CHUNK_OCTETS)
-    if len(content) == identity.size:
-        octets = octets_on_the_wire(content)
-    else:
-        octets = _count_in_chunks(descriptor, content)
+    start = _start(descriptor, min(identity.size, LONGEST_HEADER_OCTETS))
+    octets = octets_on_the_wire(start) if len(start) == identity.size else _count_in_chunks(descriptor)
     # Asked again, so that the octets belong to exactly this mtime and size.
-    return octets if _is_unchanged(descriptor, identity) else None
+    return (start, octets) if _is_unchanged(descriptor, identity) else None
 
 
-def _count_in_chunks(descriptor: int, chunk: bytes) -> int:
+def _start(descriptor: int, wanted: int) -> bytes:
+    start = os.pread(descriptor, wanted, 0)
+    while len(start) < wanted and (more := os.pread(descriptor, wanted - len(start), len(start))):
+        start += more
+    return start
+
+
+def _count_in_chunks(descriptor: int) -> int:
     counter = OctetCounter()
-    while chunk:
+    while chunk := os.read(descriptor, CHUNK_OCTETS):
         counter.feed(chunk)
-        chunk = os.read(descriptor, CHUNK_OCTETS)
     return counter.octets()
 
 

@@ -18,10 +18,10 @@ from pop3_service.maildir.naming import (
     unique_id_of_namesake,
     unique_part,
 )
-from pop3_service.maildir.octets import count_octets
+from pop3_service.maildir.octets import start_and_octets
 from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.multiline import is_plain, octets_on_the_wire
-from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS, needs_surrogate, surrogate
+from pop3_service.protocol.surrogate import needs_surrogate, surrogate
 
 # A listing that a rename runs into can miss the file under both its names. So a scan that was
 # disturbed begins again; a maildir that is never quiet must not hold up a login for ever.
@@ -157,29 +157,17 @@ class _Attempt:
     def _octets_of(self, locator: Locator) -> _Octets | None:
         descriptor = self._folders[locator.folder].open(locator.name)
         try:
-            # Read first: the counting asks, after its own reading, whether the file is still the same.
-            start = _start_of(descriptor, locator)
-            octets = count_octets(descriptor, locator.identity, start)
+            counted = start_and_octets(descriptor, locator.identity)
         finally:
             os.close(descriptor)
-        if octets is None:
+        if counted is None:
             return None
+        start, octets = counted
         plain = len(start) == locator.identity.size and is_plain(start)
         if not needs_surrogate(start):
             return octets, None, plain
         # What follows the start is the same in both, so its octets need not be counted again.
         return octets, octets - octets_on_the_wire(start) + octets_on_the_wire(surrogate(start)), plain
-
-
-def _start_of(descriptor: int, locator: Locator) -> bytes:
-    """Return as much of the open file as its header may take; a FIFO in its place has nothing."""
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return b""
-    wanted = min(locator.identity.size, LONGEST_HEADER_OCTETS)
-    start = os.pread(descriptor, wanted, 0)
-    while len(start) < wanted and (more := os.pread(descriptor, wanted - len(start), len(start))):
-        start += more
-    return start
 
 
 def with_unique_ids(locators: Sequence[Locator]) -> list[tuple[Locator, bytes]]:
