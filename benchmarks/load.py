@@ -86,8 +86,11 @@ def build(options_folder: Path) -> None:
 def run(options: Options, server: Server, load: Load, *, seconds: float | None = None) -> Run:
     """Let clients work; return what they and the server's account say.
 
-    Raises `LoadError` when not one session succeeded.
+    Raises `LoadError` when not one session succeeded, and `ServerError` when the server does not greet.
     """
+    # Another server's turn, with hundreds of processes on this core, may have kept Peep's Valkey from
+    # answering for so long that Peep refuses clients, until it has asked again.
+    server.await_greeting()
     limit = _LONGEST_RUN_SECONDS if load.is_once else (seconds or options.seconds)
     command = [*_command(options, server), *load.arguments(), "-s", f"{limit:.3f}"]
     before = server.cpu_seconds()

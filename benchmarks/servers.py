@@ -124,7 +124,7 @@ class Server:
         """Return when the server greets. Raises `ServerError` when it ends, or does not greet in time."""
         wait_until(self._greets_or_ended, f"{self.name} greets")
         if any(process.poll() is not None for process in self._started):
-            raise ServerError(f"{self.name} ended while it started: {self.log()}")
+            raise ServerError(f"{self.name} has ended: {self.log()}")
 
     def _greets_or_ended(self) -> bool:
         return any(process.poll() is not None for process in self._started) or greets(self.port)
