@@ -122,8 +122,11 @@ class Admission:
         return self._addresses is not None and self._addresses.has_untold
 
     def admit_at_once(self) -> bool:
-        """Take a slot if one is held, without asking anybody; never where addresses are limited."""
-        if self._addresses is not None:
+        """Take a slot if one is held, without asking anybody; never where addresses are limited.
+
+        Nobody overtakes those who wait: the slot that is left may be the very one they are counted for.
+        """
+        if self._addresses is not None or self._waiting:
             return False
         if self._claim_only_open or self.open_connections >= min(self._reserved, self.max_connections):
             return False
