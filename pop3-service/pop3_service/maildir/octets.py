@@ -24,7 +24,7 @@ def start_and_octets(descriptor: int, identity: FileIdentity) -> tuple[bytes, in
     if not _is_unchanged(descriptor, identity):
         return None
     start = _start(descriptor, min(identity.size, LONGEST_HEADER_OCTETS))
-    octets = octets_on_the_wire(start) if len(start) == identity.size else _count_in_chunks(descriptor)
+    octets = octets_on_the_wire(start) if len(start) == identity.size else _count_on(descriptor, start)
     # Asked again, so that the octets belong to exactly this mtime and size.
     return (start, octets) if _is_unchanged(descriptor, identity) else None
 
@@ -36,10 +36,13 @@ def _start(descriptor: int, wanted: int) -> bytes:
     return start
 
 
-def _count_in_chunks(descriptor: int) -> int:
+def _count_on(descriptor: int, start: bytes) -> int:
     counter = OctetCounter()
-    while chunk := os.read(descriptor, CHUNK_OCTETS):
+    chunk, position = start, 0
+    while chunk:
         counter.feed(chunk)
+        position += len(chunk)
+        chunk = os.pread(descriptor, CHUNK_OCTETS, position)
     return counter.octets()
 
 
