@@ -1,6 +1,7 @@
 """By what a message is found again on disk."""
 
 import os
+import stat
 from dataclasses import dataclass
 
 from pop3_service.protocol.maildrop import Message
@@ -36,6 +37,11 @@ class FileIdentity:
             and status.st_size == self.size
             and status.st_dev == self.device
         )
+
+    def is_held_by(self, descriptor: int) -> bool:
+        """Tell whether the open file is a regular one, and this one with the content that it had."""
+        status = os.fstat(descriptor)
+        return stat.S_ISREG(status.st_mode) and self.is_unchanged(status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """How many octets a message file has on the wire."""
 
 import os
-import stat
 
 from pop3_service.maildir.locator import FileIdentity
 from pop3_service.protocol.multiline import OctetCounter, octets_on_the_wire
@@ -21,12 +20,12 @@ def start_and_octets(descriptor: int, identity: FileIdentity) -> tuple[bytes, in
     replaced it, or writes to it while we read. The name's `,S=` and `,W=` are never asked.
     Raises OSError when it cannot be read.
     """
-    if not _is_unchanged(descriptor, identity):
+    if not identity.is_held_by(descriptor):
         return None
     start = _start(descriptor, min(identity.size, LONGEST_HEADER_OCTETS))
     octets = octets_on_the_wire(start) if len(start) == identity.size else _count_on(descriptor, start)
     # Asked again, so that the octets belong to exactly this mtime and size.
-    return (start, octets) if _is_unchanged(descriptor, identity) else None
+    return (start, octets) if identity.is_held_by(descriptor) else None
 
 
 def _start(descriptor: int, wanted: int) -> bytes:
@@ -44,8 +43,3 @@ def _count_on(descriptor: int, start: bytes) -> int:
         position += len(chunk)
         chunk = os.pread(descriptor, CHUNK_OCTETS, position)
     return counter.octets()
-
-
-def _is_unchanged(descriptor: int, identity: FileIdentity) -> bool:
-    status = os.fstat(descriptor)
-    return stat.S_ISREG(status.st_mode) and identity.is_unchanged(status)

@@ -1,7 +1,6 @@
 """Read one message file, at the pace of its client."""
 
 import os
-import stat
 from contextlib import suppress
 from threading import Lock
 from types import TracebackType
@@ -56,8 +55,7 @@ def _open_listed(maildir: bytes, locator: Locator) -> int | None:
 
 
 def _require_unchanged(descriptor: int, identity: FileIdentity) -> None:
-    status = os.fstat(descriptor)
-    if not (stat.S_ISREG(status.st_mode) and identity.is_unchanged(status)):
+    if not identity.is_held_by(descriptor):
         raise MessageChanged("the message is not as it was listed")
 
 
