@@ -37,9 +37,6 @@ RUN /opt/build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir 
     && find /opt/venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
 FROM ${PYTHON_IMAGE} AS runtime
-# A fresh named volume mounted here takes over this folder's owner.
-RUN install -d -o 10001 -g 10001 -m 0750 /var/mail/peep
-COPY --from=build /opt/venv /opt/venv
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PEEP_POP3_HOST=0.0.0.0 \
@@ -47,6 +44,17 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     PEEP_HTTP_HOST=0.0.0.0 \
     PEEP_MAIL_DIR=/var/mail/peep \
     PEEP_MAIL_ROOTS=/var/mail
+# The official image has Python's library without bytecode. Nothing can be written where Peep runs, so every start and
+# every health check would compile anew what it imports: a check took 100 ms of CPU time, and takes 28.
+RUN library=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+    && touch /tmp/before \
+    && PYTHONHASHSEED=0 python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+        -x '/(dist-packages|site-packages|ensurepip|idlelib|lib2to3|pydoc_data|test|tests|tkinter|turtledemo)/' "$library" \
+    && find "$library" -newer /tmp/before -exec touch --date=@1577836800 {} + \
+    && rm /tmp/before
+# A fresh named volume mounted here takes over this folder's owner.
+RUN install -d -o 10001 -g 10001 -m 0750 /var/mail/peep
+COPY --from=build /opt/venv /opt/venv
 WORKDIR /
 USER 10001:10001
 # What only who builds knows, for example: --build-arg REVISION=$(git rev-parse HEAD)

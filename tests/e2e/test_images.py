@@ -1,12 +1,15 @@
 """What our three images are, and what is not in them."""
 
 import json
+import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from e2e.conftest import Containers
 from service_runtime import VERSION
+from support.containers import require_engine, run_docker
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
@@ -36,6 +39,27 @@ for folder, _, names in os.walk(sys.prefix):
         ):
             print(path)
 """
+
+
+# As the official image of Python is; the one that the engine has may be another.
+BASE_WITHOUT_BYTECODE = b"""
+FROM python:3.11-slim-bookworm
+RUN find /usr -name '*.pyc' -delete
+"""
+
+COMPILED_AT_EACH_START = """
+import importlib, os, sys
+
+
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+for spec in (getattr(module, "__spec__", None) for module in list(sys.modules.values())):
+    if spec is not None and (spec.origin or "").endswith(".py") and not os.path.exists(spec.cached):
+        print(spec.origin)
+"""
+
+STARTED = ("pop3_service.service", "peep_gateway.service", "state_api.service")
+CHECKED = ("pop3_service.health_check", "peep_gateway.health", "state_api.health")
 
 
 def configuration(containers: Containers, service: str) -> dict[str, Any]:
@@ -71,3 +95,22 @@ def test_image_is_labelled(containers: Containers, service: str) -> None:
 def test_image_holds_nothing_that_only_building_and_debugging_need(containers: Containers) -> None:
     python = ("/opt/venv/bin/python", "-c", NEEDLESS)
     assert containers.compose("exec", "--no-TTY", "pop3-service", *python) == ""
+
+
+@pytest.fixture
+def runtime_on_base_without_bytecode() -> Iterator[str]:
+    """Build what our three images have in common on such a base, and give its tag."""
+    require_engine()
+    base, runtime = (f"peep-test-{kind}:{secrets.token_hex(4)}" for kind in ("base", "runtime"))
+    run_docker("build", "--quiet", "--tag", base, "-", octets=BASE_WITHOUT_BYTECODE)
+    build = ("build", "--quiet", "--target", "runtime", "--build-arg", f"PYTHON_IMAGE={base}")
+    try:
+        run_docker(*build, "--tag", runtime, ".")
+        yield runtime
+    finally:
+        run_docker("image", "rm", "--force", runtime, base)
+
+
+def test_no_start_and_no_check_compiles_what_it_imports(runtime_on_base_without_bytecode: str) -> None:
+    python = ("--rm", "--entrypoint", "/opt/venv/bin/python", runtime_on_base_without_bytecode)
+    assert run_docker("run", *python, "-c", COMPILED_AT_EACH_START, *STARTED, *CHECKED) == ""
