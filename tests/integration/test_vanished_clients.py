@@ -1,0 +1,108 @@
+"""Clients whose network is gone: nothing of theirs arrives any more, and nothing of ours reaches them."""
+
+import asyncio
+import ctypes
+import socket
+import struct
+import sys
+from collections.abc import Callable
+
+import pytest
+import uvloop
+
+from line_server import listener
+from line_server.connection import LineConnection
+from line_server.listener import listen
+from line_server.server import LineServer
+
+SO_ATTACH_FILTER = 26
+
+THREE_MINUTES = 180
+
+ACCEPTED_OPTIONS = {
+    "TCP_KEEPIDLE": listener.IDLE_SECONDS_BEFORE_PROBE,
+    "TCP_KEEPINTVL": listener.PROBE_SECONDS,
+    "TCP_USER_TIMEOUT": listener.VANISHED_SECONDS * 1000,
+}
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="socket filters are Linux's")
+
+
+class Talker(LineConnection):
+    """Says `words` to whoever comes, and takes note of its end."""
+
+    words = b""
+
+    def opened(self) -> None:
+        self.is_over = asyncio.Event()
+        self.send(self.words)
+
+    def closed(self) -> None:
+        self.is_over.set()
+
+
+def cut_off(client: socket.socket) -> None:
+    """Let the kernel drop whatever comes for this socket, unanswered, as if its cable were drawn."""
+    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+    client.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(drop_all)))
+
+
+async def seconds_until_gone(words: bytes, seconds: float) -> float:
+    """Return after how long a client is given up that vanishes once connected; fail after `seconds`."""
+    Talker.words = words
+    loop = asyncio.get_running_loop()
+    server = LineServer(lambda connections, entrance: Talker(255, connections, entrance))
+    (bound,) = listen("127.0.0.1", 0, "PEEP_POP3_PORT")
+    await server.listen([bound])
+    with socket.socket() as client:
+        client.connect(bound.getsockname())
+        async with asyncio.timeout(5):
+            while not server.connections:
+                await asyncio.sleep(0.01)
+        cut_off(client)
+        (connection,) = server.connections
+        began = loop.time()
+        try:
+            async with asyncio.timeout(seconds):
+                await connection.is_over.wait()  # type: ignore[attr-defined]
+            return loop.time() - began
+        finally:
+            await server.drain(0, lambda each: each.abort())
+
+
+def idle() -> bytes:
+    return b""
+
+
+def much_unsent() -> bytes:
+    return bytes(32 * 1024 * 1024)
+
+
+def test_accepted_sockets_notice_within_three_minutes_that_their_client_is_gone() -> None:
+    (bound,) = listen("127.0.0.1", 0, "PEEP_POP3_PORT")
+    with bound, socket.socket() as client:
+        bound.listen()
+        bound.setblocking(True)
+        client.connect(bound.getsockname())
+        accepted, _address = bound.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+            for name, value in ACCEPTED_OPTIONS.items():
+                if hasattr(socket, name):
+                    assert accepted.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value, name
+            probes = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
+    asked = listener.IDLE_SECONDS_BEFORE_PROBE + probes * listener.PROBE_SECONDS
+    # A probe may be sent a moment too early for the last count, and is then followed by one more.
+    assert asked + listener.PROBE_SECONDS < THREE_MINUTES
+    assert listener.VANISHED_SECONDS < THREE_MINUTES
+
+
+@linux_only
+@pytest.mark.parametrize("words", [idle, much_unsent])
+def test_a_client_that_vanishes_is_given_up(
+    words: Callable[[], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "IDLE_SECONDS_BEFORE_PROBE", 1)
+    monkeypatch.setattr(listener, "PROBE_SECONDS", 1)
+    monkeypatch.setattr(listener, "VANISHED_SECONDS", 2)
+    assert uvloop.run(seconds_until_gone(words(), 20)) > 1
