@@ -6,7 +6,6 @@ from line_server.connection import LineConnection
 from pop3_service.maildir import MessageFile, content_if_cached
 from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.multiline import TopEncoder, WireEncoder, wire_form
-from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS, surrogate
 from pop3_service.resources import Resources
 
 CHUNK_OCTETS = 256 * 1024
@@ -16,13 +15,10 @@ CHUNK_OCTETS = 256 * 1024
 def whole_if_cached(maildir: bytes, message: Message) -> bytes | None:
     """Return the wire form of a message that is short and in memory already, None for any other.
 
-    Where the client must get its surrogate, that is what is returned. Raises `MaildirError` when the
-    message is not as it was listed.
+    Raises `MaildirError` when the message is not as it was listed.
     """
     content = content_if_cached(maildir, message, CHUNK_OCTETS)
-    if content is None:
-        return None
-    return wire_form(surrogate(bytes(content)) if message.is_surrogate else content, plain=message.is_plain)
+    return None if content is None else wire_form(content, plain=message.is_plain)
 
 
 async def deliver(
@@ -30,12 +26,12 @@ async def deliver(
 ) -> bytes:
     """Send the wire form of a message, or its top, but for the last octets, which are returned.
 
-    Sends the surrogate's where the client must get that. Closes the file. Raises `MaildirError` when
-    the message cannot be read to its end, and ConnectionResetError when the client is gone.
+    Closes the file. Raises `MaildirError` when the message cannot be read to its end, and
+    ConnectionResetError when the client is gone.
     """
     encoder = WireEncoder() if body_lines is None else TopEncoder(body_lines)
     with file:
-        chunk = await (_read_start(resources, file) if file.is_surrogate else _read(resources, file))
+        chunk = await _read(resources, file)
         while chunk:
             wire = encoder.feed(chunk)
             if wire:
@@ -47,15 +43,6 @@ async def deliver(
             await asyncio.sleep(0)
             chunk = await _read(resources, file)
     return encoder.end()
-
-
-async def _read_start(resources: Resources, file: MessageFile) -> bytes:
-    """Return the beginning of a surrogate, its header included."""
-    # However the reading is cut, the header is rewritten as a whole, as the scan has counted it.
-    start = b""
-    while len(start) < LONGEST_HEADER_OCTETS and (chunk := await _read(resources, file)):
-        start += chunk
-    return surrogate(start)
 
 
 async def _read(resources: Resources, file: MessageFile) -> bytes:

@@ -1,7 +1,12 @@
 """RFC 6856: UTF8, LANG, and what a client is sent that did not ask for UTF-8."""
 
+import base64
+
 import pytest
 
+from pop3_service.protocol.intentions import LogIn
+from pop3_service.protocol.policy import Policy
+from pop3_service.protocol.session import Session
 from support.pop3_engine import EnginePeer, converse
 
 GREETINGS = "Grüße"
@@ -30,19 +35,11 @@ def test_utf8_is_valid_before_login_only() -> None:
     converse("C: UTF8\nS: -ERR not after login", EnginePeer(), logged_in=True)
 
 
-def test_message_is_sent_as_it_is_in_utf8_mode() -> None:
-    listed, message = retrieved(EnginePeer([MESSAGE]), b"UTF8")
+@pytest.mark.parametrize("mode", [b"UTF8", b"NOOP"])
+def test_message_is_sent_as_it_is_in_either_mode(mode: bytes) -> None:
+    # Section 2.1 lets a server send a surrogate outside of UTF-8 mode; D10 says why there is none.
+    listed, message = retrieved(EnginePeer([MESSAGE]), mode)
     assert message == MESSAGE.replace(b"\n", b"\r\n")
-    assert listed == b"+OK 1 %d\r\n" % len(message)
-
-
-def test_message_is_sent_as_a_surrogate_without_it() -> None:
-    # Section 2.1: outside of UTF-8 mode no header field goes out beyond ASCII; LIST tells the octets sent.
-    listed, message = retrieved(EnginePeer([MESSAGE]))
-    header, _, body = message.partition(b"\r\n\r\n")
-    assert header.isascii()
-    assert b"Subject: =?utf-8?" in header
-    assert body == f"body: {GREETINGS}\r\n".encode()
     assert listed == b"+OK 1 %d\r\n" % len(message)
 
 
@@ -51,10 +48,10 @@ def test_ascii_message_is_the_same_in_both_modes() -> None:
     assert retrieved(EnginePeer([message])) == retrieved(EnginePeer([message]), b"UTF8")
 
 
-def test_top_sends_the_surrogate_too() -> None:
+def test_top_sends_the_header_as_it_is_too() -> None:
     peer = converse("C: NOOP\nS: +OK", EnginePeer([MESSAGE]), logged_in=True)
     peer.send(b"TOP 1 0\r\n")
-    assert peer.unread().isascii()
+    assert f"\r\nSubject: {GREETINGS}\r\n\r\n.\r\n".encode() in peer.unread()
 
 
 @pytest.mark.parametrize("mode", ["UTF8", "NOOP"])
@@ -72,10 +69,28 @@ def test_password_that_is_not_utf8_is_refused(octets: bytes) -> None:
     assert peer.unread().endswith(b"-ERR line holds a control or 8-bit octet\r\n")
 
 
-def test_user_name_in_utf8_is_nobodys() -> None:
+@pytest.mark.parametrize("mode", ["UTF8", "NOOP"])
+@pytest.mark.parametrize("name", [GREETINGS, "ü", "用户", "x\N{GRINNING FACE}", "e\u0301", "é" * 64])
+def test_user_name_in_utf8_is_a_name_that_nobody_has(mode: str, name: str) -> None:
+    # Section 2.2: a server that announces USER accepts UTF-8 in names and passwords.
     peer = EnginePeer()
-    peer.send(f"UTF8\r\nUSER {GREETINGS}\r\n".encode())
+    peer.send(f"{mode}\r\nUSER {name}\r\nPASS tanstaaf\r\n".encode())
+    assert peer.unread().endswith(
+        b"+OK send PASS\r\n-ERR [AUTH] wrong user name or password\r\n",
+    )
+
+
+@pytest.mark.parametrize("name", ["ü/x", ".ü", "ü\x85x", "ü\u2028", "é" * 65])
+def test_user_name_in_utf8_has_the_form_of_a_name(name: str) -> None:
+    peer = EnginePeer()
+    peer.send(f"UTF8\r\nUSER {name}\r\n".encode())
     assert b"-ERR a user name is" in peer.unread()
+
+
+def test_plain_with_a_name_in_utf8_takes_the_way_of_any_wrong_name() -> None:
+    session = Session("3f2a", Policy("Peep"))
+    message = base64.b64encode(f"\0{GREETINGS}\0tanstaaf".encode())
+    assert session.receive(b"AUTH PLAIN " + message) == LogIn(GREETINGS, "tanstaaf")
 
 
 @pytest.mark.parametrize("command", ["STAT", "LIST", "RETR", "DELE", "XTND"])

@@ -106,6 +106,7 @@ class Author:
     def message(self) -> bytes:
         line_end = self._random.choice([b"\n", b"\n", b"\r\n"])
         header = [self._header_line(number) for number in range(self._random.choice([0, 1, 1, 2, 5]))]
+        header += self._eight_bit_header() if self._random.random() < 0.2 else []
         if header and self._random.random() < 0.1:
             header[0] = b"." + header[0]
         if self._random.random() < 0.1:
@@ -125,6 +126,17 @@ class Author:
     def _header_line(self, number: int) -> bytes:
         folded = b"\n\tfolded" if self._random.random() < 0.1 else b""
         return b"X-Header-%d: %b%b" % (number, b"v" * self._random.randrange(90), folded)
+
+    def _eight_bit_header(self) -> list[bytes]:
+        return self._random.choice(
+            [
+                ["Received: fröm a".encode(), "Subject: Grüße".encode(), "To: ä <ü@example.org>".encode()],
+                [b"Content-Type: text/plain; charset=windows-1251", b"Subject: \xcf\xf0\xe8\xe2\xe5\xf2"],
+                [b"\xef\xbb\xbfSubject: after a byte-order mark"],
+                ["Привет".encode(), "no field at all, € 500".encode()],
+                [bytes(self._random.choices(range(0x80, 0x100), k=300))],
+            ]
+        )
 
     def _body_line(self) -> bytes:
         line = self._random.choice(

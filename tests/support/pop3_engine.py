@@ -21,7 +21,6 @@ from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
 from pop3_service.protocol.session import Session
-from pop3_service.protocol.surrogate import needs_surrogate, surrogate
 from state_store.records import Credential
 from state_store.scram import ClientFirst, ScramExchange, ScramMalformed, ScramRefused, new_verifier
 from support.dialogue import play
@@ -134,8 +133,6 @@ class EnginePeer:
         if message.unique_id in self.vanished:
             return self.session.message_unavailable()
         content = self.mail[message.unique_id]
-        if message.is_surrogate:
-            content = surrogate(content)
         first_line = self.session.message_opened(message)
         if body_lines is None:
             return first_line + wire_form(content)
@@ -153,8 +150,7 @@ class EnginePeer:
 
 
 def _listed(name: bytes, content: bytes) -> Message:
-    surrogate_octets = octets_on_the_wire(surrogate(content)) if needs_surrogate(content) else None
-    return Message(name, octets_on_the_wire(content), name, surrogate_octets)
+    return Message(name, octets_on_the_wire(content), name)
 
 
 _LOGIN = f"""

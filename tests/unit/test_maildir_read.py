@@ -347,12 +347,3 @@ def test_content_at_once_leaves_no_descriptor_open(maildir: Path) -> None:
     after = os.open("/dev/null", os.O_RDONLY)
     os.close(after)
     assert after == before
-
-
-def test_an_open_file_says_whether_its_surrogate_is_wanted(maildir: Path) -> None:
-    _, message = listed(maildir, content=b"Subject: \xff\n\n")
-    for wanted in (message, message.surrogate()):
-        with MessageFile.open(os.fsencode(maildir), wanted, Whereabouts()) as file:
-            assert file.is_surrogate is wanted.is_surrogate
-            assert file.read(100) == b"Subject: \xff\n\n"
-    assert message.surrogate().is_surrogate

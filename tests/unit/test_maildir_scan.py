@@ -14,9 +14,8 @@ import pytest
 from pop3_service.maildir import FileIdentity, Locator, Maildirs, MaildirUnreadable
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.maildirs import GRAIN_SECONDS, MESSAGES_CHECKED_ON_THE_LOOP
-from pop3_service.maildir.octets import CHUNK_OCTETS, start_and_octets
+from pop3_service.maildir.octets import CHUNK_OCTETS, counted_octets
 from pop3_service.protocol.maildrop import MaildropContents
-from pop3_service.protocol.surrogate import LONGEST_HEADER_OCTETS
 from support.maildir_files import ordinary_user
 
 
@@ -306,7 +305,7 @@ def test_a_message_is_plain_when_only_its_line_ends_differ_on_the_wire(
 
 
 def test_a_message_too_long_to_be_sent_whole_is_not_called_plain(maildir: Path) -> None:
-    deliver(maildir, "1.a", b"x\n" * LONGEST_HEADER_OCTETS)
+    deliver(maildir, "1.a", b"x\n" * CHUNK_OCTETS)
     (message,) = scan(maildir).messages
     assert not message.is_plain
 
@@ -320,7 +319,7 @@ def test_a_file_other_than_the_listed_one_is_not_read(maildir: Path, monkeypatch
 
     monkeypatch.setattr(os, "pread", refuse)
     with other.open("rb") as opened:
-        assert start_and_octets(opened.fileno(), FileIdentity.of(listed)) is None
+        assert counted_octets(opened.fileno(), FileIdentity.of(listed)) is None
 
 
 def test_octets_of_a_file_that_changes_while_it_is_counted_are_not_known(
@@ -337,9 +336,9 @@ def test_octets_of_a_file_that_changes_while_it_is_counted_are_not_known(
 
     with file.open("rb") as opened:
         identity = FileIdentity.of(os.fstat(opened.fileno()))
-        assert start_and_octets(opened.fileno(), identity) == (b"abc\n", 5)
+        assert counted_octets(opened.fileno(), identity) == (5, True)
         monkeypatch.setattr(os, "pread", read_then_rewrite)
-        assert start_and_octets(opened.fileno(), identity) is None
+        assert counted_octets(opened.fileno(), identity) is None
 
 
 @pytest.mark.parametrize(
@@ -784,42 +783,9 @@ def test_no_descriptor_stays_open(maildir: Path) -> None:
     assert after == before
 
 
-EIGHT_BIT = "Subject: Grüße\n\nKörper\n".encode()
-
-
-def test_a_scan_tells_the_octets_of_a_surrogate_where_one_is_needed(maildir: Path) -> None:
-    deliver(maildir, "1.plain", b"Subject: a\n\nb\xff\n")
-    deliver(maildir, "2.8bit", EIGHT_BIT)
-    plain, eight_bit = scan(maildir).messages
-    assert (plain.surrogate_octets, plain.is_surrogate) == (None, False)
-    expected = "Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\n\r\nKörper\r\n".encode()
-    assert eight_bit.surrogate_octets == len(expected)
-    assert eight_bit.octets == len(EIGHT_BIT) + 3
-
-
-def test_remembered_octets_include_the_surrogates(
-    maildir: Path, maildirs: Maildirs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = deliver(maildir, "1.8bit", EIGHT_BIT)
-    (before,) = maildirs.scan(os.fsencode(maildir)).messages
-    file.rename(maildir / "cur" / "1.8bit:2,S")
-
-    def unreadable(*arguments: object) -> bytes:
-        raise AssertionError("a message that only moved was read again")
-
-    monkeypatch.setattr(os, "read", unreadable)
-    monkeypatch.setattr(os, "pread", unreadable)
-    (after,) = maildirs.scan(os.fsencode(maildir)).messages
-    assert after is not before
-    assert before.surrogate_octets is not None
-    assert after.surrogate_octets == before.surrogate_octets
-
-
-def test_short_reads_do_not_change_the_octets_of_a_surrogate(
-    maildir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deliver(maildir, "1.8bit", EIGHT_BIT)
-    expected = scan(maildir).messages[0].surrogate_octets
+def test_short_reads_do_not_change_the_octets(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(maildir, "1.8bit", "Subject: Grüße\r\n\nKörper\r".encode())
+    expected = scan(maildir).messages[0].octets
     real_pread = os.pread
     monkeypatch.setattr(os, "pread", lambda file, _, position: real_pread(file, 3, position))
-    assert scan(maildir).messages[0].surrogate_octets == expected
+    assert scan(maildir).messages[0].octets == expected

@@ -86,32 +86,3 @@ def test_listings_of_fifty_thousand_messages_render_quickly() -> None:
     assert lines == 2 * 50_002
     # Some 20 ms on a small machine; the bound is for a slow one under a profiler.
     assert time.process_time() - start < 0.5
-
-
-def test_contents_that_need_no_surrogate_are_their_own_for_a_client_without_utf8() -> None:
-    contents = contents_of(120, 200)
-    assert contents.for_ascii is contents
-
-
-def test_a_client_without_utf8_sees_the_octets_of_surrogates() -> None:
-    contents = MaildropContents([Message(b"a", 100, "1", 130), Message(b"b", 50, "2")])
-    for_ascii = contents.for_ascii
-    assert for_ascii.scan_listing == b"+OK 2 messages (180 octets)\r\n1 130\r\n2 50\r\n.\r\n"
-    assert for_ascii.drop_listing == b"+OK 2 180\r\n"
-    assert for_ascii.unique_id_listing == contents.unique_id_listing
-    assert contents.drop_listing == b"+OK 2 150\r\n"
-
-
-def test_the_surrogates_are_made_once_for_all_sessions() -> None:
-    contents = MaildropContents([Message(b"a", 100, "1", 130), Message(b"b", 50, "2")])
-    for_ascii = contents.for_ascii
-    assert contents.for_ascii is for_ascii
-    assert for_ascii.for_ascii is for_ascii
-    assert [message.is_surrogate for message in for_ascii.messages] == [True, False]
-    assert for_ascii.messages[1] is contents.messages[1]
-    assert for_ascii.messages[0].locator == "1"
-
-
-def test_a_surrogate_of_no_octets_is_one() -> None:
-    (message,) = MaildropContents([Message(b"a", 100, "1", 0)]).for_ascii.messages
-    assert (message.octets, message.is_surrogate) == (0, True)

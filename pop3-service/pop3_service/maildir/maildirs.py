@@ -133,7 +133,7 @@ class Maildirs:
         contents = _contents_of(scan, previous)
         if len(contents.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
             # Here, in a thread: 50,000 lines would keep the event loop for 15 to 25 ms a listing.
-            _RENDERED_LISTINGS(contents.for_ascii)
+            _RENDERED_LISTINGS(contents)
         entry = _Remembered(contents, scan.stamps, _by_folder(contents), scan.left_out, first_seen, began)
         self._remember(maildir, entry)
         return contents

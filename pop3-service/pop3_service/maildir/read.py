@@ -63,15 +63,13 @@ class MessageFile:
     """An open message file, read once from its beginning to its end.
 
     It ends after `size` octets even if somebody appends to the file meanwhile, so what is read
-    is what the scan counted. What is read is always the file; `is_surrogate` says that the
-    client must get the surrogate of it.
+    is what the scan counted.
     """
 
-    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "is_surrogate", "size")
+    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "size")
 
-    def __init__(self, descriptor: int, size: int, *, is_surrogate: bool) -> None:
+    def __init__(self, descriptor: int, size: int) -> None:
         self.size = size
-        self.is_surrogate = is_surrogate
         self._descriptor = descriptor
         self._position = 0
         self._lock = Lock()
@@ -116,7 +114,7 @@ class MessageFile:
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor, identity.size, is_surrogate=message.is_surrogate)
+        return cls(descriptor, identity.size)
 
     def __enter__(self) -> Self:
         return self

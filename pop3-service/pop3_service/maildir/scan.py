@@ -18,10 +18,8 @@ from pop3_service.maildir.naming import (
     unique_id_of_namesake,
     unique_part,
 )
-from pop3_service.maildir.octets import start_and_octets
+from pop3_service.maildir.octets import counted_octets
 from pop3_service.protocol.maildrop import Message
-from pop3_service.protocol.multiline import is_plain, octets_on_the_wire
-from pop3_service.protocol.surrogate import needs_surrogate, surrogate
 
 # A listing that a rename runs into can miss the file under both its names. So a scan that was
 # disturbed begins again; a maildir that is never quiet must not hold up a login for ever.
@@ -34,8 +32,8 @@ _FIRST = itemgetter(0)
 # out message after message, which a client takes for deletions: it fails the scan instead.
 _ERRORS_OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.EIO})
 
-# The octets on the wire of a message, those of its surrogate (None where it needs none), whether it is plain.
-_Octets = tuple[int, int | None, bool]
+# The octets on the wire of a message, and whether it is plain.
+_Octets = tuple[int, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +126,13 @@ class _Attempt:
         if known is not None and known.locator is locator and known.unique_id == unique_id:
             return known
         if known is not None and _is_same_message(locator_of(known), locator):
-            counted: _Octets | None = known.octets, known.surrogate_octets, known.is_plain
+            counted: _Octets | None = known.octets, known.is_plain
         else:
             counted = self._count(locator)
         if counted is None:
             return None
-        octets, surrogate_octets, plain = counted
-        message = Message(unique_id, octets, locator, surrogate_octets, is_plain=plain)
+        octets, plain = counted
+        message = Message(unique_id, octets, locator, is_plain=plain)
         self._known[locator.identity.inode] = message
         return message
 
@@ -157,17 +155,9 @@ class _Attempt:
     def _octets_of(self, locator: Locator) -> _Octets | None:
         descriptor = self._folders[locator.folder].open(locator.name)
         try:
-            counted = start_and_octets(descriptor, locator.identity)
+            return counted_octets(descriptor, locator.identity)
         finally:
             os.close(descriptor)
-        if counted is None:
-            return None
-        start, octets = counted
-        plain = len(start) == locator.identity.size and is_plain(start)
-        if not needs_surrogate(start):
-            return octets, None, plain
-        # What follows the start is the same in both, so its octets need not be counted again.
-        return octets, octets - octets_on_the_wire(start) + octets_on_the_wire(surrogate(start)), plain
 
 
 def with_unique_ids(locators: Sequence[Locator]) -> list[tuple[Locator, bytes]]:

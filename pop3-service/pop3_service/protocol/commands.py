@@ -24,12 +24,23 @@ class State(Enum):
 
 
 # P11. The name becomes a folder's, so neither `/` nor an opening dot.
-_USER_NAME: Final = re.compile(rb"[!-\-0-~][!-.0-~]{0,127}")
+_USER_NAME: Final = re.compile(rb"[!-\-0-~\x80-\xff][!-.0-~\x80-\xff]{0,127}")
+_CONTROL_BEYOND_ASCII: Final = re.compile("[\x80-\x9f\u2028\u2029]")
 
 
 def is_user_name(octets: bytes) -> bool:
-    """Tell whether `octets` is a user name by reading P11; it need not be anybody's."""
-    return _USER_NAME.fullmatch(octets) is not None
+    """Tell whether `octets` has the form of a user name (P11), in UTF-8 too; it need not be anybody's.
+
+    No user's name goes beyond ASCII (P11). One in UTF-8 is unknown, and not malformed (D11).
+    """
+    if _USER_NAME.fullmatch(octets) is None:
+        return False
+    if octets.isascii():
+        return True
+    try:
+        return _CONTROL_BEYOND_ASCII.search(octets.decode()) is None
+    except UnicodeDecodeError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,7 @@ _BOTH: Final = (State.AUTHORIZATION, State.TRANSACTION)
 COMMANDS: Final = (
     Command("CAPA", (), _BOTH, "list what the server is capable of", "RFC 2449, section 5"),
     Command("STLS", (), _LOGIN, "go on inside TLS", "RFC 2595, section 4"),
-    Command("UTF8", (), _LOGIN, "have mail as it is, in UTF-8", "RFC 6856, section 2"),
+    Command("UTF8", (), _LOGIN, "talk in UTF-8", "RFC 6856, section 2"),
     Command("LANG", (LANGUAGE_RANGE,), _BOTH, "choose or list languages", "RFC 6856, section 3", optional=1),
     Command(
         "AUTH",

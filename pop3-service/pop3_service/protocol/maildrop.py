@@ -5,7 +5,7 @@ Message numbers count from 1 and never change during a session, whatever is mark
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -18,26 +18,14 @@ class Message:
     """One message as a session knows it.
 
     `octets` is its size on the wire, every CRLF counted, before byte-stuffing. `locator` is for the
-    maildir code alone, which finds the file by it. `surrogate_octets` is the size of what a client
-    without UTF8 gets in place of it, None where that is the message itself. `is_surrogate` says that
-    this is it: to be sent as `surrogate` makes it of the file. `is_plain` says that on the wire only the
-    line ends of the file differ.
+    maildir code alone, which finds the file by it. `is_plain` says that on the wire only the line ends of
+    the file differ.
     """
 
     unique_id: bytes
     octets: int
     locator: object
-    surrogate_octets: int | None = None
-    is_surrogate: bool = False
     is_plain: bool = False
-
-    def surrogate(self) -> "Message":
-        """Return what a client without UTF8 gets in place of this message (RFC 6856, section 2.1)."""
-        if self.surrogate_octets is None:
-            return self
-        return replace(
-            self, octets=self.surrogate_octets, surrogate_octets=None, is_surrogate=True, is_plain=False
-        )
 
 
 _NOTHING_MARKED: Final[frozenset[int]] = frozenset()
@@ -73,24 +61,6 @@ class MaildropContents:
     def unique_id_listing(self) -> bytes:
         """The complete reply to UIDL without an argument."""
         return _unique_id_listing(enumerate(self.messages, 1))
-
-    @property
-    def for_ascii(self) -> "MaildropContents":
-        """What a client without UTF8 sees: surrogates where they are needed (RFC 6856, section 2.1).
-
-        These very contents, the usual case, where no message needs one.
-        """
-        # Not itself a cached property: contents that referred to themselves would stay in memory
-        # until the next garbage collection.
-        return self._surrogates if self._has_surrogates else self
-
-    @cached_property
-    def _has_surrogates(self) -> bool:
-        return any(message.surrogate_octets is not None for message in self.messages)
-
-    @cached_property
-    def _surrogates(self) -> "MaildropContents":
-        return MaildropContents(message.surrogate() for message in self.messages)
 
 
 class Maildrop:

@@ -63,7 +63,7 @@ ARGUMENT_MISSING: Final = error("an argument is missing")
 SURPLUS_ARGUMENT: Final = error("too many arguments")
 NOT_A_NUMBER: Final = error("a number is written in decimal digits only")
 NOT_A_USER_NAME: Final = error(
-    "a user name is 1 to 128 printable ASCII characters without slash, not beginning with a dot"
+    "a user name is 1 to 128 printable characters without slash, not beginning with a dot"
 )
 RESPONSE_TOO_LONG: Final = error("the response is too long, authentication given up")
 NOT_BASE64: Final = error("the response is not well-formed base64, authentication given up")

@@ -71,7 +71,6 @@ class Session:
         "_mistakes",
         "_offered_name",
         "_sends_top",
-        "_uses_utf8",
         "_wrong_passwords",
         "policy",
         "session_id",
@@ -85,7 +84,6 @@ class Session:
         self.state = State.AUTHORIZATION
         self.username: str | None = None
         self._is_encrypted = is_encrypted
-        self._uses_utf8 = False
         self._offered_name: str | None = None
         # What the client's next line answers, while an AUTH is under way (RFC 5034, section 4).
         self._expects_response: Callable[[Session, bytes], Answer] | None = None
@@ -166,13 +164,10 @@ class Session:
     # The answers to what the session wanted done.
 
     def logged_in(self, contents: MaildropContents) -> bytes:
-        """Enter TRANSACTION with this maildrop; return the reply to `LogIn` or `OpenMaildrop`.
-
-        A client that did not ask for UTF-8 is shown surrogates where it has to be (RFC 6856, section 2.1).
-        """
+        """Enter TRANSACTION with this maildrop; return the reply to `LogIn` or `OpenMaildrop`."""
         self.username, self._offered_name = self._offered_name, None
         self.state = State.TRANSACTION
-        self._maildrop = Maildrop(contents if self._uses_utf8 else contents.for_ascii)
+        self._maildrop = Maildrop(contents)
         return self._maildrop.summary()
 
     def login_refused(self, refusal: LoginRefusal) -> bytes:
@@ -232,12 +227,10 @@ class Session:
         # Nothing that the client said in the clear holds from now on, but for its wrong passwords.
         self._is_encrypted = True
         self._offered_name = None
-        self._uses_utf8 = False
         return StartTls(replies.BEGIN_TLS)
 
     def _use_utf8(self) -> Answer:
         self._offered_name = None
-        self._uses_utf8 = True
         return replies.UTF8_ENABLED
 
     def _language(self, wanted: str | None = None) -> Answer:
