@@ -1,6 +1,7 @@
 """One connection to the server that takes our writes: made when it is needed, found anew when it is cut."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -13,13 +14,23 @@ from state_store.topology import Topology, is_elsewhere
 
 Command = tuple[Any, ...]
 
+IDLE_SECONDS = 3.0
+"""A connection that was idle for longer is proved before it carries a question: what lies between may have
+forgotten it without a word, and a question that got no answer is not repeated. Shorter than the pauses of a
+POP3 process that has nothing to tell, and too long for one under load to pay for it."""
+
+PROOF_SECONDS = 0.2
+"""How long the proof may take: a new connection and the question's answer have to fit into what is left."""
+
 
 class Conversation:
     """Asks a batch of commands at a time; whoever uses it sees that there is one batch under way."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, clock: Callable[[], float] = time.monotonic) -> None:
         self._topology = topology
+        self._clock = clock
         self._connection: AbstractConnection | None = None
+        self._answered_at = 0.0
         self._is_refused = False
 
     @property
@@ -66,7 +77,8 @@ class Conversation:
             await self.close()  # no better there: the next batch looks for the way anew
 
     async def _ask_again_when_cut(self, commands: Sequence[Command], seconds: float) -> list[Any]:
-        if self._connection is None:
+        if self._connection is None or not await self._is_alive(self._connection):
+            await self.close()
             self._connection = await self._topology.open(seconds)
         try:
             return await self._converse(self._connection, commands)
@@ -76,10 +88,19 @@ class Conversation:
             self._connection = await self._topology.open(seconds)
             return await self._converse(self._connection, commands)
 
+    async def _is_alive(self, connection: AbstractConnection) -> bool:
+        if self._clock() - self._answered_at < IDLE_SECONDS:
+            return True
+        try:
+            async with time_limit(PROOF_SECONDS):
+                await self._converse(connection, [("PING",)])
+        except (RedisConnectionError, OSError):  # TimeoutError is one of the latter
+            return False
+        return True
+
     async def _converse(self, connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:
         self._is_refused = False
-        # redis-py packs word by word in Python: 12 times slower for an exchange of a hundred words.
-        await connection.send_packed_command([hiredis.pack_command(command) for command in commands])
+        await send(connection, commands)
         answers: list[Any] = []
         for _ in commands:
             try:
@@ -91,7 +112,18 @@ class Conversation:
                 if not error.status_code:
                     raise
                 answers.append(error)  # LOADING, for one: an answer that redis-py takes for a cut
+        self._answered_at = self._clock()
         return answers
+
+
+async def send(connection: AbstractConnection, commands: Sequence[Command]) -> None:
+    """Send commands on a connection. Raises `RedisError` or `OSError`."""
+    try:
+        # redis-py packs word by word in Python: 12 times slower for an exchange of a hundred words.
+        await connection.send_packed_command([hiredis.pack_command(command) for command in commands])
+    except RuntimeError as error:
+        # uvloop closes by itself what was reset while nobody read from it.
+        raise RedisConnectionError("reset while it was idle") from error
 
 
 def server_of(connection: AbstractConnection) -> str:

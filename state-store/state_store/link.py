@@ -6,7 +6,7 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, RedisError
 
-from state_store.conversation import Conversation, server_of
+from state_store.conversation import Conversation, send, server_of
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.faults import ANSWER_SECONDS, translate
 from state_store.scripting import load_scripts
@@ -157,7 +157,7 @@ class Subscription:
 
     async def ping(self) -> None:
         """Ask for a word of the server."""
-        await self._connection.send_command("PING")
+        await send(self._connection, [("PING",)])
 
     async def close(self) -> None:
         """Close the connection."""

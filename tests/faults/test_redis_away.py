@@ -3,32 +3,29 @@
 import base64
 import functools
 import http.client
-import os
-import re
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from state_store.records import Counters
+from support.peep_program import (
+    ADMINISTRATOR,
+    READY,
+    PeepSession,
+    has_logged,
+    port_of,
+    program,
+)
+from support.peep_program import (
+    PASSWORD as ADMINISTRATORS_PASSWORD,
+)
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
 
 SECONDS = 30
-ADMINISTRATOR, ADMINISTRATORS_PASSWORD = "bob", "sesame"
-READY = {
-    "pop3_service": r'"pop3": "127\.0\.0\.1:(\d+)".*"event": "ready"',
-    "peep_gateway": r'"peep": "127\.0\.0\.1:(\d+)".*"event": "ready"',
-    "state_api": r'"http": "http://127\.0\.0\.1:(\d+)".*"event": "ready"',
-}
-"""The programs, each with what it logs once it serves: its port is in there."""
 
 MESSAGES = [b"Subject: %d\n\n.dot\n" % number + b"x" * 70 * number + b"\n" for number in range(1, 6)]
 
@@ -38,55 +35,6 @@ LEASE_IS_DOUBTFUL_AFTER_SECONDS = 12.5
 """A lease of 15 s is relied on until 3 s before its end."""
 
 FAULTS = ["stopped", "killed", "read-only"]
-
-
-@contextmanager
-def program(name: str, log: Path, redis_url: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run one of our programs on free ports with its output and its log in one file."""
-    given = {variable: value for variable, value in os.environ.items() if not variable.startswith("PEEP_")}
-    given |= {"PEEP_REDIS_URL": redis_url, "PEEP_LOG_FORMAT": "json", "PEEP_DRAIN_SECONDS": "0"}
-    given |= {"PEEP_PORT": "0", "PEEP_HTTP_PORT": "0", "PEEP_POP3_PORT": "0"}
-    given |= {"PEEP_ADMINS": f"{ADMINISTRATOR}:{ADMINISTRATORS_PASSWORD}", "PEEP_MAIL_DIR": str(log.parent)}
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", name], env={**given, **settings}, stdout=file, stderr=file
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(SECONDS)
-
-
-def has_logged(log: Path, pattern: str) -> bool:
-    return re.search(pattern, log.read_text()) is not None
-
-
-def port_of(name: str, log: Path) -> int:
-    wait_until(lambda: has_logged(log, READY[name]), f"{name} is ready")
-    match = re.search(READY[name], log.read_text())
-    assert match is not None
-    return int(match[1])
-
-
-class PeepSession:
-    """An administrator's session that stays open."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
-        self._file = self._socket.makefile("rb")
-
-    def __enter__(self) -> Self:
-        assert self.ask(f"a {ADMINISTRATOR} {ADMINISTRATORS_PASSWORD}") == b"+\r\n"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._socket.close()
-
-    def ask(self, command: str) -> bytes:
-        self._socket.sendall(command.encode() + b"\r\n")
-        return self._file.readline()
 
 
 class System:
