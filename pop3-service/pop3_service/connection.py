@@ -466,6 +466,8 @@ class Pop3Connection(LineConnection):
 
     def _farewell(self, result: Removed) -> bytes:
         assert self._session is not None
+        if result.quota_fault:
+            log.warning("maildirsize not kept true", session=self.session_id, reason=result.quota_fault)
         if result.failed or result.withheld:
             log.warning(
                 "not all removed", session=self.session_id, failed=result.failed, withheld=result.withheld

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pop3_service.maildir import Removal, RemovalFailed, Whereabouts, removal_from
+from pop3_service.maildir import QuotaTally, Removal, RemovalFailed, Whereabouts, removal_from
 from pop3_service.protocol.maildrop import Message
 
 
@@ -16,6 +16,8 @@ class Removed:
     failed: int = 0
     withheld: int = 0
     """Not tried, because the lease was no longer sure to hold."""
+    quota_fault: str = ""
+    """Why the maildir's own count of its mail (`maildirsize`) is not true any more; empty if all is well."""
 
 
 def remove_marked(maildir: bytes, messages: Sequence[Message], holds_lease: Callable[[], bool]) -> Removed:
@@ -23,9 +25,9 @@ def remove_marked(maildir: bytes, messages: Sequence[Message], holds_lease: Call
 
     The lease is looked at before each one: somebody else may have opened the maildrop since it ended.
     """
-    result = Removed()
+    result, tally = Removed(), QuotaTally()
     try:
-        with removal_from(maildir, Whereabouts()) as remove:
+        with removal_from(maildir, Whereabouts(), tally) as remove:
             for message in messages:
                 if holds_lease():
                     _remove_one(message, remove, result)
@@ -33,6 +35,7 @@ def remove_marked(maildir: bytes, messages: Sequence[Message], holds_lease: Call
                     result.withheld += 1
     except RemovalFailed:  # nothing of this maildir can be removed
         result.failed = len(messages)
+    result.quota_fault = tally.fault
     return result
 
 

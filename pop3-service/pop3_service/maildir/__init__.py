@@ -1,4 +1,4 @@
-"""Maildirs on disk: scanned, read and removed from, never written to."""
+"""Maildirs on disk: scanned, read and removed from. Mail itself is never written to, moved or renamed."""
 
 from pop3_service.maildir.directory import mail_directory_verdict
 from pop3_service.maildir.errors import (
@@ -12,6 +12,7 @@ from pop3_service.maildir.errors import (
 from pop3_service.maildir.location import maildir_of
 from pop3_service.maildir.locator import FileIdentity, Locator
 from pop3_service.maildir.maildirs import Maildirs
+from pop3_service.maildir.quota_file import QuotaTally
 from pop3_service.maildir.read import MessageFile, content_if_cached
 from pop3_service.maildir.remove import Removal, removal_from
 from pop3_service.maildir.whereabouts import Whereabouts
@@ -26,6 +27,7 @@ __all__ = [
     "MessageFile",
     "MessageGone",
     "MessageUnreadable",
+    "QuotaTally",
     "Removal",
     "RemovalFailed",
     "Whereabouts",

@@ -59,9 +59,9 @@ class Folder:
         """Return what the system knows of the file `name`, of a link itself if it is one."""
         return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
 
-    def open(self, name: bytes) -> int:
-        """Return a descriptor to read the file `name`, which may turn out not to be a regular one."""
-        return os.open(name, OPEN_FLAGS, dir_fd=self._descriptor)
+    def open(self, name: bytes, flags: int = OPEN_FLAGS) -> int:
+        """Return a descriptor of the file `name`, which may turn out not to be a regular one."""
+        return os.open(name, flags, dir_fd=self._descriptor)
 
     def unlink(self, name: bytes) -> None:
         """Remove `name` from the folder."""

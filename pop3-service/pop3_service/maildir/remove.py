@@ -9,6 +9,7 @@ from functools import partial
 from pop3_service.maildir.errors import RemovalFailed
 from pop3_service.maildir.folder import ABSENT_ERRORS, Folder, open_folders
 from pop3_service.maildir.locator import Locator, locator_of
+from pop3_service.maildir.quota_file import QuotaTally, quota_kept
 from pop3_service.maildir.whereabouts import SEARCH_ATTEMPTS, NeverQuiet, Whereabouts
 from pop3_service.protocol.maildrop import Message
 
@@ -21,30 +22,38 @@ class Removal(Enum):
 
 
 @contextmanager
-def removal_from(maildir: bytes, whereabouts: Whereabouts) -> Iterator[Callable[[Message], Removal]]:
+def removal_from(
+    maildir: bytes, whereabouts: Whereabouts, tally: QuotaTally | None = None
+) -> Iterator[Callable[[Message], Removal]]:
     """Hold the folders of `maildir` open, and give what removes a message of it; blocks on the disk.
 
     A message is removed wherever in `maildir` it is now. Only the file with the listed device and
     inode is removed: another one under its name is another message, and the listed one then counts as
     gone. Every name of the file with its unique part goes, so that it cannot come back from the other
     folder. Symbolic links are never followed. `whereabouts` is asked for a message that is not where it
-    was listed, and may have served other messages of this maildir.
+    was listed, and may have served other messages of this maildir. What went is counted in `tally`, and at
+    the end in the maildir's own `maildirsize`.
 
     Raises RemovalFailed when a folder cannot be opened; so does what is given, when the message is, or
     may be, still there.
     """
+    tally = tally or QuotaTally()
     with ExitStack() as stack:
         try:
             folders = stack.enter_context(open_folders(maildir))
         except OSError as error:
             raise RemovalFailed(f"the folders cannot be opened: {error.strerror}") from None
-        yield partial(_remove, folders, whereabouts)
+        stack.enter_context(quota_kept(folders, tally))
+        yield partial(_remove, folders, whereabouts, tally)
 
 
-def _remove(folders: Sequence[Folder], whereabouts: Whereabouts, message: Message) -> Removal:
+def _remove(
+    folders: Sequence[Folder], whereabouts: Whereabouts, tally: QuotaTally, message: Message
+) -> Removal:
     locator = locator_of(message)
     try:
         if _remove_listed(folders, locator, whereabouts) or _remove_elsewhere(folders, locator, whereabouts):
+            tally.add(locator)
             return Removal.REMOVED
         return Removal.ALREADY_GONE
     except NeverQuiet:
