@@ -10,16 +10,22 @@ DEPLOY := .venv-deploy
 # What would come along with the package that brings helm, and is not needed for that.
 NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 
-.PHONY: up test test-all check check-deploy bench format docs manifests sbom lock clean help
+# Tests that share one set of containers, kill what others need, or measure: they run one after the other.
+ONE_BY_ONE := deploy e2e faults performance
+
+.PHONY: up test test-all bench-check check check-deploy bench format docs manifests sbom lock clean help
 
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
 	@exec $(BIN)/python -m peepctl up
 
-test: $(VENV)/.dev  ## run all tests but those of the containers and of faults
-	$(BIN)/python -m pytest --ignore=tests/e2e --ignore=tests/faults --ignore=tests/deploy
+test: $(VENV)/.dev  ## run all tests but those of speed, containers and faults
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(addprefix --ignore=tests/,$(ONE_BY_ONE))
 
-test-all: $(VENV)/.dev  ## run all tests; faults take six minutes, containers need a Docker engine
-	$(BIN)/python -m pytest
+test-all: test bench-check  ## run all tests; faults take six minutes, containers need a Docker engine
+	$(BIN)/python -m pytest tests/deploy tests/e2e tests/faults
+
+bench-check: $(VENV)/.dev  ## check the limits of what a session costs (Linux, two cores, valgrind, a C compiler)
+	$(BIN)/python -m pytest tests/performance
 
 check: $(VENV)/.dev  ## look for faults without running anything: format, lint, types, scripts, lock files
 	$(BIN)/python -m ruff format --check .
