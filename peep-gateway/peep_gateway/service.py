@@ -3,6 +3,8 @@
 import functools
 import socket
 
+import structlog
+
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.listener import display
@@ -11,10 +13,12 @@ from peep_gateway.connection import PeepConnection
 from peep_gateway.questions import Questions
 from service_runtime import command_line, process
 from service_runtime.certificates import CertificateFiles, watch
-from service_runtime.settings import GatewaySettings
+from service_runtime.settings import GatewaySettings, administrators_without_peep
 from state_store.front_end import Place, serve_front_end
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 SERVICE = "peep-gateway"
 
@@ -41,6 +45,10 @@ async def _serve(
     repository: StateRepository,
     passwords: Passwords,
 ) -> None:
+    for name in administrators_without_peep(given.admins):
+        log.warning(
+            "administrator's password has a space: PEEP cannot carry it, HTTP can", administrator=name
+        )
     questions = Questions(repository)
     server = LineServer(
         functools.partial(PeepConnection, repository=repository, passwords=passwords, questions=questions)

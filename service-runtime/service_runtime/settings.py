@@ -34,6 +34,8 @@ _HOST_AND_PORT = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
+_ADMINISTRATOR_PASSWORD = re.compile(r"[!-~][ -~]{0,127}")
+
 LONGEST_PATH_OCTETS = 509
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -72,16 +74,24 @@ def _failover_url(text: str) -> str:
 def _administrators(text: object) -> object:
     if not isinstance(text, str):
         return text
-    pairs = [pair.partition(":") for pair in text.strip().split(",") if pair]
+    pairs = [pair.strip().partition(":") for pair in re.split(r"[,\r\n]", text) if pair.strip()]
     for name, _, password in pairs:
-        if not (_is_word(name) and _is_word(password)):
-            raise ValueError("must be name:password pairs separated by commas, without spaces")
+        if not (_is_typed_over_peep(name) and _ADMINISTRATOR_PASSWORD.fullmatch(password)):
+            raise ValueError(
+                "must be name:password pairs separated by commas or line ends, in printable ASCII: names "
+                "without spaces, passwords not beginning with one, each of at most 128 characters"
+            )
     return {name: password for name, _, password in pairs}
 
 
-def _is_word(text: str) -> bool:
+def _is_typed_over_peep(text: str) -> bool:
     # What the PEEP command `a` can carry: 1 to 128 octets of printable ASCII without space.
     return 1 <= len(text) <= 128 and all("!" <= character <= "~" for character in text)
+
+
+def administrators_without_peep(administrators: Mapping[str, str]) -> list[str]:
+    """Return who can sign in over HTTP only: PEEP's `a` cannot carry a password with a space."""
+    return sorted(name for name, password in administrators.items() if not _is_typed_over_peep(password))
 
 
 def _absolute_paths(text: object) -> object:
@@ -246,7 +256,8 @@ class AdministratorSettings(CommonSettings):
 
     admins: Annotated[dict[str, str], NoDecode, BeforeValidator(_administrators)] = Field(
         default={},
-        description="PEEP and HTTP administrators, `name:password` pairs separated by commas; "
+        description="PEEP and HTTP administrators, `name:password` pairs separated by commas or line ends; a "
+        "password with a space is for HTTP alone, as PEEP cannot carry it; "
         "unset: the first start makes one `admin` and prints its password once",
         repr=False,
     )

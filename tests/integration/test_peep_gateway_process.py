@@ -67,12 +67,14 @@ def test_given_administrators_are_served_and_told_apart_from_strangers(
     redis_url: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    settings = {"PEEP_ADMINS": "bob:sesame,eve:apple", "PEEP_MAIL_DIR": "/srv/mail"}
+    settings = {"PEEP_ADMINS": "bob:sesame,eve:apple,kim:apple pie", "PEEP_MAIL_DIR": "/srv/mail"}
     with started(log, PEEP_REDIS_URL=redis_url, **settings):
         port = port_of(log)
         assert ask(port, "a bob sesame", "m?") == b"+\r\n+/srv/mail\r\n"
         assert ask(port, "a eve apple", "u?") == b"+\r\n+0\r\n"
         assert ask(port, "a bob apple", "u?") == b"-2\r\n-0\r\n"
+        assert ask(port, "a kim apple pie") == b"-2\r\n"
+        logged(log, r'"administrator": "kim", .*"event": "administrator.s password has a space')
     assert "sesame" not in log.read_text()
     assert "apple" not in log.read_text()
 

@@ -1,6 +1,7 @@
 """Settings from the environment: the one line that says what is wrong, secrets, files, misspelt names."""
 
 import os
+import subprocess
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from service_runtime.settings import (
     GatewaySettings,
     LocalSettings,
     Pop3Settings,
+    administrators_without_peep,
     load,
     unknown_variables,
     variable,
 )
 
+ROOT = Path(__file__).parents[2]
 URL = "redis://127.0.0.1:6379/0"
 
 
@@ -222,11 +225,11 @@ def test_a_wrong_secret_is_never_shown(
     name: str, value: str, in_a_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if in_a_file:
-        (tmp_path / "secret").write_text(value + " x", encoding="utf-8")
+        (tmp_path / "secret").write_text(value + ",x", encoding="utf-8")
         monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(name + "_FILE", str(tmp_path / "secret"))
     else:
-        monkeypatch.setenv(name, value + " x")
+        monkeypatch.setenv(name, value + ",x")
     with pytest.raises(StartError) as caught:
         load(GatewaySettings)
     assert str(caught.value).startswith(f"{name}: ")
@@ -245,13 +248,45 @@ def test_a_password_of_the_store_is_not_in_the_text_of_the_settings(monkeypatch:
 
 
 @pytest.mark.parametrize(
-    "pairs", ["root", "root:", ":secret", "root:a b", "root:\u00e4", f"root:{'x' * 129}", "a:b,c"]
+    "pairs",
+    [
+        "root",
+        "root:",
+        ":secret",
+        "ro ot:secret",
+        "root: secret",
+        "root:a\tb",
+        "root:\u00e4",
+        f"root:{'x' * 129}",
+        "a:b,c",
+    ],
 )
-def test_administrators_that_are_no_pairs_of_words_are_refused(
+def test_administrators_that_are_no_pairs_of_name_and_password_are_refused(
     pairs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PEEP_ADMINS", pairs)
-    assert "must be name:password pairs separated by commas" in refusal(ApiSettings)
+    assert "must be name:password pairs separated by commas or line ends" in refusal(ApiSettings)
+
+
+@pytest.mark.parametrize("text", ["root:a good one, anne:secret", "root:a good one \r\n\n anne:secret\n"])
+def test_passwords_of_administrators_may_have_spaces_and_pairs_a_line_each(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "admins").write_text(text)
+    monkeypatch.setenv("PEEP_ADMINS_FILE", str(tmp_path / "admins"))
+    given = load(GatewaySettings).admins
+    assert given == {"root": "a good one", "anne": "secret"}
+    assert administrators_without_peep(given) == ["root"]
+
+
+def test_the_administrators_file_of_the_page_on_installing_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "install.md").read_text()
+    (line,) = [line for line in page.splitlines() if ">admins" in line]
+    subprocess.run(["/bin/sh", "-ec", line.partition("&&")[0]], cwd=tmp_path, check=True, timeout=10)
+    monkeypatch.setenv("PEEP_ADMINS_FILE", str(tmp_path / "admins"))
+    assert load(ApiSettings).admins == {"admin": "something better"}
 
 
 @pytest.mark.parametrize("url", ["redis://h", "rediss://:p@h:1/2", "unix:///run/redis.sock?db=1"])
