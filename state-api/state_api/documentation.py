@@ -65,7 +65,11 @@ async def show_documentation(request: Request) -> HTMLResponse:
     """Return the document as one plain page."""
     page = "\n".join(_page(request.app.openapi()))
     return HTMLResponse(
-        page, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        page,
+        headers={
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+            "form-action 'none'; frame-ancestors 'none'"
+        },
     )
 
 

@@ -1,9 +1,16 @@
 """Passwords beyond ASCII: one form for what people may type in several (RFC 8265, OpaqueString)."""
 
+import functools
+import itertools
+import sys
 import unicodedata
 
 MAX_CHARACTERS = 128
-"""As long as PEEP allows (section 2.1), counted after preparation."""
+"""As long as PEEP allows (section 2.1), counted after preparation and without combining marks: composing
+takes some characters apart, never into more than one that is no mark."""
+
+LONGEST = 3 * MAX_CHARACTERS
+"""With the marks: no text of `MAX_CHARACTERS` becomes longer when it is prepared."""
 
 _REFUSED_CATEGORIES = {
     "Cc": "a control character",
@@ -17,6 +24,9 @@ _REFUSED_CATEGORIES = {
 """What RFC 8264's FreeformClass leaves out, by Unicode category; its rules for neighbouring characters
 are not applied, so a few more strings are taken than RFC 8265 knows."""
 
+_PATTERN_REFUSES = _REFUSED_CATEGORIES.keys() - {"Cs"}
+"""Halves of surrogate pairs are no characters: most engines of regular expressions do not know them."""
+
 
 class UnusablePassword(ValueError):
     """The text cannot be a password; the message says why, and never holds any of it."""
@@ -29,20 +39,42 @@ def opaque_string(text: str) -> str:
     with a space in it can be set only over HTTP. Preparing twice changes nothing more.
 
     Raises `UnusablePassword` for an empty text, one of more than `MAX_CHARACTERS`, or one with
-    characters that nobody can be sure to type again.
+    characters that nobody can be sure to type again. Every text that fits `pattern` and is not longer
+    than `MAX_CHARACTERS` as it is given can be prepared.
     """
     if text.isascii() and text.isprintable() and 1 <= len(text) <= MAX_CHARACTERS:
         return text
     # Composing never makes a text longer than 3 times its length or shorter than a third: the bound
     # beforehand keeps a request's 64 KiB away from the normaliser.
-    if len(text) > 3 * MAX_CHARACTERS:
+    if len(text) > 3 * LONGEST:
         raise UnusablePassword(_wrong_length())
     spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in text)
     prepared = unicodedata.normalize("NFC", spaced)
-    if not 1 <= len(prepared) <= MAX_CHARACTERS:
+    characters = sum(not unicodedata.category(character).startswith("M") for character in prepared)
+    if not 1 <= len(prepared) <= LONGEST or characters > MAX_CHARACTERS:
         raise UnusablePassword(_wrong_length())
     _refuse_unusable(prepared)
     return prepared
+
+
+@functools.cache
+def pattern() -> str:
+    r"""Return the regular expression, in ECMA-262's dialect and Python's, of the characters that are taken.
+
+    It names those that are not, by Python's version of Unicode: `\p{C}` would be of whoever reads it.
+    """
+    refused, code = "", 0
+    categories = map(unicodedata.category, map(chr, range(sys.maxunicode + 1)))
+    for is_refused, run in itertools.groupby(map(_PATTERN_REFUSES.__contains__, categories)):
+        first, code = code, code + len(list(run))
+        if is_refused:
+            refused += f"{_spelled(first)}-{_spelled(code - 1)}"
+    return f"^[^{refused}]+$"
+
+
+def _spelled(code: int) -> str:
+    # The dialects agree on this way only up to U+FFFF.
+    return f"\\u{code:04x}" if code <= 0xFFFF else chr(code)
 
 
 def _refuse_unusable(text: str) -> None:

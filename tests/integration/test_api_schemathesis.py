@@ -31,8 +31,6 @@ ENDLESS = "/v1/events"
 """Its answer does not end; `tests/unit/test_api_events.py` has what it says."""
 
 NO_SCHEMA_CAN_SAY = {
-    "add_user": "which characters a password may hold (RFC 8265)",
-    "change_password": "which characters a password may hold (RFC 8265)",
     "change_settings": "which folders there are, and whose settings these still are",
 }
 """Why good data may be refused with 412 or 422."""

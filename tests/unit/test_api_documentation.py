@@ -121,6 +121,15 @@ async def test_the_pattern_of_user_names_fits_what_is_taken(name: str) -> None:
     assert not re.search(field["pattern"], f".{name}")
 
 
+async def test_the_pattern_of_passwords_refuses_what_is_refused() -> None:
+    schemas = (await document())["components"]["schemas"]
+    for name in ("NewUser", "NewPassword"):
+        field = schemas[name]["properties"]["password"]
+        assert re.search(field["pattern"], "correct horse battery st\u00e4ple")
+        for character in "\0\t\x7f\u200b\u2028\ue000\uffff\U0010ffff":
+            assert not re.search(field["pattern"], f"secret{character}"), hex(ord(character))
+
+
 class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -141,6 +150,9 @@ async def test_the_page_loads_nothing_and_every_link_leads_somewhere() -> None:
     page = _Page()
     page.feed(response.text)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in response.headers["content-security-policy"]
+    policy = response.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} <= set(
+        policy
+    )
     assert {"change_settings", "user-exists", "store-unavailable", "Problem"} <= page.anchors
     assert {address.removeprefix("#") for address in page.addresses} <= page.anchors | {"/openapi.json"}

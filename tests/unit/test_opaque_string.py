@@ -1,10 +1,16 @@
 """Passwords prepared as RFC 8265's OpaqueString."""
 
+import re
+import sys
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state_store.opaque_string import MAX_CHARACTERS, UnusablePassword, opaque_string
+from state_store.opaque_string import MAX_CHARACTERS, UnusablePassword, opaque_string, pattern
+
+REFUSED = {"Cc", "Cf", "Zl", "Zp", "Co", "Cn"}
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=MAX_CHARACTERS))
@@ -62,6 +68,29 @@ def test_what_nobody_can_type_again_for_sure_is_refused_without_being_repeated(t
 
 def test_the_length_is_counted_after_preparation() -> None:
     assert opaque_string("u\u0308" * MAX_CHARACTERS) == "\u00fc" * MAX_CHARACTERS
+
+
+def test_the_pattern_takes_the_characters_that_are_taken_and_no_others() -> None:
+    taken = re.compile(pattern()).fullmatch
+    for code in range(sys.maxunicode + 1):
+        category = unicodedata.category(chr(code))
+        if category != "Cs":  # half a character, which no text in UTF-8 has
+            assert bool(taken(chr(code))) == (category not in REFUSED), hex(code)
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=MAX_CHARACTERS))
+def test_what_fits_the_pattern_and_the_length_is_never_refused(text: str) -> None:
+    assert re.search(pattern(), text)
+    assert opaque_string(text)
+
+
+@pytest.mark.parametrize("character", ["\u0958", "\ufb2c", "\u0344", "\U0001d160"])
+def test_what_becomes_longer_when_it_is_composed_is_taken_at_full_length(character: str) -> None:
+    assert len(unicodedata.normalize("NFC", character)) > 1
+    prepared = opaque_string(character * MAX_CHARACTERS)
+    assert opaque_string(prepared) == prepared
+    with pytest.raises(UnusablePassword):
+        opaque_string(character * (3 * MAX_CHARACTERS))
 
 
 @given(st.text(max_size=3 * MAX_CHARACTERS))
