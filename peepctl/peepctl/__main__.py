@@ -65,6 +65,19 @@ def up() -> None:
     raise typer.Exit(run_locally())
 
 
+@app.command("repair-store")
+def repair_store(
+    is_agreed: Annotated[bool, typer.Option("--yes", help="Do not ask before it is done.")] = False,
+) -> None:
+    """Mend the data of a stopped peepctl up whose server cannot read them, as far as that goes.
+
+    Says first what would be lost, and keeps a copy. PEEP_DATA_DIR says where they are (./data).
+    """
+    from peepctl.commands.repair import repair
+
+    raise typer.Exit(repair(is_agreed))
+
+
 app.command("stats")(monitoring.stats)
 app.command("top")(monitoring.top)
 app.command("who")(monitoring.who)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,9 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
-from peepctl import guard
+from peepctl import append_only_file, guard
 from peepctl.directory_lock import DirectoryLock
 from peepctl.server_binary import find_server, server_version
 from service_runtime.errors import StartError
@@ -26,11 +28,16 @@ PROGRESS_AFTER_SECONDS = 1.0
 POLL_SECONDS = 0.01
 ANSWER_SECONDS = 1.0
 STOP_SECONDS = 5.0
+LONGEST_LOG_OCTETS = 1 << 20  # of what it says in one start
 LINUX = sys.platform == "linux"
+
+# `#` marks what the server thinks important, advice on the machine's settings included.
+_IMPORTANT = re.compile(rb"\d+:\w .*? # (?!WARNING)(.+)")
+_ABOUT_ITS_FILES = re.compile(r"AOF|append only file|RDB", re.IGNORECASE)
 
 
 class EmbeddedServerError(StartError):
-    """The embedded server ended while it started; the text is one line for the person at the terminal."""
+    """The embedded server ended while it started; the text is one line with the reason from its log."""
 
 
 class EmbeddedServer:
@@ -51,13 +58,15 @@ class EmbeddedServer:
         self.version = ""  # for example `Valkey 9.1.0`, known after `start`
         self._files = self.directory / "redis"
         self._socket_directory = self.directory
+        self._binary = ""
+        self._log_begins = 0
         self._progress = progress
         self._kernel_ends_orphans = kernel_ends_orphans
         self._lock = DirectoryLock(self.directory)
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: Sequence[int] = ()
         self._is_to_stop = threading.Event()
-        self._cleaning = threading.Lock()
+        self._changing = threading.Lock()  # a server that `stop` does not see is never started
 
     @property
     def socket_path(self) -> Path:
@@ -67,7 +76,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """The server's address as PEEP_REDIS_URL takes it."""
-        return f"unix://{quote(str(self.socket_path))}"
+        return f"unix://{quote(os.fsencode(self.socket_path))}"
 
     @property
     def log_path(self) -> Path:
@@ -79,23 +88,40 @@ class EmbeddedServer:
         """The running server's process, for tests that end it."""
         return self._process.pid if self._process else None
 
+    @property
+    def files(self) -> Path:
+        """The folder of the server's data and log."""
+        return self._files
+
     def start(self) -> None:
         """Start the server and return when it answers, with the data of earlier starts loaded.
 
         Raises NoServerError when there is none to start, DirectoryInUseError when another process uses the
         directory, EmbeddedServerError when the server ends or is stopped meanwhile.
         """
-        binary = find_server()
-        self.version = server_version(binary)
+        self._binary = find_server()
+        self.version = server_version(self._binary)
         self._files.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.acquire()
         try:
             if len(os.fsencode(self.socket_path)) > SOCKET_PATH_OCTETS:
                 self._socket_directory = Path(tempfile.mkdtemp(prefix="peep-"))
-            self._process = self._spawn(binary)
-            self._await_answer(self._process)
+            self._start_process()
         except BaseException:
             self.kill()
+            raise
+
+    def start_again(self) -> None:
+        """Start the server anew, with its data, after it ended by itself; the directory stays ours meanwhile.
+
+        Raises EmbeddedServerError as `start` does, and may then be called again.
+        """
+        try:
+            self._start_process()
+        except BaseException:
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
             raise
 
     def wait(self) -> int:
@@ -106,11 +132,11 @@ class EmbeddedServer:
 
     def stop(self, seconds: float = STOP_SECONDS) -> bool:
         """End the server with all data on disk; return False if it had to be killed after `seconds`."""
-        self._is_to_stop.set()
-        if self._process is not None:
-            self._process.terminate()
+        process = self._last_process()
+        if process is not None:
+            process.terminate()
             try:
-                self._process.wait(seconds)
+                process.wait(seconds)
             except subprocess.TimeoutExpired:
                 self.kill()
                 return False
@@ -119,20 +145,36 @@ class EmbeddedServer:
 
     def kill(self) -> None:
         """End the server at once; what it had not yet written, at most a second's changes, is lost."""
-        self._is_to_stop.set()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        process = self._last_process()
+        if process is not None:
+            process.kill()
+            process.wait()
         self._clean_up()
+
+    def _last_process(self) -> subprocess.Popen[bytes] | None:
+        self._is_to_stop.set()
+        with self._changing:
+            return self._process
+
+    def _start_process(self) -> None:
+        with self._changing:
+            if self._is_to_stop.is_set():
+                raise EmbeddedServerError("the embedded server was stopped before it was ready")
+            self._process = self._spawn(self._binary)
+        self._await_answer(self._process)
 
     def _spawn(self, binary: str) -> subprocess.Popen[bytes]:
         inherited = [self._lock.file_descriptor]
+        self._close_lifeline()
         if not self._kernel_ends_orphans:
             self._lifeline = os.pipe()
             inherited.append(self._lifeline[0])
         watch = str(self._lifeline[0]) if self._lifeline else guard.BY_KERNEL
         turned_into = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), watch)
-        return _start_from_lasting_thread((*turned_into, binary, *self._options()), inherited)
+        # What it says before it has read its options, or past its log, belongs there too.
+        with self.log_path.open("ab") as log:
+            self._log_begins = log.tell()
+            return _start_from_lasting_thread((*turned_into, binary, *self._options()), inherited, log)
 
     def _options(self) -> list[str]:
         options = {
@@ -155,24 +197,49 @@ class EmbeddedServer:
                 raise EmbeddedServerError("the embedded server was stopped before it was ready")
             if (exit_code := process.poll()) is not None:
                 raise EmbeddedServerError(
-                    f"the embedded server ended with exit code {exit_code}, look at {self.log_path}"
+                    f"the embedded server ended with exit code {exit_code}: {self._reason()}"
                 )
             if time.monotonic() > slow_from:
                 self._progress("the embedded server is loading its data ...")
                 slow_from = float("inf")
             time.sleep(POLL_SECONDS)
 
+    def _reason(self) -> str:
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_begins)
+            told = log.read(LONGEST_LOG_OCTETS)
+        important = _IMPORTANT.findall(told) or told.strip().splitlines() or [b"it has not said why"]
+        reason = important[-1].decode(errors="replace").strip()
+        if _ABOUT_ITS_FILES.search(reason):
+            reason = self._damage(reason)
+        return f"{reason} (its log: {self.log_path})"
+
+    def _damage(self, reason: str) -> str:
+        try:
+            damage = append_only_file.examine(self._binary, self._files)
+        except append_only_file.UnreadableError as error:
+            return f"{reason}; {error}"
+        if damage is None:
+            return f"{reason}; nothing of that can be repaired: put back a backup"
+        # The server's own advice is left out: its checker does not take such a folder as a whole.
+        return f"{damage}: `peepctl repair-store` does that and keeps a copy, or put back a backup"
+
+    def _close_lifeline(self) -> None:
+        for end in self._lifeline:
+            os.close(end)
+        self._lifeline = ()
+
     def _clean_up(self) -> None:
-        with self._cleaning:
+        with self._changing:
             self._lock.release()
-            for end in self._lifeline:
-                os.close(end)
-            self._lifeline = ()
+            self._close_lifeline()
             if self._socket_directory != self.directory:
                 shutil.rmtree(self._socket_directory, ignore_errors=True)
 
 
-def _start_from_lasting_thread(command: Sequence[str], inherited: Sequence[int]) -> subprocess.Popen[bytes]:
+def _start_from_lasting_thread(
+    command: Sequence[str], inherited: Sequence[int], output: BinaryIO
+) -> subprocess.Popen[bytes]:
     # The kernel ends the server when the thread that started it ends, not only when the whole process does.
     # So this thread stays until then: a caller's thread, of an executor for instance, may end sooner.
     started: Future[subprocess.Popen[bytes]] = Future()
@@ -180,7 +247,12 @@ def _start_from_lasting_thread(command: Sequence[str], inherited: Sequence[int])
     def start_and_stay() -> None:
         try:
             process = subprocess.Popen(
-                command, pass_fds=inherited, stdin=subprocess.DEVNULL, start_new_session=True
+                command,
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         except OSError as error:
             started.set_exception(error)

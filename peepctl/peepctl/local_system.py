@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from peepctl import demo, first_start
 from peepctl.embedded import EmbeddedServer
+from peepctl.kept_server import keep_running
 from peepctl.local_settings import UpSettings
-from service_runtime.supervisor import Address, Ending, Program, Supervisor
+from service_runtime.supervisor import Address, Program, Supervisor
 
 SERVICES = {"pop3-service": "pop3_service", "peep-gateway": "peep_gateway", "state-api": "state_api"}
 KILL_AFTER_DRAIN_SECONDS = 1.5  # what a service may take beyond its drain before it is killed
@@ -48,12 +49,19 @@ class LocalSystem:
         self._say(_line("ready", self._what_to_type(addresses)))
 
     async def first_ending(self) -> str:
-        """Wait until a part ends that was not asked to, and return what to tell of it."""
+        """Wait until a part ends for good that was not asked to, and return what to tell of it.
+
+        The embedded server is started again when it ends.
+        """
         parts = [asyncio.create_task(self._service_ending())]
         if self._server is not None:
-            parts.append(asyncio.create_task(self._store_ending(self._server)))
-        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        return done.pop().result()
+            parts.append(asyncio.create_task(keep_running(self._server, self._say)))
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for part in parts:
+                part.cancel()
 
     async def stop(self) -> tuple[str, ...]:
         """Stop the services, then the store they use; return the names of those that had to be killed."""
@@ -71,10 +79,6 @@ class LocalSystem:
     async def _service_ending(self) -> str:
         return f"{await self._supervisor.first_ending()} (its last log lines above say more)"
 
-    async def _store_ending(self, server: EmbeddedServer) -> str:
-        ending = Ending("the embedded server", await asyncio.to_thread(server.wait))
-        return f"{ending} (look at {server.log_path})"
-
     async def _start_store(self) -> str:
         if self._server is None:
             self._say(_line("redis", _without_password(self._settings.redis_url)))
@@ -89,7 +93,7 @@ class LocalSystem:
         if settings.demo and self._server is not None and self._has_no_mail_yet():
             user = demo.demo_user(settings.layout)
             await demo.add_demo_user(redis_url, user)
-            number = demo.deliver_samples(demo.demo_maildir(settings.own_mail_directory, settings.layout))
+            number = demo.make_mail_directory(settings.own_mail_directory, settings.layout)
             self._say(_line("demo", f"{number} sample messages for the user {user}, password demo"))
         if not settings.mail_dir:
             settings.own_mail_directory.mkdir(mode=0o700, exist_ok=True)

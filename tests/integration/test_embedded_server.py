@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from peepctl.directory_lock import DirectoryInUseError
+from peepctl.directory_lock import DirectoryInUseError, DirectoryLock
 from peepctl.embedded import EmbeddedServer, EmbeddedServerError
 from peepctl.server_binary import NoServerError, find_server
 
@@ -110,10 +110,9 @@ def test_a_server_ends_when_its_starter_is_killed(tmp_path: Path, kernel_ends_or
     starter = start_in_another_process(tmp_path, kernel_ends_orphans)
     starter.kill()
     assert starter.stdout is not None
-    # The server holds this pipe's other end too: its end of file comes when both are gone.
-    assert starter.stdout.read() == b""
     starter.wait()
     starter.stdout.close()
+    wait_for_the_end_of_the_server(tmp_path)
 
 
 def test_the_next_start_waits_for_the_server_of_a_killed_starter(tmp_path: Path) -> None:
@@ -149,9 +148,73 @@ def test_a_server_that_cannot_start_says_where_its_log_is(server: EmbeddedServer
     append_only_files = server.directory / "redis" / "appendonlydir"
     append_only_files.mkdir(parents=True)
     (append_only_files / "appendonly.aof.manifest").write_text("this is no manifest\n")
-    with pytest.raises(EmbeddedServerError, match=r"ended with exit code 1, look at .*/redis/server\.log"):
+    with pytest.raises(
+        EmbeddedServerError, match=r"exit code 1: .*manifest.* \(its log: .*/redis/server\.log\)"
+    ):
         server.start()
-    assert "manifest" in server.log_path.read_text()
+
+
+def test_what_the_server_says_of_its_options_is_told_with_the_failure(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_options", lambda: ["--port", "none"])
+    with pytest.raises(EmbeddedServerError, match=r"exit code 1: argument .* integer \(its log: "):
+        server.start()
+
+
+def test_a_server_that_was_killed_is_started_again_with_its_data(server: EmbeddedServer) -> None:
+    server.start()
+    assert ask(server, "SET", "kept", "yes") == "+OK\r\n"
+    assert server.process_id is not None
+    os.kill(server.process_id, signal.SIGKILL)
+    assert server.wait() == -signal.SIGKILL
+    server.start_again()
+    assert ask(server, "GET", "kept") == "$3\r\nyes\r\n"
+    with pytest.raises(DirectoryInUseError):
+        EmbeddedServer(server.directory).start()
+
+
+def test_the_directory_stays_ours_over_a_start_that_failed(server: EmbeddedServer) -> None:
+    server.start()
+    assert server.process_id is not None
+    os.kill(server.process_id, signal.SIGKILL)
+    server.wait()
+    manifest = next(server.files.glob("*/*.manifest"))
+    sound = manifest.read_bytes()
+    manifest.write_text("this is no manifest\n")
+    with pytest.raises(EmbeddedServerError, match="manifest"):
+        server.start_again()
+    with pytest.raises(DirectoryInUseError):
+        EmbeddedServer(server.directory).start()
+    manifest.write_bytes(sound)
+    server.start_again()
+    assert ask(server, "PING") == "+PONG\r\n"
+
+
+@ENDS_ORPHANS_ITSELF
+def test_a_server_that_was_started_again_ends_when_its_starter_is_killed(
+    tmp_path: Path, kernel_ends_orphans: bool
+) -> None:
+    starter = start_in_another_process(
+        tmp_path,
+        kernel_ends_orphans,
+        "os.kill(server.process_id, 9)",
+        "server.wait()",
+        "server.start_again()",
+    )
+    starter.kill()
+    starter.wait()
+    assert starter.stdout is not None
+    starter.stdout.close()
+    wait_for_the_end_of_the_server(tmp_path)
+
+
+def test_no_server_is_started_again_once_stop_was_asked(server: EmbeddedServer) -> None:
+    server.start()
+    server.stop()
+    with pytest.raises(EmbeddedServerError, match="was stopped before it was ready"):
+        server.start_again()
+    wait_for_the_end_of_the_server(server.directory)
 
 
 def test_a_start_after_stop_was_asked_gives_up(server: EmbeddedServer) -> None:
@@ -177,9 +240,18 @@ def test_the_systems_server_is_taken_where_the_wheel_has_none(
     assert find_server() == str(redis_server)
 
 
-def start_in_another_process(directory: Path, kernel_ends_orphans: bool) -> subprocess.Popen[bytes]:
+def wait_for_the_end_of_the_server(directory: Path) -> None:
+    """Return once no server of a process that is gone holds the directory; fail after five seconds."""
+    lock = DirectoryLock(directory)
+    lock.acquire()
+    lock.release()
+
+
+def start_in_another_process(
+    directory: Path, kernel_ends_orphans: bool, *then: str
+) -> subprocess.Popen[bytes]:
     source = textwrap.dedent(f"""\
-        import socket, sys
+        import os, socket, sys
         from peepctl.embedded import EmbeddedServer
 
         server = EmbeddedServer({str(directory)!r}, kernel_ends_orphans={kernel_ends_orphans})
@@ -188,6 +260,7 @@ def start_in_another_process(directory: Path, kernel_ends_orphans: bool) -> subp
         connection.connect(str(server.socket_path))
         connection.sendall(b"SET kept yes\\r\\n")
         connection.recv(64)
+        {"; ".join(then)}
         print("started", flush=True)
         server.wait()
     """)

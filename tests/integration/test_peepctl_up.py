@@ -17,6 +17,7 @@ import pytest
 
 from peepctl.embedded import EmbeddedServer
 from support.peepctl_up import Up
+from support.pop3_process import Pop3Client, wait_until
 
 STOP_SECONDS = 5.0
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
@@ -167,13 +168,52 @@ def test_the_end_of_one_service_stops_the_rest(start: Callable[..., Up], module:
 
 
 @NEEDS_PROC
-def test_the_end_of_the_embedded_server_stops_the_rest(start: Callable[..., Up], tmp_path: Path) -> None:
+def test_a_killed_embedded_server_is_started_again_and_the_services_wait(start: Callable[..., Up]) -> None:
     up = start().ready()
+    client = up.log_in()
     os.kill(process_of(up, "redis.sock"), signal.SIGKILL)
+    told = "server was ended by SIGKILL: starting it again with its data, the services wait meanwhile"
+    assert up.until("the") == f"embedded {told}"
+    wait_until(lambda: is_served(up), "logins work again", 15)
+    assert client.noop().startswith(b"+OK")
+    name, password = (up.data / "admins").read_text().strip().split(":")
+    users = httpx.get(f"{up.lines['http']}/v1/users", auth=(name, password))
+    assert [user["username"] for user in users.json()["users"]] == ["demo"]
+    exit_code, _ = up.stop()
+    assert exit_code == 0, up.errors.read_text()
+
+
+def is_served(up: Up) -> bool:
+    host, _, port = up.lines["pop3"].rpartition(":")
+    with Pop3Client((host, int(port))) as client:
+        return client.greeting.startswith(b"+OK") and b"[AUTH]" in client.exchange(b"USER x\r\nPASS x\r\n")
+
+
+@NEEDS_PROC
+def test_an_embedded_server_that_cannot_start_three_times_in_a_row_stops_the_rest(
+    start: Callable[..., Up],
+) -> None:
+    up = start().ready()
+    server = process_of(up, "redis.sock")
+    next((up.data / "redis").glob("*/*.manifest")).write_text("this is no manifest\n")
+    os.kill(server, signal.SIGKILL)
     exit_code, _ = up.end()
     assert exit_code == 1
-    log = tmp_path / "data" / "redis" / "server.log"
-    assert f"the embedded server was ended by SIGKILL (look at {log})" in up.errors.read_text()
+    (line,) = (line for line in up.errors.read_text().splitlines() if line.startswith("peepctl: "))
+    assert "peepctl: 3 starts in a row have failed: the embedded server ended with exit code 1: " in line
+    assert "manifest" in line
+    assert line.count(str(up.data / "redis" / "server.log")) == 1
+
+
+@NEEDS_PROC
+def test_no_server_outlives_a_peepctl_that_is_killed_while_it_starts_one_again(
+    start: Callable[..., Up],
+) -> None:
+    up = start().ready()
+    os.kill(process_of(up, "redis.sock"), signal.SIGKILL)
+    up.until("the")
+    up.send(signal.SIGKILL)
+    assert up.end()[0] == -signal.SIGKILL
 
 
 def test_nothing_outlives_a_killed_peepctl(start: Callable[..., Up]) -> None:

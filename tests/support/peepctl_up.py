@@ -9,19 +9,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+from peepctl.directory_lock import LOCK_FILE, DirectoryLock
+
 FREE_PORTS = {"PEEP_POP3_PORT": "0", "PEEP_PORT": "0", "PEEP_HTTP_PORT": "0"}
 
 
 class Up:
-    """One with its data below a folder; its children hold its output too: its end means that all are gone."""
+    """One with its data below a folder; its services hold its output too, its server that folder's lock."""
 
     def __init__(self, directory: Path, settings: dict[str, str]) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
         self.errors = directory / "errors"
+        self.data = Path(settings.get("PEEP_DATA_DIR", directory / "data"))
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 (sys.executable, "-m", "peepctl", "up"),
-                env={**inherited, "PEEP_DATA_DIR": str(directory / "data"), "PEEP_POP3_WORKERS": "1"}
+                env={**inherited, "PEEP_DATA_DIR": str(self.data), "PEEP_POP3_WORKERS": "1"}
                 | FREE_PORTS
                 | settings,
                 stdout=subprocess.PIPE,
@@ -62,7 +65,13 @@ class Up:
         """Wait until every process is gone; return the exit code and the rest of the output."""
         assert self.process.stdout is not None
         rest = self.process.stdout.read()
-        return self.process.wait(), rest
+        code = self.process.wait()
+        held = self.data / LOCK_FILE
+        if held.is_file() and held.read_text().strip() == str(self.process.pid):
+            lock = DirectoryLock(self.data)  # the embedded server has it too, to its end
+            lock.acquire()
+            lock.release()
+        return code, rest
 
     def stop(self) -> tuple[int, str]:
         self.send(signal.SIGTERM)

@@ -1,0 +1,51 @@
+"""`repair-store`: the embedded server's append-only file, cut behind its sound part, with a copy kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from peepctl import append_only_file
+from peepctl.directory_lock import DirectoryLock
+from peepctl.embedded import EmbeddedServer
+from peepctl.local_settings import UpSettings
+from peepctl.options import complain
+from peepctl.output import say
+from peepctl.server import Exit
+from peepctl.server_binary import find_server
+from service_runtime import settings
+from service_runtime.errors import StartError
+
+
+def repair(is_agreed: bool) -> Exit:
+    """Repair what can be, once the person at the terminal has agreed; return the exit code."""
+    try:
+        directory = settings.load(UpSettings).directory
+    except StartError as error:
+        complain(str(error))
+        return Exit.USAGE
+    lock = DirectoryLock(directory)
+    try:
+        lock.acquire()
+        return _repair(EmbeddedServer(directory).files, is_agreed)
+    except (StartError, OSError) as error:
+        complain(str(error))
+        return Exit.REFUSED
+    finally:
+        lock.release()
+
+
+def _repair(files: Path, is_agreed: bool) -> Exit:
+    binary = find_server()
+    damage = append_only_file.examine(binary, files)
+    if damage is None:
+        say(f"nothing to repair: the form of {files} is sound; if it cannot be read, only a backup helps")
+        return Exit.DONE
+    say(f"{damage}.")
+    if not is_agreed and not typer.confirm("Keep a copy of all, and lose that?"):
+        say("nothing was changed")
+        return Exit.REFUSED
+    copy = append_only_file.repair(binary, files, damage)
+    say(f"repaired; as it was before it is kept in {copy}")
+    return Exit.DONE

@@ -1,0 +1,48 @@
+"""The embedded server is started again when it ends, as long as it can be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from peepctl.embedded import EmbeddedServer, EmbeddedServerError
+from service_runtime.supervisor import Ending
+
+STARTS_ALLOWED = 3  # so many in a row that fail are the end: another one would find the same
+FIRST_PAUSE_SECONDS = 0.1  # doubled for each further end soon after a start, and for each start that failed
+LONGEST_PAUSE_SECONDS = 5.0
+SOON_SECONDS = 10.0  # who runs for longer has recovered
+
+
+async def keep_running(server: EmbeddedServer, say: Callable[[str], None]) -> str:
+    """Start `server` again whenever it ends; return what to tell when three starts in a row have failed.
+
+    Each end is told to `say` in one line. What the server's clients do meanwhile is theirs.
+    """
+    clock = asyncio.get_running_loop().time
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        began = clock()
+        ending = Ending("the embedded server", await asyncio.to_thread(server.wait))
+        pause = FIRST_PAUSE_SECONDS if clock() - began > SOON_SECONDS else _longer(pause)
+        say(f"{ending}: starting it again with its data, the services wait meanwhile")
+        await asyncio.sleep(pause)
+        if (failure := await _start_again(server)) is not None:
+            return failure
+
+
+async def _start_again(server: EmbeddedServer) -> str | None:
+    pause = FIRST_PAUSE_SECONDS
+    for remaining in reversed(range(STARTS_ALLOWED)):
+        try:
+            await asyncio.to_thread(server.start_again)
+            return None
+        except (EmbeddedServerError, OSError) as error:
+            failure = str(error)
+        if remaining:
+            await asyncio.sleep(pause := _longer(pause))
+    return f"{STARTS_ALLOWED} starts in a row have failed: {failure}"
+
+
+def _longer(pause: float) -> float:
+    return min(2 * pause, LONGEST_PAUSE_SECONDS)
