@@ -13,8 +13,14 @@ NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 # Tests that share one set of containers, kill what others need, or measure: they run one after the other.
 ONE_BY_ONE := deploy e2e faults performance
 
+# Whatever the locale: a path in a .pth file is read in its encoding, so they hold no more than our folders' names.
+RELATIVE_PATHS = for file in $(VENV)/lib/python*/site-packages/_peep.pth; do \
+  LC_ALL=C sed 's|^.*/|../../../../|' "$$file" >"$$file.new" && mv "$$file.new" "$$file"; \
+done
+
 .PHONY: up test test-all bench-check check check-deploy bench format docs manifests sbom lock clean help
 
+up: export PYTHONUTF8 := 1
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
 	@exec $(BIN)/python -m peepctl up
 
@@ -90,6 +96,7 @@ $(VENV)/.local: $(VENV)/.made requirements-local.lock pyproject.toml
 	@echo 'installing what Peep needs into $(VENV) (about 30 s the first time) ...'
 	@$(PIP) install --require-hashes -r requirements-local.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
+	@$(RELATIVE_PATHS)
 	@touch $@
 
 # It holds everything that .local does, so whoever has it need not install for `make up` again.
@@ -97,6 +104,7 @@ $(VENV)/.dev: $(VENV)/.made requirements-dev.lock pyproject.toml
 	@echo 'installing what Peep and its tests need into $(VENV) (about 40 s the first time) ...'
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
+	@$(RELATIVE_PATHS)
 	@touch $(VENV)/.local $@
 
 $(DEPLOY)/.made: $(VENV)/.made requirements-deploy.lock tools/helm_binary.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import time
 from importlib import resources
@@ -48,6 +49,18 @@ async def add_demo_user(redis_url: str, username: str) -> None:
     finally:
         passwords.close()
         await repository.close()
+
+
+def make_mail_directory(mail_directory: Path, layout: MaildirLayout) -> int:
+    """Make `mail_directory` with the demo user's samples in it, or not at all; return how many they are."""
+    unfinished = mail_directory.with_name(f"{mail_directory.name}.{os.getpid()}")
+    try:
+        number = deliver_samples(demo_maildir(unfinished, layout))
+        unfinished.rename(mail_directory)
+    except OSError:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return number
 
 
 def deliver_samples(maildir: Path) -> int:

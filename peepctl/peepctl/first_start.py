@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import os
+import pwd
 import secrets
 from pathlib import Path
 
+from peepctl.directory_lock import LOCK_FILE
 from peepctl.local_settings import UpSettings
 from service_runtime.errors import StartError
 
 FIRST_ADMINISTRATOR = "admin"
 PASSWORD_OCTETS = 15  # of randomness, 20 characters
+READ, CHANGE, ENTER = os.R_OK, os.R_OK | os.W_OK, os.R_OK | os.W_OK | os.X_OK
+NEEDED = {"": ENTER, LOCK_FILE: CHANGE, "redis": ENTER, "mail": ENTER, "admins": READ}
+"""What is kept in a data directory, and what a start has to be allowed with it."""
 
 
 def make_directories(settings: UpSettings) -> None:
-    """Make the data directory, closed to other users; raise StartError if the system refuses."""
+    """Make the data directory, closed to other users; raise StartError if the system refuses.
+
+    The same when it, or what is kept in it, is there and not for this user.
+    """
     try:
         settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StartError(f"PEEP_DATA_DIR={settings.data_dir}: cannot be made: {error.strerror}") from error
+    for name, needed in NEEDED.items():
+        path = settings.directory / name
+        if path.exists() and not os.access(path, needed):
+            owner, user = _user(path.stat().st_uid), _user(os.geteuid())
+            raise StartError(
+                f"PEEP_DATA_DIR={settings.data_dir}: {path} belongs to {owner}, and {user} may not use it:"
+                " start as its owner, or set another directory"
+            )
+
+
+def _user(number: int) -> str:
+    try:
+        return f"the user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"the user {number}"
 
 
 def make_administrator(path: Path) -> str | None:
@@ -30,9 +53,13 @@ def make_administrator(path: Path) -> str | None:
         return None
     pair = f"{FIRST_ADMINISTRATOR}:{secrets.token_urlsafe(PASSWORD_OCTETS)}"
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"{pair}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
+    try:
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{pair}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
     return pair

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from service_runtime.maildir_layout import DEFAULT_LAYOUT, MaildirLayout
-from service_runtime.settings import Layout, LocalSettings
+from service_runtime.settings import LONGEST_PATH_OCTETS, Layout, LocalSettings
 
 OWN_VARIABLES = ("PEEP_DATA_DIR", "PEEP_DEMO")
 
@@ -24,6 +27,15 @@ class UpSettings(LocalSettings):
     maildir_layout: Layout = Field(DEFAULT_LAYOUT, description="where below it each user's maildir lies")
     admins: str = Field("", description="administrators; unset: DATA_DIR/admins", repr=False)
     drain_seconds: float = Field(2, ge=0, le=3600, description="how long open sessions may take on a stop")
+
+    @model_validator(mode="after")
+    def _services_take_the_path(self) -> Self:
+        path = str(self.own_mail_directory)
+        if not path.isprintable() or len(os.fsencode(path)) > LONGEST_PATH_OCTETS:
+            raise PydanticCustomError(
+                "data_dir", "must be a path of printable text, at most 500 octets long with its parents"
+            )
+        return self
 
     @property
     def directory(self) -> Path:
@@ -56,6 +68,7 @@ class UpSettings(LocalSettings):
         if not self.admins:
             passed_on["PEEP_ADMINS_FILE"] = str(self.administrators_file)
             passed_on.pop("PEEP_ADMINS", None)
+        passed_on.setdefault("PYTHONUTF8", "1")  # paths are the same text to all, whatever the locale
         passed_on["PEEP_DRAIN_SECONDS"] = f"{self.drain_seconds:g}"
         passed_on.pop("PEEP_DRAIN_NOTICE_SECONDS", None)  # whoever stops all of it waits for the end
         return passed_on

@@ -55,6 +55,9 @@ async def _work(system: LocalSystem) -> str:
         await system.start()
     except StartError as error:
         return str(error)
+    except OSError as error:
+        # A disk that is full or a folder that is somebody else's can show at any file that a start makes.
+        return f"cannot start: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     return await system.first_ending()
 
 
@@ -93,8 +96,10 @@ def _complain(line: str) -> None:
 
 
 def _write(stream: TextIO, line: str) -> None:
+    encoding = stream.encoding or "ascii"
     try:
-        print(line, file=stream, flush=True)
+        # A path may hold octets that the terminal's encoding has not.
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
     except OSError:
         # The terminal or the reader of the pipe is gone. What runs is stopped in order all the same.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
