@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service_runtime.errors import StartError
 from service_runtime.maildir_layout import DEFAULT_LAYOUT, MaildirLayout
+from service_runtime.processors import usable_processors
 
 PREFIX = "PEEP_"
 SECRETS = ("admins", "redis_url")
@@ -37,6 +38,8 @@ _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _ADMINISTRATOR_PASSWORD = re.compile(r"[!-~][ -~]{0,127}")
 
 LONGEST_PATH_OCTETS = 509
+
+MOST_WORKERS = 256
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -226,10 +229,11 @@ class Pop3Settings(TlsSettings):
         0, ge=0, le=86_400, description="seconds between two logins of one user (LOGIN-DELAY); 0: none"
     )
     pop3_workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=lambda: min(usable_processors(), MOST_WORKERS),
         ge=1,
-        le=256,
-        description="POP3 processes that share the port (default: one a core)",
+        le=MOST_WORKERS,
+        description="POP3 processes that share the port (default: one a core that the service may use, "
+        "by affinity and by the quota of its control group, rounded up)",
     )
     maildir_layout: Layout = Field(
         DEFAULT_LAYOUT,

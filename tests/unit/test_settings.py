@@ -9,6 +9,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from service_runtime.errors import StartError
+from service_runtime.processors import usable_processors
 from service_runtime.settings import (
     ALL_SETTINGS,
     ApiSettings,
@@ -45,7 +46,7 @@ def refusal(settings_class: type[BaseSettings] = Pop3Settings) -> str:
 def test_with_nothing_but_the_store_every_default_holds() -> None:
     pop3, gateway, api = load(Pop3Settings), load(GatewaySettings), load(ApiSettings)
     assert (pop3.pop3_host, pop3.pop3_port, pop3.mail_roots) == ("127.0.0.1", 1110, [])
-    assert pop3.pop3_workers == os.cpu_count()
+    assert pop3.pop3_workers == usable_processors()
     assert (gateway.host, gateway.port, gateway.admins) == ("127.0.0.1", 2110, {})
     assert (api.http_host, api.http_port) == ("127.0.0.1", 8110)
     assert (pop3.mail_dir, pop3.log_format, pop3.log_level) == ("/var/mail/peep", "auto", "info")
