@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from support.pop3_process import _give_up_rights_on_files
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
 NEEDS_PROC = pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
 SECONDS = 40
+ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 
@@ -139,3 +141,27 @@ def test_a_path_beyond_ascii_is_served_in_any_locale(tmp_path: Path, locale: str
         assert up.stop()[0] == 0, up.errors.read_text()
     finally:
         up.clean_up()
+
+
+def test_what_make_installs_in_a_path_beyond_ascii_is_found_in_any_locale(tmp_path: Path) -> None:
+    project = tmp_path / "donn\u00e9es"
+    environment = project / ".venv"
+    venv.create(environment)
+    (project / "peepctl" / "peepctl").mkdir(parents=True)
+    (project / "peepctl" / "peepctl" / "__init__.py").write_text("")
+    (site_packages,) = environment.glob("lib/python*/site-packages")
+    (site_packages / "_peep.pth").write_text(f"{project / 'line-server'}\n{project / 'peepctl'}\n")
+    recipe = f"include {ROOT / 'Makefile'}\nrecipe:\n\t@$(RELATIVE_PATHS)\n"
+    subprocess.run(
+        ("make", "-f", "-", "recipe"), cwd=project, input=recipe.encode(), check=True, timeout=SECONDS
+    )
+    for locale in ("C", "C.UTF-8"):
+        found = subprocess.run(
+            (environment / "bin" / "python", "-X", "utf8", "-c", "import peepctl; print(peepctl.__file__)"),
+            env={"LC_ALL": locale},
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+            timeout=SECONDS,
+        )
+        assert Path(os.fsdecode(found.stdout.strip())) == project / "peepctl" / "peepctl" / "__init__.py"
