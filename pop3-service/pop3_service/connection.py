@@ -12,9 +12,9 @@ from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
 from pop3_service.counting import ReplyCount
-from pop3_service.delivery import deliver, whole_if_cached
+from pop3_service.delivery import deliver, open_and_read, read, whole_if_cached
 from pop3_service.login import LoggedIn, Proof, log_in, open_at_once, open_maildrop, remembered_login
-from pop3_service.maildir import MaildirError, MessageFile
+from pop3_service.maildir import MaildirError, MaildirUnreadable, MessageFile, MessageUnreadable
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import (
@@ -29,13 +29,13 @@ from pop3_service.protocol.intentions import (
     SendMessage,
     StartTls,
 )
-from pop3_service.protocol.replies import LoginRefusal
+from pop3_service.protocol.replies import LoginRefusal, MessageFault
 from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
 from pop3_service.protocol.session import Session
 from pop3_service.removal import Removed, remove_marked
 from pop3_service.resources import Resources
 from state_store.errors import StoreUnavailable
-from state_store.records import AdmissionOutcome, LoginOutcome
+from state_store.records import AdmissionOutcome, Login, LoginOutcome
 from state_store.records import Session as SessionRow
 from state_store.scram import ScramExchange, ScramMalformed
 
@@ -341,28 +341,28 @@ class Pop3Connection(LineConnection):
             return
         self.hold()
         self._work = self._instance.lock_maildrop(login)
-        self._work.add_done_callback(functools.partial(self._lock_answered, username, password))
+        self._work.add_done_callback(functools.partial(self._lock_answered, login, password))
 
-    def _lock_answered(self, username: str, password: str, answer: "asyncio.Future[LoginOutcome]") -> None:
+    def _lock_answered(self, login: Login, password: str, answer: "asyncio.Future[LoginOutcome]") -> None:
         try:
             if answer.exception() is not None:
                 self._refuse_login(LoginRefusal.STORE_UNAVAILABLE)
             elif answer.result() is not LoginOutcome.OPENED:
-                self._begin(self._log_in(username, password))  # knows what else may be tried
+                self._begin(self._log_in(login.username, password))  # knows what else may be tried
                 return
-            elif (login := open_at_once(self._resources, username)) is not None:
-                self._logged_in(login)
+            elif (opened := open_at_once(self._resources, login)) is not None:
+                self._logged_in(opened)
             else:
-                self._begin(self._open_maildrop(username))
+                self._begin(self._open_maildrop(login))
                 return
         except Exception as error:
             if self._login is None:
-                self._instance.withdraw_login(username, self.session_id or "")
+                self._instance.withdraw_login(login.username, login.session_id)
             self.failed(error)
         self._go_on()
 
-    async def _open_maildrop(self, username: str) -> None:
-        self._login_answered(await open_maildrop(self._resources, username, self.session_id or ""))
+    async def _open_maildrop(self, login: Login) -> None:
+        self._login_answered(await open_maildrop(self._resources, login))
 
     async def _log_in(self, username: str, evidence: str | Proof) -> None:
         session_id = self.session_id or ""
@@ -399,7 +399,7 @@ class Pop3Connection(LineConnection):
         maildir, message = self._login.maildir, wish.message
         try:
             whole = whole_if_cached(maildir, message) if wish.body_lines is None else None
-            file = MessageFile.open_listed(maildir, message) if whole is None else None
+            file = MessageFile.open_if_cached(maildir, message) if whole is None else None
         except MaildirError as error:
             self._refuse_message(error)
             return
@@ -407,36 +407,46 @@ class Pop3Connection(LineConnection):
             self.send(self._session.message_opened(message))
             self._count.message_ends_at(self.octets_queued + len(whole))
             self.send(whole)
-        elif file is not None:
-            self._begin(self._deliver(file, wish))
         else:
-            self._begin(self._search_and_deliver(self._login, wish))
+            self._begin(self._open_and_deliver(self._login, wish, file))
 
     def _refuse_message(self, error: MaildirError) -> None:
         assert self._session is not None
         log.info("message unavailable", session=self.session_id, reason=str(error))
-        self.send(self._session.message_unavailable())
+        fault = MessageFault.GONE
+        if isinstance(error, MessageUnreadable | MaildirUnreadable):
+            fault = MessageFault.UNREADABLE_NOW if error.is_temporary else MessageFault.UNREADABLE
+        self.send(self._session.message_unavailable(fault))
 
-    async def _search_and_deliver(self, login: LoggedIn, wish: SendMessage) -> None:
+    async def _open_and_deliver(self, login: LoggedIn, wish: SendMessage, file: MessageFile | None) -> None:
+        """Send a message once its first octets have been read, from `file` where it is open already."""
         try:
-            file = await asyncio.get_running_loop().run_in_executor(
-                self._resources.disk_threads,
-                MessageFile.open,
-                login.maildir,
-                wish.message,
-                login.whereabouts,
-            )
+            if file is not None:
+                opened, start = file, await read(self._resources, file)
+            else:
+                opened, start = await asyncio.get_running_loop().run_in_executor(
+                    self._resources.disk_threads,
+                    open_and_read,
+                    login.maildir,
+                    wish.message,
+                    login.whereabouts,
+                )
         except MaildirError as error:
+            if file is not None:
+                self._resources.close(file)
             self._refuse_message(error)
-        else:
-            await self._deliver(file, wish)
+            return
+        try:
+            await self._deliver(opened, start, wish)
+        finally:
+            self._resources.close(opened)
 
-    async def _deliver(self, file: MessageFile, wish: SendMessage) -> None:
+    async def _deliver(self, file: MessageFile, start: bytes, wish: SendMessage) -> None:
         assert self._session is not None
         self._is_delivering = True
         self.send(self._session.message_opened(wish.message))
         try:
-            last = await deliver(self, self._resources, file, wish.body_lines)
+            last = await deliver(self, self._resources, file, start, wish.body_lines)
         except ConnectionResetError:
             return
         except MaildirError as error:
@@ -490,6 +500,7 @@ class Pop3Connection(LineConnection):
     def _give_back_maildrop(self) -> None:
         if self._login is not None:
             login, self._login = self._login, None
+            login.maildir.close()
             self._instance.release_maildrop(login.username, self.session_id or "")
 
     def _login_expired(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from line_server.connection import LineConnection
-from pop3_service.maildir import MessageFile, content_if_cached
+from pop3_service.maildir import Maildir, MessageFile, Whereabouts, content_if_cached
 from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.multiline import TopEncoder, WireEncoder, wire_form
 from pop3_service.resources import Resources
@@ -12,7 +12,7 @@ CHUNK_OCTETS = 256 * 1024
 """A message up to this size is sent whole; of a longer one no more than this is in memory at a time."""
 
 
-def whole_if_cached(maildir: bytes, message: Message) -> bytes | None:
+def whole_if_cached(maildir: Maildir, message: Message) -> bytes | None:
     """Return the wire form of a message that is short and in memory already, None for any other.
 
     Raises `MaildirError` when the message is not as it was listed.
@@ -21,31 +21,47 @@ def whole_if_cached(maildir: bytes, message: Message) -> bytes | None:
     return None if content is None else wire_form(content, plain=message.is_plain)
 
 
+def open_and_read(maildir: Maildir, message: Message, whereabouts: Whereabouts) -> tuple[MessageFile, bytes]:
+    """Open a message wherever it is now, and read its first octets; blocks on the disk.
+
+    Raises `MaildirError` when it cannot be read.
+    """
+    file = MessageFile.open(maildir, message, whereabouts)
+    try:
+        return file, file.read(CHUNK_OCTETS)
+    except BaseException:
+        file.close()
+        raise
+
+
 async def deliver(
-    connection: LineConnection, resources: Resources, file: MessageFile, body_lines: int | None
+    connection: LineConnection,
+    resources: Resources,
+    file: MessageFile,
+    chunk: bytes,
+    body_lines: int | None,
 ) -> bytes:
     """Send the wire form of a message, or its top, but for the last octets, which are returned.
 
-    Closes the file. Raises `MaildirError` when the message cannot be read to its end, and
-    ConnectionResetError when the client is gone.
+    `chunk` has been read of the file already. Raises `MaildirError` when the message cannot be read to its
+    end, and ConnectionResetError when the client is gone.
     """
     encoder = WireEncoder() if body_lines is None else TopEncoder(body_lines)
-    with file:
-        chunk = await _read(resources, file)
-        while chunk:
-            wire = encoder.feed(chunk)
-            if wire:
-                connection.send(wire)
-                await connection.drained()
-            if isinstance(encoder, TopEncoder) and encoder.is_complete:
-                break
-            # A client as fast as we are would otherwise keep the event loop to itself.
-            await asyncio.sleep(0)
-            chunk = await _read(resources, file)
+    while chunk:
+        wire = encoder.feed(chunk)
+        if wire:
+            connection.send(wire)
+            await connection.drained()
+        if isinstance(encoder, TopEncoder) and encoder.is_complete:
+            break
+        # A client as fast as we are would otherwise keep the event loop to itself.
+        await asyncio.sleep(0)
+        chunk = await read(resources, file)
     return encoder.end()
 
 
-async def _read(resources: Resources, file: MessageFile) -> bytes:
+async def read(resources: Resources, file: MessageFile) -> bytes:
+    """Return the next octets of the file, b"" at its end, without waiting for the disk on the event loop."""
     chunk = file.read_cached(CHUNK_OCTETS)
     if chunk is None:
         loop = asyncio.get_running_loop()

@@ -1,12 +1,13 @@
 """From a user name and a password to an open maildrop: check, lock, read."""
 
 import asyncio
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
-from pop3_service.maildir import MaildirUnreadable, Whereabouts, maildir_of
+from pop3_service.maildir import Maildir, MaildirPath, Maildirs, MaildirUnreadable, Whereabouts, maildir_of
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.resources import Resources
@@ -20,6 +21,8 @@ LOCK_POLL_SECONDS = 0.02
 that somebody holds is asked for again a few times before `[IN-USE]` is said."""
 
 log = structlog.get_logger()
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class LoggedIn:
     """An open maildrop: whose, where, and what it held at login. Its lock is ours."""
 
     username: str
-    maildir: bytes
+    maildir: Maildir
     contents: MaildropContents
     lease: str
     """The instance id under which the lock was taken: with another one it is ours no more."""
@@ -50,24 +53,25 @@ def remembered_login(
     None where nobody has logged in with it lately, and it has to be checked: `log_in` does.
     """
     version = resources.passwords.recall(username, _prepared(password))
-    return None if version is None else Login(username, session_id, version, address)
+    if version is None:
+        return None
+    return Login(username, session_id, version, address, maildir=_lock_name(resources, username))
 
 
-def open_at_once(resources: Resources, username: str) -> LoggedIn | None:
+def open_at_once(resources: Resources, login: Login) -> LoggedIn | None:
     """Return the maildrop that has just been locked, if what it holds is known without the disk.
 
     On None the lock is still owed: `open_maildrop` goes on.
     """
-    instance = resources.instance
-    mail_directory = instance.settings.mail_directory
     try:
-        maildir = maildir_of(mail_directory, username, resources.layout)
+        maildir = resources.maildirs.at(_path(resources, login.username))
     except MaildirUnreadable:
         return None
     contents = resources.maildirs.remembered(maildir)
-    if contents is None or not contents.messages:
+    if contents is None or not contents.messages or maildir.lock_name != login.maildir:
+        maildir.close()
         return None
-    return LoggedIn(username, maildir, contents, instance.instance_id, Whereabouts())
+    return LoggedIn(login.username, maildir, contents, resources.instance.instance_id, Whereabouts())
 
 
 async def log_in(
@@ -79,31 +83,51 @@ async def log_in(
     """
     try:
         if isinstance(evidence, Proof):
-            refusal = await _lock_on_proof(resources, evidence, session_id, address)
+            locked = await _lock_on_proof(resources, evidence, session_id, address)
         else:
-            refusal = await _lock_on_password(resources, username, _prepared(evidence), session_id, address)
+            locked = await _lock_on_password(resources, username, _prepared(evidence), session_id, address)
     except StoreUnavailable:
         return LoginRefusal.STORE_UNAVAILABLE
-    return await open_maildrop(resources, username, session_id) if refusal is None else refusal
+    return await open_maildrop(resources, locked) if isinstance(locked, Login) else locked
 
 
-async def open_maildrop(resources: Resources, username: str, session_id: str) -> LoggedIn | LoginRefusal:
+async def open_maildrop(resources: Resources, login: Login) -> LoggedIn | LoginRefusal:
     """List the maildrop that has just been locked; where that fails its lock is given back."""
-    lease = resources.instance.instance_id
-    mail_directory = resources.instance.settings.mail_directory
+    maildir: Maildir | None = None
     try:
-        maildir = maildir_of(mail_directory, username, resources.layout)
-        contents = await _list(resources, maildir, session_id)
-        if not contents.messages:
-            _require_mail_directory(mail_directory)
+        lease = resources.instance.instance_id
+        maildir = resources.maildirs.at(_path(resources, login.username))
+        contents = await _locked_contents(resources, maildir, login)
+        if isinstance(contents, MaildropContents):
+            return LoggedIn(login.username, maildir, contents, lease, Whereabouts())
+        refusal = contents
     except MaildirUnreadable as error:
-        log.warning("maildrop unreadable", session=session_id, user=username, reason=str(error))
-        resources.instance.withdraw_login(username, session_id)
-        return LoginRefusal.MAILDROP_UNREADABLE
+        log.warning("maildrop unreadable", session=login.session_id, user=login.username, reason=str(error))
+        refusal = LoginRefusal.MAILDROP_AWAY if error.is_temporary else LoginRefusal.MAILDROP_UNREADABLE
+    except StoreUnavailable:
+        refusal = LoginRefusal.STORE_UNAVAILABLE
     except BaseException:
-        resources.instance.withdraw_login(username, session_id)
+        _give_up(resources, maildir, login)
         raise
-    return LoggedIn(username, maildir, contents, lease, Whereabouts())
+    _give_up(resources, maildir, login)
+    return refusal
+
+
+def _give_up(resources: Resources, maildir: Maildir | None, login: Login) -> None:
+    resources.instance.withdraw_login(login.username, login.session_id)
+    if maildir is not None:
+        maildir.close()
+
+
+def _path(resources: Resources, username: str) -> MaildirPath:
+    return maildir_of(resources.instance.settings.mail_directory, username, resources.layout)
+
+
+def _lock_name(resources: Resources, username: str) -> str:
+    try:
+        return resources.maildirs.lock_name(_path(resources, username))
+    except MaildirUnreadable:
+        return ""
 
 
 def _prepared(password: str) -> str:
@@ -116,7 +140,7 @@ def _prepared(password: str) -> str:
 
 async def _lock_on_password(
     resources: Resources, username: str, password: str, session_id: str, address: str
-) -> LoginRefusal | None:
+) -> Login | LoginRefusal:
     version = resources.passwords.recall(username, password)
     has_turn = False
     while True:
@@ -125,9 +149,13 @@ async def _lock_on_password(
             if version is None:
                 return LoginRefusal.WRONG_CREDENTIALS
             has_turn = True
-        outcome = await _lock(resources, Login(username, session_id, version, address, has_turn))
-        if outcome in _VERDICTS:
-            return _VERDICTS[outcome]
+        maildir = _lock_name(resources, username)
+        login = Login(username, session_id, version, address, has_turn, maildir)
+        outcome = await _lock(resources, login)
+        if outcome is LoginOutcome.OPENED:
+            return login
+        if outcome in _REFUSALS:
+            return _REFUSALS[outcome]
         # The password has been changed since it was remembered, or this address has to take its
         # turn: check it once more, against what the store says now.
         resources.passwords.forget(username)
@@ -136,14 +164,17 @@ async def _lock_on_password(
 
 async def _lock_on_proof(
     resources: Resources, proof: Proof, session_id: str, address: str
-) -> LoginRefusal | None:
-    login = Login(proof.username, session_id, proof.credential_version, address, has_turn=True)
-    # What is no verdict here can only be that the password has been changed since it was proved.
-    return _VERDICTS.get(await _lock(resources, login), LoginRefusal.WRONG_CREDENTIALS)
+) -> Login | LoginRefusal:
+    maildir = _lock_name(resources, proof.username)
+    login = Login(proof.username, session_id, proof.credential_version, address, True, maildir)
+    outcome = await _lock(resources, login)
+    if outcome is LoginOutcome.OPENED:
+        return login
+    # What is no refusal here can only be that the password has been changed since it was proved.
+    return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
 
 
-_VERDICTS = {
-    LoginOutcome.OPENED: None,
+_REFUSALS = {
     LoginOutcome.IN_USE: LoginRefusal.IN_USE,
     LoginOutcome.TOO_SOON: LoginRefusal.TOO_SOON,
 }
@@ -159,21 +190,33 @@ async def _lock(resources: Resources, login: Login) -> LoginOutcome:
         await asyncio.sleep(LOCK_POLL_SECONDS)
 
 
-async def _list(resources: Resources, maildir: bytes, session_id: str) -> MaildropContents:
-    contents = resources.maildirs.remembered(maildir)
-    if contents is not None:
-        return contents
-    contents = await asyncio.get_running_loop().run_in_executor(
-        resources.disk_threads, resources.maildirs.scan, maildir
-    )
+async def _run(resources: Resources, work: Callable[..., _Result], *arguments: object) -> _Result:
+    return await asyncio.get_running_loop().run_in_executor(resources.disk_threads, work, *arguments)
+
+
+async def _locked_contents(
+    resources: Resources, maildir: Maildir, login: Login
+) -> MaildropContents | LoginRefusal:
+    """Return what `maildir` holds, once it is locked under all of its names; `login` has locked one."""
+    contents = await _run(resources, _contents_if_locked, resources.maildirs, maildir, login.maildir)
+    if contents is None:
+        # The process did not know which maildir it is. It is held open: no other can take its place.
+        outcome = await _lock(resources, login._replace(maildir=maildir.lock_name, has_turn=True))
+        if outcome is not LoginOutcome.OPENED:
+            return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
+        contents = await _run(resources, resources.maildirs.scan, maildir)
     left_out = resources.maildirs.unreadable_messages(maildir)
     if left_out:
-        log.warning("messages left out: they cannot be read", session=session_id, messages=left_out)
+        log.warning("messages left out: they cannot be read", session=login.session_id, messages=left_out)
     return contents
 
 
-def _require_mail_directory(path: str) -> None:
-    # A user without mail may have no maildir yet. A mail directory that is not there is a lost
-    # mount, and must not look like an empty maildrop.
-    if not os.path.isdir(path):
-        raise MaildirUnreadable("the mail directory is not there")
+def _contents_if_locked(maildirs: Maildirs, maildir: Maildir, lock_name: str) -> MaildropContents | None:
+    """Open `maildir`, and list it where it is the one that has been locked, or is not there at all."""
+    try:
+        maildir.open()
+    except FileNotFoundError:
+        return maildirs.scan(maildir)
+    except OSError as error:
+        raise MaildirUnreadable.caused_by("the maildir cannot be opened", error) from None
+    return maildirs.scan(maildir) if maildir.lock_name == lock_name else None

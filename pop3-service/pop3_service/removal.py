@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pop3_service.maildir import QuotaTally, Removal, RemovalFailed, Whereabouts, removal_from
+from pop3_service.maildir import Maildir, QuotaTally, Removal, RemovalFailed, Whereabouts, removal_from
 from pop3_service.protocol.maildrop import Message
 
 
@@ -20,7 +20,7 @@ class Removed:
     """Why the maildir's own count of its mail (`maildirsize`) is not true any more; empty if all is well."""
 
 
-def remove_marked(maildir: bytes, messages: Sequence[Message], holds_lease: Callable[[], bool]) -> Removed:
+def remove_marked(maildir: Maildir, messages: Sequence[Message], holds_lease: Callable[[], bool]) -> Removed:
     """Remove messages one by one; blocks on the disk.
 
     The lease is looked at before each one: somebody else may have opened the maildrop since it ended.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from pop3_service.maildir import Maildirs
+from pop3_service.maildir import Maildirs, MessageFile
 from pop3_service.protocol.policy import Policy
 from service_runtime.maildir_layout import MaildirLayout
 from state_store.authentication import Authenticator
@@ -27,3 +27,10 @@ class Resources:
     """The context for the next TLS handshake; None without a certificate."""
     layout: MaildirLayout = field(default_factory=MaildirLayout)
     """Where below the mail directory the maildirs lie."""
+
+    def close(self, file: MessageFile) -> None:
+        """Give a message file back; one that may lie on a file server is closed in a thread."""
+        if file.is_local:
+            file.close()
+        else:
+            self.disk_threads.submit(file.close)

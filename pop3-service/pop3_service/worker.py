@@ -86,7 +86,7 @@ class Worker:
         )
         self._resources = Resources(
             self._instance,
-            Maildirs(),
+            Maildirs(roots=settings.mail_roots),
             self._passwords,
             Authenticator(self._repository, self._passwords),
             self._disk_threads,

@@ -241,7 +241,9 @@ class Pop3Settings(TlsSettings):
         "`{domain}`, as `{domain}/{local}/Maildir`; the last two are what stands around the name's last `@`",
     )
     mail_roots: Annotated[list[str], NoDecode, BeforeValidator(_absolute_paths)] = Field(
-        default=[], description="where given, `m=` takes only paths at or below one of these"
+        default=[],
+        description="where given, `m=` takes only paths at or below one of these, and links to maildirs "
+        "there are followed that root or the service's user has made",
     )
 
     @model_validator(mode="after")

@@ -18,7 +18,8 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     sessions:<id>     hash    session id -> JSON [user, address, connected_at, tls, octets, retrieved,
                               marked], of one instance
     addresses:<id>    hash    client address -> connections that an instance may have open from it
-    maildrops         hash    username -> "<instance id> <session id>": the maildrop locks
+    maildrops         hash    username -> "<instance id> <session id> <maildir, if known>": the maildrop locks
+    maildirs          hash    maildir (what all names of it have in common) -> "<instance id> <session id>"
     login:<username>  string  session id of the last login, as long as the login delay lasts
     wrong:<address>   list    when wrong passwords came, ms, the newest first
     turns:<address>   zset    ticket -> order of arrival
@@ -45,6 +46,7 @@ INSTANCE = TAG + "instance:"
 SESSIONS = TAG + "sessions:"
 ADDRESSES = TAG + "addresses:"
 MAILDROPS = TAG + "maildrops"
+MAILDIRS = TAG + "maildirs"
 PULSE = TAG + "pulse"
 LOGIN = TAG + "login:"
 WRONG = TAG + "wrong:"

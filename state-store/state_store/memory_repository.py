@@ -80,6 +80,7 @@ class MemoryRepository:
         self._activities = 0
         self._leases: dict[str, _Lease] = {}
         self._maildrops: dict[str, tuple[str, str]] = {}
+        self._maildirs: dict[str, tuple[str, str]] = {}
         self._last_logins: dict[str, tuple[str, float]] = {}
         self._attempts: dict[str, _Attempts] = {}
         self._proposals: dict[str, dict[str, bool]] = {}
@@ -364,7 +365,12 @@ class MemoryRepository:
 
     def _free_maildrop(self, username: str) -> None:
         instance_id, session_id = self._maildrops.pop(username)
+        self._free_maildirs(instance_id, session_id)
         self._note_activity(ActivityKind.LOGOUT, username=username, session=session_id, instance=instance_id)
+
+    def _free_maildirs(self, instance_id: str, session_id: str) -> None:
+        for name in [name for name, held in self._maildirs.items() if held == (instance_id, session_id)]:
+            del self._maildirs[name]
 
     def _publish(self, event: Event) -> None:
         for channel in self._channels:
@@ -411,6 +417,9 @@ class MemoryRepository:
         live = {lease.instance.instance_id for lease in self._live()}
         if holder is not None and holder != wanted and holder[0] in live:
             return LoginOutcome.IN_USE
+        maildir_holder = self._maildirs.get(login.maildir, wanted)
+        if maildir_holder != wanted and maildir_holder[0] in live:
+            return LoginOutcome.IN_USE
         if delay_seconds and holder != wanted:
             if self._last_logins.get(login.username, ("", 0.0))[1] > self._clock():
                 return LoginOutcome.TOO_SOON
@@ -426,6 +435,9 @@ class MemoryRepository:
                 instance=instance_id,
                 address=login.address,
             )
+        self._free_maildirs(*wanted)
+        if login.maildir:
+            self._maildirs[login.maildir] = wanted
         return LoginOutcome.OPENED
 
     def _grant(self, lease: _Lease, exchange: Exchange, outcomes: list[LoginOutcome]) -> ExchangeResult:

@@ -186,7 +186,7 @@ class LoginOutcome(Enum):
     OPENED = "opened"
     """The maildrop lock is ours."""
     IN_USE = "in use"
-    """Another live session holds the maildrop."""
+    """Another live session holds the maildrop, or the maildir under another name."""
     CREDENTIAL_CHANGED = "credential changed"
     """The user is gone or has another password than the one that was checked."""
     TURN_NEEDED = "turn needed"
@@ -210,13 +210,18 @@ class AdmissionOutcome(Enum):
 
 
 class Login(NamedTuple):
-    """A wish to lock `username`'s maildrop for a session, on a password of this credential version."""
+    """A wish to lock `username`'s maildrop for a session, on a password of this credential version.
+
+    `maildir` is a name that all users have in common whose maildrop is the same maildir: it is locked too.
+    Where it is not known yet (empty) the same session asks once more, with it.
+    """
 
     username: str
     session_id: str
     credential_version: str
     address: str
     has_turn: bool = False
+    maildir: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -359,7 +359,7 @@ def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
         yield exchange.login_delay_seconds
     for login in exchange.logins:
         yield from (login.username, login.session_id, login.credential_version, login.address)
-        yield int(login.has_turn)
+        yield from (int(login.has_turn), login.maildir)
     yield exchange.address_limit
     if exchange.address_limit:
         yield len(exchange.addresses)

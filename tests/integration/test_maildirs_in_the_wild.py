@@ -19,6 +19,7 @@ OCTETS = len(b"Subject: wild\r\n\r\n.one\r\ntwo\r\n")
 
 UNREADABLE = b"-ERR [SYS/PERM] the maildrop cannot be read\r\n"
 UNAVAILABLE = b"-ERR message was removed or changed by another program since login\r\n"
+UNREADABLE_MESSAGE = b"-ERR [SYS/PERM] the message cannot be read\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +208,6 @@ def add_imap_folder(maildir: Path) -> None:
 
 
 SERVED: dict[str, tuple[Callable[[Path], object], list[bytes]]] = {
-    "symbolic link": (link_maildir, [b"1.a", b"2.b"]),
     "missing": (shutil.rmtree, []),
     "empty folder": (replaced_by(Path.mkdir), []),
     "only cur": (below("new", shutil.rmtree), [b"2.b"]),
@@ -218,6 +218,7 @@ SERVED: dict[str, tuple[Callable[[Path], object], list[bytes]]] = {
 }
 REFUSED: dict[str, Callable[[Path], object]] = {
     "file": replaced_by(lambda path: path.write_bytes(CONTENT)),
+    "symbolic link": link_maildir,
     "link in a circle": replaced_by(lambda path: path.symlink_to(path.name)),
     "no rights at all": lambda maildir: maildir.chmod(0),
     "new is a file": below("new", replaced_by(lambda path: path.write_bytes(CONTENT))),
@@ -274,6 +275,7 @@ class Change(NamedTuple):
     removed: int
     left: list[str]
     """The names that lie in `new` and `cur` after DELE and QUIT."""
+    refusal: bytes = UNAVAILABLE
 
 
 def replace_by_other_message(file: Path) -> None:
@@ -314,7 +316,7 @@ CHANGES = {
     "is rewritten in place": Change(rewrite_in_place, False, 1, []),
     "grows": Change(append, False, 1, []),
     "becomes shorter": Change(lambda file: os.truncate(file, 3), False, 1, []),
-    "becomes unreadable": Change(lambda file: file.chmod(0), False, 1, []),
+    "becomes unreadable": Change(lambda file: file.chmod(0), False, 1, [], UNREADABLE_MESSAGE),
     "goes with its folder": Change(lambda file: shutil.rmtree(file.parent), False, 0, []),
 }
 
@@ -331,7 +333,7 @@ def test_message_that_changes_during_a_session(service: Pop3Process, maildir: Pa
             if change.is_served:
                 assert client.ask_lines(command) == LINES
             else:
-                assert client.ask(command) == UNAVAILABLE
+                assert client.ask(command) == change.refusal
         # The session goes on, with what it listed at login.
         assert client.ask_lines("LIST") == [b"%d %d\r\n" % (number, OCTETS) for number in (1, 2)]
         assert client.ask_lines("UIDL") == [b"1 1.a\r\n", b"2 2.b\r\n"]

@@ -21,6 +21,7 @@ from state_store.errors import (
 )
 from state_store.memory_repository import MemoryRepository
 from state_store.records import (
+    ActivityKind,
     AddressCount,
     Counters,
     Credential,
@@ -580,6 +581,83 @@ async def test_release_comes_before_a_login_of_the_same_exchange(two_instances: 
     await ask_to_log_in(two_instances, login("s1"))
     result = await two_instances.exchange(Exchange("i1", 2, releases=[("alice", "s1")], logins=[login("s2")]))
     assert result.logins == [LoginOutcome.OPENED]
+
+
+# One maildir under the names of several users
+
+
+@pytest.fixture
+async def two_names(two_instances: StateRepository) -> StateRepository:
+    """Give a store with two users, and two instances."""
+    await two_instances.add_user("bob", CREDENTIAL)
+    return two_instances
+
+
+def of_maildir(maildir: str, session_id: str, username: str = "alice") -> Login:
+    return login(session_id, username)._replace(maildir=maildir)
+
+
+@pytest.mark.parametrize("instance_id", ["i1", "i2"])
+async def test_maildir_that_is_open_under_another_name_is_in_use(
+    two_names: StateRepository, instance_id: str
+) -> None:
+    assert await ask_to_log_in(two_names, of_maildir("m", "s1")) is LoginOutcome.OPENED
+    again = of_maildir("m", "s2", "bob")
+    assert await ask_to_log_in(two_names, again, instance_id) is LoginOutcome.IN_USE
+    assert await two_names.logged_in_users() == ["alice"]
+    elsewhere = of_maildir("n", "s2", "bob")
+    assert await ask_to_log_in(two_names, elsewhere, instance_id) is LoginOutcome.OPENED
+
+
+async def test_session_that_learns_its_maildir_locks_it_too(two_names: StateRepository) -> None:
+    assert await ask_to_log_in(two_names, login("s1")) is LoginOutcome.OPENED
+    assert await ask_to_log_in(two_names, of_maildir("m", "s1")) is LoginOutcome.OPENED
+    assert await ask_to_log_in(two_names, of_maildir("m", "s2", "bob"), "i2") is LoginOutcome.IN_USE
+    assert await two_names.logged_in_users() == ["alice"]
+    activities, _ = await two_names.activity_after("0-0")
+    assert [activity.kind for activity in activities] == [ActivityKind.LOGIN]
+
+
+async def test_session_whose_maildir_is_another_one_holds_that_one_only(two_names: StateRepository) -> None:
+    await ask_to_log_in(two_names, of_maildir("m", "s1"))
+    assert await ask_to_log_in(two_names, of_maildir("n", "s1")) is LoginOutcome.OPENED
+    assert await ask_to_log_in(two_names, of_maildir("n", "s2", "bob"), "i2") is LoginOutcome.IN_USE
+    assert await ask_to_log_in(two_names, of_maildir("m", "s2", "bob"), "i2") is LoginOutcome.OPENED
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+async def test_maildir_is_free_when_its_session_gives_back_the_maildrop(
+    two_names: StateRepository, is_withdrawn: bool
+) -> None:
+    await ask_to_log_in(two_names, of_maildir("m", "s1"))
+    given_back = [("alice", "s1")]
+    exchange = Exchange("i1", 2)
+    if is_withdrawn:
+        exchange.withdrawn_logins = given_back
+    else:
+        exchange.releases = given_back
+    await two_names.exchange(exchange)
+    assert await ask_to_log_in(two_names, of_maildir("m", "s2", "bob"), "i2") is LoginOutcome.OPENED
+
+
+@pytest.mark.parametrize("is_reaped", [False, True])
+async def test_maildir_of_a_dead_instance_is_free(
+    two_names: StateRepository, behind_the_scenes: redis.Redis, is_reaped: bool
+) -> None:
+    await ask_to_log_in(two_names, of_maildir("m", "s1"))
+    let_lease_lapse(two_names, behind_the_scenes, "i1")
+    await two_names.exchange(Exchange("i2", 1), reap=is_reaped)
+    assert await ask_to_log_in(two_names, of_maildir("m", "s2", "bob"), "i2") is LoginOutcome.OPENED
+    assert await ask_to_log_in(two_names, of_maildir("m", "s3"), "i2") is LoginOutcome.IN_USE
+
+
+async def test_login_that_finds_its_maildir_in_use_keeps_what_it_holds(two_names: StateRepository) -> None:
+    await ask_to_log_in(two_names, of_maildir("m", "s1"))
+    await ask_to_log_in(two_names, login("s2", "bob"), "i2")
+    assert await ask_to_log_in(two_names, of_maildir("m", "s2", "bob"), "i2") is LoginOutcome.IN_USE
+    await two_names.exchange(Exchange("i2", 2, withdrawn_logins=[("bob", "s2")]))
+    assert await two_names.logged_in_users() == ["alice"]
+    assert await ask_to_log_in(two_names, of_maildir("m", "s3", "bob"), "i2") is LoginOutcome.IN_USE
 
 
 async def test_session_of_a_removed_user_goes_on_to_its_end(two_instances: StateRepository) -> None:

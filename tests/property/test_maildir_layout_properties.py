@@ -38,7 +38,7 @@ LAYOUTS = st.lists(_FOLDERS, min_size=1, max_size=5).map("/".join).filter(is_lay
 
 def located(username: str, layout: MaildirLayout) -> bytes | None:
     try:
-        return maildir_of(ROOT, username, layout)
+        return maildir_of(ROOT, username, layout).whole
     except MaildirUnreadable:
         return None
 

@@ -13,6 +13,7 @@ from pop3_service.maildir.naming import unique_id_of, unique_id_of_namesake
 from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.multiline import octets_on_the_wire
+from support.maildir_files import at
 
 CONTENTS = st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b".", b"text"]), max_size=6).map(b"".join)
 FLAGS = st.sets(st.sampled_from("DFPRST")).map(lambda flags: "".join(sorted(flags)))
@@ -75,8 +76,8 @@ class World:
 
 
 def log_in(maildirs: Maildirs, root: Path) -> MaildropContents:
-    contents = maildirs.remembered(os.fsencode(root))
-    return maildirs.scan(os.fsencode(root)) if contents is None else contents
+    contents = maildirs.remembered(at(root))
+    return maildirs.scan(at(root)) if contents is None else contents
 
 
 @given(st.lists(STEPS, max_size=30))
@@ -113,15 +114,15 @@ def test_a_session_reads_and_removes_its_own_messages_wherever_they_move(
         world = World(Path(folder))
         for content in contents:
             world.deliver(content)
-        messages = Maildirs().scan(os.fsencode(world.root)).messages
+        messages = Maildirs().scan(at(world.root)).messages
         for number, flags in moves:
             world.set_flags(messages[number % len(messages)].unique_id, flags)
         for message in messages:
             assert whole_content(world.root, message) == world.files[message.unique_id][1]
         marked = messages[which % len(messages)]
-        with removal_from(os.fsencode(world.root), Whereabouts()) as remove:
+        with removal_from(at(world.root), Whereabouts()) as remove:
             assert remove(marked) is Removal.REMOVED
-        left = Maildirs().scan(os.fsencode(world.root)).messages
+        left = Maildirs().scan(at(world.root)).messages
         assert [each.unique_id for each in left] == [
             each.unique_id for each in messages if each is not marked
         ]
@@ -129,7 +130,7 @@ def test_a_session_reads_and_removes_its_own_messages_wherever_they_move(
 
 def whole_content(root: Path, message: Message) -> bytes:
     assert isinstance(message.locator, Locator)
-    with MessageFile.open(os.fsencode(root), message, Whereabouts()) as file:
+    with MessageFile.open(at(root), message, Whereabouts()) as file:
         pieces: list[bytes] = []
         while True:
             piece = file.read_cached(4)

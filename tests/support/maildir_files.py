@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pop3_service.maildir.location import MaildirPath
+from pop3_service.maildir.maildir import HeldOpen, Maildir
+
 NOBODY = 65534
 
 
@@ -24,3 +27,15 @@ def ordinary_user() -> Iterator[Path]:
         finally:
             if is_root:
                 os.seteuid(0)
+
+
+def at(path: Path) -> Maildir:
+    """Return the maildir at `path`, not opened yet; nothing need be there."""
+    return Maildir(MaildirPath(os.fsencode(path.parent), os.fsencode(path.name)), HeldOpen())
+
+
+def opened(path: Path) -> Maildir:
+    """Return the maildir at `path`, held open."""
+    maildir = at(path)
+    maildir.open()
+    return maildir

@@ -18,7 +18,7 @@ from pop3_service.protocol.intentions import (
 from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.multiline import TopEncoder, octets_on_the_wire, wire_form
 from pop3_service.protocol.policy import Policy
-from pop3_service.protocol.replies import LoginRefusal
+from pop3_service.protocol.replies import LoginRefusal, MessageFault
 from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
 from pop3_service.protocol.session import Session
 from state_store.records import Credential
@@ -131,7 +131,7 @@ class EnginePeer:
 
     def _send_message(self, message: Message, body_lines: int | None) -> bytes:
         if message.unique_id in self.vanished:
-            return self.session.message_unavailable()
+            return self.session.message_unavailable(MessageFault.GONE)
         content = self.mail[message.unique_id]
         first_line = self.session.message_opened(message)
         if body_lines is None:

@@ -12,7 +12,7 @@ import pytest
 from pop3_service.maildir import Maildirs, QuotaTally, Whereabouts, removal_from
 from pop3_service.maildir.quota_file import LARGEST_OCTETS, OLDEST_SECONDS
 from pop3_service.removal import Removed, remove_marked
-from support.maildir_files import ordinary_user
+from support.maildir_files import at, ordinary_user
 
 COUNT = b"1000000S,5C\n4 1\n3 1\n"
 
@@ -41,8 +41,8 @@ def remove_all(maildir: Path, meanwhile: Callable[[], object] = lambda: None) ->
         next(looks, lambda: None)()
         return True
 
-    messages = Maildirs().scan(os.fsencode(maildir)).messages
-    return remove_marked(os.fsencode(maildir), messages, holds_lease)
+    messages = Maildirs().scan(at(maildir)).messages
+    return remove_marked(at(maildir), messages, holds_lease)
 
 
 def test_one_line_takes_off_what_a_session_has_removed(maildir: Path, count: Path) -> None:
@@ -66,9 +66,9 @@ def test_one_line_takes_off_what_a_session_has_removed(maildir: Path, count: Pat
 def test_what_a_name_says_of_its_size_is_what_was_counted(maildir: Path, name: str, octets: int) -> None:
     (maildir / "new" / "1.a").rename(maildir / "cur" / name)
     (maildir / "cur" / "2.b:2,S").unlink()
-    (message,) = Maildirs().scan(os.fsencode(maildir)).messages
+    (message,) = Maildirs().scan(at(maildir)).messages
     tally = QuotaTally()
-    with removal_from(os.fsencode(maildir), Whereabouts(), tally) as remove:
+    with removal_from(at(maildir), Whereabouts(), tally) as remove:
         remove(message)
     assert tally == QuotaTally(messages=1, octets=octets)
 
@@ -85,7 +85,7 @@ def test_what_others_removed_is_theirs_to_count(maildir: Path, count: Path) -> N
 
 def test_a_removal_of_nothing_changes_nothing(maildir: Path, count: Path) -> None:
     os.utime(count, (0, 0))
-    with removal_from(os.fsencode(maildir), Whereabouts()):
+    with removal_from(at(maildir), Whereabouts()):
         pass
     assert count.read_bytes() == COUNT
 

@@ -1,5 +1,6 @@
 """Reading one message: the listed file and no other, its listed octets and no more."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pop3_service.maildir import (
 )
 from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import Message
-from support.maildir_files import ordinary_user
+from support.maildir_files import at, opened, ordinary_user
 
 
 @pytest.fixture
@@ -30,25 +31,25 @@ def listed(maildir: Path, name: str = "1.a", content: bytes = b"one\ntwo\n") -> 
     """Deliver a message to `new` and return its file with its place in the scan."""
     file = maildir / "new" / name
     file.write_bytes(content)
-    messages = Maildirs().scan(os.fsencode(maildir)).messages
+    messages = Maildirs().scan(at(maildir)).messages
     return file, next(each for each in messages if each.unique_id == name.encode())
 
 
 def content_of(maildir: Path, message: Message) -> bytes:
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         return b"".join(iter(lambda: file.read(3), b""))
 
 
 def test_the_content_is_read_in_pieces_up_to_its_end(maildir: Path) -> None:
     _, message = listed(maildir)
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         assert file.size == 8
         assert [file.read(5), file.read(5), file.read(5)] == [b"one\nt", b"wo\n", b""]
 
 
 def test_an_empty_message_is_at_its_end(maildir: Path) -> None:
     _, message = listed(maildir, content=b"")
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         assert file.read_cached(10) == b""
         assert file.read(10) == b""
 
@@ -56,7 +57,7 @@ def test_an_empty_message_is_at_its_end(maildir: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="this platform cannot read without waiting")
 def test_what_is_in_memory_is_read_without_waiting(maildir: Path) -> None:
     _, message = listed(maildir)
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         first = file.read_cached(5)
         if first is None:
             pytest.skip("this file system cannot read without waiting")
@@ -69,7 +70,7 @@ def test_without_a_way_to_read_without_waiting_the_thread_must_do_it(
 ) -> None:
     monkeypatch.setattr(read, "_NOWAIT", None)
     _, message = listed(maildir)
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         assert file.read_cached(5) is None
         assert file.read(100) == b"one\ntwo\n"
         assert file.read_cached(5) == b""
@@ -87,7 +88,7 @@ def test_what_is_not_in_memory_must_be_read_by_a_thread(
     _, message = listed(maildir)
     monkeypatch.setattr(read, "_NOWAIT", 8)
     monkeypatch.setattr(os, "preadv", preadv, raising=False)
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         assert file.read_cached(5) is None
         assert file.read(5) == b"one\nt"
 
@@ -101,7 +102,7 @@ def test_a_message_that_moved_to_cur_is_found(maildir: Path) -> None:
 def test_a_message_whose_flags_changed_is_found(maildir: Path) -> None:
     file, _ = listed(maildir)
     file = file.rename(maildir / "cur" / "1.a:2,")
-    (message,) = Maildirs().scan(os.fsencode(maildir)).messages
+    (message,) = Maildirs().scan(at(maildir)).messages
     file.rename(maildir / "cur" / "1.a:2,FS")
     assert content_of(maildir, message) == b"one\ntwo\n"
 
@@ -109,7 +110,7 @@ def test_a_message_whose_flags_changed_is_found(maildir: Path) -> None:
 def test_a_message_that_moved_back_to_new_is_found(maildir: Path) -> None:
     file, _ = listed(maildir)
     file = file.rename(maildir / "cur" / "1.a:2,")
-    (message,) = Maildirs().scan(os.fsencode(maildir)).messages
+    (message,) = Maildirs().scan(at(maildir)).messages
     file.rename(maildir / "new" / "1.a")
     assert content_of(maildir, message) == b"one\ntwo\n"
 
@@ -118,14 +119,14 @@ def test_a_vanished_message_is_gone(maildir: Path) -> None:
     file, message = listed(maildir)
     file.unlink()
     with pytest.raises(MessageGone):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 def test_a_message_is_gone_with_its_maildir(maildir: Path) -> None:
     _, message = listed(maildir)
     maildir.rename(maildir.with_name("old"))
     with pytest.raises(MessageGone):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 def test_another_file_with_the_same_unique_part_is_not_the_message(maildir: Path) -> None:
@@ -133,14 +134,14 @@ def test_another_file_with_the_same_unique_part_is_not_the_message(maildir: Path
     (maildir / "cur" / "1.a:2,S").write_bytes(b"one\ntwo\n")
     file.unlink()
     with pytest.raises(MessageGone):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 def test_the_same_file_under_another_unique_part_is_not_the_message(maildir: Path) -> None:
     file, message = listed(maildir)
     file.rename(maildir / "cur" / "1.b:2,S")
     with pytest.raises(MessageGone):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 def test_another_file_under_the_listed_name_is_a_change(maildir: Path) -> None:
@@ -148,14 +149,14 @@ def test_another_file_under_the_listed_name_is_a_change(maildir: Path) -> None:
     file.rename(maildir / "kept")
     file.write_bytes(b"eno\nowt\n")
     with pytest.raises(MessageChanged):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 def test_a_rewrite_with_the_same_size_is_a_change(maildir: Path) -> None:
     file, message = listed(maildir)
     os.utime(file, (1000, 1000))
     with pytest.raises(MessageChanged):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 def test_a_message_that_grew_since_the_scan_is_a_change(maildir: Path) -> None:
@@ -165,7 +166,7 @@ def test_a_message_that_grew_since_the_scan_is_a_change(maildir: Path) -> None:
         opened.write(b"more")
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     with pytest.raises(MessageChanged):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 def test_a_link_in_place_of_the_message_is_not_followed(maildir: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_link_in_place_of_the_message_is_not_followed(maildir: Path) -> None:
     file.rename(maildir / "kept")
     file.symlink_to(maildir / "kept")
     with pytest.raises(MessageGone):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 @pytest.mark.timeout(10)
@@ -182,7 +183,7 @@ def test_a_fifo_in_place_of_the_message_cannot_hang(maildir: Path) -> None:
     file.unlink()
     os.mkfifo(file)
     with pytest.raises(MessageChanged):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 def test_a_folder_that_leads_elsewhere_shows_no_other_mail(maildir: Path, tmp_path: Path) -> None:
@@ -191,8 +192,8 @@ def test_a_folder_that_leads_elsewhere_shows_no_other_mail(maildir: Path, tmp_pa
     (tmp_path / "bob" / file.name).write_bytes(b"secret\n\n")
     (maildir / "new").rename(maildir / "old")
     (maildir / "new").symlink_to(tmp_path / "bob")
-    with pytest.raises(MessageChanged):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+    with pytest.raises(MessageUnreadable):
+        MessageFile.open(at(maildir), message, Whereabouts())
 
 
 def test_a_message_without_read_permission_is_unreadable() -> None:
@@ -200,13 +201,13 @@ def test_a_message_without_read_permission_is_unreadable() -> None:
         file, message = listed(maildir)
         file.chmod(0)
         with pytest.raises(MessageUnreadable) as caught:
-            MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+            MessageFile.open(at(maildir), message, Whereabouts())
         assert str(maildir) not in str(caught.value)
 
 
 def test_what_is_appended_while_reading_is_not_read(maildir: Path) -> None:
     path, message = listed(maildir)
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         with path.open("ab") as opened:
             opened.write(b"more")
         assert file.read(100) == b"one\ntwo\n"
@@ -216,7 +217,7 @@ def test_what_is_appended_while_reading_is_not_read(maildir: Path) -> None:
 
 def test_a_file_cut_short_while_reading_does_not_look_complete(maildir: Path) -> None:
     path, message = listed(maildir)
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         assert file.read(3) == b"one"
         os.truncate(path, 3)
         assert file.read_cached(100) is None
@@ -226,7 +227,7 @@ def test_a_file_cut_short_while_reading_does_not_look_complete(maildir: Path) ->
 
 def test_a_message_removed_while_reading_is_read_to_its_end(maildir: Path) -> None:
     path, message = listed(maildir)
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         assert file.read(3) == b"one"
         path.unlink()
         assert file.read(100) == b"\ntwo\n"
@@ -237,7 +238,7 @@ def test_a_failing_disk_makes_the_message_unreadable(maildir: Path, monkeypatch:
         raise OSError(5, "Input/output error")
 
     _, message = listed(maildir)
-    with MessageFile.open(os.fsencode(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
         monkeypatch.setattr(os, "pread", pread)
         with pytest.raises(MessageUnreadable):
             file.read(5)
@@ -245,7 +246,7 @@ def test_a_failing_disk_makes_the_message_unreadable(maildir: Path, monkeypatch:
 
 def test_a_closed_message_reads_nobody_elses_file(maildir: Path) -> None:
     _, message = listed(maildir)
-    file = MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+    file = MessageFile.open(at(maildir), message, Whereabouts())
     file.close()
     with (maildir / "other").open("w+b") as other:  # Takes over the number of the descriptor.
         other.write(b"secret")
@@ -258,7 +259,7 @@ def test_a_closed_message_reads_nobody_elses_file(maildir: Path) -> None:
 
 def test_closing_twice_closes_nobody_elses_file(maildir: Path) -> None:
     _, message = listed(maildir)
-    file = MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+    file = MessageFile.open(at(maildir), message, Whereabouts())
     file.close()
     with (maildir / "other").open("w+b") as other:
         file.close()
@@ -267,7 +268,7 @@ def test_closing_twice_closes_nobody_elses_file(maildir: Path) -> None:
 
 def test_a_close_during_a_read_waits_for_that_read(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, message = listed(maildir)
-    file = MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+    file = MessageFile.open(at(maildir), message, Whereabouts())
     descriptors: list[int] = []
     real_pread = os.pread
 
@@ -284,7 +285,7 @@ def test_a_close_during_a_read_waits_for_that_read(maildir: Path, monkeypatch: p
 
 def test_a_message_of_another_origin_is_refused(maildir: Path) -> None:
     with pytest.raises(TypeError):
-        MessageFile.open(os.fsencode(maildir), Message(unique_id=b"1", octets=1, locator="1"), Whereabouts())
+        MessageFile.open(at(maildir), Message(unique_id=b"1", octets=1, locator="1"), Whereabouts())
 
 
 def test_a_refused_message_leaves_no_descriptor_open(maildir: Path) -> None:
@@ -293,14 +294,14 @@ def test_a_refused_message_leaves_no_descriptor_open(maildir: Path) -> None:
     before = os.open("/dev/null", os.O_RDONLY)
     os.close(before)
     with pytest.raises(MessageChanged):
-        MessageFile.open(os.fsencode(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, Whereabouts())
     after = os.open("/dev/null", os.O_RDONLY)
     os.close(after)
     assert after == before
 
 
 def cached(maildir: Path, message: Message, longest: int = 1000) -> bytes:
-    content = content_if_cached(os.fsencode(maildir), message, longest)
+    content = content_if_cached(opened(maildir), message, longest)
     if content is None:
         pytest.skip("this file system cannot read without waiting")
     return bytes(content)
@@ -319,9 +320,9 @@ def test_an_empty_message_is_had_at_once(maildir: Path) -> None:
 
 def test_content_that_is_too_long_or_elsewhere_is_not_had_at_once(maildir: Path) -> None:
     file, message = listed(maildir)
-    assert content_if_cached(os.fsencode(maildir), message, 7) is None
+    assert content_if_cached(opened(maildir), message, 7) is None
     file.rename(file.with_name("moved"))
-    assert content_if_cached(os.fsencode(maildir), message, 1000) is None
+    assert content_if_cached(opened(maildir), message, 1000) is None
 
 
 def test_content_of_another_file_is_never_had(maildir: Path) -> None:
@@ -329,21 +330,60 @@ def test_content_of_another_file_is_never_had(maildir: Path) -> None:
     file.rename(file.with_name("moved"))
     file.write_bytes(b"ONE\nTWO\n")
     with pytest.raises(MessageChanged):
-        content_if_cached(os.fsencode(maildir), message, 1000)
+        content_if_cached(opened(maildir), message, 1000)
     file.unlink()
     os.mkfifo(file)
     with pytest.raises(MessageChanged):
-        content_if_cached(os.fsencode(maildir), message, 1000)
+        content_if_cached(opened(maildir), message, 1000)
 
 
 def test_content_at_once_leaves_no_descriptor_open(maildir: Path) -> None:
     file, message = listed(maildir)
     before = os.open("/dev/null", os.O_RDONLY)
     os.close(before)
-    content_if_cached(os.fsencode(maildir), message, 1000)
+    content_if_cached(opened(maildir), message, 1000)
     os.utime(file, (1000, 1000))
     with pytest.raises(MessageChanged):
-        content_if_cached(os.fsencode(maildir), message, 1000)
+        content_if_cached(opened(maildir), message, 1000)
     after = os.open("/dev/null", os.O_RDONLY)
     os.close(after)
     assert after == before
+
+
+@pytest.mark.parametrize(
+    ("number", "is_temporary"),
+    [
+        (errno.EMFILE, True),
+        (errno.ENFILE, True),
+        (errno.ESTALE, True),
+        (errno.EIO, True),
+        (errno.ENOSPC, True),
+        (errno.EACCES, False),
+        (errno.ENOTDIR, False),
+    ],
+)
+def test_trouble_with_one_file_is_not_taken_for_its_removal(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_temporary: bool
+) -> None:
+    def fail(folder: int, path: bytes, flags: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    _, message = listed(maildir)
+    monkeypatch.setattr(read, "open_beneath", fail)
+    with pytest.raises(MessageUnreadable) as caught:
+        MessageFile.open(at(maildir), message, Whereabouts())
+    assert caught.value.is_temporary is is_temporary
+
+
+def test_a_disk_that_fails_while_reading_is_passing_trouble(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int, count: int, position: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    _, message = listed(maildir)
+    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+        monkeypatch.setattr(os, "pread", fail)
+        with pytest.raises(MessageUnreadable) as caught:
+            file.read(10)
+    assert caught.value.is_temporary

@@ -9,7 +9,7 @@ from pop3_service.maildir import Maildirs, Removal, RemovalFailed, removal_from
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import Message
-from support.maildir_files import ordinary_user
+from support.maildir_files import at, ordinary_user
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def listed(maildir: Path, name: str = "1.a", folder: str = "new") -> tuple[Path,
 
 
 def only_message(maildir: Path) -> Message:
-    (message,) = Maildirs().scan(os.fsencode(maildir)).messages
+    (message,) = Maildirs().scan(at(maildir)).messages
     return message
 
 
 def remove(maildir: Path, message: Message) -> Removal:
-    with removal_from(os.fsencode(maildir), Whereabouts()) as remove_message:
+    with removal_from(at(maildir), Whereabouts()) as remove_message:
         return remove_message(message)
 
 
@@ -104,7 +104,7 @@ def test_both_names_of_one_file_go_so_that_it_cannot_come_back(maildir: Path) ->
     file, _ = listed(maildir)
     os.link(file, maildir / "cur" / "1.a:2,S")
     assert remove(maildir, only_message(maildir)) is Removal.REMOVED
-    assert Maildirs().scan(os.fsencode(maildir)).messages == ()
+    assert Maildirs().scan(at(maildir)).messages == ()
 
 
 def test_a_name_of_the_same_file_outside_the_maildir_stays(maildir: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
 
@@ -16,7 +16,7 @@ from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.maildirs import GRAIN_SECONDS, MESSAGES_CHECKED_ON_THE_LOOP
 from pop3_service.maildir.octets import CHUNK_OCTETS, counted_octets
 from pop3_service.protocol.maildrop import MaildropContents
-from support.maildir_files import ordinary_user
+from support.maildir_files import at, ordinary_user
 
 
 class Clock:
@@ -53,7 +53,7 @@ def deliver(maildir: Path, name: str, content: bytes = b"a\n", folder: str = "ne
 
 
 def scan(maildir: Path) -> MaildropContents:
-    return Maildirs().scan(os.fsencode(maildir))
+    return Maildirs().scan(at(maildir))
 
 
 def unique_ids(contents: MaildropContents) -> list[bytes]:
@@ -66,9 +66,9 @@ def octets(contents: MaildropContents) -> list[int]:
 
 def trust(maildirs: Maildirs, maildir: Path, clock: Clock) -> MaildropContents:
     """Scan twice, far enough apart for the second scan to be remembered."""
-    maildirs.scan(os.fsencode(maildir))
+    maildirs.scan(at(maildir))
     clock.seconds += GRAIN_SECONDS
-    return maildirs.scan(os.fsencode(maildir))
+    return maildirs.scan(at(maildir))
 
 
 # What is a message
@@ -123,12 +123,6 @@ def test_a_folder_that_leads_to_somebody_elses_mail_is_not_followed(maildir: Pat
         scan(maildir)
 
 
-def test_a_maildir_may_be_a_link_to_another_disk(maildir: Path, tmp_path: Path) -> None:
-    deliver(maildir, "1.a")
-    (tmp_path / "moved").symlink_to(maildir)
-    assert unique_ids(scan(tmp_path / "moved")) == [b"1.a"]
-
-
 def test_names_with_a_dot_in_front_are_skipped(maildir: Path) -> None:
     deliver(maildir, ".nfs0001")
     deliver(maildir, "1.a")
@@ -159,8 +153,8 @@ def test_only_regular_files_are_messages(
     monkeypatch.chdir(maildir / "new")  # A socket's path is limited to about 100 octets.
     make(Path("2.b"))
     maildirs = Maildirs()
-    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
-    assert maildirs.unreadable_messages(os.fsencode(maildir)) == 0
+    assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a"]
+    assert maildirs.unreadable_messages(at(maildir)) == 0
 
 
 @pytest.mark.timeout(10)
@@ -363,8 +357,8 @@ def test_a_rewrite_in_place_with_the_same_size_is_counted_anew(
     assert octets(trust(maildirs, maildir, clock)) == [5]
     with file.open("r+b") as opened:
         opened.write(b"\n\n\n\n")
-    assert maildirs.remembered(os.fsencode(maildir)) is None
-    assert octets(maildirs.scan(os.fsencode(maildir))) == [8]
+    assert maildirs.remembered(at(maildir)) is None
+    assert octets(maildirs.scan(at(maildir))) == [8]
 
 
 def test_a_file_that_grows_in_place_is_counted_anew(maildir: Path, maildirs: Maildirs, clock: Clock) -> None:
@@ -372,8 +366,8 @@ def test_a_file_that_grows_in_place_is_counted_anew(maildir: Path, maildirs: Mai
     trust(maildirs, maildir, clock)
     with file.open("ab") as opened:
         opened.write(b"more\n")
-    assert maildirs.remembered(os.fsencode(maildir)) is None
-    assert octets(maildirs.scan(os.fsencode(maildir))) == [11]
+    assert maildirs.remembered(at(maildir)) is None
+    assert octets(maildirs.scan(at(maildir))) == [11]
 
 
 def test_an_unchanged_file_is_not_read_again(
@@ -381,7 +375,7 @@ def test_an_unchanged_file_is_not_read_again(
 ) -> None:
     deliver(maildir, "1.a", b"abc\n")
     deliver(maildir, "2.b", b"abc\n")
-    maildirs.scan(os.fsencode(maildir))
+    maildirs.scan(at(maildir))
     (maildir / "new" / "2.b").rename(maildir / "cur" / "2.b:2,S")
     deliver(maildir, "3.c", b"abc\n")
     opened: list[bytes] = []
@@ -392,19 +386,19 @@ def test_an_unchanged_file_is_not_read_again(
         return real_open(folder, name)
 
     monkeypatch.setattr(Folder, "open", note_then_open)
-    assert octets(maildirs.scan(os.fsencode(maildir))) == [5, 5, 5]
+    assert octets(maildirs.scan(at(maildir))) == [5, 5, 5]
     assert opened == [b"3.c"]
 
 
 def test_a_new_message_on_a_used_inode_is_counted_anew(maildir: Path, maildirs: Maildirs) -> None:
     file = deliver(maildir, "1.a", b"abc\n")
     os.utime(file, (1000, 1000))
-    assert octets(maildirs.scan(os.fsencode(maildir))) == [5]
+    assert octets(maildirs.scan(at(maildir))) == [5]
     # The same device, inode, mtime and size as the file before, under the name of another message.
     file.write_bytes(b"\n\n\n\n")
     file = file.rename(maildir / "new" / "2.b")
     os.utime(file, (1000, 1000))
-    assert octets(maildirs.scan(os.fsencode(maildir))) == [8]
+    assert octets(maildirs.scan(at(maildir))) == [8]
 
 
 @pytest.mark.parametrize(("messages", "are_rendered"), [(3, False), (MESSAGES_CHECKED_ON_THE_LOOP + 1, True)])
@@ -413,7 +407,7 @@ def test_the_listings_of_a_big_maildrop_are_rendered_by_the_scan(
 ) -> None:
     for number in range(messages):
         deliver(maildir, f"{number}.a")
-    contents = maildirs.scan(os.fsencode(maildir))
+    contents = maildirs.scan(at(maildir))
     # Whatever is rendered already is kept in the object itself.
     assert ("scan_listing" in vars(contents)) is are_rendered
     assert ("unique_id_listing" in vars(contents)) is are_rendered
@@ -510,21 +504,60 @@ def test_a_file_that_somebody_is_writing_to_waits_for_the_next_scan(
     with monkeypatch.context() as patch:
         patch.setattr(Folder, "open", grow_then_open)
         assert trust(maildirs, maildir, clock).messages == ()
-    assert maildirs.remembered(os.fsencode(maildir)) is None
-    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+    assert maildirs.remembered(at(maildir)) is None
+    assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a"]
 
 
-def test_running_out_of_descriptors_hides_no_message_but_fails_the_scan(
+PASSING_TROUBLE = [errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.EIO, errno.ENOSPC]
+
+
+def failing(number: int) -> Callable[[Folder, bytes], NoReturn]:
+    """Return what fails as the system does with this number."""
+
+    def fail(folder: Folder, name: bytes) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("call", ["status", "open", "names"])
+@pytest.mark.parametrize("number", PASSING_TROUBLE)
+def test_passing_trouble_hides_no_message_but_fails_the_scan_for_now(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
+) -> None:
+    deliver(maildir, "1.a")
+    fail = failing(number)
+    monkeypatch.setattr(Folder, call, lambda folder, name=b"": fail(folder, name))
+    with pytest.raises(MaildirUnreadable) as caught:
+        scan(maildir)
+    assert caught.value.is_temporary
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOTDIR])
+def test_what_only_an_operator_can_mend_is_lasting(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    deliver(maildir, "1.a")
+    fail = failing(number)
+    monkeypatch.setattr(Folder, "names", lambda folder: fail(folder, b""))
+    with pytest.raises(MaildirUnreadable) as caught:
+        scan(maildir)
+    assert not caught.value.is_temporary
+
+
+def test_a_handle_that_a_file_server_has_forgotten_is_asked_for_anew(
     maildir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(maildir, "1.a")
+    real_open, answers = Folder.open, iter([errno.ESTALE])
 
-    def refuse(folder: Folder, name: bytes) -> int:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    def forget_once(folder: Folder, name: bytes) -> int:
+        for number in answers:
+            failing(number)(folder, name)
+        return real_open(folder, name)
 
-    monkeypatch.setattr(Folder, "open", refuse)
-    with pytest.raises(MaildirUnreadable):
-        scan(maildir)
+    monkeypatch.setattr(Folder, "open", forget_once)
+    assert unique_ids(scan(maildir)) == [b"1.a"]
 
 
 # Permissions
@@ -535,8 +568,8 @@ def test_an_unreadable_message_is_left_out_and_counted() -> None:
     with ordinary_user() as maildir:
         deliver(maildir, "1.a").chmod(0)
         deliver(maildir, "2.b")
-        assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"2.b"]
-        assert maildirs.unreadable_messages(os.fsencode(maildir)) == 1
+        assert unique_ids(maildirs.scan(at(maildir))) == [b"2.b"]
+        assert maildirs.unreadable_messages(at(maildir)) == 1
 
 
 def test_a_message_that_becomes_readable_shows_at_the_next_login(clock: Clock, maildirs: Maildirs) -> None:
@@ -545,9 +578,9 @@ def test_a_message_that_becomes_readable_shows_at_the_next_login(clock: Clock, m
         file.chmod(0)
         assert trust(maildirs, maildir, clock).messages == ()
         file.chmod(0o600)
-        assert maildirs.remembered(os.fsencode(maildir)) is None
-        assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
-        assert maildirs.unreadable_messages(os.fsencode(maildir)) == 0
+        assert maildirs.remembered(at(maildir)) is None
+        assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a"]
+        assert maildirs.unreadable_messages(at(maildir)) == 0
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o300, 0o600])
@@ -566,26 +599,26 @@ def test_a_folder_that_cannot_be_listed_and_searched_is_unreadable(mode: int) ->
 
 
 def test_nothing_is_remembered_of_a_maildir_never_scanned(maildir: Path, maildirs: Maildirs) -> None:
-    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert maildirs.remembered(at(maildir)) is None
 
 
 def test_the_first_scan_of_a_changed_folder_is_not_trusted(
     maildir: Path, maildirs: Maildirs, clock: Clock
 ) -> None:
     deliver(maildir, "1.a")
-    maildirs.scan(os.fsencode(maildir))
+    maildirs.scan(at(maildir))
     clock.seconds += 1000
-    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert maildirs.remembered(at(maildir)) is None
 
 
 def test_a_scan_made_before_the_grain_has_passed_is_not_trusted(
     maildir: Path, maildirs: Maildirs, clock: Clock
 ) -> None:
-    maildirs.scan(os.fsencode(maildir))
+    maildirs.scan(at(maildir))
     clock.seconds += GRAIN_SECONDS - 0.01
-    maildirs.scan(os.fsencode(maildir))
+    maildirs.scan(at(maildir))
     clock.seconds += 1000
-    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert maildirs.remembered(at(maildir)) is None
 
 
 def test_a_scan_made_after_the_grain_has_passed_is_remembered(
@@ -593,26 +626,28 @@ def test_a_scan_made_after_the_grain_has_passed_is_remembered(
 ) -> None:
     deliver(maildir, "1.a")
     contents = trust(maildirs, maildir, clock)
-    assert maildirs.remembered(os.fsencode(maildir)) is contents
-    assert maildirs.scan(os.fsencode(maildir)) is contents
+    assert maildirs.remembered(at(maildir)) is contents
+    assert maildirs.scan(at(maildir)) is contents
 
 
-def test_a_missing_maildir_is_remembered_until_it_appears(
+def test_a_missing_maildir_is_empty_until_it_appears(
     tmp_path: Path, maildirs: Maildirs, clock: Clock
 ) -> None:
     contents = trust(maildirs, tmp_path / "later", clock)
-    assert maildirs.remembered(os.fsencode(tmp_path / "later")) is contents
+    assert maildirs.scan(at(tmp_path / "later")) is contents
     (tmp_path / "later" / "new").mkdir(parents=True)
-    assert maildirs.remembered(os.fsencode(tmp_path / "later")) is None
+    deliver(tmp_path / "later", "1.a")
+    assert maildirs.remembered(at(tmp_path / "later")) is None
+    assert unique_ids(maildirs.scan(at(tmp_path / "later"))) == [b"1.a"]
 
 
 def test_the_grain_counts_from_the_end_of_the_scan_that_saw_the_folders(maildir: Path) -> None:
     # A scan that takes 5 s saw the mtimes at any moment of them.
     times = iter([0.0, 5.0, 6.0, 6.0])
     maildirs = Maildirs(lambda: next(times))
-    maildirs.scan(os.fsencode(maildir))
-    maildirs.scan(os.fsencode(maildir))
-    assert maildirs.remembered(os.fsencode(maildir)) is None
+    maildirs.scan(at(maildir))
+    maildirs.scan(at(maildir))
+    assert maildirs.remembered(at(maildir)) is None
 
 
 def test_two_deliveries_within_one_tick_both_show_at_the_next_login(
@@ -620,12 +655,12 @@ def test_two_deliveries_within_one_tick_both_show_at_the_next_login(
 ) -> None:
     deliver(maildir, "1.a")
     os.utime(maildir / "new", (1000, 1000))
-    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+    assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a"]
     deliver(maildir, "2.b")
     os.utime(maildir / "new", (1000, 1000))
     clock.seconds += 1000
-    assert maildirs.remembered(os.fsencode(maildir)) is None
-    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a", b"2.b"]
+    assert maildirs.remembered(at(maildir)) is None
+    assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a", b"2.b"]
 
 
 @pytest.mark.parametrize("folder", ["new", "cur"])
@@ -635,8 +670,8 @@ def test_a_delivery_ends_what_is_remembered(
     os.utime(maildir / folder, (1000, 1000))
     trust(maildirs, maildir, clock)
     deliver(maildir, "1.a", folder=folder)
-    assert maildirs.remembered(os.fsencode(maildir)) is None
-    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+    assert maildirs.remembered(at(maildir)) is None
+    assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a"]
 
 
 def test_a_removal_ends_what_is_remembered(maildir: Path, maildirs: Maildirs, clock: Clock) -> None:
@@ -645,8 +680,8 @@ def test_a_removal_ends_what_is_remembered(maildir: Path, maildirs: Maildirs, cl
     trust(maildirs, maildir, clock)
     file.unlink()
     os.utime(maildir / "new", (1000, 1000))  # The file itself is asked for as well.
-    assert maildirs.remembered(os.fsencode(maildir)) is None
-    assert maildirs.scan(os.fsencode(maildir)).messages == ()
+    assert maildirs.remembered(at(maildir)) is None
+    assert maildirs.scan(at(maildir)).messages == ()
 
 
 def test_a_folder_put_in_place_of_another_ends_what_is_remembered(
@@ -658,8 +693,8 @@ def test_a_folder_put_in_place_of_another_ends_what_is_remembered(
     (maildir / "new").mkdir()
     deliver(maildir, "1.a")
     os.utime(maildir / "new", (1000, 1000))
-    assert maildirs.remembered(os.fsencode(maildir)) is None
-    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
+    assert maildirs.remembered(at(maildir)) is None
+    assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a"]
 
 
 def test_a_link_put_in_place_of_a_folder_ends_what_is_remembered(
@@ -668,7 +703,7 @@ def test_a_link_put_in_place_of_a_folder_ends_what_is_remembered(
     trust(maildirs, maildir, clock)
     (maildir / "new").rename(maildir / "old")
     (maildir / "new").symlink_to("old")
-    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert maildirs.remembered(at(maildir)) is None
 
 
 def test_a_maildir_that_became_a_file_is_not_remembered(
@@ -677,14 +712,14 @@ def test_a_maildir_that_became_a_file_is_not_remembered(
     trust(maildirs, maildir, clock)
     maildir.rename(maildir.with_name("old"))
     maildir.write_bytes(b"")
-    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert maildirs.remembered(at(maildir)) is None
 
 
 def test_a_rescan_that_finds_the_same_gives_the_same_object(maildir: Path, maildirs: Maildirs) -> None:
     deliver(maildir, "1.a")
-    contents = maildirs.scan(os.fsencode(maildir))
+    contents = maildirs.scan(at(maildir))
     os.utime(maildir / "new")
-    assert maildirs.scan(os.fsencode(maildir)) is contents
+    assert maildirs.scan(at(maildir)) is contents
 
 
 def test_a_large_maildrop_is_left_to_a_thread_and_still_remembered_there(
@@ -693,11 +728,11 @@ def test_a_large_maildrop_is_left_to_a_thread_and_still_remembered_there(
     for number in range(MESSAGES_CHECKED_ON_THE_LOOP + 1):
         deliver(maildir, f"{number}.a")
     contents = trust(maildirs, maildir, clock)
-    assert maildirs.remembered(os.fsencode(maildir)) is None
-    assert maildirs.scan(os.fsencode(maildir)) is contents
+    assert maildirs.remembered(at(maildir)) is None
+    assert maildirs.scan(at(maildir)) is contents
     (maildir / "new" / "0.a").unlink()
     trust(maildirs, maildir, clock)
-    assert maildirs.remembered(os.fsencode(maildir)) is not None
+    assert maildirs.remembered(at(maildir)) is not None
 
 
 def test_the_least_recently_used_maildirs_are_forgotten_first(tmp_path: Path, clock: Clock) -> None:
@@ -709,19 +744,20 @@ def test_the_least_recently_used_maildirs_are_forgotten_first(tmp_path: Path, cl
     alice, bob, charles = folders
     trust(maildirs, alice, clock)
     trust(maildirs, bob, clock)
-    assert maildirs.remembered(os.fsencode(alice)) is not None
+    assert maildirs.remembered(at(alice)) is not None
     deliver(charles, "2.b")
     trust(maildirs, charles, clock)
-    assert maildirs.remembered(os.fsencode(bob)) is None
-    assert maildirs.remembered(os.fsencode(alice)) is not None
-    assert maildirs.remembered(os.fsencode(charles)) is not None
+    assert maildirs.remembered(at(bob)) is None
+    assert maildirs.remembered(at(alice)) is not None
+    assert maildirs.remembered(at(charles)) is not None
 
 
 def test_empty_maildrops_are_not_remembered_without_a_limit(tmp_path: Path, clock: Clock) -> None:
     maildirs = Maildirs(clock, remembered_messages=2)
     for name in ("a", "b", "c"):
+        (tmp_path / name / "new").mkdir(parents=True)
         trust(maildirs, tmp_path / name, clock)
-    assert [maildirs.remembered(os.fsencode(tmp_path / name)) is None for name in "abc"] == [
+    assert [maildirs.remembered(at(tmp_path / name)) is None for name in "abc"] == [
         True,
         False,
         False,
@@ -733,7 +769,7 @@ def test_a_maildrop_over_the_limit_is_served_and_not_remembered(maildir: Path, c
     for number in range(3):
         deliver(maildir, f"{number}.a")
     assert len(trust(maildirs, maildir, clock).messages) == 3
-    assert maildirs.remembered(os.fsencode(maildir)) is None
+    assert maildirs.remembered(at(maildir)) is None
 
 
 def test_a_scan_overtaken_by_a_later_one_does_not_replace_it(
@@ -749,12 +785,12 @@ def test_a_scan_overtaken_by_a_later_one_does_not_replace_it(
             later.append(MaildropContents(()))
             clock.seconds += 10
             trust(maildirs, maildir, clock)
-            later[0] = maildirs.scan(os.fsencode(maildir))
+            later[0] = maildirs.scan(at(maildir))
         return names
 
     monkeypatch.setattr(Folder, "names", overtaken)
-    assert unique_ids(maildirs.scan(os.fsencode(maildir))) == [b"1.a"]
-    assert maildirs.remembered(os.fsencode(maildir)) is later[0]
+    assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a"]
+    assert maildirs.remembered(at(maildir)) is later[0]
 
 
 def test_many_threads_may_scan_at_once(tmp_path: Path) -> None:
@@ -765,7 +801,7 @@ def test_many_threads_may_scan_at_once(tmp_path: Path) -> None:
         for number in range(count):
             deliver(folder, f"{number}.a")
     with ThreadPoolExecutor(8) as pool:
-        scans = list(pool.map(lambda folder: maildirs.scan(os.fsencode(folder)), folders * 50))
+        scans = list(pool.map(lambda folder: maildirs.scan(at(folder)), folders * 50))
     assert [len(contents.messages) for contents in scans] == list(range(8)) * 50
 
 

@@ -1,6 +1,5 @@
 """Finding renamed messages again: rightly, and without a listing of the folders for each."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pop3_service.maildir import Maildirs, MessageFile, MessageGone, Removal, re
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import Message
+from support.maildir_files import at
 
 MESSAGES = 50
 
@@ -25,7 +25,7 @@ def maildir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def messages(maildir: Path) -> tuple[Message, ...]:
-    return Maildirs().scan(os.fsencode(maildir)).messages
+    return Maildirs().scan(at(maildir)).messages
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def move_all(maildir: Path) -> None:
 
 
 def content(maildir: Path, message: Message, whereabouts: Whereabouts) -> bytes:
-    with MessageFile.open(os.fsencode(maildir), message, whereabouts) as file:
+    with MessageFile.open(at(maildir), message, whereabouts) as file:
         return file.read(file.size)
 
 
@@ -68,7 +68,7 @@ def test_one_listing_serves_the_removal_of_all_messages_that_have_moved(
 ) -> None:
     move_all(maildir)
     whereabouts = Whereabouts()
-    with removal_from(os.fsencode(maildir), whereabouts) as remove:
+    with removal_from(at(maildir), whereabouts) as remove:
         for message in messages:
             assert remove(message) is Removal.REMOVED
     assert listings == [b"new", b"cur"]
@@ -81,7 +81,7 @@ def test_one_listing_serves_all_messages_that_have_vanished(
     for file in (maildir / "new").iterdir():
         file.unlink()
     whereabouts = Whereabouts()
-    with removal_from(os.fsencode(maildir), whereabouts) as remove:
+    with removal_from(at(maildir), whereabouts) as remove:
         for message in messages:
             assert remove(message) is Removal.ALREADY_GONE
             with pytest.raises(MessageGone):
@@ -110,6 +110,6 @@ def test_another_message_with_the_same_unique_part_is_never_taken_for_it(
     whereabouts = Whereabouts()
     with pytest.raises(MessageGone):
         content(maildir, messages[0], whereabouts)
-    with removal_from(os.fsencode(maildir), whereabouts) as remove:
+    with removal_from(at(maildir), whereabouts) as remove:
         assert remove(messages[0]) is Removal.ALREADY_GONE
     assert (maildir / "cur" / "000.a:2,S").exists()

@@ -9,8 +9,9 @@ from pop3_service.maildir.errors import (
     MessageUnreadable,
     RemovalFailed,
 )
-from pop3_service.maildir.location import maildir_of
+from pop3_service.maildir.location import MaildirPath, maildir_of
 from pop3_service.maildir.locator import FileIdentity, Locator
+from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.maildirs import Maildirs
 from pop3_service.maildir.quota_file import QuotaTally
 from pop3_service.maildir.read import MessageFile, content_if_cached
@@ -20,7 +21,9 @@ from pop3_service.maildir.whereabouts import Whereabouts
 __all__ = [
     "FileIdentity",
     "Locator",
+    "Maildir",
     "MaildirError",
+    "MaildirPath",
     "MaildirUnreadable",
     "Maildirs",
     "MessageChanged",

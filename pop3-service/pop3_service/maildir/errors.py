@@ -3,9 +3,28 @@
 The texts name no path and no user: they may stand in a log or, reworded, in a reply.
 """
 
+import errno
+from typing import Self
+
+# These stay until somebody has changed the files or their permissions. Of whatever else the system says
+# (no descriptors left, a file server that has forgotten a handle, a failing disk) the next attempt may
+# hear nothing any more: a client should come again and not bother its user.
+_LASTING = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT}
+)
+
 
 class MaildirError(Exception):
     """The base of every failure of the code that reads and removes mail."""
+
+    def __init__(self, text: str, *, is_temporary: bool = False) -> None:
+        super().__init__(text)
+        self.is_temporary = is_temporary
+
+    @classmethod
+    def caused_by(cls, text: str, error: OSError) -> Self:
+        """Return this failure with what the system has said."""
+        return cls(f"{text}: {error.strerror}", is_temporary=error.errno not in _LASTING)
 
 
 class MaildirUnreadable(MaildirError):

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from pop3_service.maildir.locator import Locator
+from pop3_service.maildir.maildir import Maildir
 
 # In this order: a message travels from `new` to `cur`, so one that moves between the two
 # listings is seen twice rather than never.
@@ -16,10 +17,11 @@ FOLDERS = (b"new", b"cur")
 
 # Without O_NONBLOCK the opening of a FIFO would wait for a writer, for ever if need be.
 OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-# What opening or looking at a name says when no regular file is there (any more).
-ABSENT_ERRORS = frozenset({errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.EMLINK, errno.ENXIO})
+# What opening or looking at a name says when no regular file is there (any more). Not ESTALE: a file server
+# says it of files that are there.
+ABSENT_ERRORS = frozenset({errno.ENOENT, errno.ELOOP, errno.EMLINK, errno.ENXIO})
 
 FolderStamp = tuple[int, int, int]
 """Device, inode and mtime (nanoseconds) of a folder: adding, renaming, removing a name changes it."""
@@ -35,9 +37,10 @@ class Folder:
 
     __slots__ = ("_descriptor", "name")
 
-    def __init__(self, maildir: bytes, name: bytes) -> None:
+    def __init__(self, maildir: Maildir, name: bytes) -> None:
         self.name = name
-        self._descriptor = os.open(b"%b/%b" % (maildir, name), _FOLDER_FLAGS)
+        directory = maildir.open()  # in a variable: it is closed when nobody refers to it any more
+        self._descriptor = os.open(name, FOLDER_FLAGS, dir_fd=directory.descriptor)
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +99,7 @@ class Folder:
 
 
 @contextmanager
-def open_folders(maildir: bytes) -> Iterator[list[Folder]]:
+def open_folders(maildir: Maildir) -> Iterator[list[Folder]]:
     """Hold open those of FOLDERS that exist in `maildir`; a missing maildir has none.
 
     Raises OSError when one is there and cannot be opened, a link or a file in its place included.

@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import NamedTuple
 
 from pop3_service.maildir.errors import MaildirUnreadable
 from service_runtime.maildir_layout import MaildirLayout
@@ -11,7 +12,19 @@ from service_runtime.maildir_layout import MaildirLayout
 _USERNAME = re.compile(r"(?!\.)[!-.0-~]{1,128}")
 
 
-def maildir_of(mail_directory: str, username: str, layout: MaildirLayout) -> bytes:
+class MaildirPath(NamedTuple):
+    """The mail directory, an absolute path, and a maildir's way from there: folders with slashes between."""
+
+    mail_directory: bytes
+    folder: bytes
+
+    @property
+    def whole(self) -> bytes:
+        """The path from the root of all files."""
+        return b"%b/%b" % (self.mail_directory.rstrip(b"/"), self.folder)
+
+
+def maildir_of(mail_directory: str, username: str, layout: MaildirLayout) -> MaildirPath:
     """Return the folder of `username` below `mail_directory`, as octets.
 
     Every front end checks names already (P11). This is the last place before the disk, and
@@ -25,4 +38,4 @@ def maildir_of(mail_directory: str, username: str, layout: MaildirLayout) -> byt
     folder = layout.folder_of(username)
     if folder is None:
         raise MaildirUnreadable("the user's name is no local@domain, and PEEP_MAILDIR_LAYOUT asks for one")
-    return b"%b/%b" % (os.fsencode(mail_directory).rstrip(b"/"), folder.encode("ascii"))
+    return MaildirPath(os.fsencode(mail_directory), folder.encode("ascii"))

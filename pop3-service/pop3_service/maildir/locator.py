@@ -52,9 +52,10 @@ class Locator:
     name: bytes
     identity: FileIdentity
 
-    def path(self, maildir: bytes) -> bytes:
-        """Return the path of the file below `maildir`."""
-        return b"%b/%b/%b" % (maildir, self.folder, self.name)
+    @property
+    def path(self) -> bytes:
+        """The way to the file from the maildir."""
+        return b"%b/%b" % (self.folder, self.name)
 
 
 def locator_of(message: Message) -> Locator:

@@ -1,14 +1,18 @@
 """The maildirs of one process, and what it remembers of them."""
 
+import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from threading import Lock
 
+from pop3_service.maildir.errors import MaildirUnreadable
 from pop3_service.maildir.folder import FOLDERS, Folder, FolderStamp
+from pop3_service.maildir.location import MaildirPath
 from pop3_service.maildir.locator import Locator, locator_of
+from pop3_service.maildir.maildir import HeldOpen, Maildir, MaildirIdentity
 from pop3_service.maildir.scan import MaildirScan, scan_maildir
 from pop3_service.protocol.maildrop import MaildropContents
 
@@ -19,6 +23,9 @@ GRAIN_SECONDS = 2.0
 
 # About 1.5 us a file, so at most a third of a millisecond of the event loop.
 MESSAGES_CHECKED_ON_THE_LOOP = 200
+
+QUICK_SECONDS = 0.05
+"""What took longer than this to be looked at is looked at in a thread the next time: its disk is slow."""
 
 _RENDERED_LISTINGS = attrgetter("drop_listing", "scan_listing", "unique_id_listing")
 
@@ -38,12 +45,16 @@ class _Remembered:
     left_out: int
     stamps_first_seen: float
     scan_began: float
+    identity: MaildirIdentity | None
+    lock_name: str
+    is_quick: bool
+    """Whether it lies on a disk of this machine, which was quick when it was last asked."""
 
     @property
     def weight(self) -> int:
         return 1 + len(self.contents.messages)
 
-    def still_holds(self, maildir: bytes) -> bool:
+    def still_holds(self, maildir: Maildir) -> bool:
         """Tell whether a scan made now would surely find the same."""
         # A file that could not be read may be readable now, and no mtime of a folder says so.
         if self.left_out or self.scan_began - self.stamps_first_seen < GRAIN_SECONDS:
@@ -52,13 +63,13 @@ class _Remembered:
             for name, stamp, locators in zip(FOLDERS, self.stamps, self.locators, strict=True):
                 if not _is_as_it_was(maildir, name, stamp, locators):
                     return False
-        except OSError:
+        except (OSError, MaildirUnreadable):
             return False
         return True
 
 
 def _is_as_it_was(
-    maildir: bytes, name: bytes, stamp: FolderStamp | None, locators: tuple[Locator, ...]
+    maildir: Maildir, name: bytes, stamp: FolderStamp | None, locators: tuple[Locator, ...]
 ) -> bool:
     # The folder is opened, although it takes two calls of the system more: the kernel then need not look up
     # a whole path for every message.
@@ -97,32 +108,50 @@ class Maildirs:
         self,
         clock: Callable[[], float] = time.monotonic,
         remembered_messages: int = REMEMBERED_MESSAGES,
+        roots: Sequence[str] = (),
     ) -> None:
         self._clock = clock
         self._limit = remembered_messages
+        self._roots = [os.fsencode(root) for root in roots]
+        self._held_open = HeldOpen()
         self._lock = Lock()
-        self._entries: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self._entries: OrderedDict[MaildirPath, _Remembered] = OrderedDict()
         self._weight = 0
 
-    def remembered(self, maildir: bytes) -> MaildropContents | None:
-        """Return the contents of `maildir` where they are surely known, without reading it.
+    def at(self, path: MaildirPath) -> Maildir:
+        """Return the maildir at `path` for one session, which has to close it; it need not exist."""
+        return Maildir(path, self._held_open, self._roots)
 
-        Cheap enough for the event loop: two folders opened, and a stat for each of at most 200 messages.
-        None means that `scan` must be called, in a thread.
+    def lock_name(self, path: MaildirPath) -> str:
+        """Return what was last to be locked for a session in the maildir at `path`; empty when not known.
+
+        It may be another maildir's by now: what counts is the `lock_name` of the maildir once it is open.
         """
-        entry = self._entry(maildir)
-        if entry is None or len(entry.contents.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
-            return None
-        return entry.contents if entry.still_holds(maildir) else None
+        entry = self._entry(path)
+        return entry.lock_name if entry is not None else ""
 
-    def scan(self, maildir: bytes) -> MaildropContents:
+    def remembered(self, maildir: Maildir) -> MaildropContents | None:
+        """Open `maildir` and return its contents where they are surely known, without waiting for a disk.
+
+        Cheap enough for the event loop: three folders opened, and a stat for each of at most 200 messages,
+        which a local disk's were in memory when they were last asked for. None means that `scan` must be
+        called, in a thread.
+        """
+        entry = self._entry(maildir.path)
+        if entry is None or not entry.is_quick or len(entry.contents.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
+            return None
+        if entry.identity is None or not maildir.open_if_cached(entry.identity, entry.lock_name):
+            return None
+        return entry.contents if self._still_holds(entry, maildir) else None
+
+    def scan(self, maildir: Maildir) -> MaildropContents:
         """Return the contents of `maildir` as they are now, and remember them; blocks on the disk.
 
         A scan that finds nothing new returns the same object as the one before.
         Raises MaildirUnreadable when the maildir cannot be listed.
         """
-        previous = self._entry(maildir)
-        if previous is not None and previous.still_holds(maildir):
+        previous = self._entry(maildir.path)
+        if previous is not None and self._still_holds(previous, maildir):
             return previous.contents
         began = self._clock()
         scan = scan_maildir(maildir, previous.contents.messages if previous is not None else ())
@@ -134,35 +163,53 @@ class Maildirs:
         if len(contents.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
             # Here, in a thread: 50,000 lines would keep the event loop for 15 to 25 ms a listing.
             _RENDERED_LISTINGS(contents)
-        entry = _Remembered(contents, scan.stamps, _by_folder(contents), scan.left_out, first_seen, began)
-        self._remember(maildir, entry)
+        entry = _Remembered(
+            contents,
+            scan.stamps,
+            _by_folder(contents),
+            scan.left_out,
+            first_seen,
+            began,
+            maildir.identity,
+            maildir.lock_name,
+            is_quick=maildir.is_local,
+        )
+        self._remember(maildir.path, entry)
         return contents
 
-    def unreadable_messages(self, maildir: bytes) -> int:
+    def unreadable_messages(self, maildir: Maildir) -> int:
         """Return how many message files the last scan had to leave out, for a line in the log."""
-        entry = self._entry(maildir)
+        entry = self._entry(maildir.path)
         return entry.left_out if entry is not None else 0
 
-    def _entry(self, maildir: bytes) -> _Remembered | None:
+    def _still_holds(self, entry: _Remembered, maildir: Maildir) -> bool:
+        began = time.perf_counter()
+        still_holds = entry.still_holds(maildir) and maildir.identity == entry.identity
+        is_quick = maildir.is_local and time.perf_counter() - began < QUICK_SECONDS
+        if still_holds and is_quick != entry.is_quick:
+            self._remember(maildir.path, replace(entry, is_quick=is_quick))
+        return still_holds
+
+    def _entry(self, path: MaildirPath) -> _Remembered | None:
         with self._lock:
-            entry = self._entries.get(maildir)
+            entry = self._entries.get(path)
             if entry is not None:
-                self._entries.move_to_end(maildir)
+                self._entries.move_to_end(path)
             return entry
 
-    def _remember(self, maildir: bytes, entry: _Remembered) -> None:
+    def _remember(self, path: MaildirPath, entry: _Remembered) -> None:
         with self._lock:
-            latest = self._entries.get(maildir)
+            latest = self._entries.get(path)
             # Two threads may scan the same maildir: what began later knows more.
             if latest is not None and latest.scan_began > entry.scan_began:
                 return
-            self._forget(maildir)
-            self._entries[maildir] = entry
+            self._forget(path)
+            self._entries[path] = entry
             self._weight += entry.weight
             while self._weight > self._limit:
                 self._forget(next(iter(self._entries)))
 
-    def _forget(self, maildir: bytes) -> None:
-        entry = self._entries.pop(maildir, None)
+    def _forget(self, path: MaildirPath) -> None:
+        entry = self._entries.pop(path, None)
         if entry is not None:
             self._weight -= entry.weight

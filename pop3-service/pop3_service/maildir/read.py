@@ -6,9 +6,11 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
+from pop3_service.maildir.beneath import open_beneath, open_if_cached
 from pop3_service.maildir.errors import MessageChanged, MessageGone, MessageUnreadable
 from pop3_service.maildir.folder import ABSENT_ERRORS, OPEN_FLAGS, open_folders
 from pop3_service.maildir.locator import FileIdentity, Locator, locator_of
+from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.whereabouts import SEARCH_ATTEMPTS, NeverQuiet, Whereabouts
 from pop3_service.protocol.maildrop import Message
 
@@ -17,21 +19,22 @@ _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 
 # A closed descriptor's number may be another file's by now.
 _CLOSED = "the message file is closed"
+_UNREADABLE = "the message cannot be read"
 
 
-def content_if_cached(maildir: bytes, message: Message, longest: int) -> bytearray | None:
+def content_if_cached(maildir: Maildir, message: Message, longest: int) -> bytearray | None:
     """Return what the file of `message` holds, if that is in memory already and not longer than `longest`.
 
     Meant for the event loop, and for most messages all that there is to do. None means that it may have
     to come from the disk, or from another place than where it was listed: `MessageFile` tells.
 
-    Raises MessageChanged when the listed octets no longer hold, and MessageUnreadable.
+    Raises MessageChanged when the listed octets no longer hold.
     """
     locator = locator_of(message)
     size = locator.identity.size
     if _NOWAIT is None or size > longest:
         return None
-    descriptor = _open_listed(maildir, locator)
+    descriptor = _open_cached(maildir, locator)
     if descriptor is None:
         return None
     try:
@@ -45,13 +48,21 @@ def content_if_cached(maildir: bytes, message: Message, longest: int) -> bytearr
     return content if length == size else None
 
 
-def _open_listed(maildir: bytes, locator: Locator) -> int | None:
+def _open_cached(maildir: Maildir, locator: Locator) -> int | None:
+    directory = maildir.held
+    if directory is None or not maildir.is_local:
+        return None
+    return open_if_cached(directory.descriptor, locator.path, OPEN_FLAGS)
+
+
+def _open_listed(maildir: Maildir, locator: Locator) -> int | None:
     try:
-        return os.open(locator.path(maildir), OPEN_FLAGS)
+        directory = maildir.open()
+        return open_beneath(directory.descriptor, locator.path, OPEN_FLAGS)
     except OSError as error:
         if error.errno in ABSENT_ERRORS:
             return None
-        raise MessageUnreadable(f"the message cannot be read: {error.strerror}") from None
+        raise MessageUnreadable.caused_by(_UNREADABLE, error) from None
 
 
 def _require_unchanged(descriptor: int, identity: FileIdentity) -> None:
@@ -66,10 +77,12 @@ class MessageFile:
     is what the scan counted.
     """
 
-    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "size")
+    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "is_local", "size")
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, *, is_local: bool) -> None:
         self.size = size
+        self.is_local = is_local
+        """Whether it surely lies on a disk of this machine: else even to close it may have to wait."""
         self._descriptor = descriptor
         self._position = 0
         self._lock = Lock()
@@ -77,17 +90,18 @@ class MessageFile:
         self._is_closed = False
 
     @classmethod
-    def open_listed(cls, maildir: bytes, message: Message) -> Self | None:
-        """Open the file of `message` where the scan found it; None when it is not there (any more).
+    def open_if_cached(cls, maildir: Maildir, message: Message) -> Self | None:
+        """Open the file of `message` where the scan found it, if that needs no waiting for the disk.
 
-        Raises MessageChanged when the listed octets no longer hold, and MessageUnreadable.
+        Meant for the event loop: None means that `open` must be called, in a thread. Raises MessageChanged
+        when the listed octets no longer hold.
         """
-        descriptor = _open_listed(maildir, locator_of(message))
-        return None if descriptor is None else cls._of(descriptor, message)
+        descriptor = _open_cached(maildir, locator_of(message))
+        return None if descriptor is None else cls._of(descriptor, maildir, message)
 
     @classmethod
-    def open(cls, maildir: bytes, message: Message, whereabouts: Whereabouts) -> Self:
-        """Open the file of `message`, wherever in `maildir` it is now; may list the folders.
+    def open(cls, maildir: Maildir, message: Message, whereabouts: Whereabouts) -> Self:
+        """Open the file of `message`, wherever in `maildir` it is now; may list the folders, in a thread.
 
         A message that moved from `new` to `cur` or changed its flags since the scan is found
         again by its unique part and its inode.
@@ -95,26 +109,26 @@ class MessageFile:
         Raises MessageGone, MessageChanged when the listed octets no longer hold, and
         MessageUnreadable.
         """
-        file = cls.open_listed(maildir, message)
-        if file is not None:
-            return file
-        try:
-            descriptor = _opened_elsewhere(maildir, locator_of(message), whereabouts)
-        except OSError as error:
-            raise MessageUnreadable(f"the message cannot be read: {error.strerror}") from None
+        locator = locator_of(message)
+        descriptor = _open_listed(maildir, locator)
+        if descriptor is None:
+            try:
+                descriptor = _opened_elsewhere(maildir, locator, whereabouts)
+            except OSError as error:
+                raise MessageUnreadable.caused_by(_UNREADABLE, error) from None
         if descriptor is None:
             raise MessageGone("the message is no longer there")
-        return cls._of(descriptor, message)
+        return cls._of(descriptor, maildir, message)
 
     @classmethod
-    def _of(cls, descriptor: int, message: Message) -> Self:
+    def _of(cls, descriptor: int, maildir: Maildir, message: Message) -> Self:
         identity = locator_of(message).identity
         try:
             _require_unchanged(descriptor, identity)
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor, identity.size)
+        return cls(descriptor, identity.size, is_local=maildir.is_local)
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +150,7 @@ class MessageFile:
         wanted = min(count, self.size - self._position)
         if wanted <= 0:
             return b""
-        if _NOWAIT is None:
+        if _NOWAIT is None or not self.is_local:
             return None
         buffer = bytearray(wanted)
         try:
@@ -184,7 +198,7 @@ class MessageFile:
         try:
             return os.pread(self._descriptor, count, self._position)
         except OSError as error:
-            raise MessageUnreadable(f"the message cannot be read: {error.strerror}") from None
+            raise MessageUnreadable.caused_by(_UNREADABLE, error) from None
         finally:
             with self._lock:
                 self._is_reading = False
@@ -192,7 +206,7 @@ class MessageFile:
                     os.close(self._descriptor)
 
 
-def _opened_elsewhere(maildir: bytes, locator: Locator, whereabouts: Whereabouts) -> int | None:
+def _opened_elsewhere(maildir: Maildir, locator: Locator, whereabouts: Whereabouts) -> int | None:
     with open_folders(maildir) as folders, suppress(NeverQuiet):
         for _ in range(SEARCH_ATTEMPTS):
             for folder, name in whereabouts.places(folders, locator):

@@ -6,9 +6,10 @@ from contextlib import ExitStack, contextmanager
 from enum import Enum
 from functools import partial
 
-from pop3_service.maildir.errors import RemovalFailed
+from pop3_service.maildir.errors import MaildirUnreadable, RemovalFailed
 from pop3_service.maildir.folder import ABSENT_ERRORS, Folder, open_folders
 from pop3_service.maildir.locator import Locator, locator_of
+from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.quota_file import QuotaTally, quota_kept
 from pop3_service.maildir.whereabouts import SEARCH_ATTEMPTS, NeverQuiet, Whereabouts
 from pop3_service.protocol.maildrop import Message
@@ -23,7 +24,7 @@ class Removal(Enum):
 
 @contextmanager
 def removal_from(
-    maildir: bytes, whereabouts: Whereabouts, tally: QuotaTally | None = None
+    maildir: Maildir, whereabouts: Whereabouts, tally: QuotaTally | None = None
 ) -> Iterator[Callable[[Message], Removal]]:
     """Hold the folders of `maildir` open, and give what removes a message of it; blocks on the disk.
 
@@ -42,7 +43,9 @@ def removal_from(
         try:
             folders = stack.enter_context(open_folders(maildir))
         except OSError as error:
-            raise RemovalFailed(f"the folders cannot be opened: {error.strerror}") from None
+            raise RemovalFailed.caused_by("the folders cannot be opened", error) from None
+        except MaildirUnreadable as error:
+            raise RemovalFailed(str(error)) from None
         stack.enter_context(quota_kept(folders, tally))
         yield partial(_remove, folders, whereabouts, tally)
 
@@ -59,7 +62,7 @@ def _remove(
     except NeverQuiet:
         raise RemovalFailed("the message cannot be found while its folders keep changing") from None
     except OSError as error:
-        raise RemovalFailed(f"the message cannot be removed: {error.strerror}") from None
+        raise RemovalFailed.caused_by("the message cannot be removed", error) from None
 
 
 def _remove_listed(folders: Sequence[Folder], locator: Locator, whereabouts: Whereabouts) -> bool:

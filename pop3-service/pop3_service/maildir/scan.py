@@ -12,6 +12,7 @@ from operator import itemgetter
 from pop3_service.maildir.errors import MaildirUnreadable
 from pop3_service.maildir.folder import ABSENT_ERRORS, FOLDERS, Folder, FolderStamp, open_folders
 from pop3_service.maildir.locator import FileIdentity, Locator, locator_of
+from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.naming import (
     maildrop_order,
     unique_id_of,
@@ -28,9 +29,9 @@ SCAN_ATTEMPTS = 3
 SORTED_AT_ONCE = 4000
 _FIRST = itemgetter(0)
 
-# These say something about one file. Any other failure (no descriptors left, say) would leave
-# out message after message, which a client takes for deletions: it fails the scan instead.
-_ERRORS_OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.EIO})
+# These say something about one file, and for long. Any other failure (no descriptors left, a file server
+# in trouble) would leave out message after message, which a client takes for deletions: it fails the scan.
+_ERRORS_OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM})
 
 # The octets on the wire of a message, and whether it is plain.
 _Octets = tuple[int, bool]
@@ -49,7 +50,7 @@ class MaildirScan:
     left_out: int
 
 
-def scan_maildir(maildir: bytes, known: Iterable[Message] = ()) -> MaildirScan:
+def scan_maildir(maildir: Maildir, known: Iterable[Message] = ()) -> MaildirScan:
     """Return the messages of `maildir` in the maildrop's order; blocks on the disk.
 
     Octets are taken from `known`, an earlier scan, for every file that has not changed since;
@@ -59,16 +60,20 @@ def scan_maildir(maildir: bytes, known: Iterable[Message] = ()) -> MaildirScan:
     Raises MaildirUnreadable when the maildir cannot be listed.
     """
     known_by_inode = {locator_of(message).identity.inode: message for message in known}
-    try:
-        for _ in range(SCAN_ATTEMPTS):
+    attempts_left = SCAN_ATTEMPTS
+    while True:
+        attempts_left -= 1
+        try:
             with open_folders(maildir) as folders:
                 attempt = _Attempt(folders, known_by_inode)
                 scan = attempt.scan()
-            if not attempt.was_disturbed:
-                break
-    except OSError as error:
-        raise MaildirUnreadable(f"the maildir cannot be listed: {error.strerror}") from None
-    return scan
+            if not attempt.was_disturbed or not attempts_left:
+                return scan
+        except OSError as error:
+            # A file server that has forgotten a handle (ESTALE) may know the name.
+            if error.errno != errno.ESTALE or not attempts_left:
+                raise MaildirUnreadable.caused_by("the maildir cannot be listed", error) from None
+            maildir.let_go()
 
 
 class _Attempt:

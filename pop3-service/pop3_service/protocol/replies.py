@@ -83,7 +83,6 @@ MALFORMED_RESPONSE: Final = error("the response does not follow the mechanism's 
 NO_SUCH_LANGUAGE: Final = error("no such language, LANG lists those there are")
 NO_SUCH_MESSAGE: Final = error("no such message")
 MESSAGE_IS_MARKED: Final = error("message is marked as deleted")
-MESSAGE_UNAVAILABLE: Final = error("message was removed or changed by another program since login")
 SOME_NOT_REMOVED: Final = error("some deleted messages not removed", SYS_TEMP)
 UPDATE_REFUSED: Final = error("the maildrop's lock could not be held, nothing was removed", SYS_TEMP)
 
@@ -102,6 +101,15 @@ class LoginRefusal(Enum):
     TOO_SOON = error("the last login was too short a time ago", LOGIN_DELAY)
     STORE_UNAVAILABLE = STATE_STORE_UNREACHABLE
     MAILDROP_UNREADABLE = error("the maildrop cannot be read", SYS_PERM)
+    MAILDROP_AWAY = error("the maildrop cannot be read now, try again later", SYS_TEMP)
+
+
+class MessageFault(Enum):
+    """Why a listed message cannot be sent; the value is the complete reply."""
+
+    GONE = error("message was removed or changed by another program since login")
+    UNREADABLE = error("the message cannot be read", SYS_PERM)
+    UNREADABLE_NOW = error("the message cannot be read now, try again later", SYS_TEMP)
 
 
 def too_many_connections(limit: int) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, TypeAlias
 
 from pop3_service.protocol import languages, replies, sasl
-from pop3_service.protocol.capabilities import Announcer, capability_list
+from pop3_service.protocol.capabilities import capability_list
 from pop3_service.protocol.commands import (
     BARE_COMMANDS,
     COMMANDS_BY_KEYWORD,
@@ -34,7 +34,7 @@ from pop3_service.protocol.intentions import (
 from pop3_service.protocol.maildrop import Maildrop, MaildropContents, Message
 from pop3_service.protocol.multiline import TERMINATION_LINE
 from pop3_service.protocol.policy import Policy
-from pop3_service.protocol.replies import LoginRefusal
+from pop3_service.protocol.replies import LoginRefusal, MessageFault
 
 MAXIMUM_MISTAKES: Final = 20
 """So many unknown or malformed commands in a row end a session: this is not a POP3 client.
@@ -201,9 +201,9 @@ class Session:
         """Return the first line of the reply to RETR or TOP, once the message can surely be read."""
         return replies.OK if self._sends_top else b"+OK %d octets\r\n" % message.octets
 
-    def message_unavailable(self) -> bytes:
-        """Return the reply to RETR or TOP when the file has gone or changed since login."""
-        return replies.MESSAGE_UNAVAILABLE
+    def message_unavailable(self, fault: MessageFault) -> bytes:
+        """Return the reply to RETR or TOP of a message that cannot be sent."""
+        return fault.value
 
     def removed(self, failed: int) -> bytes:
         """Return the one reply to QUIT, when all but `failed` messages are gone (RFC 1939, section 6)."""
@@ -217,9 +217,7 @@ class Session:
 
     def _capabilities(self) -> Answer:
         self._offered_name = None
-        return capability_list(
-            Announcer(self.state, self.policy, self.can_start_tls, self.takes_clear_passwords)
-        )
+        return capability_list(self)
 
     def _start_tls(self) -> Answer:
         if self._is_encrypted:

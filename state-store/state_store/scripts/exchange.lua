@@ -37,8 +37,9 @@ local open, claimed, waiting, settings_version, load = number(), number(), numbe
 if number() == 1 then reap(now) end
 
 local function release(username, session)
-  if redis.call('HGET', MAILDROPS, username) == instance .. ' ' .. session then
-    free_maildrop(username, instance, session)
+  local its_instance, its_session, maildir = holder(redis.call('HGET', MAILDROPS, username))
+  if its_instance == instance and its_session == session then
+    free_maildrop(username, instance, session, maildir)
   end
 end
 for _ = 1, number() do release(argument(), argument()) end
@@ -52,30 +53,40 @@ for _ = 1, number() do redis.call('HDEL', SESSIONS .. instance, argument()) end
 
 local login_count = number()
 local login_delay = login_count > 0 and number() or 0
-local function log_in(username, session, version, address, has_turn)
+local function log_in(username, session, version, address, has_turn, maildir)
   if has_turn ~= '1' and must_take_turn(address, now) then return 'turn needed' end
   local credential = redis.call('HGET', CREDENTIALS, username)
   if not credential or string.sub(credential, 1, #version + 1) ~= version .. ' ' then
     return 'credential changed'
   end
-  local lock = redis.call('HGET', MAILDROPS, username)
+  local its_instance, its_session, its_maildir = holder(redis.call('HGET', MAILDROPS, username))
+  local is_ours = its_instance == instance and its_session == session
+  if its_instance and not is_ours and is_live(its_instance, now) then return 'in use' end
+  -- Of a maildir that two users' names lead to, by links.
   local wanted = instance .. ' ' .. session
-  if lock and lock ~= wanted and is_live(holder(lock), now) then return 'in use' end
-  -- Who holds the lock already asks again after a lost answer: the delay that runs is its own.
-  if login_delay > 0 and lock ~= wanted
+  local other = maildir ~= '' and redis.call('HGET', MAILDIRS, maildir)
+  if other and other ~= wanted and is_live(holder(other), now) then return 'in use' end
+  -- Who holds the lock already asks again after a lost answer, or with the maildir: the delay that runs is
+  -- its own.
+  if login_delay > 0 and not is_ours
     and not redis.call('SET', LOGIN .. username, session, 'EX', login_delay, 'NX') then
     return 'too soon'
   end
-  if lock ~= wanted then
-    if lock then free_maildrop(username, holder(lock)) end  -- its instance is dead
-    redis.call('HSET', MAILDROPS, username, wanted)
+  if is_ours then
+    free_maildir(its_maildir, instance, session)
+  elseif its_instance then
+    free_maildrop(username, its_instance, its_session, its_maildir)  -- its instance is dead
+  end
+  redis.call('HSET', MAILDROPS, username, wanted .. ' ' .. maildir)
+  if maildir ~= '' then redis.call('HSET', MAILDIRS, maildir, wanted) end
+  if not is_ours then
     note_activity('login', 'username', username, 'session', session, 'instance', instance, 'address', address)
   end
   return 'opened'
 end
 local outcomes = {}
 for i = 1, login_count do
-  outcomes[i] = log_in(argument(), argument(), argument(), argument(), argument())
+  outcomes[i] = log_in(argument(), argument(), argument(), argument(), argument(), argument())
 end
 
 -- The connections of one address: the same as slots.py. Who cannot come in because of its address

@@ -18,15 +18,23 @@ local function note_activity(kind, ...)
   redis.call('XADD', ACTIVITY, 'MAXLEN', '~', ACTIVITY_LENGTH, '*', 'kind', kind, ...)
 end
 
--- Which instance and session hold a maildrop: nil when nobody does.
+-- Which instance and session hold a maildrop, and under which name its maildir is locked ('' when it is not):
+-- nil when nobody does.
 local function holder(lock)
   if not lock then return nil end
-  local space = string.find(lock, ' ', 1, true)
-  return string.sub(lock, 1, space - 1), string.sub(lock, space + 1)
+  return string.match(lock, '^(%S+) (%S+) ?(.*)$')
 end
 
-local function free_maildrop(username, instance, session)
+-- Give back the lock of a maildir, unless another session has it.
+local function free_maildir(maildir, instance, session)
+  if maildir ~= '' and redis.call('HGET', MAILDIRS, maildir) == instance .. ' ' .. session then
+    redis.call('HDEL', MAILDIRS, maildir)
+  end
+end
+
+local function free_maildrop(username, instance, session, maildir)
   redis.call('HDEL', MAILDROPS, username)
+  free_maildir(maildir, instance, session)
   note_activity('logout', 'username', username, 'session', session, 'instance', instance)
 end
 
@@ -71,7 +79,7 @@ local function reap(now)
   end
   local locks = redis.call('HGETALL', MAILDROPS)
   for i = 1, #locks, 2 do
-    local instance, session = holder(locks[i + 1])
-    if is_dead[instance] then free_maildrop(locks[i], instance, session) end
+    local instance, session, maildir = holder(locks[i + 1])
+    if is_dead[instance] then free_maildrop(locks[i], instance, session, maildir) end
   end
 end
