@@ -10,16 +10,17 @@ from line_server.entrance import PLAIN, Entrance
 from line_server.lines import LineBuffer, OverlongLine, RunawayLine
 from line_server.listener import plain_host
 from line_server.tls import TlsChannel, TlsError
+from line_server.turns import bulk
 
 INPUT_OCTETS = 64 * 1024
 """Unanswered input that one connection may have in memory before we stop reading from it."""
 
-LINES_PER_TURN = 100
+LINES_PER_TURN = 32
 """Lines that one connection may have answered in one turn of the event loop: tens of thousands fit into
-one read, and everybody else would wait for all of them."""
+one read, and everybody else would wait for all of them. Few pipelined sessions have more."""
 
 OUTPUT_OCTETS = 64 * 1024
-"""Replies gathered before they are written in one go."""
+"""Replies gathered before they are written in one go; they too are all of a connection's turn."""
 
 LARGE_PIECE_OCTETS = 8 * 1024
 """Replies that are as large as this on average are given to the system one by one: joining smaller ones
@@ -322,19 +323,9 @@ class LineConnection(asyncio.Protocol):
             return
         self._is_pumping = True
         try:
-            for _ in range(LINES_PER_TURN):
-                if self._is_held or self._is_stalled or self._is_closing:
-                    break
-                line = self.lines.next()
-                if line is None:
-                    break
-                if isinstance(line, RunawayLine):
-                    self.runaway_received()
-                else:
-                    self.line_received(line)
-            else:
+            if self._take_turn():
                 self._is_resting = True
-                asyncio.get_running_loop().call_soon(self._pump_on)
+                bulk().add(self._pump_on)
         except Exception as error:
             self.failed(error)
             if not self._is_closing:
@@ -344,6 +335,23 @@ class LineConnection(asyncio.Protocol):
         self._flush()
         if self._is_held or self._is_stalled or self._is_resting or self._is_throttled or self._is_at_end:
             self._settle()
+
+    def _take_turn(self) -> bool:
+        """Hand out the lines of one turn; return whether more may be waiting for another."""
+        enough = self.octets_written + OUTPUT_OCTETS
+        for _ in range(LINES_PER_TURN):
+            if self._is_held or self._is_stalled or self._is_closing:
+                return False
+            line = self.lines.next()
+            if line is None:
+                return False
+            if isinstance(line, RunawayLine):
+                self.runaway_received()
+            else:
+                self.line_received(line)
+            if self.octets_written >= enough:
+                break
+        return True
 
     def _pump_on(self) -> None:
         self._is_resting = False

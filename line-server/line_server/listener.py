@@ -129,7 +129,7 @@ def _bind(address: tuple[socket.AddressFamily, tuple[str, int]], port: int, *, s
 
 
 def _notice_vanished_clients(bound: socket.socket) -> None:
-    """Have the kernel end connections whose client is gone; who is accepted inherits it, at no call's cost."""
+    """Have the kernel end connections whose client is gone; who is accepted inherits it."""
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     probes = (VANISHED_SECONDS - IDLE_SECONDS_BEFORE_PROBE) // PROBE_SECONDS
     idle = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"  # the latter on macOS

@@ -23,8 +23,8 @@ MAX_PEEP_CONNECTIONS = 900
 the listening sockets, the connections to Redis and the logs, so that a flood cannot take those away."""
 
 MAX_UNSENT_REPLIES = 64
-"""Replies that may be gathered before they have to be sent, and other connections have their turn (P19).
-So many pipelined questions are also answered by one look at the store at the most."""
+"""Replies that may be gathered before they have to be sent (P19): so many pipelined questions are answered
+by one look at the store at the most. Other lines are answered `LINES_PER_TURN` at a time, which is less."""
 
 IDLE_SECONDS = 600.0
 """How long a client may say nothing and read nothing (P19); POP3's `t=` does not apply here."""
@@ -92,10 +92,8 @@ class PeepConnection(LineConnection):
         decision = self._decision(line)
         if isinstance(decision, Request):
             self._begin(decision)
-            return
-        self._reply(decision)
-        if self._commands % MAX_UNSENT_REPLIES == 0:
-            self._pause()
+        else:
+            self._reply(decision)
 
     def sent(self) -> None:
         """Take note that the client reads: it is not idle."""
@@ -222,10 +220,6 @@ class PeepConnection(LineConnection):
             self.hang_up(octets, linger=True)
         else:
             self.send(octets)
-
-    def _pause(self) -> None:
-        self.hold()
-        asyncio.get_running_loop().call_soon(self.release)
 
     def _idle(self) -> None:
         if not self._is_busy:

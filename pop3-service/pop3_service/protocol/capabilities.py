@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from pop3_service.protocol import replies, sasl
 from pop3_service.protocol.commands import State
@@ -10,24 +11,15 @@ from pop3_service.protocol.multiline import TERMINATION_LINE
 from pop3_service.protocol.policy import Policy
 
 
-class Announcer(Protocol):
+class Announcer(NamedTuple):
     """What capabilities depend on in a session."""
 
-    @property
-    def state(self) -> State:
-        """Where the session stands."""
-
-    @property
-    def policy(self) -> Policy:
-        """What the server offers and demands."""
-
-    @property
-    def can_start_tls(self) -> bool:
-        """Whether STLS would succeed now."""
-
-    @property
-    def takes_clear_passwords(self) -> bool:
-        """Whether passwords are taken as they are: the line is encrypted, or need not be."""
+    state: State
+    policy: Policy
+    can_start_tls: bool
+    """Whether STLS would succeed now."""
+    takes_clear_passwords: bool
+    """Whether passwords are taken as they are: the line is encrypted, or need not be."""
 
 
 def _always(_announcer: Announcer) -> bool:
@@ -87,6 +79,8 @@ CAPABILITIES: Final = (
 )
 
 
+# Whoever reaches the port may ask, as often as he likes: the list is made once for each kind of session.
+@lru_cache(maxsize=64)
 def capability_list(announcer: Announcer) -> bytes:
     """Return the complete reply to CAPA in this session (RFC 2449, section 5)."""
     lines = [row.line(announcer) for row in CAPABILITIES if row.is_announced(announcer)]
