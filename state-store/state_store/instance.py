@@ -24,9 +24,8 @@ from state_store.records import (
     Session,
     Settings,
 )
-from state_store.repository import LEASE_SECONDS, StateRepository
+from state_store.repository import LEASE_SECONDS, RENEWAL_SECONDS, StateRepository
 
-RENEWAL_SECONDS = 5.0
 MARGIN_SECONDS = 3.0
 """The lease counts as held only until so long before its end: a removal must fit into what is left."""
 

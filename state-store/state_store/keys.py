@@ -13,6 +13,7 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
                               "command us", "login us" -> microseconds in all
     activity          stream  the last logins, logouts and changes of settings
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
+    clock             string  when leases were looked at last, ms by that clock: tells that it was set
     instance:<id>     hash    host process_id version started_at worker sequence number open reserved
                               settings_version load
     sessions:<id>     hash    session id -> JSON [user, address, connected_at, tls, octets, retrieved,
@@ -42,6 +43,7 @@ COUNTERS = TAG + "counters"
 LATENCIES = TAG + "latencies"
 ACTIVITY = TAG + "activity"
 LEASES = TAG + "leases"
+CLOCK = TAG + "clock"
 INSTANCE = TAG + "instance:"
 SESSIONS = TAG + "sessions:"
 ADDRESSES = TAG + "addresses:"

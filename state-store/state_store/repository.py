@@ -26,6 +26,9 @@ from state_store.records import (
 LEASE_SECONDS = 15.0
 """How long an instance that says nothing still holds its connections, sessions and locks."""
 
+RENEWAL_SECONDS = 5.0
+"""How often an instance with nothing to tell renews its lease at least."""
+
 
 class SettingsRepository(Protocol):
     """What operators set."""

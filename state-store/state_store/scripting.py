@@ -6,7 +6,13 @@ from importlib import resources
 
 from state_store import attempts, keys, slots
 from state_store.records import ACTIVITY_LENGTH, Settings
-from state_store.repository import LEASE_SECONDS
+from state_store.repository import LEASE_SECONDS, RENEWAL_SECONDS
+
+CLOCK_GRAIN_SECONDS = 1.0
+"""How precisely it is remembered when leases were looked at last: it is written down once a second."""
+
+LONGEST_PAUSE_SECONDS = RENEWAL_SECONDS + 1.0
+"""As long as an instance lives, somebody looks at the leases at least so often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ def load_scripts() -> dict[str, Script]:
 def _figures() -> str:
     figures = {
         "LEASE_MS": int(LEASE_SECONDS * 1000),
+        "CLOCK_GRAIN_MS": int(CLOCK_GRAIN_SECONDS * 1000),
+        "LONGEST_PAUSE_MS": int(LONGEST_PAUSE_SECONDS * 1000),
         "WINDOW_MS": int(attempts.WINDOW_SECONDS * 1000),
         "TICKET_MS": int(attempts.TICKET_SECONDS * 1000),
         "TURN_MS": int(attempts.TURN_SECONDS * 1000),

@@ -31,6 +31,8 @@ class ScriptServer:
     def __init__(self, socket: Path) -> None:
         connection: Any = redis.connection.UnixDomainSocketConnection
         self._connection = connection(path=str(socket), decode_responses=True)
+        self.stepped_seconds = 0.0
+        """By how much its clock was set since the beginning."""
         self._digests: dict[str, str] = {}
         for name, script in load_scripts().items():
             # Everything that the scripts know of time comes from this one place in the prelude.
@@ -44,7 +46,7 @@ class ScriptServer:
         return self._connection.read_response()
 
     def script(self, name: str, now: float, *arguments: Any) -> Any:
-        milliseconds = int((SERVER_EPOCH + now) * 1000)
+        milliseconds = int((SERVER_EPOCH + self.stepped_seconds + now) * 1000)
         seconds, rest = divmod(milliseconds, 1000)
         clock = (str(seconds), str(rest * 1000))
         return self.command("EVALSHA", self._digests[name], 3, "{peep}", *clock, *arguments)

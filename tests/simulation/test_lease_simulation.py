@@ -36,6 +36,8 @@ EVENTS = [
     "is killed",
     "is stopped",
     "the server goes down",
+    "the clock of the server steps by 3600",
+    "the clock of the server steps by -60",
     "lost request",
     "lost answer",
     ": late",

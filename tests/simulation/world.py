@@ -1,7 +1,7 @@
 """One schedule: processes, users, faults in an order that a seed decides, and what must hold.
 
 Every process has a clock of its own, with another zero; all clocks, the server's included, run at one
-speed. The server keeps its state over a restart.
+speed. The server's is set now and then, forwards and back. The server keeps its state over a restart.
 """
 
 import asyncio
@@ -14,9 +14,10 @@ from simulation.event_loop import Owner, SimulatedLoop
 from simulation.network import CALM, LATEST_ARRIVAL_SECONDS, Network, ScriptServer, SimulatedLink, Troubles
 from simulation.process import COUNTED, OPENED, SimulatedProcess, SimulatedRepository, SimulatedSession
 from state_store import keys
-from state_store.instance import RENEWAL_SECONDS
 from state_store.records import Event, EventKind, Exchange
-from state_store.repository import LEASE_SECONDS
+from state_store.repository import LEASE_SECONDS, RENEWAL_SECONDS
+
+STEPS_SECONDS = (-3600, -60, 60, 3600)
 
 LAST_LINES = 60
 """How much of the story a failure tells."""
@@ -45,11 +46,13 @@ class World:
         self.processes: list[SimulatedProcess] = []
         self.story: list[str] = []
         self._director = Owner(self.loop, "director")
+        self._stepped_at = 0.0
 
     def run(self) -> None:
         """Go through the schedule."""
         server = self.server
         server.command("FLUSHALL")
+        server.stepped_seconds = 0.0
         for name in self.usernames:
             server.script("add_user", 0, name, "v1 hash")
         server.command("HSET", keys.SETTINGS, "max_connections", self.limit)
@@ -99,8 +102,10 @@ class World:
             self._pause(process)
         elif point < 0.82:
             self._spawn(self._cut_off(process.link))
-        elif point < 0.89:
+        elif point < 0.86:
             self._spawn(self._restart_server())
+        elif point < 0.89:
+            self._step_clock(self.random.choice(STEPS_SECONDS))
         elif point < 0.95:
             self.note(f"{process.name} is killed")
             process.kill()
@@ -144,6 +149,12 @@ class World:
         self.network.is_server_down = False
         self.note("the server is up again")
 
+    def _step_clock(self, seconds: float) -> None:
+        self.note(f"the clock of the server steps by {seconds:g} s")
+        self.server.stepped_seconds += seconds
+        self._stepped_at = self.loop.time()
+        self._ask("instances")  # from the first look on, the dead have a lease's time at most
+
     async def _heal(self) -> None:
         """End all faults and let all sessions come to their end."""
         self.network.troubles = CALM
@@ -153,7 +164,10 @@ class World:
         await asyncio.sleep(LATEST_ARRIVAL_SECONDS)
         while any(not process.is_over and not process.is_serving for process in self.processes):
             await asyncio.sleep(1)
-        await asyncio.sleep(RENEWAL_SECONDS + 1)
+        # Where none is left alive nobody looks at the leases, and time that nobody sees does not pass.
+        for _ in range(4):
+            self._ask("observe")
+            await asyncio.sleep(RENEWAL_SECONDS)
 
     def _alive(self) -> list[SimulatedProcess]:
         return [process for process in self.processes if not process.is_over]
@@ -224,11 +238,17 @@ class World:
     # 2. No ghosts
 
     async def _look_for_ghosts(self, process: SimulatedProcess) -> None:
-        """Look 15 s after the server last heard of a process that was killed."""
+        """Look until 15 s after the server last heard of a process that was killed, or its clock was set."""
         ended_at = self.loop.time()
+        self._ask("instances")  # somebody looks, as long as it takes: time that nobody sees does not pass
         await asyncio.sleep(1.001)
-        last_heard = max(ended_at, process.link.heard_at)
-        await asyncio.sleep(max(last_heard + LEASE_SECONDS + 0.002 - self.loop.time(), 0))
+        while True:
+            last_heard = max(ended_at, process.link.heard_at, self._stepped_at)
+            remaining = last_heard + LEASE_SECONDS + 0.002 - self.loop.time()
+            if remaining <= 0:
+                break
+            self._ask("instances")
+            await asyncio.sleep(min(remaining, 1.0))
         self._check_no_trace_of(process)
 
     def _ask(self, script: str) -> Any:

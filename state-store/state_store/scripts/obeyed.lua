@@ -1,5 +1,5 @@
 -- 1 when every live instance has taken note of this version of the settings.
-for _, instance in ipairs(live_instances(now_ms())) do
+for _, instance in ipairs(live_instances(lease_time())) do
   if tonumber(redis.call('HGET', INSTANCE .. instance, 'settings_version') or 0) < tonumber(ARGV[1]) then
     return 0
   end

@@ -1,5 +1,5 @@
 -- Counters and gauges: {retrieved bytes, retrieved emails, removed emails, connections, logins, open, logged in}.
-local now = now_ms()
+local now = lease_time()
 local counted = redis.call('HMGET', COUNTERS, 'retrieved_bytes', 'retrieved_emails', 'removed_emails',
   'connections', 'logins')
 local answer = {}

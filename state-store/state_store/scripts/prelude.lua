@@ -5,6 +5,24 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- What leases go by: `now_ms`, and that their ends mean what they meant when somebody looked last. A clock
+-- that was set, or a server that took over with another one, moves them all by so much: else a step back would
+-- let the dead hold what they had for as long, and a step forward would give it away under the living. Time in
+-- which nobody looked, as while the server was away, is not told from a step, and lets no lease lapse either.
+local function lease_time()
+  local now = now_ms()
+  local passed = now - tonumber(redis.call('GET', CLOCK) or now - CLOCK_GRAIN_MS)
+  if passed >= 0 and passed < CLOCK_GRAIN_MS then return now end
+  redis.call('SET', CLOCK, now)
+  if passed < 0 or passed > LONGEST_PAUSE_MS then
+    local leases = redis.call('ZRANGE', LEASES, 0, -1, 'WITHSCORES')
+    for i = 1, #leases, 2 do
+      redis.call('ZADD', LEASES, math.min(tonumber(leases[i + 1]) + passed, now + LEASE_MS), leases[i])
+    end
+  end
+  return now
+end
+
 local function live_instances(now)
   return redis.call('ZRANGEBYSCORE', LEASES, '(' .. now, '+inf')
 end

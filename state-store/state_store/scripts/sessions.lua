@@ -1,6 +1,6 @@
 -- For every live instance: its id, then its session rows as field and value pairs.
 local answer = {}
-for i, instance in ipairs(live_instances(now_ms())) do
+for i, instance in ipairs(live_instances(lease_time())) do
   answer[i] = {instance, redis.call('HGETALL', SESSIONS .. instance)}
 end
 return answer
