@@ -292,6 +292,11 @@ class ApiSettings(AdministratorSettings):
         default=[],
         description="origins of other web pages that may ask (CORS), separated by commas; unset: none",
     )
+    http_proxy_trusted: Networks = Field(
+        default=[],
+        description="networks of the reverse proxies whose `X-Forwarded-For` is believed, separated by "
+        "commas; their connections are not counted as those of one client",
+    )
 
 
 class LocalSettings(BaseSettings):

@@ -1,9 +1,11 @@
 """The HTTP application: routes, errors and documentation around one repository."""
 
 from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service_runtime import VERSION
 from state_api import cross_origin, documentation, errors
@@ -25,12 +27,16 @@ def create_app(
     *,
     is_draining: Callable[[], bool] = lambda: False,
     cors_origins: Sequence[str] = (),
+    proxies: Sequence[IPv4Network | IPv6Network] = (),
 ) -> FastAPI:
     """Return the application over these parts; nothing is opened or started.
 
     While `is_draining` says so, `/readyz` asks for no more requests, and streams of events end.
-    Web pages of `cors_origins` may ask beside our own.
+    Web pages of `cors_origins` may ask beside our own. What peers in `proxies` say in X-Forwarded-For and
+    X-Forwarded-Proto is believed, of nobody else.
     """
+    trusted = [str(network) for network in proxies]
+    forwarded = [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
     app = documentation.DocumentedApi(
         title="Peep state-api",
         version=VERSION,
@@ -41,7 +47,12 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         responses=errors.problems(errors.INTERNAL),
-        middleware=[Middleware(RequestLog), *cross_origin.middleware(cors_origins), Middleware(Intake)],
+        middleware=[
+            *forwarded,
+            Middleware(RequestLog),
+            *cross_origin.middleware(cors_origins),
+            Middleware(Intake),
+        ],
     )
     app.state.services = Services(repository, authenticator, passwords, is_draining, SignIns(repository))
     app.state.event_feed = EventFeed(repository, is_draining)

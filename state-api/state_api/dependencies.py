@@ -55,7 +55,8 @@ async def _passwords(request: Request) -> Passwords:
 def client_address(request: Request) -> str:
     """Return where a request comes from, for the rule of P18.
 
-    The socket's peer, never a header: anybody could write X-Forwarded-For to escape the rule.
+    The socket's peer, and X-Forwarded-For only from the proxies of `PEEP_HTTP_PROXY_TRUSTED`: anybody else
+    could write it to escape the rule.
     """
     return plain_host(request.client.host) if request.client else "unknown"
 

@@ -93,6 +93,7 @@ USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
 SETTINGS_CHANGED = Kind(
     412, "The settings have changed since: read them again before you change them.", "settings-changed"
 )
+LATE = Kind(408, "The request did not come in whole within the time it has.", headers={"Connection": "close"})
 TOO_LARGE = Kind(413, "The body is larger than 64 KiB.")
 INVALID = Kind(422, "The request does not say what it should; `errors` lists the fields.", "invalid-request")
 MAIL_DIRECTORY_REFUSED = Kind(
@@ -105,6 +106,12 @@ STORE_UNAVAILABLE = Kind(
     503, "Redis does not answer; try again soon.", "store-unavailable", {"Retry-After": "1"}
 )
 DRAINING = Kind(503, "The service is about to stop.", "draining", {"Retry-After": "1"})
+TOO_MANY_CONNECTIONS = Kind(
+    503,
+    "This process serves as many requests as it may, of this client's network or in all; try again soon.",
+    "too-many-connections",
+    {"Retry-After": "1", "Connection": "close"},
+)
 TOO_MANY_STREAMS = Kind(
     503,
     "This process serves as many streams of events as it may; try again later.",
@@ -143,6 +150,7 @@ NAMED_KINDS = (
     MAIL_DIRECTORY_REFUSED,
     STORE_UNAVAILABLE,
     DRAINING,
+    TOO_MANY_CONNECTIONS,
     TOO_MANY_STREAMS,
 )
 """The kinds that the documentation explains."""
@@ -234,6 +242,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _from_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     request_id = request.state.request_id
+    if error.status_code == LATE.status:
+        return problem_response(LATE, request_id)
     if error.status_code == 400:
         # The framework's word for a body that the JSON parser does not even take for wrong JSON.
         return problem_response(

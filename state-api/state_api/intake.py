@@ -1,13 +1,29 @@
-"""What may come in: bodies of a bounded size, paths that mean one thing only, HEAD wherever there is GET."""
+"""What may come in: bodies that are bounded and in time, paths that mean one thing only, HEAD for each GET.
+
+Where all places for connections are busy, what comes in asks for the process's health only.
+"""
+
+import asyncio
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from state_api.errors import PLAIN_DETAILS, TOO_LARGE, Kind, problem_response
+from state_api.errors import (
+    LATE,
+    PLAIN_DETAILS,
+    TOO_LARGE,
+    TOO_MANY_CONNECTIONS,
+    Kind,
+    problem_response,
+)
+from state_api.places import Standing
 
 MAX_BODY_OCTETS = 64 * 1024
 """The largest honest request is a user with a password: some hundred octets."""
+
+
+HEALTH_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
 
 
 class Intake:
@@ -29,18 +45,26 @@ class Intake:
             # The server itself leaves out the body of an answer to HEAD.
             scope = {**scope, "method": "GET"}
             scope["state"]["wants_no_body"] = True
-        await self._app(scope, _Bounded(receive), send)
+        await self._app(scope, _Bounded(receive, scope["state"].get("body_seconds")), send)
 
 
 class _Bounded:
-    """A body that comes without saying its length, counted as it comes."""
+    """A body, counted as it comes: it need not say its length. All of it has to be there in time."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, seconds: float | None) -> None:
         self._receive = receive
         self._octets = 0
+        self._is_whole = False
+        self._end = None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        try:
+            # What comes after the body is the client's going, which may be hours away.
+            async with asyncio.timeout_at(None if self._is_whole else self._end):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(LATE.status) from None
+        self._is_whole = not message.get("more_body", False)
         self._octets += len(message.get("body", b""))
         if self._octets > MAX_BODY_OCTETS:
             raise HTTPException(413)
@@ -48,6 +72,8 @@ class _Bounded:
 
 
 def _refusal(scope: Scope) -> Kind | None:
+    if scope["state"].get("standing") is Standing.HEALTH and scope["path"] not in HEALTH_PATHS:
+        return TOO_MANY_CONNECTIONS
     # An encoded slash would be decoded before the routes are matched: `a%2Fpassword` is one user name
     # that nobody can have, not the password of `a`.
     if b"%2f" in scope.get("raw_path", b"").lower():

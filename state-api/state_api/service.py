@@ -4,6 +4,7 @@ import functools
 import socket
 
 from line_server.listener import display
+from line_server.proxy_header import TrustedProxies
 from service_runtime import command_line, process
 from service_runtime.settings import ApiSettings
 from state_api.app import create_app
@@ -35,12 +36,14 @@ async def _serve(
     passwords: Passwords,
 ) -> None:
     authenticator = Authenticator(repository, passwords)
+    proxies = TrustedProxies(given.http_proxy_trusted)
     app = create_app(
         repository,
         authenticator,
         passwords,
         is_draining=lifecycle.stopping.is_set,
         cors_origins=given.http_cors_origins,
+        proxies=given.http_proxy_trusted,
     )
     (bound,) = sockets
     address = f"http://{display(bound[0].getsockname())}"
@@ -51,6 +54,7 @@ async def _serve(
         notice_seconds=given.drain_notice_seconds,
         drain_seconds=given.drain_seconds,
         on_started=lambda: lifecycle.ready([("HTTP", address)]),
+        is_proxy=proxies.trusts,
     )
 
 

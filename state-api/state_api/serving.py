@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
 import socket
@@ -10,14 +11,13 @@ from collections.abc import Callable, Iterator
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from line_server.listener import BACKLOG
+from state_api.http_connection import HttpConnection, Limits
+from state_api.places import Places, places_of_process
+from state_store.networks import network_of
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-
-KEEP_ALIVE_SECONDS = 75
-"""Longer than the minute at which most monitoring asks again: its connection lasts."""
 
 
 class Server(uvicorn.Server):
@@ -38,18 +38,6 @@ class Server(uvicorn.Server):
         yield
 
 
-class Protocol(H11Protocol):
-    """uvicorn's protocol; its requests can end their connection at once with `state["abort"]`.
-
-    ASGI only knows a close that first waits until the client has read what was written.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to serve a connection."""
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "abort": transport.abort}
-
-
 class LogBridge(logging.Handler):
     """Takes what uvicorn says through `logging` into our structured log."""
 
@@ -66,12 +54,22 @@ async def serve_http(
     notice_seconds: float,
     drain_seconds: float,
     on_started: Callable[[], None],
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    places: Places | None = None,
+    is_proxy: Callable[[str], bool] = lambda _address: False,
 ) -> None:
     """Serve `app` on bound sockets until `notice_seconds` after `stopping`; then requests may only finish.
 
-    They have `drain_seconds` for that.
+    They have `drain_seconds` for that. Connections of an address that `is_proxy` are not counted for it:
+    its many clients come by them.
     """
-    server = Server(_configuration(app, drain_seconds), on_started)
+    make_connection = functools.partial(
+        HttpConnection,
+        places=places if places is not None else Places(places_of_process()),
+        limits=limits,
+        network_of=lambda address: None if is_proxy(address) else network_of(address),
+    )
+    server = Server(_configuration(app, make_connection, drain_seconds), on_started)
     watcher = asyncio.create_task(_exit_when(stopping, notice_seconds, server))
     try:
         await server.serve(sockets)
@@ -85,22 +83,24 @@ async def _exit_when(stopping: asyncio.Event, notice_seconds: float, server: Ser
     server.should_exit = True
 
 
-def _configuration(app: FastAPI, drain_seconds: float) -> uvicorn.Config:
+def _configuration(
+    app: FastAPI, make_connection: Callable[..., asyncio.Protocol], drain_seconds: float
+) -> uvicorn.Config:
     uvicorn_log = logging.getLogger("uvicorn")
     uvicorn_log.handlers = [LogBridge()]
     uvicorn_log.setLevel(logging.WARNING)
     uvicorn_log.propagate = False
     return uvicorn.Config(
         app,
-        http=Protocol,
+        # Any callable will do, whatever its type says.
+        http=make_connection,  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        # X-Forwarded-For would let anybody choose the address that the rule for wrong passwords counts.
+        # The application believes the proxies that are named to it; uvicorn would believe this machine.
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(drain_seconds),
     )

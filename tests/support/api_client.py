@@ -3,6 +3,7 @@
 import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
@@ -38,6 +39,7 @@ async def api_client(
     address: str = "192.0.2.1",
     is_draining: Callable[[], bool] = lambda: False,
     cors_origins: Sequence[str] = (),
+    proxies: Sequence[str] = (),
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Ask the application over `repository`, by default an empty one in memory, from `address`."""
     repository = repository if repository is not None else MemoryRepository()
@@ -45,7 +47,12 @@ async def api_client(
         await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
     authenticator = Authenticator(repository, passwords())
     app = create_app(
-        repository, authenticator, passwords(), is_draining=is_draining, cors_origins=cors_origins
+        repository,
+        authenticator,
+        passwords(),
+        is_draining=is_draining,
+        cors_origins=cors_origins,
+        proxies=[ip_network(proxy) for proxy in proxies],
     )
     transport = httpx.ASGITransport(app, client=(address, 40000))
     async with httpx.AsyncClient(transport=transport, base_url="http://peep", auth=auth) as client:

@@ -54,11 +54,14 @@ def environment(redis_url: str, **settings: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running_api(redis_url: str, folder: Path, **settings: str) -> AsyncIterator[RunningApi]:
-    """Run the program until the block ends."""
+async def running_api(
+    redis_url: str, folder: Path, *, descriptors: int | None = None, **settings: str
+) -> AsyncIterator[RunningApi]:
+    """Run the program until the block ends, with so many `descriptors` at the most."""
     given = environment(redis_url, **settings)
     # The shell only sends the output to files; `exec` puts the program in its place.
-    script = f'exec "$0" -m state_api >"{folder}/output" 2>"{folder}/log"'
+    limit = f"ulimit -n {descriptors}; " if descriptors is not None else ""
+    script = f'{limit}exec "$0" -m state_api >"{folder}/output" 2>"{folder}/log"'
     child = await Child.spawn(Program("state-api", ["/bin/sh", "-c", script, sys.executable], given))
     try:
         (address,) = await child.ready(START_SECONDS)

@@ -12,6 +12,8 @@ import httpx
 
 from line_server.listener import listen
 from state_api.app import create_app
+from state_api.http_connection import Limits
+from state_api.places import Places, places_of_process
 from state_api.serving import serve_http
 from state_store.authentication import Authenticator
 from state_store.repository import StateRepository
@@ -84,6 +86,7 @@ class ApiServer:
     client: httpx.AsyncClient
     stopping: asyncio.Event
     serving: "asyncio.Task[None]"
+    places: Places
 
     @property
     def port(self) -> int:
@@ -91,10 +94,17 @@ class ApiServer:
         assert port is not None
         return port
 
+    def places_taken(self) -> int:
+        """Return how many connections it has."""
+        return len(self.places)
+
 
 @asynccontextmanager
 async def api_server(
-    repository: StateRepository, *, send_buffer: int | None = None
+    repository: StateRepository,
+    *,
+    send_buffer: int | None = None,
+    limits: Limits = Limits(),  # noqa: B008
 ) -> AsyncIterator[ApiServer]:
     """Serve `repository` on a free port, as the program does, until the block ends.
 
@@ -102,6 +112,7 @@ async def api_server(
     """
     await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
     stopping, started = asyncio.Event(), asyncio.Event()
+    places = Places(places_of_process())
     authenticator = Authenticator(repository, passwords())
     app = create_app(repository, authenticator, passwords(), is_draining=stopping.is_set)
     sockets = listen("127.0.0.1", 0, "a port")
@@ -109,14 +120,21 @@ async def api_server(
         sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     serving = asyncio.create_task(
         serve_http(
-            app, sockets, stopping=stopping, notice_seconds=0, drain_seconds=30, on_started=started.set
+            app,
+            sockets,
+            stopping=stopping,
+            notice_seconds=0,
+            drain_seconds=30,
+            on_started=started.set,
+            limits=limits,
+            places=places,
         )
     )
     await started.wait()
     address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     try:
         async with httpx.AsyncClient(base_url=address, auth=BASIC, timeout=ANSWER_SECONDS) as client:
-            yield ApiServer(client, stopping, serving)
+            yield ApiServer(client, stopping, serving, places)
     finally:
         stopping.set()
         await serving

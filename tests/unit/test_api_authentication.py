@@ -135,3 +135,22 @@ async def test_without_a_store_nobody_is_let_in_or_called_wrong() -> None:
 async def test_health_metrics_and_documentation_ask_for_no_password(path: str) -> None:
     async with api_client(auth=None) as client:
         assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "address"),
+    [
+        ("192.0.2.1", "198.51.100.9", "198.51.100.9"),
+        ("192.0.2.1", "203.0.113.5, 198.51.100.9, 192.0.2.7", "198.51.100.9"),
+        ("192.0.2.1", "", "192.0.2.1"),
+        ("198.51.100.1", "203.0.113.5", "198.51.100.1"),
+    ],
+)
+async def test_only_a_trusted_proxy_says_for_whom_it_asks(
+    peer: str, forwarded_for: str, address: str
+) -> None:
+    wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
+    async with api_client(auth=wrong, address=peer, proxies=["192.0.2.0/24"]) as client:
+        with capture_logs() as events:
+            await client.get("/v1/counters", headers={"X-Forwarded-For": forwarded_for})
+    assert {event["address"] for event in events} == {address}
