@@ -69,7 +69,7 @@ class LineConnection(asyncio.Protocol):
     def __init__(
         self, max_line_octets: int, connections: "set[LineConnection]", entrance: Entrance = PLAIN
     ) -> None:
-        self.lines = LineBuffer(max_line_octets)
+        self.lines = self.new_lines(max_line_octets)
         self.address = ""
         self.octets_written = 0
         self.octets_sent = 0
@@ -93,9 +93,16 @@ class LineConnection(asyncio.Protocol):
     def turned_away(self, reason: str) -> None:
         """Take note of a connection that never begins, or ends in its TLS handshake, and why."""
 
+    def new_lines(self, max_line_octets: int) -> LineBuffer:
+        """Return a buffer that knows what ends a line: CRLF alone, by default."""
+        return LineBuffer(max_line_octets)
+
     def line_received(self, line: bytes | OverlongLine) -> None:
-        """Answer one line, given without its CRLF."""
+        """Answer one line, given without its end."""
         raise NotImplementedError
+
+    def line_unfinished(self) -> None:
+        """Take note that no more than a part of a line has come (`lines.unfinished`)."""
 
     def runaway_received(self) -> None:
         """Answer a line that does not end (RUNAWAY_OCTETS); closes the connection by default."""
@@ -134,6 +141,11 @@ class LineConnection(asyncio.Protocol):
         self._is_held = False
         self._pump()
 
+    def end_line(self) -> None:
+        """Answer what has come of a line as if it were all of it."""
+        self.lines.end_line()
+        self._pump()
+
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Speak TLS from the next octet on; what has been sent so far goes out in the clear.
 
@@ -141,7 +153,7 @@ class LineConnection(asyncio.Protocol):
         wrote it (the command injection of CVE-2011-0411).
         """
         self._flush()
-        self.lines = LineBuffer(self.lines.max_line_octets)
+        self.lines = self.new_lines(self.lines.max_line_octets)
         self._channel = TlsChannel(context)
 
     def hang_up(self, last: bytes = b"", *, linger: bool = False) -> None:
@@ -344,6 +356,8 @@ class LineConnection(asyncio.Protocol):
                 return False
             line = self.lines.next()
             if line is None:
+                if self.lines.pending_octets:
+                    self.line_unfinished()
                 return False
             if isinstance(line, RunawayLine):
                 self.runaway_received()

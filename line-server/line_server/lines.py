@@ -1,5 +1,6 @@
-"""Cut a stream of octets into CRLF lines, in bounded memory."""
+"""Cut a stream of octets into lines, in bounded memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 RUNAWAY_OCTETS = 64 * 1024
@@ -14,7 +15,7 @@ class OverlongLine:
 
 
 class RunawayLine:
-    """More than `RUNAWAY_OCTETS` without CRLF: nothing more will be read from this stream."""
+    """More than `RUNAWAY_OCTETS` without an end of line: nothing more will be read from this stream."""
 
 
 RUNAWAY = RunawayLine()
@@ -23,47 +24,106 @@ RUNAWAY = RunawayLine()
 class LineBuffer:
     """Octets in, lines out; what comes out never depends on how the stream was cut into chunks.
 
-    Only CRLF ends a line: a lone CR or LF is an ordinary octet of it. `max_line_octets` counts the
-    CRLF. At most that many octets of an unfinished line are kept.
+    CRLF ends a line, and with `takes_bare_lf` a lone LF too; a lone CR is an ordinary octet of it.
+    `max_line_octets` counts the line's end. `limit_of` may allow more: it gets a line's first
+    `max_line_octets`, when that has more, and returns how many that one may have. What is kept of an
+    unfinished line is less than its limit.
     """
 
-    __slots__ = ("_data", "_discarded", "_head", "_start", "max_line_octets")
+    __slots__ = (
+        "_data",
+        "_discarded",
+        "_end",
+        "_end_octets",
+        "_head",
+        "_limit_of",
+        "_optional",
+        "_owed_end",
+        "_start",
+        "max_line_octets",
+    )
 
-    def __init__(self, max_line_octets: int) -> None:
+    def __init__(
+        self,
+        max_line_octets: int,
+        *,
+        takes_bare_lf: bool = False,
+        limit_of: Callable[[bytes], int] | None = None,
+    ) -> None:
         self.max_line_octets = max_line_octets
+        self._limit_of = limit_of
+        self._end = b"\n" if takes_bare_lf else b"\r\n"
+        self._end_octets = len(self._end)
+        self._optional = ord("\r") if takes_bare_lf else None  # belongs to an end, and need not be there
         self._data = b""
         self._start = 0
         self._head: bytes | None = None  # of an over-long line whose end has not come yet
         self._discarded = 0
+        self._owed_end = b""  # what may still come of the end of a line that `end_line` has ended
 
     @property
     def pending_octets(self) -> int:
         """How many octets wait to be taken as lines."""
         return len(self._data) - self._start
 
+    @property
+    def unfinished(self) -> bytes:
+        """What has come of a line that is not over its limit, once `next` has returned None."""
+        return self._data[self._start :] if self._head is None else b""
+
     def feed(self, chunk: bytes) -> None:
         """Take octets as they came from the network."""
+        if self._owed_end:
+            chunk = self._without_owed_end(chunk)
         if self._start == len(self._data):
             self._data = chunk
         else:
             self._data = self._data[self._start :] + chunk
         self._start = 0
 
+    def end_line(self) -> None:
+        """Take what has come of a line as all of it; its end will be passed over if it still comes."""
+        self.feed(b"\r\n")
+        self._owed_end = b"\r\n"
+
+    def _without_owed_end(self, chunk: bytes) -> bytes:
+        if self._owed_end == b"\n":
+            chunk = b"\r" + chunk  # the CR that has been held back
+        if chunk in (b"", b"\r"):
+            self._owed_end = b"\r\n"[len(chunk) :]
+            return b""
+        self._owed_end = b""
+        return chunk.removeprefix(b"\r\n" if chunk.startswith(b"\r") else b"\n")
+
     def next(self) -> bytes | OverlongLine | RunawayLine | None:
-        """Return the next line without its CRLF, or None until more has come."""
-        start = self._start
-        if start == len(self._data):
+        """Return the next line without its end, or None until more has come."""
+        data, start = self._data, self._start
+        if start == len(data):
             return None
-        end = self._data.find(b"\r\n", start)
-        if end < 0:
+        end = data.find(self._end, start)
+        if end > start and data[end - 1] == self._optional:
+            end -= 1
+            past = end + 2
+        elif end < 0:
             return self._keep_unfinished()
-        self._start = end + 2
-        if self._head is None and end + 2 - start <= self.max_line_octets:
-            return self._data[start:end]
+        else:
+            past = end + self._end_octets
+        self._start = past
+        if self._head is None and (
+            past - start <= self.max_line_octets or past - start <= self._limit(start)
+        ):
+            return data[start:end]
         return self._end_overlong(start, end)
 
+    def _limit(self, start: int) -> int:
+        limit = self.max_line_octets
+        return limit if self._limit_of is None else max(limit, self._limit_of(self._head_from(start)))
+
+    def _head_from(self, start: int) -> bytes:
+        return self._data[start : start + self.max_line_octets]
+
     def _end_overlong(self, start: int, end: int) -> OverlongLine | RunawayLine:
-        head = self._head if self._head is not None else self._data[start : start + self.max_line_octets]
+        head = self._head if self._head is not None else self._head_from(start)
         octets = self._discarded + end - start
         self._head, self._discarded = None, 0
         return RUNAWAY if octets > RUNAWAY_OCTETS else OverlongLine(head)
@@ -71,9 +131,9 @@ class LineBuffer:
     def _keep_unfinished(self) -> RunawayLine | None:
         # One octet may be the CR of a CRLF that the next chunk completes.
         if self._head is None:
-            if self.pending_octets < self.max_line_octets:
+            if self.pending_octets < self.max_line_octets or self.pending_octets < self._limit(self._start):
                 return None
-            self._head = self._data[self._start : self._start + self.max_line_octets]
+            self._head = self._head_from(self._start)
         keep = 1 if self._data.endswith(b"\r") and self.pending_octets else 0
         self._discarded += self.pending_octets - keep
         self._data, self._start = self._data[len(self._data) - keep :], 0

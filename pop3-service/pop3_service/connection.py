@@ -10,7 +10,8 @@ import structlog
 
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
-from line_server.lines import OverlongLine
+from line_server.lines import LineBuffer, OverlongLine
+from pop3_service.command_lines import command_lines
 from pop3_service.counting import ReplyCount
 from pop3_service.delivery import deliver, open_and_read, read, whole_if_cached
 from pop3_service.login import LoggedIn, Proof, log_in, open_at_once, open_maildrop, remembered_login
@@ -41,6 +42,10 @@ from state_store.scram import ScramExchange, ScramMalformed
 
 LOGIN_SECONDS = 60.0
 """How long a client may stay without logging in, in all."""
+
+UNENDED_LINE_SECONDS = 0.3
+"""How long a client may be silent after `UTF8` without an end of line before that is taken for one: longer
+than a network takes between two packets of one line, and shorter than a person waits."""
 
 log = structlog.get_logger()
 
@@ -76,6 +81,7 @@ class Pop3Connection(LineConnection):
         self._command_began = 0.0
         self._idle = self.new_deadline(self._idle_expired)
         self._login_timer: asyncio.TimerHandle | None = None
+        self._unended: asyncio.TimerHandle | None = None
 
     @property
     def session_id(self) -> str | None:
@@ -100,6 +106,10 @@ class Pop3Connection(LineConnection):
         else:
             self._count_connection()
 
+    def new_lines(self, max_line_octets: int) -> LineBuffer:
+        """Return a buffer that cuts lines as POP3 does."""
+        return command_lines(max_line_octets)
+
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Hand a command to the session and do what it says."""
         assert self._session is not None, "no line is handed out before the greeting"
@@ -107,7 +117,8 @@ class Pop3Connection(LineConnection):
         if not self._is_counted:
             self._count_connection()
         self.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
-        answer = self._session.receive(line) if isinstance(line, bytes) else self._session.receive_overlong()
+        session = self._session
+        answer = session.receive(line) if isinstance(line, bytes) else session.receive_overlong(line.head)
         if isinstance(answer, bytes):
             self.send(answer)
         else:
@@ -115,6 +126,27 @@ class Pop3Connection(LineConnection):
             if self._work is not None:
                 return  # it takes longer than this turn of the event loop
         self._instance.command_latency.record(time.perf_counter() - began)
+
+    def line_unfinished(self) -> None:
+        """Await the rest of the line; but UTF8 without an end is obeyed when its client falls silent.
+
+        Evolution 3.46 sends that when CAPA offers UTF8, and waits for the reply.
+        """
+        self._forget_unended()
+        assert self._session is not None, "no line begins before the greeting"
+        if self.lines.unfinished == b"UTF8" and self._session.may_say_utf8:
+            loop = asyncio.get_running_loop()
+            self._unended = loop.call_later(UNENDED_LINE_SECONDS, self._end_unended)
+
+    def _end_unended(self) -> None:
+        self._unended = None
+        if self.lines.unfinished == b"UTF8":
+            self.end_line()
+
+    def _forget_unended(self) -> None:
+        if self._unended is not None:
+            self._unended.cancel()
+            self._unended = None
 
     def runaway_received(self) -> None:
         """End a session whose client sends no line at all."""
@@ -141,6 +173,7 @@ class Pop3Connection(LineConnection):
     def closed(self) -> None:
         """Give back whatever the connection held."""
         self._idle.end()
+        self._forget_unended()
         if self._login_timer is not None:
             self._login_timer.cancel()
         if self._session is None:

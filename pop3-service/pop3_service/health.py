@@ -16,8 +16,9 @@ import structlog
 
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
-from line_server.lines import OverlongLine
+from line_server.lines import LineBuffer, OverlongLine
 from line_server.server import LineServer
+from pop3_service.command_lines import command_lines
 from pop3_service.health_check import socket_path
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
@@ -44,6 +45,10 @@ class HealthConnection(LineConnection):
         self._session = Session("health", Policy("Peep"))
         self._is_leaving = is_leaving
 
+    def new_lines(self, max_line_octets: int) -> LineBuffer:
+        """Return a buffer that cuts lines as POP3 does."""
+        return command_lines(max_line_octets)
+
     def opened(self) -> None:
         """Greet, or refuse."""
         asyncio.get_running_loop().call_later(IDLE_SECONDS, self.abort)
@@ -54,7 +59,8 @@ class HealthConnection(LineConnection):
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer a command; a login ends the connection."""
-        answer = self._session.receive(line) if isinstance(line, bytes) else self._session.receive_overlong()
+        session = self._session
+        answer = session.receive(line) if isinstance(line, bytes) else session.receive_overlong(line.head)
         if isinstance(answer, bytes):
             self.send(answer)
         else:

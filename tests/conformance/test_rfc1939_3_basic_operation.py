@@ -2,6 +2,9 @@
 
 import pytest
 
+from pop3_service.protocol.intentions import LogIn
+from pop3_service.protocol.policy import Policy
+from pop3_service.protocol.session import Session
 from support.pop3_engine import EnginePeer, converse, message_of
 
 
@@ -87,13 +90,16 @@ def test_nothing_is_answered_after_quit() -> None:
     [
         ("", "unknown command"),
         (" STAT", "unknown command"),
-        ("STAT ", "one space goes before each argument, and none at the end"),
-        ("RETR  1", "one space goes before each argument, and none at the end"),
-        ("RETR 1 ", "one space goes before each argument, and none at the end"),
+        ("    ", "unknown command"),
+        ("RETR  1", "one space goes before each argument"),
+        ("TOP 1  1 ", "one space goes before each argument"),
+        ("RETR ", "an argument is missing"),
+        ("TOP 1 ", "an argument is missing"),
         ("STAT\tx", "line holds a control or 8-bit octet"),
         ("STAT\0junk", "line holds a control or 8-bit octet"),
         ("NOOP \u00e9", "line holds a control or 8-bit octet"),
-        ("RETR 1\nDELE 1", "line holds a control or 8-bit octet"),
+        ("RETR 1\rDELE 1", "line holds a control or 8-bit octet"),
+        ("STAT\r", "line holds a control or 8-bit octet"),
         ("NOOP x", "too many arguments"),
         ("LIST 1 2", "too many arguments"),
         ("RETR", "an argument is missing"),
@@ -114,6 +120,42 @@ def test_malformed_line_gets_one_error_that_says_why_and_the_session_goes_on(lin
     assert peer.read_line() == f"-ERR {reason}\r\n".encode()
     assert peer.read_line() == b"+OK 1 120\r\n"
     assert peer.unread() == b""
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b" \n", b"   \r\n"])
+@pytest.mark.parametrize(
+    "command", [b"STAT", b"stat", b"LIST 1", b"RETR 9", b"TOP 1 0", b"CAPA", b"NOOP", b"UIDL"]
+)
+def test_bare_lf_ends_a_line_and_spaces_at_its_end_change_nothing(command: bytes, end: bytes) -> None:
+    replies = []
+    for line in (command + b"\r\n", command + end):
+        peer = EnginePeer([message_of(120)])
+        converse("", peer, logged_in=True)
+        peer.send(line)
+        replies.append(peer.unread())
+    assert replies[0] == replies[1] != b""
+
+
+def test_whole_session_of_lines_that_end_with_lf_is_answered_in_lines_that_end_with_crlf() -> None:
+    peer = EnginePeer([message_of(120)])
+    peer.send(b"USER mrose \nPASS tanstaaf\nLIST \nDELE 1\nQUIT \n")
+    assert peer.unread().splitlines(keepends=True)[1:] == [
+        b"+OK send PASS\r\n",
+        b"+OK 1 message (120 octets)\r\n",
+        b"+OK 1 message (120 octets)\r\n",
+        b"1 120\r\n",
+        b".\r\n",
+        b"+OK message marked as deleted\r\n",
+        b"+OK Peep signing off\r\n",
+    ]
+    assert peer.mail == {}
+
+
+@pytest.mark.parametrize(("line", "password"), [(b"PASS tan staaf ", "tan staaf "), (b"PASS  ", " ")])
+def test_spaces_of_a_password_are_its_own(line: bytes, password: str) -> None:
+    session = Session("3f2a", Policy("Peep"))
+    session.receive(b"USER mrose  ")
+    assert session.receive(line) == LogIn("mrose", password)
 
 
 def test_line_of_255_octets_is_not_too_long() -> None:

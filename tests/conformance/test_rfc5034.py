@@ -5,7 +5,10 @@ import base64
 import pytest
 from scramp import ScramClient  # type: ignore[import-untyped]
 
+from pop3_service.protocol.intentions import LogIn
+from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal
+from pop3_service.protocol.session import Session
 from support.pop3_engine import PASSWORD, USER, EnginePeer, converse
 
 
@@ -169,9 +172,22 @@ def test_name_that_no_user_can_have_is_refused_as_a_wrong_one(name: str) -> None
     )
 
 
-def test_command_line_with_its_initial_response_has_at_most_255_octets() -> None:
+@pytest.mark.parametrize("command", ["AUTH PLAIN ", "auth plain "])
+def test_command_line_with_its_initial_response_has_at_most_12288_octets(command: str) -> None:
     peer = EnginePeer()
-    assert answer(peer, "AUTH PLAIN " + "A" * 260).startswith("-ERR line is longer")
+    response = "A" * (12_288 - len(command) - len("\r\n"))
+    assert answer(peer, command + response).startswith("-ERR the response is not well-formed base64")
+    assert answer(peer, command + response + " ").startswith("-ERR the response is too long")
+    assert answer(peer, "AUTHPLAIN" + "A" * 260).startswith("-ERR line is longer")
+    assert answer(peer, "NOOP").startswith("-ERR not before login")
+
+
+def test_long_password_in_an_initial_response_is_read_whole() -> None:
+    response = in_base64("\0mrose\0" + "x" * 9000)
+    assert Session("3f2a", Policy("Peep")).receive(f"AUTH PLAIN {response}".encode()) == LogIn(
+        "mrose", "x" * 9000
+    )
+    assert answer(EnginePeer(), f"AUTH PLAIN {response}").startswith("-ERR [AUTH]")
 
 
 def test_response_line_may_be_longer_than_a_command_and_has_a_limit_of_its_own() -> None:

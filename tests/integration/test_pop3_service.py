@@ -380,7 +380,7 @@ def test_client_that_half_closes_gets_every_answer(service: Pop3Process) -> None
 
 @pytest.mark.parametrize(
     "line",
-    [b"NOOP " + b"x" * 300, b"STAT\0junk", b"\0", b"NOOP \xff", b"", b"RETR +1", b"LIST 4294967297", b"\n"],
+    [b"NOOP " + b"x" * 300, b"STAT\0junk", b"\0", b"NOOP \xff", b"", b"RETR +1", b"LIST 4294967297", b"\r"],
 )
 def test_bad_line_gets_one_err_and_the_session_goes_on(service: Pop3Process, line: bytes) -> None:
     with service.log_in(service.add_user(SHORT)) as client:

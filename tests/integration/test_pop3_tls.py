@@ -191,7 +191,9 @@ def test_tls_1_1_is_refused_and_the_next_client_served(
         assert client.quit().startswith(b"+OK")
 
 
-@pytest.mark.parametrize("ahead", [b"QUIT\r\n", b"CAPA\r\nNOOP\r\n", b"USER bo", b"x" * 5000])
+@pytest.mark.parametrize(
+    "ahead", [b"QUIT\r\n", b"QUIT\n", b"CAPA\r\nNOOP\r\n", b"USER bo", b"UTF8", b"x" * 5000]
+)
 def test_nothing_sent_with_stls_survives_it(
     service: Pop3Process, trusting: ssl.SSLContext, ahead: bytes
 ) -> None:

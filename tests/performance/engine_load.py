@@ -6,8 +6,7 @@
 
 import sys
 
-from line_server.lines import LineBuffer
-from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
+from pop3_service.command_lines import command_lines
 from pop3_service.protocol.intentions import HangUp, LogIn, SendMessage
 from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.policy import Policy
@@ -35,7 +34,7 @@ def play_sessions(times: int) -> None:
 def play(session: Session, contents: MaildropContents) -> int:
     """Play one session; return how many messages were sent."""
     session.greeting()
-    lines = LineBuffer(MAXIMUM_COMMAND_LINE_OCTETS)
+    lines = command_lines()
     sent = 0
     for octets in DIALOGUE:
         lines.feed(octets)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from line_server.lines import OverlongLine, RunawayLine
+from pop3_service.command_lines import command_lines
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import (
     BeginScram,
@@ -58,18 +60,19 @@ class EnginePeer:
         self.is_closed = False
         self._replies = self.session.greeting()
         self._scram: ScramExchange | None = None
-        self._longest_line = MAXIMUM_COMMAND_LINE_OCTETS
-        self._discards_rest = False
+        self._lines = command_lines()
 
     def send(self, octets: bytes) -> None:
         """Take lines; those that follow STLS in the same octets are never read."""
-        self._discards_rest = False
-        for line in octets.split(b"\r\n")[:-1]:
-            if not (self.is_closed or self._discards_rest):
-                overlong = len(line) + 2 > self._longest_line
-                self._longest_line = MAXIMUM_COMMAND_LINE_OCTETS
-                answer = self.session.receive_overlong() if overlong else self.session.receive(line)
-                self._replies += answer if isinstance(answer, bytes) else self._do(answer)
+        self._lines.feed(octets)
+        while not self.is_closed and (line := self._lines.next()) is not None:
+            assert not isinstance(line, RunawayLine)
+            self._lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
+            if isinstance(line, OverlongLine):
+                answer = self.session.receive_overlong(line.head)
+            else:
+                answer = self.session.receive(line)
+            self._replies += answer if isinstance(answer, bytes) else self._do(answer)
 
     def read_line(self) -> bytes:
         line, end, self._replies = self._replies.partition(b"\r\n")
@@ -91,10 +94,10 @@ class EnginePeer:
                 self.is_closed = True
                 return reply
             case StartTls(reply):
-                self._discards_rest = True
+                self._lines = command_lines()
                 return reply
             case Challenge(line):
-                self._longest_line = MAXIMUM_RESPONSE_LINE_OCTETS
+                self._lines.max_line_octets = MAXIMUM_RESPONSE_LINE_OCTETS
                 return line
             case BeginScram(message):
                 return self._begin_scram(message)

@@ -5,9 +5,11 @@ import pytest
 from line_server.lines import RUNAWAY, RUNAWAY_OCTETS, LineBuffer, OverlongLine, RunawayLine
 
 
-def lines_of(*chunks: bytes, limit: int = 16) -> list[bytes | OverlongLine | RunawayLine]:
+def lines_of(
+    *chunks: bytes, limit: int = 16, takes_bare_lf: bool = False
+) -> list[bytes | OverlongLine | RunawayLine]:
     """Return all that a buffer gives for these chunks, up to the first line that never ends."""
-    buffer = LineBuffer(limit)
+    buffer = LineBuffer(limit, takes_bare_lf=takes_bare_lf)
     told: list[bytes | OverlongLine | RunawayLine] = []
     for chunk in chunks:
         buffer.feed(chunk)
@@ -79,6 +81,64 @@ def test_a_greater_limit_holds_from_the_next_line_on() -> None:
     assert buffer.next() == b"x" * 20
     buffer.max_line_octets = 8
     assert buffer.next() == OverlongLine(b"NOOP-NOO")
+
+
+def test_a_bare_lf_ends_a_line_where_that_is_chosen_and_a_lone_cr_does_not() -> None:
+    octets = b"STAT\nLIST\r\n\n\r\na\rb\r\r\nQUIT\n"
+    assert lines_of(octets, takes_bare_lf=True) == [b"STAT", b"LIST", b"", b"", b"a\rb\r", b"QUIT"]
+    assert lines_of(*[bytes([octet]) for octet in octets], takes_bare_lf=True) == lines_of(
+        octets, takes_bare_lf=True
+    )
+
+
+def test_the_limit_counts_one_octet_for_a_bare_lf() -> None:
+    assert lines_of(b"x" * 15 + b"\n", takes_bare_lf=True) == [b"x" * 15]
+    assert lines_of(b"x" * 16 + b"\n", takes_bare_lf=True) == [OverlongLine(b"x" * 16)]
+    assert lines_of(b"x" * 15 + b"\r\n", takes_bare_lf=True) == [OverlongLine(b"x" * 15 + b"\r")]
+
+
+def test_what_a_line_begins_with_may_give_it_a_higher_limit() -> None:
+    buffer = LineBuffer(8, limit_of=lambda beginning: 20 if beginning.startswith(b"AUTH ") else 8)
+    for octets in (b"AUTH 6789012345678\r\n", b"AUTH 67890123456789\r\n", b"NOOP 67\r\n", b"NOOP\r\n"):
+        buffer.feed(octets)
+    assert buffer.next() == b"AUTH 6789012345678"
+    assert buffer.next() == OverlongLine(b"AUTH 678")
+    assert buffer.next() == OverlongLine(b"NOOP 67\r")
+    assert buffer.next() == b"NOOP"
+
+
+@pytest.mark.parametrize("rest", [[b"\r\n"], [b"\n"], [b"\r", b"\n"], [b"", b"\r", b"", b"\n"], []])
+def test_the_end_of_a_line_that_was_ended_without_it_is_passed_over(rest: list[bytes]) -> None:
+    buffer = LineBuffer(16, takes_bare_lf=True)
+    buffer.feed(b"UTF8")
+    assert buffer.next() is None
+    assert buffer.unfinished == b"UTF8"
+    buffer.end_line()
+    assert buffer.next() == b"UTF8"
+    for chunk in rest:
+        buffer.feed(chunk)
+        assert buffer.next() is None
+    buffer.feed(b"CAPA\r\n")
+    assert buffer.next() == b"CAPA"
+    buffer.feed(b"\r\n")
+    assert buffer.next() == b""
+
+
+def test_only_its_own_end_is_passed_over_after_a_line_that_was_ended_without_it() -> None:
+    buffer = LineBuffer(16, takes_bare_lf=True)
+    buffer.feed(b"UTF8")
+    buffer.end_line()
+    for chunk in (b"\r", b"STAT\n", b"\n"):
+        buffer.feed(chunk)
+    assert [buffer.next() for _ in range(4)] == [b"UTF8", b"\rSTAT", b"", None]
+
+
+def test_what_has_come_of_an_overlong_line_is_no_unfinished_line() -> None:
+    buffer = LineBuffer(16)
+    buffer.feed(b"x" * 20)
+    assert buffer.next() is None
+    buffer.feed(b"UTF8")
+    assert buffer.unfinished == b""
 
 
 def test_pending_octets_are_those_not_yet_taken_as_lines() -> None:

@@ -10,9 +10,16 @@ from enum import Enum
 from typing import Final
 
 from pop3_service.protocol import replies
+from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
 
 MAXIMUM_COMMAND_LINE_OCTETS: Final = 255
 """The longest command line, CRLF counted (RFC 2449, section 4)."""
+
+
+def longest_line(beginning: bytes) -> int:
+    """Return how many octets a line that begins so may have, its end counted (RFC 5034, section 4)."""
+    is_auth = beginning[:5].upper() == b"AUTH "
+    return MAXIMUM_RESPONSE_LINE_OCTETS if is_auth else MAXIMUM_COMMAND_LINE_OCTETS
 
 
 class State(Enum):
@@ -89,13 +96,16 @@ class Command:
     def read(self, rest: bytes | None) -> list[int | str] | bytes:
         """Return what the arguments stand for: numbers as int, names and passwords as str.
 
-        `rest` is what follows the keyword and its space, None where there is no space. Where the
-        arguments have another form than they should, what is returned is the reply that says so.
+        `rest` is what follows the keyword and its space, None where there is no space. Spaces at its end
+        count only where they are data, in a password. Where the arguments have another form than they
+        should, what is returned is the reply that says so.
         """
         arguments: Sequence[bytes] = ()
-        if rest is not None:
-            arguments = (rest,) if self.takes_rest else rest.split(b" ")
-            if b"" in arguments and not self.takes_rest:
+        if rest is not None and self.takes_rest:
+            arguments = (rest,)
+        elif rest := (rest or b"").rstrip(b" "):
+            arguments = rest.split(b" ")
+            if b"" in arguments:
                 return replies.MISPLACED_SPACE
         if len(arguments) > len(self.arguments):
             return replies.SURPLUS_ARGUMENT

@@ -14,10 +14,12 @@ from pop3_service.protocol.capabilities import Announcer, capability_list
 from pop3_service.protocol.commands import (
     BARE_COMMANDS,
     COMMANDS_BY_KEYWORD,
+    MAXIMUM_COMMAND_LINE_OCTETS,
     NUMBERED_COMMANDS,
     Command,
     State,
     is_user_name,
+    longest_line,
 )
 from pop3_service.protocol.intentions import (
     BeginScram,
@@ -112,12 +114,17 @@ class Session:
         """Whether passwords are taken as they are: the dialogue is encrypted, or need not be."""
         return self._is_encrypted or not self.policy.requires_tls
 
+    @property
+    def may_say_utf8(self) -> bool:
+        """Whether UTF8 would be obeyed now: nobody has logged in, and no AUTH is under way."""
+        return self.state is State.AUTHORIZATION and self._expects_response is None
+
     def greeting(self) -> bytes:
         """Return the first line of the dialogue; it carries the session's id, as the logs do."""
         return replies.greeting(self.session_id)
 
     def receive(self, line: bytes) -> Answer:
-        """Return the complete reply to a command line without its CRLF, or what to do first."""
+        """Return the complete reply to a command line without its end, or what to do first."""
         if self._expects_response is not None:
             return self._receive_response(line)
         command = BARE_COMMANDS.get(line)
@@ -141,9 +148,9 @@ class Session:
             return _WRONG_STATE[self.state]
         return self._HANDLERS[command.keyword](self, *values)
 
-    def receive_overlong(self) -> Answer:
-        """Return the one reply to a line over the limit, however long it is (RFC 2449, section 4)."""
-        is_response = self._expects_response is not None
+    def receive_overlong(self, head: bytes = b"") -> Answer:
+        """Return the one reply to a line over its limit, which begins with `head` (RFC 2449, section 4)."""
+        is_response = self._expects_response is not None or longest_line(head) > MAXIMUM_COMMAND_LINE_OCTETS
         return self._mistake(replies.RESPONSE_TOO_LONG if is_response else replies.LINE_TOO_LONG)
 
     def _receive_response(self, line: bytes) -> Answer:
