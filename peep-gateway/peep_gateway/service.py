@@ -57,6 +57,8 @@ async def _serve(
     await server.listen(plain)
     if certificates is not None:
         await server.listen(in_tls[0], Entrance(tls=certificates.context))
+    if certificates is not None:
+        lifecycle.on_reload(certificates.reload)
     lifecycle.ready(
         (label, display(bound[0].getsockname()))
         for label, bound in zip(("PEEP", "PEEPS"), sockets, strict=False)

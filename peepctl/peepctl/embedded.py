@@ -105,7 +105,7 @@ class EmbeddedServer:
         self._lock.acquire()
         try:
             if len(os.fsencode(self.socket_path)) > SOCKET_PATH_OCTETS:
-                self._socket_directory = Path(tempfile.mkdtemp(prefix="peep-"))
+                self._socket_directory = _short_directory(self.socket_path)
             self._start_process()
         except BaseException:
             self.kill()
@@ -235,6 +235,16 @@ class EmbeddedServer:
             self._close_lifeline()
             if self._socket_directory != self.directory:
                 shutil.rmtree(self._socket_directory, ignore_errors=True)
+
+
+def _short_directory(too_long: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="peep-"))
+    except OSError as error:
+        raise EmbeddedServerError(
+            f"{too_long} is too long for a socket, and there is no folder for temporary files instead: "
+            f"{error.strerror}; set TMPDIR to one, or PEEP_DATA_DIR to a shorter path"
+        ) from None
 
 
 def _start_from_lasting_thread(

@@ -70,6 +70,10 @@ class LocalSystem:
             killed = (*killed, "the embedded server")
         return killed
 
+    def reload(self) -> None:
+        """Let the services read anew what can be: certificates."""
+        self._supervisor.reload()
+
     def kill(self) -> None:
         """End everything at once; `stop` then has nothing left to wait for."""
         self._supervisor.kill()

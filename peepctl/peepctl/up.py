@@ -64,21 +64,31 @@ async def _work(system: LocalSystem) -> str:
 class _StopRequest:
     """A signal that asks for a clean stop; Ctrl-C a second time ends everything at once.
 
-    The other signals may well come twice for one wish: from a closing terminal, or by way of `make`.
+    The other signals may well come twice for one wish: from a closing terminal, or by way of `make`. SIGHUP
+    asks for a stop only from a terminal that is gone, and else has the services read their files anew.
     """
 
     def __init__(self, system: LocalSystem) -> None:
         self.is_impatient = False
         self._system = system
         self._asked = asyncio.Event()
+        is_to_outlive_it = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # under nohup
+        streams = () if is_to_outlive_it else range(3)
+        self._terminal = next((stream for stream in streams if os.isatty(stream)), None)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         loop.add_signal_handler(signal.SIGTERM, self._asked.set)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup, on purpose
-            loop.add_signal_handler(signal.SIGHUP, self._asked.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
 
     async def wait(self) -> None:
         await self._asked.wait()
+
+    def _hung_up(self) -> None:
+        # The system lets go of a terminal that closes before it tells us.
+        if self._terminal is not None and not os.isatty(self._terminal):
+            self._asked.set()
+        elif not self._asked.is_set():
+            self._system.reload()
 
     def _interrupt(self) -> None:
         if self._asked.is_set():

@@ -19,7 +19,7 @@ from line_server.entrance import Entrance
 from line_server.lines import LineBuffer, OverlongLine
 from line_server.server import LineServer
 from pop3_service.command_lines import command_lines
-from pop3_service.health_check import socket_path
+from pop3_service.health_check import socket_paths
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import HangUp
@@ -74,29 +74,46 @@ class HealthConnection(LineConnection):
 class HealthServer:
     """One process's end of the health checks, for the POP3 port that it serves."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, tells: bool = True) -> None:
         # By process, not by worker: two services may share a port, and then have equal worker numbers.
-        self._path = socket_path(port, str(os.getpid()))
+        self._paths = socket_paths(port, str(os.getpid()))
         self._server = LineServer(HealthConnection)
+        self._tells = tells
 
     async def start(self) -> None:
-        """Listen. Where that cannot be, say so in the log: mail is served all the same."""
-        try:
-            self._unlink()  # left by a process that was killed
-            bound = socket.socket(socket.AF_UNIX)
-            bound.bind(self._path)
-            os.chmod(self._path, 0o600)
-            await self._server.listen([bound])
-        except OSError as error:
-            log.warning("health checks cannot be answered", path=self._path, reason=str(error))
+        """Listen. Where that cannot be, say so in the log (`tells`): mail is served all the same."""
+        faults = []
+        for path in self._paths:
+            try:
+                await self._server.listen([_bound(path)])
+            except OSError as error:
+                faults.append(f"{path}: {error.strerror or error}")
+            else:
+                return
+        tell = log.warning if self._tells else log.debug
+        tell("health checks cannot be answered: no folder for their socket", tried=faults)
 
     def stop(self) -> None:
         """Answer no more."""
         self._server.stop_listening()
         for connection in list(self._server.connections):
             connection.abort()
-        self._unlink()
+        for path in self._paths:
+            _unlink(path)
 
-    def _unlink(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
+
+def _bound(path: str) -> socket.socket:
+    _unlink(path)  # left by a process that was killed
+    bound = socket.socket(socket.AF_UNIX)
+    try:
+        bound.bind(path)
+        os.chmod(path, 0o600)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -4,7 +4,6 @@ import contextlib
 import glob
 import os
 import socket
-import tempfile
 from collections.abc import Mapping
 
 from line_server.health_check import report
@@ -12,6 +11,7 @@ from line_server.health_check import report
 PORT_VARIABLE = "PEEP_POP3_PORT"
 DEFAULT_PORT = "1110"
 ANSWER_SECONDS = 3.0
+FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - after TMPDIR; the name in it is the user's and the process's own
 
 
 def main() -> int:
@@ -22,7 +22,8 @@ def main() -> int:
 def check(environment: Mapping[str, str]) -> tuple[bool, str]:
     """Ask every process that serves the configured port; return whether all is well, and a line about it."""
     port = environment.get(PORT_VARIABLE) or DEFAULT_PORT
-    verdicts = [_ask(path) for path in glob.glob(socket_path(glob.escape(port), "*"))]
+    patterns = socket_paths(glob.escape(port), "*")
+    verdicts = [_ask(path) for pattern in patterns for path in glob.glob(pattern)]
     answered = [verdict for verdict in verdicts if verdict is not None]
     if not answered:
         return False, f"unhealthy: no POP3 process answers for port {port}"
@@ -31,9 +32,11 @@ def check(environment: Mapping[str, str]) -> tuple[bool, str]:
     return True, f"healthy: every POP3 process answers ({len(answered)})"
 
 
-def socket_path(port: int | str, process_id: str) -> str:
-    """Return where a process that serves this port answers checks."""
-    return os.path.join(tempfile.gettempdir(), f"peep-pop3-{os.getuid()}-{port}-{process_id}.sock")
+def socket_paths(port: int | str, process_id: str) -> list[str]:
+    """Return where a process that serves this port answers checks: in the first folder where it can."""
+    # Not the `tempfile` module's folder: it has to be written to before it is named, and there may be none.
+    folders = dict.fromkeys((os.environ.get("TMPDIR") or FOLDERS[0], *FOLDERS))
+    return [f"{folder}/peep-pop3-{os.getuid()}-{port}-{process_id}.sock" for folder in folders]
 
 
 def _ask(path: str) -> bool | None:

@@ -51,7 +51,8 @@ async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> No
     Raises `StartError` when they cannot start, or keep dying.
     """
     if settings.tls_cert_file is not None:
-        CertificateFiles(settings.tls_cert_file, settings.tls_key_file)  # one line, not one from each worker
+        # One line where it cannot be used, not one from each worker.
+        CertificateFiles(settings.tls_cert_file, settings.tls_key_file, tells=False)
     if not settings.pop3_share_ports:
         require_free_ports(settings)
     # Bound and never listening: keeps the ports ours, also while no worker lives.
@@ -59,6 +60,7 @@ async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> No
     pool = WorkerPool([_worker(number, reserved.numbers()) for number in range(1, settings.pop3_workers + 1)])
     try:
         await pool.start()
+        lifecycle.on_reload(pool.reload)
         lifecycle.ready(reserved.addresses())
         failure = await lifecycle.until_stopped(pool.failure())
         if failure is not None:

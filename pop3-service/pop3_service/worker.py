@@ -63,8 +63,16 @@ class Worker:
 
     def __init__(self, settings: Pop3Settings) -> None:
         self._settings = settings
+        self._number = int(os.environ.get(WORKER_VARIABLE, "1"))
         self._certificates = (
-            CertificateFiles(settings.tls_cert_file, settings.tls_key_file)
+            CertificateFiles(
+                settings.tls_cert_file,
+                settings.tls_key_file,
+                # The parent has loaded it before the first start. At a later one the files may be broken, and
+                # the other workers go on with what they have: this one then serves without TLS.
+                must_load=WORKER_VARIABLE not in os.environ,
+                tells=self._number == 1,
+            )
             if settings.tls_cert_file
             else None
         )
@@ -80,7 +88,7 @@ class Worker:
             settings_changed=self._settings_changed,
             lease_lapsed=self._lease_lapsed,
             close_session=self._close_session,
-            worker=int(os.environ.get(WORKER_VARIABLE, "1")),
+            worker=self._number,
             login_delay_seconds=settings.login_delay,
             max_connections_per_address=settings.max_connections_per_address,
         )
@@ -128,10 +136,12 @@ class Worker:
         proxies = TrustedProxies(self._settings.proxy_trusted) if self._settings.proxy_protocol else None
         await self._server.listen(ports.plain, Entrance(proxies=proxies))
         await self._server.listen(ports.tls, Entrance(tls=self._resources.tls, proxies=proxies))
-        health = HealthServer(ports.plain[0].getsockname()[1])
+        health = HealthServer(ports.plain[0].getsockname()[1], tells=self._number == 1)
         await health.start()
         gc.freeze()  # what is there now stays to the end
         gc.set_threshold(*GARBAGE_THRESHOLDS)
+        if self._certificates is not None:
+            lifecycle.on_reload(self._certificates.reload)
         lifecycle.ready(ports.addresses())
         await lifecycle.until_stopped(watch(self._certificates))
         await self._leave()

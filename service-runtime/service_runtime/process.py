@@ -28,6 +28,7 @@ class Lifecycle:
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
         """Set by SIGTERM, SIGINT, or the end of the process that supervises us."""
+        self._reloads: list[Callable[[], None]] = []
         self._ready_descriptor = _taken("PEEP_READY_FD")
         self._parent_descriptor = _taken("PEEP_PARENT_FD")
 
@@ -45,6 +46,10 @@ class Lifecycle:
         """Ask the program to end in good order."""
         self.stopping.set()
 
+    def on_reload(self, action: Callable[[], None]) -> None:
+        """Let SIGHUP call `action`, which has something read anew. It ends nothing, whoever listens."""
+        self._reloads.append(action)
+
     async def until_stopped(self, other: Coroutine[Any, Any, _Result]) -> _Result | None:
         """Wait for the request to stop (None), or for `other` to end, whose result is returned."""
         stopped = asyncio.create_task(self.stopping.wait())
@@ -61,6 +66,7 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._signalled)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         if self._parent_descriptor is not None:
             loop.add_reader(self._parent_descriptor, self._parent_gone, self._parent_descriptor)
 
@@ -68,6 +74,11 @@ class Lifecycle:
         for number in SIGNALS:
             asyncio.get_running_loop().remove_signal_handler(number)
         self.stop()
+
+    def _reload(self) -> None:
+        log.info("asked to reload")
+        for action in self._reloads:
+            action()
 
     def _parent_gone(self, descriptor: int) -> None:
         # Nothing is ever written to this pipe: that it can be read means that its other end is closed.
@@ -94,6 +105,7 @@ def run(
 
     0 after a clean end, 2 when a setting is wrong, 1 when the program cannot start or go on.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read anew
     try:
         loaded = settings.load(settings_class)
     except StartError as error:

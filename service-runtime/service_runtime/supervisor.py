@@ -86,6 +86,7 @@ class Child:
         self.name = name
         self._process = process
         self._pipes = pipes
+        self.is_ready = False
         self.ended = asyncio.create_task(self._wait(), name=f"{name} ended")
 
     @classmethod
@@ -122,6 +123,7 @@ class Child:
             async with asyncio.timeout(seconds):
                 addresses = await self._pipes.read_addresses()
                 if addresses is not None:
+                    self.is_ready = True
                     return addresses
                 ending = Ending(self.name, await asyncio.shield(self.ended))
         except TimeoutError:
@@ -132,6 +134,11 @@ class Child:
         """Send a signal to the child; one that has ended already gets none."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal_number)
+
+    def reload(self) -> None:
+        """Send SIGHUP to the child, unless it is not ready: it reads everything anyway, and might end."""
+        if self.is_ready:
+            self.send(signal.SIGHUP)
 
     async def _wait(self) -> int:
         exit_code = await self._process.wait()
@@ -193,6 +200,11 @@ class Supervisor:
         """Send SIGTERM to all, after `seconds` SIGKILL to those left; return the names of the latter."""
         return await stop_children(self._children, seconds)
 
+    def reload(self) -> None:
+        """Let all read anew what can be."""
+        for child in self._children:
+            child.reload()
+
     def kill(self) -> None:
         """Send SIGKILL to all at once; `stop` then returns without a wait."""
         for child in self._children:
@@ -230,6 +242,11 @@ class WorkerPool:
         if isinstance(error, WorkerKeepsDyingError):
             return error
         raise RuntimeError("a worker is no longer watched") from error
+
+    def reload(self) -> None:
+        """Let all workers read anew what can be."""
+        for child in self._children:
+            child.reload()
 
     async def stop(self, seconds: float) -> tuple[str, ...]:
         """Stop watching, then stop all workers as Supervisor.stop does."""

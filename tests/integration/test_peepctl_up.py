@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import poplib
+import pty
 import re
 import signal
 import socket
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import httpx
 import pytest
 
 from peepctl.embedded import EmbeddedServer
+from support.certificates import Authority
 from support.peepctl_up import Up
 from support.pop3_process import Pop3Client, wait_until
 
@@ -95,7 +98,7 @@ def test_the_generated_administrator_can_read_the_counters(start: Callable[..., 
     assert answer.json()["historical_connections"] == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything_cleanly_within_five_seconds(
     start: Callable[..., Up], number: signal.Signals
 ) -> None:
@@ -107,6 +110,44 @@ def test_a_signal_ends_everything_cleanly_within_five_seconds(
     assert time.monotonic() - begun < STOP_SECONDS
     assert exit_code == 0, up.errors.read_text()
     assert rest.splitlines()[-1].startswith("stopped ")
+
+
+def test_sighup_has_every_process_read_its_files_anew_and_ends_nothing(
+    start: Callable[..., Up], tmp_path: Path
+) -> None:
+    authority = Authority()
+    certificate, key = authority.issue(tmp_path)
+    up = start(
+        PEEP_TLS_CERT_FILE=str(certificate),
+        PEEP_TLS_KEY_FILE=str(key),
+        PEEP_POP3_WORKERS="2",
+        PEEP_LOG_FORMAT="json",
+    ).ready()
+    client = up.log_in()
+    authority.issue(tmp_path)
+    up.send(signal.SIGHUP)
+    processes = 5  # POP3's parent and two workers, PEEP, HTTP
+    wait_until(lambda: up.errors.read_text().count('"asked to reload"') == processes, "all are asked")
+    # One line a service that has a certificate.
+    wait_until(lambda: up.errors.read_text().count('"certificate changed"') == 2, "both read it")
+    assert client.stat()[0] == 3
+    assert httpx.get(f"{up.lines['http']}/livez").status_code == 200
+    assert up.stop()[0] == 0
+    assert "worker_ended" not in up.errors.read_text()
+
+
+def test_a_terminal_that_closes_ends_everything_cleanly(tmp_path: Path) -> None:
+    ours, terminal = pty.openpty()
+    up = Up(tmp_path, {}, stdin=terminal, preexec_fn=partial(os.login_tty, terminal))
+    try:
+        os.close(terminal)
+        shown = b""
+        while b"ready " not in shown:
+            shown += os.read(ours, 65536)
+        os.close(ours)
+        assert up.process.wait(STOP_SECONDS) == 0
+    finally:
+        up.clean_up()
 
 
 def test_a_signal_during_the_start_ends_everything_cleanly(start: Callable[..., Up]) -> None:

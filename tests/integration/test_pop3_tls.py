@@ -5,6 +5,7 @@ import base64
 import contextlib
 import functools
 import json
+import os
 import re
 import signal
 import socket
@@ -628,3 +629,28 @@ def test_replaced_certificate_is_served_to_new_clients_and_a_broken_one_to_nobod
     (refused,) = logged(service, "new certificate refused")
     assert "PEEP_TLS_CERT_FILE" in str(refused["reason"])
     assert len(logged(service, "certificate changed")) == 1
+
+
+def test_workers_that_are_started_anew_with_a_broken_key_serve_the_plain_port(
+    start: Start, trusting: ssl.SSLContext, tmp_path: Path
+) -> None:
+    service = start(workers=2)
+    username = service.add_user(SHORT)
+    key = tmp_path / "key.pem"
+    good = key.read_bytes()
+    key.write_bytes(good[:100])
+    for process_id in service.process_ids():
+        os.kill(process_id, signal.SIGKILL)
+    wait_until(lambda: len(logged(service, "worker_started_again")) == 2, "they are started again")
+    told = logged(service, "no TLS until the certificate is mended")
+    assert [str(each["reason"]).partition(":")[0] for each in told] == ["PEEP_TLS_KEY_FILE"] * 2
+    with service.log_in(username) as client:
+        assert client.ask_lines("RETR 1") == WIRE
+    with service.connect() as client, pytest.raises(ssl.SSLError):
+        client.start_tls(trusting)
+    key.write_bytes(good)
+    wait_until(lambda: len(logged(service, "certificate changed")) == 2, "the mended key is taken up", 10)
+    with service.connect() as client:
+        client.start_tls(trusting)
+        assert client.ask("QUIT").startswith(b"+OK")
+    assert len(logged(service, "worker_ended")) == 2

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from peepctl.directory_lock import LOCK_FILE, DirectoryLock
 
@@ -17,7 +18,7 @@ FREE_PORTS = {"PEEP_POP3_PORT": "0", "PEEP_PORT": "0", "PEEP_HTTP_PORT": "0"}
 class Up:
     """One with its data below a folder; its services hold its output too, its server that folder's lock."""
 
-    def __init__(self, directory: Path, settings: dict[str, str]) -> None:
+    def __init__(self, directory: Path, settings: dict[str, str], **started_with: Any) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
         self.errors = directory / "errors"
         self.data = Path(settings.get("PEEP_DATA_DIR", directory / "data"))
@@ -30,6 +31,7 @@ class Up:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                **started_with,
             )
         self.lines: dict[str, str] = {}
         self._clients: list[poplib.POP3] = []

@@ -280,6 +280,11 @@ class Pop3Process:
         """Return all counters and gauges."""
         return self._runner.run(self.repository.counters())
 
+    def process_ids(self) -> list[int]:
+        """Return the processes that serve connections."""
+        live = self._runner.run(self.repository.instances())
+        return [status.instance.process_id for status in live]
+
     def logged_in_users(self) -> list[str]:
         """Return who is logged in."""
         return self._runner.run(self.repository.logged_in_users())

@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import trustme
@@ -21,6 +20,7 @@ from service_runtime.errors import StartError
 from support.certificates import Authority
 from support.maildir_files import ordinary_user
 
+DAY = 86_400.0
 BROKEN = "-----BEGIN {0}-----\nAAAA\n-----END {0}-----\n"
 
 
@@ -230,12 +230,18 @@ def test_an_encrypted_key_is_refused_without_asking_for_its_passphrase(
     )
 
 
-def self_signed(folder: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> Path:
+def self_signed(
+    folder: Path,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    begins: dt.datetime | None = None,
+    ends: dt.datetime | None = None,
+) -> Path:
     """Write a certificate that the key has signed for itself, and the key, into one file."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
+    begins = begins or dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    signed = builder.not_valid_before(now).not_valid_after(now + dt.timedelta(1)).sign(key, hashes.SHA256())
+    builder = builder.not_valid_before(begins).not_valid_after(ends or begins + dt.timedelta(30))
+    signed = builder.sign(key, hashes.SHA256())
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -264,7 +270,9 @@ def test_an_expired_certificate_is_served_with_a_warning(tmp_path: Path, authori
     certificate, key = authority.issue(tmp_path, not_after=yesterday)
     with capture_logs() as events:
         files = load(certificate, key)
-    assert events == [{"event": "certificate has expired", "log_level": "warning", "file": str(certificate)}]
+    (event,) = events
+    assert str(event.pop("not_after")).endswith(" GMT")
+    assert event == {"event": "certificate has expired", "log_level": "warning", "file": str(certificate)}
     with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
         shaken_hands(files.context(), authority.client_context())
 
@@ -285,9 +293,10 @@ class Looks:
         self._due = asyncio.Semaphore(0)
         self._is_over = asyncio.Semaphore(0)
 
-    async def sleep(self, _seconds: float) -> None:
+    async def paused(self, _seconds: float) -> bool:
         self._is_over.release()
         await self._due.acquire()
+        return False
 
     async def look(self, times: int) -> None:
         """Let the watcher look so many times, and return when it has done what it saw fit."""
@@ -304,8 +313,7 @@ def watching(monkeypatch: pytest.MonkeyPatch) -> Watching:
     @contextlib.asynccontextmanager
     async def watching(files: CertificateFiles) -> AsyncIterator[Looks]:
         looks = Looks()
-        stepped = SimpleNamespace(sleep=looks.sleep, to_thread=asyncio.to_thread)
-        monkeypatch.setattr(certificates, "asyncio", stepped)
+        monkeypatch.setattr(CertificateFiles, "_pause", looks.paused)
         task = asyncio.create_task(files.watch())
         await asyncio.wait_for(looks._is_over.acquire(), 10)
         try:
@@ -446,15 +454,182 @@ async def test_a_connection_keeps_the_certificate_that_it_began_with(
     assert shaken_hands(begun, authority.client_context()).version() == "TLSv1.3"
 
 
-async def test_a_new_certificate_that_has_expired_is_taken_up_with_a_warning(
-    tmp_path: Path, authority: Authority, watching: Watching
+class Time:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def self_signed_for(folder: Path, begins: float, ends: float) -> tuple[Path, int]:
+    """Write a certificate, with its key, that is valid between two times; return its file and its number."""
+    both = self_signed(
+        folder,
+        ec.generate_private_key(ec.SECP256R1()),
+        dt.datetime.fromtimestamp(begins, dt.UTC),
+        dt.datetime.fromtimestamp(ends, dt.UTC),
+    )
+    return both, x509.load_pem_x509_certificate(both.read_bytes()).serial_number
+
+
+def serial(files: CertificateFiles) -> int:
+    """Return the number of the certificate that a client is shown."""
+    connecting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    connecting.check_hostname = False
+    connecting.verify_mode = ssl.CERT_NONE
+    shown = shaken_hands(files.context(), connecting).getpeercert(binary_form=True)
+    assert shown is not None
+    return x509.load_der_x509_certificate(shown).serial_number
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "reason"),
+    [
+        (-90 * DAY, -DAY, "certificate has expired"),
+        (DAY, 90 * DAY, "certificate is not yet valid"),
+    ],
+)
+async def test_what_is_not_valid_never_takes_the_place_of_a_valid_certificate(
+    tmp_path: Path, watching: Watching, begins: float, ends: float, reason: str
 ) -> None:
-    files = load(*authority.issue(tmp_path))
+    now = Time()
+    both, good = self_signed_for(tmp_path, now() - DAY, now() + 60 * DAY)
+    files = CertificateFiles(str(both), None, clock=now)
     async with watching(files) as looks:
         with capture_logs() as events:
-            authority.issue(tmp_path, not_after=dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
+            self_signed_for(tmp_path, now() + begins, now() + ends)
+            await looks.look(5)
+    assert events == [
+        {"event": "new certificate refused", "log_level": "error", "reason": reason, "file": str(both)}
+    ]
+    assert serial(files) == good
+    assert files.expires_at == pytest.approx(now() + 60 * DAY, abs=2)
+
+
+async def test_a_certificate_that_came_too_early_is_taken_up_when_it_is_valid(
+    tmp_path: Path, watching: Watching
+) -> None:
+    now = Time()
+    both, old = self_signed_for(tmp_path, now() - DAY, now() + 60 * DAY)
+    files = CertificateFiles(str(both), None, clock=now)
+    async with watching(files) as looks:
+        _, new = self_signed_for(tmp_path, now() + DAY, now() + 90 * DAY)
+        await looks.look(3)
+        assert serial(files) == old
+        now.now += DAY + 1
+        await looks.look(1)
+        assert serial(files) == new
+
+
+async def test_what_is_not_valid_may_take_the_place_of_what_is_not_either(
+    tmp_path: Path, watching: Watching
+) -> None:
+    now = Time()
+    both, _ = self_signed_for(tmp_path, now() - 90 * DAY, now() - 2 * DAY)
+    files = CertificateFiles(str(both), None, clock=now)
+    async with watching(files) as looks:
+        with capture_logs() as events:
+            _, new = self_signed_for(tmp_path, now() - 90 * DAY, now() - DAY)
             await looks.look(2)
-    assert [event["event"] for event in events] == ["certificate has expired", "certificate changed"]
+    assert [event["event"] for event in events] == ["certificate changed", "certificate has expired"]
+    assert serial(files) == new
+
+
+async def test_the_end_is_told_once_a_day_from_two_weeks_before(tmp_path: Path, watching: Watching) -> None:
+    now = Time()
+    both, _ = self_signed_for(tmp_path, now() - DAY, now() + 15 * DAY + 60)
+    with capture_logs() as events:
+        files = CertificateFiles(str(both), None, clock=now)
+        async with watching(files) as looks:
+            for _ in range(17 * 4):
+                await looks.look(1)
+                now.now += DAY / 4
+    words = [event["event"] for event in events]
+    assert words == ["certificate expires soon"] * 14 + ["certificate has expired"] * 2
+    assert {event["log_level"] for event in events} == {"warning"}
+
+
+async def test_one_process_of_a_service_speaks_for_all(tmp_path: Path, watching: Watching) -> None:
+    now = Time()
+    both, _ = self_signed_for(tmp_path, now() - DAY, now() + DAY)
+    with capture_logs() as events:
+        files = CertificateFiles(str(both), None, tells=False, clock=now)
+        async with watching(files) as looks:
+            now.now += 2 * DAY
+            await looks.look(2)
+    assert {event["log_level"] for event in events} == {"debug"}
+
+
+async def test_who_asks_has_the_files_read_at_once(tmp_path: Path, authority: Authority) -> None:
+    files = load(*authority.issue(tmp_path, "old.example.org"))
+    task = asyncio.create_task(files.watch(poll_seconds=3600))
+    await asyncio.sleep(0)
+    authority.issue(tmp_path, "new.example.org")
+    with capture_logs() as events:
+        files.reload()
+        deadline = time.monotonic() + 10
+        while not events and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+    assert [event["event"] for event in events] == ["certificate changed"]
+    assert names(files, authority) == ["new.example.org"]
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_bug_in_the_reading_of_a_new_certificate_does_not_end_the_process(
+    tmp_path: Path, authority: Authority, watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = load(*authority.issue(tmp_path, "old.example.org"))
+    async with watching(files) as looks:
+        with monkeypatch.context() as patch, capture_logs() as events:
+            patch.setattr(certificates, "_described", lambda *_: 1 // 0)
+            authority.issue(tmp_path, "new.example.org")
+            await looks.look(3)
+        assert [event["event"] for event in events] == ["bug while the certificate was read"]
+        assert names(files, authority) == ["old.example.org"]
+        authority.issue(tmp_path, "new.example.org")
+        await looks.look(2)
+    assert names(files, authority) == ["new.example.org"]
+
+
+async def test_a_process_that_replaces_another_starts_with_a_key_that_cannot_be_used(
+    tmp_path: Path, authority: Authority, watching: Watching
+) -> None:
+    certificate, key = authority.issue(tmp_path)
+    good = key.read_bytes()
+    written(key, BROKEN.format("PRIVATE KEY"))
+    with capture_logs() as events:
+        files = CertificateFiles(str(certificate), str(key), must_load=False)
+    assert [event["event"] for event in events] == ["no TLS until the certificate is mended"]
+    assert events[0]["reason"] == f"PEEP_TLS_KEY_FILE: the private key in {key} is damaged"
+    assert files.expires_at == 0
+    with pytest.raises(ssl.SSLError):
+        shaken_hands(files.context(), authority.client_context())
+    async with watching(files) as looks:
+        written(key, good)
+        await looks.look(2)
+    assert shaken_hands(files.context(), authority.client_context()).version() == "TLSv1.3"
+
+
+@pytest.mark.parametrize(("bits", "is_told"), [(2048, False), (2560, True)])
+def test_what_a_handshake_costs_with_a_long_rsa_key_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int, is_told: bool
+) -> None:
+    assert certificates.LONGEST_RSA_KEY_BITS == 4096
+    monkeypatch.setattr(certificates, "LONGEST_RSA_KEY_BITS", 2048)  # longer ones take seconds to make
+    with capture_logs() as events:
+        load(self_signed(tmp_path, rsa.generate_private_key(65537, bits)), None)
+    assert [event["event"] for event in events] == [
+        "the certificate's RSA key is so long that handshakes are slow"
+    ] * is_told
+    for event in events:
+        assert event["bits"] == bits
+        product = float(event["handshake_milliseconds"]) * float(event["handshakes_per_core_and_second"])
+        assert product == pytest.approx(1000, rel=0.2)
 
 
 async def test_the_watcher_keeps_its_own_time(tmp_path: Path, authority: Authority) -> None:
