@@ -99,6 +99,7 @@ async def _signed_in_administrator(request: Request) -> str | None:
         comes_from_elsewhere(request) or not is_csrf_token(request, found)
     ):
         raise ForeignRequest
+    request.state.sign_in_id = found.sign_in_id
     return found.administrator
 
 

@@ -27,7 +27,7 @@ POLL_SECONDS = 0.25
 
 COUNTERS_SECONDS = 1.0
 RECHECK_SECONDS = 2.0
-"""How long a stream outlives its administrator, or the password that opened it."""
+"""How long a stream outlives its administrator, or the password or sign-in that opened it."""
 
 
 class EventFeed:
@@ -53,10 +53,10 @@ class EventFeed:
         self._counters_due = self._recheck_due = 0.0
         self._is_up = True
 
-    def subscribe(self, administrator: str, password_hash: str, last_event_id: str | None) -> Subscription:
-        """Return a subscription that goes on after `last_event_id`, or begins now without one.
+    def subscribe(self, subscription: Subscription) -> Subscription:
+        """Begin a subscription, after its last event if it has had one, and return it.
 
-        It ends when that is no longer the administrator's hash. Raises `Draining` and `TooManyStreams`.
+        Raises `Draining` and `TooManyStreams`.
         """
         if self._is_draining():
             raise Draining
@@ -66,7 +66,6 @@ class EventFeed:
             self._begin()
             # It outlives the request that starts it, whose id shall not stand in what it logs.
             self._reader = asyncio.create_task(self._read(), context=contextvars.Context())
-        subscription = Subscription(administrator, password_hash, last_event_id)
         if not self._is_up:
             subscription.put(event_frames.store(is_up=False))
         self._subscriptions.add(subscription)
@@ -174,8 +173,10 @@ class EventFeed:
             return
         hashes = await self._repository.administrators()
         self._recheck_due = monotonic() + RECHECK_SECONDS
-        for subscription in self._subscriptions:
-            if hashes.get(subscription.administrator) != subscription.password_hash:
+        for subscription in list(self._subscriptions):
+            sign_in_id = subscription.sign_in_id
+            is_over = sign_in_id is not None and await self._repository.is_ended_sign_in(sign_in_id)
+            if is_over or hashes.get(subscription.administrator) != subscription.password_hash:
                 subscription.end()
 
     def _note_answer(self) -> None:

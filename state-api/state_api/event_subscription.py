@@ -14,12 +14,20 @@ _ACTIVITY_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 class Subscription:
     """A listener; `last_event_id` is the last event that it has had, None when it has had none.
 
-    It lasts as long as `password_hash` is that of the `administrator`.
+    It lasts as long as `password_hash` is that of the `administrator`, and as the dashboard's sign-in with
+    this id, if it was opened with one.
     """
 
-    def __init__(self, administrator: str, password_hash: str, last_event_id: str | None) -> None:
+    def __init__(
+        self,
+        administrator: str,
+        password_hash: str,
+        last_event_id: str | None,
+        sign_in_id: str | None = None,
+    ) -> None:
         self.administrator = administrator
         self.password_hash = password_hash
+        self.sign_in_id = sign_in_id
         self.last_event_id = last_event_id if _ACTIVITY_ID.fullmatch(last_event_id or "") else None
         self.ended = asyncio.Event()
         self.is_cut_off = False

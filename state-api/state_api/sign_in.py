@@ -1,11 +1,12 @@
 """The dashboard's sign-in: a signed cookie in place of a name and password with every request.
 
-Nothing about it is stored: any replica can check what another has signed, and a sign-in ends on all of
-them when its administrator's password changes.
+Any replica can check what another has signed, and a sign-in ends on all of them when its administrator
+signs out or has another password. Nothing about it is stored but that it was ended.
 """
 
 import hashlib
 import hmac
+import secrets
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ class SignIn:
 
     administrator: str
     csrf_token: str
+    sign_in_id: str
 
 
 class StoreOfSignIns(UserRepository, AdministratorRepository, Protocol):
@@ -53,20 +55,28 @@ class SignIns:
         if password_hash is None:
             return None
         secret = await self._deployment_secret()
-        cookie = _serializer(secret).dumps([administrator, _fingerprint(secret, password_hash)])
-        return cookie, SignIn(administrator, _csrf_token(secret, cookie))
+        sign_in_id = secrets.token_urlsafe(12)
+        cookie = _serializer(secret).dumps([administrator, _fingerprint(secret, password_hash), sign_in_id])
+        return cookie, SignIn(administrator, _csrf_token(secret, cookie), sign_in_id)
 
     async def find(self, cookie: str) -> SignIn | None:
-        """Return what a cookie stands for; None for one that is not ours, too old, or of an old password."""
+        """Return what a cookie stands for; None for one that is not ours, or good no longer."""
         secret = await self._deployment_secret()
         try:
-            administrator, fingerprint = _serializer(secret).loads(cookie, max_age=LASTS_SECONDS)
-        except BadData:
+            # A cookie of a version before this one holds less: whoever has it signs in again.
+            administrator, fingerprint, sign_in_id = _serializer(secret).loads(cookie, max_age=LASTS_SECONDS)
+        except (BadData, ValueError):
             return None
         password_hash = (await self._store.administrators()).get(administrator)
         if password_hash is None or not hmac.compare_digest(_fingerprint(secret, password_hash), fingerprint):
             return None
-        return SignIn(administrator, _csrf_token(secret, cookie))
+        if await self._store.is_ended_sign_in(sign_in_id):
+            return None
+        return SignIn(administrator, _csrf_token(secret, cookie), sign_in_id)
+
+    async def end(self, sign_in: SignIn) -> None:
+        """Make the cookie of this sign-in worth nothing, and every copy of it."""
+        await self._store.end_sign_in(sign_in.sign_in_id, LASTS_SECONDS)
 
     async def _deployment_secret(self) -> str:
         if self._secret is None:

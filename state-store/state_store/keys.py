@@ -8,6 +8,7 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     credentials       hash    username -> "<version> <argon2id hash> <SCRAM verifier, where there is one>"
     secret            string  what made-up SCRAM verifiers are derived from, made once
     administrators    hash    name -> argon2id hash
+    signed_out:<id>   string  empty, as long as a cookie of this ended sign-in would be good
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
     latencies         hash    "command <bucket>", "login <bucket>" -> how many were so slow, and
                               "command us", "login us" -> microseconds in all
@@ -39,6 +40,7 @@ USERNAMES = TAG + "usernames"
 CREDENTIALS = TAG + "credentials"
 SECRET = TAG + "secret"
 ADMINISTRATORS = TAG + "administrators"
+SIGNED_OUT = TAG + "signed_out:"
 COUNTERS = TAG + "counters"
 LATENCIES = TAG + "latencies"
 ACTIVITY = TAG + "activity"

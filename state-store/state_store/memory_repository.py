@@ -74,6 +74,7 @@ class MemoryRepository:
         self._users: dict[str, Credential] = {}
         self._secret = secrets.token_hex(32)
         self._administrators: dict[str, str] = {}
+        self._signed_out: dict[str, float] = {}
         self._counters = Counters()
         self._latencies: dict[str, int] = {}
         self._activity: list[Activity] = []
@@ -196,6 +197,14 @@ class MemoryRepository:
             return self._administrators.get(name) == password_hash
         self._administrators[name] = password_hash
         return True
+
+    async def end_sign_in(self, sign_in_id: str, seconds: int) -> None:
+        """See `AdministratorRepository`."""
+        self._signed_out[sign_in_id] = self._clock() + seconds
+
+    async def is_ended_sign_in(self, sign_in_id: str) -> bool:
+        """See `AdministratorRepository`."""
+        return self._clock() < self._signed_out.get(sign_in_id, float("-inf"))
 
     # Wrong passwords
 

@@ -204,6 +204,14 @@ class RedisRepository:
         """See `AdministratorRepository`."""
         return bool(await self._link.script("add_first_administrator", name, password_hash))
 
+    async def end_sign_in(self, sign_in_id: str, seconds: int) -> None:
+        """See `AdministratorRepository`."""
+        await self._link.command("SET", keys.SIGNED_OUT + sign_in_id, "", "EX", seconds)
+
+    async def is_ended_sign_in(self, sign_in_id: str) -> bool:
+        """See `AdministratorRepository`."""
+        return bool(await self._link.command("EXISTS", keys.SIGNED_OUT + sign_in_id))
+
     # Wrong passwords
 
     async def must_take_turn(self, address: str) -> bool:

@@ -98,6 +98,12 @@ class AdministratorRepository(Protocol):
     async def add_first_administrator(self, name: str, password_hash: str) -> bool:
         """Add an administrator if there is none yet; return whether this call did it."""
 
+    async def end_sign_in(self, sign_in_id: str, seconds: int) -> None:
+        """Remember for so many seconds that this sign-in on the dashboard is over."""
+
+    async def is_ended_sign_in(self, sign_in_id: str) -> bool:
+        """Return whether `end_sign_in` was called for it."""
+
 
 class AttemptRepository(Protocol):
     """Wrong passwords by address, over all replicas and front ends (P18)."""

@@ -272,6 +272,17 @@ async def test_administrators_can_be_replaced_by_none(repository: StateRepositor
     assert await repository.administrators() == {}
 
 
+async def test_a_sign_in_that_ended_is_known_as_such_for_its_time(repository: StateRepository) -> None:
+    await repository.end_sign_in("one", 60)
+    await repository.end_sign_in("short", 1)
+    assert await repository.is_ended_sign_in("one")
+    assert not await repository.is_ended_sign_in("another")
+    async with asyncio.timeout(10):
+        while await repository.is_ended_sign_in("short"):
+            await asyncio.sleep(0.05)
+    assert await repository.is_ended_sign_in("one")
+
+
 # Wrong passwords (P18)
 
 

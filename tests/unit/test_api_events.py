@@ -14,7 +14,7 @@ from state_api import event_feed, event_stream, event_subscription
 from state_store.errors import StoreUnavailable
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Activity, Counters, Credential, Exchange, Login
-from support.api_client import ADMINISTRATOR, BASIC, api_client, problem
+from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, BASIC, api_client, problem
 from support.api_server import EventReader, api_server, listening
 from support.peep_gateway_server import instance
 
@@ -214,6 +214,19 @@ async def test_a_stream_ends_within_seconds_when_its_administrator_is_changed(ha
         await repository.replace_administrators(hashes)
         await reader.to_the_end()
         assert time.monotonic() - started < 8
+
+
+async def test_a_stream_of_the_dashboard_ends_within_seconds_when_its_administrator_signs_out() -> None:
+    repository = MemoryRepository()
+    right = {"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
+    async with api_server(repository) as server:
+        server.client.auth = httpx.Auth()  # sends nothing
+        token = (await server.client.post("/session", json=right)).json()["csrf_token"]
+        async with listening(server.client) as reader:
+            await reader.until("counters")
+            await server.client.delete("/session", headers={"X-CSRF-Token": token})
+            async with asyncio.timeout(10):
+                await reader.to_the_end()
 
 
 async def test_more_streams_than_there_may_be_are_refused_until_one_ends(

@@ -1,11 +1,12 @@
 """The dashboard's sign-in: what its cookie is worth, where it comes from, and for how long."""
 
+import hashlib
 import time
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from itsdangerous import TimestampSigner
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from structlog.testing import capture_logs
 
 from state_api.sign_in import COOKIE, LASTS_SECONDS
@@ -220,6 +221,36 @@ async def test_signing_out_takes_the_cookie_away(page: httpx.AsyncClient) -> Non
     assert COOKIE not in page.cookies
     problem(await page.get("/v1/counters"), 401, "/docs#unauthenticated")
     assert (await page.delete("/session")).status_code == 204
+
+
+async def test_a_copied_cookie_is_worth_nothing_after_signing_out_and_another_sign_in_goes_on(
+    page: httpx.AsyncClient, repository: MemoryRepository
+) -> None:
+    token = await sign_in(page)
+    copy = page.cookies[COOKIE]
+    async with api_client(repository, auth=None) as elsewhere, api_client(repository, auth=None) as thief:
+        await sign_in(elsewhere)
+        thief.cookies.set(COOKIE, copy)
+        assert (await thief.get("/v1/counters")).status_code == 200
+        assert (await page.delete("/session", headers={"X-CSRF-Token": token})).status_code == 204
+        problem(await thief.get("/v1/counters"), 401, "/docs#signed-out")
+        changed = await thief.post("/v1/users", json=USER, headers={"X-CSRF-Token": token})
+        problem(changed, 401, "/docs#signed-out")
+        assert (await elsewhere.get("/v1/counters")).status_code == 200
+
+
+async def test_a_cookie_of_an_earlier_version_asks_to_sign_in_again(
+    page: httpx.AsyncClient, repository: MemoryRepository
+) -> None:
+    signer = URLSafeTimedSerializer(
+        await repository.deployment_secret(),
+        salt="peep dashboard cookie",
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )
+    await sign_in(page)
+    page.cookies.clear()
+    page.cookies.set(COOKIE, str(signer.dumps([ADMINISTRATOR, "fingerprint"])))
+    problem(await page.get("/v1/counters"), 401, "/docs#signed-out")
 
 
 async def test_basic_decides_where_both_are_there(page: httpx.AsyncClient) -> None:

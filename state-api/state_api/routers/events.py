@@ -16,6 +16,7 @@ from state_api.errors import (
 from state_api.event_feed import EventFeed
 from state_api.event_frames import MEDIA_TYPE
 from state_api.event_stream import EventStream
+from state_api.event_subscription import Subscription
 
 EXAMPLE = """\
 retry: 1000
@@ -52,8 +53,9 @@ LastEventId = Annotated[
     response_class=Response,
     responses={
         200: {
-            "description": "A stream that ends when its administrator or the password is changed, or with "
-            "the process; browsers come back by themselves and go on after the last event.",
+            "description": "A stream that ends when its administrator or the password is changed, when the "
+            "dashboard's sign-in that opened it is over, or with the process; browsers come back by "
+            "themselves and go on after the last event.",
             "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
         },
         **problems(UNAUTHENTICATED, STORE_UNAVAILABLE, DRAINING, TOO_MANY_STREAMS),
@@ -79,4 +81,6 @@ async def stream_events(
     if getattr(request.state, "wants_no_body", False):
         return Response(media_type=MEDIA_TYPE)
     feed: EventFeed = request.app.state.event_feed
-    return EventStream(feed, feed.subscribe(administrator, password_hash, last_event_id))
+    sign_in_id = getattr(request.state, "sign_in_id", None)
+    subscription = Subscription(administrator, password_hash, last_event_id, sign_in_id)
+    return EventStream(feed, feed.subscribe(subscription))

@@ -51,10 +51,13 @@ async def show_sign_in(request: Request, services: ServicesDependency) -> schema
 
 @router.delete("", status_code=204)
 async def sign_out(request: Request, response: Response, services: ServicesDependency) -> None:
-    """Take the cookie away; fine for somebody who is not signed in."""
+    """End the sign-in of the cookie and take it away; fine for somebody who is not signed in."""
     found = await services.sign_ins.find(request.cookies.get(COOKIE, ""))
-    if found is not None and not is_csrf_token(request, found):
-        raise ForeignRequest
+    if found is not None:
+        if not is_csrf_token(request, found):
+            raise ForeignRequest
+        await services.sign_ins.end(found)
+        log.info("administrator signed out", administrator=found.administrator)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=came_by_https(request))
 
 
