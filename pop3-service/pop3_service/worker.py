@@ -29,7 +29,7 @@ from service_runtime.maildir_layout import MaildirLayout
 from service_runtime.process import Lifecycle
 from service_runtime.settings import Pop3Settings
 from state_store.authentication import Authenticator
-from state_store.errors import StoreUnusable
+from state_store.errors import LayoutDiffers, StoreUnusable
 from state_store.instance import LiveInstance
 from state_store.passwords import Passwords
 from state_store.redis_repository import RedisRepository
@@ -89,6 +89,7 @@ class Worker:
             lease_lapsed=self._lease_lapsed,
             close_session=self._close_session,
             worker=self._number,
+            layout=settings.maildir_layout,
             login_delay_seconds=settings.login_delay,
             max_connections_per_address=settings.max_connections_per_address,
         )
@@ -128,8 +129,24 @@ class Worker:
         await self._repository.close()
 
     async def _enter_store(self) -> None:
-        await self._repository.announce_mail_directory(self._settings.mail_dir, overrides=True)
-        await self._instance.start()
+        own = self._settings.mail_dir
+        in_force = await self._repository.announce_mail_directory(own, overrides=True)
+        if in_force != own and not await self._can_use_directory(in_force):
+            raise StartError(
+                f"the mail directory in force is {in_force}, and this process cannot list and write it"
+                f" (PEEP_MAIL_DIR={own} decides only where no POP3 service lives and `m=` has set none)"
+            )
+        try:
+            await self._instance.start()
+        except LayoutDiffers as error:
+            raise StartError(
+                f"PEEP_MAILDIR_LAYOUT={self._settings.maildir_layout}: {error}; stop them first, "
+                "for two layouts may lead to one maildir for two users"
+            ) from None
+        if in_force != own and self._number == 1:
+            log.warning(
+                "PEEP_MAIL_DIR is not followed: another mail directory is in force", mail_directory=in_force
+            )
 
     async def _serve_with_store(self, ports: Ports, lifecycle: Lifecycle) -> None:
         await self._check_mail_directory()

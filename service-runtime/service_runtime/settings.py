@@ -181,7 +181,9 @@ class CommonSettings(BaseSettings):
         "already, so that they turn elsewhere",
     )
     mail_dir: Annotated[str, AfterValidator(_absolute_path)] = Field(
-        "/var/mail/peep", description="the mail directory until `m=` changes it (`make up`: `DATA_DIR/mail`)"
+        "/var/mail/peep",
+        description="the mail directory until `m=` changes it, where no POP3 process lives with another "
+        "(`make up`: `DATA_DIR/mail`)",
     )
 
 

@@ -36,6 +36,14 @@ class MailDirectoryRefused(StateError):
     """No POP3 instance answered for the directory, or one of them cannot use it (PEEP `-6`, P12)."""
 
 
+class LayoutDiffers(StoreUnavailable):
+    """Live instances find their maildirs by another `layout`: this one may not serve beside them."""
+
+    def __init__(self, layout: str) -> None:
+        super().__init__(f"the other POP3 services have PEEP_MAILDIR_LAYOUT={layout}")
+        self.layout = layout
+
+
 class LeaseLapsed(StateError):
     """The instance's lease is over: what it held may belong to somebody else by now.
 

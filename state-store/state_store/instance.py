@@ -79,6 +79,7 @@ class LiveInstance:
         lease_lapsed: Callable[[], None],
         close_session: Callable[[str], None] = lambda _: None,
         worker: int = 1,
+        layout: str = "",
         login_delay_seconds: int = 0,
         max_connections_per_address: int = 0,
         clock: Callable[[], float] = time.monotonic,
@@ -87,6 +88,7 @@ class LiveInstance:
         self.instance_id = ""
         self._repository = repository
         self._host, self._process_id, self._version, self._worker = host, process_id, version, worker
+        self._layout = layout
         self._can_use_directory = can_use_directory
         self._settings_changed, self._lease_lapsed = settings_changed, lease_lapsed
         self._close_session = close_session
@@ -112,7 +114,10 @@ class LiveInstance:
         self._proposals: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Register, listen to changes, and begin to renew the lease. Raises `StoreUnavailable`."""
+        """Register, listen to changes, and begin to renew the lease.
+
+        Raises `StoreUnavailable`, `LayoutDiffers` where this process may never serve beside those that live.
+        """
         await self._register()
         self._take_settings(await self._repository.settings())
         self._tasks = [asyncio.create_task(self._exchange_for_ever()), asyncio.create_task(self._listen())]
@@ -387,7 +392,15 @@ class LiveInstance:
         self.instance_id = secrets.token_hex(4)
         now = self._clock()
         await self._repository.register_instance(
-            Instance(self.instance_id, self._host, self._process_id, self._version, time.time(), self._worker)
+            Instance(
+                self.instance_id,
+                self._host,
+                self._process_id,
+                self._version,
+                time.time(),
+                self._worker,
+                self._layout,
+            )
         )
         self._lease_ends = now + LEASE_SECONDS
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from state_store import attempts
 from state_store.errors import (
+    LayoutDiffers,
     LeaseLapsed,
     MailDirectoryRefused,
     SettingsChanged,
@@ -141,13 +142,14 @@ class MemoryRepository:
         if not asked or not all(verdicts.get(instance_id, False) for instance_id in asked):
             raise MailDirectoryRefused
 
-    async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
+    async def announce_mail_directory(self, path: str, *, overrides: bool) -> str:
         """See `SettingsRepository`."""
-        if overrides and path != self._announced_directory:
+        if overrides and not self._live() and path != self._announced_directory:
             self._announced_directory = path
             self._change()
         elif not self._announced_directory:
             self._announced_directory = path
+        return (await self.settings()).mail_directory
 
     # Users and administrators
 
@@ -314,6 +316,9 @@ class MemoryRepository:
 
     async def register_instance(self, instance: Instance) -> None:
         """See `InstanceRepository`."""
+        for other in self._live():
+            if other.instance.layout != instance.layout:
+                raise LayoutDiffers(other.instance.layout)
         self._leases[instance.instance_id] = _Lease(instance, self._clock() + LEASE_SECONDS)
 
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:

@@ -116,6 +116,8 @@ class Instance:
     """Seconds since the epoch."""
     worker: int = 1
     """Its number among the processes of one service."""
+    layout: str = ""
+    """How it finds a user's maildir: equal for all that live at a time."""
 
 
 @dataclass(frozen=True, slots=True)

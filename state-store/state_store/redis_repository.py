@@ -9,6 +9,7 @@ from typing import Any
 from state_store import attempts, keys
 from state_store.channel import events
 from state_store.errors import (
+    LayoutDiffers,
     LeaseLapsed,
     MailDirectoryRefused,
     SettingsChanged,
@@ -121,9 +122,9 @@ class RedisRepository:
         if not asked or not all(verdicts.get(instance_id) == "1" for instance_id in asked):
             raise MailDirectoryRefused
 
-    async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
+    async def announce_mail_directory(self, path: str, *, overrides: bool) -> str:
         """See `SettingsRepository`."""
-        await self._link.script("announce_directory", path, int(overrides))
+        return str(await self._link.script("announce_directory", path, int(overrides)))
 
     async def _change(self, changes: Mapping[str, str | int], if_version: int | None) -> None:
         expected = "" if if_version is None else if_version
@@ -305,8 +306,13 @@ class RedisRepository:
             "version": instance.version,
             "started_at": instance.started_at,
             "worker": instance.worker,
+            "layout": instance.layout,
         }
-        await self._link.script("register_instance", instance.instance_id, *_flat(row))
+        other = await self._link.script(
+            "register_instance", instance.instance_id, instance.layout, *_flat(row)
+        )
+        if other is not None:
+            raise LayoutDiffers(str(other))
 
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
         """See `InstanceRepository`."""

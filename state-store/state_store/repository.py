@@ -51,10 +51,10 @@ class SettingsRepository(Protocol):
         when the settings are not those of version `if_version` any more.
         """
 
-    async def announce_mail_directory(self, path: str, *, overrides: bool) -> None:
-        """Say which directory holds until one is first set.
+    async def announce_mail_directory(self, path: str, *, overrides: bool) -> str:
+        """Say which directory holds until one is first set, and return the one in force.
 
-        A POP3 instance's word `overrides` an earlier one, a front end's does not.
+        The word of a POP3 instance `overrides` an earlier one where no instance is live; a front end's never.
         """
 
 
@@ -168,7 +168,11 @@ class InstanceRepository(Protocol):
     """The POP3 processes' side: leases, group commit, the channel of changes."""
 
     async def register_instance(self, instance: Instance) -> None:
-        """Begin a lease of `LEASE_SECONDS` for a new instance id."""
+        """Begin a lease of `LEASE_SECONDS` for a new instance id.
+
+        Raises `LayoutDiffers` when a live instance has another layout of maildirs: two layouts may lead to
+        one maildir for two users.
+        """
 
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
         """Tell and ask everything at once, and renew the lease; with `reap`, clear up after the dead.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from state_store import keys, redis_repository
 from state_store.errors import (
+    LayoutDiffers,
     LeaseLapsed,
     MailDirectoryRefused,
     StoreUnavailable,
@@ -104,6 +105,25 @@ async def test_announced_directory_holds_until_a_pop3_instance_overrides_it(
     assert (await repository.settings()).mail_directory == "/first"
     await repository.announce_mail_directory("/third", overrides=True)
     assert (await repository.settings()).mail_directory == "/third"
+
+
+async def test_announced_directory_of_a_newcomer_changes_nothing_for_those_who_live(
+    repository: StateRepository,
+) -> None:
+    assert await repository.announce_mail_directory("/first", overrides=True) == "/first"
+    await register(repository, "i1")
+    assert await repository.announce_mail_directory("/second", overrides=True) == "/first"
+    await repository.end_instance("i1")
+    assert await repository.announce_mail_directory("/second", overrides=True) == "/second"
+
+
+async def test_instance_with_another_layout_than_a_live_one_is_refused(repository: StateRepository) -> None:
+    one, other = (replace(instance(name), layout=name) for name in ("{user}", "{domain}/{local}"))
+    await repository.register_instance(one)
+    with pytest.raises(LayoutDiffers):
+        await repository.register_instance(other)
+    await repository.end_instance(one.instance_id)
+    await repository.register_instance(other)
 
 
 async def test_overriding_announcement_is_a_change_that_instances_see(repository: StateRepository) -> None:

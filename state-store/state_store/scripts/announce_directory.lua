@@ -1,5 +1,6 @@
--- The mail directory that holds until one is set: path, 1 when it overrides an earlier announcement.
-if ARGV[2] == '1' then
+-- The mail directory that holds until one is set: path, 1 when it decides where no instance is live. Answers
+-- the one in force.
+if ARGV[2] == '1' and #live_instances(lease_time()) == 0 then
   if redis.call('HGET', SETTINGS, 'announced_directory') ~= ARGV[1] then
     redis.call('HSET', SETTINGS, 'announced_directory', ARGV[1])
     redis.call('HINCRBY', SETTINGS, 'version', 1)
@@ -8,3 +9,4 @@ if ARGV[2] == '1' then
 else
   redis.call('HSETNX', SETTINGS, 'announced_directory', ARGV[1])
 end
+return redis.call('HGET', SETTINGS, 'mail_directory') or redis.call('HGET', SETTINGS, 'announced_directory')
