@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from line_server.budget import Budget
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.lines import LineBuffer, OverlongLine
@@ -36,6 +37,7 @@ from pop3_service.protocol.session import Session
 from pop3_service.removal import Removed, remove_marked
 from pop3_service.resources import Resources
 from state_store.errors import StoreUnavailable
+from state_store.networks import network_of
 from state_store.records import AdmissionOutcome, Login, LoginOutcome
 from state_store.records import Session as SessionRow
 from state_store.scram import ScramExchange, ScramMalformed
@@ -63,6 +65,8 @@ class Pop3Connection(LineConnection):
         self._resources = resources
         self._instance = resources.instance
         self._session: Session | None = None
+        self._budget: Budget | None = None
+        """What may still be asked for before login; None after it."""
         self._scram: ScramExchange | None = None
         self._proof: Proof | None = None
         self._login: LoggedIn | None = None
@@ -116,6 +120,11 @@ class Pop3Connection(LineConnection):
         began = self._command_began = time.perf_counter()
         if not self._is_counted:
             self._count_connection()
+        if self._budget is not None and not self._budget.spend(
+            len(line if isinstance(line, bytes) else line.head)
+        ):
+            self._end("too many commands before login", replies.TOO_MUCH_BEFORE_LOGIN)
+            return
         self.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
         session = self._session
         answer = session.receive(line) if isinstance(line, bytes) else session.receive_overlong(line.head)
@@ -244,6 +253,7 @@ class Pop3Connection(LineConnection):
         session = self._session = Session(
             self._instance.new_session_id(), self._resources.policy, is_encrypted=self.is_encrypted
         )
+        self._budget = Budget(self._resources.allowances, self.address, network_of)
         greeting = session.greeting()
         self._count.begin_at(len(greeting))
         self._show_session()
@@ -411,6 +421,7 @@ class Pop3Connection(LineConnection):
         assert self._session is not None
         self._instance.login_latency.record(time.perf_counter() - self._command_began)
         self._login = login
+        self._budget = None
         reply = self._session.logged_in(login.contents)
         if not self.is_lost:
             self._instance.deltas.logins += 1

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
+from line_server.budget import Allowances
 from pop3_service.maildir import Maildirs, MessageFile
 from pop3_service.protocol.policy import Policy
 from service_runtime.maildir_layout import MaildirLayout
@@ -27,6 +28,8 @@ class Resources:
     """The context for the next TLS handshake; None without a certificate."""
     layout: MaildirLayout = field(default_factory=MaildirLayout)
     """Where below the mail directory the maildirs lie."""
+    allowances: Allowances = field(default_factory=Allowances)
+    """What networks may ask for before they log in."""
 
     def close(self, file: MessageFile) -> None:
         """Give a message file back; one that may lie on a file server is closed in a thread."""

@@ -68,6 +68,7 @@ NOT_A_USER_NAME: Final = error(
 RESPONSE_TOO_LONG: Final = error("the response is too long, authentication given up")
 NOT_BASE64: Final = error("the response is not well-formed base64, authentication given up")
 TOO_MANY_MISTAKES: Final = error("too many unknown or malformed commands, closing")
+TOO_MUCH_BEFORE_LOGIN: Final = error("too many commands before login, closing")
 
 # The command is well formed, and cannot be done.
 LOG_IN_FIRST: Final = error("not before login")
