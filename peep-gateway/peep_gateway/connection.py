@@ -5,30 +5,35 @@ import secrets
 
 import structlog
 
+from line_server.budget import Budget
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.lines import OverlongLine, RunawayLine
 from peep_gateway.administration import Administration
+from peep_gateway.places import Places
 from peep_gateway.protocol.commands import MAX_LINE_OCTETS, Command
-from peep_gateway.protocol.replies import ReplyKind
+from peep_gateway.protocol.replies import NegativeCode, ReplyKind, negative
 from peep_gateway.protocol.session import Request, Session
 from peep_gateway.questions import Question, Questions, View
+from state_store.networks import network_of
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-MAX_PEEP_CONNECTIONS = 900
-"""Administrators and their tools are few. Under the usual limit of 1,024 open files this leaves room for
-the listening sockets, the connections to Redis and the logs, so that a flood cannot take those away."""
-
 MAX_UNSENT_REPLIES = 64
 """Replies that may be gathered before they have to be sent (P19): so many pipelined questions are answered
 by one look at the store at the most. Other lines are answered `LINES_PER_TURN` at a time, which is less."""
 
-IDLE_SECONDS = 600.0
-"""How long a client may say nothing and read nothing (P19); POP3's `t=` does not apply here."""
+SIGN_IN_SECONDS = 10.0
+"""How long a client may stay without signing in, in all; a password that is being checked is waited for."""
 
+IDLE_SECONDS = 600.0
+"""How long a client that has signed in may say nothing and read nothing (P19); `t=` is POP3's alone."""
+
+
+NO_ROOM = negative(NegativeCode.SERVICE_UNAVAILABLE)
+"""The reply to whoever has to go for others' sake."""
 
 Decision = bytes | Request | RunawayLine
 """What a line comes to: its reply, or what is to be done; or that there is no line any more."""
@@ -47,9 +52,10 @@ class PeepConnection(LineConnection):
         repository: StateRepository,
         passwords: Passwords,
         questions: Questions,
+        places: Places,
         *,
         idle_seconds: float = IDLE_SECONDS,
-        max_connections: int = MAX_PEEP_CONNECTIONS,
+        sign_in_seconds: float = SIGN_IN_SECONDS,
     ) -> None:
         super().__init__(MAX_LINE_OCTETS, connections, entrance)
         self.session = Session()
@@ -58,8 +64,12 @@ class PeepConnection(LineConnection):
         self._passwords = passwords
         self._questions = questions
         self._idle_seconds = idle_seconds
-        self._max_connections = max_connections
-        self._is_refused = self._is_finishing = False
+        self._places = places
+        self._sign_in_seconds = sign_in_seconds
+        self._sign_in_timer: asyncio.TimerHandle | None = None
+        self._budget: Budget | None = None
+        """What may still be asked for before signing in; None after it."""
+        self._is_late = self._is_finishing = False
         self._request: asyncio.Task[None] | None = None
         self._question: Question | None = None
         self._asked: list[Command] = []
@@ -71,13 +81,13 @@ class PeepConnection(LineConnection):
     # LineConnection
 
     def opened(self) -> None:
-        """Begin a session, unless there are too many already."""
-        self._opened_at = asyncio.get_running_loop().time()
+        """Begin a session; it has so much time to sign in."""
+        loop = asyncio.get_running_loop()
+        self._opened_at = loop.time()
         self._deadline = self.new_deadline(self._idle)
-        if len(self._connections) > self._max_connections:
-            self._is_refused = True
-            self.abort()
-            return
+        self._sign_in_timer = loop.call_later(self._sign_in_seconds, self._sign_in_expired)
+        self._budget = Budget(self._places.allowances, self.address, network_of)
+        self._places.enter(self, self._opened_at)
         self._administration = Administration(
             self._repository,
             self._passwords,
@@ -85,10 +95,13 @@ class PeepConnection(LineConnection):
             session_id=self.session_id,
             address=self.address,
         )
-        self._deadline.allow(self._idle_seconds)
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer a line at once, or begin to carry out what it asks for."""
+        octets = len(line if isinstance(line, bytes) else line.head)
+        if self._budget is not None and not self._budget.spend(octets):
+            self.hang_up(NO_ROOM, linger=True)
+            return
         decision = self._decision(line)
         if isinstance(decision, Request):
             self._begin(decision)
@@ -107,14 +120,16 @@ class PeepConnection(LineConnection):
     def closed(self) -> None:
         """End the session: what it has asked for last is given up where it has not happened yet."""
         self._deadline.end()
+        if self._sign_in_timer is not None:
+            self._sign_in_timer.cancel()
+        self._places.leave(self)
         if self._request is not None:
             self._request.cancel()
         if self._question is not None:
             self._questions.give_up(self._question, self._told)
-        # Where nobody has logged in it was a health check, or what was refused has been logged already.
-        is_quiet = self.session.administrator is None and not self._is_refused
-        (log.debug if is_quiet else log.info)(
-            "session refused" if self._is_refused else "session ended",
+        # Where nobody has signed in it was a health check, or a stranger: these come by the hundred.
+        (log.debug if self.session.administrator is None else log.info)(
+            "session ended",
             session=self.session_id,
             address=self.address,
             administrator=self.session.administrator,
@@ -129,6 +144,16 @@ class PeepConnection(LineConnection):
         self._is_finishing = True
         if not self._is_busy:
             self.hang_up()
+
+    # For the places
+
+    def make_room(self) -> None:
+        """Say that there is no room, and close: the one thing that is said unasked (P2)."""
+        is_in_handshake = self.is_encrypted and not self.tls_version
+        if is_in_handshake or self.unsent_octets():
+            self.abort()  # it would keep its descriptor until it has read
+        else:
+            self.hang_up(NO_ROOM)
 
     # Inside
 
@@ -159,8 +184,27 @@ class PeepConnection(LineConnection):
             return
         finally:
             self._request = None
+        if self._budget is not None and self.session.administrator is not None:
+            reply = self._signed_in(reply)
         self._reply(reply)
         self.release()
+
+    def _signed_in(self, reply: bytes) -> bytes:
+        """Take a place among those who have signed in; return what is replied to that."""
+        self._budget = None
+        if self._sign_in_timer is not None:
+            self._sign_in_timer.cancel()
+        self._deadline.touch()
+        self._deadline.allow(self._idle_seconds)
+        if self._places.sign_in(self, asyncio.get_running_loop().time()):
+            return reply
+        self.session.is_over = True
+        return NO_ROOM
+
+    def _sign_in_expired(self) -> None:
+        self._is_late = True
+        if not self._is_busy:
+            self.hang_up()
 
     # Questions
 
@@ -215,7 +259,8 @@ class PeepConnection(LineConnection):
         self.release()
 
     def _reply(self, octets: bytes) -> None:
-        if self.session.is_over or self._is_finishing:
+        is_too_late = self._is_late and self.session.administrator is None
+        if self.session.is_over or self._is_finishing or is_too_late:
             # Commands that came after the last one are thrown away; the reply must not go with them.
             self.hang_up(octets, linger=True)
         else:

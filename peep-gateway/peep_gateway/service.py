@@ -10,6 +10,7 @@ from line_server.entrance import Entrance
 from line_server.listener import display
 from line_server.server import LineServer
 from peep_gateway.connection import PeepConnection
+from peep_gateway.places import Places
 from peep_gateway.questions import Questions
 from service_runtime import command_line, process
 from service_runtime.certificates import CertificateFiles, watch
@@ -51,7 +52,13 @@ async def _serve(
         )
     questions = Questions(repository)
     server = LineServer(
-        functools.partial(PeepConnection, repository=repository, passwords=passwords, questions=questions)
+        functools.partial(
+            PeepConnection,
+            repository=repository,
+            passwords=passwords,
+            questions=questions,
+            places=Places(),
+        )
     )
     plain, *in_tls = sockets
     await server.listen(plain)

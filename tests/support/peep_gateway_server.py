@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from line_server.connection import LineConnection
 from line_server.listener import listen
 from line_server.server import LineServer
-from peep_gateway.connection import PeepConnection
+from peep_gateway.connection import SIGN_IN_SECONDS, PeepConnection
+from peep_gateway.places import Places
 from peep_gateway.questions import Questions
 from state_store.memory_repository import MemoryRepository
 from state_store.passwords import Passwords
@@ -109,7 +110,8 @@ async def running_gateway(
     *,
     host: str = "127.0.0.1",
     idle_seconds: float = 600,
-    max_connections: int = 100,
+    sign_in_seconds: float = SIGN_IN_SECONDS,
+    places: Places | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve PEEP over `repository`, by default an empty one in memory that knows the administrator."""
     repository = repository if repository is not None else MemoryRepository()
@@ -121,8 +123,9 @@ async def running_gateway(
             repository=repository,
             passwords=passwords(),
             questions=Questions(repository),
+            places=places if places is not None else Places(),
             idle_seconds=idle_seconds,
-            max_connections=max_connections,
+            sign_in_seconds=sign_in_seconds,
         )
     )
     sockets = listen(host, 0, "PEEP_PORT")

@@ -32,7 +32,7 @@ class NegativeCode(Enum):
     INVALID_PATH = 6
     INVALID_TIMEOUT = 7
     SERVICE_UNAVAILABLE = 8
-    """Redis is out of reach (P16): our only addition to the text's codes."""
+    """Redis is out of reach (P16), or there is no room (P19): our only addition to the text's codes."""
 
 
 class ReplyKind(Enum):
