@@ -141,6 +141,12 @@ class LineConnection(asyncio.Protocol):
         self._is_held = False
         self._pump()
 
+    def count_among(self, connections: "set[LineConnection]") -> None:
+        """Be one of these open connections, and no longer of those that it was among."""
+        self._connections.discard(self)
+        self._connections = connections
+        connections.add(self)
+
     def end_line(self) -> None:
         """Answer what has come of a line as if it were all of it."""
         self.lines.end_line()

@@ -115,6 +115,10 @@ class LineBuffer:
             return data[start:end]
         return self._end_overlong(start, end)
 
+    def give_back(self, line: bytes) -> None:
+        """Make `line` the next one again; it is the last that `next` returned, and nothing was fed since."""
+        self._start -= len(line) + (2 if self._data.endswith(b"\r\n", 0, self._start) else 1)
+
     def _limit(self, start: int) -> int:
         limit = self.max_line_octets
         return limit if self._limit_of is None else max(limit, self._limit_of(self._head_from(start)))

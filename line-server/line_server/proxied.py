@@ -16,7 +16,7 @@ class ProxiedConnection(asyncio.Protocol):
     """Reads the PROXY header, and hands its transport over to the connection that stands behind it.
 
     That one begins only then. One that does not get so far is told by `turned_away`, and never begins.
-    What the proxy opens for itself is a health check, and goes to the connection that `make_check` makes.
+    What the proxy opens for itself is most often a check, and goes to the connection that `make_check` makes.
     """
 
     def __init__(

@@ -30,7 +30,8 @@ class LineServer:
     """Accepts connections until told to stop, and sees the open ones to their end.
 
     What a proxy opens for itself, and for no client, is made by `make_check` where that is given: such
-    connections are not among `connections`, and nobody waits for their end.
+    connections are not among `connections`, and nobody waits for their end, unless they say otherwise
+    (`LineConnection.count_among`).
     """
 
     def __init__(self, make_connection: MakeConnection, make_check: MakeConnection | None = None) -> None:

@@ -96,8 +96,11 @@ class Pop3Connection(LineConnection):
 
     def opened(self) -> None:
         """Ask for a slot under the limit `c=`; greet, or refuse."""
+        self._ask_for_slot()
+
+    def _ask_for_slot(self) -> None:
         if self._instance.admit_at_once():
-            self._greet()
+            self._admitted()
         else:
             self.hold()
             self._instance.admit(self.address).add_done_callback(self._admission_answered)
@@ -181,10 +184,7 @@ class Pop3Connection(LineConnection):
 
     def closed(self) -> None:
         """Give back whatever the connection held."""
-        self._idle.end()
-        self._forget_unended()
-        if self._login_timer is not None:
-            self._login_timer.cancel()
+        self._end_timers()
         if self._session is None:
             return  # not admitted; where that is still being asked, the answer finds us gone
         self._instance.discharge(self.address)
@@ -204,6 +204,12 @@ class Pop3Connection(LineConnection):
             removed=self._removed,
             seconds=round(time.time() - self._began, 3),
         )
+
+    def _end_timers(self) -> None:
+        self._idle.end()
+        self._forget_unended()
+        if self._login_timer is not None:
+            self._login_timer.cancel()
 
     def timeout_changed(self) -> None:
         """Obey a new `t=`."""
@@ -232,7 +238,7 @@ class Pop3Connection(LineConnection):
             if outcome:
                 self._instance.discharge(self.address)
         elif outcome:
-            self._greet()
+            self._admitted()
             self.release()
         else:
             self._refuse(outcome)
@@ -248,6 +254,9 @@ class Pop3Connection(LineConnection):
         reason = outcome.value if outcome is not None else "state store away"
         log.info("connection refused", address=self.address, reason=reason)
         self.hang_up(reply, linger=True)
+
+    def _admitted(self) -> None:
+        self._greet()
 
     def _greet(self) -> None:
         session = self._session = Session(

@@ -1,16 +1,15 @@
-"""Each process's end of the health checks, `python -m pop3_service health` and a proxy's.
+"""Each process's end of the health checks, `python -m pop3_service health`.
 
-A check comes through a Unix socket of its own in each process, or from a trusted proxy that says that it
-speaks for itself (LOCAL, PROXY version 2): it is no POP3 connection, so it appears in no counter, log or
-limit, and a full house does not look like a sick one. Nobody can log in there. Redis plays no part: while it
-is away every process would look sick, and clients could no longer be told why they are not served.
+A check comes through a Unix socket of its own in each process: it is no POP3 connection, so it appears in no
+counter, log or limit, and a full house does not look like a sick one. Nobody can log in there. Redis plays no
+part: while it is away every process would look sick, and clients could no longer be told why they are not
+served.
 """
 
 import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
 
 import structlog
 
@@ -20,7 +19,6 @@ from line_server.lines import LineBuffer, OverlongLine
 from line_server.server import LineServer
 from pop3_service.command_lines import command_lines
 from pop3_service.health_check import socket_paths
-from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import HangUp
 from pop3_service.protocol.policy import Policy
@@ -32,30 +30,20 @@ log = structlog.get_logger()
 
 
 class HealthConnection(LineConnection):
-    """Greets and answers what needs no maildrop; refuses while `is_leaving`: the process goes down."""
+    """Greets and answers what needs no maildrop."""
 
-    def __init__(
-        self,
-        connections: set[LineConnection],
-        entrance: Entrance,
-        *,
-        is_leaving: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
         super().__init__(MAXIMUM_COMMAND_LINE_OCTETS, connections, entrance)
         self._session = Session("health", Policy("Peep"))
-        self._is_leaving = is_leaving
 
     def new_lines(self, max_line_octets: int) -> LineBuffer:
         """Return a buffer that cuts lines as POP3 does."""
         return command_lines(max_line_octets)
 
     def opened(self) -> None:
-        """Greet, or refuse."""
+        """Greet."""
         asyncio.get_running_loop().call_later(IDLE_SECONDS, self.abort)
-        if self._is_leaving():
-            self.hang_up(replies.GOING_DOWN, linger=True)
-        else:
-            self.send(self._session.greeting())
+        self.send(self._session.greeting())
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer a command; a login ends the connection."""

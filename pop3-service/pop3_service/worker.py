@@ -16,7 +16,8 @@ from line_server.entrance import Entrance
 from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
-from pop3_service.health import HealthConnection, HealthServer
+from pop3_service.health import HealthServer
+from pop3_service.local import LocalConnection
 from pop3_service.maildir import Maildirs, mail_directory_verdict
 from pop3_service.ports import Ports
 from pop3_service.protocol import replies
@@ -111,8 +112,12 @@ class Worker:
         self._is_leaving = False
         self._server = LineServer(
             functools.partial(Pop3Connection, self._resources),
-            make_check=functools.partial(HealthConnection, is_leaving=lambda: self._is_leaving),
+            self._make_check,
         )
+
+    def _make_check(self, checks: set[LineConnection], entrance: Entrance) -> LocalConnection:
+        sessions = self._server.connections
+        return LocalConnection(self._resources, checks, entrance, sessions, lambda: self._is_leaving)
 
     async def serve(self, ports: Ports, lifecycle: Lifecycle) -> None:
         """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`."""

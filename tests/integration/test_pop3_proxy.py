@@ -1,5 +1,6 @@
 """POP3 behind a proxy: whose connection it is, and what becomes of one that does not say so."""
 
+import base64
 import contextlib
 import errno
 import json
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from line_server.proxy_header import SIGNATURE
+from state_store.records import Counters
 from support.certificates import Authority
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
@@ -232,11 +234,92 @@ def test_proxys_own_check_is_answered_and_leaves_no_trace(
     assert service.log.read_text() == logged_before
 
 
-def test_proxys_own_check_cannot_log_in(service: Pop3Process) -> None:
+@pytest.mark.parametrize("way", ["USER", "AUTH", "STLS", "TLS"])
+def test_proxys_own_connection_that_logs_in_is_a_session_like_any_other(
+    start: Callable[..., Pop3Process], trusting: ssl.SSLContext, way: str
+) -> None:
+    service = start()
     username = service.add_user(SHORT)
-    with Pop3Client(service.address, header=LOCAL) as check:
-        assert check.ask(f"USER {username}").startswith(b"+OK")
-        assert check.ask(f"PASS {PASSWORD}") == b""
+    address, tls = (service.tls_address, trusting) if way == "TLS" else (service.address, None)
+    with Pop3Client(address, header=LOCAL, source="127.0.0.17", tls=tls) as check:
+        assert check.ask("NOOP") == b"-ERR not before login\r\n"
+        if way == "STLS":
+            check.start_tls(trusting)
+        assert check.ask_lines("CAPA")
+        assert service.counters() == Counters()
+        uncounted = check.octets_read
+        if way == "AUTH":
+            response = base64.b64encode(f"\0{username}\0{PASSWORD}".encode()).decode()
+            assert check.ask(f"auth PLAIN {response}") == b"+OK 1 message (25 octets)\r\n"
+        else:
+            check.log_in(username)
+        wait_until(lambda: shown_addresses(service) == ["127.0.0.17"], "the session is shown", 5)
+        counters = service.counters()
+        assert (counters.current_connections, counters.logged_in_users) == (1, 1)
+        assert b"".join(check.ask_lines("RETR 1")) == SHORT.replace(b"\n", b"\r\n")
+        assert check.ask("DELE 1").startswith(b"+OK")
+        assert check.quit() == b"+OK Peep signing off\r\n"
+    service.expect_counters(
+        Counters(
+            retrieved_bytes=check.octets_read - uncounted,
+            retrieved_emails=1,
+            removed_emails=1,
+            historical_connections=1,
+            historical_logins=1,
+        )
+    )
+    assert logged_address(service, check) == "127.0.0.17"
+    assert service.files(username) == []
+
+
+def test_proxys_own_connection_is_under_the_limit_once_it_begins_to_log_in(
+    start: Callable[..., Pop3Process],
+) -> None:
+    service = start(PEEP_MAX_CONNECTIONS_PER_ADDRESS="1")
+    username = service.add_user()
+    with (
+        Pop3Client(service.address, header=LOCAL) as first,
+        Pop3Client(service.address, header=LOCAL) as second,
+        Pop3Client(service.address, header=LOCAL) as third,
+    ):
+        first.log_in(username)
+        second.send(f"USER {username}\r\nPASS {PASSWORD}\r\n".encode())
+        assert second.rest() == b"-ERR [SYS/TEMP] too many connections from your address (limit 1)\r\n"
+        assert refusal_after(service, 0)["address"] == "127.0.0.1"
+        assert first.quit().startswith(b"+OK")
+        wait_until(lambda: service.counters().current_connections == 0, "the first one is out", 5)
+        third.log_in(username)
+        assert third.quit().startswith(b"+OK")
+    assert service.counters().historical_connections == 2
+
+
+def test_proxys_own_connection_that_logs_in_is_told_when_the_server_stops(
+    start: Callable[..., Pop3Process],
+) -> None:
+    service = start()
+    username = service.add_user()
+    with (
+        Pop3Client(service.address, header=LOCAL) as session,
+        Pop3Client(service.address, header=LOCAL) as check,
+    ):
+        session.log_in(username)
+        assert service.terminate() == 0
+        assert session.rest() == b"-ERR [SYS/TEMP] the server is going down, try again later\r\n"
+        assert everything(check.socket) == b""
+
+
+@pytest.mark.parametrize("header", [UNKNOWN, SIGNATURE + b"\x21\x00\x00\x00"], ids=["v1", "v2"])
+def test_client_of_unknown_address_is_a_session_with_the_proxys_address(
+    service: Pop3Process, header: bytes
+) -> None:
+    # As if there were no header, says the protocol: the proxy relays it, and cannot say for whom.
+    username = service.add_user(SHORT)
+    before = service.counters().historical_logins
+    with Pop3Client(service.address, header=header, source="127.0.0.18") as client:
+        client.log_in(username)
+        assert client.quit().startswith(b"+OK")
+    assert logged_address(service, client) == "127.0.0.18"
+    wait_until(lambda: service.counters().historical_logins == before + 1, "the login is counted", 5)
 
 
 def test_proxys_own_check_finds_a_full_server_well(start: Callable[..., Pop3Process]) -> None:

@@ -141,6 +141,18 @@ def test_what_has_come_of_an_overlong_line_is_no_unfinished_line() -> None:
     assert buffer.unfinished == b""
 
 
+@pytest.mark.parametrize("octets", [b"STAT\r\nQUIT\r\n", b"STAT\nQUIT\n", b"\nQUIT\n", b"x\r\r\nQUIT\n"])
+def test_a_line_that_is_given_back_is_the_next_one_again(octets: bytes) -> None:
+    buffer = LineBuffer(16, takes_bare_lf=True)
+    buffer.feed(b"CAPA\n" + octets)
+    assert buffer.next() == b"CAPA"
+    line = buffer.next()
+    assert isinstance(line, bytes)
+    buffer.give_back(line)
+    buffer.feed(b"NOOP\n")
+    assert [buffer.next() for _ in range(4)] == [line, b"QUIT", b"NOOP", None]
+
+
 def test_pending_octets_are_those_not_yet_taken_as_lines() -> None:
     buffer = LineBuffer(100)
     buffer.feed(b"STAT\r\nLIST\r\nQU")
