@@ -12,7 +12,7 @@ from fastapi.security import HTTPBasic
 
 from line_server.listener import plain_host
 from state_api.errors import ForeignRequest, SignedOut, Unauthenticated
-from state_api.sign_in import COOKIE, SignIns, comes_from_elsewhere, comes_from_page, is_csrf_token
+from state_api.sign_in import COOKIE, SignIns, comes_from_page, is_csrf_token, refuse_from_elsewhere
 from state_store.authentication import Authenticator
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
@@ -95,10 +95,10 @@ async def _signed_in_administrator(request: Request) -> str | None:
     found = await _of(request).sign_ins.find(cookie) if cookie else None
     if found is None:
         return None
-    if request.method not in SAFE_METHODS and (
-        comes_from_elsewhere(request) or not is_csrf_token(request, found)
-    ):
-        raise ForeignRequest
+    if request.method not in SAFE_METHODS:
+        refuse_from_elsewhere(request)
+        if not is_csrf_token(request, found):
+            raise ForeignRequest
     request.state.sign_in_id = found.sign_in_id
     return found.administrator
 

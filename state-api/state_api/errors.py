@@ -44,6 +44,10 @@ class ForeignRequest(Exception):
     """A change with the dashboard's cookie that does not come from the dashboard."""
 
 
+class HostRewritten(ForeignRequest):
+    """The same, unless a proxy has put another Host in the place of the one that the browser has asked."""
+
+
 class Draining(Exception):
     """The process is about to end and should get no more requests."""
 
@@ -81,6 +85,13 @@ FOREIGN_REQUEST = Kind(
     403,
     "A change with the dashboard's cookie needs its token in X-CSRF-Token, and has to come from its page.",
     "foreign-request",
+)
+HOST_REWRITTEN = Kind(
+    403,
+    "The browser says that this comes from another host's page than the Host that Peep was asked for. Behind "
+    "a proxy, let it hand on the browser's Host (nginx: `proxy_set_header Host $http_host;`), or serve https: "
+    "docs/http-behind-nginx.md.",
+    "host-rewritten",
 )
 CROSS_ORIGIN_REFUSED = Kind(
     403,
@@ -124,6 +135,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     SignedOut: SIGNED_OUT,
     WrongPassword: WRONG_PASSWORD,
     ForeignRequest: FOREIGN_REQUEST,
+    HostRewritten: HOST_REWRITTEN,
     UnknownUser: UNKNOWN_USER,
     UnknownSession: UNKNOWN_SESSION,
     UserExists: USER_EXISTS,
@@ -141,6 +153,7 @@ NAMED_KINDS = (
     SIGNED_OUT,
     WRONG_PASSWORD,
     FOREIGN_REQUEST,
+    HOST_REWRITTEN,
     CROSS_ORIGIN_REFUSED,
     UNKNOWN_USER,
     UNKNOWN_SESSION,

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from starlette.requests import Request
 
+from state_api.errors import ForeignRequest, HostRewritten
 from state_store.repository import AdministratorRepository, UserRepository
 
 COOKIE = "peep_session"
@@ -96,17 +97,21 @@ def comes_from_page(request: Request) -> bool:
     return mode != "navigate" or COOKIE in request.cookies or CSRF_HEADER in request.headers
 
 
-def comes_from_elsewhere(request: Request) -> bool:
-    """Tell whether a browser says that another site made this request.
+def refuse_from_elsewhere(request: Request) -> None:
+    """Raise `ForeignRequest` where a browser says that another site made this request.
 
-    Sec-Fetch-Site decides where it is there. Else the Origin's host has to be the one that was asked;
-    its scheme is not looked at, because in front of us there may be a proxy that does TLS.
+    Sec-Fetch-Site decides where it is there: browsers send it over https and to this machine. Else the
+    Origin's host has to be the one that was asked, or `HostRewritten` is raised; its scheme is not looked
+    at, because in front of us there may be a proxy that does TLS.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
-        return site != "same-origin"
+        if site != "same-origin":
+            raise ForeignRequest
+        return
     origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("Host")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+        raise HostRewritten if urlsplit(origin).netloc else ForeignRequest
 
 
 def is_csrf_token(request: Request, sign_in: SignIn) -> bool:

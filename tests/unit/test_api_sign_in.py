@@ -215,6 +215,16 @@ async def test_what_a_browser_says_about_the_senders_site_is_heeded(
     assert (changed.status_code, signed_in.status_code) == ((403, 403) if is_foreign else (201, 200))
 
 
+async def test_a_rewritten_host_is_told_with_what_the_proxy_has_to_do(page: httpx.AsyncClient) -> None:
+    response = await page.post("/session", json=RIGHT, headers={"Origin": "http://mail.example.org"})
+    detail = problem(response, 403, "/docs#host-rewritten")["detail"]
+    assert "proxy_set_header Host $http_host;" in detail
+    assert COOKIE not in response.cookies
+    for headers in ({"Origin": "null"}, {"Origin": "http://peep", "Sec-Fetch-Site": "cross-site"}):
+        refused = await page.post("/session", json=RIGHT, headers=headers)
+        problem(refused, 403, "/docs#foreign-request")
+
+
 async def test_signing_out_takes_the_cookie_away(page: httpx.AsyncClient) -> None:
     token = await sign_in(page)
     assert (await page.delete("/session", headers={"X-CSRF-Token": token})).status_code == 204

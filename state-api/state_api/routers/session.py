@@ -10,8 +10,8 @@ from state_api.sign_in import (
     COOKIE,
     SignIn,
     came_by_https,
-    comes_from_elsewhere,
     is_csrf_token,
+    refuse_from_elsewhere,
 )
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -23,9 +23,8 @@ async def sign_in(
     given: schemas.NamedPassword, request: Request, response: Response, services: ServicesDependency
 ) -> schemas.SignedIn:
     """Set the cookie for an administrator. A wrong password counts as one with HTTP Basic does (P18)."""
-    if comes_from_elsewhere(request):
-        # Else another site could sign a browser in as somebody whose password it knows.
-        raise ForeignRequest
+    # Another site could sign a browser in as somebody whose password it knows.
+    refuse_from_elsewhere(request)
     address = client_address(request)
     is_right = await services.authenticator.check_administrator(given.name, given.password, address)
     begun = await services.sign_ins.begin(given.name) if is_right else None
