@@ -88,9 +88,9 @@ FOREIGN_REQUEST = Kind(
 )
 HOST_REWRITTEN = Kind(
     403,
-    "The browser says that this comes from another host's page than the Host that Peep was asked for. Behind "
-    "a proxy, let it hand on the browser's Host (nginx: `proxy_set_header Host $http_host;`), or serve https: "
-    "docs/http-behind-nginx.md.",
+    "The browser says that this comes from another host's page than the Host that Peep was asked for. "
+    "Behind a proxy, let it hand on the browser's Host (nginx: `proxy_set_header Host $http_host;`), "
+    "or serve https: docs/http-behind-nginx.md.",
     "host-rewritten",
 )
 CROSS_ORIGIN_REFUSED = Kind(
