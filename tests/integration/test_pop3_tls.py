@@ -188,6 +188,9 @@ def test_tls_1_1_is_refused_and_the_next_client_served(
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
         service.connect(tls=context)
+    with service.connect() as client, pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+        client.start_tls(context)
+    assert str(ending_of(service, client)["ending"]).startswith("TLS: ")
     with service.connect(tls=trusting) as client:
         assert client.quit().startswith(b"+OK")
 

@@ -57,6 +57,31 @@ def shaken_hands(
     return client
 
 
+def refuses(serving: ssl.SSLContext, suites: str) -> bool:
+    """Tell whether a client of TLS 1.2 with only these suites is refused."""
+    connecting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    connecting.check_hostname = False
+    connecting.verify_mode = ssl.CERT_NONE
+    connecting.maximum_version = ssl.TLSVersion.TLSv1_2
+    connecting.set_ciphers(suites)
+    try:
+        return shaken_hands(serving, connecting).cipher() is None
+    except ssl.SSLError as error:
+        return error.reason == "NO_SHARED_CIPHER"
+
+
+@pytest.mark.parametrize("key_type", [trustme.KeyType.RSA, trustme.KeyType.ECDSA])
+def test_tls_1_2_offers_no_suite_with_cbc(tmp_path: Path, key_type: trustme.KeyType) -> None:
+    leaf = trustme.CA().issue_cert("localhost", key_type=key_type)
+    both = written(tmp_path / "both.pem", leaf.private_key_and_cert_chain_pem.bytes())
+    serving = load(both, None).context()
+    offered = [suite["name"] for suite in serving.get_ciphers()]
+    assert all("GCM" in name or "CHACHA20" in name for name in offered)
+    assert refuses(serving, "ECDHE+AES:DHE+AES:AES:!AESGCM:!AESCCM")
+    assert not refuses(serving, "ECDHE+AESGCM")
+    assert not refuses(serving, "ECDHE+CHACHA20")
+
+
 def names(files: CertificateFiles, authority: Authority) -> list[str]:
     """Return the names in the certificate that a client which checks nothing but its signer is shown."""
     connecting = authority.client_context()
