@@ -276,6 +276,8 @@ class Change(NamedTuple):
     left: list[str]
     """The names that lie in `new` and `cur` after DELE and QUIT."""
     refusal: bytes = UNAVAILABLE
+    is_listed_again: bool = False
+    """Whether the next session may take it for the removed message: then QUIT does not say +OK."""
 
 
 def replace_by_other_message(file: Path) -> None:
@@ -306,9 +308,15 @@ CHANGES = {
     ),
     "vanishes": Change(Path.unlink, False, 0, []),
     "gets another unique part": Change(
-        lambda file: file.rename(file.parents[1] / "cur" / "9.z:2,S"), False, 0, ["9.z:2,S"]
+        lambda file: file.rename(file.parents[1] / "cur" / "9.z:2,S"),
+        False,
+        0,
+        ["9.z:2,S"],
+        is_listed_again=True,
     ),
-    "is replaced by another message": Change(replace_by_other_message, False, 0, ["1.a"]),
+    "is replaced by another message": Change(
+        replace_by_other_message, False, 0, ["1.a"], is_listed_again=True
+    ),
     "is replaced by a FIFO": Change(replaced_by(os.mkfifo), False, 0, ["1.a"]),
     "is replaced by a link": Change(
         replaced_by(lambda file: file.symlink_to("/etc/passwd")), False, 0, ["1.a"]
@@ -339,7 +347,7 @@ def test_message_that_changes_during_a_session(service: Pop3Process, maildir: Pa
         assert client.ask_lines("UIDL") == [b"1 1.a\r\n", b"2 2.b\r\n"]
         assert client.ask_lines("RETR 2") == LINES
         assert client.ask("DELE 1").startswith(b"+OK")
-        assert client.quit().startswith(b"+OK")
+        assert client.quit().startswith(b"-ERR [SYS/TEMP]" if change.is_listed_again else b"+OK")
     assert service.files(maildir.name) == sorted([*change.left, "2.b:2,S"])
     removed = removed_before + change.removed
     wait_until(lambda: service.counters().removed_emails >= removed, "the removal is counted", 5)
@@ -410,4 +418,22 @@ def test_two_files_with_one_unique_part_are_two_messages(
         assert client.quit().startswith(b"+OK")
     assert service.files(maildir.name) == [young.name]
     with service.log_in(maildir.name) as client:
+        assert client.ask_lines("UIDL") == [b"1 " + unique_id + b"\r\n"]
         assert client.ask_lines("RETR 1") == [b"young one\r\n"]
+
+
+def test_quit_does_not_say_ok_of_a_message_that_will_be_listed_again(
+    service: Pop3Process, maildir: Path
+) -> None:
+    replaced, renamed = put(maildir, "new/1.a", b"one\n", "."), put(maildir, "new/2.b", b"two\n", ".")
+    removed = put(maildir, "new/3.c", b"three\n", ".")
+    with service.log_in(maildir.name) as client:
+        for number in (1, 2, 3):
+            assert client.ask(f"DELE {number}").startswith(b"+OK")
+        replaced.rename(maildir / "old")
+        put(maildir, "cur/1.a:2,S", b"one, checked\n", ".")
+        renamed.rename(maildir / "cur" / "2.b,S=4:2,S")
+        removed.unlink()
+        assert client.quit().startswith(b"-ERR [SYS/TEMP]")
+    with service.log_in(maildir.name) as client:
+        assert client.ask_lines("UIDL") == [b"1 1.a\r\n", b"2 2.b,S=4\r\n"]

@@ -83,21 +83,45 @@ def test_a_message_that_was_rewritten_in_place_is_removed(maildir: Path) -> None
     assert not file.exists()
 
 
-def test_another_file_under_the_listed_name_stays(maildir: Path) -> None:
+@pytest.mark.parametrize("name", ["new/1.a", "cur/1.a:2,S"])
+def test_a_message_that_was_replaced_stays_and_is_not_called_gone(maildir: Path, name: str) -> None:
     file, message = listed(maildir)
     file.rename(maildir / "kept")  # So that its inode is not used again.
-    file.write_bytes(b"one\n")
-    assert remove(maildir, message) is Removal.ALREADY_GONE
-    assert file.exists()
+    (maildir / name).write_bytes(b"one\n")
+    with pytest.raises(RemovalFailed, match="another file"):
+        remove(maildir, message)
+    assert only_message(maildir).unique_id == message.unique_id
 
 
-def test_another_file_with_the_same_unique_part_stays(maildir: Path) -> None:
+@pytest.mark.parametrize("name", ["new/1.b", "cur/1.a,S=4:2,S"])
+def test_a_message_that_got_another_unique_part_stays_and_is_not_called_gone(
+    maildir: Path, name: str
+) -> None:
     file, message = listed(maildir)
-    other = maildir / "cur" / "1.a:2,S"
-    other.write_bytes(b"one\n")
+    file.rename(maildir / name)
+    with pytest.raises(RemovalFailed, match="another name"):
+        remove(maildir, message)
+    assert (maildir / name).exists()
+
+
+def test_what_came_in_place_of_a_message_that_is_gone_does_not_make_it_listed_again(maildir: Path) -> None:
+    file, message = listed(maildir)
     file.rename(maildir / "kept")
+    (maildir / "cur" / "2.b:2,S").write_bytes(b"one\n")
+    os.mkfifo(file)
     assert remove(maildir, message) is Removal.ALREADY_GONE
-    assert other.exists()
+
+
+def test_a_message_that_vanished_is_gone_though_another_one_has_its_unique_part(maildir: Path) -> None:
+    file, _ = listed(maildir)
+    namesake = maildir / "cur" / "1.a:2,S"
+    namesake.write_bytes(b"another\n")
+    os.utime(namesake, (file.stat().st_mtime + 10,) * 2)
+    messages = {each.octets: each for each in Maildirs().scan(at(maildir)).messages}
+    assert messages[5].unique_id == b"1.a"
+    file.rename(maildir / "kept")
+    assert remove(maildir, messages[5]) is Removal.ALREADY_GONE
+    assert only_message(maildir) == messages[9]
 
 
 def test_both_names_of_one_file_go_so_that_it_cannot_come_back(maildir: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pop3_service.maildir import Maildirs, MessageFile, MessageGone, Removal, removal_from
+from pop3_service.maildir import Maildirs, MessageFile, MessageGone, Removal, RemovalFailed, removal_from
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.whereabouts import Whereabouts
 from pop3_service.protocol.maildrop import Message
@@ -110,6 +110,6 @@ def test_another_message_with_the_same_unique_part_is_never_taken_for_it(
     whereabouts = Whereabouts()
     with pytest.raises(MessageGone):
         content(maildir, messages[0], whereabouts)
-    with removal_from(at(maildir), whereabouts) as remove:
-        assert remove(messages[0]) is Removal.ALREADY_GONE
+    with removal_from(at(maildir), whereabouts) as remove, pytest.raises(RemovalFailed):
+        remove(messages[0])
     assert (maildir / "cur" / "000.a:2,S").exists()

@@ -62,9 +62,13 @@ class Folder:
         """Return what the system knows of the file `name`, of a link itself if it is one."""
         return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
 
-    def open(self, name: bytes, flags: int = OPEN_FLAGS) -> int:
-        """Return a descriptor of the file `name`, which may turn out not to be a regular one."""
-        return os.open(name, flags, dir_fd=self._descriptor)
+    def open(self, name: bytes) -> int:
+        """Return a descriptor to read the file `name`, which may turn out not to be a regular one."""
+        return os.open(name, OPEN_FLAGS, dir_fd=self._descriptor)
+
+    def open_beside(self, name: bytes, flags: int, mode: int = 0) -> int:
+        """Return a descriptor of the file `name` in the maildir itself; `mode` is for one that it makes."""
+        return os.open(beside(name), flags, mode, dir_fd=self._descriptor)
 
     def unlink(self, name: bytes) -> None:
         """Remove `name` from the folder."""
@@ -96,6 +100,11 @@ class Folder:
             ):
                 return False
         return True
+
+
+def beside(name: bytes) -> bytes:
+    """Return the name by which a folder knows a file of the maildir itself: no path is looked up again."""
+    return b"../" + name
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """What the name of a message file says: its order in the maildrop and its unique-id.
 
 A Maildir name is `UNIQUE` while the message is in `new`, and `UNIQUE:2,FLAGS` in `cur`. Only
-the part before the colon lasts as long as the message.
+the part before the colon lasts as long as the message. File systems without colons have a semicolon
+or an exclamation mark in its place. What programs write before it (`,S=`, `,W=`) belongs to that part:
+it does not change with flags, and clients know messages by it.
 """
 
 import re
@@ -11,11 +13,15 @@ from hashlib import blake2b
 _UNIQUE_ID = re.compile(rb"[!-~]{1,70}")
 _TIMESTAMP = re.compile(rb"[0-9]+")
 _DIGEST_OCTETS = 20
+_FLAGS_WITHOUT_COLON = re.compile(rb"[;!]2,[A-Za-z]*\Z")
 
 
 def unique_part(name: bytes) -> bytes:
     """Return the part of a file's name that flags and moves leave alone."""
-    return name.partition(b":")[0]
+    part, colon, _ = name.partition(b":")
+    if not colon and b"2," in name and (flags := _FLAGS_WITHOUT_COLON.search(name)):
+        return name[: flags.start()]
+    return part
 
 
 def maildrop_order(name: bytes) -> tuple[int, bytes]:

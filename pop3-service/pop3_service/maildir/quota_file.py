@@ -13,15 +13,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from pop3_service.maildir.folder import ABSENT_ERRORS, Folder
+from pop3_service.maildir.folder import ABSENT_ERRORS, Folder, beside
 from pop3_service.maildir.locator import Locator
 
 # maildirquota(7): a larger or older file is not to be believed. Without one the next delivery counts anew.
 LARGEST_OCTETS = 5120
 OLDEST_SECONDS = 15 * 60.0
 
-# Found from `new` or `cur`, which are open already: no path is looked up a second time.
-_NAME = b"../maildirsize"
+_NAME = b"maildirsize"
 _NO_SUCH_FILE = ABSENT_ERRORS | {errno.EISDIR}
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -73,7 +72,7 @@ def _opened(folders: Sequence[Folder], tally: QuotaTally) -> int | None:
     if not folders:
         return None
     try:
-        descriptor = folders[0].open(_NAME, _FLAGS)
+        descriptor = folders[0].open_beside(_NAME, _FLAGS)
     except OSError as error:
         if error.errno not in _NO_SUCH_FILE:
             tally.fault = str(error.strerror)
@@ -91,12 +90,12 @@ def _write(folder: Folder, descriptor: int, line: bytes) -> None:
             if os.write(descriptor, line) == len(line):
                 return
     with suppress(FileNotFoundError):
-        folder.unlink(_NAME)
+        folder.unlink(beside(_NAME))
 
 
 def _is_believed(folder: Folder, opened: os.stat_result, more_octets: int) -> bool:
     try:
-        status = folder.status(_NAME)
+        status = folder.status(beside(_NAME))
     except FileNotFoundError:
         return False
     # Another file is there when somebody has counted anew, with some of the removed messages or without them.

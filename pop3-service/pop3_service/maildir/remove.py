@@ -10,6 +10,8 @@ from pop3_service.maildir.errors import MaildirUnreadable, RemovalFailed
 from pop3_service.maildir.folder import ABSENT_ERRORS, Folder, open_folders
 from pop3_service.maildir.locator import Locator, locator_of
 from pop3_service.maildir.maildir import Maildir
+from pop3_service.maildir.namesakes import noted_unique_ids
+from pop3_service.maildir.naming import unique_id_of, unique_id_of_namesake, unique_part
 from pop3_service.maildir.quota_file import QuotaTally, quota_kept
 from pop3_service.maildir.whereabouts import SEARCH_ATTEMPTS, NeverQuiet, Whereabouts
 from pop3_service.protocol.maildrop import Message
@@ -29,11 +31,11 @@ def removal_from(
     """Hold the folders of `maildir` open, and give what removes a message of it; blocks on the disk.
 
     A message is removed wherever in `maildir` it is now. Only the file with the listed device and
-    inode is removed: another one under its name is another message, and the listed one then counts as
-    gone. Every name of the file with its unique part goes, so that it cannot come back from the other
-    folder. Symbolic links are never followed. `whereabouts` is asked for a message that is not where it
-    was listed, and may have served other messages of this maildir. What went is counted in `tally`, and at
-    the end in the maildir's own `maildirsize`.
+    inode is removed. One that another program has removed counts as gone; one that has been replaced or
+    got another unique part, so that it will be listed again, does not. Every name of the file with its
+    unique part goes, so that it cannot come back from the other folder. Symbolic links are never followed.
+    `whereabouts` is asked for a message that is not where it was listed, and may have served other messages
+    of this maildir. What went is counted in `tally`, and at the end in the maildir's own `maildirsize`.
 
     Raises RemovalFailed when a folder cannot be opened; so does what is given, when the message is, or
     may be, still there.
@@ -58,11 +60,26 @@ def _remove(
         if _remove_listed(folders, locator, whereabouts) or _remove_elsewhere(folders, locator, whereabouts):
             tally.add(locator)
             return Removal.REMOVED
+        _require_gone(folders, message, whereabouts)
         return Removal.ALREADY_GONE
     except NeverQuiet:
         raise RemovalFailed("the message cannot be found while its folders keep changing") from None
     except OSError as error:
         raise RemovalFailed.caused_by("the message cannot be removed", error) from None
+
+
+def _require_gone(folders: Sequence[Folder], message: Message, whereabouts: Whereabouts) -> None:
+    """Raise RemovalFailed when the message has been renamed or replaced: it would be listed again."""
+    locator = locator_of(message)
+    files = whereabouts.files(folders)
+    if locator.identity in files.identities:
+        raise RemovalFailed("the message has another name by now")
+    part = unique_part(locator.name)
+    namesakes = files.with_part(part)
+    if namesakes and message.unique_id == unique_id_of(part):
+        noted = noted_unique_ids(folders)
+        if any(unique_id_of_namesake(part, file.inode) not in noted for file in namesakes):
+            raise RemovalFailed("the message is another file by now")
 
 
 def _remove_listed(folders: Sequence[Folder], locator: Locator, whereabouts: Whereabouts) -> bool:

@@ -5,7 +5,8 @@ import heapq
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -13,6 +14,7 @@ from pop3_service.maildir.errors import MaildirUnreadable
 from pop3_service.maildir.folder import ABSENT_ERRORS, FOLDERS, Folder, FolderStamp, open_folders
 from pop3_service.maildir.locator import FileIdentity, Locator, locator_of
 from pop3_service.maildir.maildir import Maildir
+from pop3_service.maildir.namesakes import note_unique_ids, noted_unique_ids
 from pop3_service.maildir.naming import (
     maildrop_order,
     unique_id_of,
@@ -87,7 +89,7 @@ class _Attempt:
 
     def scan(self) -> MaildirScan:
         stamps = self._stamps()
-        identified = with_unique_ids(list(self._locators()))
+        identified = self._identified()
         counted = (self._message(locator, unique_id) for locator, unique_id in identified)
         messages = tuple(message for message in counted if message is not None)
         if self._stamps() != stamps:
@@ -125,6 +127,22 @@ class _Attempt:
             if is_at_its_place and locator.identity.is_unchanged(status):
                 return locator
         return Locator(folder.name, name, FileIdentity.of(status))
+
+    def _identified(self) -> list[tuple[Locator, bytes]]:
+        folders = list(self._folders.values())
+        noted = noted_unique_ids(folders)
+        identified, own = with_unique_ids(list(self._locators()), noted, self._had_plain_id)
+        if not own <= noted:
+            note_unique_ids(folders, sorted(own - noted))
+        return identified
+
+    def _had_plain_id(self, locator: Locator) -> bool:
+        known = self._known.get(locator.identity.inode)
+        return (
+            known is not None
+            and known.unique_id == unique_id_of(unique_part(locator.name))
+            and _is_same_message(locator_of(known), locator)
+        )
 
     def _message(self, locator: Locator, unique_id: bytes) -> Message | None:
         known = self._known.get(locator.identity.inode)
@@ -165,22 +183,39 @@ class _Attempt:
             os.close(descriptor)
 
 
-def with_unique_ids(locators: Sequence[Locator]) -> list[tuple[Locator, bytes]]:
+def with_unique_ids(
+    locators: Sequence[Locator],
+    noted: AbstractSet[bytes] = frozenset(),
+    had_plain_id: Callable[[Locator], bool] = lambda _: False,
+) -> tuple[list[tuple[Locator, bytes]], set[bytes]]:
     """Return one locator for each message with its unique-id, in the maildrop's order.
 
     Two names of one file with the same unique part are one message: for a moment it can be in
-    `new` and `cur`. Two files with the same unique part are two messages: the older (by mtime,
-    then by inode) has the plain unique-id, the other one of its own for as long as both exist.
+    `new` and `cur`. Two files with the same unique part are two messages: the one that had the plain
+    unique-id, else the older (by mtime, then by inode), has it, and the other one of its own, for good. The
+    set is of these own ones; `noted` are those of earlier scans.
     """
     by_part: defaultdict[bytes, list[Locator]] = defaultdict(list)
     for locator in locators:
         by_part[unique_part(locator.name)].append(locator)
-    identified = []
+    identified, own = [], set()
     for part, namesakes in by_part.items():
-        first, *others = namesakes if len(namesakes) == 1 else _one_for_each_file(namesakes)
-        identified.append((first, unique_id_of(part)))
-        identified += [(other, unique_id_of_namesake(part, other.identity.inode)) for other in others]
-    return _in_order(identified)
+        if len(namesakes) == 1 and not noted:
+            identified.append((namesakes[0], unique_id_of(part)))
+            continue
+        free = []
+        for locator in _one_for_each_file(namesakes):
+            own_id = unique_id_of_namesake(part, locator.identity.inode)
+            if own_id in noted:
+                identified.append((locator, own_id))
+                own.add(own_id)
+            else:
+                free.append((locator, own_id))
+        free.sort(key=lambda each: not had_plain_id(each[0]))  # else in their order
+        identified += [(locator, unique_id_of(part)) for locator, _ in free[:1]]
+        identified += free[1:]
+        own.update(own_id for _, own_id in free[1:])
+    return _in_order(identified), own
 
 
 def _in_order(identified: list[tuple[Locator, bytes]]) -> list[tuple[Locator, bytes]]:

@@ -1,10 +1,12 @@
 """Where messages are now that are no longer where the scan found them."""
 
+import stat
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
-from pop3_service.maildir.folder import Folder
-from pop3_service.maildir.locator import Locator
+from pop3_service.maildir.folder import Folder, FolderStamp
+from pop3_service.maildir.locator import FileIdentity, Locator
 from pop3_service.maildir.naming import unique_part
 
 # A listing that a rename runs into can miss the file under both its names. Only a maildir that was
@@ -14,6 +16,23 @@ SEARCH_ATTEMPTS = 3
 
 class NeverQuiet(Exception):
     """The maildir's folders kept changing: a message that was not found may be there all the same."""
+
+
+class FilesThere:
+    """The files of a maildir at a quiet moment, by their unique parts."""
+
+    def __init__(self) -> None:
+        self.identities: set[FileIdentity] = set()
+        self._by_part: defaultdict[bytes, list[FileIdentity]] = defaultdict(list)
+
+    def add(self, part: bytes, identity: FileIdentity) -> None:
+        """Take note of a file."""
+        self.identities.add(identity)
+        self._by_part[part].append(identity)
+
+    def with_part(self, part: bytes) -> list[FileIdentity]:
+        """Return the files with this unique part."""
+        return self._by_part.get(part, [])
 
 
 class Whereabouts:
@@ -26,6 +45,8 @@ class Whereabouts:
 
     def __init__(self) -> None:
         self._names: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        self._stamps: list[FolderStamp] = []
+        self._files: FilesThere | None = None
         self._is_listed = False
         self._is_quiet = False
 
@@ -54,8 +75,35 @@ class Whereabouts:
             self._is_listed = False
         raise NeverQuiet
 
+    def files(self, folders: Sequence[Folder]) -> "FilesThere":
+        """Return what is there in place of a message that `places` has not found; looks at every file once.
+
+        Raises NeverQuiet, and OSError as the system gives it.
+        """
+        for _ in range(SEARCH_ATTEMPTS):
+            if not self._is_listed:
+                self._list(folders)
+            files = self._files or self._look_at_all(folders)
+            if self._is_quiet and self._stamps == [folder.stamp() for folder in folders]:
+                self._files = files
+                return files
+            self._is_listed = False
+        raise NeverQuiet
+
+    def _look_at_all(self, folders: Sequence[Folder]) -> "FilesThere":
+        files = FilesThere()
+        by_name = {folder.name: folder for folder in folders}
+        for part, names in self._names.items():
+            for folder_name, name in names:
+                with suppress(FileNotFoundError):  # then the maildir is not quiet
+                    status = by_name[folder_name].status(name)
+                    if stat.S_ISREG(status.st_mode):
+                        files.add(part, FileIdentity.of(status))
+        return files
+
     def _list(self, folders: Sequence[Folder]) -> None:
-        stamps = [folder.stamp() for folder in folders]
+        stamps = self._stamps = [folder.stamp() for folder in folders]
+        self._files = None
         self._names = defaultdict(list)
         for folder in folders:
             for name in folder.names():
