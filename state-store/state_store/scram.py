@@ -34,6 +34,8 @@ extensions, and keeps a line of 12 KiB away from SASLprep's tables."""
 
 _CLIENT_FIRST = re.compile(r"(?P<header>(?P<flag>[ny]),(?:a=(?P<authzid>[^,]+))?,)(?P<bare>.+)", re.DOTALL)
 
+_NAME = re.compile(r"n=(?P<name>[^,]+)")
+
 _VERIFIER = re.compile(
     re.escape(MECHANISM)
     + r"\$(?P<iterations>[0-9]+):(?P<salt>[^$:]+)\$(?P<stored_key>[^$:]+):(?P<server_key>[^$:]+)"
@@ -70,15 +72,37 @@ class ClientFirst:
         found = _CLIENT_FIRST.fullmatch(text)
         if found is None:
             raise ScramMalformed("not a SCRAM message")
+        bare, authorization = _with_preparable_names(found["bare"], found["authzid"])
         try:
-            username = str(ClientFirstBare(found["bare"])["n"])
-            authorization = found["authzid"]
+            username = str(ClientFirstBare(bare)["n"])
             is_own = authorization is None or str(Username.from_escaped(authorization)) == username
         except ScramException:
             raise ScramMalformed("not a SCRAM message") from None
         if not is_own:
             raise ScramMalformed("the authorization identity must be the user name")
-        return cls(found["header"], found["bare"], username)
+        return cls(found["header"], bare, username)
+
+
+def _with_preparable_names(bare: str, authorization: str | None) -> tuple[str, str | None]:
+    """Return the bare message and the authorization identity with names that SASLprep takes.
+
+    It knows the Unicode of 2002. A younger name, which nobody has, gets a stand-in that nobody can have,
+    so that it is refused as any other, and not as malformed.
+    """
+    found = _NAME.match(bare)
+    if found is None or found["name"].isascii():
+        return bare, authorization
+    name = found["name"]
+    try:
+        octets = name.encode()
+    except UnicodeEncodeError:  # half of a pair: no text at all
+        return bare, authorization
+    try:
+        saslprep(name)
+    except ScramException:
+        stand_in = "/" + hashlib.sha256(octets).hexdigest()
+        return f"n={stand_in}{bare[found.end() :]}", stand_in if authorization == name else authorization
+    return bare, authorization
 
 
 class ScramExchange:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scramp import ScramClient, ScramException, ScramMechanism  # type: ignore[import-untyped]
 from scramp.utils import saslprep  # type: ignore[import-untyped]
 
+from pop3_service.protocol.commands import is_user_name
 from state_store import scram
 from state_store.opaque_string import UnusablePassword, opaque_string
 from state_store.records import Credential
@@ -235,6 +236,26 @@ def test_a_malformed_first_message_is_told_apart_without_being_repeated(first: s
         ClientFirst.parse(first)
     assert str(caught.value)
     assert "user" not in str(caught.value).replace("user name", "")
+
+
+@pytest.mark.parametrize("name", ["Grüße", "用户", "x\U0001f600", "a\u05d0b", "ü\x85"])
+@pytest.mark.parametrize("authorization", ["", "a={0}"])
+def test_a_name_beyond_ascii_is_one_that_nobody_has_and_not_malformed(name: str, authorization: str) -> None:
+    exchange = ScramExchange(
+        ClientFirst.parse(f"n,{authorization.format(name)},n={name},r=abc"), None, SECRET
+    )
+    assert exchange.challenge.startswith("r=abc")
+    assert is_user_name(exchange.username.encode()) is (name in ("Grüße", "用户"))
+    with pytest.raises(ScramRefused):
+        exchange.finish(f"c=biws,r={attribute(exchange.challenge, 'r')},p={RFC_PROOF}")
+
+
+def test_names_that_cannot_be_prepared_have_salts_of_their_own() -> None:
+    salts = [
+        attribute(ScramExchange(ClientFirst.parse(f"n,,n={name},r=abc"), None, SECRET).challenge, "s")
+        for name in ("x\U0001f600", "y\U0001f600", "x\U0001f600")
+    ]
+    assert salts[0] == salts[2] != salts[1]
 
 
 def test_extensions_that_are_not_mandatory_are_passed_over() -> None:
