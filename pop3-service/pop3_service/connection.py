@@ -477,8 +477,8 @@ class Pop3Connection(LineConnection):
             if file is not None:
                 opened, start = file, await read(self._resources, file)
             else:
-                opened, start = await asyncio.get_running_loop().run_in_executor(
-                    self._resources.disk_threads,
+                opened, start = await self._resources.disk.run(
+                    self._resources.maildirs.lane(login.maildir),
                     open_and_read,
                     login.maildir,
                     wish.message,
@@ -514,8 +514,8 @@ class Pop3Connection(LineConnection):
         assert self._session is not None
         assert self._login is not None
         lease = self._login.lease
-        result = await asyncio.get_running_loop().run_in_executor(
-            self._resources.disk_threads,
+        result = await self._resources.disk.run(
+            self._resources.maildirs.lane(self._login.maildir),
             remove_marked,
             self._login.maildir,
             wish.messages,

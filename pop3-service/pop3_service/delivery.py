@@ -64,6 +64,5 @@ async def read(resources: Resources, file: MessageFile) -> bytes:
     """Return the next octets of the file, b"" at its end, without waiting for the disk on the event loop."""
     chunk = file.read_cached(CHUNK_OCTETS)
     if chunk is None:
-        loop = asyncio.get_running_loop()
-        chunk = await loop.run_in_executor(resources.disk_threads, file.read, CHUNK_OCTETS)
+        chunk = await resources.disk.run(file.lane, file.read, CHUNK_OCTETS)
     return chunk

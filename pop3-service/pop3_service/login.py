@@ -1,13 +1,11 @@
 """From a user name and a password to an open maildrop: check, lock, read."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import structlog
 
-from pop3_service.maildir import Maildir, MaildirPath, Maildirs, MaildirUnreadable, Whereabouts, maildir_of
+from pop3_service.maildir import Maildir, MaildirPath, MaildirUnreadable, Whereabouts, maildir_of
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.resources import Resources
@@ -21,8 +19,6 @@ LOCK_POLL_SECONDS = 0.02
 that somebody holds is asked for again a few times before `[IN-USE]` is said."""
 
 log = structlog.get_logger()
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,33 +186,18 @@ async def _lock(resources: Resources, login: Login) -> LoginOutcome:
         await asyncio.sleep(LOCK_POLL_SECONDS)
 
 
-async def _run(resources: Resources, work: Callable[..., _Result], *arguments: object) -> _Result:
-    return await asyncio.get_running_loop().run_in_executor(resources.disk_threads, work, *arguments)
-
-
 async def _locked_contents(
     resources: Resources, maildir: Maildir, login: Login
 ) -> MaildropContents | LoginRefusal:
     """Return what `maildir` holds, once it is locked under all of its names; `login` has locked one."""
-    contents = await _run(resources, _contents_if_locked, resources.maildirs, maildir, login.maildir)
+    contents = await resources.listings.contents_if_locked(maildir, login.maildir)
     if contents is None:
         # The process did not know which maildir it is. It is held open: no other can take its place.
         outcome = await _lock(resources, login._replace(maildir=maildir.lock_name, has_turn=True))
         if outcome is not LoginOutcome.OPENED:
             return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
-        contents = await _run(resources, resources.maildirs.scan, maildir)
+        contents = await resources.listings.contents(maildir)
     left_out = resources.maildirs.unreadable_messages(maildir)
     if left_out:
         log.warning("messages left out: they cannot be read", session=login.session_id, messages=left_out)
     return contents
-
-
-def _contents_if_locked(maildirs: Maildirs, maildir: Maildir, lock_name: str) -> MaildropContents | None:
-    """Open `maildir`, and list it where it is the one that has been locked, or is not there at all."""
-    try:
-        maildir.open()
-    except FileNotFoundError:
-        return maildirs.scan(maildir)
-    except OSError as error:
-        raise MaildirUnreadable.caused_by("the maildir cannot be opened", error) from None
-    return maildirs.scan(maildir) if maildir.lock_name == lock_name else None

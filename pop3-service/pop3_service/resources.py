@@ -2,10 +2,11 @@
 
 import ssl
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from line_server.budget import Allowances
+from pop3_service.disk import DiskThreads
+from pop3_service.listing import Listings
 from pop3_service.maildir import Maildirs, MessageFile
 from pop3_service.protocol.policy import Policy
 from service_runtime.maildir_layout import MaildirLayout
@@ -22,7 +23,8 @@ class Resources:
     maildirs: Maildirs
     passwords: Passwords
     authenticator: Authenticator
-    disk_threads: Executor
+    disk: DiskThreads
+    listings: Listings
     policy: Policy
     tls: Callable[[], ssl.SSLContext] | None
     """The context for the next TLS handshake; None without a certificate."""
@@ -36,4 +38,4 @@ class Resources:
         if file.is_local:
             file.close()
         else:
-            self.disk_threads.submit(file.close)
+            self.disk.begin(file.lane, file.close)

@@ -1,12 +1,12 @@
 """One POP3 process: its sockets, its place in the state store, and its connections until the end."""
 
 import asyncio
+import contextlib
 import functools
 import gc
 import os
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import structlog
@@ -16,7 +16,9 @@ from line_server.entrance import Entrance
 from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
+from pop3_service.disk import DiskThreads
 from pop3_service.health import HealthServer
+from pop3_service.listing import Listings
 from pop3_service.local import LocalConnection
 from pop3_service.maildir import Maildirs, mail_directory_verdict
 from pop3_service.ports import Ports
@@ -39,8 +41,8 @@ from state_store.waiting import prepare_patiently
 WORKER_VARIABLE = "PEEP_WORKER"
 """Set by the parent process in its workers: their number."""
 
-DISK_THREADS = 8
-"""Scans, removals and reads from the disk that may be under way at once in one process."""
+VERDICT_SECONDS = 5.0
+"""How long a start waits for the mail directory to be looked at: its users are not all there are to serve."""
 
 GARBAGE_THRESHOLDS = (100_000, 5, 5)
 """When the garbage collector looks at its three generations (`gc.set_threshold`).
@@ -79,7 +81,7 @@ class Worker:
         )
         self._repository = RedisRepository(settings.redis_url)
         self._passwords = Passwords()
-        self._disk_threads = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self._disk = DiskThreads()
         self._instance = LiveInstance(
             self._repository,
             host=socket.gethostname(),
@@ -94,12 +96,14 @@ class Worker:
             login_delay_seconds=settings.login_delay,
             max_connections_per_address=settings.max_connections_per_address,
         )
+        maildirs = Maildirs(roots=settings.mail_roots)
         self._resources = Resources(
             self._instance,
-            Maildirs(roots=settings.mail_roots),
+            maildirs,
             self._passwords,
             Authenticator(self._repository, self._passwords),
-            self._disk_threads,
+            self._disk,
+            Listings(maildirs, self._disk),
             Policy(
                 implementation=f"Peep-{VERSION}",
                 offers_tls=self._certificates is not None,
@@ -130,7 +134,7 @@ class Worker:
         if is_there:
             await self._serve_with_store(ports, lifecycle)
         self._passwords.close()
-        self._disk_threads.shutdown(wait=False, cancel_futures=True)
+        self._disk.close()
         await self._repository.close()
 
     async def _enter_store(self) -> None:
@@ -183,13 +187,14 @@ class Worker:
 
     async def _check_mail_directory(self) -> None:
         directory = self._instance.settings.mail_directory
-        if not await self._can_use_directory(directory):
+        is_usable = False
+        with contextlib.suppress(TimeoutError):
+            is_usable = await asyncio.wait_for(self._can_use_directory(directory), VERDICT_SECONDS)
+        if not is_usable:
             log.error("the mail directory cannot be used: logins will fail", mail_directory=directory)
 
     async def _can_use_directory(self, path: str) -> bool:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._disk_threads, mail_directory_verdict, path, self._settings.mail_roots
-        )
+        return await self._disk.run("verdicts", mail_directory_verdict, path, self._settings.mail_roots)
 
     def _settings_changed(self) -> None:
         for connection in self._server.connections:

@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import redis
 from line_server.connection import LineConnection
 from line_server.entrance import PLAIN
 from pop3_service.connection import Pop3Connection
+from pop3_service.disk import LANE_THREADS, LONG_THREADS, DiskThreads
+from pop3_service.listing import Listings
 from pop3_service.maildir import Maildirs
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
@@ -70,7 +71,8 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
         stack.push_async_callback(repository.close)
         passwords = Passwords()
         stack.callback(passwords.close)
-        disk_threads = stack.enter_context(ThreadPoolExecutor(1))
+        disk, maildirs = DiskThreads(), Maildirs()
+        stack.callback(disk.close)
         instance = LiveInstance(
             repository,
             host="here",
@@ -90,7 +92,8 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
         stack.push_async_callback(instance.stop)
         authenticator = Authenticator(repository, passwords)
         policy = Policy(implementation="Peep")
-        resources = Resources(instance, Maildirs(), passwords, authenticator, disk_threads, policy, None)
+        listings = Listings(maildirs, disk)
+        resources = Resources(instance, maildirs, passwords, authenticator, disk, listings, policy, None)
         server = await asyncio.get_running_loop().create_server(
             lambda: Pop3Connection(resources, connections, PLAIN), "127.0.0.1", 0
         )
@@ -102,9 +105,12 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
 
         disk_is_free = threading.Event()
         stack.callback(disk_is_free.set)
-        disk_threads.submit(disk_is_free.wait)
+        lane = message.stat().st_dev
+        for _ in range(LANE_THREADS + LONG_THREADS):
+            disk.begin(lane, disk_is_free.wait)
         client.send(b"QUIT\r\n")
-        await _until(lambda: disk_threads._work_queue.qsize() == 1)
+        busy = disk._lanes[lane]
+        await _until(lambda: len(busy.running) + len(busy.waiting) == LANE_THREADS + LONG_THREADS + 1)
         first_instance_id = instance.instance_id
         skipped = LEASE_SECONDS + 1
         with redis.Redis.from_url(redis_url) as store:

@@ -14,8 +14,7 @@ import struct
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,8 @@ from line_server.entrance import Entrance
 from line_server.listener import listen
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
+from pop3_service.disk import DiskThreads
+from pop3_service.listing import Listings
 from pop3_service.maildir import Maildirs
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
@@ -400,13 +401,15 @@ async def in_this_process(
         settings_changed=lambda: None,
         lease_lapsed=lambda: None,
     )
-    with ThreadPoolExecutor(1) as disk_threads:
+    with closing(DiskThreads()) as disk:
+        maildirs = Maildirs()
         resources = Resources(
             instance,
-            Maildirs(),
+            maildirs,
             passwords,
             Authenticator(repository, passwords),
-            disk_threads,
+            disk,
+            Listings(maildirs, disk),
             Policy("Peep-0", offers_tls=True),
             lambda: context,
         )

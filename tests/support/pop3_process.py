@@ -285,6 +285,11 @@ class Pop3Process:
         live = self._runner.run(self.repository.instances())
         return [status.instance.process_id for status in live]
 
+    def lease_seconds(self) -> float:
+        """Return for how long the lease of the only process still holds."""
+        (status,) = self._runner.run(self.repository.instances())
+        return status.lease_seconds
+
     def logged_in_users(self) -> list[str]:
         """Return who is logged in."""
         return self._runner.run(self.repository.logged_in_users())

@@ -11,6 +11,7 @@ from pop3_service.maildir.beneath import WAY_FLAGS, is_on_local_disk, open_benea
 from pop3_service.maildir.errors import MaildirUnreadable
 from pop3_service.maildir.links import open_along_links, refusal
 from pop3_service.maildir.location import MaildirPath
+from pop3_service.maildir.locator import Locator
 
 MaildirIdentity = tuple[int, int]
 """Device and inode of a maildir: what its names have in common."""
@@ -18,6 +19,8 @@ MaildirIdentity = tuple[int, int]
 HELD_OPEN = 256
 """Maildirs that a process holds open for its sessions, those that were opened last: thousands of idle
 sessions must not take as many descriptors more. The others are found anew when they are needed."""
+
+_LOOK_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _LINK_IN_THE_WAY = frozenset({errno.ELOOP, errno.ENOTDIR})
 
@@ -67,7 +70,16 @@ class Maildir:
     when its path leads to another one by now.
     """
 
-    __slots__ = ("_directory", "_held_open", "_roots", "identity", "is_local", "lock_name", "path")
+    __slots__ = (
+        "_directory",
+        "_held_open",
+        "_is_closed",
+        "_roots",
+        "identity",
+        "is_local",
+        "lock_name",
+        "path",
+    )
 
     def __init__(self, path: MaildirPath, held_open: HeldOpen, roots: Sequence[bytes] = ()) -> None:
         self.path = path
@@ -78,6 +90,7 @@ class Maildir:
         """Whether it is known to lie on a disk of this machine."""
         self._roots = roots
         self._held_open = held_open
+        self._is_closed = False
         self._directory: Directory | None = None
 
     @property
@@ -90,7 +103,8 @@ class Maildir:
         self._directory = None
 
     def close(self) -> None:
-        """Let it go for good: its session is over."""
+        """Let it go for good: its session is over, though a thread may still work in it."""
+        self._is_closed = True
         self._held_open.discard(self)
         self._directory = None
 
@@ -110,9 +124,18 @@ class Maildir:
         self._hold(directory)
         return True
 
+    def has_cached(self, locator: Locator) -> bool:
+        """Tell whether the kernel has what it knows of a listed file in memory; the maildir is held open."""
+        assert self._directory is not None
+        descriptor = open_if_cached(self._directory.descriptor, locator.path, _LOOK_FLAGS)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is not None
+
     def _hold(self, directory: Directory) -> None:
-        self._directory = directory
-        self._held_open.add(self)
+        if not self._is_closed:
+            self._directory = directory
+            self._held_open.add(self)
 
     def _open(self) -> Directory:
         mail = Directory(self._open_mail_directory())

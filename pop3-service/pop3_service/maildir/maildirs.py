@@ -130,6 +130,12 @@ class Maildirs:
         entry = self._entry(path)
         return entry.lock_name if entry is not None else ""
 
+    def lane(self, maildir: Maildir) -> int | None:
+        """Return on which device `maildir` lies, or lay when it was last scanned; None when not known."""
+        entry = self._entry(maildir.path)
+        identity = maildir.identity or (entry.identity if entry is not None else None)
+        return identity[0] if identity is not None else None
+
     def remembered(self, maildir: Maildir) -> MaildropContents | None:
         """Open `maildir` and return its contents where they are surely known, without waiting for a disk.
 
@@ -141,6 +147,9 @@ class Maildirs:
         if entry is None or not entry.is_quick or len(entry.contents.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
             return None
         if entry.identity is None or not maildir.open_if_cached(entry.identity, entry.lock_name):
+            return None
+        # What was looked at first the last time would be the first to be out of memory again.
+        if entry.contents.messages and not maildir.has_cached(locator_of(entry.contents.messages[0])):
             return None
         return entry.contents if self._still_holds(entry, maildir) else None
 

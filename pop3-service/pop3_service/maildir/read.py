@@ -77,10 +77,12 @@ class MessageFile:
     is what the scan counted.
     """
 
-    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "is_local", "size")
+    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "is_local", "lane", "size")
 
-    def __init__(self, descriptor: int, size: int, *, is_local: bool) -> None:
+    def __init__(self, descriptor: int, size: int, lane: int, *, is_local: bool) -> None:
         self.size = size
+        self.lane = lane
+        """The device that it lies on."""
         self.is_local = is_local
         """Whether it surely lies on a disk of this machine: else even to close it may have to wait."""
         self._descriptor = descriptor
@@ -128,7 +130,7 @@ class MessageFile:
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor, identity.size, is_local=maildir.is_local)
+        return cls(descriptor, identity.size, identity.device, is_local=maildir.is_local)
 
     def __enter__(self) -> Self:
         return self
