@@ -94,6 +94,7 @@ class Worker:
             worker=self._number,
             layout=settings.maildir_layout,
             login_delay_seconds=settings.login_delay,
+            certificate_expires_at=self._certificate_expires_at,
             max_connections_per_address=settings.max_connections_per_address,
         )
         maildirs = Maildirs(roots=settings.mail_roots)
@@ -195,6 +196,9 @@ class Worker:
 
     async def _can_use_directory(self, path: str) -> bool:
         return await self._disk.run("verdicts", mail_directory_verdict, path, self._settings.mail_roots)
+
+    def _certificate_expires_at(self) -> float:
+        return self._certificates.expires_at if self._certificates is not None else 0.0
 
     def _settings_changed(self) -> None:
         for connection in self._server.connections:

@@ -275,6 +275,9 @@ class Instance(BaseModel):
         description="Its share of the connection limit, open connections among them.", examples=[32]
     )
     load: float = Field(description="Seconds of processor time a second, of late.", examples=[0.25])
+    certificate_expires_at: datetime | None = Field(
+        description="Of the certificate that it serves, RFC 3339, UTC; null where it has none."
+    )
 
 
 class Instances(BaseModel):

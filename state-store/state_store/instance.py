@@ -65,6 +65,7 @@ class LiveInstance:
     called when that happens, `close_session` when an administrator wants a session closed that may or
     may not be one of this process. A user can log in again `login_delay_seconds` after a login, and a client
     address has at most `max_connections_per_address` connections, both over all instances; 0 is no limit.
+    `certificate_expires_at` tells when the process's certificate does, in seconds since the epoch.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class LiveInstance:
         layout: str = "",
         login_delay_seconds: int = 0,
         max_connections_per_address: int = 0,
+        certificate_expires_at: Callable[[], float] = lambda: 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = Settings()
@@ -94,6 +96,8 @@ class LiveInstance:
         self._close_session = close_session
         self.login_delay_seconds = login_delay_seconds
         self.max_connections_per_address = max_connections_per_address
+        self._certificate_expires_at = certificate_expires_at
+        self._certificate_told = "", 0.0
         self._clock = clock
         self._admission = Admission(max_connections_per_address)
         self._outbox = Outbox()
@@ -119,6 +123,7 @@ class LiveInstance:
         Raises `StoreUnavailable`, `LayoutDiffers` where this process may never serve beside those that live.
         """
         await self._register()
+        await self._tell_certificate()
         self._take_settings(await self._repository.settings())
         self._tasks = [asyncio.create_task(self._exchange_for_ever()), asyncio.create_task(self._listen())]
         with contextlib.suppress(TimeoutError):  # it goes on trying, and serves meanwhile
@@ -279,6 +284,8 @@ class LiveInstance:
             is_renewal = self._clock() >= next_renewal
             try:
                 await self._exchange_once(reap=is_renewal)
+                if is_renewal:
+                    await self._tell_certificate()
                 pause = 0.0
             except StoreUnavailable as error:
                 pause = await self._pause(pause, error)
@@ -287,6 +294,12 @@ class LiveInstance:
             else:
                 if is_renewal:
                     next_renewal = self._clock() + RENEWAL_SECONDS * random.uniform(0.9, 1.0)  # noqa: S311
+
+    async def _tell_certificate(self) -> None:
+        now = self.instance_id, self._certificate_expires_at()
+        if now[1] and now != self._certificate_told:
+            await self._repository.note_certificate(*now)
+            self._certificate_told = now
 
     async def _wait(self, next_renewal: float) -> None:
         """Wait until something is to be told, at the latest until the lease is to be renewed."""

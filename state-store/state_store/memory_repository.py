@@ -54,6 +54,7 @@ class _Lease:
     reserved_connections: int = 0
     settings_version: int = 0
     load: float = 0.0
+    certificate_expires_at: float = 0.0
     sessions: dict[str, Session] = field(default_factory=dict)
     addresses: dict[str, int] = field(default_factory=dict)
 
@@ -289,6 +290,7 @@ class MemoryRepository:
                 lease.open_connections,
                 lease.reserved_connections,
                 lease.load,
+                lease.certificate_expires_at,
             )
             for lease in self._live()
         ]
@@ -345,6 +347,12 @@ class MemoryRepository:
         delay = exchange.login_delay_seconds
         outcomes = [self._log_in(exchange.instance_id, login, delay) for login in exchange.logins]
         return self._grant(lease, exchange, outcomes)
+
+    async def note_certificate(self, instance_id: str, expires_at: float) -> None:
+        """See `InstanceRepository`."""
+        for lease in self._live():
+            if lease.instance.instance_id == instance_id:
+                lease.certificate_expires_at = expires_at
 
     async def end_instance(self, instance_id: str) -> None:
         """See `InstanceRepository`."""

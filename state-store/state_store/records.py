@@ -132,6 +132,8 @@ class InstanceStatus:
     """Slots of the connection limit that it holds, open ones among them."""
     load: float
     """Seconds of processor time a second, of late."""
+    certificate_expires_at: float = 0.0
+    """Of the certificate that it serves, in seconds since the epoch; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -332,6 +332,10 @@ class RedisRepository:
             addresses=allowed,
         )
 
+    async def note_certificate(self, instance_id: str, expires_at: float) -> None:
+        """See `InstanceRepository`."""
+        await self._link.script("note_certificate", instance_id, expires_at)
+
     async def end_instance(self, instance_id: str) -> None:
         """See `InstanceRepository`."""
         await self._link.script("end_instance", instance_id)
@@ -405,6 +409,7 @@ def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> In
         int(row.get("open", 0)),
         int(row.get("reserved", 0)),
         float(row.get("load", 0)),
+        float(row.get("certificate_expires_at", 0)),
     )
 
 

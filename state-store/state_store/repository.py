@@ -183,6 +183,9 @@ class InstanceRepository(Protocol):
         than the last one's (it came late, or twice) changes nothing and raises `StoreUnavailable`.
         """
 
+    async def note_certificate(self, instance_id: str, expires_at: float) -> None:
+        """Say when the certificate that a live instance serves expires, in seconds since the epoch."""
+
     async def end_instance(self, instance_id: str) -> None:
         """Give up the lease and everything that hangs on it."""
 

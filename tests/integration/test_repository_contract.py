@@ -448,6 +448,17 @@ async def test_instance_is_shown_with_its_lease_and_what_it_carries(repository: 
     assert status.reserved_connections >= 3
 
 
+async def test_instance_is_shown_with_the_end_of_its_certificate(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await register(repository, "i1", "i2", "gone")
+    let_lease_lapse(repository, behind_the_scenes, "gone")
+    for instance_id in ("i1", "gone"):
+        await repository.note_certificate(instance_id, 1_900_000_000.5)
+    found = {one.instance.instance_id: one.certificate_expires_at for one in await repository.instances()}
+    assert found == {"i1": 1_900_000_000.5, "i2": 0.0}
+
+
 # Leases
 
 

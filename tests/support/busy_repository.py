@@ -21,6 +21,7 @@ COUNTERS = Counters(
 )
 COMMAND_SECONDS = (0.0002, 0.0002, 0.004, 0.3, 60.0)
 LOGIN_SECONDS = (0.03, 0.2)
+CERTIFICATE_EXPIRES_AT = 1_900_000_000.0
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -45,6 +46,7 @@ async def busy_repository() -> MemoryRepository:
         ],
         logins=[Login("alice", "s1", "1", "192.0.2.7", has_turn=True)],
     )
+    await repository.note_certificate("pop3", CERTIFICATE_EXPIRES_AT)
     assert (await repository.exchange(exchange)).logins == [LoginOutcome.OPENED]
     return repository
 

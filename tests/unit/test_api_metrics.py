@@ -75,6 +75,7 @@ async def test_metrics_show_every_number_of_ours() -> None:
         "peep_pop3_instances": (1, {}),
         "peep_pop3_instance_connections": (2, INSTANCE),
         "peep_pop3_instance_load_ratio": (0.25, INSTANCE),
+        "peep_pop3_instance_certificate_expiry_timestamp_seconds": (1_900_000_000, INSTANCE),
         "peep_build_info": (1, {"version": VERSION}),
         "peep_store_up": (1, {}),
     }

@@ -18,7 +18,7 @@ from state_store.records import (
 )
 from state_store.redis_repository import RedisRepository
 from support.api_client import api_client, problem
-from support.busy_repository import COUNTERS, busy_repository
+from support.busy_repository import CERTIFICATE_EXPIRES_AT, COUNTERS, busy_repository
 from support.peep_gateway_server import instance
 
 
@@ -92,6 +92,7 @@ async def test_instances_show_their_lease_and_what_they_carry() -> None:
     assert 0 < shown["lease_seconds"] <= 15
     assert (shown["connections"], shown["load"]) == (2, 0.25)
     assert shown["reserved"] >= 2
+    assert datetime.fromisoformat(shown["certificate_expires_at"]).timestamp() == CERTIFICATE_EXPIRES_AT
     assert datetime.fromisoformat(shown["started_at"]).timestamp() == instance().started_at
 
 

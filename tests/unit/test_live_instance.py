@@ -91,8 +91,10 @@ class Process:
             lease_lapsed=self._note_lapse,
             login_delay_seconds=login_delay,
             max_connections_per_address=address_limit,
+            certificate_expires_at=lambda: self.certificate_expires_at,
             clock=clock,
         )
+        self.certificate_expires_at = 0.0
 
     async def _judge(self, path: str) -> bool:
         self.judged.append(path)
@@ -660,3 +662,27 @@ async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(
         await until(lambda: len(repository._channels) == 2)
         with pytest.raises(MailDirectoryRefused):
             await repository.change_settings(mail_directory="/srv/mail")
+
+
+# The certificate
+
+
+async def certificates_of(repository: MemoryRepository) -> list[float]:
+    return [status.certificate_expires_at for status in await repository.instances()]
+
+
+async def test_a_new_certificate_is_told_with_the_next_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_store.instance, "RENEWAL_SECONDS", 0.01)
+    repository = TroubledRepository()
+    async with process(repository) as made:
+        assert await certificates_of(repository) == [0.0]
+        made.certificate_expires_at = 1_900_000_000.0
+        deadline = time.monotonic() + 2
+        while await certificates_of(repository) != [1_900_000_000.0]:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.002)
+        repository.let_leases_lapse()
+        await until(lambda: made.lapses == 1)
+        while await certificates_of(repository) != [1_900_000_000.0]:
+            assert time.monotonic() < deadline, "the next instance id has it too"
+            await asyncio.sleep(0.002)

@@ -25,6 +25,7 @@ FUNCTIONS = {
     "max_over_time",
     "min",
     "rate",
+    "time",
 }
 
 

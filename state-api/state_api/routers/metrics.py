@@ -143,13 +143,18 @@ def _of_instances(instances: Sequence[InstanceStatus]) -> Iterable[Metric]:
     lease = _instance_gauge(
         "lease_seconds", "How long this process still counts as alive, unless it says so."
     )
+    certificate = _instance_gauge(
+        "certificate_expiry_timestamp_seconds", "When the certificate expires that this process serves."
+    )
     for status in instances:
         labels = [status.instance.instance_id, status.instance.host, str(status.instance.worker)]
         connections.add_metric(labels, status.open_connections)
         reserved.add_metric(labels, status.reserved_connections)
         load.add_metric(labels, status.load)
         lease.add_metric(labels, status.lease_seconds)
-    yield from (connections, reserved, load, lease)
+        if status.certificate_expires_at:
+            certificate.add_metric(labels, status.certificate_expires_at)
+    yield from (connections, reserved, load, lease, certificate)
 
 
 def _counter(name: str, documentation: str, value: int) -> Metric:

@@ -93,6 +93,9 @@ def _instance(status: records.InstanceStatus) -> schemas.Instance:
         connections=status.open_connections,
         reserved=status.reserved_connections,
         load=status.load,
+        certificate_expires_at=(
+            _time(status.certificate_expires_at) if status.certificate_expires_at else None
+        ),
     )
 
 
