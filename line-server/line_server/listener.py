@@ -1,5 +1,6 @@
 """Listening sockets, and clear words when a port cannot be had."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -21,8 +22,9 @@ VANISHED_SECONDS = 150
 protocol's own timeout says: what it holds is needed by others, and is free within three minutes. Linux counts
 one whose window stays shut as silent as well, though its kernel answers."""
 
-# Linux, asm-generic/socket.h: not among Python's constants.
+# Linux, asm-generic/socket.h: they are not among Python's constants.
 _SO_ATTACH_FILTER = 26
+_SO_DETACH_FILTER = 27
 
 # A classic BPF program over the TCP header; each instruction is (code, jump if true, if false, operand).
 _DROP_EVERY_SYN = (
@@ -87,6 +89,13 @@ def take_no_new_clients(bound: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def take_new_clients(bound: socket.socket) -> None:
+    """Undo `take_no_new_clients`."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError):  # nothing is to be undone
+            bound.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
 
 def display(address: tuple[str, int] | tuple[str, int, int, int]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from line_server.connection import LineConnection
 from line_server.entrance import PLAIN, Entrance
-from line_server.listener import BACKLOG, is_shared, take_no_new_clients
+from line_server.listener import BACKLOG, is_shared, take_new_clients, take_no_new_clients
 from line_server.proxied import ProxiedConnection
 from line_server.proxy_header import TrustedProxies
 
@@ -39,6 +39,7 @@ class LineServer:
         self._make_check = make_check
         self._servers: list[asyncio.Server] = []
         self._sockets: list[socket.socket] = []
+        self._taken_over: set[socket.socket] = set()
         self._arrivals: set[asyncio.Task[None]] = set()
         self._before_header: set[ProxiedConnection] = set()
         self._checks: set[LineConnection] = set()
@@ -47,18 +48,36 @@ class LineServer:
     async def listen(self, sockets: list[socket.socket], entrance: Entrance = PLAIN) -> None:
         """Accept connections on bound sockets, TCP or Unix; they come in through `entrance`."""
         loop = asyncio.get_running_loop()
-        make: Callable[[], asyncio.Protocol]
-        make = functools.partial(self._make_connection, self.connections, entrance)
-        if entrance.proxies is not None:
-            make = functools.partial(self._proxied, entrance, entrance.proxies)
+        make = self._maker(entrance)
         for bound in sockets:
+            take_new_clients(bound)  # a process before us may have left it to others
             create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
             server = await create(functools.partial(self._let_in, bound, make), sock=bound, backlog=BACKLOG)
             self._servers.append(server)
             self._sockets.append(bound)
 
+    def take_over(self, sockets: list[socket.socket], entrance: Entrance = PLAIN) -> None:
+        """Accept also from sockets of another process, which does not, until `give_back`.
+
+        Several may do so at once: whoever comes first has the client. To be called again now and then: the
+        other may have begun to leave.
+        """
+        loop = asyncio.get_running_loop()
+        for bound in sockets:
+            take_new_clients(bound)
+            if bound not in self._taken_over:
+                loop.add_reader(bound, self._accept_waiting, bound, self._maker(entrance), ACCEPTS_PER_TURN)
+                self._taken_over.add(bound)
+
+    def give_back(self, sockets: list[socket.socket]) -> None:
+        """Leave these to their own process again."""
+        for bound in self._taken_over.intersection(sockets):
+            asyncio.get_running_loop().remove_reader(bound)
+            self._taken_over.remove(bound)
+
     def stop_listening(self) -> None:
         """Accept no further connection, at once: those that the kernel has in its queue are reset."""
+        self.give_back(list(self._taken_over))
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -98,20 +117,30 @@ class LineServer:
         The loop's library accepts one a turn. The busier the loop is the longer its turns are: everybody
         would wait in the kernel's queue, while those who are in are served with ease, until it overflows.
         """
+        self._accept_waiting(bound, make, ACCEPTS_PER_TURN - 1)
+        return make()
+
+    def _accept_waiting(
+        self, bound: socket.socket, make: Callable[[], asyncio.Protocol], number: int
+    ) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
-            for _ in range(ACCEPTS_PER_TURN - 1):
+            for _ in range(number):
                 accepted, _address = bound.accept()
                 arrival = loop.create_task(self._arrive(make, accepted))
                 self._arrivals.add(arrival)
                 arrival.add_done_callback(self._arrivals.discard)
-        return make()
 
     async def _arrive(self, make: Callable[[], asyncio.Protocol], accepted: socket.socket) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(make, accepted)
         except OSError:  # gone already
             accepted.close()
+
+    def _maker(self, entrance: Entrance) -> Callable[[], asyncio.Protocol]:
+        if entrance.proxies is not None:
+            return functools.partial(self._proxied, entrance, entrance.proxies)
+        return functools.partial(self._make_connection, self.connections, entrance)
 
     def _proxied(self, entrance: Entrance, proxies: TrustedProxies) -> ProxiedConnection:
         connection = self._make_connection(self.connections, entrance)

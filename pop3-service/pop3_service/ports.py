@@ -39,10 +39,43 @@ class Ports:
             for bound in sockets:
                 yield label, display(bound.getsockname())
 
-    def numbers(self) -> dict[str, str]:
-        """Return the port numbers as settings: what a worker needs to bind the same ports."""
-        named = ((PLAIN_VARIABLE, self.plain), (TLS_VARIABLE, self.tls))
-        return {variable: str(sockets[0].getsockname()[1]) for variable, sockets in named if sockets}
+    @classmethod
+    def bind_each(cls, settings: Pop3Settings, number: int) -> "list[Ports]":
+        """Bind the same ports `number` times, for as many processes to share. Raises `ListenError`."""
+        first = cls.bind(settings, shared=True)
+        same = settings.model_copy(update=_numbers(first))
+        ports = [first]
+        try:
+            while len(ports) < number:
+                ports.append(cls.bind(same, shared=True))
+        except BaseException:
+            for bound in ports:
+                bound.close()
+            raise
+        return ports
+
+    @classmethod
+    def inherited(cls, description: str) -> "Ports":
+        """Return what another process has bound and passed on, as it describes it."""
+        plain, tls = (
+            [int(number) for number in part.split(",") if number] for part in description.split("+")
+        )
+        ports = cls(
+            [socket.socket(fileno=number) for number in plain],
+            [socket.socket(fileno=number) for number in tls],
+        )
+        for bound in ports.plain + ports.tls:
+            bound.set_inheritable(False)
+            bound.setblocking(False)
+        return ports
+
+    def description(self) -> str:
+        """Return how `inherited` finds these sockets."""
+        return "+".join(",".join(str(bound.fileno()) for bound in part) for part in (self.plain, self.tls))
+
+    def descriptors(self) -> list[int]:
+        """Return the numbers under which these sockets are passed on."""
+        return [bound.fileno() for bound in self.plain + self.tls]
 
     def close(self) -> None:
         """Close all sockets."""
@@ -55,3 +88,8 @@ def require_free_ports(settings: Pop3Settings) -> None:
     require_free(settings.pop3_host, settings.pop3_port, PLAIN_VARIABLE)
     if settings.tls_cert_file is not None:
         require_free(settings.pop3_host, settings.pop3s_port, TLS_VARIABLE)
+
+
+def _numbers(ports: Ports) -> dict[str, int]:
+    named = (("pop3_port", ports.plain), ("pop3s_port", ports.tls))
+    return {field: sockets[0].getsockname()[1] for field, sockets in named if sockets}

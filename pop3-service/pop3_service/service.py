@@ -8,7 +8,7 @@ import structlog
 from line_server.listener import ListenError
 from pop3_service.maildir import mail_directory_verdict
 from pop3_service.ports import Ports, require_free_ports
-from pop3_service.worker import WORKER_VARIABLE, Worker
+from pop3_service.worker import SOCKETS_VARIABLE, WORKER_VARIABLE, Worker
 from service_runtime import command_line
 from service_runtime.certificates import CertificateFiles
 from service_runtime.errors import StartError
@@ -24,7 +24,10 @@ async def serve(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
     """Serve in this process, or start the workers and look after them."""
     try:
         if WORKER_VARIABLE in os.environ:
-            await Worker(settings).serve(Ports.bind(settings, shared=True), lifecycle)
+            of_all = os.environ[SOCKETS_VARIABLE].split()
+            neighbours = {number: Ports.inherited(one) for number, one in enumerate(of_all, 1)}
+            own = neighbours.pop(int(os.environ[WORKER_VARIABLE]))
+            await Worker(settings).serve(own, lifecycle, neighbours)
             return
         require_mail_directory(settings)
         if settings.pop3_workers == 1:
@@ -55,26 +58,31 @@ async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> No
         CertificateFiles(settings.tls_cert_file, settings.tls_key_file, tells=False)
     if not settings.pop3_share_ports:
         require_free_ports(settings)
-    # Bound and never listening: keeps the ports ours, also while no worker lives.
-    reserved = Ports.bind(settings, shared=True)
-    pool = WorkerPool([_worker(number, reserved.numbers()) for number in range(1, settings.pop3_workers + 1)])
+    # All are open here and in every worker: clients that the kernel deals to a worker that is dead or stands
+    # still are not reset, and the others serve them.
+    ports = Ports.bind_each(settings, settings.pop3_workers)
+    pool = WorkerPool([_worker(number, ports) for number in range(1, settings.pop3_workers + 1)])
     try:
         await pool.start()
         lifecycle.on_reload(pool.reload)
-        lifecycle.ready(reserved.addresses())
+        lifecycle.ready(ports[0].addresses())
         failure = await lifecycle.until_stopped(pool.failure())
         if failure is not None:
             raise failure
     finally:
+        await pool.stop_watching()
+        for bound in ports:  # before the workers are told: each is then the last that has its own
+            bound.close()
         late = await pool.stop(settings.drain_notice_seconds + settings.drain_seconds + KILL_AFTER_SECONDS)
         if late:
             structlog.get_logger().warning("workers had to be killed", workers=late)
-        reserved.close()
 
 
-def _worker(number: int, ports: dict[str, str]) -> Program:
-    environment = {**os.environ, WORKER_VARIABLE: str(number), **ports}
-    return Program(f"worker {number}", [sys.executable, "-m", "pop3_service"], environment)
+def _worker(number: int, ports: list[Ports]) -> Program:
+    sockets = " ".join(one.description() for one in ports)
+    environment = {**os.environ, WORKER_VARIABLE: str(number), SOCKETS_VARIABLE: sockets}
+    descriptors = [descriptor for one in ports for descriptor in one.descriptors()]
+    return Program(f"worker {number}", [sys.executable, "-m", "pop3_service"], environment, descriptors)
 
 
 def main() -> int:

@@ -7,6 +7,8 @@ import gc
 import os
 import socket
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import cast
 
 import structlog
@@ -39,7 +41,12 @@ from state_store.redis_repository import RedisRepository
 from state_store.waiting import prepare_patiently
 
 WORKER_VARIABLE = "PEEP_WORKER"
-"""Set by the parent process in its workers: their number."""
+"""Set by the parent process in its workers: their number, from 1."""
+
+SOCKETS_VARIABLE = "PEEP_WORKER_SOCKETS"
+"""Beside that: the listening sockets of all workers in this order, as `Ports.inherited` takes them."""
+
+NOBODY: Mapping[int, Ports] = MappingProxyType({})
 
 VERDICT_SECONDS = 5.0
 """How long a start waits for the mail directory to be looked at: its users are not all there are to serve."""
@@ -124,8 +131,13 @@ class Worker:
         sessions = self._server.connections
         return LocalConnection(self._resources, checks, entrance, sessions, lambda: self._is_leaving)
 
-    async def serve(self, ports: Ports, lifecycle: Lifecycle) -> None:
-        """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`."""
+    async def serve(
+        self, ports: Ports, lifecycle: Lifecycle, neighbours: Mapping[int, Ports] = NOBODY
+    ) -> None:
+        """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`.
+
+        Clients of the workers `neighbours`, by their numbers, are served too while these do not.
+        """
         try:
             is_there = await prepare_patiently(
                 self._repository, log, self._settings.redis_url, lifecycle.stopping, self._enter_store
@@ -133,7 +145,7 @@ class Worker:
         except StoreUnusable as error:
             raise StartError(str(error)) from None
         if is_there:
-            await self._serve_with_store(ports, lifecycle)
+            await self._serve_with_store(ports, lifecycle, neighbours)
         self._passwords.close()
         self._disk.close()
         await self._repository.close()
@@ -158,11 +170,24 @@ class Worker:
                 "PEEP_MAIL_DIR is not followed: another mail directory is in force", mail_directory=in_force
             )
 
-    async def _serve_with_store(self, ports: Ports, lifecycle: Lifecycle) -> None:
+    async def _serve_with_store(
+        self, ports: Ports, lifecycle: Lifecycle, neighbours: Mapping[int, Ports]
+    ) -> None:
         await self._check_mail_directory()
         proxies = TrustedProxies(self._settings.proxy_trusted) if self._settings.proxy_protocol else None
-        await self._server.listen(ports.plain, Entrance(proxies=proxies))
-        await self._server.listen(ports.tls, Entrance(tls=self._resources.tls, proxies=proxies))
+        plain, tls = Entrance(proxies=proxies), Entrance(tls=self._resources.tls, proxies=proxies)
+        await self._server.listen(ports.plain, plain)
+        await self._server.listen(ports.tls, tls)
+
+        def stand_in(unserved: frozenset[int]) -> None:
+            for number, theirs in neighbours.items():
+                if number in unserved:
+                    self._server.take_over(theirs.plain, plain)
+                    self._server.take_over(theirs.tls, tls)
+                else:
+                    self._server.give_back(theirs.plain + theirs.tls)
+
+        lifecycle.on_unserved(stand_in)
         health = HealthServer(ports.plain[0].getsockname()[1], tells=self._number == 1)
         await health.start()
         gc.freeze()  # what is there now stays to the end
@@ -171,6 +196,9 @@ class Worker:
             lifecycle.on_reload(self._certificates.reload)
         lifecycle.ready(ports.addresses())
         await lifecycle.until_stopped(watch(self._certificates))
+        for theirs in neighbours.values():  # they leave too, and shall be the last that have their own
+            self._server.give_back(theirs.plain + theirs.tls)
+            theirs.close()
         await self._leave()
         health.stop()
 

@@ -1,6 +1,7 @@
 """Run one of our programs: settings, event loop, signals, readiness, one clear line when it cannot start."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -13,8 +14,12 @@ import uvloop
 
 from service_runtime import VERSION, logs, settings
 from service_runtime.errors import StartError
+from service_runtime.supervisor import LEAVING, SERVING
 
 log = structlog.get_logger()
+
+QUESTION_OCTETS = 65536
+"""A question has a few octets, and whoever has not answered ten is ended: all of them are read at once."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -29,8 +34,10 @@ class Lifecycle:
         self.stopping = asyncio.Event()
         """Set by SIGTERM, SIGINT, or the end of the process that supervises us."""
         self._reloads: list[Callable[[], None]] = []
+        self._unserved_changed: Callable[[frozenset[int]], None] = lambda unserved: None
         self._ready_descriptor = _taken("PEEP_READY_FD")
         self._parent_descriptor = _taken("PEEP_PARENT_FD")
+        self._answer_descriptor = _taken("PEEP_ANSWER_FD")
 
     def ready(self, addresses: Iterable[tuple[str, str]]) -> None:
         """Tell the log, and whoever supervises us, that (label, address) pairs are being served."""
@@ -50,6 +57,10 @@ class Lifecycle:
         """Let SIGHUP call `action`, which has something read anew. It ends nothing, whoever listens."""
         self._reloads.append(action)
 
+    def on_unserved(self, action: Callable[[frozenset[int]], None]) -> None:
+        """Let `action` know which workers of our pool do not serve, by their numbers, about once a second."""
+        self._unserved_changed = action
+
     async def until_stopped(self, other: Coroutine[Any, Any, _Result]) -> _Result | None:
         """Wait for the request to stop (None), or for `other` to end, whose result is returned."""
         stopped = asyncio.create_task(self.stopping.wait())
@@ -68,7 +79,7 @@ class Lifecycle:
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         if self._parent_descriptor is not None:
-            loop.add_reader(self._parent_descriptor, self._parent_gone, self._parent_descriptor)
+            loop.add_reader(self._parent_descriptor, self._asked, self._parent_descriptor)
 
     def _signalled(self) -> None:
         for number in SIGNALS:
@@ -80,11 +91,20 @@ class Lifecycle:
         for action in self._reloads:
             action()
 
-    def _parent_gone(self, descriptor: int) -> None:
-        # Nothing is ever written to this pipe: that it can be read means that its other end is closed.
-        asyncio.get_running_loop().remove_reader(descriptor)
-        log.warning("the supervising process is gone: stopping")
-        self.stop()
+    def _asked(self, descriptor: int) -> None:
+        """Give the supervisor a sign of life, here in the event loop, or see that it is gone."""
+        told = os.read(descriptor, QUESTION_OCTETS)
+        if not told:
+            asyncio.get_running_loop().remove_reader(descriptor)
+            log.warning("the supervising process is gone: stopping")
+            self.stop()
+            return
+        if self._answer_descriptor is not None:
+            with contextlib.suppress(OSError):  # gone meanwhile: that is read next
+                os.write(self._answer_descriptor, LEAVING if self.stopping.is_set() else SERVING)
+        if not self.stopping.is_set():
+            *_, last = told.splitlines()  # after a pause there are several
+            self._unserved_changed(frozenset(map(int, last.split())))
 
 
 def _taken(variable: str) -> int | None:

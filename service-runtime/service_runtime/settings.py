@@ -25,7 +25,7 @@ PREFIX = "PEEP_"
 SECRETS = ("admins", "redis_url")
 """Settings that may also be read from a file, named by `PEEP_X_FILE`."""
 
-INTERNAL = ("PEEP_READY_FD", "PEEP_PARENT_FD", "PEEP_WORKER")
+INTERNAL = ("PEEP_READY_FD", "PEEP_PARENT_FD", "PEEP_ANSWER_FD", "PEEP_WORKER", "PEEP_WORKER_SOCKETS")
 """Variables by which our own supervisor talks to its children."""
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")

@@ -258,7 +258,7 @@ def test_no_client_is_refused_or_cut_off_while_replicas_behind_one_port_are_rest
             process = Pop3Process(
                 redis_server.url,
                 folder,
-                PEEP_WORKER=str(number),
+                PEEP_POP3_SHARE_PORTS="1",
                 PEEP_POP3_PORT=str(port),
                 PEEP_MAIL_DIR=str(mail),
                 PEEP_DRAIN_SECONDS="30",

@@ -268,18 +268,27 @@ class FaultWorld:
         self._go_on(worker)
 
     def stop_worker_beyond_its_lease(self, draws: random.Random) -> None:
-        """Stop a worker until others have long taken its maildrops; a client's QUIT waits for it."""
+        """Stop a worker until others have long taken its maildrops; a client's QUIT waits for it.
+
+        Its supervisor stands still with it, as on a machine that is paused: it would end it.
+        """
         sleeper = self._client("sleeper")
         sleeping: list[int] = []
 
         def fall_asleep(instance_id: str) -> None:
             with self.redis.client() as client:
-                sleeping.append(int(client.hget(keys.INSTANCE + instance_id, "process_id") or 0))
-            self._stop(sleeping[0], LEASE_SECONDS + draws.uniform(1.5, 2.5))
+                worker = int(client.hget(keys.INSTANCE + instance_id, "process_id") or 0)
+            (supervisor,) = (one.process.pid for one in self.services if worker in _workers(one))
+            os.kill(supervisor, signal.SIGSTOP)
+            sleeping.extend((worker, supervisor))
+            self._stop(worker, LEASE_SECONDS + draws.uniform(1.5, 2.5))
 
         def wake() -> None:
-            while sleeping:
-                self._go_on(sleeping.pop())
+            if sleeping:
+                worker, supervisor = sleeping
+                sleeping.clear()
+                self._go_on(worker)
+                os.kill(supervisor, signal.SIGCONT)
 
         try:
             wait_until(

@@ -1,9 +1,10 @@
 """Listening sockets on real loopback addresses, and what is said when there is none to be had."""
 
 import errno
+import os
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
@@ -176,17 +177,27 @@ def test_pop3s_is_served_only_with_a_certificate(settings_with_certificate: Pop3
             assert len(set(addresses.values())) == len(labels)
 
 
-def test_workers_are_told_the_ports_that_were_picked_and_can_share_them(
+def test_each_worker_gets_sockets_of_its_own_on_the_same_ports(
     settings_with_certificate: Pop3Settings,
 ) -> None:
-    reserved = Ports.bind(settings_with_certificate, shared=True)
-    with closing(reserved):
-        numbers = reserved.numbers()
-        assert list(numbers) == ["PEEP_POP3_PORT", "PEEP_POP3S_PORT"]
-        picked = {"pop3_port": int(numbers["PEEP_POP3_PORT"]), "pop3s_port": int(numbers["PEEP_POP3S_PORT"])}
-        worker = Ports.bind(settings_with_certificate.model_copy(update=picked), shared=True)
-        with closing(worker):
-            assert worker.numbers() == numbers
+    of_all = Ports.bind_each(settings_with_certificate, 3)
+    with ExitStack() as stack:
+        for ports in of_all:
+            stack.enter_context(closing(ports))
+        assert len({tuple(ports.addresses()) for ports in of_all}) == 1
+        assert len({number for ports in of_all for number in ports.descriptors()}) == 6
+
+
+def test_inherited_sockets_are_those_that_were_bound(settings_with_certificate: Pop3Settings) -> None:
+    with closing(Ports.bind(settings_with_certificate)) as bound:
+        copies = {number: os.dup(number) for number in bound.descriptors()}
+        plain, tls = (str(copies[number]) for number in bound.descriptors())
+        assert bound.description() == "+".join(str(number) for number in copies)
+        with closing(Ports.inherited(f"{plain}+{tls}")) as inherited:
+            assert dict(inherited.addresses()) == dict(bound.addresses())
+            for one in inherited.plain + inherited.tls:
+                assert (one.getblocking(), one.get_inheritable()) == (False, False)
+                assert one.family == socket.AF_INET
 
 
 def test_a_taken_port_of_pop3s_is_told_and_leaves_the_plain_port_free(

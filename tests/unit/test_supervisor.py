@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import structlog
 
+from service_runtime import supervisor as supervisor_module
 from service_runtime.supervisor import Address, ChildStartError, Ending, Program, Supervisor, WorkerPool
 
 READY = """\
@@ -30,6 +33,18 @@ def program(*lines: str, name: str = "child", **environment: str) -> Program:
 
 def well_behaved(name: str = "child") -> Program:
     return program(END_ON_SIGTERM, READY, WAIT_FOR_SIGNAL, name=name)
+
+
+ANSWER = 'os.write(int(os.environ["PEEP_ANSWER_FD"]), b"+")'
+
+
+def answering(*each_time: str, name: str = "child", **environment: str) -> Program:
+    """Return one that reads the last question into `told`, does `each_time`, and answers."""
+    read = "told = os.read(int(os.environ['PEEP_PARENT_FD']), 4096).splitlines()[-1]"
+    lines = (read, *each_time, ANSWER)
+    return program(
+        END_ON_SIGTERM, READY, "while True:", *(f"    {line}" for line in lines), name=name, **environment
+    )
 
 
 async def test_a_ready_child_tells_where_it_listens() -> None:
@@ -167,3 +182,83 @@ async def test_a_stopped_pool_starts_nobody_again() -> None:
         await pool.start()
         assert await pool.stop(5) == ()
     assert events == []
+
+
+@pytest.fixture
+def asked_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "ASK_SECONDS", 0.05)
+
+
+async def until(event: str, events: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    """Return the first logged event of this name once it is there."""
+    async with asyncio.timeout(20):
+        while True:
+            for logged in events:
+                if logged["event"] == event:
+                    return logged
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("asked_often")
+async def test_a_worker_that_gives_no_sign_of_life_is_ended_and_started_again() -> None:
+    pool = WorkerPool([well_behaved("worker-1"), answering(name="worker-2")])
+    with structlog.testing.capture_logs() as events:
+        await pool.start()
+        await until("worker_started_again", events)
+    assert await pool.stop(5) == ()
+    told = [(event["event"], event["worker"]) for event in events[:3]]
+    assert told == [
+        ("worker gives no sign of life: ending it", "worker-1"),
+        ("worker_ended", "worker-1"),
+        ("worker_started_again", "worker-1"),
+    ]
+    assert events[0]["questions"] == supervisor_module.ENDED_AFTER
+    assert events[1]["ending"] == "worker-1 was ended by SIGKILL"
+
+
+@pytest.mark.usefixtures("asked_often")
+async def test_a_worker_that_answers_lives_on() -> None:
+    ends = ("number = globals().get('number', 0) + 1", "number < 30 or os._exit(7)")
+    pool = WorkerPool([answering(*ends, name="worker-1"), answering(name="worker-2")])
+    with structlog.testing.capture_logs() as events:
+        await pool.start()
+        ended = await until("worker_ended", events)
+    assert ended["ending"] == "worker-1 ended with exit code 7"
+    assert len(events) == 1
+    await pool.stop(5)
+
+
+@pytest.mark.usefixtures("asked_often")
+async def test_a_pause_of_the_supervisor_itself_ends_nobody() -> None:
+    pool = WorkerPool([answering(name="worker-1"), answering(name="worker-2")])
+    with structlog.testing.capture_logs() as events:
+        await pool.start()
+        for _ in range(2):
+            threading.Event().wait(1.0)  # as if this process, and all that runs in it, were stopped
+            await asyncio.sleep(0.2)
+    assert events == []
+    assert await pool.stop(5) == ()
+
+
+@pytest.mark.usefixtures("asked_often")
+async def test_the_others_are_told_who_does_not_serve_and_who_serves_again(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    os.mkfifo(said)
+    note = f"told == globals().get('last', b'') or open({str(said)!r}, 'wb').write(told or b'nobody')"
+    noting = answering(note, "last = told", name="worker-2")
+    leaves = program(
+        END_ON_SIGTERM,
+        READY,
+        "os.read(int(os.environ['PEEP_PARENT_FD']), 4096)",
+        "os.write(int(os.environ['PEEP_ANSWER_FD']), b'-')",
+        WAIT_FOR_SIGNAL,
+        name="worker-1",
+    )
+    pool = WorkerPool([leaves, noting])
+    with structlog.testing.capture_logs() as events:
+        await pool.start()
+        assert await asyncio.to_thread(said.read_bytes) == b"1"
+        # It gives no further sign of life, is ended, and serves again.
+        assert await asyncio.to_thread(said.read_bytes) == b"nobody"
+    assert events[1]["ending"] == "worker-1 was ended by SIGKILL"
+    assert await pool.stop(5) == ()
