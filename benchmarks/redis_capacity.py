@@ -24,6 +24,7 @@ import uvloop
 
 from peepctl.embedded import EmbeddedServer
 from state_store import keys
+from state_store.attempts import Attempt, Outcome, RefusalReason
 from state_store.instance import LiveInstance
 from state_store.link import RedisLink
 from state_store.passwords import Passwords
@@ -398,17 +399,19 @@ class Bench:
 
     async def _measure_wrong_passwords(self) -> None:
         repository = self._repositories[0]
-        for wrong in (1, 32):
-            address = f"2001:db8::{wrong:x}"
+        for wrong in (1, 20):
+            network = f"2001:db8:0:{wrong:x}::/64"
             before = await self._server.cpu_microseconds()
             for number in range(wrong):
-                ticket = f"{number:032x}"
-                await repository.take_turn(address, ticket)
-                await repository.note_wrong_password(address, ticket)
-                await repository.end_turn(address, ticket)
+                attempt = Attempt("user somebody", network, f"{number:032x}")
+                decision = await repository.begin_attempt(attempt)
+                reason = RefusalReason.WRONG_PASSWORD
+                await repository.end_attempt(attempt, decision, Outcome.WRONG, reason)
             cost = (await self._server.cpu_microseconds() - before) / wrong
             await self._add_memory(
-                f"an address with {wrong} wrong password{'s' * (wrong > 1)}", keys.WRONG + address, 1
+                f"a network with {wrong} wrong password{'s' * (wrong > 1)}",
+                f"{keys.ALLOWANCE}network {network}",
+                1,
             )
         self.table.add("CPU: a wrong password", "us", [cost])
 

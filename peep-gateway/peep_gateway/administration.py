@@ -10,11 +10,11 @@ import structlog
 
 from peep_gateway.protocol.replies import NegativeCode, negative, positive
 from peep_gateway.protocol.session import Request, Session
-from peep_gateway.questions import QUESTIONS, Question
 from peep_gateway.refusals import refusal
 from state_store.authentication import Authenticator
 from state_store.errors import StateError
 from state_store.passwords import Passwords
+from state_store.presence import Presence
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -29,6 +29,7 @@ class Administration:
         self,
         repository: StateRepository,
         passwords: Passwords,
+        authenticator: Authenticator,
         session: Session,
         *,
         session_id: str,
@@ -36,7 +37,9 @@ class Administration:
     ) -> None:
         self._repository = repository
         self._passwords = passwords
-        self._authenticator = Authenticator(repository, passwords)
+        self._authenticator = authenticator
+        self.presence = Presence()
+        """Whether the client still waits for an answer."""
         self._session = session
         self._address = address
         self._log = log.bind(session=session_id)
@@ -52,8 +55,8 @@ class Administration:
             return refusal(error)
         return positive(request.command.reply, None) if code is None else negative(code)
 
-    def question(self, request: Request) -> Question | None:
-        """Return what a request asks when it only looks, None when it is to be carried out."""
+    def note_surplus(self, request: Request) -> None:
+        """Log the arguments of a request that are ignored (P5); to be called once for each request."""
         if request.surplus_arguments:
             # In `u+ bob pass word` they were meant to be part of the password.
             self._log.warning(
@@ -61,10 +64,9 @@ class Administration:
                 command=request.command.commencement,
                 count=request.surplus_arguments,
             )
-        return QUESTIONS.get(request.command.commencement)
 
     async def _authenticate(self, name: str, password: str) -> NegativeCode | None:
-        if await self._authenticator.check_administrator(name, password, self._address):
+        if await self._authenticator.check_administrator(name, password, self._address, self.presence):
             self._session.authenticated(name)
             self._log.info("administrator logged in", administrator=name, address=self._address)
             return None
@@ -89,6 +91,10 @@ class Administration:
         await self._repository.close_session(session_id)
         self._note("session closed", session=session_id)
 
+    async def _lift_slow_down(self, slow_down_id: str) -> None:
+        await self._repository.lift_slow_down(slow_down_id)
+        self._note("slow-down lifted", slow_down=slow_down_id)
+
     async def _set_max_connections(self, limit: int) -> None:
         await self._repository.change_settings(max_connections=limit)
         self._note("setting changed", max_connections=limit)
@@ -110,6 +116,7 @@ class Administration:
         "u-": _remove_user,
         "p=": _set_password,
         "k-": _close_session,
+        "g-": _lift_slow_down,
         "c=": _set_max_connections,
         "m=": _set_mail_directory,
         "t=": _set_timeout,

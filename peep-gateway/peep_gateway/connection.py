@@ -14,7 +14,8 @@ from peep_gateway.places import Places
 from peep_gateway.protocol.commands import MAX_LINE_OCTETS, Command
 from peep_gateway.protocol.replies import NegativeCode, ReplyKind, negative
 from peep_gateway.protocol.session import Request, Session
-from peep_gateway.questions import Question, Questions, View
+from peep_gateway.questions import QUESTIONS, Question, Questions, View
+from state_store.authentication import Authenticator
 from state_store.networks import network_of
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
@@ -51,6 +52,7 @@ class PeepConnection(LineConnection):
         entrance: Entrance,
         repository: StateRepository,
         passwords: Passwords,
+        authenticator: Authenticator,
         questions: Questions,
         places: Places,
         *,
@@ -62,6 +64,7 @@ class PeepConnection(LineConnection):
         self.session_id = secrets.token_hex(6)
         self._repository = repository
         self._passwords = passwords
+        self._authenticator = authenticator
         self._questions = questions
         self._idle_seconds = idle_seconds
         self._places = places
@@ -91,6 +94,7 @@ class PeepConnection(LineConnection):
         self._administration = Administration(
             self._repository,
             self._passwords,
+            self._authenticator,
             self.session,
             session_id=self.session_id,
             address=self.address,
@@ -107,6 +111,11 @@ class PeepConnection(LineConnection):
             self._begin(decision)
         else:
             self._reply(decision)
+
+    def eof_received(self) -> bool:
+        """Take note that the client waits no longer for an allowance to be refused a password."""
+        self._administration.presence.leave()
+        return super().eof_received()
 
     def sent(self) -> None:
         """Take note that the client reads: it is not idle."""
@@ -166,11 +175,14 @@ class PeepConnection(LineConnection):
         self._deadline.touch()
         if isinstance(line, OverlongLine):
             return self.session.receive_overlong(line.head)
-        return self.session.receive(line)
+        decision = self.session.receive(line)
+        if isinstance(decision, Request):
+            self._administration.note_surplus(decision)
+        return decision
 
     def _begin(self, request: Request) -> None:
         self.hold()
-        question = self._administration.question(request)
+        question = QUESTIONS.get(request.command.commencement)
         if question is None:
             self._request = asyncio.create_task(self._carry_out(request))
         else:
@@ -228,7 +240,7 @@ class PeepConnection(LineConnection):
             self._asked.append(decision.command)
 
     def _is_alike(self, request: Request, question: Question) -> bool:
-        other = self._administration.question(request)
+        other = QUESTIONS.get(request.command.commencement)
         return (
             other is not None
             and other.look is question.look

@@ -4,14 +4,20 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from peep_gateway.protocol.commands import Command
 from peep_gateway.protocol.replies import Answer, Lines, positive, wire_form
 from peep_gateway.refusals import refusal
 from service_runtime import VERSION
+from state_store.attempts import SlowDown
 from state_store.records import Counters, Session, Settings
 from state_store.repository import StateRepository
+
+_NAME_CHARACTERS = "!\"#$&'()*+,:;<=>?@[\\]^_`{|}~"
+"""What stands for itself in a name, beside letters and digits; not `%` and `/`."""
 
 LINES_A_TURN = 5000
 """Names that are put into wire form, in about a millisecond, before other sessions have their turn."""
@@ -57,6 +63,19 @@ def _session_line(session: Session, now: float) -> str:
     return f"{session.session_id} {session.username or '-'} {session.address or '-'} {seconds}"
 
 
+async def _slow_downs(repository: StateRepository) -> Lines:
+    now = time.time()
+    return await _lines([_slow_down_line(one, now) for one in await repository.slow_downs()])
+
+
+def _slow_down_line(one: SlowDown, now: float) -> str:
+    # No user's name has a slash. What clients sent as a name may be anything.
+    name = quote(one.user, safe=_NAME_CHARACTERS)
+    user = f"administrator/{name}" if one.is_administrator else name
+    since, still = max(0, int(now - one.since)), max(0, ceil(one.until - now))
+    return f"{one.slow_down_id} {one.network or '-'} {user or '-'} {since} {one.attempts} {still}"
+
+
 async def _version(_: StateRepository) -> str:
     return VERSION
 
@@ -91,6 +110,7 @@ QUESTIONS: Mapping[str, Question] = {
     "hc?": _question(_counters, lambda counters: counters.historical_connections),
     "hu?": _question(_counters, lambda counters: counters.historical_logins),
     "s?": _question(_sessions, _all),
+    "g?": _question(_slow_downs, _all),
     "v?": _question(_version, lambda version: version),
 }
 """Every command that only looks, by its commencement."""

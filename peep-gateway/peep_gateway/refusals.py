@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from peep_gateway.protocol.replies import NegativeCode, negative
 from state_store.errors import (
     MailDirectoryRefused,
+    SlowedDown,
     StoreUnavailable,
     UnknownSession,
+    UnknownSlowDown,
     UnknownUser,
     UserExists,
 )
@@ -16,6 +18,8 @@ NEGATIVE_CODES: Mapping[type[Exception], NegativeCode] = {
     UserExists: NegativeCode.USER_EXISTS,
     UnknownUser: NegativeCode.UNKNOWN_USER,
     UnknownSession: NegativeCode.UNKNOWN_USER,
+    UnknownSlowDown: NegativeCode.UNKNOWN_USER,
+    SlowedDown: NegativeCode.SERVICE_UNAVAILABLE,
     MailDirectoryRefused: NegativeCode.INVALID_PATH,
 }
 """Any other error is a bug and ends the session."""

@@ -8,6 +8,7 @@ import structlog
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.listener import display
+from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
 from peep_gateway.connection import PeepConnection
 from peep_gateway.places import Places
@@ -15,6 +16,7 @@ from peep_gateway.questions import Questions
 from service_runtime import command_line, process
 from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.settings import GatewaySettings, administrators_without_peep
+from state_store.authentication import Authenticator
 from state_store.front_end import Place, serve_front_end
 from state_store.passwords import Passwords
 from state_store.repository import StateRepository
@@ -22,6 +24,9 @@ from state_store.repository import StateRepository
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 SERVICE = "peep-gateway"
+
+PATIENCE_SECONDS = 5.0
+"""How long `a` may wait for an allowance of wrong passwords: there are ten seconds for signing in."""
 
 DRAIN_SECONDS = 1.0
 """The most that is spent on open sessions at the end: an administrator's tool connects anew."""
@@ -51,11 +56,18 @@ async def _serve(
             "administrator's password has a space: PEEP cannot carry it, HTTP can", administrator=name
         )
     questions = Questions(repository)
+    authenticator = Authenticator(
+        repository,
+        passwords,
+        is_trusted=TrustedProxies(given.trusted_networks).trusts,
+        patience_seconds=PATIENCE_SECONDS,
+    )
     server = LineServer(
         functools.partial(
             PeepConnection,
             repository=repository,
             passwords=passwords,
+            authenticator=authenticator,
             questions=questions,
             places=Places(),
         )

@@ -15,7 +15,15 @@ from line_server.lines import LineBuffer, OverlongLine
 from pop3_service.command_lines import command_lines
 from pop3_service.counting import ReplyCount
 from pop3_service.delivery import deliver, open_and_read, read, whole_if_cached
-from pop3_service.login import LoggedIn, Proof, log_in, open_at_once, open_maildrop, remembered_login
+from pop3_service.login import (
+    LoggedIn,
+    Proof,
+    log_in,
+    open_at_once,
+    open_maildrop,
+    prove,
+    remembered_login,
+)
 from pop3_service.maildir import MaildirError, MaildirUnreadable, MessageFile, MessageUnreadable
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
@@ -38,6 +46,7 @@ from pop3_service.removal import Removed, remove_marked
 from pop3_service.resources import Resources
 from state_store.errors import StoreUnavailable
 from state_store.networks import network_of
+from state_store.presence import Presence
 from state_store.records import AdmissionOutcome, Login, LoginOutcome
 from state_store.records import Session as SessionRow
 from state_store.scram import ScramExchange, ScramMalformed
@@ -70,6 +79,8 @@ class Pop3Connection(LineConnection):
         self._scram: ScramExchange | None = None
         self._proof: Proof | None = None
         self._login: LoggedIn | None = None
+        self._presence: Presence | None = None
+        """While a password is checked: whether the client still waits for the answer."""
         self._count = ReplyCount(resources.instance)
         self._removed = 0
         self._began = time.time()
@@ -182,8 +193,16 @@ class Pop3Connection(LineConnection):
                 self._is_row_current = False
                 self._instance.session_changed(self._session.session_id)
 
+    def eof_received(self) -> bool:
+        """Take note that the client waits no longer for an allowance to be refused a password."""
+        if self._presence is not None:
+            self._presence.leave()
+        return super().eof_received()
+
     def closed(self) -> None:
         """Give back whatever the connection held."""
+        if self._presence is not None:
+            self._presence.leave()
         self._end_timers()
         if self._session is None:
             return  # not admitted; where that is still being asked, the answer finds us gone
@@ -371,16 +390,13 @@ class Pop3Connection(LineConnection):
         assert session is not None
         assert scram is not None
         self._scram = None
-        try:
-            proved = await self._resources.authenticator.finish_scram(scram, message, self.address)
-        except StoreUnavailable:
-            self.send(session.login_refused(LoginRefusal.STORE_UNAVAILABLE))
-            return
-        if proved is None:
-            self._refuse_login(LoginRefusal.WRONG_CREDENTIALS)
+        answer = await prove(
+            self._resources, scram, message, self.session_id or "", self.address, self._present()
+        )
+        if isinstance(answer, LoginRefusal):
+            self._refuse_login(answer)
         else:
-            last_message, version = proved
-            self._proof = Proof(scram.username, version)
+            self._proof, last_message = answer
             self._send_challenge(session.scram_proved(scram.username, last_message))
 
     def _check_in(self, username: str, password: str) -> None:
@@ -418,7 +434,15 @@ class Pop3Connection(LineConnection):
 
     async def _log_in(self, username: str, evidence: str | Proof) -> None:
         session_id = self.session_id or ""
-        self._login_answered(await log_in(self._resources, username, evidence, session_id, self.address))
+        self._login_answered(
+            await log_in(self._resources, username, evidence, session_id, self.address, self._present())
+        )
+
+    def _present(self) -> Presence:
+        self._presence = Presence()
+        if self.is_lost or self._is_at_end:
+            self._presence.leave()
+        return self._presence
 
     def _login_answered(self, answer: LoggedIn | LoginRefusal) -> None:
         if isinstance(answer, LoggedIn):

@@ -9,9 +9,12 @@ from pop3_service.maildir import Maildir, MaildirPath, MaildirUnreadable, Wherea
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.resources import Resources
-from state_store.errors import StoreUnavailable
+from state_store.attempts import RefusalReason
+from state_store.errors import SlowedDown, StoreUnavailable
 from state_store.opaque_string import UnusablePassword, opaque_string
+from state_store.presence import Presence
 from state_store.records import Login, LoginOutcome
+from state_store.scram import ScramExchange
 
 LOCK_PATIENCE_SECONDS = 0.25
 LOCK_POLL_SECONDS = 0.02
@@ -51,7 +54,8 @@ def remembered_login(
     version = resources.passwords.recall(username, _prepared(password))
     if version is None:
         return None
-    return Login(username, session_id, version, address, maildir=_lock_name(resources, username))
+    is_remembered = not resources.authenticator.is_trusted(address)
+    return Login(username, session_id, version, address, is_remembered, _lock_name(resources, username))
 
 
 def open_at_once(resources: Resources, login: Login) -> LoggedIn | None:
@@ -71,7 +75,12 @@ def open_at_once(resources: Resources, login: Login) -> LoggedIn | None:
 
 
 async def log_in(
-    resources: Resources, username: str, evidence: str | Proof, session_id: str, address: str
+    resources: Resources,
+    username: str,
+    evidence: str | Proof,
+    session_id: str,
+    address: str,
+    presence: Presence,
 ) -> LoggedIn | LoginRefusal:
     """Lock the maildrop for who gives a right password, or a proof of it, and list it.
 
@@ -81,10 +90,44 @@ async def log_in(
         if isinstance(evidence, Proof):
             locked = await _lock_on_proof(resources, evidence, session_id, address)
         else:
-            locked = await _lock_on_password(resources, username, _prepared(evidence), session_id, address)
+            locked = await _lock_on_password(
+                resources, username, _prepared(evidence), session_id, address, presence
+            )
     except StoreUnavailable:
         return LoginRefusal.STORE_UNAVAILABLE
     return await open_maildrop(resources, locked) if isinstance(locked, Login) else locked
+
+
+async def prove(
+    resources: Resources,
+    exchange: ScramExchange,
+    message: str,
+    session_id: str,
+    address: str,
+    presence: Presence,
+) -> tuple[Proof, str] | LoginRefusal:
+    """Return what a client's last SCRAM message proves, with the server's own last message."""
+    try:
+        proved = await resources.authenticator.finish_scram(exchange, message, address, presence)
+    except StoreUnavailable:
+        return LoginRefusal.STORE_UNAVAILABLE
+    except SlowedDown:
+        proved = RefusalReason.SLOWED_DOWN
+    if isinstance(proved, RefusalReason):
+        return refuse(resources, exchange.username, session_id, address, proved)
+    last_message, version = proved
+    return Proof(exchange.username, version), last_message
+
+
+def refuse(
+    resources: Resources, username: str, session_id: str, address: str, reason: RefusalReason
+) -> LoginRefusal:
+    """Log and count a password that is not taken, and return how that is said."""
+    # The address first: whatever a client gives as its name comes after it.
+    log.warning("password refused", address=address, reason=reason.value, session=session_id, user=username)
+    resources.instance.count_refusal(reason)
+    is_unchecked = reason is RefusalReason.SLOWED_DOWN
+    return LoginRefusal.SLOWED_DOWN if is_unchecked else LoginRefusal.WRONG_CREDENTIALS
 
 
 async def open_maildrop(resources: Resources, login: Login) -> LoggedIn | LoginRefusal:
@@ -135,34 +178,36 @@ def _prepared(password: str) -> str:
 
 
 async def _lock_on_password(
-    resources: Resources, username: str, password: str, session_id: str, address: str
+    resources: Resources,
+    username: str,
+    password: str,
+    session_id: str,
+    address: str,
+    presence: Presence,
 ) -> Login | LoginRefusal:
-    version = resources.passwords.recall(username, password)
-    has_turn = False
     while True:
-        if version is None:
-            version = await resources.authenticator.check_user(username, password, address)
-            if version is None:
-                return LoginRefusal.WRONG_CREDENTIALS
-            has_turn = True
-        maildir = _lock_name(resources, username)
-        login = Login(username, session_id, version, address, has_turn, maildir)
+        try:
+            version = await resources.authenticator.check_user(username, password, address, presence)
+        except SlowedDown:
+            version = RefusalReason.SLOWED_DOWN
+        if isinstance(version, RefusalReason):
+            return refuse(resources, username, session_id, address, version)
+        login = Login(username, session_id, version, address, maildir=_lock_name(resources, username))
         outcome = await _lock(resources, login)
         if outcome is LoginOutcome.OPENED:
             return login
         if outcome in _REFUSALS:
             return _REFUSALS[outcome]
-        # The password has been changed since it was remembered, or this address has to take its
-        # turn: check it once more, against what the store says now.
+        # The password has been changed since it was checked: check it once more, against what the store
+        # says now.
         resources.passwords.forget(username)
-        version = None
 
 
 async def _lock_on_proof(
     resources: Resources, proof: Proof, session_id: str, address: str
 ) -> Login | LoginRefusal:
     maildir = _lock_name(resources, proof.username)
-    login = Login(proof.username, session_id, proof.credential_version, address, True, maildir)
+    login = Login(proof.username, session_id, proof.credential_version, address, maildir=maildir)
     outcome = await _lock(resources, login)
     if outcome is LoginOutcome.OPENED:
         return login
@@ -193,7 +238,7 @@ async def _locked_contents(
     contents = await resources.listings.contents_if_locked(maildir, login.maildir)
     if contents is None:
         # The process did not know which maildir it is. It is held open: no other can take its place.
-        outcome = await _lock(resources, login._replace(maildir=maildir.lock_name, has_turn=True))
+        outcome = await _lock(resources, login._replace(maildir=maildir.lock_name, is_remembered=False))
         if outcome is not LoginOutcome.OPENED:
             return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
         contents = await resources.listings.contents(maildir)

@@ -109,7 +109,11 @@ class Worker:
             self._instance,
             maildirs,
             self._passwords,
-            Authenticator(self._repository, self._passwords),
+            Authenticator(
+                self._repository,
+                self._passwords,
+                is_trusted=TrustedProxies(settings.trusted_networks).trusts,
+            ),
             self._disk,
             Listings(maildirs, self._disk),
             Policy(

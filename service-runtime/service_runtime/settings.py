@@ -180,6 +180,11 @@ class CommonSettings(BaseSettings):
         description="before that, how long POP3 and HTTP go on as usual while the checks of proxies fail "
         "already, so that they turn elsewhere",
     )
+    trusted_networks: Networks = Field(
+        default=[],
+        description="networks whose wrong passwords are never slowed, separated by commas: of a webmail, of "
+        "a load balancer that does not tell its clients' addresses",
+    )
     mail_dir: Annotated[str, AfterValidator(_absolute_path)] = Field(
         "/var/mail/peep",
         description="the mail directory until `m=` changes it, where no POP3 process lives with another "

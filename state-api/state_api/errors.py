@@ -15,9 +15,11 @@ from state_api.schemas import FieldError, Problem
 from state_store.errors import (
     MailDirectoryRefused,
     SettingsChanged,
+    SlowedDown,
     StoreUnavailable,
     StoreUnusable,
     UnknownSession,
+    UnknownSlowDown,
     UnknownUser,
     UserExists,
 )
@@ -112,6 +114,13 @@ MAIL_DIRECTORY_REFUSED = Kind(
     "No POP3 instance answered for this mail directory, or one of them cannot list and write it.",
     "mail-directory-refused",
 )
+TOO_MANY_ATTEMPTS = Kind(
+    429,
+    "Too many wrong passwords came from this network: the password was not checked.",
+    "too-many-attempts",
+    {"Retry-After": "3"},  # attempts.INTERVAL_SECONDS
+)
+UNKNOWN_SLOW_DOWN = Kind(404, "No slow-down of guessing has this id, or it is over.", "unknown-slow-down")
 INTERNAL = Kind(500, "Something went wrong here; the log of the service tells it by the request id.")
 STORE_UNAVAILABLE = Kind(
     503, "Redis does not answer; try again soon.", "store-unavailable", {"Retry-After": "1"}
@@ -138,6 +147,8 @@ KINDS: Mapping[type[Exception], Kind] = {
     HostRewritten: HOST_REWRITTEN,
     UnknownUser: UNKNOWN_USER,
     UnknownSession: UNKNOWN_SESSION,
+    UnknownSlowDown: UNKNOWN_SLOW_DOWN,
+    SlowedDown: TOO_MANY_ATTEMPTS,
     UserExists: USER_EXISTS,
     SettingsChanged: SETTINGS_CHANGED,
     MailDirectoryRefused: MAIL_DIRECTORY_REFUSED,
@@ -157,10 +168,12 @@ NAMED_KINDS = (
     CROSS_ORIGIN_REFUSED,
     UNKNOWN_USER,
     UNKNOWN_SESSION,
+    UNKNOWN_SLOW_DOWN,
     USER_EXISTS,
     SETTINGS_CHANGED,
     INVALID,
     MAIL_DIRECTORY_REFUSED,
+    TOO_MANY_ATTEMPTS,
     STORE_UNAVAILABLE,
     DRAINING,
     TOO_MANY_CONNECTIONS,

@@ -16,6 +16,10 @@ from state_store.repository import StateRepository
 
 SERVICE = "state-api"
 
+PATIENCE_SECONDS = 1.0
+"""How long a request may wait for an allowance of wrong passwords. Then its client is told when to come
+again, and whoever has gone meanwhile keeps nobody waiting for longer."""
+
 
 async def serve(given: ApiSettings, lifecycle: process.Lifecycle) -> None:
     """Serve HTTP until the process is told to stop. Raises `StartError` when that cannot begin."""
@@ -35,7 +39,12 @@ async def _serve(
     repository: StateRepository,
     passwords: Passwords,
 ) -> None:
-    authenticator = Authenticator(repository, passwords)
+    authenticator = Authenticator(
+        repository,
+        passwords,
+        is_trusted=TrustedProxies(given.trusted_networks).trusts,
+        patience_seconds=PATIENCE_SECONDS,
+    )
     proxies = TrustedProxies(given.http_proxy_trusted)
     app = create_app(
         repository,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from state_store.errors import StoreUnavailable
+from state_store.networks import network_of
 from state_store.records import AddressCount, AdmissionOutcome, ExchangeResult
 
 WAIT_SECONDS = 0.5
@@ -92,7 +93,8 @@ class Addresses:
 class Admission:
     """Counts open connections against reserved slots, and keeps the queue of those who wait for one.
 
-    `address_limit` is how many connections of one client address may be open, 0 for any number.
+    `address_limit` is how many connections of one client network (`networks.network_of`) may be open, 0 for
+    any number.
     """
 
     def __init__(self, address_limit: int = 0) -> None:
@@ -140,17 +142,18 @@ class Admission:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[AdmissionOutcome] = loop.create_future()
-        if self._addresses is not None and self._addresses.is_full(address):
+        network = network_of(address)
+        if self._addresses is not None and self._addresses.is_full(network):
             answer.set_result(AdmissionOutcome.ADDRESS_LIMIT_REACHED)
         else:
-            self._waiting.append(_Wait(loop.time() + WAIT_SECONDS, address, answer))
+            self._waiting.append(_Wait(loop.time() + WAIT_SECONDS, network, answer))
         return answer
 
     def discharge(self, address: str) -> None:
         """Give up one connection's slot, and its place among those of its address."""
         self.open_connections -= 1
         if self._addresses is not None:
-            self._addresses.leave(address)
+            self._addresses.leave(network_of(address))
 
     def shrink(self) -> None:
         """Keep no spare slots: others need them, or the limit has changed."""

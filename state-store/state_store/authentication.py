@@ -1,202 +1,213 @@
 """Who is it? Passwords of administrators and users, checked under the rule for wrong ones (P18)."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
-from itertools import islice
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from state_store.attempts import FREE_WRONG_PASSWORDS, TURN_SECONDS
-from state_store.errors import StateError, StoreUnavailable
+from state_store.attempts import (
+    ADMINISTRATOR,
+    USER,
+    Attempt,
+    Outcome,
+    RefusalReason,
+    Verdict,
+    subject,
+)
+from state_store.guard import Guard
+from state_store.networks import network_of
 from state_store.passwords import Passwords
+from state_store.presence import Presence
 from state_store.records import Credential
 from state_store.repository import StateRepository
 from state_store.scram import ClientFirst, ScramExchange, ScramRefused
 
+PATIENCE_SECONDS = 15.0
+"""How long an attempt may wait for its allowance: less than clients wait for an answer."""
+
 _Result = TypeVar("_Result")
+_Proved = TypeVar("_Proved", str, tuple[str, str])
 
-TURN_POLL_SECONDS = 0.025
-"""How often a waiting ticket asks for its turn: short against argon2's 20 ms, and only while under attack.
-It asks at once when a turn ends in this very process."""
+_Check = Callable[[bool], Awaitable[_Proved | RefusalReason]]
+"""Checks a password, as a stranger's or as one of a known pair; returns what it proves, or what is wrong."""
 
-STRANDED_POLL_SECONDS = 0.1
-"""How often we try to give back what an outage of Redis has kept us from giving back."""
+
+def _trust_nobody(_address: str) -> bool:
+    return False
 
 
 class Authenticator:
-    """Checks passwords against the store.
+    """Checks passwords against the store, over all replicas and front ends under one rule.
 
-    From one address, over all replicas and front ends, wrong passwords are answered at once three
-    times a minute; after that every check of the address waits its turn, and each wrong one keeps the
-    turn for 0.25 s, doubling to 4 s. A right password waits for nothing but its turn.
+    A pair of user and network that has logged in lately has an allowance of its own, so its right password
+    waits for nothing that others do. A wrong answer leaves only by the allowances of its network and of its
+    user: to whoever guesses, known pairs and names that nobody has look and take time alike. The same wrong
+    password again is answered at once, and is no new attempt. There is one of these in a process.
     """
 
-    def __init__(self, repository: StateRepository, passwords: Passwords) -> None:
+    def __init__(
+        self,
+        repository: StateRepository,
+        passwords: Passwords,
+        *,
+        is_trusted: Callable[[str], bool] = _trust_nobody,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.is_trusted = is_trusted
+        """Tells of a client's address whether it is never slowed."""
         self._repository = repository
         self._passwords = passwords
+        self._patience_seconds = patience_seconds
+        self._guard = Guard(repository)
         self._secret: str | None = None
-        self._chances: dict[str, dict[str, asyncio.Event]] = {}
-        """By address and ticket, in the order of arrival: set when a turn may have become free here."""
-        self._stranded: dict[str, tuple[str, float]] = {}
-        """By ticket: its address, and when it lapses by itself. The oldest first."""
 
-    async def check_administrator(self, name: str, password: str, address: str) -> bool:
-        """Return whether these are an administrator's name and password."""
-        recalled = self._passwords.recall(_remembered_as(name), password)
-        if recalled is not None and not await self._repository.must_take_turn(address):
+    async def check_administrator(
+        self, name: str, password: str, address: str, presence: Presence | None = None
+    ) -> bool:
+        """Return whether these are an administrator's name and password. Raises `SlowedDown`."""
+        whose = subject(ADMINISTRATOR, name)
+        recalled = self._passwords.recall(whose, password)
+        if recalled is not None and await self._is_known(whose, address):
             administrators = await self._repository.administrators()
             if administrators.get(name) == recalled:
                 return True
-        ticket = await self._take_turn(address)
-        return await _to_its_end(self._is_administrator(name, password, address, ticket))
+        present = presence or Presence()
 
-    async def check_user(self, username: str, password: str, address: str) -> str | None:
-        """Return the version of the user's credential that this password fits, None when it fits none."""
-        ticket = await self._take_turn(address)
-        return await _to_its_end(self._user_version(username, password, address, ticket))
+        async def check(is_stranger: bool) -> str | RefusalReason:
+            known_hash = (await self._repository.administrators()).get(name)
+            credential = Credential(known_hash, known_hash) if known_hash is not None else None
+            return await self._checked(whose, credential, password, present, is_stranger=is_stranger)
+
+        attempt = await self._attempt(whose, address, password)
+        answer = await _to_its_end(self._judged(attempt, check, present), present)
+        return not isinstance(answer, RefusalReason)
+
+    async def check_user(
+        self, username: str, password: str, address: str, presence: Presence | None = None
+    ) -> str | RefusalReason:
+        """Return the version of the user's credential that this password fits, or why it is refused.
+
+        Raises `SlowedDown` when it would have to wait for too long, or its client does not wait: it was not
+        checked then.
+        """
+        present = presence or Presence()
+
+        async def check(is_stranger: bool) -> str | RefusalReason:
+            credential = await self._repository.credential(username)
+            return await self._checked(username, credential, password, present, is_stranger=is_stranger)
+
+        attempt = await self._attempt(subject(USER, username), address, password)
+        return await _to_its_end(self._judged(attempt, check, present), present)
 
     async def begin_scram(self, client_first: str) -> ScramExchange:
         """Return the dialogue that a client's first message begins, with a challenge for any name.
 
-        Raises `ScramMalformed`. Nothing is proved yet, so this takes no turn.
+        Raises `ScramMalformed`. Nothing is proved yet, so this is no attempt.
         """
         parsed = ClientFirst.parse(client_first)
-        if self._secret is None:
-            self._secret = await self._repository.deployment_secret()
+        secret = await self._deployment_secret()
         credential = await self._repository.credential(parsed.username)
-        return ScramExchange(parsed, credential, self._secret)
+        return ScramExchange(parsed, credential, secret)
 
     async def finish_scram(
-        self, exchange: ScramExchange, client_final: str, address: str
-    ) -> tuple[str, str] | None:
+        self, exchange: ScramExchange, client_final: str, address: str, presence: Presence | None = None
+    ) -> tuple[str, str] | RefusalReason:
         """Return the server's last message and the version of the credential that was proved.
 
-        None when the proof is wrong, which counts as a wrong password and is answered as late as one.
+        A wrong proof counts as a wrong password, and raises `SlowedDown` as one does. Each is a new attempt:
+        two proofs by one wrong password have nothing in common.
         """
-        ticket = await self._take_turn(address)
-        return await _to_its_end(self._proved(exchange, client_final, address, ticket))
+        present = presence or Presence()
 
-    async def _is_administrator(self, name: str, password: str, address: str, ticket: str) -> bool:
-        async with self._turn(address, ticket):
-            password_hash = (await self._repository.administrators()).get(name)
-            credential = Credential(password_hash, password_hash) if password_hash is not None else None
-            is_right = await self._passwords.is_right(_remembered_as(name), credential, password)
-            if not is_right:
-                await self._serve_delay(address, ticket)
-            return is_right
-
-    async def _user_version(self, username: str, password: str, address: str, ticket: str) -> str | None:
-        async with self._turn(address, ticket):
-            credential = await self._repository.credential(username)
-            is_right = await self._passwords.is_right(username, credential, password)
-            if is_right and credential is not None:
-                return credential.version
-            await self._serve_delay(address, ticket)
-            return None
-
-    async def _proved(
-        self, exchange: ScramExchange, client_final: str, address: str, ticket: str
-    ) -> tuple[str, str] | None:
-        async with self._turn(address, ticket):
+        async def check(is_stranger: bool) -> tuple[str, str] | RefusalReason:
             try:
                 return exchange.finish(client_final), exchange.credential_version
             except ScramRefused:
-                await self._serve_delay(address, ticket)
-                return None
+                return RefusalReason.WRONG_PASSWORD if exchange.is_of_somebody else RefusalReason.UNKNOWN_USER
 
-    async def _take_turn(self, address: str) -> str:
-        ticket = secrets.token_hex(8)
-        chances = self._chances.setdefault(address, {})
-        chance = chances[ticket] = asyncio.Event()
+        attempt = await self._attempt(subject(USER, exchange.username), address)
+        return await _to_its_end(self._judged(attempt, check, present), present)
+
+    async def _is_known(self, whose: str, address: str) -> bool:
+        return self.is_trusted(address) or await self._repository.recognise(whose, network_of(address))
+
+    async def _attempt(self, whose: str, address: str, password: str | None = None) -> Attempt:
+        digest = ""
+        if password is not None:
+            secret = await self._deployment_secret()
+            tried = f"{whose}\0{password}".encode("utf-8", "surrogatepass")
+            digest = hashlib.blake2b(tried, key=secret.encode()[:64], digest_size=16).hexdigest()
+        return Attempt(whose, network_of(address), digest, self.is_trusted(address))
+
+    async def _deployment_secret(self) -> str:
+        if self._secret is None:
+            self._secret = await self._repository.deployment_secret()
+        return self._secret
+
+    async def _checked(
+        self,
+        remembered_as: str,
+        credential: Credential | None,
+        password: str,
+        presence: Presence,
+        *,
+        is_stranger: bool,
+    ) -> str | RefusalReason:
+        is_right = await self._passwords.is_right(
+            remembered_as, credential, password, presence, is_stranger=is_stranger
+        )
+        if credential is None:
+            return RefusalReason.UNKNOWN_USER
+        return credential.version if is_right else RefusalReason.WRONG_PASSWORD
+
+    async def _judged(
+        self, attempt: Attempt, check: _Check[_Proved], presence: Presence
+    ) -> _Proved | RefusalReason:
+        patience_ends = asyncio.get_running_loop().time() + self._patience_seconds
+        decision = await self._guard.begin(attempt, presence, patience_ends)
+        if decision.verdict is Verdict.REPEATED:
+            return RefusalReason.REPEATED
+        outcome, reason = Outcome.UNCHECKED, None
         try:
-            while not await self._repository.take_turn(address, ticket):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(chance.wait(), TURN_POLL_SECONDS)
-                chance.clear()
-        except BaseException as error:
-            # Who hangs up while waiting must not stand in the way of others.
-            await self._end_turn(address, ticket, error)
-            raise
+            answer = await check(not (decision.from_pair or attempt.is_trusted))
+            if not isinstance(answer, RefusalReason):
+                outcome = Outcome.RIGHT
+                return answer
+            reason, outcome = answer, Outcome.UNANSWERED
+            if decision.from_pair and not decision.from_network:
+                # To say so takes as long as it would if nobody had ever logged in from there.
+                allowed = await self._guard.begin(attempt, presence, patience_ends, as_unknown=True)
+                decision = replace(decision, from_network=allowed.from_network)
+                await check(True)
+            elif decision.from_pair and self._passwords.keeps_strangers_waiting:
+                await check(True)
+            outcome = Outcome.WRONG
+            return answer
         finally:
-            del chances[ticket]
-            if not chances:
-                self._chances.pop(address, None)
-        return ticket
-
-    async def _end_turn(self, address: str, ticket: str, error: BaseException | None = None) -> None:
-        end = _keep(asyncio.create_task(self._free_turn(address, ticket)))
-        if isinstance(error, StoreUnavailable):
-            return  # nobody waits twice for a store that does not answer; it may have taken the ticket
-        await asyncio.shield(end)
-
-    async def _free_turn(self, address: str, ticket: str) -> None:
-        try:
-            await self._repository.end_turn(address, ticket)
-        except StateError:
-            self._free_turn_later(address, ticket)
-            raise
-        # Not left to their polls: with these alone a queue of 16 right passwords took 60 times as long.
-        for chance in islice(self._chances.get(address, {}).values(), FREE_WRONG_PASSWORDS):
-            chance.set()
-
-    def _free_turn_later(self, address: str, ticket: str) -> None:
-        # Three such tickets would keep everybody of the address waiting until they lapse, long after
-        # the store is back.
-        is_first = not self._stranded
-        self._stranded[ticket] = (address, asyncio.get_running_loop().time() + TURN_SECONDS)
-        if is_first:
-            _keep(asyncio.create_task(self._free_stranded_turns()))
-
-    async def _free_stranded_turns(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._stranded:
-            await asyncio.sleep(STRANDED_POLL_SECONDS)
-            with suppress(StateError):
-                for ticket, (address, lapses_at) in list(self._stranded.items()):
-                    if loop.time() < lapses_at:
-                        await self._repository.end_turn(address, ticket)
-                    del self._stranded[ticket]
-
-    async def _serve_delay(self, address: str, ticket: str) -> None:
-        await asyncio.sleep(await self._repository.note_wrong_password(address, ticket))
-
-    @asynccontextmanager
-    async def _turn(self, address: str, ticket: str) -> AsyncIterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            await self._end_turn(address, ticket, error)
-            raise
-        await self._end_turn(address, ticket)
+            await self._guard.end(attempt, decision, outcome, reason)
 
 
 _checks: set[asyncio.Task[Any]] = set()
 """The event loop itself keeps no strong reference to a task."""
 
 
-async def _to_its_end(check: Coroutine[Any, Any, _Result]) -> _Result:
+async def _to_its_end(check: Coroutine[Any, Any, _Result], presence: Presence) -> _Result:
     """Return the check's result; it goes on when its client does not wait for the answer.
 
-    Who hangs up in the middle of a check, or of a wrong password's delay, shall not have the next turn
-    any sooner for it.
+    Who is cut off in the middle of a check shall have spent his answer, and who waits leaves his place.
     """
-    return await asyncio.shield(_keep(asyncio.create_task(check)))
-
-
-def _keep(task: "asyncio.Task[_Result]") -> "asyncio.Task[_Result]":
-    """Keep a task that nobody may be waiting for; its failure is then nobody's either."""
+    task = asyncio.create_task(check)
     _checks.add(task)
     task.add_done_callback(_let_go)
-    return task
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        presence.leave()
+        raise
 
 
 def _let_go(task: "asyncio.Task[Any]") -> None:
     _checks.discard(task)
     if not task.cancelled():
-        task.exception()
-
-
-def _remembered_as(administrator: str) -> str:
-    # Administrators and users are different people: no user's name has a space.
-    return f"administrator {administrator}"
+        task.exception()  # nobody may be waiting for it: its failure is then nobody's either

@@ -28,6 +28,14 @@ class UnknownSession(StateError):
     """No open POP3 session has this id (PEEP `-4`)."""
 
 
+class UnknownSlowDown(StateError):
+    """No slow-down has this id, or it is over (PEEP `-4`)."""
+
+
+class SlowedDown(StateError):
+    """Nothing is left of the allowance for wrong passwords that this one would draw on (P18)."""
+
+
 class SettingsChanged(StateError):
     """Somebody else has changed the settings since the version that was to be changed."""
 

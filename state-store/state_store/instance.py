@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from state_store.admission import Admission
+from state_store.attempts import RefusalReason
 from state_store.errors import LeaseLapsed, StoreUnavailable
+from state_store.latency import refused_field
 from state_store.outbox import CHANGED_ROW_SECONDS, Outbox
 from state_store.records import (
     AdmissionOutcome,
@@ -158,6 +160,11 @@ class LiveInstance:
                 pause = await self._pause(pause, error)
 
     # For connections
+
+    def count_refusal(self, reason: RefusalReason) -> None:
+        """Count a password that was not taken."""
+        self._outbox.deltas.add(Deltas(latencies={refused_field(reason): 1}))
+        self._wake_within(COUNTS_SECONDS)
 
     @property
     def deltas(self) -> Deltas:

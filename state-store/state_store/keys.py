@@ -23,9 +23,14 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     maildrops         hash    username -> "<instance id> <session id> <maildir, if known>": the maildrop locks
     maildirs          hash    maildir (what all names of it have in common) -> "<instance id> <session id>"
     login:<username>  string  session id of the last login, as long as the login delay lasts
-    wrong:<address>   list    when wrong passwords came, ms, the newest first
-    turns:<address>   zset    ticket -> order of arrival
-    deadlines:<address> zset  ticket -> when its place is lost, ms
+    known:<subject>   zset    network -> last login, ms; a subject is "user <name>" or "administrator <name>"
+    refused:<network> <subject> list  keyed digests of the last wrong passwords, the newest first
+    allowance:<id>    hash    full_at checks checks_until since held, ms; an id is "network <network>",
+                              "user <subject>" or "pair <network> <subject>"
+    slowed            zset    id of an allowance that was used up -> when it is whole at the latest, ms
+    told:<network>    string  when its events about wrong passwords are whole in number again, ms
+    told              string  the same for all networks together
+    untold:<network>  string  wrong passwords that no event has told
     proposal:<id>     hash    instance id -> 1 or 0: can it use the proposed mail directory
     pulse             never there: what is written to it tells whether writes are taken
     events            channel of changes
@@ -53,9 +58,13 @@ MAILDROPS = TAG + "maildrops"
 MAILDIRS = TAG + "maildirs"
 PULSE = TAG + "pulse"
 LOGIN = TAG + "login:"
-WRONG = TAG + "wrong:"
-TURNS = TAG + "turns:"
-DEADLINES = TAG + "deadlines:"
+KNOWN = TAG + "known:"
+REFUSED = TAG + "refused:"
+ALLOWANCE = TAG + "allowance:"
+SLOWED = TAG + "slowed"
+TOLD = TAG + "told:"
+TOLD_OF_ALL = TAG + "told"
+UNTOLD = TAG + "untold:"
 PROPOSAL = TAG + "proposal:"
 EVENTS = TAG + "events"
 

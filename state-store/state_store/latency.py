@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Mapping
 
+from state_store.attempts import RefusalReason
 from state_store.records import Histogram
 
 _MILLISECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
@@ -33,6 +34,16 @@ class LatencyRecorder:
         self._counts = [0] * (len(BOUNDS) + 1)
         self._seconds = 0.0
         return fields
+
+
+def refused(fields: Mapping[str, str] | Mapping[str, int]) -> dict[str, int]:
+    """Return how many passwords were refused, by reason, as these fields of the store say."""
+    return {reason.value: int(fields.get(refused_field(reason), 0)) for reason in RefusalReason}
+
+
+def refused_field(reason: RefusalReason) -> str:
+    """Return the field to which the store adds passwords that were refused for this reason."""
+    return f"refused {reason.value}"
 
 
 def histogram(name: str, fields: Mapping[str, str] | Mapping[str, int]) -> Histogram:

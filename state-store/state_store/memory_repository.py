@@ -3,10 +3,10 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from state_store import attempts
+from state_store.attempts import Attempt, Decision, Outcome, RefusalReason, SlowDown, Verdict
 from state_store.errors import (
     LayoutDiffers,
     LeaseLapsed,
@@ -14,10 +14,11 @@ from state_store.errors import (
     SettingsChanged,
     StoreUnavailable,
     UnknownSession,
+    UnknownSlowDown,
     UnknownUser,
     UserExists,
 )
-from state_store.latency import histogram
+from state_store.latency import histogram, refused
 from state_store.records import (
     ACTIVITY_LENGTH,
     Activity,
@@ -59,13 +60,6 @@ class _Lease:
     addresses: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass
-class _Attempts:
-    wrong_at: list[float] = field(default_factory=list)
-    tickets: dict[str, float] = field(default_factory=dict)
-    """Deadline by ticket, in the order of arrival."""
-
-
 class MemoryRepository:
     """Keeps the state in this object; `clock` gives seconds and may be replaced to make leases lapse."""
 
@@ -85,7 +79,6 @@ class MemoryRepository:
         self._maildrops: dict[str, tuple[str, str]] = {}
         self._maildirs: dict[str, tuple[str, str]] = {}
         self._last_logins: dict[str, tuple[str, float]] = {}
-        self._attempts: dict[str, _Attempts] = {}
         self._proposals: dict[str, dict[str, bool]] = {}
         self._channels: list[asyncio.Queue[Event]] = []
         self._sequences: dict[str, int] = {}
@@ -211,41 +204,33 @@ class MemoryRepository:
 
     # Wrong passwords
 
-    async def must_take_turn(self, address: str) -> bool:
-        """See `AttemptRepository`."""
-        return self._must_take_turn(address)
+    async def recognise(self, subject: str, network: str) -> bool:
+        """Know everybody everywhere."""
+        return True
 
-    async def take_turn(self, address: str, ticket: str) -> bool:
-        """See `AttemptRepository`."""
-        known = self._fresh_attempts(address)
-        now = self._clock()
-        known.tickets[ticket] = now + attempts.TICKET_SECONDS
-        place = list(known.tickets).index(ticket)
-        has_turn = place == 0 or place + len(known.wrong_at) < attempts.FREE_WRONG_PASSWORDS
-        if has_turn:
-            known.tickets[ticket] = now + attempts.TURN_SECONDS
-        return has_turn
+    async def begin_attempt(
+        self,
+        attempt: Attempt,
+        *,
+        ahead: Collection[str] = (),
+        is_first: bool = True,
+        as_unknown: bool = False,
+    ) -> Decision:
+        """Slow nobody: the rule for wrong passwords is in the scripts of the store alone."""
+        return Decision(Verdict.GO, from_network=True)
 
-    async def note_wrong_password(self, address: str, ticket: str) -> float:
-        """See `AttemptRepository`."""
-        known = self._fresh_attempts(address)
-        known.wrong_at.append(self._clock())
-        return attempts.delay_seconds(len(known.wrong_at))
+    async def end_attempt(
+        self, attempt: Attempt, decision: Decision, outcome: Outcome, reason: RefusalReason | None = None
+    ) -> None:
+        """Take no note."""
 
-    async def end_turn(self, address: str, ticket: str) -> None:
-        """See `AttemptRepository`."""
-        self._fresh_attempts(address).tickets.pop(ticket, None)
+    async def slow_downs(self) -> list[SlowDown]:
+        """Return none."""
+        return []
 
-    def _must_take_turn(self, address: str) -> bool:
-        known = self._fresh_attempts(address)
-        return len(known.wrong_at) + len(known.tickets) >= attempts.FREE_WRONG_PASSWORDS
-
-    def _fresh_attempts(self, address: str) -> _Attempts:
-        known = self._attempts.setdefault(address, _Attempts())
-        now = self._clock()
-        known.wrong_at = [at for at in known.wrong_at if at > now - attempts.WINDOW_SECONDS]
-        known.tickets = {ticket: end for ticket, end in known.tickets.items() if end > now}
-        return known
+    async def lift_slow_down(self, slow_down_id: str) -> None:
+        """Find none."""
+        raise UnknownSlowDown
 
     # Monitoring
 
@@ -298,7 +283,11 @@ class MemoryRepository:
 
     async def latencies(self) -> Latencies:
         """See `MonitoringRepository`."""
-        return Latencies(histogram("command", self._latencies), histogram("login", self._latencies))
+        return Latencies(
+            histogram("command", self._latencies),
+            histogram("login", self._latencies),
+            refused(self._latencies),
+        )
 
     async def last_activity_id(self) -> str:
         """See `MonitoringRepository`."""
@@ -429,8 +418,6 @@ class MemoryRepository:
             lease.sessions.pop(session_id, None)
 
     def _log_in(self, instance_id: str, login: Login, delay_seconds: int) -> LoginOutcome:
-        if not login.has_turn and self._must_take_turn(login.address):
-            return LoginOutcome.TURN_NEEDED
         credential = self._users.get(login.username)
         if credential is None or credential.version != login.credential_version:
             return LoginOutcome.CREDENTIAL_CHANGED

@@ -5,21 +5,45 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections import OrderedDict
+import sys
+import threading
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVar
 
 import argon2
 
+from state_store.errors import SlowedDown
+from state_store.presence import Presence
 from state_store.records import Credential
 from state_store.scram import new_verifier
 
 _Result = TypeVar("_Result")
 
 MEMORY_KIBIBYTES = 19 * 1024
-THREADS = 4
-"""Bounds argon2's memory to THREADS times 19 MiB, whatever the number of logins."""
+THREADS = 3
+STRANGERS_THREADS = 1
+"""Bound argon2's memory to four times 19 MiB, whatever the number of logins. Strangers, whose user has not
+logged in from their network lately, have a thread of their own, and keep nobody else waiting."""
+
+NICENESS = 5
+STRANGERS_NICENESS = 19
+"""By how much these threads stand back when the processor is short (Linux): sessions that are logged in come
+first, then logins of known pairs, then strangers."""
+
+WAITING_STRANGERS = 64
+"""So many strangers' passwords may wait for their thread, a second or two; others are refused unchecked."""
+
+GUESSES = 3_000
+GUESSES_A_SECOND = 20 / 60
+"""So many different passwords are compared with one that is remembered, then some 20 a minute: whoever
+guesses from a network that the user himself uses gains no more by that than some hours' allowance. Beyond it
+a login is checked as if nothing were remembered."""
+
+REPEATED_GUESSES = 8
+"""So many of the last ones are recognised: a device with a stale password makes one guess in all."""
 
 REMEMBERED_USERS = 100_000
 """About 30 MB at the most; the users over it only pay for their next argon2id check."""
@@ -37,31 +61,54 @@ class Passwords:
 
     def __init__(self) -> None:
         self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=MEMORY_KIBIBYTES, parallelism=1)
-        self._threads = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), "argon2")
+        self._threads = ThreadPoolExecutor(
+            min(THREADS, os.cpu_count() or 1), "argon2", _stand_back, (NICENESS,)
+        )
+        self._strangers_threads = ThreadPoolExecutor(
+            STRANGERS_THREADS, "argon2-strangers", _stand_back, (STRANGERS_NICENESS,)
+        )
+        self._strangers = 0
         self._key = secrets.token_bytes(32)
         self._remembered: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+        self._guesses: OrderedDict[str, _Guesses] = OrderedDict()
         # An unknown user is checked against this one: it costs the time of a wrong password.
         self._nobody = self._hasher.hash(secrets.token_hex(16))
 
     async def new_hash(self, password: str) -> str:
         """Return a new argon2id hash of `password`."""
-        return await self._in_thread(self._hasher.hash, password)
+        return await _in_thread(self._threads, self._hasher.hash, password)
 
     async def new_credential(self, password: str) -> Credential:
         """Return a credential for argon2id and SCRAM, with a version of its own."""
-        return await self._in_thread(self._credential, password)
+        return await _in_thread(self._threads, self._credential, password)
 
-    async def is_right(self, name: str, credential: Credential | None, password: str) -> bool:
+    @property
+    def keeps_strangers_waiting(self) -> bool:
+        """Whether a stranger's password would have to wait for another's check."""
+        return self._strangers > 0
+
+    async def is_right(
+        self,
+        name: str,
+        credential: Credential | None,
+        password: str,
+        presence: Presence | None = None,
+        *,
+        is_stranger: bool = False,
+    ) -> bool:
         """Check a password in about 20 ms, whatever is wrong with it, and remember a right one.
 
-        One that is remembered as right for this credential costs nothing, so a queue of those who wait
-        for their turn with it is soon over.
+        One that is remembered as right for this credential costs nothing. Raises `SlowedDown` when too many
+        strangers wait already, and for a stranger who does not wait.
         """
         if credential is not None and self.recall(name, password) == credential.version:
             self._remembered.move_to_end(name)
             return True
         password_hash = credential.password_hash if credential is not None else self._nobody
-        matches = await self._in_thread(self._matches, password_hash, password)
+        if is_stranger:
+            matches = await self._matches_stranger(password_hash, password, presence or Presence())
+        else:
+            matches = await _in_thread(self._threads, self._matches, password_hash, password)
         if not matches or credential is None:
             return False
         self._remembered[name] = (credential.version, self._digest(password))
@@ -73,9 +120,18 @@ class Passwords:
     def recall(self, name: str, password: str) -> str | None:
         """Return the credential version for which this password was right, None when it is not remembered."""
         remembered = self._remembered.get(name)
-        if remembered is None or not hmac.compare_digest(remembered[1], self._digest(password)):
+        guesses = self._guesses.get(name)
+        if remembered is None or (guesses is not None and guesses.are_used_up):
             return None
-        return remembered[0]
+        digest = self._digest(password)
+        if hmac.compare_digest(remembered[1], digest):
+            return remembered[0]
+        if guesses is None:
+            guesses = self._guesses[name] = _Guesses()
+            if len(self._guesses) > REMEMBERED_USERS:
+                self._guesses.popitem(last=False)
+        guesses.add(digest)
+        return None
 
     def forget(self, name: str) -> None:
         """Forget what was right for this name."""
@@ -83,7 +139,23 @@ class Passwords:
 
     def close(self) -> None:
         """Let the threads end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._strangers_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _matches_stranger(self, password_hash: str, password: str, presence: Presence) -> bool:
+        if self._strangers > (0 if presence.is_gone else WAITING_STRANGERS):
+            raise SlowedDown
+        self._strangers += 1
+        check = self._strangers_threads.submit(self._matches, password_hash, password)
+        try:
+            with presence.watched(check.cancel):
+                return await asyncio.wrap_future(check)
+        except asyncio.CancelledError:
+            if not presence.is_gone:
+                raise
+            raise SlowedDown from None  # it had not begun
+        finally:
+            self._strangers -= 1
 
     def _credential(self, password: str) -> Credential:
         return Credential(self._hasher.hash(password), secrets.token_hex(8), new_verifier(password))
@@ -97,5 +169,34 @@ class Passwords:
     def _digest(self, password: str) -> bytes:
         return hashlib.blake2b(password.encode(), key=self._key, digest_size=32).digest()
 
-    async def _in_thread(self, function: Callable[..., _Result], *arguments: str) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+class _Guesses:
+    """Passwords that were compared in vain with a remembered one."""
+
+    __slots__ = ("_last", "_used_up_until")
+
+    def __init__(self) -> None:
+        self._last: deque[bytes] = deque(maxlen=REPEATED_GUESSES)
+        self._used_up_until = 0.0
+        """When none would count any more, by the monotonic clock."""
+
+    @property
+    def are_used_up(self) -> bool:
+        return self._used_up_until - time.monotonic() > (GUESSES - 1) / GUESSES_A_SECOND
+
+    def add(self, digest: bytes) -> None:
+        """Count one, unless it was among the last."""
+        if digest not in self._last:
+            self._last.append(digest)
+            self._used_up_until = max(self._used_up_until, time.monotonic()) + 1 / GUESSES_A_SECOND
+
+
+async def _in_thread(threads: Executor, function: Callable[..., _Result], *arguments: str) -> _Result:
+    return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
+
+
+def _stand_back(niceness: int) -> None:
+    # Linux has a priority for each thread; elsewhere it would be the whole process's.
+    if sys.platform == "linux":
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, max(niceness, os.getpriority(os.PRIO_PROCESS, own)))

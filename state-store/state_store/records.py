@@ -1,5 +1,6 @@
 """The values that travel between the services and the store."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -48,7 +49,7 @@ class Deltas:
     connections: int = 0
     logins: int = 0
     latencies: dict[str, int] = field(default_factory=dict)
-    """What `latency` makes of how long commands and logins took."""
+    """What `latency` makes of how long commands and logins took, and of passwords that were refused."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -156,6 +157,8 @@ class Latencies:
     """From a command's line to its whole reply being given to the system, a slow reader waited for."""
     login: Histogram
     """From PASS or the last line of AUTH to its reply, wrong passwords included."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """How many POP3 passwords were refused, by reason (`attempts.RefusalReason`)."""
 
 
 class ActivityKind(Enum):
@@ -167,6 +170,12 @@ class ActivityKind(Enum):
     """A maildrop is free again, whatever the reason. Details: `username`, `session`, `instance`."""
     SETTING = "setting"
     """Details: `name`, a field of `Settings`, and `value`."""
+    REFUSED = "refused"
+    """Wrong passwords. Details: `username` of the last one, empty for an administrator's, `network`,
+    `reason`, and `count`, how many there have been from this network since the last such event."""
+    SLOWED = "slowed"
+    """Guesses have begun to be slowed. Details: `username`, empty for everybody whom `network` has not known
+    lately, and `network`, empty for all that the user has not used lately."""
 
 
 ACTIVITY_LENGTH = 1000
@@ -193,8 +202,8 @@ class LoginOutcome(Enum):
     """Another live session holds the maildrop, or the maildir under another name."""
     CREDENTIAL_CHANGED = "credential changed"
     """The user is gone or has another password than the one that was checked."""
-    TURN_NEEDED = "turn needed"
-    """This address sent wrong passwords: it must take its turn first (P18)."""
+    CHECK_NEEDED = "check needed"
+    """This user has not logged in from this network lately: the password is one more attempt (P18)."""
     TOO_SOON = "too soon"
     """The user's last login is less than the login delay ago (RFC 2449, section 6.5)."""
 
@@ -224,7 +233,8 @@ class Login(NamedTuple):
     session_id: str
     credential_version: str
     address: str
-    has_turn: bool = False
+    is_remembered: bool = False
+    """Whether the password is only remembered as right, and was no attempt that was allowed (P18)."""
     maildir: str = ""
 
 

@@ -3,10 +3,20 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from typing import Any
 
-from state_store import attempts, keys
+from state_store import keys
+from state_store.attempts import (
+    Attempt,
+    Decision,
+    Outcome,
+    RefusalReason,
+    SlowDown,
+    Verdict,
+    ahead_flags,
+    slow_down,
+)
 from state_store.channel import events
 from state_store.errors import (
     LayoutDiffers,
@@ -15,11 +25,13 @@ from state_store.errors import (
     SettingsChanged,
     StoreUnavailable,
     UnknownSession,
+    UnknownSlowDown,
     UnknownUser,
     UserExists,
 )
-from state_store.latency import histogram
+from state_store.latency import histogram, refused
 from state_store.link import RedisLink
+from state_store.networks import network_of
 from state_store.records import (
     ACTIVITY_LENGTH,
     Activity,
@@ -215,21 +227,58 @@ class RedisRepository:
 
     # Wrong passwords
 
-    async def must_take_turn(self, address: str) -> bool:
+    async def recognise(self, subject: str, network: str) -> bool:
         """See `AttemptRepository`."""
-        return bool(await self._link.script("must_take_turn", address))
+        return bool(await self._link.script("recognise", subject, network))
 
-    async def take_turn(self, address: str, ticket: str) -> bool:
+    async def begin_attempt(
+        self,
+        attempt: Attempt,
+        *,
+        ahead: Collection[str] = (),
+        is_first: bool = True,
+        as_unknown: bool = False,
+    ) -> Decision:
         """See `AttemptRepository`."""
-        return bool(await self._link.script("take_turn", address, ticket))
+        verdict, from_pair, from_network, wait_ms, allowance = await self._link.script(
+            "begin_attempt",
+            attempt.subject,
+            attempt.network,
+            attempt.digest,
+            int(attempt.is_trusted),
+            int(as_unknown),
+            int(is_first),
+            *ahead_flags(attempt, ahead),
+        )
+        return Decision(Verdict(verdict), bool(from_pair), bool(from_network), wait_ms / 1000, allowance)
 
-    async def note_wrong_password(self, address: str, ticket: str) -> float:
+    async def end_attempt(
+        self, attempt: Attempt, decision: Decision, outcome: Outcome, reason: RefusalReason | None = None
+    ) -> None:
         """See `AttemptRepository`."""
-        return attempts.delay_seconds(int(await self._link.script("note_wrong_password", address)))
+        await self._link.script(
+            "end_attempt",
+            attempt.subject,
+            attempt.network,
+            attempt.digest,
+            outcome.value,
+            int(decision.from_pair),
+            int(decision.from_network),
+            reason.value if reason is not None else "",
+        )
 
-    async def end_turn(self, address: str, ticket: str) -> None:
+    async def slow_downs(self) -> list[SlowDown]:
         """See `AttemptRepository`."""
-        await self._link.script("end_turn", address, ticket)
+        found = [
+            slow_down(allowance, since / 1000, held, until / 1000)
+            for allowance, since, held, until in await self._link.script("slow_downs")
+        ]
+        return sorted(found, key=lambda one: one.since)
+
+    async def lift_slow_down(self, slow_down_id: str) -> None:
+        """See `AttemptRepository`."""
+        if not await self._link.script("lift_slow_down", slow_down_id):
+            raise UnknownSlowDown
 
     # Monitoring
 
@@ -278,7 +327,7 @@ class RedisRepository:
     async def latencies(self) -> Latencies:
         """See `MonitoringRepository`."""
         fields = _pairs(await self._link.command("HGETALL", keys.LATENCIES))
-        return Latencies(histogram("command", fields), histogram("login", fields))
+        return Latencies(histogram("command", fields), histogram("login", fields), refused(fields))
 
     async def last_activity_id(self) -> str:
         """See `MonitoringRepository`."""
@@ -377,7 +426,8 @@ def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
         yield exchange.login_delay_seconds
     for login in exchange.logins:
         yield from (login.username, login.session_id, login.credential_version, login.address)
-        yield from (int(login.has_turn), login.maildir)
+        yield network_of(login.address)
+        yield from (int(login.is_remembered), login.maildir)
     yield exchange.address_limit
     if exchange.address_limit:
         yield len(exchange.addresses)

@@ -5,9 +5,10 @@ in a process's memory for tests. Both pass the same contract tests. Every method
 `StoreUnavailable`; what else it raises is said with it.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Protocol
 
+from state_store.attempts import Attempt, Decision, Outcome, RefusalReason, SlowDown
 from state_store.records import (
     ACTIVITY_LENGTH,
     Activity,
@@ -106,22 +107,38 @@ class AdministratorRepository(Protocol):
 
 
 class AttemptRepository(Protocol):
-    """Wrong passwords by address, over all replicas and front ends (P18)."""
+    """Wrong passwords by network and user, over all replicas and front ends (P18)."""
 
-    async def must_take_turn(self, address: str) -> bool:
-        """Return whether this address sent enough wrong passwords that even right ones take turns."""
+    async def recognise(self, subject: str, network: str) -> bool:
+        """Return whether `subject` (see `attempts.subject`) has logged in from this network lately."""
 
-    async def take_turn(self, address: str, ticket: str) -> bool:
-        """Ask for the right to check a password now; False: ask again soon with the same ticket.
+    async def begin_attempt(
+        self,
+        attempt: Attempt,
+        *,
+        ahead: Collection[str] = (),
+        is_first: bool = True,
+        as_unknown: bool = False,
+    ) -> Decision:
+        """Ask whether a password may be checked now; one that may is to be ended with `end_attempt`.
 
-        A ticket that does not ask again within seconds loses its place.
+        Nothing is taken from the allowances in `ahead`, for which others wait. An attempt that asks again is
+        not `is_first`. With `as_unknown` it draws on what unknown pairs have, known or not.
         """
 
-    async def note_wrong_password(self, address: str, ticket: str) -> float:
-        """Count a wrong password and return for how many seconds its answer has to wait."""
+    async def end_attempt(
+        self, attempt: Attempt, decision: Decision, outcome: Outcome, reason: RefusalReason | None = None
+    ) -> None:
+        """Say what came of it: what was right or could not be checked costs nothing.
 
-    async def end_turn(self, address: str, ticket: str) -> None:
-        """Let the next ticket of this address have its turn."""
+        A right one makes the pair of user and network a known one.
+        """
+
+    async def slow_downs(self) -> list[SlowDown]:
+        """Return the allowances that were used up and are not whole again, the oldest first."""
+
+    async def lift_slow_down(self, slow_down_id: str) -> None:
+        """Make an allowance whole now. Raises `UnknownSlowDown`."""
 
 
 class MonitoringRepository(Protocol):

@@ -109,7 +109,8 @@ class ScramExchange:
     """The server's side of one dialogue: `challenge` goes to the client, `finish` takes its answer.
 
     `username` is whom the client says it is, prepared with SASLprep, which leaves every name that Peep
-    can have as it is; `credential_version` is that of the credential whose verifier is used.
+    can have as it is; `credential_version` is that of the credential whose verifier is used, and
+    `is_of_somebody` tells whether a user has this name.
 
     A name without a verifier, because nobody has it or because its password was set before there were
     verifiers, gets the same dialogue with a made-up one and is refused at its end. What is made up
@@ -126,6 +127,7 @@ class ScramExchange:
         made_up = _made_up_verifier(secret, self.username)
         keys = _keys(kept or made_up)
         is_real = bool(kept) and keys is not None
+        self.is_of_somebody = credential is not None
         self.credential_version = credential.version if credential is not None and is_real else ""
         auth_info = keys or _keys(made_up)
         self._server = ScramMechanism(MECHANISM).make_server(lambda _: auth_info, s_nonce=nonce)

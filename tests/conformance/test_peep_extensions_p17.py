@@ -88,12 +88,12 @@ async def test_version_is_told_in_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["k-", "k- ", "p=", "p= alice", "p= al/ice secret", "p= .alice secret", "k-  x"]
+    "line", ["k-", "k- ", "g-", "p=", "p= alice", "p= al/ice secret", "p= .alice secret", "k-  x"]
 )
 async def test_missing_and_malformed_arguments_are_wrong_syntax(line: str) -> None:
     assert await replies_to(line.encode() + b"\r\n") == b"-1\r\n"
 
 
-@pytest.mark.parametrize("line", ["s?", "k- pop3-1", "p= alice secret", "v?"])
+@pytest.mark.parametrize("line", ["s?", "k- pop3-1", "p= alice secret", "g?", "g- 0123456789ab", "v?"])
 async def test_extensions_are_unknown_before_the_login(line: str) -> None:
     assert await replies_to(line.encode() + b"\r\n", logged_in=False) == b"-0\r\n"

@@ -90,7 +90,7 @@ async def test_overlong_line_is_answered_once_and_the_session_goes_on(
     """P6; the 268 octets of the text count the CRLF."""
     line = head.ljust(octets - 2, b"x") + b"\r\n"
     assert await replies_to(line + b"cap?\r\n" + line, logged_in=logged_in) == (
-        reply + b"+7\r\na\r\nc=1-1000000\r\nt=0-86400\r\np=\r\ns?\r\nk-\r\nv?\r\n" + reply
+        reply + b"+9\r\na\r\nc=1-1000000\r\nt=0-86400\r\np=\r\ns?\r\nk-\r\ng?\r\ng-\r\nv?\r\n" + reply
     )
 
 

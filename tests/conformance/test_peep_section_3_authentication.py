@@ -33,7 +33,8 @@ async def test_password_ends_at_a_space() -> None:
 async def test_capabilities_are_listed_in_both_states(logged_in: bool) -> None:
     """R36 to R38, R53, R64, R73, P9."""
     await converse(
-        "C: cap?\nS: +7\nS: a\nS: c=1-1000000\nS: t=0-86400\nS: p=\nS: s?\nS: k-\nS: v?", logged_in=logged_in
+        "C: cap?\nS: +9\nS: a\nS: c=1-1000000\nS: t=0-86400\nS: p=\nS: s?\nS: k-\nS: g?\nS: g-\nS: v?",
+        logged_in=logged_in,
     )
 
 

@@ -37,7 +37,7 @@ class Store:
         asking = Exchange(
             instance_id,
             0,
-            logins=[Login("alice", session_id, "v1", "192.0.2.1", has_turn=True)],
+            logins=[Login("alice", session_id, "v1", "192.0.2.1")],
             login_delay_seconds=delay,
         )
         return (await self.repository.exchange(asking)).logins[0]

@@ -67,7 +67,7 @@ async def test_login_is_opened_for_the_version_of_a_credential_with_a_verifier(
 ) -> None:
     await repository.add_user("alice", CREDENTIAL)
     await repository.register_instance(Instance("i1", "host.example", 42, "1.2.3", 1000.0))
-    logins = [Login("alice", "s1", version, "192.0.2.1", has_turn=True) for version in ("v", "v1")]
+    logins = [Login("alice", "s1", version, "192.0.2.1") for version in ("v", "v1")]
     result = await repository.exchange(Exchange("i1", 1, logins=logins))
     assert result.logins == [LoginOutcome.CREDENTIAL_CHANGED, LoginOutcome.OPENED]
 

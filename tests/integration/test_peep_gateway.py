@@ -19,7 +19,7 @@ from support.peep_gateway_server import (
     with_users,
 )
 
-CAPABILITIES = b"+7\r\na\r\nc=1-1000000\r\nt=0-86400\r\np=\r\ns?\r\nk-\r\nv?\r\n"
+CAPABILITIES = b"+9\r\na\r\nc=1-1000000\r\nt=0-86400\r\np=\r\ns?\r\nk-\r\ng?\r\ng-\r\nv?\r\n"
 
 
 def only_connection(gateway: Gateway) -> PeepConnection:
@@ -289,16 +289,8 @@ async def test_right_password_is_not_kept_waiting_by_another_addresss_wrong_ones
 
 
 async def test_tenth_wrong_password_closes_the_connection() -> None:
-    """P18, with a store that lets nobody wait."""
-
-    class HastyRepository(MemoryRepository):
-        async def take_turn(self, address: str, ticket: str) -> bool:
-            return True
-
-        async def note_wrong_password(self, address: str, ticket: str) -> float:
-            return 0.0
-
-    async with running_gateway(HastyRepository()) as gateway, gateway.client() as client:
+    """P18."""
+    async with running_gateway() as gateway, gateway.client() as client:
         client.writer.write(b"a root wrong\r\n" * 15)
         assert await client.rest() == b"-2\r\n" * 10
 
@@ -361,3 +353,11 @@ async def test_list_of_a_hundred_thousand_users_is_one_reply() -> None:
         received = [await client.read_line() for _ in names]
         assert received == [f"{name}\r\n".encode() for name in names]
         assert await client.read_line() == b"+1000\r\n"
+
+
+async def test_surplus_arguments_are_logged_once_though_the_line_was_read_ahead() -> None:
+    with capture_logs() as events:
+        async with running_gateway() as gateway, gateway.client(logged_in=True) as client:
+            client.writer.write(b"cc?\r\nu+ bob pass word\r\nq\r\n")
+            assert await client.rest() == b"+0\r\n+\r\n+\r\n"
+    assert [event["command"] for event in events if event["event"] == "surplus arguments ignored"] == ["u+"]

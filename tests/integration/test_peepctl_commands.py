@@ -219,7 +219,7 @@ def test_capabilities_are_told_without_a_password(gateway: BackgroundGateway, tm
     told = json.loads(peepctl.output("capabilities", "--json"))
     assert told["authentication"] == ["a"]
     assert told["integers"]["t="] == {"min": 0, "max": 86400}
-    assert set(told["extensions"]) == {"s?", "k-", "p=", "v?"}
+    assert set(told["extensions"]) == {"s?", "k-", "p=", "g?", "g-", "v?"}
     assert "1 to 1000000" in peepctl.output("capabilities")
 
 

@@ -16,7 +16,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from state_store import keys
-from state_store.errors import StoreUnavailable, StoreUnusable
+from state_store.attempts import Attempt, Outcome, RefusalReason, Verdict
+from state_store.errors import StoreUnavailable, StoreUnusable, UnknownSlowDown
 from state_store.instance import LiveInstance
 from state_store.records import Credential, Deltas, EventKind, Exchange, Instance, Login, LoginOutcome
 from state_store.redis_repository import RedisRepository
@@ -153,11 +154,15 @@ async def use_the_whole_store(repository: RedisRepository) -> None:
     await repository.replace_administrators({"admin": "$argon2id$two"})
     assert await repository.administrators() == {"admin": "$argon2id$two"}
     assert not await repository.add_first_administrator("late", "$argon2id$three")
-    address = f"192.0.2.{number}"
-    assert not await repository.must_take_turn(address)
-    assert await repository.take_turn(address, "ticket")
-    assert await repository.note_wrong_password(address, "ticket") == 0
-    await repository.end_turn(address, "ticket")
+    attempt = Attempt(f"user user{number}", f"192.0.2.{number}", "digest")
+    assert not await repository.recognise(attempt.subject, attempt.network)
+    decision = await repository.begin_attempt(attempt)
+    assert decision.verdict is Verdict.GO
+    await repository.end_attempt(attempt, decision, Outcome.WRONG, RefusalReason.WRONG_PASSWORD)
+    assert (await repository.begin_attempt(attempt)).verdict is Verdict.REPEATED
+    assert await repository.slow_downs() == []
+    with pytest.raises(UnknownSlowDown):
+        await repository.lift_slow_down("0" * 12)
     await repository.announce_mail_directory("/srv/mail", overrides=True)
     await repository.set_credential(username, CREDENTIAL)
     await repository.remove_user(username)

@@ -59,10 +59,8 @@ def instance(name: str = "i1", started_at: float = 1000.0) -> Instance:
     return Instance(name, "host.example", 42, "1.2.3", started_at)
 
 
-def login(
-    session_id: str = "s1", username: str = "alice", version: str = "v1", *, turn: bool = False
-) -> Login:
-    return Login(username, session_id, version, ADDRESS, has_turn=turn)
+def login(session_id: str = "s1", username: str = "alice", version: str = "v1") -> Login:
+    return Login(username, session_id, version, ADDRESS)
 
 
 def session(session_id: str, instance_id: str = "i1", username: str | None = None) -> Session:
@@ -303,81 +301,6 @@ async def test_a_sign_in_that_ended_is_known_as_such_for_its_time(repository: St
     assert await repository.is_ended_sign_in("one")
 
 
-# Wrong passwords (P18)
-
-
-async def test_three_wrong_passwords_are_answered_at_once_then_after_doubling_delays(
-    repository: StateRepository,
-) -> None:
-    delays = [await repository.note_wrong_password(ADDRESS, f"t{number}") for number in range(10)]
-    assert delays == [0, 0, 0, 0.25, 0.5, 1, 2, 4, 4, 4]
-    assert await repository.note_wrong_password("192.0.2.2", "t") == 0
-
-
-async def test_three_tickets_are_checked_side_by_side_and_the_fourth_waits(
-    repository: StateRepository,
-) -> None:
-    assert not await repository.must_take_turn(ADDRESS)
-    assert [await repository.take_turn(ADDRESS, f"t{number}") for number in range(4)] == [
-        *[True] * 3,
-        False,
-    ]
-    assert await repository.must_take_turn(ADDRESS)
-    assert await repository.take_turn("192.0.2.2", "t4")
-    await repository.end_turn(ADDRESS, "t1")
-    assert await repository.take_turn(ADDRESS, "t3")
-
-
-async def test_after_three_wrong_passwords_turns_are_taken_one_at_a_time_in_order(
-    repository: StateRepository,
-) -> None:
-    for number in range(3):
-        await repository.note_wrong_password(ADDRESS, f"t{number}")
-    assert await repository.must_take_turn(ADDRESS)
-    assert await repository.take_turn(ADDRESS, "a")
-    assert not await repository.take_turn(ADDRESS, "b")
-    assert not await repository.take_turn(ADDRESS, "c")
-    await repository.end_turn(ADDRESS, "a")
-    assert not await repository.take_turn(ADDRESS, "c")
-    assert await repository.take_turn(ADDRESS, "b")
-    assert await repository.take_turn(ADDRESS, "b")
-
-
-async def test_fewer_wrong_passwords_ask_nobody_to_take_turns(repository: StateRepository) -> None:
-    await repository.note_wrong_password(ADDRESS, "t1")
-    await repository.note_wrong_password(ADDRESS, "t2")
-    assert not await repository.must_take_turn(ADDRESS)
-
-
-async def test_ticket_that_did_not_ask_again_loses_its_place(
-    repository: StateRepository, behind_the_scenes: redis.Redis
-) -> None:
-    for number in range(3):
-        await repository.note_wrong_password(ADDRESS, f"t{number}")
-    assert await repository.take_turn(ADDRESS, "lost")
-    assert not await repository.take_turn(ADDRESS, "next")
-    if isinstance(repository, MemoryRepository):
-        repository._attempts[ADDRESS].tickets["lost"] = repository._clock()
-    else:
-        behind_the_scenes.zadd(keys.DEADLINES + ADDRESS, {"lost": 1})
-    assert await repository.take_turn(ADDRESS, "next")
-
-
-async def test_wrong_passwords_of_a_minute_ago_are_forgotten(
-    repository: StateRepository, behind_the_scenes: redis.Redis
-) -> None:
-    for number in range(5):
-        await repository.note_wrong_password(ADDRESS, f"t{number}")
-    if isinstance(repository, MemoryRepository):
-        past = repository._clock() - 60.5
-        repository._attempts[ADDRESS].wrong_at = [past] * 5
-    else:
-        for place in range(5):
-            behind_the_scenes.lset(keys.WRONG + ADDRESS, place, str(int(time.time() * 1000) - 60_500))
-    assert not await repository.must_take_turn(ADDRESS)
-    assert await repository.note_wrong_password(ADDRESS, "t") == 0
-
-
 # Counters and exchanges
 
 
@@ -595,17 +518,6 @@ async def test_login_on_a_changed_password_or_a_removed_user_is_refused(
 ) -> None:
     assert await ask_to_log_in(two_instances, one) is LoginOutcome.CREDENTIAL_CHANGED
     assert await two_instances.logged_in_users() == []
-
-
-async def test_address_with_wrong_passwords_logs_in_only_with_its_turn(
-    two_instances: StateRepository,
-) -> None:
-    for number in range(3):
-        await two_instances.note_wrong_password(ADDRESS, f"t{number}")
-    assert await ask_to_log_in(two_instances, login()) is LoginOutcome.TURN_NEEDED
-    elsewhere = login("s2")._replace(address="192.0.2.2")
-    assert await ask_to_log_in(two_instances, login(turn=True)) is LoginOutcome.OPENED
-    assert await ask_to_log_in(two_instances, elsewhere) is LoginOutcome.IN_USE
 
 
 @pytest.mark.parametrize(("instance_id", "session_id"), [("i2", "s1"), ("i1", "s2")])
@@ -865,21 +777,10 @@ async def test_maildrop_in_use_is_said_before_too_soon(two_instances: StateRepos
     assert await log_in_with_delay(two_instances, login("s2")) is LoginOutcome.IN_USE
 
 
-@pytest.mark.parametrize(
-    ("refused", "outcome"),
-    [
-        (login("s1", version="v0"), LoginOutcome.CREDENTIAL_CHANGED),
-        (login("s1"), LoginOutcome.TURN_NEEDED),
-    ],
-)
-async def test_login_that_is_refused_begins_no_delay(
-    two_instances: StateRepository, refused: Login, outcome: LoginOutcome
-) -> None:
-    if outcome is LoginOutcome.TURN_NEEDED:
-        for number in range(3):
-            await two_instances.note_wrong_password(ADDRESS, f"t{number}")
-    assert await log_in_with_delay(two_instances, refused) is outcome
-    assert await log_in_with_delay(two_instances, login("s2", turn=True)) is LoginOutcome.OPENED
+async def test_login_that_is_refused_begins_no_delay(two_instances: StateRepository) -> None:
+    changed = login("s1", version="v0")
+    assert await log_in_with_delay(two_instances, changed) is LoginOutcome.CREDENTIAL_CHANGED
+    assert await log_in_with_delay(two_instances, login("s2")) is LoginOutcome.OPENED
 
 
 async def test_maildrop_in_use_begins_no_delay(two_instances: StateRepository) -> None:
@@ -1090,23 +991,18 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class WrongPassword:
-    address: str
-
-
-@dataclass(frozen=True)
 class Say:
     exchange: Exchange
     reap: bool
 
 
-Step = Lapse | End | Limit | WrongPassword | Say
+Step = Lapse | End | Limit | Say
 
 small = st.integers(0, 3)
 addresses = st.sampled_from(["192.0.2.1", "2001:db8::1"])
 users = st.sampled_from([*USERS, "nobody"])
 session_ids = st.sampled_from(["s1", "s2"])
-logins = st.builds(Login, users, session_ids, st.sampled_from(["v1", "v2"]), addresses, st.booleans())
+logins = st.builds(Login, users, session_ids, st.sampled_from(["v1", "v2"]), addresses)
 
 
 @st.composite
@@ -1144,7 +1040,6 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(Say, exchanges(), st.booleans()),
     st.builds(Say, exchanges(), st.booleans()),
     st.builds(Say, exchanges(), st.booleans()),
-    st.builds(WrongPassword, addresses),
     st.builds(Limit, st.integers(1, 500)),
     st.builds(Lapse, st.sampled_from(NAMES)),
     st.builds(End, st.sampled_from(NAMES)),
@@ -1162,8 +1057,6 @@ async def answer_to(repository: StateRepository, client: redis.Redis, step: Step
             except StoreUnavailable as overtaken:
                 return str(overtaken)
             return result
-        case WrongPassword(address):
-            return await repository.note_wrong_password(address, "t")
         case Limit(connections):
             if isinstance(repository, RedisRepository):
                 # Without waiting for instances that are no processes here.

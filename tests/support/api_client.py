@@ -40,12 +40,13 @@ async def api_client(
     is_draining: Callable[[], bool] = lambda: False,
     cors_origins: Sequence[str] = (),
     proxies: Sequence[str] = (),
+    patience_seconds: float = 1.0,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Ask the application over `repository`, by default an empty one in memory, from `address`."""
     repository = repository if repository is not None else MemoryRepository()
     if isinstance(repository, MemoryRepository):
         await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
-    authenticator = Authenticator(repository, passwords())
+    authenticator = Authenticator(repository, passwords(), patience_seconds=patience_seconds)
     app = create_app(
         repository,
         authenticator,

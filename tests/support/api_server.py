@@ -113,7 +113,7 @@ async def api_server(
     await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
     stopping, started = asyncio.Event(), asyncio.Event()
     places = Places(places_of_process())
-    authenticator = Authenticator(repository, passwords())
+    authenticator = Authenticator(repository, passwords(), patience_seconds=0.1)
     app = create_app(repository, authenticator, passwords(), is_draining=stopping.is_set)
     sockets = listen("127.0.0.1", 0, "a port")
     if send_buffer is not None:

@@ -44,7 +44,7 @@ async def busy_repository() -> MemoryRepository:
             Session("s1", "pop3", "alice", "192.0.2.7:40000", now - 60, "TLSv1.3", 5120, 3, 2),
             Session("s2", "pop3", None, "[2001:db8::1]:5", now + 60),
         ],
-        logins=[Login("alice", "s1", "1", "192.0.2.7", has_turn=True)],
+        logins=[Login("alice", "s1", "1", "192.0.2.7")],
     )
     await repository.note_certificate("pop3", CERTIFICATE_EXPIRES_AT)
     assert (await repository.exchange(exchange)).logins == [LoginOutcome.OPENED]

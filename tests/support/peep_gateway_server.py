@@ -12,6 +12,7 @@ from line_server.server import LineServer
 from peep_gateway.connection import SIGN_IN_SECONDS, PeepConnection
 from peep_gateway.places import Places
 from peep_gateway.questions import Questions
+from state_store.authentication import Authenticator
 from state_store.memory_repository import MemoryRepository
 from state_store.passwords import Passwords
 from state_store.records import Credential, EventKind, Instance
@@ -122,6 +123,7 @@ async def running_gateway(
             PeepConnection,
             repository=repository,
             passwords=passwords(),
+            authenticator=Authenticator(repository, passwords()),
             questions=Questions(repository),
             places=places if places is not None else Places(),
             idle_seconds=idle_seconds,

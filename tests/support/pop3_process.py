@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -289,6 +289,10 @@ class Pop3Process:
         """Return for how long the lease of the only process still holds."""
         (status,) = self._runner.run(self.repository.instances())
         return status.lease_seconds
+
+    def refused_passwords(self) -> Mapping[str, int]:
+        """Return how many passwords were refused, by reason."""
+        return self._runner.run(self.repository.latencies()).refused
 
     def logged_in_users(self) -> list[str]:
         """Return who is logged in."""

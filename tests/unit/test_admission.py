@@ -220,7 +220,7 @@ async def test_with_a_limit_nobody_comes_in_without_the_word_of_the_store() -> N
     admission = limited(2)
     assert not admission.admit_at_once()
     waiting = [admission.wait_for_slot(one) for one in (HERE, HERE, THERE)]
-    assert told(admission) == [AddressCount(HERE, 0, 2), AddressCount(THERE, 0, 1)]
+    assert told(admission) == [AddressCount(HERE, 0, 2), AddressCount("2001:db8::/64", 0, 1)]
     allow(admission, 1, 1)
     assert [one.result() for one in waiting] == [ADMITTED, ADDRESS_LIMIT_REACHED, ADMITTED]
     assert admission.open_connections == 2

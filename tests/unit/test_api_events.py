@@ -39,7 +39,7 @@ async def log_in(repository: MemoryRepository, *usernames: str) -> None:
     await repository.register_instance(instance())
     for username in usernames:
         await repository.add_user(username, Credential("no hash", "1"))
-        login = Login(username, f"s-{username}", "1", "192.0.2.7:40000", has_turn=True)
+        login = Login(username, f"s-{username}", "1", "192.0.2.7:40000")
         await repository.exchange(Exchange("pop3", 0, logins=[login]))
         await repository.exchange(Exchange("pop3", 0, releases=[(username, f"s-{username}")]))
 

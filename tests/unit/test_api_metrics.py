@@ -56,7 +56,9 @@ async def test_metrics_show_every_number_of_ours() -> None:
     shown = {
         sample.name: (sample.value, sample.labels)
         for sample in samples_of(response.text)
-        if sample.name.startswith("peep_") and "_duration_" not in sample.name
+        if sample.name.startswith("peep_")
+        and "_duration_" not in sample.name
+        and "_refused_" not in sample.name
     }
     lease_seconds, _ = shown.pop("peep_pop3_instance_lease_seconds")
     assert 0 < lease_seconds <= 15
@@ -155,7 +157,7 @@ async def test_names_follow_the_conventions(accept: str) -> None:
 async def test_labels_are_few_and_well_named(accept: str) -> None:
     for sample in samples_of((await metrics_answer(accept)).text):
         if sample.name.startswith("peep_"):
-            assert set(sample.labels) <= {"version", "le", *INSTANCE}
+            assert set(sample.labels) <= {"version", "le", "reason", *INSTANCE}
             assert not any(label in sample.name.split("_") for label in sample.labels if label != "le")
 
 

@@ -11,6 +11,7 @@ from peep_gateway.administration import Administration
 from peep_gateway.protocol.commands import COMMANDS, LIST_CAPABILITIES, QUIT, State
 from peep_gateway.protocol.session import MAX_WRONG_PASSWORDS, Request, Session
 from peep_gateway.questions import QUESTIONS, Questions, View
+from state_store.authentication import Authenticator
 from state_store.errors import LeaseLapsed, StoreUnavailable
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters, Deltas, Exchange, Login, Settings
@@ -39,16 +40,6 @@ class UnreachableRepository(MemoryRepository):
         return fail
 
 
-class HastyRepository(MemoryRepository):
-    """Lets nobody wait for the answer to a wrong password."""
-
-    async def take_turn(self, address: str, ticket: str) -> bool:
-        return True
-
-    async def note_wrong_password(self, address: str, ticket: str) -> float:
-        return 0.0
-
-
 class Caller:
     """A session with its administration, as a connection has them."""
 
@@ -56,14 +47,20 @@ class Caller:
         self.session = Session()
         self.questions = Questions(repository)
         self.administration = Administration(
-            repository, passwords(), self.session, session_id="s1", address="127.0.0.1"
+            repository,
+            passwords(),
+            Authenticator(repository, passwords()),
+            self.session,
+            session_id="s1",
+            address="127.0.0.1",
         )
 
     async def say(self, line: str) -> bytes:
         decision = self.session.receive(line.encode())
         if not isinstance(decision, Request):
             return decision
-        question = self.administration.question(decision)
+        self.administration.note_surplus(decision)
+        question = QUESTIONS.get(decision.command.commencement)
         if question is None:
             return await self.administration.carry_out(decision)
         told: asyncio.Future[View] = asyncio.get_running_loop().create_future()
@@ -113,7 +110,7 @@ async def test_user_of_pop3_is_no_administrator(repository: MemoryRepository) ->
 
 
 async def test_tenth_wrong_password_is_answered_and_ends_the_session() -> None:
-    stranger = Caller(HastyRepository())
+    stranger = Caller(MemoryRepository())
     for number in range(1, MAX_WRONG_PASSWORDS + 1):
         assert not stranger.session.is_over
         assert await stranger.say(f"a root wrong{number}") == b"-2\r\n"
@@ -215,7 +212,7 @@ async def test_store_out_of_reach_is_told_and_the_session_goes_on(line: str) -> 
     admin = caller(UnreachableRepository())
     assert await admin.say(line) == b"-8\r\n"
     assert not admin.session.is_over
-    assert (await admin.say("cap?")).startswith(b"+7")
+    assert (await admin.say("cap?")).startswith(b"+9")
 
 
 async def test_login_while_the_store_is_out_of_reach_is_no_wrong_password() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from peep_client import InvalidArgument, NegativeReply, NotPeep, Session
-from peep_client.protocol.commands import EXTENSIONS, KNOWN, raw_request, request
+from peep_client.protocol.commands import KNOWN, PIPELINING, raw_request, request
 from peep_client.protocol.records import parse_capabilities, parse_session
 from peep_client.protocol.replies import Shape
 from peep_gateway.protocol import commands as gateway
@@ -72,7 +72,7 @@ def test_capabilities_are_read_as_the_text_writes_them() -> None:
 
 def test_extensions_are_what_the_text_does_not_know() -> None:
     capabilities = parse_capabilities(("a", "c=1-1000000", "t=0-86400", "k-", "s?", "n=-5-5", "v?", "p="))
-    assert set(capabilities.extensions) == {*EXTENSIONS, "n="}
+    assert set(capabilities.extensions) == {*PIPELINING, "n="}
     assert capabilities.integers["n="] == range(-5, 6)
     assert capabilities.pipelines
 

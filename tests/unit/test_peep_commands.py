@@ -33,7 +33,7 @@ SHOW_NEWEST = Command(
 
 
 def test_table_holds_the_commands_of_the_summary_in_the_text_and_then_our_own() -> None:
-    names = "a cap? q u+ u- u? c= c? m? m= t? t= rb? re? xe? cc? cu? hc? hu? p= s? k- v?"
+    names = "a cap? q u+ u- u? c= c? m? m= t? t= rb? re? xe? cc? cu? hc? hu? p= s? k- g? g- v?"
     assert [command.commencement for command in COMMANDS] == names.split()
 
 
@@ -62,7 +62,7 @@ def test_authenticated_offers_all_but_the_authentication() -> None:
 
 
 def test_capabilities_are_authentication_integer_commands_with_their_ranges_and_extensions() -> None:
-    assert capabilities() == ["a", "c=1-1000000", "t=0-86400", "p=", "s?", "k-", "v?"]
+    assert capabilities() == ["a", "c=1-1000000", "t=0-86400", "p=", "s?", "k-", "g?", "g-", "v?"]
 
 
 def test_capabilities_follow_a_row_that_is_added() -> None:

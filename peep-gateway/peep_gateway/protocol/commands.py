@@ -128,6 +128,17 @@ COMMANDS: tuple[Command, ...] = (
     _extension(
         "k-", (Text("session_id"),), _NONE, NegativeCode.UNKNOWN_USER, "close a POP3 session without UPDATE"
     ),
+    _extension(
+        "g?",
+        (),
+        _LINES,
+        None,
+        "list the slow-downs of guessing: id, network or -, user or -, seconds since it began, attempts held "
+        "up, seconds until it is over",
+    ),
+    _extension(
+        "g-", (Text("slow_down_id"),), _NONE, NegativeCode.UNKNOWN_USER, "lift a slow-down of guessing"
+    ),
     _extension("v?", (), ReplyKind.STRING, None, "show the server's version"),
 )
 

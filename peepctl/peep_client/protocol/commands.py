@@ -91,11 +91,27 @@ _ALL = (
     _change(
         "k-", ("session",), "close a POP3 session", {4: "no open session has this id"}, is_extension=True
     ),
+    _list(
+        "g?",
+        "list the slow-downs of guessing: id, network, user, since, attempts, until",
+        "slow-downs: id, network (- any), user (- any), seconds since, attempts held up, seconds left",
+        is_extension=True,
+    ),
+    _change(
+        "g-",
+        ("slow-down",),
+        "lift a slow-down of guessing",
+        {4: "no slow-down has this id"},
+        is_extension=True,
+    ),
     KnownCommand("v?", (), Shape.SINGLE_LINE, "show the server's version", "", {}, is_extension=True),
 )
 
 KNOWN: Mapping[str, KnownCommand] = MappingProxyType({command.commencement: command for command in _ALL})
 """Every known command by its commencement, in the order of the text, then the extensions."""
+
+PIPELINING = frozenset({"p=", "s?", "k-", "v?"})
+"""The extensions that every version of our server has: whoever knows them takes several questions at once."""
 
 EXTENSIONS = frozenset(command.commencement for command in _ALL if command.is_extension)
 """Those which a server only has when its `cap?` lists them."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from peep_client.protocol.commands import EXTENSIONS
+from peep_client.protocol.commands import PIPELINING
 from peep_client.protocol.errors import NotPeep
 
 _CAPABILITY = re.compile(
@@ -80,7 +80,7 @@ class Capabilities:
 
         The protocol leaves pipelining open, and has no way to announce it.
         """
-        return set(self.extensions) >= EXTENSIONS
+        return set(self.extensions) >= PIPELINING
 
 
 def parse_capabilities(lines: tuple[str, ...]) -> Capabilities:

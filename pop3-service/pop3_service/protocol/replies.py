@@ -100,6 +100,7 @@ class LoginRefusal(Enum):
     WRONG_CREDENTIALS = error("wrong user name or password", AUTH)
     IN_USE = error("another session has this maildrop open", IN_USE)
     TOO_SOON = error("the last login was too short a time ago", LOGIN_DELAY)
+    SLOWED_DOWN = error("too many wrong passwords from your network, try again later", SYS_TEMP)
     STORE_UNAVAILABLE = STATE_STORE_UNREACHABLE
     MAILDROP_UNREADABLE = error("the maildrop cannot be read", SYS_PERM)
     MAILDROP_AWAY = error("the maildrop cannot be read now, try again later", SYS_TEMP)

@@ -45,7 +45,7 @@ A well-formed command starts the count again, even one that is refused (`RETR 99
 """
 
 MAXIMUM_WRONG_PASSWORDS: Final = 10
-"""So many wrong passwords in one session end it (P18)."""
+"""So many wrong passwords in one session end it, and so do those that were refused unchecked (P18)."""
 
 _FORBIDDEN_OCTET: Final = re.compile(rb"[^ -~]")
 _CONTROL_OCTET: Final = re.compile(rb"[\x00-\x1f\x7f]")
@@ -183,7 +183,7 @@ class Session:
         Afterwards `is_shut_out` tells whether the session ends here.
         """
         self._offered_name = None
-        if refusal is LoginRefusal.WRONG_CREDENTIALS:
+        if refusal in {LoginRefusal.WRONG_CREDENTIALS, LoginRefusal.SLOWED_DOWN}:
             self._wrong_passwords += 1
         return refusal.value
 

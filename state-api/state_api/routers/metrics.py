@@ -131,6 +131,12 @@ def _of_latencies(latencies: Latencies) -> Iterable[Metric]:
     yield _histogram(
         "login", "From PASS or the last line of AUTH to its reply, refused logins included.", latencies.login
     )
+    refused = CounterMetricFamily(
+        "peep_pop3_refused_passwords", "POP3 passwords that were not taken, by reason.", labels=["reason"]
+    )
+    for reason, count in latencies.refused.items():
+        refused.add_metric([reason], count)
+    yield refused
 
 
 def _of_instances(instances: Sequence[InstanceStatus]) -> Iterable[Metric]:

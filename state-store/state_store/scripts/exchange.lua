@@ -53,8 +53,8 @@ for _ = 1, number() do redis.call('HDEL', SESSIONS .. instance, argument()) end
 
 local login_count = number()
 local login_delay = login_count > 0 and number() or 0
-local function log_in(username, session, version, address, has_turn, maildir)
-  if has_turn ~= '1' and must_take_turn(address, now) then return 'turn needed' end
+local function log_in(username, session, version, address, network, is_remembered, maildir)
+  if is_remembered == '1' and not is_known_pair('user ' .. username, network, now) then return 'check needed' end
   local credential = redis.call('HGET', CREDENTIALS, username)
   if not credential or string.sub(credential, 1, #version + 1) ~= version .. ' ' then
     return 'credential changed'
@@ -90,7 +90,7 @@ local function log_in(username, session, version, address, has_turn, maildir)
 end
 local outcomes = {}
 for i = 1, login_count do
-  outcomes[i] = log_in(argument(), argument(), argument(), argument(), argument(), argument())
+  outcomes[i] = log_in(argument(), argument(), argument(), argument(), argument(), argument(), argument())
 end
 
 -- The connections of one address: the same as slots.py. Who cannot come in because of its address

@@ -61,26 +61,20 @@ local function is_live(instance, now)
   return ends and tonumber(ends) > now
 end
 
--- Wrong passwords and tickets of an address that still count (P18).
-local function recent_wrong(address, now)
-  local count = 0
-  for _, at in ipairs(redis.call('LRANGE', WRONG .. address, 0, -1)) do
-    if tonumber(at) > now - WINDOW_MS then count = count + 1 end
-  end
-  return count
+-- The pairs of user and client network that have logged in lately (P18).
+local function remember_pair(subject, network, now)
+  local key = KNOWN .. subject
+  redis.call('ZADD', key, now, network)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - KNOWN_MS)
+  redis.call('ZREMRANGEBYRANK', key, 0, -KNOWN_NETWORKS - 1)
+  redis.call('PEXPIRE', key, KNOWN_MS)
 end
 
-local function drop_lost_tickets(address, now)
-  for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', DEADLINES .. address, '-inf', now)) do
-    redis.call('ZREM', TURNS .. address, ticket)
-    redis.call('ZREM', DEADLINES .. address, ticket)
-  end
-end
-
-local function must_take_turn(address, now)
-  if redis.call('EXISTS', WRONG .. address, TURNS .. address) == 0 then return false end
-  drop_lost_tickets(address, now)
-  return recent_wrong(address, now) + redis.call('ZCARD', TURNS .. address) >= FREE_WRONG_PASSWORDS
+local function is_known_pair(subject, network, now)
+  local last = tonumber(redis.call('ZSCORE', KNOWN .. subject, network) or -KNOWN_MS)
+  if now - last > KNOWN_MS then return false end
+  if now - last > KNOWN_REFRESH_MS then remember_pair(subject, network, now) end
+  return true
 end
 
 -- Locks, sessions, slots and addresses of instances whose lease is over go; their sequence number

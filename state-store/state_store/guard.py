@@ -1,0 +1,125 @@
+"""Who waits for the allowances of wrong passwords (P18) in this process; the store decides about them."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+from state_store.attempts import Attempt, Decision, Outcome, RefusalReason, Verdict
+from state_store.errors import SlowedDown, StateError
+from state_store.presence import Presence
+from state_store.repository import AttemptRepository
+
+LINE_LENGTH = 64
+"""So many wait for one allowance in a process; who comes then is refused at once. Each holds a connection:
+more of them would take places under the limit `c=` from others."""
+
+
+class _Place:
+    """One who waits in line for an allowance."""
+
+    __slots__ = ("allowance", "is_called", "wake")
+
+    def __init__(self, allowance: str) -> None:
+        self.allowance = allowance
+        self.is_called = False
+        """Whether there is a reason to ask the store before the time that it has named."""
+        self.wake = asyncio.Event()
+
+    def call(self) -> None:
+        self.is_called = True
+        self.wake.set()
+
+
+class Guard:
+    """Lets attempts pass as the store decides.
+
+    Those who have to wait for one allowance stand in one line of the process, of which only the first asks
+    the store again, when the time has come that it named. The store knows nothing of who waits, so one who
+    gives up leaves nothing behind.
+    """
+
+    def __init__(self, repository: AttemptRepository) -> None:
+        self._repository = repository
+        self._lines: dict[str, deque[_Place]] = {}
+
+    async def begin(
+        self, attempt: Attempt, presence: Presence, patience_ends: float, *, as_unknown: bool = False
+    ) -> Decision:
+        """Return when the attempt may be checked, or is known to be wrong.
+
+        Raises `SlowedDown` when that takes longer than until `patience_ends`, by the event loop's clock, when
+        too many wait already, and when the client does not wait.
+        """
+        place: _Place | None = None
+        is_first = True
+        try:
+            while True:
+                decision = await self._repository.begin_attempt(
+                    attempt, ahead=self._ahead(attempt, place), is_first=is_first, as_unknown=as_unknown
+                )
+                if decision.verdict is not Verdict.WAIT:
+                    return decision
+                is_first = False
+                if place is None or place.allowance != decision.allowance:
+                    self._leave(place)
+                    place = None
+                    place = self._join(decision.allowance)
+                await self._wait(place, decision.wait_seconds, patience_ends, presence)
+        finally:
+            self._leave(place)
+
+    async def end(
+        self, attempt: Attempt, decision: Decision, outcome: Outcome, reason: RefusalReason | None = None
+    ) -> None:
+        """Tell the store what came of an attempt."""
+        # While the store is away what was taken is not given back: it comes back with time.
+        with suppress(StateError):
+            await self._repository.end_attempt(attempt, decision, outcome, reason)
+        if outcome in {Outcome.RIGHT, Outcome.UNCHECKED}:
+            for allowance in attempt.allowances:
+                if line := self._lines.get(allowance):
+                    line[0].call()
+
+    def _ahead(self, attempt: Attempt, place: _Place | None) -> list[str]:
+        """Return the allowances for which others wait who were there before."""
+        lines = ((one, self._lines.get(one)) for one in attempt.allowances)
+        return [one for one, line in lines if line and line[0] is not place]
+
+    def _join(self, allowance: str) -> _Place:
+        line = self._lines.setdefault(allowance, deque())
+        if len(line) >= LINE_LENGTH:
+            raise SlowedDown
+        place = _Place(allowance)
+        line.append(place)
+        return place
+
+    def _leave(self, place: _Place | None) -> None:
+        if place is None:
+            return
+        line = self._lines[place.allowance]
+        was_first = line[0] is place
+        line.remove(place)
+        if not line:
+            del self._lines[place.allowance]
+        elif was_first:
+            line[0].call()
+
+    async def _wait(
+        self, place: _Place, wait_seconds: float, patience_ends: float, presence: Presence
+    ) -> None:
+        """Return when this place should ask the store."""
+        loop = asyncio.get_running_loop()
+        asks_at = loop.time() + wait_seconds
+        line = self._lines[place.allowance]
+        with presence.watched(place.wake.set):
+            while not presence.is_gone and loop.time() < patience_ends:
+                is_first = line[0] is place
+                if is_first and (place.is_called or loop.time() >= asks_at):
+                    place.is_called = False
+                    return
+                place.wake.clear()
+                until = min(asks_at, patience_ends) if is_first else patience_ends
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(until):
+                        await place.wake.wait()
+        raise SlowedDown
