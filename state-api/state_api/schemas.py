@@ -276,7 +276,8 @@ class Instance(BaseModel):
     )
     load: float = Field(description="Seconds of processor time a second, of late.", examples=[0.25])
     certificate_expires_at: datetime | None = Field(
-        description="Of the certificate that it serves, RFC 3339, UTC; null where it has none."
+        description="Of the certificate that it serves, RFC 3339, UTC; null where it has none.",
+        examples=["2027-03-01T12:00:00Z"],
     )
 
 
