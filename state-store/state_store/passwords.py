@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import argon2
 
+from service_runtime.processors import usable_processors
 from state_store.errors import SlowedDown
 from state_store.presence import Presence
 from state_store.records import Credential
@@ -62,7 +63,7 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=MEMORY_KIBIBYTES, parallelism=1)
         self._threads = ThreadPoolExecutor(
-            min(THREADS, os.cpu_count() or 1), "argon2", _stand_back, (NICENESS,)
+            min(THREADS, usable_processors()), "argon2", _stand_back, (NICENESS,)
         )
         self._strangers_threads = ThreadPoolExecutor(
             STRANGERS_THREADS, "argon2-strangers", _stand_back, (STRANGERS_NICENESS,)
