@@ -17,6 +17,7 @@ from state_store.errors import StoreUnusable
 from state_store.passwords import Passwords
 from state_store.redis_repository import RedisRepository
 from state_store.repository import StateRepository
+from state_store.rereading import AdministratorsReader
 from state_store.waiting import prepare_patiently
 
 Serve = Callable[[list[list[socket.socket]], StateRepository, Passwords], Awaitable[None]]
@@ -76,6 +77,7 @@ async def _serve_with_store(
 
     try:
         if await prepare_patiently(repository, log, given.redis_url, lifecycle.stopping, first_steps):
+            lifecycle.on_reload(AdministratorsReader(given, repository, passwords).read)
             await serve(repository, passwords)
     except StoreUnusable as error:
         raise StartError(str(error)) from None

@@ -1,0 +1,45 @@
+"""Administrators that are read anew while a front end serves: `PEEP_ADMINS_FILE` may have changed."""
+
+import asyncio
+
+import structlog
+
+from service_runtime import settings
+from service_runtime.errors import StartError
+from service_runtime.settings import AdministratorSettings
+from state_store.administrators import install_administrators
+from state_store.errors import StoreUnavailable
+from state_store.passwords import Passwords
+from state_store.repository import AdministratorRepository
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class AdministratorsReader:
+    """Does on request what a start of the front end does with its administrators."""
+
+    def __init__(
+        self, given: AdministratorSettings, repository: AdministratorRepository, passwords: Passwords
+    ) -> None:
+        self._settings_class = type(given)
+        self._admins = given.admins
+        self._repository = repository
+        self._passwords = passwords
+        self._reading: asyncio.Task[None] | None = None
+
+    def read(self) -> None:
+        """Read them, one reading at a time; what cannot be read or told changes nothing, and is logged."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.get_running_loop().create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            admins = (await asyncio.to_thread(settings.load, self._settings_class)).admins
+            if admins == self._admins:
+                return
+            await install_administrators(self._repository, self._passwords, admins)
+        except (StartError, StoreUnavailable) as error:
+            log.error("administrators not read anew", reason=str(error))
+        else:
+            self._admins = admins
+            log.info("administrators read anew", administrators=sorted(admins))
