@@ -557,6 +557,20 @@ def test_scram_with_a_wrong_password_or_name_is_refused_alike(service: Pop3Proce
         assert scram(client, username, PASSWORD).startswith(b"+OK")
 
 
+def test_name_beyond_ascii_is_unknown_by_each_way_in(service: Pop3Process) -> None:
+    name, wrong = "Gr\u00fc\u00dfe\U0001f600", b"-ERR [AUTH] wrong user name or password\r\n"
+    with service.connect(source="127.0.0.41") as client:
+        assert client.ask("UTF8").startswith(b"+OK")
+        assert client.ask(f"USER {name}") == b"+OK send PASS\r\n"
+        assert client.ask(f"PASS {PASSWORD}") == wrong
+        assert client.ask(f"AUTH PLAIN {encoded(f'{chr(0)}{name}{chr(0)}{PASSWORD}')}") == wrong
+        # The client's own library would not prepare such a name.
+        challenge = client.ask(f"AUTH SCRAM-SHA-256 {encoded(f'n,,n={name},r=abc')}")
+        nonce = base64.b64decode(challenge.removeprefix(b"+ ")).decode().partition(",")[0]
+        assert client.ask(encoded(f"c=biws,{nonce},p={encoded('x' * 32)}")) == wrong
+        assert client.quit().startswith(b"+OK")
+
+
 def test_plain_takes_an_initial_response_or_asks_for_it(service: Pop3Process) -> None:
     username = service.add_user(SHORT)
     message = encoded(f"\0{username}\0{PASSWORD}")
