@@ -91,6 +91,7 @@ class Script:
 
     batches: tuple[tuple[str, ...], ...]
     is_cut: bool
+    line_end: str
 
     @property
     def ends_with_quit(self) -> bool:
@@ -178,7 +179,8 @@ class Author:
             commands += [self._command(count) for _ in range(self._random.randrange(1, 16))]
             commands += ["QUIT"] * self.does(0.6)
         batches = tuple(self._batches([self._in_any_case(command) for command in commands]))
-        return Script(batches, is_cut=commands[-1] != "QUIT" and self.does(0.5))
+        is_cut = commands[-1] != "QUIT" and self.does(0.5)
+        return Script(batches, is_cut, line_end=self._random.choice(["\r\n", "\r\n", "\n"]))
 
     def _before_login(self, username: str) -> list[str]:
         if self.does(0.01):  # both servers take their time over it
@@ -341,7 +343,7 @@ class Pair:
             for batch in script.batches:
                 is_unheard = script.is_cut and batch is script.batches[-1]
                 for client in (ours, theirs):
-                    client.send("".join(f"{command}\r\n" for command in batch).encode())
+                    client.send("".join(command + script.line_end for command in batch).encode())
                 for command in () if is_unheard else batch:
                     replies = read_reply(ours, command), read_reply(theirs, command)
                     try:

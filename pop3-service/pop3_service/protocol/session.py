@@ -131,8 +131,8 @@ class Session:
         if command is not None:
             return self._obey(command, ())
         keyword, space, rest = line.partition(b" ")
-        if rest.isdigit() and keyword in NUMBERED_COMMANDS:
-            return self._obey(NUMBERED_COMMANDS[keyword], (int(rest),))
+        if rest.isdigit() and (command := NUMBERED_COMMANDS.get(keyword)) is not None:
+            return self._obey(command, (int(rest),))
         if _FORBIDDEN_OCTET.search(line) and not _is_utf8_login(line):
             return self._mistake(replies.FORBIDDEN_OCTET)
         command = COMMANDS_BY_KEYWORD.get(keyword.upper())
@@ -312,13 +312,7 @@ class Session:
         message = self._maildrop.message(number)
         return self._no_message(number) if message is None else b"+OK %d %b\r\n" % (number, message.unique_id)
 
-    def _retrieve(self, number: int) -> Answer:
-        return self._send(number, None)
-
-    def _top(self, number: int, lines: int) -> Answer:
-        return self._send(number, lines)
-
-    def _send(self, number: int, body_lines: int | None) -> Answer:
+    def _retrieve(self, number: int, body_lines: int | None = None) -> Answer:
         self._sends_top = body_lines is not None
         message = self._maildrop.message(number)
         return self._no_message(number) if message is None else SendMessage(message, body_lines)
@@ -358,7 +352,7 @@ class Session:
         "LIST": _scan_listing,
         "UIDL": _unique_id_listing,
         "RETR": _retrieve,
-        "TOP": _top,
+        "TOP": _retrieve,
         "DELE": _mark_deleted,
         "RSET": _unmark_all,
         "NOOP": _no_operation,
