@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 from line_server.connection import LineConnection
+from line_server.descriptors import Reserve
 from line_server.entrance import PLAIN, Entrance
 from line_server.listener import BACKLOG, is_shared, take_new_clients, take_no_new_clients
 from line_server.proxied import ProxiedConnection
@@ -31,10 +32,17 @@ class LineServer:
 
     What a proxy opens for itself, and for no client, is made by `make_check` where that is given: such
     connections are not among `connections`, and nobody waits for their end, unless they say otherwise
-    (`LineConnection.count_among`).
+    (`LineConnection.count_among`). `no_room` is said to clients for whom there is no descriptor.
     """
 
-    def __init__(self, make_connection: MakeConnection, make_check: MakeConnection | None = None) -> None:
+    def __init__(
+        self,
+        make_connection: MakeConnection,
+        make_check: MakeConnection | None = None,
+        *,
+        no_room: bytes = b"",
+    ) -> None:
+        self._reserve = Reserve(no_room)
         self._make_connection = make_connection
         self._make_check = make_check
         self._servers: list[asyncio.Server] = []
@@ -52,7 +60,8 @@ class LineServer:
         for bound in sockets:
             take_new_clients(bound)  # a process before us may have left it to others
             create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
-            server = await create(functools.partial(self._let_in, bound, make), sock=bound, backlog=BACKLOG)
+            let_in = functools.partial(self._let_in, bound, make, entrance.tls is None)
+            server = await create(let_in, sock=bound, backlog=BACKLOG)
             self._servers.append(server)
             self._sockets.append(bound)
 
@@ -66,7 +75,8 @@ class LineServer:
         for bound in sockets:
             take_new_clients(bound)
             if bound not in self._taken_over:
-                loop.add_reader(bound, self._accept_waiting, bound, self._maker(entrance), ACCEPTS_PER_TURN)
+                make, in_clear = self._maker(entrance), entrance.tls is None
+                loop.add_reader(bound, self._accept_waiting, bound, make, ACCEPTS_PER_TURN, in_clear)
                 self._taken_over.add(bound)
 
     def give_back(self, sockets: list[socket.socket]) -> None:
@@ -111,22 +121,29 @@ class LineServer:
         await asyncio.sleep(seconds)
         return seconds
 
-    def _let_in(self, bound: socket.socket, make: Callable[[], asyncio.Protocol]) -> asyncio.Protocol:
+    def _let_in(
+        self, bound: socket.socket, make: Callable[[], asyncio.Protocol], in_clear: bool
+    ) -> asyncio.Protocol:
         """Return the protocol of a client that the loop has accepted, and accept all who wait behind it.
 
         The loop's library accepts one a turn. The busier the loop is the longer its turns are: everybody
         would wait in the kernel's queue, while those who are in are served with ease, until it overflows.
         """
-        self._accept_waiting(bound, make, ACCEPTS_PER_TURN - 1)
-        return make()
+        is_last = bound.family != socket.AF_UNIX and self._reserve.is_next(bound)
+        self._accept_waiting(bound, make, ACCEPTS_PER_TURN - 1, in_clear)
+        return self._reserve.protocol(in_clear=in_clear) if is_last else make()
 
     def _accept_waiting(
-        self, bound: socket.socket, make: Callable[[], asyncio.Protocol], number: int
+        self, bound: socket.socket, make: Callable[[], asyncio.Protocol], number: int, in_clear: bool
     ) -> None:
         loop = asyncio.get_running_loop()
+        is_check = bound.family == socket.AF_UNIX  # whoever watches us may have one of the last descriptors
         with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
             for _ in range(number):
                 accepted, _address = bound.accept()
+                if not is_check and self._reserve.is_touched_by(accepted):
+                    self._reserve.turn_away(accepted, in_clear=in_clear)
+                    continue
                 arrival = loop.create_task(self._arrive(make, accepted))
                 self._arrivals.add(arrival)
                 arrival.add_done_callback(self._arrivals.discard)

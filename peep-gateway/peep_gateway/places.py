@@ -5,19 +5,28 @@ from typing import Protocol
 import structlog
 
 from line_server.budget import Allowances
+from line_server.descriptors import free_for_connections
 
 MAX_STRANGERS = 300
 """Connections that have not signed in. Each has `SIGN_IN_SECONDS`, and an administrator needs a fraction of
 one: to drive one out, 300 others must come within that."""
 
 MAX_SIGNED_IN = 600
-"""Administrators and their tools are few. With the strangers these are 900, which under the usual limit of
-1,024 open files leaves room for the listening sockets, the connections to Redis and the logs."""
+"""Administrators and their tools are few."""
+
+OWN_DESCRIPTORS = 32
+"""What the gateway itself has open: listening sockets, connections to Redis, logs."""
 
 REPORT_SECONDS = 60.0
 """How often a shortage of places is logged while it lasts."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+def limits() -> tuple[int, int]:
+    """Return how many may stay before and after signing in: no more than there are descriptors for."""
+    third = max(1, (free_for_connections() - OWN_DESCRIPTORS) // 3)
+    return min(MAX_STRANGERS, third), min(MAX_SIGNED_IN, 2 * third)
 
 
 class Stranger(Protocol):

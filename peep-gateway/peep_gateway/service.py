@@ -10,8 +10,8 @@ from line_server.entrance import Entrance
 from line_server.listener import display
 from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
-from peep_gateway.connection import PeepConnection
-from peep_gateway.places import Places
+from peep_gateway.connection import NO_ROOM, PeepConnection
+from peep_gateway.places import Places, limits
 from peep_gateway.questions import Questions
 from service_runtime import command_line, process
 from service_runtime.certificates import CertificateFiles, watch
@@ -69,8 +69,9 @@ async def _serve(
             passwords=passwords,
             authenticator=authenticator,
             questions=questions,
-            places=Places(),
-        )
+            places=Places(*limits()),
+        ),
+        no_room=NO_ROOM,
     )
     plain, *in_tls = sockets
     await server.listen(plain)

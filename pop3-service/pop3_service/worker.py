@@ -129,6 +129,7 @@ class Worker:
         self._server = LineServer(
             functools.partial(Pop3Connection, self._resources),
             self._make_check,
+            no_room=replies.OUT_OF_DESCRIPTORS,
         )
 
     def _make_check(self, checks: set[LineConnection], entrance: Entrance) -> LocalConnection:

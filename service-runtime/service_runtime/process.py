@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable
@@ -116,6 +117,13 @@ def _taken(variable: str) -> int | None:
     return int(number)
 
 
+def _take_all_descriptors() -> None:
+    """Raise the limit of open files as far as the system lets us: each connection takes one."""
+    _, at_most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS says "infinite", and takes no such limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (at_most, at_most))
+
+
 def run(
     service: str,
     settings_class: type[_Settings],
@@ -126,6 +134,7 @@ def run(
     0 after a clean end, 2 when a setting is wrong, 1 when the program cannot start or go on.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read anew
+    _take_all_descriptors()
     try:
         loaded = settings.load(settings_class)
     except StartError as error:

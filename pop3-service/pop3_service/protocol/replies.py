@@ -89,6 +89,7 @@ UPDATE_REFUSED: Final = error("the maildrop's lock could not be held, nothing wa
 
 # For the connection, outside of any dialogue. An idle client is told nothing (RFC 1939, section 3).
 STATE_STORE_UNREACHABLE: Final = error("the server's state is out of reach, try again later", SYS_TEMP)
+OUT_OF_DESCRIPTORS: Final = error("the server has no room for more connections, try again later", SYS_TEMP)
 CLOSED_BY_ADMINISTRATOR: Final = error("an administrator has closed this session", SYS_TEMP)
 GOING_DOWN: Final = error("the server is going down, try again later", SYS_TEMP)
 INTERNAL_ERROR: Final = error("internal error, closing", SYS_TEMP)
