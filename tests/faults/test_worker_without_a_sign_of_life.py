@@ -51,3 +51,4 @@ def test_a_worker_that_stands_still_is_replaced_and_every_client_is_greeted(
         assert other in now
         assert still not in now
         assert "worker gives no sign of life: ending it" in service.log.read_text()
+        assert service.check_health()[0] == 0
