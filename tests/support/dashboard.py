@@ -44,13 +44,13 @@ expect.set_options(timeout=15_000)
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Run a browser; without one the test is skipped, or fails where clients are obligatory."""
+def chromium(*options: str) -> Iterator[Browser]:
+    """Run a browser, with these options too; without one the test is skipped, or fails where it must run."""
     program = shutil.which("chromium") or CHROMIUM
     if not Path(program).exists():
         lack("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", *options])
         try:
             yield browser
         finally:
