@@ -33,7 +33,7 @@ from peep_client.protocol.errors import (
     TimedOut,
     WrongLogin,
 )
-from peep_client.protocol.records import Capabilities, Counters, Session, Settings
+from peep_client.protocol.records import Capabilities, Counters, Session, Settings, SlowDown
 from peep_client.protocol.replies import Reply
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Reply",
     "Session",
     "Settings",
+    "SlowDown",
     "TimedOut",
     "WrongLogin",
     "connect",

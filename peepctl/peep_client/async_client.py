@@ -20,7 +20,7 @@ from peep_client.addresses import (
 from peep_client.protocol.commands import Request, request
 from peep_client.protocol.dialogue import Dialogue, Operation
 from peep_client.protocol.errors import ConnectionLost, NotPeep, PeepError, TimedOut
-from peep_client.protocol.records import Capabilities, Counters, Session, Settings
+from peep_client.protocol.records import Capabilities, Counters, Session, Settings, SlowDown
 from peep_client.protocol.replies import MAX_REPLY_LINES, Reply, ReplyParser
 
 _Result = TypeVar("_Result")
@@ -177,6 +177,14 @@ class AsyncPeep:
     async def close_session(self, session_id: str) -> None:
         """Close a POP3 session; code 4 when there is none of that id, `NotSupported` without `k-`."""
         await self._do(self._dialogue.close_session(session_id))
+
+    async def slow_downs(self) -> list[SlowDown]:
+        """Return who is slowed down for wrong passwords; `NotSupported` without `g?`."""
+        return await self._do(self._dialogue.slow_downs())
+
+    async def lift_slow_down(self, slow_down_id: str) -> None:
+        """Lift a slow-down; code 4 when there is none of that id, `NotSupported` without `g-`."""
+        await self._do(self._dialogue.lift_slow_down(slow_down_id))
 
     async def version(self) -> str:
         """Return the server's version; `NotSupported` without `v?`."""

@@ -27,6 +27,17 @@ def sessions_and_users(context: typer.Context, incomplete: str) -> list[str]:
     return _names(context, incomplete, _of_sessions)
 
 
+def networks_and_users(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the slow-downs' networks, users and ids, as far as they begin so."""
+    return _names(context, incomplete, _of_slow_downs)
+
+
+def _of_slow_downs(peep: Peep) -> list[str]:
+    found = peep.slow_downs()
+    named = {name for one in found for name in (one.network, one.username) if name}
+    return [*sorted(named), *(one.id for one in found)]
+
+
 def _of_sessions(peep: Peep) -> list[str]:
     found = peep.sessions()
     return [*sorted({one.username for one in found if one.username}), *(one.id for one in found)]

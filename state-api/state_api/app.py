@@ -13,7 +13,17 @@ from state_api.dependencies import Services
 from state_api.event_feed import EventFeed
 from state_api.intake import Intake
 from state_api.request_log import RequestLog
-from state_api.routers import dashboard, events, health, metrics, monitoring, session, settings, users
+from state_api.routers import (
+    dashboard,
+    events,
+    health,
+    metrics,
+    monitoring,
+    session,
+    settings,
+    slow_downs,
+    users,
+)
 from state_api.sign_in import SignIns
 from state_store.authentication import Authenticator
 from state_store.passwords import Passwords
@@ -59,7 +69,18 @@ def create_app(
     errors.install(app)
     routers = [
         part.router
-        for part in (settings, users, monitoring, events, health, metrics, documentation, session, dashboard)
+        for part in (
+            settings,
+            users,
+            monitoring,
+            slow_downs,
+            events,
+            health,
+            metrics,
+            documentation,
+            session,
+            dashboard,
+        )
     ]
     app.state.routes = [route for router in routers for route in router.routes]
     for router in routers:

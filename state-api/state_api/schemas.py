@@ -258,6 +258,32 @@ class LoggedInUsers(BaseModel):
     )
 
 
+class SlowDown(BaseModel):
+    """An allowance of wrong passwords that was used up, and is not whole again."""
+
+    id: str = Field(description="By which it is lifted.", examples=["5f0c9e1b7a42"])
+    network: str | None = Field(
+        description="An IPv4 address or an IPv6 /64; null: all from which the user has not logged in lately.",
+        examples=["203.0.113.9"],
+    )
+    username: str | None = Field(
+        description="As clients have sent it; null: everybody who has not logged in from there lately.",
+        examples=["alice"],
+    )
+    is_administrator: bool = Field(
+        description="Whether `username` is of PEEP and HTTP, not of POP3.", examples=[False]
+    )
+    since: datetime = Field(description="When the first had to wait (RFC 3339, UTC).")
+    attempts: int = Field(description="How many have had to wait since.", examples=[112])
+    until: datetime = Field(description="When the allowance is whole again, if nobody tries until then.")
+
+
+class SlowDowns(BaseModel):
+    """Who is slowed down for wrong passwords now, the oldest first."""
+
+    slow_downs: list[SlowDown]
+
+
 class Instance(BaseModel):
     """One POP3 process that serves connections."""
 

@@ -71,6 +71,7 @@ class MemoryRepository:
         self._secret = secrets.token_hex(32)
         self._administrators: dict[str, str] = {}
         self._signed_out: dict[str, float] = {}
+        self._slow_downs: dict[str, SlowDown] = {}
         self._counters = Counters()
         self._latencies: dict[str, int] = {}
         self._activity: list[Activity] = []
@@ -225,12 +226,13 @@ class MemoryRepository:
         """Take no note."""
 
     async def slow_downs(self) -> list[SlowDown]:
-        """Return none."""
-        return []
+        """Return those that a test has put here."""
+        return list(self._slow_downs.values())
 
     async def lift_slow_down(self, slow_down_id: str) -> None:
-        """Find none."""
-        raise UnknownSlowDown
+        """See `AttemptRepository`."""
+        if self._slow_downs.pop(slow_down_id, None) is None:
+            raise UnknownSlowDown
 
     # Monitoring
 

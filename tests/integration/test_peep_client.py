@@ -101,6 +101,8 @@ def test_refusal_is_an_error_with_its_code_and_the_session_goes_on(
     [
         (lambda peep: peep.sessions(), "s?"),
         (lambda peep: peep.close_session("1"), "k-"),
+        (lambda peep: peep.slow_downs(), "g?"),
+        (lambda peep: peep.lift_slow_down("1"), "g-"),
         (lambda peep: peep.set_password("unix", "x"), "p="),
         (lambda peep: peep.version(), "v?"),
     ],
@@ -183,6 +185,10 @@ async def test_extensions_of_the_gateway_are_used() -> None:
     async with running_gateway() as gateway, connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
         assert await peep.version() == VERSION
         assert await peep.sessions() == []
+        assert await peep.slow_downs() == []
+        with pytest.raises(peep_client.NegativeReply) as refusal:
+            await peep.lift_slow_down("5f0c9e1b7a42")
+        assert refusal.value.code == 4
         await peep.add_user("alice", "first")
         await peep.set_password("alice", "second")
         with pytest.raises(peep_client.NegativeReply, match="no such user or session"):

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from service_runtime import VERSION
+from state_store.attempts import SlowDown
 from state_store.records import Counters
 from support.background_gateway import BackgroundGateway, background_gateway
 from support.bare_peep_server import ADMINISTRATOR as BOB
@@ -177,6 +179,34 @@ def test_sessions_are_listed_and_closed(gateway: BackgroundGateway, peepctl: Pee
     assert (code, "peepctl sessions lists them" in line) == (1, True)
 
 
+def test_slow_downs_are_listed_and_lifted(gateway: BackgroundGateway, peepctl: Peepctl) -> None:
+    assert json.loads(peepctl.output("slow-downs", "--json")) == {"slow_downs": []}
+    since, until = time.time() - 100, time.time() + 1000
+    gateway.repository._slow_downs = {
+        "a1": SlowDown("a1", "203.0.113.9", "", False, since, 1112, until),
+        "b2": SlowDown("b2", "", "alice", False, since, 3, until),
+        "c3": SlowDown("c3", "203.0.113.9", "root", True, since, 1, until),
+    }
+    told = json.loads(peepctl.output("slow-downs", "--json"))["slow_downs"]
+    assert [(one["id"], one["network"], one["username"], one["is_administrator"]) for one in told] == [
+        ("a1", "203.0.113.9", None, False),
+        ("b2", None, "alice", False),
+        ("c3", "203.0.113.9", "root", True),
+    ]
+    assert all(100 <= one["seconds"] < 200 and 900 < one["seconds_left"] <= 1000 for one in told)
+    head, first, *_ = peepctl.output("slow-downs").splitlines()
+    assert head.split() == ["ID", "NETWORK", "USER", "SINCE", "HELD", "UP", "OVER", "IN"]
+    assert first.split()[:3] == ["a1", "203.0.113.9", "-"]
+    assert "1,112" in first
+    assert peepctl.output("lift", "alice") == "lifted slow-down b2 (user alice, network -)\n"
+    assert peepctl.output("lift", "203.0.113.9").splitlines() == [
+        "lifted slow-down a1 (user -, network 203.0.113.9)",
+        "lifted slow-down c3 (user root (administrator), network 203.0.113.9)",
+    ]
+    code, line = refused(peepctl, "lift", "a1")
+    assert (code, "peepctl slow-downs lists them" in line) == (1, True)
+
+
 def test_users_who_are_logged_in_are_named(bare: Peepctl) -> None:
     assert bare.output("who") == "linus\nunix\n"
     assert json.loads(bare.output("who", "--json")) == {"users": ["linus", "unix"]}
@@ -198,6 +228,8 @@ def test_several_sessions_of_a_user_are_closed_only_when_that_is_said(
     [
         (("sessions",), "s?"),
         (("kick", "linus"), "s?"),
+        (("slow-downs",), "g?"),
+        (("lift", "linus"), "g?"),
         (("version",), "v?"),
         (("users", "password", "unix"), "p="),
     ],

@@ -23,6 +23,8 @@ PRIVATE_ROUTES = [
     ("GET", "/v1/counters"),
     ("GET", "/v1/sessions"),
     ("DELETE", "/v1/sessions/s1"),
+    ("GET", "/v1/slow-downs"),
+    ("DELETE", "/v1/slow-downs/g1"),
     ("GET", "/v1/instances"),
     ("GET", "/v1/version"),
     ("GET", "/v1/events"),
@@ -47,7 +49,10 @@ async def test_the_list_of_private_routes_is_complete() -> None:
     async with api_client() as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
     described = {
-        (method.upper(), path.replace("{username}", "alice").replace("{session_id}", "s1"))
+        (
+            method.upper(),
+            path.replace("{username}", "alice").replace("{session_id}", "s1").replace("{slow_down_id}", "g1"),
+        )
         for path, operations in paths.items()
         for method in operations
     }

@@ -4,7 +4,7 @@ import pytest
 
 from peep_client import InvalidArgument, NegativeReply, NotPeep, Session
 from peep_client.protocol.commands import KNOWN, PIPELINING, raw_request, request
-from peep_client.protocol.records import parse_capabilities, parse_session
+from peep_client.protocol.records import SlowDown, parse_capabilities, parse_session, parse_slow_down
 from peep_client.protocol.replies import Shape
 from peep_gateway.protocol import commands as gateway
 from peep_gateway.protocol.replies import ReplyKind
@@ -93,6 +93,24 @@ def test_session_is_read_with_and_without_user() -> None:
 def test_session_of_another_form_is_refused(line: str) -> None:
     with pytest.raises(NotPeep):
         parse_session(line)
+
+
+def test_slow_down_is_read_of_a_network_a_user_an_administrator_and_all_of_it() -> None:
+    assert parse_slow_down("a1 203.0.113.9 - 60 112 5") == SlowDown(
+        "a1", "203.0.113.9", None, is_administrator=False, seconds=60, attempts=112, seconds_left=5
+    )
+    assert parse_slow_down("b2 - b%25b 0 1 60 more") == SlowDown("b2", None, "b%b", False, 0, 1, 60)
+    assert parse_slow_down("c3 2001:db8::/64 administrator/a%20b%2Fc 1 2 3") == SlowDown(
+        "c3", "2001:db8::/64", "a b/c", True, 1, 2, 3
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["", "a1 203.0.113.9 - 60 112", "a1 203.0.113.9 - 60 many 5", "a1  - 60 112 5", "a1 - - 1 2 -3"]
+)
+def test_slow_down_of_another_form_is_refused(line: str) -> None:
+    with pytest.raises(NotPeep):
+        parse_slow_down(line)
 
 
 def test_negative_reply_says_code_and_meaning() -> None:

@@ -16,8 +16,10 @@ from peep_client.protocol.records import (
     Counters,
     Session,
     Settings,
+    SlowDown,
     parse_capabilities,
     parse_session,
+    parse_slow_down,
 )
 from peep_client.protocol.replies import Reply
 
@@ -117,6 +119,18 @@ class Dialogue:
         """Close a session."""
         asked = request("k-", session_id)
         yield from self._require("k-")
+        _nothing((yield from self._ask(asked)))
+
+    def slow_downs(self) -> Operation[list[SlowDown]]:
+        """Return who is slowed down for wrong passwords."""
+        yield from self._require("g?")
+        lines = yield from self.lines("g?")
+        return [parse_slow_down(line) for line in lines]
+
+    def lift_slow_down(self, slow_down_id: str) -> Operation[None]:
+        """Lift a slow-down."""
+        asked = request("g-", slow_down_id)
+        yield from self._require("g-")
         _nothing((yield from self._ask(asked)))
 
     def version(self) -> Operation[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from urllib.parse import unquote
 
 from peep_client.protocol.commands import PIPELINING
 from peep_client.protocol.errors import NotPeep
@@ -15,6 +16,9 @@ _CAPABILITY = re.compile(
 )
 _NOBODY = "-"
 _SESSION_WORDS = 4
+_SLOW_DOWN_WORDS = 6
+_ADMINISTRATOR = "administrator/"
+"""Before an administrator's name; no user's has a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,25 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowDown:
+    """An allowance of wrong passwords that was used up, and is not whole again (`g?`)."""
+
+    id: str
+    network: str | None
+    """An IPv4 address or an IPv6 /64; None: all from which the user has not logged in lately."""
+    username: str | None
+    """As clients have sent it; None: everybody who has not logged in from the network lately."""
+    is_administrator: bool
+    """Whether the user is an administrator."""
+    seconds: int
+    """For how long it has been so."""
+    attempts: int
+    """How many have had to wait since."""
+    seconds_left: int
+    """Until the allowance is whole again, if nobody tries until then."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What `cap?` tells."""
 
@@ -100,6 +123,26 @@ def parse_capabilities(lines: tuple[str, ...]) -> Capabilities:
         if commencement not in ("a", "c=", "t="):
             extensions.append(commencement)
     return Capabilities(lines, tuple(authentication), MappingProxyType(integers), tuple(extensions))
+
+
+def parse_slow_down(line: str) -> SlowDown:
+    """Return what a line of `g?` says; words beyond the sixth are left for later versions.
+
+    Raises `NotPeep` when the line is of another form.
+    """
+    words = line.split(" ")[:_SLOW_DOWN_WORDS]
+    numbers = [word for word in words[3:] if word.isascii() and word.isdecimal()]
+    if len(numbers) < _SLOW_DOWN_WORDS - 3 or not all(words):
+        raise NotPeep(f"a slow-down's line of another form: {line[:80]!r}")
+    slow_down, network, user = words[:3]
+    name = unquote(user.removeprefix(_ADMINISTRATOR))
+    return SlowDown(
+        slow_down,
+        None if network == _NOBODY else network,
+        None if user == _NOBODY else name,
+        user.startswith(_ADMINISTRATOR),
+        *map(int, numbers),
+    )
 
 
 def parse_session(line: str) -> Session:

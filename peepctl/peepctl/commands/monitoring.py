@@ -1,4 +1,4 @@
-"""`stats`, `who`, `sessions`, `kick`, `top`: what goes on, and an end to it."""
+"""`stats`, `who`, `sessions`, `kick`, `slow-downs`, `lift`, `top`: what goes on, and an end to it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from peep_client import NegativeReply, Peep, Session
+from peep_client import NegativeReply, Peep, Session, SlowDown
 from peep_client.protocol.errors import UNKNOWN_USER_OR_SESSION
-from peepctl.completion import sessions_and_users
+from peepctl.completion import networks_and_users, sessions_and_users
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import amount, duration, say, say_json, say_list, say_table, shown
 from peepctl.server import Exit, Server
@@ -100,6 +100,63 @@ def kick(
 
 
 @connected
+def slow_downs(server: Server, as_json: AsJson = False) -> None:
+    """Show who is slowed down for wrong passwords.
+
+    - stands for any network or user. The server needs the extension g?.
+    """
+    with server.connect() as peep:
+        found = peep.slow_downs()
+    if as_json:
+        say_json({"slow_downs": [dataclasses.asdict(one) for one in found]})
+        return
+    say_table(
+        ("ID", "NETWORK", "USER", "SINCE", "HELD UP", "OVER IN"),
+        [
+            (
+                one.id,
+                one.network or "-",
+                _user_of(one),
+                duration(one.seconds),
+                f"{one.attempts:,}",
+                duration(one.seconds_left),
+            )
+            for one in found
+        ],
+    )
+
+
+@connected
+def lift(
+    server: Server,
+    slow_down: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|NETWORK|USER",
+            help="A slow-down's id, or a network or user, all of whose slow-downs are meant.",
+            autocompletion=networks_and_users,
+        ),
+    ],
+) -> Exit:
+    """Lift a slow-down for wrong passwords, or all of a network or user.
+
+    Passwords are checked at once again; who goes on guessing is slowed down anew. The server needs the
+    extensions g? and g-.
+    """
+    with server.connect() as peep:
+        found = peep.slow_downs()
+        meant = [one for one in found if one.id == slow_down] or [
+            one for one in found if slow_down in (one.network, one.username)
+        ]
+        if not meant:
+            complain(f"no slow-down has the id, network or user {slow_down}: peepctl slow-downs lists them")
+            return Exit.REFUSED
+        for one in meant:
+            _lift(peep, one)
+    return Exit.DONE
+
+
+@connected
 def top(
     server: Server,
     seconds: Annotated[
@@ -117,6 +174,24 @@ def top(
     from peepctl.top.watching import watch
 
     return watch(server, seconds)
+
+
+def _user_of(one: SlowDown) -> str:
+    if one.username is None:
+        return "-"
+    return f"{one.username} (administrator)" if one.is_administrator else one.username
+
+
+def _lift(peep: Peep, one: SlowDown) -> None:
+    name = f"{one.id} (user {_user_of(one)}, network {one.network or '-'})"
+    try:
+        peep.lift_slow_down(one.id)
+    except NegativeReply as error:
+        if error.code != UNKNOWN_USER_OR_SESSION:
+            raise
+        say(f"slow-down {name} was over by itself")
+    else:
+        say(f"lifted slow-down {name}")
 
 
 def _meant(found: list[Session], target: str) -> list[Session]:

@@ -1,7 +1,7 @@
-/** The feed of what happens: logins, logouts, changed settings. */
+/** The feed of what happens: logins, logouts, refused passwords, changed settings. */
 
 import { announce, byId, element, fill, setText } from "./dom.js";
-import { ago, momentOf } from "./units.js";
+import { ago, counted, momentOf } from "./units.js";
 import { SETTINGS } from "./settings.js";
 
 /** @typedef {import("./live.js").Live} Live */
@@ -19,8 +19,22 @@ export class Activity {
     listen(live, "login", (told) => this._add("→", "in", [strong(told.username), ` logged in from ${told.address}`], told.at));
     listen(live, "logout", (told) => this._add("←", "out", [strong(told.username), " logged out"], told.at));
     listen(live, "setting", (told) => this._addSetting(told));
+    listen(live, "refused", (told) => this._addRefused(told));
+    listen(live, "slowed", (told) => this._addSlowed(told));
     listen(live, "gap", () => this._add("…", "out", ["More has happened than this page was told"], new Date()));
     setInterval(() => this._age(), AGES_EVERY);
+  }
+
+  /** @param {{username: string, network: string, count: string | number, at: string}} told */
+  _addRefused({ username, network, count: times, at }) {
+    const whose = username ? [strong(username), ` was refused from ${network}`] : [`An administrator was refused from ${network}`];
+    this._add("×", "bad", Number(times) > 1 ? [...whose, `, ${counted(Number(times), "password")} in all`] : whose, at);
+  }
+
+  /** @param {{username: string, network: string, at: string}} told */
+  _addSlowed({ username, network, at }) {
+    const whom = username ? [" at ", strong(username)] : [];
+    this._add("×", "bad", ["Guesses", ...whom, network ? ` from ${network}` : " from many networks", " are slowed down"], at);
   }
 
   /** @param {{name: string, value: string | number, at: string}} told */

@@ -13,7 +13,7 @@ import { get, Problem, tidings } from "./api.js";
  * @property {number} historical_logins
  */
 
-const KINDS = ["counters", "login", "logout", "setting", "gap"];
+const KINDS = ["counters", "login", "logout", "setting", "refused", "slowed", "gap"];
 
 /** How long after the server has closed the stream we ask for another, in milliseconds. */
 const RETRY = 2000;

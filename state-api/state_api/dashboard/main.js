@@ -9,6 +9,7 @@ import { Overview } from "./overview.js";
 import { Sessions } from "./sessions.js";
 import { SettingsForm } from "./settings.js";
 import { SignIn } from "./sign-in.js";
+import { SlowDowns } from "./slow-downs.js";
 import { secondOf } from "./units.js";
 import { Users } from "./users.js";
 
@@ -56,6 +57,7 @@ function makeViews() {
   views.set("overview", new Overview(live));
   views.set("sessions", new Sessions());
   views.set("instances", new Instances());
+  views.set("slow-downs", new SlowDowns());
   views.set("users", new Users());
   views.set("settings", new SettingsForm(live));
   new Activity(live);

@@ -70,10 +70,12 @@ async def stream_events(
     """Server-Sent Events, each with JSON as its data.
 
     `counters`: as `/v1/counters`, at once and then every second. `login`: session, username, address,
-    instance, at. `logout`: the same without address. `setting`: name, value, at. `gap`: events were missed
-    that are no longer kept. `store`: `up` false when Redis goes away, true when it is back; nothing of
-    the last 1,000 events is missed meanwhile. `at` is the time (RFC 3339); an event that has an `id` is sent
-    once. A listener that does not read is cut off.
+    instance, at. `logout`: the same without address. `setting`: name, value, at. `refused`: wrong
+    passwords: username of the last one (empty for an administrator's), network, reason, count, at.
+    `slowed`: guesses are slowed down from now on: username, network, at; an empty one is for all. `gap`:
+    events were missed that are no longer kept. `store`: `up` false when Redis goes away, true when it is
+    back; nothing of the last 1,000 events is missed meanwhile. `at` is the time (RFC 3339); an event that
+    has an `id` is sent once. A listener that does not read is cut off.
     """
     password_hash = (await repository.administrators()).get(administrator)
     if password_hash is None:
