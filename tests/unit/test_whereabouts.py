@@ -1,5 +1,6 @@
 """Finding renamed messages again: rightly, and without a listing of the folders for each."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,3 +114,26 @@ def test_another_message_with_the_same_unique_part_is_never_taken_for_it(
     with removal_from(at(maildir), whereabouts) as remove, pytest.raises(RemovalFailed):
         remove(messages[0])
     assert (maildir / "cur" / "000.a:2,S").exists()
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_maildir_that_changes_while_a_vanished_message_is_looked_for_is_looked_through_again(
+    maildir: Path, messages: tuple[Message, ...], monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    (maildir / "new" / "000.a").unlink()
+    real_status = Folder.status
+    arrivals = iter(range(times))
+
+    def mail_arrives(folder: Folder, name: bytes) -> os.stat_result:
+        if name == b"049.a" and (arrived := next(arrivals, None)) is not None:
+            (maildir / "new" / f"9{arrived}.z").touch()
+            os.utime(maildir / "new", (arrived, arrived))
+        return real_status(folder, name)
+
+    with removal_from(at(maildir), Whereabouts()) as remove, monkeypatch.context() as patch:
+        patch.setattr(Folder, "status", mail_arrives)
+        if times == 1:
+            assert remove(messages[0]) is Removal.ALREADY_GONE
+        else:
+            with pytest.raises(RemovalFailed, match="keep changing"):
+                remove(messages[0])
