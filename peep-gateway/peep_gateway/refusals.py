@@ -6,6 +6,7 @@ from peep_gateway.protocol.replies import NegativeCode, negative
 from state_store.errors import (
     MailDirectoryRefused,
     SlowedDown,
+    StoreEmptied,
     StoreUnavailable,
     UnknownSession,
     UnknownSlowDown,
@@ -14,6 +15,7 @@ from state_store.errors import (
 )
 
 NEGATIVE_CODES: Mapping[type[Exception], NegativeCode] = {
+    StoreEmptied: NegativeCode.SERVICE_UNAVAILABLE,
     StoreUnavailable: NegativeCode.SERVICE_UNAVAILABLE,
     UserExists: NegativeCode.USER_EXISTS,
     UnknownUser: NegativeCode.UNKNOWN_USER,

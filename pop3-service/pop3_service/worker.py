@@ -18,6 +18,7 @@ from line_server.entrance import Entrance
 from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
+from pop3_service.deployment_mark import read_mark, write_mark
 from pop3_service.disk import DiskThreads
 from pop3_service.health import HealthServer
 from pop3_service.listing import Listings
@@ -34,7 +35,7 @@ from service_runtime.maildir_layout import MaildirLayout
 from service_runtime.process import Lifecycle
 from service_runtime.settings import Pop3Settings
 from state_store.authentication import Authenticator
-from state_store.errors import LayoutDiffers, StoreUnusable
+from state_store.errors import LayoutDiffers, StoreEmptied, StoreUnusable
 from state_store.instance import LiveInstance
 from state_store.passwords import Passwords
 from state_store.redis_repository import RedisRepository
@@ -86,7 +87,7 @@ class Worker:
             if settings.tls_cert_file
             else None
         )
-        self._repository = RedisRepository(settings.redis_url)
+        self._repository = RedisRepository(settings.redis_url, deployment_learned=self._deployment_learned)
         self._passwords = Passwords()
         self._disk = DiskThreads()
         self._instance = LiveInstance(
@@ -100,6 +101,7 @@ class Worker:
             close_session=self._close_session,
             worker=self._number,
             layout=settings.maildir_layout,
+            mail_directory=settings.mail_dir,
             login_delay_seconds=settings.login_delay,
             certificate_expires_at=self._certificate_expires_at,
             max_connections_per_address=settings.max_connections_per_address,
@@ -143,6 +145,9 @@ class Worker:
 
         Clients of the workers `neighbours`, by their numbers, are served too while these do not.
         """
+        with contextlib.suppress(TimeoutError):  # of a disk that hangs nothing is known, nor needed now
+            reading = self._disk.run("verdicts", read_mark, self._settings.mail_dir)
+            self._repository.deployment = await asyncio.wait_for(reading, VERDICT_SECONDS)
         try:
             is_there = await prepare_patiently(
                 self._repository, log, self._settings.redis_url, lifecycle.stopping, self._enter_store
@@ -156,8 +161,9 @@ class Worker:
         await self._repository.close()
 
     async def _enter_store(self) -> None:
-        own = self._settings.mail_dir
-        in_force = await self._repository.announce_mail_directory(own, overrides=True)
+        own = in_force = self._settings.mail_dir
+        with contextlib.suppress(StoreEmptied):  # what is in force shows when it is restored or accepted
+            in_force = await self._repository.announce_mail_directory(own, overrides=True)
         if in_force != own and not await self._can_use_directory(in_force):
             raise StartError(
                 f"the mail directory in force is {in_force}, and this process cannot list and write it"
@@ -221,19 +227,37 @@ class Worker:
 
     async def _check_mail_directory(self) -> None:
         directory = self._instance.settings.mail_directory
-        is_usable = False
+        is_usable = not directory  # that of an emptied store shows once it is restored or accepted
         with contextlib.suppress(TimeoutError):
-            is_usable = await asyncio.wait_for(self._can_use_directory(directory), VERDICT_SECONDS)
+            is_usable = is_usable or await asyncio.wait_for(
+                self._can_use_directory(directory), VERDICT_SECONDS
+            )
         if not is_usable:
             log.error("the mail directory cannot be used: logins will fail", mail_directory=directory)
 
     async def _can_use_directory(self, path: str) -> bool:
         return await self._disk.run("verdicts", mail_directory_verdict, path, self._settings.mail_roots)
 
+    def _deployment_learned(self, deployment: str) -> None:
+        self._disk.begin("verdicts", self._leave_marks, deployment)
+
+    def _leave_marks(self, deployment: str) -> None:
+        for directory in {self._settings.mail_dir, self._instance.settings.mail_directory} - {""}:
+            try:
+                write_mark(directory, deployment)
+            except OSError as error:
+                log.warning(
+                    "no mark of the deployment left: a start beside an emptied store would not be noticed",
+                    mail_directory=directory,
+                    reason=str(error.strerror),
+                )
+
     def _certificate_expires_at(self) -> float:
         return self._certificates.expires_at if self._certificates is not None else 0.0
 
     def _settings_changed(self) -> None:
+        if self._repository.deployment:
+            self._deployment_learned(self._repository.deployment)
         for connection in self._server.connections:
             _pop3(connection).timeout_changed()
 

@@ -16,6 +16,7 @@ from state_store.errors import (
     MailDirectoryRefused,
     SettingsChanged,
     SlowedDown,
+    StoreEmptied,
     StoreUnavailable,
     StoreUnusable,
     UnknownSession,
@@ -125,6 +126,13 @@ INTERNAL = Kind(500, "Something went wrong here; the log of the service tells it
 STORE_UNAVAILABLE = Kind(
     503, "Redis does not answer; try again soon.", "store-unavailable", {"Retry-After": "1"}
 )
+STORE_EMPTIED = Kind(
+    503,
+    "Redis has lost the users of this deployment: restore a backup, or go on without them by "
+    "`peepctl store accept`.",
+    "store-emptied",
+    {"Retry-After": "10"},
+)
 DRAINING = Kind(503, "The service is about to stop.", "draining", {"Retry-After": "1"})
 TOO_MANY_CONNECTIONS = Kind(
     503,
@@ -152,6 +160,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     UserExists: USER_EXISTS,
     SettingsChanged: SETTINGS_CHANGED,
     MailDirectoryRefused: MAIL_DIRECTORY_REFUSED,
+    StoreEmptied: STORE_EMPTIED,
     StoreUnavailable: STORE_UNAVAILABLE,
     StoreUnusable: STORE_UNAVAILABLE,
     Draining: DRAINING,
@@ -175,6 +184,7 @@ NAMED_KINDS = (
     MAIL_DIRECTORY_REFUSED,
     TOO_MANY_ATTEMPTS,
     STORE_UNAVAILABLE,
+    STORE_EMPTIED,
     DRAINING,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_STREAMS,

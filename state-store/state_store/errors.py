@@ -12,6 +12,16 @@ class StoreUnavailable(StateError):
     """Redis cannot be reached, or does not answer in time, or cannot write."""
 
 
+class StoreEmptied(StoreUnavailable):
+    """Redis answers, but it is not the store that had this deployment's users: nobody is served from it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this Redis has lost the users of this deployment, or is another one's: restore a backup, "
+            "or go on without them by `peepctl store accept`"
+        )
+
+
 class StoreUnusable(StateError):
     """Redis answers, but can never serve us as it is: too old, or written by another layout version."""
 

@@ -1,5 +1,6 @@
 """What both front ends for administrators, PEEP and HTTP, do before and after they serve."""
 
+import asyncio
 import contextlib
 import functools
 import socket
@@ -13,6 +14,7 @@ from service_runtime.errors import StartError
 from service_runtime.process import Lifecycle, show_first_password
 from service_runtime.settings import AdministratorSettings, variable
 from state_store.administrators import install_administrators
+from state_store.attendance import Attendance
 from state_store.errors import StoreUnusable
 from state_store.passwords import Passwords
 from state_store.redis_repository import RedisRepository
@@ -75,10 +77,15 @@ async def _serve_with_store(
         if password is not None:  # this call made the first administrator
             show_first_password(service, password)
 
+    attendance = Attendance(repository, first_steps)
     try:
-        if await prepare_patiently(repository, log, given.redis_url, lifecycle.stopping, first_steps):
+        if await prepare_patiently(repository, log, given.redis_url, lifecycle.stopping, attendance.begin):
             lifecycle.on_reload(AdministratorsReader(given, repository, passwords).read)
-            await serve(repository, passwords)
+            keeping_up = asyncio.create_task(attendance.keep_up())
+            try:
+                await serve(repository, passwords)
+            finally:
+                keeping_up.cancel()
     except StoreUnusable as error:
         raise StartError(str(error)) from None
     finally:

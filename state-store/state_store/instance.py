@@ -11,7 +11,7 @@ import structlog
 
 from state_store.admission import Admission
 from state_store.attempts import RefusalReason
-from state_store.errors import LeaseLapsed, StoreUnavailable
+from state_store.errors import LeaseLapsed, StoreEmptied, StoreUnavailable
 from state_store.latency import refused_field
 from state_store.outbox import CHANGED_ROW_SECONDS, Outbox
 from state_store.records import (
@@ -83,6 +83,7 @@ class LiveInstance:
         close_session: Callable[[str], None] = lambda _: None,
         worker: int = 1,
         layout: str = "",
+        mail_directory: str = "",
         login_delay_seconds: int = 0,
         max_connections_per_address: int = 0,
         certificate_expires_at: Callable[[], float] = lambda: 0.0,
@@ -92,7 +93,7 @@ class LiveInstance:
         self.instance_id = ""
         self._repository = repository
         self._host, self._process_id, self._version, self._worker = host, process_id, version, worker
-        self._layout = layout
+        self._layout, self._mail_directory = layout, mail_directory
         self._can_use_directory = can_use_directory
         self._settings_changed, self._lease_lapsed = settings_changed, lease_lapsed
         self._close_session = close_session
@@ -124,9 +125,13 @@ class LiveInstance:
 
         Raises `StoreUnavailable`, `LayoutDiffers` where this process may never serve beside those that live.
         """
-        await self._register()
-        await self._tell_certificate()
-        self._take_settings(await self._repository.settings())
+        try:
+            await self._register()
+            await self._tell_certificate()
+            self._take_settings(await self._repository.settings())
+        except StoreEmptied as error:
+            self._is_away = True  # clients are refused, until an operator has said what is to hold
+            log.warning("state store is away", reason=str(error))
         self._tasks = [asyncio.create_task(self._exchange_for_ever()), asyncio.create_task(self._listen())]
         with contextlib.suppress(TimeoutError):  # it goes on trying, and serves meanwhile
             await asyncio.wait_for(self._is_listening.wait(), LISTENING_SECONDS)
@@ -297,7 +302,7 @@ class LiveInstance:
             except StoreUnavailable as error:
                 pause = await self._pause(pause, error)
             except LeaseLapsed as lapsed:
-                await self._start_over(lapsed)
+                pause = await self._start_over(lapsed, pause)
             else:
                 if is_renewal:
                     next_renewal = self._clock() + RENEWAL_SECONDS * random.uniform(0.9, 1.0)  # noqa: S311
@@ -388,8 +393,9 @@ class LiveInstance:
         self._wake.set()
         return pause
 
-    async def _start_over(self, lapsed: LeaseLapsed) -> None:
-        log.warning("the lease is over: closing all sessions", instance=self.instance_id)
+    async def _start_over(self, lapsed: LeaseLapsed, pause: float) -> float:
+        if self._lease_ends:
+            log.warning("the lease is over: closing all sessions", instance=self.instance_id)
         self._lease_ends = 0.0
         self._outbox.start_over(counts_taken=lapsed.counts_taken)
         self._admission.lapsed()
@@ -398,7 +404,8 @@ class LiveInstance:
         try:
             await self._register()
         except StoreUnavailable as error:
-            await self._pause(0.0, error)  # the next exchange finds no lease, and brings us here again
+            return await self._pause(pause, error)  # the next exchange finds no lease: here again
+        return 0.0
 
     async def _exchange_at_last(self) -> None:
         try:
@@ -409,6 +416,10 @@ class LiveInstance:
             await self._register()
 
     async def _register(self) -> None:
+        await self._repository.attend()
+        if self._mail_directory:
+            # Again after a lapse: an emptied store that was accepted knows of none.
+            await self._repository.announce_mail_directory(self._mail_directory, overrides=True)
         self.instance_id = secrets.token_hex(4)
         now = self._clock()
         await self._repository.register_instance(

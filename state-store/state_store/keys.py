@@ -6,6 +6,9 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     settings          hash    max_connections timeout_seconds mail_directory announced_directory version
     usernames         zset    names of POP3 users, all with score 0: sorted by their octets
     credentials       hash    username -> "<version> <argon2id hash> <SCRAM verifier, where there is one>"
+    deployment        string  id of this deployment, made with its first user
+    missed            set     ids of deployments that processes have missed here
+    accepted          set     ids of those that an operator has given up
     secret            string  what made-up SCRAM verifiers are derived from, made once
     administrators    hash    name -> argon2id hash
     signed_out:<id>   string  empty, as long as a cookie of this ended sign-in would be good
@@ -43,6 +46,9 @@ LAYOUT = TAG + "layout"
 SETTINGS = TAG + "settings"
 USERNAMES = TAG + "usernames"
 CREDENTIALS = TAG + "credentials"
+DEPLOYMENT = TAG + "deployment"
+MISSED = TAG + "missed"
+ACCEPTED = TAG + "accepted"
 SECRET = TAG + "secret"
 ADMINISTRATORS = TAG + "administrators"
 SIGNED_OUT = TAG + "signed_out:"

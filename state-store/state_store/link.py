@@ -7,7 +7,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, RedisError
 
 from state_store.conversation import Conversation, send, server_of
-from state_store.errors import StoreUnavailable, StoreUnusable
+from state_store.errors import StateError, StoreUnavailable, StoreUnusable
 from state_store.faults import ANSWER_SECONDS, translate
 from state_store.scripting import load_scripts
 from state_store.topology import topology_of
@@ -16,6 +16,9 @@ START_SECONDS = 5.0
 """How long the first questions to a server may take: it may be reading its append-only file."""
 
 OLDEST_SERVER = (7, 0)
+
+REACH_ANY_STORE = frozenset({"attend", "accept_store"})
+"""The scripts that ask, and say, whose store this is."""
 
 _Waiting = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
 
@@ -34,27 +37,40 @@ class RedisLink:
         self._scripts = load_scripts()
         self._waiting: list[_Waiting] = []
         self._is_sending = False
+        self.refusal: type[StateError] | None = None
+        """What all but `REACH_ANY_STORE` are answered with, while this is not our deployment's store."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def command(self, *words: Any) -> Any:
         """Send a command and return its answer."""
+        self._require_our_store()
+        return await self.send(*words)
+
+    def _require_our_store(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
+    def send(self, *words: Any) -> "asyncio.Future[Any]":
+        """Send a command to whatever store this is, and return a future for its answer."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((words, answer))
         if not self._is_sending:
             self._is_sending = True
             loop.call_soon(self._start_sending)
-        return await answer
+        return answer
 
     async def script(self, name: str, *arguments: Any) -> Any:
         """Run one of our scripts and return its answer."""
+        if name not in REACH_ANY_STORE:
+            self._require_our_store()
         script = self._scripts[name]
         # The one key only tells a Cluster where to run: all our keys have the same hash tag.
         try:
-            return await self.command("EVALSHA", script.digest, 1, "{peep}", *arguments)
+            return await self.send("EVALSHA", script.digest, 1, "{peep}", *arguments)
         except NoScriptError:
             # The server was restarted; the refused script changed nothing, so it is sent whole.
-            return await self.command("EVAL", script.text, 1, "{peep}", *arguments)
+            return await self.send("EVAL", script.text, 1, "{peep}", *arguments)
 
     async def check_server(self, layout_key: str, layout_version: str) -> None:
         """Raise `StoreUnusable` when this server is too old or holds another layout."""

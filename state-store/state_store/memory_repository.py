@@ -87,6 +87,13 @@ class MemoryRepository:
     async def prepare(self) -> None:
         """Nothing to check here."""
 
+    async def attend(self) -> None:
+        """Nothing can be lost here."""
+
+    async def accept(self) -> int:
+        """Nothing can be missed here."""
+        return 0
+
     async def close(self) -> None:
         """Nothing to close here."""
 

@@ -3,8 +3,11 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
+
+import structlog
 
 from state_store import keys
 from state_store.attempts import (
@@ -23,6 +26,7 @@ from state_store.errors import (
     LeaseLapsed,
     MailDirectoryRefused,
     SettingsChanged,
+    StoreEmptied,
     StoreUnavailable,
     UnknownSession,
     UnknownSlowDown,
@@ -73,16 +77,52 @@ _CHANGED_MEANWHILE = -1
 _OVERTAKEN = 2
 """What `exchange.lua` begins its answer with when a later exchange came first."""
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
 
 class RedisRepository:
     """Keeps the state in the Redis that `url` names (redis://, rediss://, unix://)."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, deployment_learned: Callable[[str], None] = lambda _: None) -> None:
         self._link = RedisLink(url)
+        self._deployment_learned = deployment_learned
+        self.deployment = ""
+        """Which one this process works for; whoever knows it from before says so before `prepare`."""
 
     async def prepare(self) -> None:
         """See `StateRepository`."""
         await self._link.check_server(keys.LAYOUT, keys.LAYOUT_VERSION)
+        with suppress(StoreEmptied):  # it may be restored, or accepted, while we serve
+            await self.attend()
+
+    async def attend(self) -> None:
+        """See `StateRepository`."""
+        deployment, is_missed = await self._link.script("attend", self.deployment, secrets.token_hex(20))
+        if is_missed:
+            if self._link.refusal is None:
+                log.error("THE STORE HAS LOST ITS USERS", reason=str(StoreEmptied()))
+            self._link.refusal = StoreEmptied
+            raise StoreEmptied
+        if self._link.refusal is not None:
+            self._link.refusal = None
+            log.warning("the store is this deployment's again")
+        if deployment != self.deployment and deployment:
+            self.deployment = deployment
+            self._deployment_learned(deployment)
+
+    async def accept(self) -> int:
+        """See `StateRepository`."""
+        return len(await self._link.script("accept_store"))
+
+    async def _ours(self, *words: Any) -> Any:
+        """Return the answer to a command that may find nothing, once it is sure that the store is ours."""
+        # Both travel together: what is not there takes no longer than what is.
+        answer, deployment = await asyncio.gather(
+            self._link.send(*words), self._link.send("GET", keys.DEPLOYMENT)
+        )
+        if deployment != (self.deployment or None):
+            await self.attend()
+        return answer
 
     async def close(self) -> None:
         """See `StateRepository`."""
@@ -176,7 +216,7 @@ class RedisRepository:
 
     async def credential(self, username: str) -> Credential | None:
         """See `UserRepository`."""
-        text = await self._link.command("HGET", keys.CREDENTIALS, username)
+        text = await self._ours("HGET", keys.CREDENTIALS, username)
         if text is None:
             return None
         version, _, secrets_text = text.partition(" ")
@@ -207,7 +247,7 @@ class RedisRepository:
 
     async def administrators(self) -> dict[str, str]:
         """See `AdministratorRepository`."""
-        return _pairs(await self._link.command("HGETALL", keys.ADMINISTRATORS))
+        return _pairs(await self._ours("HGETALL", keys.ADMINISTRATORS))
 
     async def replace_administrators(self, hashes: Mapping[str, str]) -> None:
         """See `AdministratorRepository`."""
@@ -365,6 +405,8 @@ class RedisRepository:
 
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
         """See `InstanceRepository`."""
+        if self._link.refusal is not None:
+            await self.attend()
         answer = await self._link.script("exchange", *_exchange_arguments(exchange, reap=reap))
         if answer[0] == _OVERTAKEN:
             raise StoreUnavailable("overtaken by a later exchange")

@@ -227,5 +227,14 @@ class StateRepository(
     async def prepare(self) -> None:
         """Check that the store can serve us. Raises `StoreUnusable` where it never will."""
 
+    async def attend(self) -> None:
+        """Make sure that the store is that of the deployment that this process works for.
+
+        Raises `StoreEmptied` when it is not; from then on everything does, until it is again, or is accepted.
+        """
+
+    async def accept(self) -> int:
+        """Go on with a store that has lost its users; return how many deployments were missed in it."""
+
     async def close(self) -> None:
         """Close all connections to the store."""

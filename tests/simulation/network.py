@@ -200,6 +200,7 @@ class SimulatedLink:
     def __init__(self, network: Network, name: str) -> None:
         self.name = name
         self.is_cut_off = False
+        self.refusal = None
         self.failures = 0
         self.arrives_until = 0.0
         """When the last request that is on its way arrives."""

@@ -60,7 +60,10 @@ class PeepSession:
         self._file = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
-        assert self.ask(f"a {ADMINISTRATOR} {PASSWORD}") == b"+\r\n"
+        reply = self.ask(f"a {ADMINISTRATOR} {PASSWORD}")
+        if reply != b"+\r\n":
+            self.__exit__()
+        assert reply == b"+\r\n"
         return self
 
     def __exit__(self, *_: object) -> None:

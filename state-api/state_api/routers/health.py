@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from state_api.dependencies import ServicesDependency
-from state_api.errors import DRAINING, STORE_UNAVAILABLE, Draining, problems
+from state_api.errors import DRAINING, STORE_EMPTIED, STORE_UNAVAILABLE, Draining, problems
 from state_api.schemas import Health
 
 router = APIRouter(tags=["health"])
@@ -25,11 +25,12 @@ async def show_health() -> Health:
     "/readyz",
     operation_id="show_readiness",
     summary="Can requests be served?",
-    responses=problems(STORE_UNAVAILABLE, DRAINING),
+    responses=problems(STORE_UNAVAILABLE, STORE_EMPTIED, DRAINING),
 )
 async def show_readiness(services: ServicesDependency) -> Health:
-    """Yes while Redis answers and the process is not about to stop."""
+    """Yes while Redis answers, has the users that it had, and the process is not about to stop."""
     if services.is_draining():
         raise Draining
+    await services.repository.attend()
     await services.repository.ping()
     return Health(status="ready")

@@ -3,4 +3,6 @@ local known = redis.call('HGET', CREDENTIALS, ARGV[1])
 if known then return known == ARGV[2] and 0 or 1 end
 redis.call('HSET', CREDENTIALS, ARGV[1], ARGV[2])
 redis.call('ZADD', USERNAMES, 0, ARGV[1])
+-- With its first user a deployment has something to lose: from then on it has a name. The hash is salted.
+redis.call('SETNX', DEPLOYMENT, redis.sha1hex(ARGV[2]))
 return 0

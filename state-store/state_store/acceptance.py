@@ -1,0 +1,39 @@
+"""`python -m state_store.acceptance`: go on, on purpose, with a Redis that has lost its users.
+
+It is said to Redis itself, for an emptied one has no administrator left to sign in as. `peepctl store accept`
+does the same where `peepctl` is installed with what it needs; the containers have this.
+"""
+
+import asyncio
+import sys
+
+from service_runtime.errors import StartError
+from service_runtime.settings import CommonSettings, load
+from state_store.errors import StateError
+from state_store.redis_repository import RedisRepository
+
+ACCEPTED = "accepted: the services go on with this Redis as it is"
+NOTHING_MISSED = "nothing is missed in this Redis: nothing has changed"
+
+
+async def accept(redis_url: str) -> str:
+    """Accept the store as it is, and return what to tell of it. Raises `StateError`."""
+    repository = RedisRepository(redis_url)
+    try:
+        return ACCEPTED if await repository.accept() else NOTHING_MISSED
+    finally:
+        await repository.close()
+
+
+def main() -> int:
+    """Accept the store that PEEP_REDIS_URL names; return the exit code."""
+    try:
+        print(asyncio.run(accept(load(CommonSettings).redis_url)))
+    except (StartError, StateError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
