@@ -21,7 +21,7 @@ SPARE_PLACES = 16
 """Beyond these, for the checks of health alone: when all others are busy, some still have an answer."""
 
 RESERVED_DESCRIPTORS = 40
-"""For all else that the process has open: some 25 (its event loop, logs, ports, the connections to Redis)."""
+"""For all else that the process has open: 17 at rest (event loop, log, port, connections to Redis)."""
 
 WARN_SECONDS = 60.0
 """Between two warnings that there are no places left."""
