@@ -1,5 +1,7 @@
 """Passwords: argon2id hashes, and the memory of what was right."""
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -121,3 +123,36 @@ async def test_memory_is_bounded_and_forgets_the_one_checked_longest_ago(
         assert await passwords.is_right(name, credential, "secret")
     remembered = [name for name in ("a", "b", "c") if passwords.recall(name, "secret")]
     assert remembered == ["a", "c"]
+
+
+async def test_remembered_password_is_compared_with_so_many_guesses_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passwords_module, "GUESSES", 5)
+    passwords = Passwords()
+    credential = await passwords.new_credential("secret")
+    assert await passwords.is_right("alice", credential, "secret")
+    for _ in range(100):
+        assert passwords.recall("alice", "a stale one") is None
+        assert passwords.recall("alice", "secret") == credential.version
+    for number in range(4):
+        assert passwords.recall("alice", f"wrong{number}") is None
+    assert passwords.recall("alice", "secret") is None
+    assert await passwords.is_right("alice", credential, "secret")
+    assert passwords.recall("alice", "secret") is None  # being right once gives a guesser nothing back
+    passwords.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux alone")
+async def test_threads_that_check_passwords_stand_back_behind_those_that_serve() -> None:
+    passwords = Passwords()
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    known = passwords._threads.submit(niceness).result(20)
+    stranger = passwords._strangers_threads.submit(niceness).result(20)
+    assert own < known < stranger
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
+    passwords.close()
