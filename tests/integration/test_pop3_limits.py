@@ -301,6 +301,7 @@ def test_every_refused_password_is_one_line_of_the_log_a_count_and_an_event(star
         (wrong_plain, "nobody"),
         (wrong_pass, username),
         (wrong_scram, username),
+        (wrong_plain, "../nobody"),
     ]
     with service.connect() as client:
         for guess, name in guesses:
@@ -312,8 +313,9 @@ def test_every_refused_password_is_one_line_of_the_log_a_count_and_an_event(star
         ("127.0.0.1", "nobody", "unknown user"),
         ("127.0.0.1", username, "wrong password again"),
         ("127.0.0.1", username, "wrong password"),
+        ("127.0.0.1", "../nobody", "unknown user"),
     ]
-    wanted = {"wrong password": 2, "unknown user": 1, "wrong password again": 1, "slowed down": 0}
+    wanted = {"wrong password": 2, "unknown user": 2, "wrong password again": 1, "slowed down": 0}
     wait_until(lambda: service.refused_passwords() == wanted, "they are counted", 5)
 
 

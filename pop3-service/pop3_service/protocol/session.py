@@ -18,7 +18,6 @@ from pop3_service.protocol.commands import (
     NUMBERED_COMMANDS,
     Command,
     State,
-    is_user_name,
     longest_line,
 )
 from pop3_service.protocol.intentions import (
@@ -268,11 +267,12 @@ class Session:
         message = sasl.plain_message(response)
         if message is None:
             return replies.MALFORMED_RESPONSE
-        is_somebody_else = message.authorization_identity not in ("", message.username)
-        if is_somebody_else or not is_user_name(message.username.encode()):
-            return LoginRefusal.WRONG_CREDENTIALS.value
-        self._offered_name = message.username
-        return LogIn(message.username, message.password)
+        # A name that nobody can have is tried as any other: as late, counted and logged. So is whoever asks
+        # for another user's rights, as a name with a slash.
+        identity, username = message.authorization_identity, message.username
+        name = username if identity in ("", username) else f"{identity}/{username}"
+        self._offered_name = name
+        return LogIn(name, message.password)
 
     def _scram_response(self, response: bytes) -> Answer:
         message = sasl.scram_message(response)
