@@ -11,7 +11,6 @@ from state_store.memory_repository import MemoryRepository
 from support.peep_gateway_server import LOGIN, Gateway, PeepClient, running_gateway
 
 NO_ROOM = b"-8\r\n"
-CAPABILITY_LINES = 8
 SHORTAGES = {
     "too many connections that have not signed in: the oldest is closed for each new one",
     "too many connections of administrators: no more are let in",
@@ -119,8 +118,9 @@ async def test_a_stranger_has_so_many_commands_answered_and_then_must_go() -> No
         async with gateway.client() as greedy:
             greedy.writer.write(b"cap?\r\n" * 10_000)
             replies = (await greedy.rest()).splitlines(keepends=True)
-            assert len(replies) == MOST_LINES * CAPABILITY_LINES + 1
+            assert replies.count(replies[0]) == MOST_LINES
+            assert replies[0].startswith(b"+")
             assert replies[-1] == NO_ROOM
         async with gateway.client(logged_in=True) as client:
             client.writer.write(b"cap?\r\n" * 1000 + b"q\r\n")
-            assert len((await client.rest()).splitlines()) == 1000 * CAPABILITY_LINES + 1
+            assert (await client.rest()).count(replies[0]) == 1000
