@@ -88,6 +88,8 @@ class TrustedProxies:
 
     def trusts(self, host: str) -> bool:
         """Return whether the peer `host` is one of them; what is no address (a Unix socket) is not."""
+        if not self._networks:
+            return False
         try:
             address = ip_address(host)
         except ValueError:

@@ -12,7 +12,7 @@ from peep_gateway.protocol.replies import NegativeCode, negative, positive
 from peep_gateway.protocol.session import Request, Session
 from peep_gateway.refusals import refusal
 from state_store.authentication import Authenticator
-from state_store.errors import StateError
+from state_store.errors import SlowedDown, StateError
 from state_store.passwords import Passwords
 from state_store.presence import Presence
 from state_store.repository import StateRepository
@@ -66,7 +66,15 @@ class Administration:
             )
 
     async def _authenticate(self, name: str, password: str) -> NegativeCode | None:
-        if await self._authenticator.check_administrator(name, password, self._address, self.presence):
+        try:
+            is_right = await self._authenticator.check_administrator(
+                name, password, self._address, self.presence
+            )
+        except SlowedDown:
+            self._session.refused()
+            self._log.warning("administrator slowed down", address=self._address)
+            raise
+        if is_right:
             self._session.authenticated(name)
             self._log.info("administrator logged in", administrator=name, address=self._address)
             return None

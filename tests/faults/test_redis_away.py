@@ -238,7 +238,7 @@ def test_new_connections_are_refused_at_once_and_served_soon_after_the_return(
 def test_logins_of_who_was_let_in_before_are_refused_in_under_a_second_and_succeed_soon_after(
     system: System, fault: str
 ) -> None:
-    # More than the wrong passwords that an address has free: logins that failed so must hold up nobody.
+    # Logins that failed so must hold up nobody who comes after them.
     usernames = [system.pop3.add_user(*MESSAGES) for _ in range(5)]
     with ExitStack() as stack:
         clients = [stack.enter_context(system.pop3.connect()) for _ in usernames]

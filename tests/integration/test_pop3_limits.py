@@ -244,6 +244,15 @@ def test_who_has_to_wait_for_too_long_is_told_to_come_again_and_not_that_the_pas
         assert client.rest().splitlines()[-1] == SLOWED_DOWN
 
 
+def test_trusted_network_is_never_slowed(start: Start, behind_the_scenes: redis.Redis) -> None:
+    service = start(PEEP_TRUSTED_NETWORKS="192.0.2.0/24,127.0.0.1")
+    leave_nothing(behind_the_scenes)
+    with service.connect() as client:
+        client.send(b"USER somebody\r\nPASS wrong\r\n")
+        client.socket.shutdown(socket.SHUT_WR)  # it waits for nothing
+        assert client.rest().endswith(WRONG)
+
+
 def test_colleagues_log_in_as_if_nothing_were_while_their_network_guesses(
     start: Start, behind_the_scenes: redis.Redis
 ) -> None:

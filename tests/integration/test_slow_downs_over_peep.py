@@ -61,6 +61,12 @@ async def test_who_has_to_wait_for_too_long_is_told_that_the_service_is_not_avai
         assert await client.exchange(LOGIN + b"q\r\n") == b"-8\r\n+\r\n"
 
 
+async def test_tenth_that_is_refused_unchecked_ends_the_session_too(redis_url: str) -> None:
+    async with gateway_over(redis_url) as (gateway, repository), gateway.client() as client:
+        await use_up(repository, "user somebody", "127.0.0.1")
+        assert await client.exchange(LOGIN * 15) == b"-8\r\n" * 10
+
+
 async def test_administrator_who_is_known_logs_in_while_others_of_the_network_guess(redis_url: str) -> None:
     async with gateway_over(redis_url) as (gateway, repository):
         async with gateway.client(logged_in=True):
