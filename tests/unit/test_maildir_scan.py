@@ -304,16 +304,22 @@ def test_a_message_too_long_to_be_sent_whole_is_not_called_plain(maildir: Path) 
     assert not message.is_plain
 
 
-def test_a_file_other_than_the_listed_one_is_not_read(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_other_than_the_listed_one_is_not_counted(maildir: Path) -> None:
     listed = deliver(maildir, "1.a", b"abc\n").stat()
     other = deliver(maildir, "2.b", b"abc\n")
-
-    def refuse(descriptor: int, count: int, position: int) -> bytes:
-        raise AssertionError
-
-    monkeypatch.setattr(os, "pread", refuse)
     with other.open("rb") as opened:
         assert counted_octets(opened.fileno(), FileIdentity.of(listed)) is None
+
+
+def test_what_is_no_file_is_not_counted(maildir: Path) -> None:
+    listed = deliver(maildir, "1.a", b"abc\n").stat()
+    os.mkfifo(maildir / "fifo")
+    for path in (maildir / "fifo", maildir):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            assert counted_octets(descriptor, FileIdentity.of(listed)) is None
+        finally:
+            os.close(descriptor)
 
 
 def test_octets_of_a_file_that_changes_while_it_is_counted_are_not_known(

@@ -26,7 +26,7 @@ def maildir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def messages(maildir: Path) -> tuple[Message, ...]:
-    return Maildirs().scan(at(maildir)).messages
+    return tuple(Maildirs().scan(at(maildir)).messages)
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pop3_service.protocol.maildrop import Message
 
 
-@dataclass(frozen=True, slots=True)
-class FileIdentity:
+class FileIdentity(NamedTuple):
     """What must be unchanged for a remembered fact about a file to hold still.
 
     A rename keeps all four, so a message that gets a flag or moves from `new` to `cur` keeps
@@ -44,8 +43,7 @@ class FileIdentity:
         return stat.S_ISREG(status.st_mode) and self.is_unchanged(status)
 
 
-@dataclass(frozen=True, slots=True)
-class Locator:
+class Locator(NamedTuple):
     """Where a message was when the maildir was scanned: the folder (`new` or `cur`) and the name."""
 
     folder: bytes

@@ -11,7 +11,6 @@ from pop3_service.maildir.beneath import WAY_FLAGS, is_on_local_disk, open_benea
 from pop3_service.maildir.errors import MaildirUnreadable
 from pop3_service.maildir.links import open_along_links, refusal
 from pop3_service.maildir.location import MaildirPath
-from pop3_service.maildir.locator import Locator
 
 MaildirIdentity = tuple[int, int]
 """Device and inode of a maildir: what its names have in common."""
@@ -124,10 +123,10 @@ class Maildir:
         self._hold(directory)
         return True
 
-    def has_cached(self, locator: Locator) -> bool:
-        """Tell whether the kernel has what it knows of a listed file in memory; the maildir is held open."""
+    def has_cached(self, path: bytes) -> bool:
+        """Tell whether the kernel has a file's way from the maildir in memory, which is held open."""
         assert self._directory is not None
-        descriptor = open_if_cached(self._directory.descriptor, locator.path, _LOOK_FLAGS)
+        descriptor = open_if_cached(self._directory.descriptor, path, _LOOK_FLAGS)
         if descriptor is not None:
             os.close(descriptor)
         return descriptor is not None

@@ -3,17 +3,17 @@
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from threading import Lock
 
 from pop3_service.maildir.errors import MaildirUnreadable
 from pop3_service.maildir.folder import FOLDERS, Folder, FolderStamp
+from pop3_service.maildir.listed import FileFacts, ListedMessages
 from pop3_service.maildir.location import MaildirPath
-from pop3_service.maildir.locator import Locator, locator_of
 from pop3_service.maildir.maildir import HeldOpen, Maildir, MaildirIdentity
-from pop3_service.maildir.scan import MaildirScan, scan_maildir
+from pop3_service.maildir.scan import scan_maildir
 from pop3_service.protocol.maildrop import MaildropContents
 
 # Two deliveries within one tick of the file server's clock leave the folder with one mtime. No
@@ -29,8 +29,8 @@ QUICK_SECONDS = 0.05
 
 _RENDERED_LISTINGS = attrgetter("drop_listing", "scan_listing", "unique_id_listing")
 
-# Bounds the memory: a remembered message takes about 600 octets, its part of the listings
-# included, so a process never spends more than about 300 MB on this.
+# Bounds the memory: a remembered message takes about 250 octets, its part of the listings
+# included, and of a small maildrop 600, so a process never spends more than about 300 MB on this.
 REMEMBERED_MESSAGES = 500_000
 
 
@@ -40,8 +40,9 @@ class _Remembered:
 
     contents: MaildropContents
     stamps: tuple[FolderStamp | None, ...]
-    locators: tuple[tuple[Locator, ...], ...]
-    """Of the messages in each of FOLDERS."""
+    messages: ListedMessages
+    selectors: tuple[bytes, ...]
+    """What finds the messages of each of FOLDERS among these."""
     left_out: int
     stamps_first_seen: float
     scan_began: float
@@ -52,7 +53,7 @@ class _Remembered:
 
     @property
     def weight(self) -> int:
-        return 1 + len(self.contents.messages)
+        return 1 + len(self.messages)
 
     def still_holds(self, maildir: Maildir) -> bool:
         """Tell whether a scan made now would surely find the same."""
@@ -60,8 +61,8 @@ class _Remembered:
         if self.left_out or self.scan_began - self.stamps_first_seen < GRAIN_SECONDS:
             return False
         try:
-            for name, stamp, locators in zip(FOLDERS, self.stamps, self.locators, strict=True):
-                if not _is_as_it_was(maildir, name, stamp, locators):
+            for name, stamp, selector in zip(FOLDERS, self.stamps, self.selectors, strict=True):
+                if not _is_as_it_was(maildir, name, stamp, self.messages.files(selector)):
                     return False
         except (OSError, MaildirUnreadable):
             return False
@@ -69,7 +70,7 @@ class _Remembered:
 
 
 def _is_as_it_was(
-    maildir: Maildir, name: bytes, stamp: FolderStamp | None, locators: tuple[Locator, ...]
+    maildir: Maildir, name: bytes, stamp: FolderStamp | None, files: Iterable[FileFacts]
 ) -> bool:
     # The folder is opened, although it takes two calls of the system more: the kernel then need not look up
     # a whole path for every message.
@@ -78,19 +79,16 @@ def _is_as_it_was(
     except FileNotFoundError:
         return stamp is None
     with folder:
-        return folder.stamp() == stamp and folder.holds_all_unchanged(locators)
+        return folder.stamp() == stamp and folder.holds_all_unchanged(files)
 
 
-def _by_folder(contents: MaildropContents) -> tuple[tuple[Locator, ...], ...]:
-    locators = tuple(map(locator_of, contents.messages))
-    return tuple(tuple(each for each in locators if each.folder == name) for name in FOLDERS)
-
-
-def _contents_of(scan: MaildirScan, previous: _Remembered | None) -> MaildropContents:
+def _contents_of(messages: ListedMessages, previous: _Remembered | None) -> MaildropContents:
     # The same object where nothing changed: its listings are rendered already.
-    if previous is not None and previous.contents.messages == scan.messages:
+    if previous is not None and previous.messages == messages:
         return previous.contents
-    return MaildropContents(scan.messages)
+    # Of few messages objects are kept: most of them will be asked for again and again.
+    kept = messages if len(messages) > MESSAGES_CHECKED_ON_THE_LOOP else tuple(messages)
+    return MaildropContents(kept, messages.octets, messages.unique_ids)
 
 
 class Maildirs:
@@ -144,12 +142,12 @@ class Maildirs:
         called, in a thread.
         """
         entry = self._entry(maildir.path)
-        if entry is None or not entry.is_quick or len(entry.contents.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
+        if entry is None or not entry.is_quick or len(entry.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
             return None
         if entry.identity is None or not maildir.open_if_cached(entry.identity, entry.lock_name):
             return None
         # What was looked at first the last time would be the first to be out of memory again.
-        if entry.contents.messages and not maildir.has_cached(locator_of(entry.contents.messages[0])):
+        if entry.messages and not maildir.has_cached(entry.messages.path(0)):
             return None
         return entry.contents if self._still_holds(entry, maildir) else None
 
@@ -163,19 +161,20 @@ class Maildirs:
         if previous is not None and self._still_holds(previous, maildir):
             return previous.contents
         began = self._clock()
-        scan = scan_maildir(maildir, previous.contents.messages if previous is not None else ())
+        scan = scan_maildir(maildir, previous.messages if previous is not None else None)
         # The stamps were seen at some moment of this scan: its end is the careful choice.
         first_seen = self._clock()
         if previous is not None and previous.stamps == scan.stamps:
             first_seen = previous.stamps_first_seen
-        contents = _contents_of(scan, previous)
+        contents = _contents_of(scan.messages, previous)
         if len(contents.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
             # Here, in a thread: 50,000 lines would keep the event loop for 15 to 25 ms a listing.
             _RENDERED_LISTINGS(contents)
         entry = _Remembered(
             contents,
             scan.stamps,
-            _by_folder(contents),
+            scan.messages,
+            scan.messages.selectors(),
             scan.left_out,
             first_seen,
             began,

@@ -1,13 +1,17 @@
 """How many octets a message file has on the wire."""
 
+import errno
 import os
 
 from pop3_service.maildir.locator import FileIdentity
-from pop3_service.protocol.multiline import OctetCounter, is_plain
+from pop3_service.protocol.multiline import OctetCounter, octets_and_plainness
 
 # Bounds the memory of a scan, and how long the counting of one window keeps the interpreter to itself: a
 # message of any size is counted through windows of this many octets.
 CHUNK_OCTETS = 1 << 18
+
+# What reading says of a FIFO or a folder that took the place of a file.
+_NOT_A_FILE = frozenset({errno.ESPIPE, errno.EISDIR})
 
 
 def counted_octets(descriptor: int, identity: FileIdentity) -> tuple[int, bool] | None:
@@ -19,16 +23,26 @@ def counted_octets(descriptor: int, identity: FileIdentity) -> tuple[int, bool] 
     replaced it, or writes to it while we read. The name's `,S=` and `,W=` are never asked.
     Raises OSError when it cannot be read.
     """
+    try:
+        content = os.pread(descriptor, CHUNK_OCTETS, 0)
+    except OSError as error:
+        if error.errno in _NOT_A_FILE:
+            return None
+        raise
+    # Asked after the reading, so that the octets belong to exactly this mtime and size.
     if not identity.is_held_by(descriptor):
         return None
+    if len(content) == identity.size:
+        return octets_and_plainness(content)
+    octets = _counted_on(descriptor, content)
+    return (octets, False) if identity.is_held_by(descriptor) else None
+
+
+def _counted_on(descriptor: int, chunk: bytes) -> int:
     counter = OctetCounter()
-    chunk = os.pread(descriptor, CHUNK_OCTETS, 0)
-    plain = len(chunk) == identity.size and is_plain(chunk)
     position = 0
     while chunk:
         counter.feed(chunk)
         position += len(chunk)
-        # A short message is whole after one read, and need not be asked for more.
-        chunk = os.pread(descriptor, CHUNK_OCTETS, position) if position != identity.size else b""
-    # Asked again, so that the octets belong to exactly this mtime and size.
-    return (counter.octets(), plain) if identity.is_held_by(descriptor) else None
+        chunk = os.pread(descriptor, CHUNK_OCTETS, position)
+    return counter.octets()

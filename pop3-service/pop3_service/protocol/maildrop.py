@@ -3,7 +3,7 @@
 Message numbers count from 1 and never change during a session, whatever is marked (RFC 1939, section 5).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,19 +28,34 @@ class Message:
     is_plain: bool = False
 
 
+LINES_AT_ONCE: Final = 4000
+"""A listing's lines that are in memory one by one while it is rendered."""
+
 _NOTHING_MARKED: Final[frozenset[int]] = frozenset()
-_Numbered = tuple[int, Message]
 
 
 class MaildropContents:
     """The messages of one maildrop at one moment; immutable, shared by all sessions that see them.
 
-    The replies to STAT, LIST and UIDL with nothing marked are rendered on first use and kept.
+    The replies to STAT, LIST and UIDL with nothing marked are rendered on first use and kept. Who has the
+    messages' octets and unique-ids by themselves gives these too: messages may have to be made first.
     """
 
-    def __init__(self, messages: Iterable[Message]) -> None:
-        self.messages: Final = tuple(messages)
-        self.octets: Final = sum([message.octets for message in self.messages])
+    def __init__(
+        self,
+        messages: Iterable[Message],
+        octets: Sequence[int] | None = None,
+        unique_ids: Sequence[bytes] | None = None,
+    ) -> None:
+        self.messages: Final = messages if isinstance(messages, Sequence) else tuple(messages)
+        self._each_octets = octets
+        self._unique_ids = unique_ids
+        self.octets: Final = sum(self._octets_of_each())
+
+    def _octets_of_each(self) -> Sequence[int]:
+        if self._each_octets is not None:
+            return self._each_octets
+        return [message.octets for message in self.messages]
 
     @cached_property
     def summary(self) -> bytes:
@@ -55,12 +70,15 @@ class MaildropContents:
     @cached_property
     def scan_listing(self) -> bytes:
         """The complete reply to LIST without an argument."""
-        return _scan_listing(self.summary, enumerate(self.messages, 1))
+        return _scan_listing(self.summary, self._octets_of_each())
 
     @cached_property
     def unique_id_listing(self) -> bytes:
         """The complete reply to UIDL without an argument."""
-        return _unique_id_listing(enumerate(self.messages, 1))
+        unique_ids = self._unique_ids
+        if unique_ids is None:
+            unique_ids = [message.unique_id for message in self.messages]
+        return _unique_id_listing(unique_ids)
 
 
 class Maildrop:
@@ -154,11 +172,16 @@ def _drop_listing(count: int, octets: int) -> bytes:
     return b"+OK %d %d\r\n" % (count, octets)
 
 
-def _scan_listing(summary: bytes, numbered: Iterable[_Numbered]) -> bytes:
-    lines = [b"%d %d\r\n" % (number, message.octets) for number, message in numbered]
-    return b"".join([summary, *lines, TERMINATION_LINE])
+def _scan_listing(summary: bytes, octets: Sequence[int]) -> bytes:
+    return b"".join([summary, *_numbered(b"%d %d\r\n", octets), TERMINATION_LINE])
 
 
-def _unique_id_listing(numbered: Iterable[_Numbered]) -> bytes:
-    lines = [b"%d %b\r\n" % (number, message.unique_id) for number, message in numbered]
-    return b"".join([replies.UNIQUE_IDS_FOLLOW, *lines, TERMINATION_LINE])
+def _unique_id_listing(unique_ids: Sequence[bytes]) -> bytes:
+    return b"".join([replies.UNIQUE_IDS_FOLLOW, *_numbered(b"%d %b\r\n", unique_ids), TERMINATION_LINE])
+
+
+def _numbered(line: bytes, values: Sequence[object]) -> Iterator[bytes]:
+    # In blocks: single lines take several times as much memory as their octets.
+    for start in range(0, len(values), LINES_AT_ONCE):
+        block = values[start : start + LINES_AT_ONCE]
+        yield b"".join([line % numbered for numbered in enumerate(block, start + 1)])

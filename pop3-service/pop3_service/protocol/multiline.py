@@ -67,6 +67,15 @@ def _line_feeds(content: bytes) -> int:
     return len(content) - len(content.replace(b"\n", b""))
 
 
+def octets_and_plainness(content: bytes) -> tuple[int, bool]:
+    """Return `octets_on_the_wire` and `is_plain` of a whole content, with one look for each octet less."""
+    if b"\r" in content:
+        return octets_on_the_wire(content), False
+    missing_end = 0 if not content or content.endswith(b"\n") else len(b"\r\n")
+    is_plain = not content.startswith(b".") and not _has_opening_dot(content)
+    return len(content) + _line_feeds(content) + missing_end, is_plain
+
+
 def is_plain(content: bytes) -> bool:
     """Tell whether on the wire only the line ends of `content` differ: no CR, no line opens with a dot."""
     return b"\r" not in content and not content.startswith(b".") and not _has_opening_dot(content)
