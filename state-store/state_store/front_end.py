@@ -13,7 +13,7 @@ from line_server.listener import ListenError, listen
 from service_runtime.errors import StartError
 from service_runtime.process import Lifecycle, show_first_password
 from service_runtime.settings import AdministratorSettings, variable
-from state_store.administrators import install_administrators
+from state_store.administrators import Administrators
 from state_store.attendance import Attendance
 from state_store.errors import StoreUnusable
 from state_store.passwords import Passwords
@@ -71,21 +71,24 @@ async def _serve_with_store(
     repository = RedisRepository(given.redis_url)
     passwords = Passwords()
 
+    administrators = Administrators(repository, passwords, given.admins)
+
     async def first_steps() -> None:
         await repository.announce_mail_directory(given.mail_dir, overrides=False)
-        password = await install_administrators(repository, passwords, given.admins)
+        password = await administrators.install()
         if password is not None:  # this call made the first administrator
             show_first_password(service, password)
 
-    attendance = Attendance(repository, first_steps)
+    attendance = Attendance(repository, first_steps, administrators.name_again)
     try:
         if await prepare_patiently(repository, log, given.redis_url, lifecycle.stopping, attendance.begin):
-            lifecycle.on_reload(AdministratorsReader(given, repository, passwords).read)
+            lifecycle.on_reload(AdministratorsReader(given, administrators).read)
             keeping_up = asyncio.create_task(attendance.keep_up())
             try:
                 await serve(repository, passwords)
             finally:
                 keeping_up.cancel()
+                await administrators.leave()
     except StoreUnusable as error:
         raise StartError(str(error)) from None
     finally:

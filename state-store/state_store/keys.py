@@ -12,6 +12,7 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     secret            string  what made-up SCRAM verifiers are derived from, made once
     administrators    hash    name -> argon2id hash
     signed_out:<id>   string  empty, as long as a cookie of this ended sign-in would be good
+    front_ends        hash    front end -> when it was seen last, ms, and the administrators of its settings
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
     latencies         hash    "command <bucket>", "login <bucket>" -> how many were so slow, and
                               "command us", "login us" -> microseconds in all
@@ -51,6 +52,7 @@ MISSED = TAG + "missed"
 ACCEPTED = TAG + "accepted"
 SECRET = TAG + "secret"
 ADMINISTRATORS = TAG + "administrators"
+FRONT_ENDS = TAG + "front_ends"
 SIGNED_OUT = TAG + "signed_out:"
 COUNTERS = TAG + "counters"
 LATENCIES = TAG + "latencies"

@@ -38,6 +38,7 @@ from state_store.records import (
     LoginOutcome,
     Session,
     Settings,
+    Word,
 )
 from state_store.repository import LEASE_SECONDS
 from state_store.slots import address_grant, grant
@@ -70,6 +71,7 @@ class MemoryRepository:
         self._users: dict[str, Credential] = {}
         self._secret = secrets.token_hex(32)
         self._administrators: dict[str, str] = {}
+        self._named: dict[str, list[str]] = {}
         self._signed_out: dict[str, float] = {}
         self._slow_downs: dict[str, SlowDown] = {}
         self._counters = Counters()
@@ -191,9 +193,20 @@ class MemoryRepository:
         """See `AdministratorRepository`."""
         return dict(self._administrators)
 
-    async def replace_administrators(self, hashes: Mapping[str, str]) -> None:
+    async def replace_administrators(
+        self, hashes: Mapping[str, str], front_end: str = "", word: Word = Word.START
+    ) -> None:
         """See `AdministratorRepository`."""
-        self._administrators = dict(hashes)
+        self._named[front_end] = list(hashes)
+        is_start = word is Word.START
+        known = self._administrators | dict(hashes) if is_start else dict(hashes) | self._administrators
+        names = {name for claim in self._named.values() for name in claim}
+        kept = known if word is Word.KEEP else names
+        self._administrators = {name: known[name] for name in known if name in kept}
+
+    async def leave(self, front_end: str) -> None:
+        """See `AdministratorRepository`."""
+        self._named.pop(front_end, None)
 
     async def add_first_administrator(self, name: str, password_hash: str) -> bool:
         """See `AdministratorRepository`."""

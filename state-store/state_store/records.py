@@ -105,6 +105,14 @@ class Session:
     """Messages that are marked as deleted now."""
 
 
+class Word(Enum):
+    """In which way a front end names administrators."""
+
+    START = "start"
+    AGAIN = "again"
+    KEEP = "keep"
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One POP3 process that serves connections under a lease."""

@@ -51,6 +51,7 @@ from state_store.records import (
     LoginOutcome,
     Session,
     Settings,
+    Word,
 )
 
 OBEYED_SECONDS = 1.0
@@ -249,9 +250,15 @@ class RedisRepository:
         """See `AdministratorRepository`."""
         return _pairs(await self._ours("HGETALL", keys.ADMINISTRATORS))
 
-    async def replace_administrators(self, hashes: Mapping[str, str]) -> None:
+    async def replace_administrators(
+        self, hashes: Mapping[str, str], front_end: str = "", word: Word = Word.START
+    ) -> None:
         """See `AdministratorRepository`."""
-        await self._link.script("replace_administrators", *_flat(hashes))
+        await self._link.script("name_administrators", front_end, word.value, *_flat(hashes))
+
+    async def leave(self, front_end: str) -> None:
+        """See `AdministratorRepository`."""
+        await self._link.command("HDEL", keys.FRONT_ENDS, front_end)
 
     async def add_first_administrator(self, name: str, password_hash: str) -> bool:
         """See `AdministratorRepository`."""

@@ -22,6 +22,7 @@ from state_store.records import (
     Latencies,
     Session,
     Settings,
+    Word,
 )
 
 LEASE_SECONDS = 15.0
@@ -29,6 +30,10 @@ LEASE_SECONDS = 15.0
 
 RENEWAL_SECONDS = 5.0
 """How often an instance with nothing to tell renews its lease at least."""
+
+
+FRONT_END_SECONDS = 60.0
+"""How long a front end that is not seen any more still keeps the administrators that its settings name."""
 
 
 class SettingsRepository(Protocol):
@@ -93,8 +98,17 @@ class AdministratorRepository(Protocol):
     async def administrators(self) -> dict[str, str]:
         """Return the argon2id hash of every administrator by name."""
 
-    async def replace_administrators(self, hashes: Mapping[str, str]) -> None:
-        """Make these the only administrators."""
+    async def replace_administrators(
+        self, hashes: Mapping[str, str], front_end: str = "", word: Word = Word.START
+    ) -> None:
+        """Make these the administrators that a front end's settings name.
+
+        Whom no front end names that was seen within `FRONT_END_SECONDS` is an administrator no longer, unless
+        this one only keeps its own. Only a start gives those a new hash who have one.
+        """
+
+    async def leave(self, front_end: str) -> None:
+        """Say that a front end ends. Its administrators stay until the next one names others."""
 
     async def add_first_administrator(self, name: str, password_hash: str) -> bool:
         """Add an administrator if there is none yet; return whether this call did it."""

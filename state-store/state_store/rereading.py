@@ -7,10 +7,8 @@ import structlog
 from service_runtime import settings
 from service_runtime.errors import StartError
 from service_runtime.settings import AdministratorSettings
-from state_store.administrators import install_administrators
+from state_store.administrators import Administrators
 from state_store.errors import StoreUnavailable
-from state_store.passwords import Passwords
-from state_store.repository import AdministratorRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -18,13 +16,10 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class AdministratorsReader:
     """Does on request what a start of the front end does with its administrators."""
 
-    def __init__(
-        self, given: AdministratorSettings, repository: AdministratorRepository, passwords: Passwords
-    ) -> None:
+    def __init__(self, given: AdministratorSettings, administrators: Administrators) -> None:
         self._settings_class = type(given)
         self._admins = given.admins
-        self._repository = repository
-        self._passwords = passwords
+        self._administrators = administrators
         self._reading: asyncio.Task[None] | None = None
 
     def read(self) -> None:
@@ -37,7 +32,7 @@ class AdministratorsReader:
             admins = (await asyncio.to_thread(settings.load, self._settings_class)).admins
             if admins == self._admins:
                 return
-            await install_administrators(self._repository, self._passwords, admins)
+            await self._administrators.change(admins)
         except (StartError, StoreUnavailable) as error:
             log.error("administrators not read anew", reason=str(error))
         else:

@@ -7,7 +7,7 @@ from importlib import resources
 
 from state_store import attempts, keys, slots
 from state_store.records import ACTIVITY_LENGTH, Settings
-from state_store.repository import LEASE_SECONDS, RENEWAL_SECONDS
+from state_store.repository import FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS
 
 CLOCK_GRAIN_SECONDS = 1.0
 """How precisely it is remembered when leases were looked at last: it is written down once a second."""
@@ -45,6 +45,7 @@ def load_scripts() -> dict[str, Script]:
 def _figures() -> str:
     figures = {
         "LEASE_MS": int(LEASE_SECONDS * 1000),
+        "FRONT_END_MS": int(FRONT_END_SECONDS * 1000),
         "CLOCK_GRAIN_MS": int(CLOCK_GRAIN_SECONDS * 1000),
         "LONGEST_PAUSE_MS": int(LONGEST_PAUSE_SECONDS * 1000),
         "KNOWN_MS": int(attempts.KNOWN_SECONDS * 1000),

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from state_store.redis_repository import RedisRepository
+from support.peep_program import port_of, program
 from support.pop3_process import Pop3Process
 
 SECONDS = 20
@@ -92,3 +95,28 @@ async def _instances(redis_url: str) -> list[str]:
         return [status.instance.instance_id for status in await repository.instances()]
     finally:
         await repository.close()
+
+
+def test_gateway_with_other_administrators_throws_out_nobody(redis_url: str, tmp_path: Path) -> None:
+    others = {"PEEP_ADMINS": "carol:knock"}
+    with ExitStack() as stack:
+        stack.enter_context(program("peep_gateway", tmp_path / "one.log", redis_url))
+        first = port_of("peep_gateway", tmp_path / "one.log")
+        with ExitStack() as second_stack:
+            second_stack.enter_context(program("peep_gateway", tmp_path / "two.log", redis_url, **others))
+            second = port_of("peep_gateway", tmp_path / "two.log")
+            for port in (first, second):
+                assert _sign_in(port, "bob", "sesame") == _sign_in(port, "carol", "knock") == b"+\r\n"
+        # The second has ended: what its settings named stays until another front end starts with others.
+        stack.enter_context(
+            program("peep_gateway", tmp_path / "three.log", redis_url, PEEP_ADMINS="dave:hello")
+        )
+        third = port_of("peep_gateway", tmp_path / "three.log")
+        assert _sign_in(third, "bob", "sesame") == _sign_in(third, "dave", "hello") == b"+\r\n"
+        assert _sign_in(third, "carol", "knock") == b"-2\r\n"
+
+
+def _sign_in(port: int, name: str, password: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
+        connection.sendall(f"a {name} {password}\r\n".encode())
+        return connection.recv(100)

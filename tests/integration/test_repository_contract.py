@@ -36,6 +36,7 @@ from state_store.records import (
     LoginOutcome,
     Session,
     Settings,
+    Word,
 )
 from state_store.redis_repository import RedisRepository
 from state_store.repository import LEASE_SECONDS, StateRepository
@@ -282,6 +283,53 @@ async def test_replaced_administrators_are_gone(repository: StateRepository) -> 
     await repository.replace_administrators({"old": "hash1", "kept": "hash2"})
     await repository.replace_administrators({"kept": "hash3", "new": "hash4"})
     assert await repository.administrators() == {"kept": "hash3", "new": "hash4"}
+
+
+async def test_front_end_with_other_administrators_throws_out_nobody(repository: StateRepository) -> None:
+    await repository.replace_administrators({"bob": "hash1"}, "one")
+    await repository.replace_administrators({"carol": "hash2"}, "other")
+    assert await repository.administrators() == {"bob": "hash1", "carol": "hash2"}
+    await repository.replace_administrators({"dave": "hash3"}, "one")
+    assert await repository.administrators() == {"carol": "hash2", "dave": "hash3"}
+
+
+async def test_administrators_of_a_front_end_that_ended_go_with_the_next_start(
+    repository: StateRepository,
+) -> None:
+    await repository.replace_administrators({"bob": "hash1"}, "one")
+    await repository.leave("one")
+    assert await repository.administrators() == {"bob": "hash1"}
+    await repository.replace_administrators({"admin": "hash2"}, "without names", Word.KEEP)
+    assert await repository.administrators() == {"bob": "hash1", "admin": "hash2"}
+    await repository.replace_administrators({"carol": "hash3"}, "next")
+    assert await repository.administrators() == {"admin": "hash2", "carol": "hash3"}
+
+
+async def test_front_end_that_names_its_administrators_again_brings_back_no_old_password(
+    repository: StateRepository,
+) -> None:
+    await repository.replace_administrators({"bob": "old"}, "one")
+    await repository.replace_administrators({"bob": "new"}, "other")
+    await repository.replace_administrators({"bob": "old"}, "one", Word.AGAIN)
+    assert await repository.administrators() == {"bob": "new"}
+
+
+async def test_front_end_that_crashed_keeps_its_administrators_for_a_minute(
+    redis_url: str, behind_the_scenes: redis.Redis
+) -> None:
+    repository = RedisRepository(redis_url)
+    try:
+        await repository.replace_administrators({"bob": "hash1"}, "crashed")
+        await repository.replace_administrators({"carol": "hash2"}, "one")
+        seen = int(behind_the_scenes.hget(keys.FRONT_ENDS, "one").split()[0])  # type: ignore[union-attr]
+        behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 50_000} bob")
+        await repository.replace_administrators({"carol": "hash2"}, "one", Word.AGAIN)
+        assert set(await repository.administrators()) == {"bob", "carol"}
+        behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 61_000} bob")
+        await repository.replace_administrators({"carol": "hash2"}, "one", Word.AGAIN)
+        assert set(await repository.administrators()) == {"carol"}
+    finally:
+        await repository.close()
 
 
 async def test_administrators_can_be_replaced_by_none(repository: StateRepository) -> None:
