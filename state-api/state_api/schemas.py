@@ -341,6 +341,12 @@ class Health(BaseModel):
     status: str = Field(examples=["ready"])
 
 
+class Readiness(Health):
+    """How the service is, and the Redis behind it."""
+
+    warnings: list[str] = Field(description="What is dangerous about that Redis, a line each.")
+
+
 class FieldError(BaseModel):
     """What is wrong with one field of the request."""
 

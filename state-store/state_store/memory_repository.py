@@ -102,6 +102,10 @@ class MemoryRepository:
     async def ping(self) -> None:
         """Answer always."""
 
+    async def warnings(self) -> list[str]:
+        """Nothing is dangerous here."""
+        return []
+
     # Settings
 
     async def settings(self) -> Settings:

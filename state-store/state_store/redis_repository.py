@@ -21,6 +21,7 @@ from state_store.attempts import (
     slow_down,
 )
 from state_store.channel import events
+from state_store.danger import eviction_warnings
 from state_store.errors import (
     LayoutDiffers,
     LeaseLapsed,
@@ -93,6 +94,8 @@ class RedisRepository:
     async def prepare(self) -> None:
         """See `StateRepository`."""
         await self._link.check_server(keys.LAYOUT, keys.LAYOUT_VERSION)
+        for warning in await self.warnings():
+            log.warning(warning)
         with suppress(StoreEmptied):  # it may be restored, or accepted, while we serve
             await self.attend()
 
@@ -133,6 +136,14 @@ class RedisRepository:
         """See `MonitoringRepository`."""
         # A write that changes nothing and leaves no trace, but is refused where writes are.
         await self._link.command("SET", keys.PULSE, "", "XX")
+
+    async def warnings(self) -> list[str]:
+        """See `MonitoringRepository`."""
+        try:
+            fields = await self._link.send("INFO", "memory")
+        except StoreUnavailable:
+            return []  # away, or INFO is forbidden: `ping` tells the former
+        return eviction_warnings(str(fields))
 
     # Settings
 

@@ -161,6 +161,9 @@ class MonitoringRepository(Protocol):
     async def ping(self) -> None:
         """Return when the store answers."""
 
+    async def warnings(self) -> list[str]:
+        """Return what is dangerous about the store as it is set up, a line each."""
+
     async def counters(self) -> Counters:
         """Return all counters and gauges."""
 

@@ -71,7 +71,7 @@ async def until_refused(port: int) -> None:
 
 async def test_it_serves_what_the_store_holds(redis_url: str, tmp_path: Path) -> None:
     async with running_api(redis_url, tmp_path, PEEP_MAIL_DIR="/srv/mail") as api:
-        assert (await api.client.get("/readyz")).json() == {"status": "ready"}
+        assert (await api.client.get("/readyz")).json() == {"status": "ready", "warnings": []}
         user = {"username": "alice", "password": "secret-of-alice"}
         assert (await api.client.post("/v1/users", json=user)).status_code == 201
         assert (await api.client.get("/v1/users")).json()["users"] == [{"username": "alice"}]

@@ -117,7 +117,7 @@ async def test_a_process_without_a_store_is_alive(path: str) -> None:
 async def test_a_process_with_a_store_is_ready() -> None:
     async with api_client(auth=None) as client:
         response = await client.get("/readyz")
-    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+    assert (response.status_code, response.json()) == (200, {"status": "ready", "warnings": []})
 
 
 async def test_a_process_without_a_store_is_not_ready() -> None:

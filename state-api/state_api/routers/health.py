@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from state_api.dependencies import ServicesDependency
 from state_api.errors import DRAINING, STORE_EMPTIED, STORE_UNAVAILABLE, Draining, problems
-from state_api.schemas import Health
+from state_api.schemas import Health, Readiness
 
 router = APIRouter(tags=["health"])
 
@@ -27,10 +27,10 @@ async def show_health() -> Health:
     summary="Can requests be served?",
     responses=problems(STORE_UNAVAILABLE, STORE_EMPTIED, DRAINING),
 )
-async def show_readiness(services: ServicesDependency) -> Health:
+async def show_readiness(services: ServicesDependency) -> Readiness:
     """Yes while Redis answers, has the users that it had, and the process is not about to stop."""
     if services.is_draining():
         raise Draining
     await services.repository.attend()
     await services.repository.ping()
-    return Health(status="ready")
+    return Readiness(status="ready", warnings=await services.repository.warnings())
