@@ -34,6 +34,8 @@ class SimulatedRepository(RedisRepository):
 
     def __init__(self, link: SimulatedLink) -> None:
         self._link = cast(RedisLink, link)
+        self._deployment_learned = lambda _: None
+        self.deployment = ""
         self._simulated_link = link
         self.channel: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -261,20 +263,19 @@ class SimulatedSession:
         return succeeded and not self._is_dismissed and not self._is_lost
 
     async def _log_in(self) -> bool:
-        instance, loop = self.process.instance, self.world.loop
-        login = Login(self.username, self.session_id, "v1", self.address)
-        patience_ends = loop.time() + LOCK_PATIENCE_SECONDS
-        while True:
-            try:
-                outcome = await instance.lock_maildrop(login)
-            except StoreUnavailable:
-                return False
-            if outcome is not LoginOutcome.IN_USE or loop.time() > patience_ends:
-                break
-            await asyncio.sleep(LOCK_POLL_SECONDS)
-        if outcome is not LoginOutcome.OPENED:
+        instance = self.process.instance
+        maildir = f"maildir of {self.username}"
+        is_known = self.process.random.random() < 0.5
+        login = Login(self.username, self.session_id, "v1", self.address, maildir=maildir if is_known else "")
+        if not await self._lock(login):
             return False
-        self.state, self.lease = OPENED, instance.instance_id
+        lease = instance.instance_id
+        if not is_known:
+            await asyncio.sleep(self.world.network.between(0, 0.01))  # a thread opens the maildir
+            if not await self._lock(login._replace(maildir=maildir)):
+                instance.withdraw_login(self.username, self.session_id)
+                return False
+        self.state, self.lease = OPENED, lease
         await asyncio.sleep(self.world.network.between(0, 0.01))  # a thread lists the maildrop
         if self.process.random.random() < 0.05:
             self.state = "unreadable"
@@ -285,6 +286,18 @@ class SimulatedSession:
             self.process.count(logins=1)
             instance.session_opened(self.session_id, self._row)
         return True
+
+    async def _lock(self, login: Login) -> bool:
+        loop = self.world.loop
+        patience_ends = loop.time() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                outcome = await self.process.instance.lock_maildrop(login)
+            except StoreUnavailable:
+                return False
+            if outcome is not LoginOutcome.IN_USE or loop.time() > patience_ends:
+                return outcome is LoginOutcome.OPENED
+            await asyncio.sleep(LOCK_POLL_SECONDS)
 
     async def _read(self) -> None:
         random = self.process.random
