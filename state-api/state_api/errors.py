@@ -233,6 +233,8 @@ def _problem(kind: Kind, request_id: str | None, errors: list[FieldError] | None
 
 def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """Return what a route's documentation says about the errors that it may answer."""
+    if UNAUTHENTICATED in kinds:
+        kinds += (TOO_MANY_ATTEMPTS,)  # whoever names himself may have to wait for that
     by_status: dict[int | str, list[Kind]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)
