@@ -1050,7 +1050,7 @@ small = st.integers(0, 3)
 addresses = st.sampled_from(["192.0.2.1", "2001:db8::1"])
 users = st.sampled_from([*USERS, "nobody"])
 session_ids = st.sampled_from(["s1", "s2"])
-logins = st.builds(Login, users, session_ids, st.sampled_from(["v1", "v2"]), addresses)
+logins = st.builds(Login, users, session_ids, st.sampled_from(["v1", "v2"]), addresses, st.just(value=False))
 
 
 @st.composite
