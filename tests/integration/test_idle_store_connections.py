@@ -4,10 +4,8 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 from redis.asyncio.connection import Connection
 
@@ -17,7 +15,6 @@ from state_store.records import EventKind
 from state_store.redis_repository import RedisRepository
 from state_store.topology import OneServer, topology_of
 from support.forgetful_relay import ForgetfulRelay
-from support.peep_program import ADMINISTRATOR, PASSWORD, PeepSession, port_of, program
 from support.pop3_process import Pop3Process, wait_until
 from support.redis_server import RedisServer
 
@@ -29,46 +26,32 @@ def relay(shared_redis_server: RedisServer, redis_url: str) -> Iterator[Forgetfu
         yield running
 
 
-class System:
-    """All three services behind a relay that forgets."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.redis = stack.enter_context(RedisServer())
-        self.relay = stack.enter_context(ForgetfulRelay(self.redis.socket))
-        gateway_log, api_log = folder / "gateway.log", folder / "api.log"
-        stack.enter_context(program("peep_gateway", gateway_log, self.relay.url))
-        stack.enter_context(program("state_api", api_log, self.relay.url))
-        self.pop3 = stack.enter_context(Pop3Process(self.relay.url, folder))
-        self.http_port = port_of("state_api", api_log)
-        self.peep = stack.enter_context(PeepSession(port_of("peep_gateway", gateway_log)))
-
-    def is_idle(self) -> bool:
-        """Whether nobody has said a word for 4 s; the POP3 process says one at least every 5 s."""
-        with self.redis.client() as client:
-            rows = client.execute_command("CLIENT", "LIST", "TYPE", "normal")
-        ours = [line for line in str(rows).splitlines() if "cmd=client" not in line]
-        return min(int(re.findall(r" idle=(\d+)", line)[0]) for line in ours) >= 4
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """Give a server whose clients are this test's alone."""
+    with RedisServer() as running:
+        yield running
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with ExitStack() as stack:
-        yield System(tmp_path_factory.mktemp("system"), stack)
+def is_idle(server: RedisServer) -> bool:
+    """Whether the POP3 process has said no word for 4 s; it says one at least every 5 s."""
+    with server.client() as client:
+        rows = client.execute_command("CLIENT", "LIST", "TYPE", "normal")
+    ours = [line for line in str(rows).splitlines() if "cmd=client" not in line]
+    return min(int(re.findall(r" idle=(\d+)", line)[0]) for line in ours) >= 4
 
 
 @pytest.mark.parametrize("silently", [True, False], ids=["silently", "with a reset"])
-def test_first_question_after_a_pause_is_answered_by_every_service(system: System, silently: bool) -> None:
-    username = system.pop3.add_user(b"Subject: a\n\nb\n")
-    with system.pop3.connect() as client:
-        assert client.ask(f"USER {username}").startswith(b"+OK")
-        wait_until(system.is_idle, "nobody has said a word for some time")
-        assert system.relay.forget(silently=silently) >= 6
-        assert client.ask("PASS secret").startswith(b"+OK 1 message")
-        assert system.peep.ask("cc?") == b"+1\r\n"
-        url = f"http://127.0.0.1:{system.http_port}/v1/counters"
-        assert httpx.get(url, auth=(ADMINISTRATOR, PASSWORD), timeout=20).status_code == 200
-        assert client.quit().startswith(b"+OK")
-    assert "away" not in system.pop3.log.read_text()
+def test_login_after_a_pause_is_answered(server: RedisServer, tmp_path: Path, silently: bool) -> None:
+    with ForgetfulRelay(server.socket) as relay, Pop3Process(relay.url, tmp_path) as pop3:
+        username = pop3.add_user(b"Subject: a\n\nb\n")
+        with pop3.connect() as client:
+            assert client.ask(f"USER {username}").startswith(b"+OK")
+            wait_until(lambda: is_idle(server), "nobody has said a word for some time")
+            assert relay.forget(silently=silently) >= 2
+            assert client.ask("PASS secret").startswith(b"+OK 1 message")
+            assert client.quit().startswith(b"+OK")
+        assert "away" not in pop3.log.read_text()
 
 
 class Clock:

@@ -682,6 +682,7 @@ async def test_server_that_still_reads_its_files_is_waited_for() -> None:
         "HELLO": "%1\r\n+proto\r\n:3",
         "INFO": bulk("# Server\r\nredis_version:7.2.4\r\n"),
         "SET": "-LOADING Redis is loading the dataset in memory",
+        "EVALSHA": "*2\r\n$0\r\n\r\n:0",  # whose store it is: nobody's yet
     }
     async with answering(told) as url, repository_on(url) as repository:
         with capture_logs() as events:

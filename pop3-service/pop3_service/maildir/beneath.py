@@ -36,7 +36,8 @@ _LOCAL_FILE_SYSTEMS = frozenset(
         0x794C7630,  # overlayfs
     }
 )
-_STATFS_OCTETS = 256  # twice what it takes
+# Twice what it takes. A type made anew for each call would be garbage that only the collector finds.
+_StatFs = ctypes.c_char * 256
 
 
 class _How(ctypes.Structure):
@@ -89,7 +90,7 @@ def is_on_local_disk(descriptor: int) -> bool:
     """Tell whether the open file lies in this machine, and not on a file server; may wait for one."""
     if sys.platform != "linux":
         return False
-    answer = ctypes.create_string_buffer(_STATFS_OCTETS)
+    answer = _StatFs()
     if _library().fstatfs(descriptor, answer) != 0:
         return False
     return int.from_bytes(answer.raw[: ctypes.sizeof(ctypes.c_long)], sys.byteorder) in _LOCAL_FILE_SYSTEMS
