@@ -31,7 +31,7 @@ STRANGERS_THREADS = 1
 logged in from their network lately, have a thread of their own, and keep nobody else waiting."""
 
 NICENESS = 5
-STRANGERS_NICENESS = 19
+STRANGERS_NICENESS = 10
 """By how much these threads stand back when the processor is short (Linux): sessions that are logged in come
 first, then logins of known pairs, then strangers."""
 

@@ -269,7 +269,9 @@ class System:
 
     def sessions(self) -> set[str]:
         """Return the ids of all open connections."""
-        return {session["id"] for session in self.get("/v1/sessions").json()["sessions"]}
+        answer = self.get("/v1/sessions")
+        assert answer.status_code == 200, answer.text
+        return {session["id"] for session in answer.json()["sessions"]}
 
     def ghosts(self, *expected: Pop3Client, users: tuple[str, ...] = ()) -> str:
         """Return what is shown besides, or instead of, these connections and users; else nothing."""
