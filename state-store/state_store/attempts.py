@@ -106,6 +106,8 @@ class Decision:
     """With WAIT: when it may ask again. 0: as soon as it is the first to wait for this allowance."""
     allowance: str = ""
     """With WAIT: which one it waits for."""
+    refused_entry: str = field(default="", repr=False)
+    """With GO: what the store remembers of the password if it is wrong, bound to the credential of now."""
 
 
 class Outcome(Enum):

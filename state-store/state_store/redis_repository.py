@@ -298,7 +298,7 @@ class RedisRepository:
         as_unknown: bool = False,
     ) -> Decision:
         """See `AttemptRepository`."""
-        verdict, from_pair, from_network, wait_ms, allowance = await self._link.script(
+        verdict, from_pair, from_network, wait_ms, allowance, entry = await self._link.script(
             "begin_attempt",
             attempt.subject,
             attempt.network,
@@ -308,7 +308,9 @@ class RedisRepository:
             int(is_first),
             *ahead_flags(attempt, ahead),
         )
-        return Decision(Verdict(verdict), bool(from_pair), bool(from_network), wait_ms / 1000, allowance)
+        return Decision(
+            Verdict(verdict), bool(from_pair), bool(from_network), wait_ms / 1000, allowance, entry
+        )
 
     async def end_attempt(
         self, attempt: Attempt, decision: Decision, outcome: Outcome, reason: RefusalReason | None = None
@@ -318,7 +320,7 @@ class RedisRepository:
             "end_attempt",
             attempt.subject,
             attempt.network,
-            attempt.digest,
+            decision.refused_entry,
             outcome.value,
             int(decision.from_pair),
             int(decision.from_network),

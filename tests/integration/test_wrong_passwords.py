@@ -178,6 +178,15 @@ async def test_refused_password_is_forgotten_with_the_users_old_one(store: Redis
     assert (await guess(store, attempt(1), Outcome.RIGHT)).verdict is Verdict.GO
 
 
+async def test_password_that_is_set_while_it_is_being_refused_is_not_refused_again(
+    store: RedisRepository,
+) -> None:
+    decision = await store.begin_attempt(attempt(1))
+    await store.set_credential("alice", Credential("$argon2id$two", "v2"))
+    await store.end_attempt(attempt(1), decision, Outcome.WRONG, WRONG)
+    assert (await guess(store, attempt(1), Outcome.RIGHT)).verdict is Verdict.GO
+
+
 async def test_only_the_last_refused_passwords_are_kept_and_none_in_clear(
     store: RedisRepository, behind_the_scenes: redis.Redis
 ) -> None:

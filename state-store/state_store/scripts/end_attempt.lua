@@ -1,6 +1,6 @@
--- Subject, network, digest or '', outcome, 1 when it was taken from the pair's allowance, 1 when from those of
--- the network and the user, reason of the refusal or ''.
-local subject, network, digest, outcome, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4], now_ms()
+-- Subject, network, what to remember of a wrong password or '', outcome, 1 when it was taken from the pair's
+-- allowance, 1 when from those of the network and the user, reason of the refusal or ''.
+local subject, network, entry, outcome, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4], now_ms()
 local gives_back = outcome == 'right' or outcome == 'unchecked'
 if ARGV[5] == '1' then check_ended('pair ' .. network .. ' ' .. subject, gives_back, now) end
 if ARGV[6] == '1' then
@@ -9,9 +9,10 @@ if ARGV[6] == '1' then
 end
 if outcome == 'right' then remember_pair(subject, network, now) end
 if outcome ~= 'wrong' then return end
-if digest ~= '' then
+-- The entry is from before the check: a password that was set meanwhile may be this very one.
+if entry ~= '' then
   local key = REFUSED .. network .. ' ' .. subject
-  redis.call('LPUSH', key, refused_entry(subject, digest))
+  redis.call('LPUSH', key, entry)
   redis.call('LTRIM', key, 0, REFUSED_PASSWORDS - 1)
   redis.call('PEXPIRE', key, REFUSED_MS)
 end
