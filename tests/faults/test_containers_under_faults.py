@@ -268,9 +268,10 @@ class System:
         return False
 
     def sessions(self) -> set[str]:
-        """Return the ids of all open connections."""
+        """Return the ids of all open connections; while HTTP does not know them, why it does not."""
         answer = self.get("/v1/sessions")
-        assert answer.status_code == 200, answer.text
+        if answer.status_code != 200:
+            return {answer.text}
         return {session["id"] for session in answer.json()["sessions"]}
 
     def ghosts(self, *expected: Pop3Client, users: tuple[str, ...] = ()) -> str:
