@@ -113,9 +113,6 @@ KNOWN: Mapping[str, KnownCommand] = MappingProxyType({command.commencement: comm
 PIPELINING = frozenset({"p=", "s?", "k-", "v?"})
 """The extensions that every version of our server has: whoever knows them takes several questions at once."""
 
-EXTENSIONS = frozenset(command.commencement for command in _ALL if command.is_extension)
-"""Those which a server only has when its `cap?` lists them."""
-
 
 def request(commencement: str, *arguments: str | int) -> Request:
     """Return a known command with its arguments as a request.
