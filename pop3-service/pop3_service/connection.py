@@ -140,15 +140,16 @@ class Pop3Connection(LineConnection):
             self._end("too many commands before login", replies.TOO_MUCH_BEFORE_LOGIN)
             return
         self.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
-        session = self._session
+        self._respond(self._session, line)
+        if self._work is None:  # else it takes longer than this turn of the event loop
+            self._instance.command_latency.record(time.perf_counter() - began)
+
+    def _respond(self, session: Session, line: bytes | OverlongLine) -> None:
         answer = session.receive(line) if isinstance(line, bytes) else session.receive_overlong(line.head)
         if isinstance(answer, bytes):
             self.send(answer)
         else:
             self._carry_out(answer)
-            if self._work is not None:
-                return  # it takes longer than this turn of the event loop
-        self._instance.command_latency.record(time.perf_counter() - began)
 
     def line_unfinished(self) -> None:
         """Await the rest of the line; but UTF8 without an end is obeyed when its client falls silent.

@@ -55,17 +55,8 @@ class LocalConnection(Pop3Connection):
             self.lines.give_back(line)
             self._ask_for_slot()
         else:
-            self._answer(line)
-
-    def _answer(self, line: bytes | OverlongLine) -> None:
-        # Not as a session's command is answered: how long those take is counted.
-        assert self._session is not None
-        session = self._session
-        answer = session.receive(line) if isinstance(line, bytes) else session.receive_overlong(line.head)
-        if isinstance(answer, bytes):
-            self.send(answer)
-        else:
-            self._carry_out(answer)
+            # Not as a session's command is answered: how long those take is counted.
+            self._respond(self._session, line)
 
     def closed(self) -> None:
         """Give back what a session holds; a check holds nothing."""
