@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peepctl.embedded import EmbeddedServer
-from state_store.passwords import Passwords
+from service_runtime.processors import usable_processors
+from state_store.credentials.passwords import Passwords
 from state_store.records import Credential
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 
 ADMINISTRATOR = "admin"
 PASSWORD = "benchmark"  # noqa: S105 - of a server that lives for a minute on the loopback
@@ -108,7 +109,7 @@ def forget_peak(process: int) -> None:
 async def add_users(url: str, count: int) -> None:
     """Add users of the same credential: making a hundred thousand would take an hour."""
     repository = RedisRepository(url)
-    passwords = Passwords()
+    passwords = Passwords(usable_processors())
     credential = await passwords.new_credential(PASSWORD)
     for first in range(0, count, USERS_A_BATCH):
         await _add(repository, credential, range(first, min(first + USERS_A_BATCH, count)))

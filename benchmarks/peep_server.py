@@ -10,9 +10,10 @@ import argon2
 
 from peepctl.embedded import EmbeddedServer
 from servers import Server, Site
-from state_store.passwords import MEMORY_KIBIBYTES, Passwords
+from service_runtime.processors import usable_processors
+from state_store.credentials.passwords import MEMORY_KIBIBYTES, Passwords
 from state_store.records import Credential
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 
 PASSWORD = "secret"  # noqa: S105 - what popbench sends
 CONNECTIONS = 20_000
@@ -85,7 +86,7 @@ class PeepServer(Server):
 
 async def _credential(is_cheap: bool) -> Credential:
     # All users have the same: making hundreds would take a while, and nothing would be different.
-    passwords = Passwords()
+    passwords = Passwords(usable_processors())
     credential = await passwords.new_credential(PASSWORD)
     passwords.close()
     if is_cheap:

@@ -23,11 +23,10 @@ from pathlib import Path
 import uvloop
 
 from peepctl.embedded import EmbeddedServer
-from state_store import keys
-from state_store.attempts import Attempt, Outcome, RefusalReason
-from state_store.instance import LiveInstance
-from state_store.link import RedisLink
-from state_store.passwords import Passwords
+from service_runtime.processors import usable_processors
+from state_store.credentials.attempts import Attempt, Outcome, RefusalReason
+from state_store.credentials.passwords import Passwords
+from state_store.process.instance import LiveInstance
 from state_store.records import (
     AddressCount,
     Credential,
@@ -38,7 +37,9 @@ from state_store.records import (
     LoginOutcome,
     Session,
 )
-from state_store.redis_repository import RedisRepository
+from state_store.redis import keys
+from state_store.redis.client import RedisLink
+from state_store.redis.repository import RedisRepository
 
 USERS = 100_000
 USERS_OF_A_WORKER = 1_000
@@ -441,7 +442,7 @@ def main() -> None:
 
 async def bench(folder: Path, rounds: int) -> None:
     """Measure everything on a server whose files are in `folder`, and print it."""
-    passwords = Passwords()
+    passwords = Passwords(usable_processors())
     # One for all: what a password costs to hash is no matter of Redis.
     credential = await passwords.new_credential("correct horse battery staple")
     passwords.close()

@@ -21,10 +21,10 @@ from pop3_service.protocol import commands as pop3
 from service_runtime.settings import ALL_SETTINGS, SECRETS, variable
 from state_api.app import create_app
 from state_api.routers.metrics import Numbers, StoreCollector
-from state_store.authentication import Authenticator
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
 from state_store.latency import histogram
 from state_store.memory_repository import MemoryRepository
-from state_store.passwords import Passwords
 from state_store.records import Counters, Latencies, Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"

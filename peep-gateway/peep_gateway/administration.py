@@ -11,10 +11,10 @@ import structlog
 from peep_gateway.protocol.replies import NegativeCode, negative, positive
 from peep_gateway.protocol.session import Request, Session
 from peep_gateway.refusals import refusal
-from state_store.authentication import Authenticator
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
+from state_store.credentials.presence import Presence
 from state_store.errors import SlowedDown, StateError
-from state_store.passwords import Passwords
-from state_store.presence import Presence
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

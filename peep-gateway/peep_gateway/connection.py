@@ -15,9 +15,9 @@ from peep_gateway.protocol.commands import MAX_LINE_OCTETS, Command
 from peep_gateway.protocol.replies import NegativeCode, ReplyKind, negative
 from peep_gateway.protocol.session import Request, Session
 from peep_gateway.questions import QUESTIONS, Question, Questions, View
-from state_store.authentication import Authenticator
-from state_store.networks import network_of
-from state_store.passwords import Passwords
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.networks import network_of
+from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

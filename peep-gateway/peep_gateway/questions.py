@@ -12,7 +12,7 @@ from peep_gateway.protocol.commands import Command
 from peep_gateway.protocol.replies import Answer, Lines, positive, wire_form
 from peep_gateway.refusals import refusal
 from service_runtime import VERSION
-from state_store.attempts import SlowDown
+from state_store.credentials.attempts import SlowDown
 from state_store.records import Counters, Session, Settings
 from state_store.repository import StateRepository
 

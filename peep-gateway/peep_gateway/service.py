@@ -15,10 +15,10 @@ from peep_gateway.places import Places, limits
 from peep_gateway.questions import Questions
 from service_runtime import command_line, process
 from service_runtime.certificates import CertificateFiles, watch
+from service_runtime.front_end import Place, serve_front_end
 from service_runtime.settings import GatewaySettings, administrators_without_peep
-from state_store.authentication import Authenticator
-from state_store.front_end import Place, serve_front_end
-from state_store.passwords import Passwords
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)

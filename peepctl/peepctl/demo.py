@@ -11,9 +11,9 @@ from pathlib import Path
 
 from service_runtime.errors import StartError
 from service_runtime.maildir_layout import MaildirLayout
+from state_store.credentials.passwords import Passwords
 from state_store.errors import StateError, UserExists
-from state_store.passwords import Passwords
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 
 DEMO_USER = "demo"
 DEMO_USER_WITH_DOMAIN = "demo@example.org"

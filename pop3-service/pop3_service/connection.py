@@ -44,12 +44,12 @@ from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
 from pop3_service.protocol.session import Session
 from pop3_service.removal import Removed, remove_marked
 from pop3_service.resources import Resources
+from state_store.credentials.networks import network_of
+from state_store.credentials.presence import Presence
+from state_store.credentials.scram import ScramExchange, ScramMalformed
 from state_store.errors import StoreUnavailable
-from state_store.networks import network_of
-from state_store.presence import Presence
 from state_store.records import AdmissionOutcome, Login, LoginOutcome
 from state_store.records import Session as SessionRow
-from state_store.scram import ScramExchange, ScramMalformed
 
 LOGIN_SECONDS = 60.0
 """How long a client may stay without logging in, in all."""

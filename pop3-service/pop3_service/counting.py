@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from state_store.instance import LiveInstance
+from state_store.process.instance import LiveInstance
 
 
 class ReplyCount:

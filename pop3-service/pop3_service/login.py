@@ -9,12 +9,12 @@ from pop3_service.maildir import Maildir, MaildirPath, MaildirUnreadable, Wherea
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.resources import Resources
-from state_store.attempts import RefusalReason
+from state_store.credentials.attempts import RefusalReason
+from state_store.credentials.opaque_string import UnusablePassword, opaque_string
+from state_store.credentials.presence import Presence
+from state_store.credentials.scram import ScramExchange
 from state_store.errors import SlowedDown, StoreUnavailable
-from state_store.opaque_string import UnusablePassword, opaque_string
-from state_store.presence import Presence
 from state_store.records import Login, LoginOutcome
-from state_store.scram import ScramExchange
 
 LOCK_PATIENCE_SECONDS = 0.25
 LOCK_POLL_SECONDS = 0.02

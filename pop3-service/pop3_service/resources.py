@@ -10,9 +10,9 @@ from pop3_service.listing import Listings
 from pop3_service.maildir import Maildirs, MessageFile
 from pop3_service.protocol.policy import Policy
 from service_runtime.maildir_layout import MaildirLayout
-from state_store.authentication import Authenticator
-from state_store.instance import LiveInstance
-from state_store.passwords import Passwords
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
+from state_store.process.instance import LiveInstance
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,13 +33,14 @@ from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.errors import StartError
 from service_runtime.maildir_layout import MaildirLayout
 from service_runtime.process import Lifecycle
+from service_runtime.processors import usable_processors
 from service_runtime.settings import Pop3Settings
-from state_store.authentication import Authenticator
+from service_runtime.waiting import prepare_patiently
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
 from state_store.errors import LayoutDiffers, StoreEmptied, StoreUnusable
-from state_store.instance import LiveInstance
-from state_store.passwords import Passwords
-from state_store.redis_repository import RedisRepository
-from state_store.waiting import prepare_patiently
+from state_store.process.instance import LiveInstance
+from state_store.redis.repository import RedisRepository
 
 WORKER_VARIABLE = "PEEP_WORKER"
 """Set by the parent process in its workers: their number, from 1."""
@@ -88,7 +89,7 @@ class Worker:
             else None
         )
         self._repository = RedisRepository(settings.redis_url, deployment_learned=self._deployment_learned)
-        self._passwords = Passwords()
+        self._passwords = Passwords(usable_processors())
         self._disk = DiskThreads()
         self._instance = LiveInstance(
             self._repository,

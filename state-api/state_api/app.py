@@ -25,8 +25,8 @@ from state_api.routers import (
     users,
 )
 from state_api.sign_in import SignIns
-from state_store.authentication import Authenticator
-from state_store.passwords import Passwords
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
 
 

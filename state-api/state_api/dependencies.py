@@ -13,8 +13,8 @@ from fastapi.security import HTTPBasic
 from line_server.listener import plain_host
 from state_api.errors import ForeignRequest, SignedOut, Unauthenticated
 from state_api.sign_in import COOKIE, SignIns, comes_from_page, is_csrf_token, refuse_from_elsewhere
-from state_store.authentication import Authenticator
-from state_store.passwords import Passwords
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from state_store.opaque_string import MAX_CHARACTERS, opaque_string, pattern
+from state_store.credentials.opaque_string import MAX_CHARACTERS, opaque_string, pattern
 from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
 
 MAX_ARGUMENT_OCTETS = 128

@@ -6,12 +6,12 @@ import socket
 from line_server.listener import display
 from line_server.proxy_header import TrustedProxies
 from service_runtime import command_line, process
+from service_runtime.front_end import Place, serve_front_end
 from service_runtime.settings import ApiSettings
 from state_api.app import create_app
 from state_api.serving import serve_http
-from state_store.authentication import Authenticator
-from state_store.front_end import Place, serve_front_end
-from state_store.passwords import Passwords
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
 
 SERVICE = "state-api"

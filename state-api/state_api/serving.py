@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from line_server.listener import BACKLOG
 from state_api.http_connection import HttpConnection, Limits
 from state_api.places import Places, places_of_process
-from state_store.networks import network_of
+from state_store.credentials.networks import network_of
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 

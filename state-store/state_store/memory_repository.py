@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from state_store.attempts import Attempt, Decision, Outcome, RefusalReason, SlowDown, Verdict
+from state_store.credentials.attempts import Attempt, Decision, Outcome, RefusalReason, SlowDown, Verdict
 from state_store.errors import (
     LayoutDiffers,
     LeaseLapsed,

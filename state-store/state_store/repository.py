@@ -8,7 +8,7 @@ in a process's memory for tests. Both pass the same contract tests. Every method
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Protocol
 
-from state_store.attempts import Attempt, Decision, Outcome, RefusalReason, SlowDown
+from state_store.credentials.attempts import Attempt, Decision, Outcome, RefusalReason, SlowDown
 from state_store.records import (
     ACTIVITY_LENGTH,
     Activity,

@@ -8,8 +8,8 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from state_store.attempts import Attempt, Outcome, RefusalReason, Verdict
-from state_store.redis_repository import RedisRepository
+from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Verdict
+from state_store.redis.repository import RedisRepository
 from support.dashboard import Dashboard
 from support.peep_services import Peep
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from state_store import keys
+from state_store.redis import keys
 from support.containers import PROJECT_FOLDER, Containers, require_engine
 from support.fault_checker import RECOVERY_SECONDS, FinalState, counted, message_files
 from support.fault_client import FaultClient

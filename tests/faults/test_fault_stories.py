@@ -19,12 +19,12 @@ from pop3_service.maildir import Maildirs
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
 from pop3_service.resources import Resources
-from state_store import keys
-from state_store.authentication import Authenticator
-from state_store.instance import LiveInstance
-from state_store.passwords import Passwords
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
+from state_store.process.instance import LiveInstance
 from state_store.records import Counters
-from state_store.redis_repository import RedisRepository
+from state_store.redis import keys
+from state_store.redis.repository import RedisRepository
 from state_store.repository import LEASE_SECONDS
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process
 from support.redis_server import RedisServer

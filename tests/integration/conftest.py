@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from state_store.memory_repository import MemoryRepository
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from state_store.repository import StateRepository
 from support.redis_server import RedisServer
 

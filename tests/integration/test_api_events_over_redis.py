@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from support.api_process import RunningApi, running_api
 from support.api_server import listening
 from support.redis_server import RedisServer

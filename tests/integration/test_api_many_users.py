@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from state_store import keys
+from state_store.redis import keys
 from support.api_process import RunningApi, running_api
 from support.redis_server import RedisServer
 

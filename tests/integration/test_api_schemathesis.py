@@ -15,9 +15,9 @@ from schemathesis import Case, Response
 from schemathesis.checks import CHECKS
 
 from state_api.app import create_app
-from state_store.authentication import Authenticator
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
 from state_store.memory_repository import MemoryRepository
-from state_store.passwords import Passwords
 from support.api_process import ADMINISTRATOR, RunningApi, running_api
 from support.pop3_process import Pop3Process
 from support.redis_server import RedisServer

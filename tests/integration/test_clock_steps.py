@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from state_store import keys
 from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
-from state_store.redis_repository import RedisRepository
+from state_store.redis import keys
+from state_store.redis.repository import RedisRepository
 from state_store.repository import LEASE_SECONDS
 from support.shifted_clock import ShiftedClock, server_with_a_clock
 

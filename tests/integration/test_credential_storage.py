@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 import redis
 
-from state_store import keys
+from state_store.credentials.passwords import Passwords
 from state_store.errors import UserExists
 from state_store.memory_repository import MemoryRepository
-from state_store.passwords import Passwords
 from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
-from state_store.redis_repository import RedisRepository
+from state_store.redis import keys
+from state_store.redis.repository import RedisRepository
 from state_store.repository import StateRepository
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"

@@ -13,10 +13,10 @@ import pytest
 import redis
 
 from pop3_service.deployment_mark import MARK, read_mark, write_mark
-from state_store import keys
 from state_store.errors import StoreEmptied, StoreUnavailable
 from state_store.records import Credential
-from state_store.redis_repository import RedisRepository
+from state_store.redis import keys
+from state_store.redis.repository import RedisRepository
 from support.peep_program import PeepSession, port_of, program
 from support.pop3_process import PASSWORD as USERS_PASSWORD
 from support.pop3_process import Pop3Process, wait_until
@@ -152,7 +152,7 @@ def test_services_that_start_beside_an_empty_volume_know_it_by_the_mark(tmp_path
         assert system.login("alice").startswith(b"-ERR [SYS/TEMP]")
         wait_until(lambda: system.ready()[0] == 503, "not ready", SHOWS_WITHIN_SECONDS)
         assert system.loud_lines()["pop3_service"] == 1
-        system.accept("state_store.acceptance")
+        system.accept("service_runtime.acceptance")
         wait_until(lambda: system.ready()[0] == 200, "ready", SHOWS_WITHIN_SECONDS)
         username = system.pop3.add_user(b"Subject: a\n\nb\n")
         wait_until(lambda: system.login(username).startswith(b"+OK"), "served", SHOWS_WITHIN_SECONDS)

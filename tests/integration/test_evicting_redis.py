@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from state_store.danger import eviction_warnings
-from state_store.redis_repository import RedisRepository
+from state_store.redis.danger import eviction_warnings
+from state_store.redis.repository import RedisRepository
 from support.api_process import running_api
 from support.redis_server import RedisServer
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 import redis
 
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from support.allowances import leave_nothing
 from support.api_client import ADMINISTRATOR, administrator_hash, problem
 from support.api_server import ApiServer, api_server

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 import pytest
 import redis
 
-from state_store import guard, passwords
-from state_store.attempts import Attempt, Decision, Outcome, RefusalReason
-from state_store.authentication import Authenticator
+from state_store.credentials import guard, passwords
+from state_store.credentials.attempts import Attempt, Decision, Outcome, RefusalReason
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
+from state_store.credentials.presence import Presence
 from state_store.errors import SlowedDown, StoreUnavailable
-from state_store.passwords import Passwords
-from state_store.presence import Presence
 from state_store.records import Credential
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from support.allowances import leave_nothing
 from support.redis_server import RedisServer
 

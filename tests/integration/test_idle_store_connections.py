@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from redis.asyncio.connection import Connection
 
-from state_store import channel, conversation
-from state_store.conversation import Conversation
 from state_store.records import EventKind
-from state_store.redis_repository import RedisRepository
-from state_store.topology import OneServer, topology_of
+from state_store.redis import channel
+from state_store.redis import connection as conversation
+from state_store.redis.connection import Conversation
+from state_store.redis.repository import RedisRepository
+from state_store.redis.topology import OneServer, topology_of
 from support.forgetful_relay import ForgetfulRelay
 from support.pop3_process import Pop3Process, wait_until
 from support.redis_server import RedisServer

@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 import redis.asyncio
 
-from state_store import keys
 from state_store.errors import StoreUnavailable
-from state_store.instance import LiveInstance
+from state_store.process.instance import LiveInstance
 from state_store.records import AdmissionOutcome, Counters, Credential, Login, LoginOutcome
-from state_store.redis_repository import RedisRepository
+from state_store.redis import keys
+from state_store.redis.repository import RedisRepository
 from support.redis_server import RedisServer
 
 HERE = "192.0.2.1"

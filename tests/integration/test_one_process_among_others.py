@@ -9,7 +9,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from support.peep_program import port_of, program
 from support.pop3_process import Pop3Process
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from support.peep_gateway_server import LOGIN, converse, pop3_instance, running_gateway
 from support.redis_server import RedisServer
 

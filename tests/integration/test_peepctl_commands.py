@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service_runtime import VERSION
-from state_store.attempts import SlowDown
+from state_store.credentials.attempts import SlowDown
 from state_store.records import Counters
 from support.background_gateway import BackgroundGateway, background_gateway
 from support.bare_peep_server import ADMINISTRATOR as BOB

@@ -12,7 +12,7 @@ import pytest
 import redis
 from scramp import ScramClient  # type: ignore[import-untyped]
 
-from state_store import attempts
+from state_store.credentials import attempts
 from state_store.records import Counters
 from support.allowances import leave_nothing
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until

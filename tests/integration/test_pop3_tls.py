@@ -33,11 +33,11 @@ from pop3_service.maildir import Maildirs
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
 from pop3_service.resources import Resources
-from state_store.authentication import Authenticator
-from state_store.instance import LiveInstance
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.opaque_string import opaque_string
+from state_store.credentials.passwords import Passwords
 from state_store.memory_repository import MemoryRepository
-from state_store.opaque_string import opaque_string
-from state_store.passwords import Passwords
+from state_store.process.instance import LiveInstance
 from state_store.records import Counters
 from support.certificates import Authority
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until

@@ -15,13 +15,13 @@ import redis
 import structlog
 from structlog.testing import capture_logs
 
-from state_store import keys
-from state_store.attempts import Attempt, Outcome, RefusalReason, Verdict
+from service_runtime.waiting import prepare_patiently
+from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Verdict
 from state_store.errors import StoreUnavailable, StoreUnusable, UnknownSlowDown
-from state_store.instance import LiveInstance
+from state_store.process.instance import LiveInstance
 from state_store.records import Credential, Deltas, EventKind, Exchange, Instance, Login, LoginOutcome
-from state_store.redis_repository import RedisRepository
-from state_store.waiting import prepare_patiently
+from state_store.redis import keys
+from state_store.redis.repository import RedisRepository
 from support.certificates import Authority
 from support.redis_kinds import (
     MASTER_NAME,

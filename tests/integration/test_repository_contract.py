@@ -11,7 +11,6 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from state_store import keys, redis_repository
 from state_store.errors import (
     LayoutDiffers,
     LeaseLapsed,
@@ -38,7 +37,9 @@ from state_store.records import (
     Settings,
     Word,
 )
-from state_store.redis_repository import RedisRepository
+from state_store.redis import keys
+from state_store.redis import repository as redis_repository
+from state_store.redis.repository import RedisRepository
 from state_store.repository import LEASE_SECONDS, StateRepository
 from support.redis_server import RedisServer
 

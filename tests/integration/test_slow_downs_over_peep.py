@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from state_store import attempts
-from state_store.attempts import Attempt, Outcome, RefusalReason
-from state_store.redis_repository import RedisRepository
+from state_store.credentials import attempts
+from state_store.credentials.attempts import Attempt, Outcome, RefusalReason
+from state_store.redis.repository import RedisRepository
 from support.peep_gateway_server import ADMINISTRATOR, PASSWORD, Gateway, running_gateway
 
 LOGIN = f"a {ADMINISTRATOR} {PASSWORD}\r\n".encode()

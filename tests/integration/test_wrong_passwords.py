@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 import redis
 
-from state_store import attempts, keys
-from state_store.attempts import Attempt, Decision, Outcome, RefusalReason, SlowDown, Verdict
+from state_store.credentials import attempts
+from state_store.credentials.attempts import Attempt, Decision, Outcome, RefusalReason, SlowDown, Verdict
 from state_store.errors import UnknownSlowDown
 from state_store.records import (
     ActivityKind,
@@ -18,7 +18,8 @@ from state_store.records import (
     Login,
     LoginOutcome,
 )
-from state_store.redis_repository import RedisRepository
+from state_store.redis import keys
+from state_store.redis.repository import RedisRepository
 
 NETWORK = "192.0.2.1"
 ELSEWHERE = "192.0.2.2"

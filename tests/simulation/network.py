@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 from simulation.event_loop import Owner, SimulatedLoop
 from state_store.errors import StoreUnavailable
 from state_store.records import Exchange
-from state_store.scripting import load_scripts
+from state_store.redis.scripting import load_scripts
 
 SERVER_EPOCH = 1_700_000_000.0
 ANSWER_SECONDS = 0.8

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 from simulation.event_loop import Owner
 from simulation.network import SimulatedLink
 from state_store.errors import StoreUnavailable
-from state_store.instance import LiveInstance
-from state_store.link import RedisLink
+from state_store.process.instance import LiveInstance
 from state_store.records import Deltas, Event, Exchange, ExchangeResult, Login, LoginOutcome, Session
-from state_store.redis_repository import RedisRepository
+from state_store.redis.client import RedisLink
+from state_store.redis.repository import RedisRepository
 
 if TYPE_CHECKING:
     from simulation.world import World

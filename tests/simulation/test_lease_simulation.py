@@ -15,7 +15,7 @@ import structlog
 
 from simulation.network import ScriptServer
 from simulation.world import World
-from state_store import instance
+from state_store.process import instance
 from support.redis_server import RedisServer
 
 SCHEDULES = int(os.environ.get("PEEP_SIMULATION_SCHEDULES", "3000"))

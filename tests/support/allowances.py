@@ -2,7 +2,8 @@
 
 import redis
 
-from state_store import attempts, keys
+from state_store.credentials import attempts
+from state_store.redis import keys
 
 
 def leave_nothing(store: redis.Redis, network: str = "127.0.0.1") -> None:

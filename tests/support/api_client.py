@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 
 from state_api.app import create_app
-from state_store.authentication import Authenticator
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
 from state_store.memory_repository import MemoryRepository
-from state_store.passwords import Passwords
 from state_store.repository import StateRepository
 
 ADMINISTRATOR = "root"

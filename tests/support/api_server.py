@@ -15,7 +15,7 @@ from state_api.app import create_app
 from state_api.http_connection import Limits
 from state_api.places import Places, places_of_process
 from state_api.serving import serve_http
-from state_store.authentication import Authenticator
+from state_store.credentials.authentication import Authenticator
 from state_store.repository import StateRepository
 from support.api_client import ADMINISTRATOR, BASIC, administrator_hash, passwords
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from state_store import keys
+from state_store.redis import keys
 from support.fault_checker import (
     RECOVERY_SECONDS,
     SLACK_SECONDS,

@@ -12,9 +12,9 @@ from line_server.server import LineServer
 from peep_gateway.connection import SIGN_IN_SECONDS, PeepConnection
 from peep_gateway.places import Places
 from peep_gateway.questions import Questions
-from state_store.authentication import Authenticator
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
 from state_store.memory_repository import MemoryRepository
-from state_store.passwords import Passwords
 from state_store.records import Credential, EventKind, Instance
 from state_store.repository import StateRepository
 from support.dialogue import steps

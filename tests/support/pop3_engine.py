@@ -23,8 +23,14 @@ from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal, MessageFault
 from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
 from pop3_service.protocol.session import Session
+from state_store.credentials.scram import (
+    ClientFirst,
+    ScramExchange,
+    ScramMalformed,
+    ScramRefused,
+    new_verifier,
+)
 from state_store.records import Credential
-from state_store.scram import ClientFirst, ScramExchange, ScramMalformed, ScramRefused, new_verifier
 from support.dialogue import play
 
 USER = "mrose"

@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from state_store.passwords import Passwords
+from state_store.credentials.passwords import Passwords
 from state_store.records import Counters
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 
 SECONDS = 30
 PASSWORD = "secret"

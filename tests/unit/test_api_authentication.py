@@ -7,9 +7,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from state_store.attempts import Attempt, Decision, Verdict
+from state_store.credentials.attempts import Attempt, Decision, Verdict
 from state_store.memory_repository import MemoryRepository
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client, passwords, problem
 
 PRIVATE_ROUTES = [

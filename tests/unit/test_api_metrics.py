@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from service_runtime import VERSION
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from support.api_client import api_client
 from support.busy_repository import COMMAND_SECONDS, LOGIN_SECONDS, OPENMETRICS, metrics_answer
 from support.peep_gateway_server import instance

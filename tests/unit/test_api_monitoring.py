@@ -16,7 +16,7 @@ from state_store.records import (
     EventKind,
     Exchange,
 )
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from support.api_client import api_client, problem
 from support.busy_repository import CERTIFICATE_EXPIRES_AT, COUNTERS, busy_repository
 from support.peep_gateway_server import instance

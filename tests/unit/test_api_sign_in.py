@@ -10,7 +10,7 @@ from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from structlog.testing import capture_logs
 
 from state_api.sign_in import COOKIE, LASTS_SECONDS
-from state_store.attempts import Attempt, Decision, Verdict
+from state_store.credentials.attempts import Attempt, Decision, Verdict
 from state_store.memory_repository import MemoryRepository
 from support.api_client import (
     ADMINISTRATOR,

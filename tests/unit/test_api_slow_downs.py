@@ -4,7 +4,7 @@ from datetime import datetime
 
 from structlog.testing import capture_logs
 
-from state_store.attempts import SlowDown
+from state_store.credentials.attempts import SlowDown
 from state_store.memory_repository import MemoryRepository
 from support.api_client import api_client, problem
 

@@ -3,12 +3,12 @@
 import pytest
 from scramp import ScramClient  # type: ignore[import-untyped]
 
-from state_store.attempts import Attempt, Decision, Outcome, RefusalReason
-from state_store.authentication import Authenticator
+from state_store.credentials.attempts import Attempt, Decision, Outcome, RefusalReason
+from state_store.credentials.authentication import Authenticator
+from state_store.credentials.passwords import Passwords
+from state_store.credentials.scram import ScramExchange, ScramMalformed, new_verifier
 from state_store.memory_repository import MemoryRepository
-from state_store.passwords import Passwords
 from state_store.records import Credential
-from state_store.scram import ScramExchange, ScramMalformed, new_verifier
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "192.0.2.2"

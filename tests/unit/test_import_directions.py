@@ -22,8 +22,8 @@ PEOPLE = {"peepctl", "peep_client"}
 IMPURE = {"asyncio", "os", "redis", "time", "socket", "logging"}
 FORBIDDEN = {
     "line_server": SERVICES | PEOPLE | {"state_store"},
-    "service_runtime": SERVICES | PEOPLE | {"state_store"},
-    "state_store": SERVICES | PEOPLE,
+    "service_runtime": SERVICES | PEOPLE,
+    "state_store": set(PACKAGES) - {"state_store"},
     "pop3_service": SERVICES - {"pop3_service"} | PEOPLE,
     "peep_gateway": SERVICES - {"peep_gateway"} | PEOPLE,
     "state_api": SERVICES - {"state_api"} | PEOPLE,
@@ -109,7 +109,7 @@ def test_all_protocols_are_found() -> None:
         ("state_api", "import redis.asyncio as store"),
         ("peepctl", "from redis import Redis"),
         ("line_server", "from state_store.errors import StateError"),
-        ("service_runtime", "import state_store"),
+        ("state_store.redis", "from service_runtime import VERSION"),
         ("service_runtime", "import pop3_service"),
         ("state_store", "if True:\n    import pop3_service"),
         ("peep_gateway", "import peep_client"),

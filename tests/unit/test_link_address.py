@@ -4,9 +4,9 @@ import pytest
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
 from service_runtime.settings import _redis_url
-from state_store.address import Kind, parse
 from state_store.errors import StoreUnusable
-from state_store.redis_repository import RedisRepository
+from state_store.redis.address import Kind, parse
+from state_store.redis.repository import RedisRepository
 
 
 def test_url_of_one_server_says_what_redis_py_reads_in_it() -> None:

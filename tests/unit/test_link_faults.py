@@ -6,7 +6,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from state_store.errors import StoreUnavailable, StoreUnusable
-from state_store.faults import ADVICE, describe, translate
+from state_store.redis.faults import ADVICE, describe, translate
 
 
 def answer(line: str) -> Exception:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state_store.opaque_string import MAX_CHARACTERS, UnusablePassword, opaque_string, pattern
+from state_store.credentials.opaque_string import MAX_CHARACTERS, UnusablePassword, opaque_string, pattern
 
 REFUSED = {"Cc", "Cf", "Zl", "Zp", "Co", "Cn"}
 

@@ -9,10 +9,10 @@ import argon2
 import pytest
 from scramp import ScramClient  # type: ignore[import-untyped]
 
-from state_store import passwords as passwords_module
-from state_store.passwords import MEMORY_KIBIBYTES, Passwords
+from state_store.credentials import passwords as passwords_module
+from state_store.credentials.passwords import MEMORY_KIBIBYTES, Passwords
+from state_store.credentials.scram import ClientFirst, ScramExchange
 from state_store.records import Credential
-from state_store.scram import ClientFirst, ScramExchange
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from peep_gateway.administration import Administration
 from peep_gateway.protocol.commands import COMMANDS, LIST_CAPABILITIES, QUIT, State
 from peep_gateway.protocol.session import MAX_WRONG_PASSWORDS, Request, Session
 from peep_gateway.questions import QUESTIONS, Questions, View
-from state_store.authentication import Authenticator
+from state_store.credentials.authentication import Authenticator
 from state_store.errors import LeaseLapsed, StoreUnavailable
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters, Deltas, Exchange, Login, Settings

@@ -11,10 +11,9 @@ from scramp import ScramClient, ScramException, ScramMechanism  # type: ignore[i
 from scramp.utils import saslprep  # type: ignore[import-untyped]
 
 from pop3_service.protocol.commands import is_user_name
-from state_store import scram
-from state_store.opaque_string import UnusablePassword, opaque_string
-from state_store.records import Credential
-from state_store.scram import (
+from state_store.credentials import scram
+from state_store.credentials.opaque_string import UnusablePassword, opaque_string
+from state_store.credentials.scram import (
     ITERATIONS,
     MAX_MESSAGE_CHARACTERS,
     ClientFirst,
@@ -23,6 +22,7 @@ from state_store.scram import (
     ScramRefused,
     new_verifier,
 )
+from state_store.records import Credential
 
 SECRET = "the deployment's secret"
 

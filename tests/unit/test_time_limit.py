@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from state_store.time_limit import time_limit
+from state_store.redis.time_limit import time_limit
 
 
 async def test_who_says_nothing_in_time_is_given_up() -> None:

@@ -6,9 +6,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from service_runtime.waiting import address_of, prepare_patiently
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.memory_repository import MemoryRepository
-from state_store.waiting import address_of, prepare_patiently
 
 URL = "redis://peep:hunter2@redis.example:6379/0?password=hunter3"
 

@@ -20,9 +20,9 @@ def accept() -> None:
     # Few commands need what takes so long to import.
     from peepctl.embedded import SOCKET_NAME
     from peepctl.local_settings import UpSettings
+    from service_runtime import acceptance
     from service_runtime.errors import StartError
     from service_runtime.settings import load
-    from state_store import acceptance
     from state_store.errors import StateError
 
     try:

@@ -15,7 +15,7 @@ from state_api.errors import (
     UNKNOWN_SLOW_DOWN,
     problems,
 )
-from state_store import attempts
+from state_store.credentials import attempts
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(

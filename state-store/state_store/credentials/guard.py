@@ -4,9 +4,9 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
-from state_store.attempts import Attempt, Decision, Outcome, RefusalReason, Verdict
+from state_store.credentials.attempts import Attempt, Decision, Outcome, RefusalReason, Verdict
+from state_store.credentials.presence import Presence
 from state_store.errors import SlowedDown, StateError
-from state_store.presence import Presence
 from state_store.repository import AttemptRepository
 
 LINE_LENGTH = 64

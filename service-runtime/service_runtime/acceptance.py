@@ -1,4 +1,4 @@
-"""`python -m state_store.acceptance`: go on, on purpose, with a Redis that has lost its users.
+"""`python -m service_runtime.acceptance`: go on, on purpose, with a Redis that has lost its users.
 
 It is said to Redis itself, for an emptied one has no administrator left to sign in as. `peepctl store accept`
 does the same where `peepctl` is installed with what it needs; the containers have this.
@@ -10,7 +10,7 @@ import sys
 from service_runtime.errors import StartError
 from service_runtime.settings import CommonSettings, load
 from state_store.errors import StateError
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 
 ACCEPTED = "accepted: the services go on with this Redis as it is"
 NOTHING_MISSED = "nothing is missed in this Redis: nothing has changed"

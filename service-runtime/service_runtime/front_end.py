@@ -10,17 +10,18 @@ from dataclasses import dataclass
 import structlog
 
 from line_server.listener import ListenError, listen
+from service_runtime.attendance import Attendance
 from service_runtime.errors import StartError
 from service_runtime.process import Lifecycle, show_first_password
+from service_runtime.processors import usable_processors
+from service_runtime.rereading import AdministratorsReader
 from service_runtime.settings import AdministratorSettings, variable
-from state_store.administrators import Administrators
-from state_store.attendance import Attendance
+from service_runtime.waiting import prepare_patiently
+from state_store.credentials.administrators import Administrators
+from state_store.credentials.passwords import Passwords
 from state_store.errors import StoreUnusable
-from state_store.passwords import Passwords
-from state_store.redis_repository import RedisRepository
+from state_store.redis.repository import RedisRepository
 from state_store.repository import StateRepository
-from state_store.rereading import AdministratorsReader
-from state_store.waiting import prepare_patiently
 
 Serve = Callable[[list[list[socket.socket]], StateRepository, Passwords], Awaitable[None]]
 """Is given the bound sockets of each place."""
@@ -69,7 +70,7 @@ async def _serve_with_store(
     serve: Callable[[StateRepository, Passwords], Awaitable[None]],
 ) -> None:
     repository = RedisRepository(given.redis_url)
-    passwords = Passwords()
+    passwords = Passwords(usable_processors())
 
     administrators = Administrators(repository, passwords, given.admins)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from state_store.attempts import (
+from state_store.credentials.attempts import (
     ADMINISTRATOR,
     USER,
     Attempt,
@@ -15,13 +15,13 @@ from state_store.attempts import (
     Verdict,
     subject,
 )
-from state_store.guard import Guard
-from state_store.networks import network_of
-from state_store.passwords import Passwords
-from state_store.presence import Presence
+from state_store.credentials.guard import Guard
+from state_store.credentials.networks import network_of
+from state_store.credentials.passwords import Passwords
+from state_store.credentials.presence import Presence
+from state_store.credentials.scram import ClientFirst, ScramExchange, ScramRefused
 from state_store.records import Credential
 from state_store.repository import StateRepository
-from state_store.scram import ClientFirst, ScramExchange, ScramRefused
 
 PATIENCE_SECONDS = 15.0
 """How long an attempt may wait for its allowance: less than clients wait for an answer."""

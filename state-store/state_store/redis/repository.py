@@ -9,8 +9,7 @@ from typing import Any
 
 import structlog
 
-from state_store import keys
-from state_store.attempts import (
+from state_store.credentials.attempts import (
     Attempt,
     Decision,
     Outcome,
@@ -20,8 +19,7 @@ from state_store.attempts import (
     ahead_flags,
     slow_down,
 )
-from state_store.channel import events
-from state_store.danger import eviction_warnings
+from state_store.credentials.networks import network_of
 from state_store.errors import (
     LayoutDiffers,
     LeaseLapsed,
@@ -35,8 +33,6 @@ from state_store.errors import (
     UserExists,
 )
 from state_store.latency import histogram, refused
-from state_store.link import RedisLink
-from state_store.networks import network_of
 from state_store.records import (
     ACTIVITY_LENGTH,
     Activity,
@@ -54,6 +50,10 @@ from state_store.records import (
     Settings,
     Word,
 )
+from state_store.redis import keys
+from state_store.redis.channel import events
+from state_store.redis.client import RedisLink
+from state_store.redis.danger import eviction_warnings
 
 OBEYED_SECONDS = 1.0
 """How long a change waits for every live instance to take note of it."""

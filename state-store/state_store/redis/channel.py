@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 from redis.exceptions import RedisError
 
-from state_store import keys
 from state_store.errors import StateError
-from state_store.link import RedisLink, Subscription
 from state_store.records import Event, EventKind
+from state_store.redis import keys
+from state_store.redis.client import RedisLink, Subscription
 
 SILENCE_SECONDS = 3.0
 """After so long without a word we ask whether the connection lives; after twice that it is made anew."""

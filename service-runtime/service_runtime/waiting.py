@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from state_store import address
 from state_store.errors import StoreUnavailable
+from state_store.redis import address
 from state_store.repository import StateRepository
 
 FIRST_PAUSE_SECONDS = 0.1

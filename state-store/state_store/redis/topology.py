@@ -10,10 +10,10 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, MovedError, ReadOnlyError, RedisError
 
-from state_store import keys
-from state_store.address import Kind, Place, RedisAddress, parse
 from state_store.errors import StoreUnavailable, StoreUnusable
-from state_store.faults import ANSWER_SECONDS, NO_REPLICAS, code_of, describe, translate
+from state_store.redis import keys
+from state_store.redis.address import Kind, Place, RedisAddress, parse
+from state_store.redis.faults import ANSWER_SECONDS, NO_REPLICAS, code_of, describe, translate
 
 GUIDE_SHARE = 0.6
 """The part of the time that a sentinel or node may take to tell the way: one that is silent must not

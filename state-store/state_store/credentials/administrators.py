@@ -5,8 +5,8 @@ import contextlib
 import secrets
 from collections.abc import Mapping
 
+from state_store.credentials.passwords import Passwords
 from state_store.errors import StateError, StoreUnavailable
-from state_store.passwords import Passwords
 from state_store.records import Credential, Word
 from state_store.repository import AdministratorRepository
 

@@ -7,7 +7,7 @@ import structlog
 from service_runtime import settings
 from service_runtime.errors import StartError
 from service_runtime.settings import AdministratorSettings
-from state_store.administrators import Administrators
+from state_store.credentials.administrators import Administrators
 from state_store.errors import StoreUnavailable
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -9,8 +9,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from state_store.time_limit import time_limit
-from state_store.topology import Topology, is_elsewhere
+from state_store.redis.time_limit import time_limit
+from state_store.redis.topology import Topology, is_elsewhere
 
 Command = tuple[Any, ...]
 

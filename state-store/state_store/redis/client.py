@@ -6,11 +6,11 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, RedisError
 
-from state_store.conversation import Conversation, send, server_of
 from state_store.errors import StateError, StoreUnavailable, StoreUnusable
-from state_store.faults import ANSWER_SECONDS, translate
-from state_store.scripting import load_scripts
-from state_store.topology import topology_of
+from state_store.redis.connection import Conversation, send, server_of
+from state_store.redis.faults import ANSWER_SECONDS, translate
+from state_store.redis.scripting import load_scripts
+from state_store.redis.topology import topology_of
 
 START_SECONDS = 5.0
 """How long the first questions to a server may take: it may be reading its append-only file."""

@@ -16,11 +16,10 @@ from typing import TypeVar
 
 import argon2
 
-from service_runtime.processors import usable_processors
+from state_store.credentials.presence import Presence
+from state_store.credentials.scram import new_verifier
 from state_store.errors import SlowedDown
-from state_store.presence import Presence
 from state_store.records import Credential
-from state_store.scram import new_verifier
 
 _Result = TypeVar("_Result")
 
@@ -58,14 +57,13 @@ class Passwords:
     lives as long as the process. What is remembered counts only for the same version, so a changed or
     removed user's password is worth nothing the moment the store says so.
 
-    Passwords beyond ASCII come here as `opaque_string` prepared them.
+    Passwords beyond ASCII come here as `opaque_string` prepared them. Checks run side by side on as many of
+    the process's `processors` as `THREADS` allows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processors: int = 1) -> None:
         self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=MEMORY_KIBIBYTES, parallelism=1)
-        self._threads = ThreadPoolExecutor(
-            min(THREADS, usable_processors()), "argon2", _stand_back, (NICENESS,)
-        )
+        self._threads = ThreadPoolExecutor(min(THREADS, processors), "argon2", _stand_back, (NICENESS,))
         self._strangers_threads = ThreadPoolExecutor(
             STRANGERS_THREADS, "argon2-strangers", _stand_back, (STRANGERS_NICENESS,)
         )

@@ -5,8 +5,8 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from state_store.credentials.networks import network_of
 from state_store.errors import StoreUnavailable
-from state_store.networks import network_of
 from state_store.records import AddressCount, AdmissionOutcome, ExchangeResult
 
 WAIT_SECONDS = 0.5

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from state_store import attempts, keys, slots
+from state_store import slots
+from state_store.credentials import attempts
 from state_store.records import ACTIVITY_LENGTH, Settings
+from state_store.redis import keys
 from state_store.repository import FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS
 
 CLOCK_GRAIN_SECONDS = 1.0
@@ -29,7 +31,7 @@ class Script:
 
 def load_scripts() -> dict[str, Script]:
     """Return every script of the `scripts` folder by its name."""
-    folder = resources.files("state_store") / "scripts"
+    folder = resources.files("state_store.redis") / "scripts"
     head = keys.lua_names() + _figures() + (folder / "prelude.lua").read_text(encoding="utf-8")
     allowances = _figures_of_allowances() + (folder / "allowances.lua").read_text(encoding="utf-8")
     scripts = {}
