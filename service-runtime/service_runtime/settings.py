@@ -33,8 +33,6 @@ FAILOVER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "redis
 
 _HOST_AND_PORT = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
-
 _ADMINISTRATOR_PASSWORD = re.compile(r"[!-~][ -~]{0,127}")
 
 LONGEST_PATH_OCTETS = 509
@@ -128,24 +126,6 @@ def _networks(text: object) -> object:
         return [ipaddress.ip_network(network.strip()) for network in text.split(",") if network.strip()]
     except ValueError:
         raise ValueError("must be addresses or networks separated by commas, as 10.0.0.0/8,::1") from None
-
-
-def _origins(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    origins = [origin.strip().lower() for origin in text.split(",") if origin.strip()]
-    if "*" in origins:
-        raise ValueError("must name each origin: requests carry an administrator's password, so * is refused")
-    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError(
-            "must be origins separated by commas, without a path, as https://ops.example.org,http://10.0.0.5:3000"
-        )
-    return [_as_a_browser_says_it(origin) for origin in origins]
-
-
-def _as_a_browser_says_it(origin: str) -> str:
-    scheme, _, host = origin.partition("://")
-    return f"{scheme}://{host.removesuffix(':443' if scheme == 'https' else ':80')}"
 
 
 Networks = Annotated[
@@ -295,10 +275,6 @@ class ApiSettings(AdministratorSettings):
 
     http_host: str = Field("127.0.0.1", description="where HTTP listens (containers: `0.0.0.0`)")
     http_port: Port = Field(8110, description="HTTP; 0 picks a free port and prints it")
-    http_cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_origins)] = Field(
-        default=[],
-        description="origins of other web pages that may ask (CORS), separated by commas; unset: none",
-    )
     http_proxy_trusted: Networks = Field(
         default=[],
         description="networks of the reverse proxies whose `X-Forwarded-For` is believed, separated by "

@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service_runtime import VERSION
-from state_api import cross_origin, documentation, errors
+from state_api import documentation, errors
 from state_api.dependencies import Services
 from state_api.event_feed import EventFeed
 from state_api.intake import Intake
@@ -36,14 +36,12 @@ def create_app(
     passwords: Passwords,
     *,
     is_draining: Callable[[], bool] = lambda: False,
-    cors_origins: Sequence[str] = (),
     proxies: Sequence[IPv4Network | IPv6Network] = (),
 ) -> FastAPI:
     """Return the application over these parts; nothing is opened or started.
 
     While `is_draining` says so, `/readyz` asks for no more requests, and streams of events end.
-    Web pages of `cors_origins` may ask beside our own. What peers in `proxies` say in X-Forwarded-For and
-    X-Forwarded-Proto is believed, of nobody else.
+    X-Forwarded-For and X-Forwarded-Proto are believed from peers in `proxies` only.
     """
     trusted = [str(network) for network in proxies]
     forwarded = [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
@@ -57,12 +55,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         responses=errors.problems(errors.INTERNAL),
-        middleware=[
-            *forwarded,
-            Middleware(RequestLog),
-            *cross_origin.middleware(cors_origins),
-            Middleware(Intake),
-        ],
+        middleware=[*forwarded, Middleware(RequestLog), Middleware(Intake)],
     )
     app.state.services = Services(repository, authenticator, passwords, is_draining, SignIns(repository))
     app.state.event_feed = EventFeed(repository, is_draining)

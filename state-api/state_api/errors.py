@@ -96,11 +96,6 @@ HOST_REWRITTEN = Kind(
     "or serve https: docs/http-behind-nginx.md.",
     "host-rewritten",
 )
-CROSS_ORIGIN_REFUSED = Kind(
-    403,
-    "Pages of this origin may not send this: PEEP_HTTP_CORS_ORIGINS names those that may.",
-    "cross-origin-refused",
-)
 UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
 UNKNOWN_SESSION = Kind(404, "No open POP3 session has this id.", "unknown-session")
 USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
@@ -174,7 +169,6 @@ NAMED_KINDS = (
     WRONG_PASSWORD,
     FOREIGN_REQUEST,
     HOST_REWRITTEN,
-    CROSS_ORIGIN_REFUSED,
     UNKNOWN_USER,
     UNKNOWN_SESSION,
     UNKNOWN_SLOW_DOWN,

@@ -51,7 +51,6 @@ async def _serve(
         authenticator,
         passwords,
         is_draining=lifecycle.stopping.is_set,
-        cors_origins=given.http_cors_origins,
         proxies=given.http_proxy_trusted,
     )
     (bound,) = sockets

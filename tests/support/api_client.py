@@ -38,7 +38,6 @@ async def api_client(
     auth: httpx.Auth | None = BASIC,
     address: str = "192.0.2.1",
     is_draining: Callable[[], bool] = lambda: False,
-    cors_origins: Sequence[str] = (),
     proxies: Sequence[str] = (),
     patience_seconds: float = 1.0,
 ) -> AsyncIterator[httpx.AsyncClient]:
@@ -52,7 +51,6 @@ async def api_client(
         authenticator,
         passwords(),
         is_draining=is_draining,
-        cors_origins=cors_origins,
         proxies=[ip_network(proxy) for proxy in proxies],
     )
     transport = httpx.ASGITransport(app, client=(address, 40000))

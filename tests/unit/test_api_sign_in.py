@@ -302,3 +302,13 @@ async def test_the_cookie_names_its_administrator_in_the_log(page: httpx.AsyncCl
     with capture_logs() as events:
         await page.get("/v1/counters")
     assert [event["administrator"] for event in events if event["event"] == "request"] == [ADMINISTRATOR]
+
+
+async def test_no_answer_lets_a_page_of_another_origin_read_it() -> None:
+    asks = {"Origin": "https://ops.example.org", "Access-Control-Request-Method": "PATCH"}
+    async with api_client() as client:
+        asked = await client.options("/v1/settings", headers=asks)
+        answered = await client.get("/v1/settings", headers=asks)
+    problem(asked, 405)
+    assert answered.status_code == 200
+    assert not [name for name in (*asked.headers, *answered.headers) if name.startswith("access-control-")]

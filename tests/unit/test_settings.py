@@ -133,17 +133,6 @@ def test_what_is_set_is_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(ApiSettings).admins == {"root": "a:b", "anne": "c=d"}
 
 
-def test_origins_are_kept_as_browsers_say_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load(ApiSettings).http_cors_origins == []
-    given = "HTTPS://Ops.Example.org:443, http://[2001:db8::5]:3000,http://10.0.0.5:80,"
-    monkeypatch.setenv("PEEP_HTTP_CORS_ORIGINS", given)
-    assert load(ApiSettings).http_cors_origins == [
-        "https://ops.example.org",
-        "http://[2001:db8::5]:3000",
-        "http://10.0.0.5",
-    ]
-
-
 def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEEP_POP3_PORT", "")
     monkeypatch.setenv("PEEP_MAIL_ROOTS", "")
@@ -184,12 +173,6 @@ def test_a_missing_store_is_named_with_what_is_allowed(monkeypatch: pytest.Monke
         (Pop3Settings, "PEEP_LOGIN_DELAY", "-1", "greater than or equal to 0"),
         (Pop3Settings, "PEEP_LOGIN_DELAY", "86401", "less than or equal to 86400"),
         (Pop3Settings, "PEEP_LOGIN_DELAY", "soon", "valid integer"),
-        (ApiSettings, "PEEP_HTTP_CORS_ORIGINS", "*", "must name each origin"),
-        (ApiSettings, "PEEP_HTTP_CORS_ORIGINS", "https://a.example,*", "must name each origin"),
-        (ApiSettings, "PEEP_HTTP_CORS_ORIGINS", "https://a.example/", "without a path"),
-        (ApiSettings, "PEEP_HTTP_CORS_ORIGINS", "a.example", "origins separated by commas"),
-        (ApiSettings, "PEEP_HTTP_CORS_ORIGINS", "null", "origins separated by commas"),
-        (ApiSettings, "PEEP_HTTP_CORS_ORIGINS", "https://u:p@a.example", "origins separated by commas"),
         (LocalSettings, "PEEP_DEMO", "perhaps", "valid boolean"),
     ],
 )
