@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from peepctl.embedded import EmbeddedServer
+from peepctl.up.embedded import EmbeddedServer
 from service_runtime.processors import usable_processors
 from state_store.credentials.passwords import Passwords
 from state_store.records import Credential

@@ -19,10 +19,7 @@ from typing import NoReturn
 
 import administrators
 import comparison
-import growth
 import idle_sessions
-import large_maildrop
-import large_message
 import load
 import machine
 import packages
@@ -32,6 +29,7 @@ from progress import Progress
 from report import Report
 from sections import Options, Section
 from servers import ServerError
+from studies import growth, large_maildrop, large_message
 
 SECTIONS: list[Section] = [
     comparison.SECTION,

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import argon2
 
-from peepctl.embedded import EmbeddedServer
+from peepctl.up.embedded import EmbeddedServer
 from servers import Server, Site
 from service_runtime.processors import usable_processors
 from state_store.credentials.passwords import MEMORY_KIBIBYTES, Passwords

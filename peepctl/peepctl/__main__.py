@@ -60,7 +60,7 @@ def up() -> None:
 
     Settings are environment variables; PEEP_DATA_DIR says where everything is kept (./data).
     """
-    from peepctl.up import up as run_locally
+    from peepctl.up.foreground import up as run_locally
 
     raise typer.Exit(run_locally())
 

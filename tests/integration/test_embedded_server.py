@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from peepctl.directory_lock import DirectoryInUseError, DirectoryLock
-from peepctl.embedded import EmbeddedServer, EmbeddedServerError
-from peepctl.server_binary import NoServerError, find_server
+from peepctl.up.directory_lock import DirectoryInUseError, DirectoryLock
+from peepctl.up.embedded import EmbeddedServer, EmbeddedServerError
+from peepctl.up.server_binary import NoServerError, find_server
 
 ENDS_ORPHANS_ITSELF = pytest.mark.parametrize(
     "kernel_ends_orphans",
@@ -252,7 +252,7 @@ def start_in_another_process(
 ) -> subprocess.Popen[bytes]:
     source = textwrap.dedent(f"""\
         import os, socket, sys
-        from peepctl.embedded import EmbeddedServer
+        from peepctl.up.embedded import EmbeddedServer
 
         server = EmbeddedServer({str(directory)!r}, kernel_ends_orphans={kernel_ends_orphans})
         server.start()

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from peepctl.embedded import EmbeddedServer
+from peepctl.up.embedded import EmbeddedServer
 from support.certificates import Authority
 from support.peepctl_up import Up
 from support.pop3_process import Pop3Client, wait_until
@@ -40,7 +40,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
 
 
 def sample(name: str) -> bytes:
-    lines = resources.files("peepctl").joinpath("samples", name).read_bytes().split(b"\n")
+    lines = resources.files("peepctl.up").joinpath("samples", name).read_bytes().split(b"\n")
     return b"\r\n".join(lines)
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from peepctl import append_only_file
-from peepctl.directory_lock import DirectoryLock
-from peepctl.embedded import EmbeddedServer, EmbeddedServerError
-from peepctl.server_binary import find_server
+from peepctl.up import append_only_file
+from peepctl.up.directory_lock import DirectoryLock
+from peepctl.up.embedded import EmbeddedServer, EmbeddedServerError
+from peepctl.up.server_binary import find_server
 from support.peepctl_program import Peepctl
 from support.pop3_process import wait_until
 

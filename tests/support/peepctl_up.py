@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from peepctl.directory_lock import LOCK_FILE, DirectoryLock
+from peepctl.up.directory_lock import LOCK_FILE, DirectoryLock
 
 FREE_PORTS = {"PEEP_POP3_PORT": "0", "PEEP_PORT": "0", "PEEP_HTTP_PORT": "0"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from peepctl import embedded
+from peepctl.up import embedded
 from pop3_service import health_check
 from pop3_service.health import HealthServer
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from peepctl.local_settings import UpSettings
+from peepctl.up.settings import UpSettings
 from service_runtime.errors import StartError
 from service_runtime.settings import load
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import typer
 
-from peepctl import append_only_file
-from peepctl.directory_lock import DirectoryLock
-from peepctl.embedded import EmbeddedServer
-from peepctl.local_settings import UpSettings
 from peepctl.options import complain
 from peepctl.output import say
 from peepctl.server import Exit
-from peepctl.server_binary import find_server
+from peepctl.up import append_only_file
+from peepctl.up.directory_lock import DirectoryLock
+from peepctl.up.embedded import EmbeddedServer
+from peepctl.up.server_binary import find_server
+from peepctl.up.settings import UpSettings
 from service_runtime import settings
 from service_runtime.errors import StartError
 

@@ -18,8 +18,8 @@ def accept() -> None:
     Run it where PEEP_REDIS_URL (or its _FILE) is that of the services, or beside a peepctl up.
     """
     # Few commands need what takes so long to import.
-    from peepctl.embedded import SOCKET_NAME
-    from peepctl.local_settings import UpSettings
+    from peepctl.up.embedded import SOCKET_NAME
+    from peepctl.up.settings import UpSettings
     from service_runtime import acceptance
     from service_runtime.errors import StartError
     from service_runtime.settings import load

@@ -8,8 +8,8 @@ import signal
 import sys
 from typing import TextIO
 
-from peepctl.local_settings import UpSettings
-from peepctl.local_system import LocalSystem
+from peepctl.up.settings import UpSettings
+from peepctl.up.system import LocalSystem
 from service_runtime import settings
 from service_runtime.errors import StartError
 

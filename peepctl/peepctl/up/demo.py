@@ -70,7 +70,8 @@ def deliver_samples(maildir: Path) -> int:
     """
     for name in ("tmp", "new", "cur"):
         (maildir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    samples = sorted(resources.files("peepctl").joinpath("samples").iterdir(), key=lambda entry: entry.name)
+    folder = resources.files("peepctl.up") / "samples"
+    samples = sorted(folder.iterdir(), key=lambda entry: entry.name)
     delivered_at = int(time.time())
     for number, sample in enumerate(samples, 1):
         name = f"{delivered_at}.M{number:06}P{os.getpid()}Q{number}.{_host_name()}"

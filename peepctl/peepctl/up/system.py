@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from peepctl import demo, first_start
-from peepctl.embedded import EmbeddedServer
-from peepctl.kept_server import keep_running
-from peepctl.local_settings import UpSettings
+from peepctl.up import demo, first_start
+from peepctl.up.embedded import EmbeddedServer
+from peepctl.up.kept_server import keep_running
+from peepctl.up.settings import UpSettings
 from service_runtime.supervisor import Address, Program, Supervisor
 
 SERVICES = {"pop3-service": "pop3_service", "peep-gateway": "peep_gateway", "state-api": "state_api"}

@@ -7,8 +7,8 @@ import pwd
 import secrets
 from pathlib import Path
 
-from peepctl.directory_lock import LOCK_FILE
-from peepctl.local_settings import UpSettings
+from peepctl.up.directory_lock import LOCK_FILE
+from peepctl.up.settings import UpSettings
 from service_runtime.errors import StartError
 
 FIRST_ADMINISTRATOR = "admin"

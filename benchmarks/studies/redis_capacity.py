@@ -22,7 +22,7 @@ from pathlib import Path
 
 import uvloop
 
-from peepctl.embedded import EmbeddedServer
+from peepctl.up.embedded import EmbeddedServer
 from service_runtime.processors import usable_processors
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason
 from state_store.credentials.passwords import Passwords

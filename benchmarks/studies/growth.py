@@ -3,11 +3,8 @@
 import shutil
 from collections.abc import Callable
 
-import growth_connections
-import growth_maildrop
-import growth_memory
-import growth_workers
 from sections import Json, Options, Section, SectionResult
+from studies import growth_connections, growth_maildrop, growth_memory, growth_workers
 
 PARTS: dict[str, tuple[str, Callable[[Options], SectionResult]]] = {
     "workers": ("Throughput and workers", growth_workers.measure),

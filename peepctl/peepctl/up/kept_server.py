@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from peepctl.embedded import EmbeddedServer, EmbeddedServerError
+from peepctl.up.embedded import EmbeddedServer, EmbeddedServerError
 from service_runtime.supervisor import Ending
 
 STARTS_ALLOWED = 3  # so many in a row that fail are the end: another one would find the same

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
-from peepctl import append_only_file, guard
-from peepctl.directory_lock import DirectoryLock
-from peepctl.server_binary import find_server, server_version
+from peepctl.up import append_only_file, guard
+from peepctl.up.directory_lock import DirectoryLock
+from peepctl.up.server_binary import find_server, server_version
 from service_runtime.errors import StartError
 
 SOCKET_NAME = "redis.sock"
