@@ -26,7 +26,7 @@ from peepctl.up.embedded import EmbeddedServer
 from service_runtime.processors import usable_processors
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason
 from state_store.credentials.passwords import Passwords
-from state_store.process.instance import LiveInstance
+from state_store.instance.live_instance import LiveInstance
 from state_store.records import (
     AddressCount,
     Credential,

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from state_store.process.instance import LiveInstance
+from state_store.instance.live_instance import LiveInstance
 
 
 class ReplyCount:

@@ -12,7 +12,7 @@ from pop3_service.protocol.policy import Policy
 from service_runtime.maildir_layout import MaildirLayout
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
-from state_store.process.instance import LiveInstance
+from state_store.instance.live_instance import LiveInstance
 
 
 @dataclass(frozen=True, slots=True)

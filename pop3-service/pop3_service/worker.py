@@ -39,7 +39,7 @@ from service_runtime.waiting import prepare_patiently
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.errors import LayoutDiffers, StoreEmptied, StoreUnusable
-from state_store.process.instance import LiveInstance
+from state_store.instance.live_instance import LiveInstance
 from state_store.redis.repository import RedisRepository
 
 WORKER_VARIABLE = "PEEP_WORKER"

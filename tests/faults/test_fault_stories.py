@@ -21,7 +21,7 @@ from pop3_service.protocol.policy import Policy
 from pop3_service.resources import Resources
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
-from state_store.process.instance import LiveInstance
+from state_store.instance.live_instance import LiveInstance
 from state_store.records import Counters
 from state_store.redis import keys
 from state_store.redis.repository import RedisRepository

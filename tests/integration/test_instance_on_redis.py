@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 
 from state_store.errors import StoreUnavailable
-from state_store.process.instance import LiveInstance
+from state_store.instance.live_instance import LiveInstance
 from state_store.records import AdmissionOutcome, Counters, Credential, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.redis.repository import RedisRepository

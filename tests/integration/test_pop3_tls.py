@@ -36,8 +36,8 @@ from pop3_service.resources import Resources
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.opaque_string import opaque_string
 from state_store.credentials.passwords import Passwords
+from state_store.instance.live_instance import LiveInstance
 from state_store.memory_repository import MemoryRepository
-from state_store.process.instance import LiveInstance
 from state_store.records import Counters
 from support.certificates import Authority
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from service_runtime.waiting import prepare_patiently
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Verdict
 from state_store.errors import StoreUnavailable, StoreUnusable, UnknownSlowDown
-from state_store.process.instance import LiveInstance
+from state_store.instance.live_instance import LiveInstance
 from state_store.records import Credential, Deltas, EventKind, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.redis.repository import RedisRepository

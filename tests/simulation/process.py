@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from simulation.event_loop import Owner
 from simulation.network import SimulatedLink
 from state_store.errors import StoreUnavailable
-from state_store.process.instance import LiveInstance
+from state_store.instance.live_instance import LiveInstance
 from state_store.records import Deltas, Event, Exchange, ExchangeResult, Login, LoginOutcome, Session
 from state_store.redis.client import RedisLink
 from state_store.redis.repository import RedisRepository

@@ -15,7 +15,7 @@ import structlog
 
 from simulation.network import ScriptServer
 from simulation.world import World
-from state_store.process import instance
+from state_store.instance import live_instance
 from support.redis_server import RedisServer
 
 SCHEDULES = int(os.environ.get("PEEP_SIMULATION_SCHEDULES", "3000"))
@@ -63,14 +63,13 @@ def run_schedule(script_server: ScriptServer) -> Iterator[RunSchedule]:
     """Give what runs the schedule of a seed and returns its story; all that is random comes from the seed."""
     with pytest.MonkeyPatch.context() as patch:
         silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
-        patch.setattr(instance, "log", structlog.wrap_logger(None, wrapper_class=silent))
+        patch.setattr(live_instance, "log", structlog.wrap_logger(None, wrapper_class=silent))
 
         def run(seed: int) -> list[str]:
             random = Random(seed)
-            patch.setattr(instance, "random", random)
-            patch.setattr(
-                instance, "secrets", SimpleNamespace(token_hex=lambda octets: random.randbytes(octets).hex())
-            )
+            patch.setattr(live_instance, "random", random)
+            identifiers = SimpleNamespace(token_hex=lambda octets: random.randbytes(octets).hex())
+            patch.setattr(live_instance, "secrets", identifiers)
             world = World(seed, script_server)
             world.run()
             return world.story

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from state_store.errors import StoreUnavailable
-from state_store.process.admission import WAIT_SECONDS, Admission
+from state_store.instance.admission import WAIT_SECONDS, Admission
 from state_store.records import AddressCount, AdmissionOutcome, ExchangeResult
 from state_store.slots import grant
 

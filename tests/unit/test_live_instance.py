@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-import state_store.process.instance
+import state_store.instance.live_instance
 from state_store.errors import MailDirectoryRefused, StoreUnavailable
+from state_store.instance.live_instance import MARGIN_SECONDS, LiveInstance
 from state_store.memory_repository import MemoryRepository
-from state_store.process.instance import MARGIN_SECONDS, LiveInstance
 from state_store.records import (
     AdmissionOutcome,
     Counters,
@@ -461,7 +461,7 @@ async def test_stop_tells_the_last_counts(repository: TroubledRepository) -> Non
 async def test_stop_waits_for_a_store_that_is_away_as_long_as_its_caller_has_patience(
     repository: TroubledRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_store.process.instance, "FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr(state_store.instance.live_instance, "FAREWELL_SECONDS", 0.05)
     async with process(repository) as one:
         repository.is_away = True
         one.instance.deltas.logins += 2
@@ -672,7 +672,7 @@ async def certificates_of(repository: MemoryRepository) -> list[float]:
 
 
 async def test_a_new_certificate_is_told_with_the_next_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_store.process.instance, "RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(state_store.instance.live_instance, "RENEWAL_SECONDS", 0.01)
     repository = TroubledRepository()
     async with process(repository) as made:
         assert await certificates_of(repository) == [0.0]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from state_store.errors import StoreUnavailable
-from state_store.process.outbox import ROW_SECONDS, Outbox
+from state_store.instance.outbox import ROW_SECONDS, Outbox
 from state_store.records import Deltas, Exchange, Login, LoginOutcome, Session
 
 LATER = 2 * ROW_SECONDS

@@ -11,9 +11,9 @@ import structlog
 
 from state_store.credentials.attempts import RefusalReason
 from state_store.errors import LeaseLapsed, StoreEmptied, StoreUnavailable
+from state_store.instance.admission import Admission
+from state_store.instance.outbox import CHANGED_ROW_SECONDS, Outbox
 from state_store.latency import refused_field
-from state_store.process.admission import Admission
-from state_store.process.outbox import CHANGED_ROW_SECONDS, Outbox
 from state_store.records import (
     AdmissionOutcome,
     Deltas,
