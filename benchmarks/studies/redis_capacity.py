@@ -188,7 +188,7 @@ class Worker:
     async def exchange(self, load: Load) -> None:
         """End the sessions of the last exchange, and begin as many new ones."""
         self._sequence += 1
-        exchange = Exchange(self.instance_id, self._sequence, number=self._sequence)
+        exchange = Exchange(self.instance_id, self._sequence, exchange_number=self._sequence)
         exchange.deltas = Deltas(40_000, 2, 1, max(load.sessions, 1), max(load.sessions, 1))
         exchange.open_connections = exchange.claimed_connections = load.sessions
         exchange.releases = [(login.username, login.session_id) for login in self._open]

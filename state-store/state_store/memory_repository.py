@@ -340,18 +340,18 @@ class MemoryRepository:
 
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
         """See `InstanceRepository`."""
-        is_new = exchange.sequence > self._sequences.get(exchange.instance_id, 0)
+        is_new = exchange.counts_sequence > self._sequences.get(exchange.instance_id, 0)
         lease = self._leases.get(exchange.instance_id)
         if lease is None or lease.expires_at <= self._clock():
             raise LeaseLapsed(counts_taken=not is_new)
         if lease.number < exchange.confirmed_number:
             raise LeaseLapsed(counts_taken=not is_new)
-        if exchange.number < lease.number or exchange.number == lease.number > 0:
+        if exchange.exchange_number < lease.number or exchange.exchange_number == lease.number > 0:
             raise StoreUnavailable("overtaken by a later exchange")
-        lease.number = exchange.number
+        lease.number = exchange.exchange_number
         lease.expires_at = self._clock() + LEASE_SECONDS
         if is_new:
-            self._sequences[exchange.instance_id] = exchange.sequence
+            self._sequences[exchange.instance_id] = exchange.counts_sequence
             self._add(exchange.deltas)
         self._release(exchange)
         lease.load = exchange.load

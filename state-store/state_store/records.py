@@ -261,11 +261,11 @@ class Exchange:
 
     What it tells may be told again after a lost answer, in a new exchange: counts carry the sequence
     number, everything else says how things are, not how they change. The exchange itself is carried
-    out once: a copy that comes late says how things were, and the store refuses it by its `number`.
+    out once: a copy that comes late says how things were, and the store refuses it by its `exchange_number`.
     """
 
     instance_id: str
-    sequence: int
+    counts_sequence: int
     deltas: Deltas = field(default_factory=Deltas)
     open_connections: int = 0
     claimed_connections: int = 0
@@ -285,7 +285,7 @@ class Exchange:
     """How many connections one client address may have over all instances; 0: any number."""
     addresses: list[AddressCount] = field(default_factory=list)
     """Each address that waits, or whose count has changed; without a limit none."""
-    number: int = 0
+    exchange_number: int = 0
     """Grows with every exchange, while counts that are told again keep their sequence number."""
     load: float = 0.0
     """Seconds of processor time that the instance takes a second, of late."""

@@ -485,24 +485,24 @@ async def test_exchange_renews_the_lease(repository: StateRepository, behind_the
 async def test_exchange_that_a_later_one_has_overtaken_changes_nothing(repository: StateRepository) -> None:
     await register(repository, "i1")
     await repository.add_user("alice", CREDENTIAL)
-    lost = Exchange("i1", 1, Deltas(logins=1), open_connections=1, logins=[login()], number=1)
-    again = Exchange("i1", 1, Deltas(logins=1), withdrawn_logins=[("alice", "s1")], number=2)
+    lost = Exchange("i1", 1, Deltas(logins=1), open_connections=1, logins=[login()], exchange_number=1)
+    again = Exchange("i1", 1, Deltas(logins=1), withdrawn_logins=[("alice", "s1")], exchange_number=2)
     await repository.exchange(again)
     with pytest.raises(StoreUnavailable):
         await repository.exchange(lost)
     assert await repository.logged_in_users() == []
     assert await repository.counters() == Counters(historical_logins=1)
-    await repository.exchange(replace(again, number=3))
+    await repository.exchange(replace(again, exchange_number=3))
 
 
 async def test_exchange_that_arrives_a_second_time_takes_no_lock(repository: StateRepository) -> None:
     await register(repository, "i1")
     await repository.add_user("alice", CREDENTIAL)
-    asked = Exchange("i1", 1, logins=[login()], number=1)
+    asked = Exchange("i1", 1, logins=[login()], exchange_number=1)
     await repository.exchange(asked)
-    await repository.exchange(Exchange("i1", 2, releases=[("alice", "s1")], number=2))
+    await repository.exchange(Exchange("i1", 2, releases=[("alice", "s1")], exchange_number=2))
     with pytest.raises(StoreUnavailable):
-        await repository.exchange(replace(asked, sequence=3, number=2))
+        await repository.exchange(replace(asked, counts_sequence=3, exchange_number=2))
     assert await repository.logged_in_users() == []
 
 

@@ -224,7 +224,7 @@ class SimulatedLink:
             return network.ask(
                 self, name, lambda: network.server.script(name, network.loop.time(), *arguments)
             )
-        number = exchange.number
+        number = exchange.exchange_number
 
         def run() -> Any:
             answer = network.server.script(name, network.loop.time(), *arguments)

@@ -36,7 +36,7 @@ async def busy_repository() -> MemoryRepository:
     deltas.latencies = _taken("command", COMMAND_SECONDS) | _taken("login", LOGIN_SECONDS)
     exchange = Exchange(
         "pop3",
-        sequence=1,
+        counts_sequence=1,
         deltas=deltas,
         open_connections=2,
         load=0.25,

@@ -69,7 +69,9 @@ async def closing_instance(repository: MemoryRepository) -> AsyncIterator[None]:
         async for event in repository.events():
             is_listening.set()
             if event.kind is EventKind.SESSION_TO_CLOSE:
-                await repository.exchange(Exchange("pop3", sequence=1, closed_sessions=[event.identifier]))
+                await repository.exchange(
+                    Exchange("pop3", counts_sequence=1, closed_sessions=[event.identifier])
+                )
 
     task = asyncio.create_task(obey())
     await is_listening.wait()

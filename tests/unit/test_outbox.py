@@ -45,9 +45,9 @@ def test_counts_travel_once_under_a_growing_sequence_number() -> None:
     outbox.deltas.retrieved_bytes += 5
     second = filled(outbox)
     outbox.confirm([])
-    assert (first.sequence, first.deltas.retrieved_bytes) == (1, 7)
-    assert (second.sequence, second.deltas.retrieved_bytes) == (2, 5)
-    assert second.number > first.number
+    assert (first.counts_sequence, first.deltas.retrieved_bytes) == (1, 7)
+    assert (second.counts_sequence, second.deltas.retrieved_bytes) == (2, 5)
+    assert second.exchange_number > first.exchange_number
     assert not outbox.has_work
 
 
@@ -60,8 +60,8 @@ def test_counts_of_a_lost_answer_are_told_again_unchanged_under_the_same_number(
     again = filled(outbox)
     outbox.confirm([])
     rest = filled(outbox)
-    assert (again.sequence, again.deltas.removed_emails) == (1, 1)
-    assert (rest.sequence, rest.deltas.removed_emails) == (2, 10)
+    assert (again.counts_sequence, again.deltas.removed_emails) == (1, 1)
+    assert (rest.counts_sequence, rest.deltas.removed_emails) == (2, 10)
 
 
 @pytest.mark.parametrize(("counts_taken", "left"), [(True, 10), (False, 11)])
@@ -73,7 +73,7 @@ def test_new_lease_tells_only_the_counts_that_were_not_taken(counts_taken: bool,
     outbox.keep(lost, 0.0)
     outbox.start_over(counts_taken=counts_taken)
     exchange = filled(outbox)
-    assert (exchange.sequence, exchange.deltas.logins) == (1, left)
+    assert (exchange.counts_sequence, exchange.deltas.logins) == (1, left)
 
 
 def test_what_asking_for_a_row_counts_travels_with_the_row() -> None:

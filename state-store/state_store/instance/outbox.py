@@ -117,9 +117,9 @@ class Outbox:
         if self._unconfirmed is None:
             self._unconfirmed, self.deltas = self.deltas, Deltas()
             self._sequence += 1
-        exchange.sequence, exchange.deltas = self._sequence, self._unconfirmed
+        exchange.counts_sequence, exchange.deltas = self._sequence, self._unconfirmed
         self._number += 1
-        exchange.number = self._number
+        exchange.exchange_number = self._number
         exchange.confirmed_number = self._confirmed_number
         exchange.releases, self._releases = self._releases, []
         exchange.withdrawn_logins, self._withdrawn = self._withdrawn, []

@@ -462,7 +462,12 @@ class RedisRepository:
 
 def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
     deltas = exchange.deltas
-    yield from (exchange.instance_id, exchange.sequence, exchange.number, exchange.confirmed_number)
+    yield from (
+        exchange.instance_id,
+        exchange.counts_sequence,
+        exchange.exchange_number,
+        exchange.confirmed_number,
+    )
     yield from (deltas.retrieved_bytes, deltas.retrieved_emails, deltas.removed_emails)
     yield from (deltas.connections, deltas.logins, len(deltas.latencies))
     for latency in deltas.latencies.items():

@@ -10,11 +10,11 @@ end
 local function number() return tonumber(argument()) end
 
 local now = lease_time()
-local instance, sequence, exchange_number, confirmed_number = argument(), number(), number(), number()
+local instance, counts_sequence, exchange_number, confirmed_number = argument(), number(), number(), number()
 local own = INSTANCE .. instance
 
 local known = redis.call('HMGET', own, 'sequence', 'number')
-local is_known = tonumber(known[1] or 0) >= sequence
+local is_known = tonumber(known[1] or 0) >= counts_sequence
 local last_number = tonumber(known[2] or 0)
 -- A server that took over before it had heard all knows less than was answered: locks that were granted
 -- may be missing, and are not ours any more.
@@ -140,7 +140,7 @@ local is_short = reserved < open + waiting
 local spare_elsewhere = is_short and reserved_elsewhere > open_elsewhere
 if spare_elsewhere then redis.call('PUBLISH', EVENTS, 'slots') end
 
-redis.call('HSET', own, 'sequence', math.max(sequence, tonumber(known[1] or 0)),
+redis.call('HSET', own, 'sequence', math.max(counts_sequence, tonumber(known[1] or 0)),
   'number', exchange_number, 'open', open, 'reserved', reserved, 'settings_version', settings_version,
   'load', load)
 
