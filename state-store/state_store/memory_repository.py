@@ -27,8 +27,6 @@ from state_store.records import (
     Counters,
     Credential,
     Deltas,
-    Event,
-    EventKind,
     Exchange,
     ExchangeResult,
     Instance,
@@ -36,6 +34,8 @@ from state_store.records import (
     Latencies,
     Login,
     LoginOutcome,
+    Notification,
+    NotificationKind,
     Session,
     Settings,
     Word,
@@ -83,7 +83,7 @@ class MemoryRepository:
         self._maildirs: dict[str, tuple[str, str]] = {}
         self._last_logins: dict[str, tuple[str, float]] = {}
         self._proposals: dict[str, dict[str, bool]] = {}
-        self._channels: list[asyncio.Queue[Event]] = []
+        self._channels: list[asyncio.Queue[Notification]] = []
         self._sequences: dict[str, int] = {}
 
     async def prepare(self) -> None:
@@ -143,7 +143,7 @@ class MemoryRepository:
         asked = {lease.instance.instance_id for lease in self._live()}
         proposal_id = f"proposal-{len(self._proposals)}"
         verdicts = self._proposals.setdefault(proposal_id, {})
-        self._publish(Event(EventKind.DIRECTORY_PROPOSED, proposal_id, path))
+        self._publish(Notification(NotificationKind.DIRECTORY_PROPOSED, proposal_id, path))
         end = self._clock() + PROPOSAL_SECONDS
         while asked - verdicts.keys() and self._clock() < end:
             await asyncio.sleep(0.01)
@@ -282,7 +282,7 @@ class MemoryRepository:
         """See `MonitoringRepository`."""
         if not self._is_open(session_id):
             raise UnknownSession
-        self._publish(Event(EventKind.SESSION_TO_CLOSE, session_id))
+        self._publish(Notification(NotificationKind.SESSION_TO_CLOSE, session_id))
         end = self._clock() + CLOSING_SECONDS
         while self._is_open(session_id):
             if self._clock() > end:
@@ -378,11 +378,11 @@ class MemoryRepository:
         """See `InstanceRepository`."""
         self._proposals.setdefault(proposal_id, {})[instance_id] = usable
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def notifications(self) -> AsyncIterator[Notification]:
         """See `InstanceRepository`."""
-        channel: asyncio.Queue[Event] = asyncio.Queue()
+        channel: asyncio.Queue[Notification] = asyncio.Queue()
         self._channels.append(channel)
-        yield Event(EventKind.RECONNECTED)
+        yield Notification(NotificationKind.RECONNECTED)
         try:
             while True:
                 yield await channel.get()
@@ -393,7 +393,7 @@ class MemoryRepository:
         self._settings = replace(self._settings, version=self._settings.version + 1, **fields)  # type: ignore[arg-type]
         for name, value in fields.items():
             self._note_activity(ActivityKind.SETTING, name=name, value=str(value))
-        self._publish(Event(EventKind.SETTINGS_CHANGED))
+        self._publish(Notification(NotificationKind.SETTINGS_CHANGED))
 
     def _note_activity(self, kind: ActivityKind, **details: str) -> None:
         self._activities += 1
@@ -409,7 +409,7 @@ class MemoryRepository:
         for name in [name for name, held in self._maildirs.items() if held == (instance_id, session_id)]:
             del self._maildirs[name]
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, event: Notification) -> None:
         for channel in self._channels:
             channel.put_nowait(event)
 
@@ -494,7 +494,7 @@ class MemoryRepository:
         spare = reserved_elsewhere > sum(other.open_connections for other in others)
         is_short = lease.reserved_connections < exchange.open_connections + waiting
         if is_short and spare:
-            self._publish(Event(EventKind.SLOTS_WANTED))
+            self._publish(Notification(NotificationKind.SLOTS_WANTED))
         return ExchangeResult(
             reserved_connections=granted.reserved,
             should_shrink=granted.should_shrink,

@@ -308,7 +308,7 @@ class ExchangeResult:
     """How many connections it may have open from each address that it told, in order."""
 
 
-class EventKind(Enum):
+class NotificationKind(Enum):
     """What instances are told by the store's channel."""
 
     SETTINGS_CHANGED = "settings"
@@ -322,10 +322,10 @@ class EventKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Notification:
     """One message of the store's channel."""
 
-    kind: EventKind
+    kind: NotificationKind
     identifier: str = ""
     """The proposal's with DIRECTORY_PROPOSED, the session's with SESSION_TO_CLOSE."""
     path: str = ""

@@ -14,12 +14,12 @@ from state_store.records import (
     Activity,
     Counters,
     Credential,
-    Event,
     Exchange,
     ExchangeResult,
     Instance,
     InstanceStatus,
     Latencies,
+    Notification,
     Session,
     Settings,
     Word,
@@ -226,7 +226,7 @@ class InstanceRepository(Protocol):
     async def answer_proposal(self, proposal_id: str, instance_id: str, *, usable: bool) -> None:
         """Say whether this instance can use a proposed mail directory."""
 
-    def events(self) -> AsyncIterator[Event]:
+    def notifications(self) -> AsyncIterator[Notification]:
         """Yield changes as they are published; reconnects by itself and says so (`RECONNECTED`)."""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from service_runtime import VERSION
 from state_store.memory_repository import MemoryRepository
-from state_store.records import EventKind, Exchange, Session
+from state_store.records import Exchange, NotificationKind, Session
 from support.peep_gateway_server import converse, instance, passwords, replies_to, running_gateway, with_users
 
 CONNECTED_AT = time.time() - 100
@@ -49,9 +49,9 @@ async def test_session_is_closed_and_then_unknown() -> None:
     listening = asyncio.Event()
 
     async def obey() -> None:
-        async for event in repository.events():
+        async for event in repository.notifications():
             listening.set()
-            if event.kind is EventKind.SESSION_TO_CLOSE:
+            if event.kind is NotificationKind.SESSION_TO_CLOSE:
                 await repository.exchange(Exchange("pop3", 0, closed_sessions=[event.identifier]))
 
     pop3 = asyncio.create_task(obey())

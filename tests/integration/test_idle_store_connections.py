@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio.connection import Connection
 
-from state_store.records import EventKind
+from state_store.records import NotificationKind
 from state_store.redis import channel
 from state_store.redis import connection as conversation
 from state_store.redis.connection import Conversation
@@ -113,14 +113,14 @@ async def test_subscription_that_was_forgotten_is_made_anew(
     monkeypatch.setattr(channel, "SILENCE_SECONDS", 0.1)
     repository = RedisRepository(relay.url)
     try:
-        events = repository.events()
-        assert (await anext(events)).kind is EventKind.RECONNECTED
+        events = repository.notifications()
+        assert (await anext(events)).kind is NotificationKind.RECONNECTED
         waiting = asyncio.ensure_future(anext(events))
         relay.forget(silently=True)
-        assert (await asyncio.wait_for(waiting, 10)).kind is EventKind.DISCONNECTED
-        assert (await anext(events)).kind is EventKind.RECONNECTED
+        assert (await asyncio.wait_for(waiting, 10)).kind is NotificationKind.DISCONNECTED
+        assert (await anext(events)).kind is NotificationKind.RECONNECTED
         await repository.change_settings(timeout_seconds=300)
-        assert (await asyncio.wait_for(anext(events), 10)).kind is EventKind.SETTINGS_CHANGED
+        assert (await asyncio.wait_for(anext(events), 10)).kind is NotificationKind.SETTINGS_CHANGED
     finally:
         await repository.close()
 

@@ -19,7 +19,7 @@ from service_runtime.waiting import prepare_patiently
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Verdict
 from state_store.errors import StoreUnavailable, StoreUnusable, UnknownSlowDown
 from state_store.instance.live_instance import LiveInstance
-from state_store.records import Credential, Deltas, EventKind, Exchange, Instance, Login, LoginOutcome
+from state_store.records import Credential, Deltas, Exchange, Instance, Login, LoginOutcome, NotificationKind
 from state_store.redis import keys
 from state_store.redis.repository import RedisRepository
 from support.certificates import Authority
@@ -177,10 +177,10 @@ async def hear_a_change(repository: RedisRepository) -> None:
     """Subscribe, change a setting, and return when the change was heard."""
 
     async def listen() -> None:
-        async for event in repository.events():
-            if event.kind is EventKind.RECONNECTED:
+        async for event in repository.notifications():
+            if event.kind is NotificationKind.RECONNECTED:
                 await repository.announce_mail_directory(f"/srv/{next(numbers)}", overrides=True)
-            elif event.kind is EventKind.SETTINGS_CHANGED:
+            elif event.kind is NotificationKind.SETTINGS_CHANGED:
                 return
 
     await asyncio.wait_for(listen(), SECONDS)

@@ -26,13 +26,13 @@ from state_store.records import (
     Counters,
     Credential,
     Deltas,
-    Event,
-    EventKind,
     Exchange,
     ExchangeResult,
     Instance,
     Login,
     LoginOutcome,
+    Notification,
+    NotificationKind,
     Session,
     Settings,
     Word,
@@ -139,8 +139,8 @@ async def test_overriding_announcement_is_a_change_that_instances_see(repository
 
 
 async def answer_proposals(repository: StateRepository, verdicts: dict[str, bool]) -> None:
-    async for event in repository.events():
-        if event.kind is EventKind.DIRECTORY_PROPOSED:
+    async for event in repository.notifications():
+        if event.kind is NotificationKind.DIRECTORY_PROPOSED:
             for instance_id, usable in verdicts.items():
                 await repository.answer_proposal(event.identifier, instance_id, usable=usable)
 
@@ -733,13 +733,13 @@ async def test_one_who_finds_the_slots_unused_elsewhere_asks_for_them(repository
     await repository.change_settings(max_connections=4)
     await register(repository, "i1", "i2")
     await repository.exchange(Exchange("i1", 1, waiting_connections=4))
-    events = repository.events()
-    assert (await asyncio.wait_for(anext(events), 5)).kind is EventKind.RECONNECTED
+    events = repository.notifications()
+    assert (await asyncio.wait_for(anext(events), 5)).kind is NotificationKind.RECONNECTED
     told = asyncio.ensure_future(anext(events))
     await until_subscribed(repository)
     result = await repository.exchange(Exchange("i2", 1, waiting_connections=1))
     assert result.spare_elsewhere
-    assert (await asyncio.wait_for(told, 5)) == Event(EventKind.SLOTS_WANTED)
+    assert (await asyncio.wait_for(told, 5)) == Notification(NotificationKind.SLOTS_WANTED)
     await repository.exchange(Exchange("i1", 2, open_connections=1, claimed_connections=1))
     assert (await repository.exchange(Exchange("i2", 2, waiting_connections=1))).reserved_connections == 1
     await close_events(events)
@@ -987,31 +987,31 @@ async def test_redis_keeps_only_addresses_with_connections_and_only_while_the_in
 # Events
 
 
-async def close_events(events: AsyncIterator[Event]) -> None:
+async def close_events(events: AsyncIterator[Notification]) -> None:
     closing = getattr(events, "aclose", None)
     assert closing is not None
     await closing()
 
 
 async def test_listener_is_told_of_changes_and_first_that_it_listens(repository: StateRepository) -> None:
-    events = repository.events()
-    assert await asyncio.wait_for(anext(events), 5) == Event(EventKind.RECONNECTED)
+    events = repository.notifications()
+    assert await asyncio.wait_for(anext(events), 5) == Notification(NotificationKind.RECONNECTED)
     told = asyncio.ensure_future(anext(events))
     await until_subscribed(repository)
     await repository.change_settings(timeout_seconds=30)
-    assert await asyncio.wait_for(told, 5) == Event(EventKind.SETTINGS_CHANGED)
+    assert await asyncio.wait_for(told, 5) == Notification(NotificationKind.SETTINGS_CHANGED)
     await close_events(events)
 
 
 async def test_proposal_carries_its_path_with_every_space(repository: StateRepository) -> None:
     await register(repository, "i1")
-    events = repository.events()
-    assert (await asyncio.wait_for(anext(events), 5)).kind is EventKind.RECONNECTED
+    events = repository.notifications()
+    assert (await asyncio.wait_for(anext(events), 5)).kind is NotificationKind.RECONNECTED
     told = asyncio.ensure_future(anext(events))
     await until_subscribed(repository)
     asking = asyncio.create_task(repository.change_settings(mail_directory="/srv/my  mail"))
     event = await asyncio.wait_for(told, 5)
-    assert (event.kind, event.path) == (EventKind.DIRECTORY_PROPOSED, "/srv/my  mail")
+    assert (event.kind, event.path) == (NotificationKind.DIRECTORY_PROPOSED, "/srv/my  mail")
     await repository.answer_proposal(event.identifier, "i1", usable=False)
     with pytest.raises(MailDirectoryRefused):
         await asking

@@ -12,10 +12,10 @@ from state_store.records import (
     ActivityKind,
     Credential,
     Deltas,
-    EventKind,
     Exchange,
     Instance,
     Login,
+    NotificationKind,
     Session,
 )
 from state_store.repository import StateRepository
@@ -123,10 +123,10 @@ async def test_session_is_closed_by_the_instance_that_holds_it(repository: State
     asked: list[str] = []
 
     async def obey() -> None:
-        async for event in repository.events():
-            if event.kind is EventKind.RECONNECTED:
+        async for event in repository.notifications():
+            if event.kind is NotificationKind.RECONNECTED:
                 listening.set()
-            if event.kind is EventKind.SESSION_TO_CLOSE:
+            if event.kind is NotificationKind.SESSION_TO_CLOSE:
                 asked.append(event.identifier)
                 await repository.exchange(Exchange("i2", 0, closed_sessions=[event.identifier]))
 

@@ -10,7 +10,7 @@ from simulation.event_loop import Owner
 from simulation.network import SimulatedLink
 from state_store.errors import StoreUnavailable
 from state_store.instance.live_instance import LiveInstance
-from state_store.records import Deltas, Event, Exchange, ExchangeResult, Login, LoginOutcome, Session
+from state_store.records import Deltas, Exchange, ExchangeResult, Login, LoginOutcome, Notification, Session
 from state_store.redis.client import RedisLink
 from state_store.redis.repository import RedisRepository
 
@@ -37,13 +37,13 @@ class SimulatedRepository(RedisRepository):
         self._deployment_learned = lambda _: None
         self.deployment = ""
         self._simulated_link = link
-        self.channel: asyncio.Queue[Event] = asyncio.Queue()
+        self.channel: asyncio.Queue[Notification] = asyncio.Queue()
 
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
         self._simulated_link.exchange = exchange
         return await super().exchange(exchange, reap=reap)
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def notifications(self) -> AsyncIterator[Notification]:
         while True:
             yield await self.channel.get()
 

@@ -13,7 +13,7 @@ from typing import Any
 from simulation.event_loop import Owner, SimulatedLoop
 from simulation.network import CALM, LATEST_ARRIVAL_SECONDS, Network, ScriptServer, SimulatedLink, Troubles
 from simulation.process import COUNTED, OPENED, SimulatedProcess, SimulatedRepository, SimulatedSession
-from state_store.records import Event, EventKind, Exchange
+from state_store.records import Exchange, Notification, NotificationKind
 from state_store.redis import keys
 from state_store.repository import LEASE_SECONDS, RENEWAL_SECONDS
 
@@ -309,7 +309,7 @@ class World:
                 self.loop.call_later(
                     self.network.way(),
                     repository.channel.put_nowait,
-                    Event(EventKind.SLOTS_WANTED),
+                    Notification(NotificationKind.SLOTS_WANTED),
                     context=self.network.owner.context,
                 )
 

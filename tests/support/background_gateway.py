@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from line_server.connection import LineConnection
 from line_server.listener import listen
 from state_store.memory_repository import MemoryRepository
-from state_store.records import EventKind, Exchange, Session
+from state_store.records import Exchange, NotificationKind, Session
 from support.peep_gateway_server import Gateway, instance, running_gateway
 
 _INSTANCE = "pop3"
@@ -82,11 +82,11 @@ class BackgroundGateway:
         await self._gateway.server.drain(0, LineConnection.abort)
 
     async def _obey(self) -> None:
-        async for event in self.repository.events():
+        async for event in self.repository.notifications():
             self._is_ready.set()
-            if event.kind is EventKind.SESSION_TO_CLOSE:
+            if event.kind is NotificationKind.SESSION_TO_CLOSE:
                 await self.repository.exchange(Exchange(_INSTANCE, 0, closed_sessions=[event.identifier]))
-            elif event.kind is EventKind.DIRECTORY_PROPOSED:
+            elif event.kind is NotificationKind.DIRECTORY_PROPOSED:
                 await self.repository.answer_proposal(event.identifier, _INSTANCE, usable=True)
 
 

@@ -15,7 +15,7 @@ from peep_gateway.questions import Questions
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.memory_repository import MemoryRepository
-from state_store.records import Credential, EventKind, Instance
+from state_store.records import Credential, Instance, NotificationKind
 from state_store.repository import StateRepository
 from support.dialogue import steps
 
@@ -176,9 +176,9 @@ async def pop3_instance(
     is_listening = asyncio.Event()
 
     async def answer() -> None:
-        async for event in repository.events():
+        async for event in repository.notifications():
             is_listening.set()
-            if event.kind is EventKind.DIRECTORY_PROPOSED:
+            if event.kind is NotificationKind.DIRECTORY_PROPOSED:
                 await repository.answer_proposal(event.identifier, instance_id, usable=usable)
 
     task = asyncio.create_task(answer())

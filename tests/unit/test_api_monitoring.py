@@ -13,8 +13,8 @@ from service_runtime import VERSION
 from state_store.memory_repository import MemoryRepository
 from state_store.records import (
     Counters,
-    EventKind,
     Exchange,
+    NotificationKind,
 )
 from state_store.redis.repository import RedisRepository
 from support.api_client import api_client, problem
@@ -66,9 +66,9 @@ async def closing_instance(repository: MemoryRepository) -> AsyncIterator[None]:
     is_listening = asyncio.Event()
 
     async def obey() -> None:
-        async for event in repository.events():
+        async for event in repository.notifications():
             is_listening.set()
-            if event.kind is EventKind.SESSION_TO_CLOSE:
+            if event.kind is NotificationKind.SESSION_TO_CLOSE:
                 await repository.exchange(
                     Exchange("pop3", counts_sequence=1, closed_sessions=[event.identifier])
                 )

@@ -17,12 +17,12 @@ from state_store.latency import refused_field
 from state_store.records import (
     AdmissionOutcome,
     Deltas,
-    Event,
-    EventKind,
     Exchange,
     Instance,
     Login,
     LoginOutcome,
+    Notification,
+    NotificationKind,
     Session,
     Settings,
 )
@@ -438,33 +438,33 @@ class LiveInstance:
     # The channel of changes
 
     async def _listen(self) -> None:
-        async for event in self._repository.events():
-            if event.kind is EventKind.RECONNECTED:
+        async for notification in self._repository.notifications():
+            if notification.kind is NotificationKind.RECONNECTED:
                 self._is_listening.set()
             try:
-                await self._obey(event)
+                await self._obey(notification)
             except StoreUnavailable as error:
                 log.debug("state store did not answer", reason=str(error))
 
-    async def _obey(self, event: Event) -> None:
-        if event.kind is EventKind.DIRECTORY_PROPOSED:
-            task = asyncio.create_task(self._judge(event))
+    async def _obey(self, notification: Notification) -> None:
+        if notification.kind is NotificationKind.DIRECTORY_PROPOSED:
+            task = asyncio.create_task(self._judge(notification))
             self._proposals.add(task)
             task.add_done_callback(self._proposals.discard)
-        elif event.kind is EventKind.SLOTS_WANTED:
+        elif notification.kind is NotificationKind.SLOTS_WANTED:
             self._admission.shrink()
             self._wake.set()
-        elif event.kind is EventKind.SESSION_TO_CLOSE:
-            self._close_session(event.identifier)
-        elif event.kind is EventKind.DISCONNECTED:
+        elif notification.kind is NotificationKind.SESSION_TO_CLOSE:
+            self._close_session(notification.identifier)
+        elif notification.kind is NotificationKind.DISCONNECTED:
             self._wake.set()  # whether the store is away shows at the next exchange
         else:
             self._take_settings(await self._repository.settings())
 
-    async def _judge(self, event: Event) -> None:
-        usable = await self._can_use_directory(event.path)
+    async def _judge(self, notification: Notification) -> None:
+        usable = await self._can_use_directory(notification.path)
         try:
-            await self._repository.answer_proposal(event.identifier, self.instance_id, usable=usable)
+            await self._repository.answer_proposal(notification.identifier, self.instance_id, usable=usable)
         except StoreUnavailable as error:
             log.warning("verdict on a mail directory lost", reason=str(error))
 

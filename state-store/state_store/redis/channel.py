@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from redis.exceptions import RedisError
 
 from state_store.errors import StateError
-from state_store.records import Event, EventKind
+from state_store.records import Notification, NotificationKind
 from state_store.redis import keys
 from state_store.redis.client import RedisLink, Subscription
 
@@ -17,7 +17,7 @@ SILENCE_SECONDS = 3.0
 LONGEST_PAUSE_SECONDS = 1.0
 
 
-async def events(link: RedisLink) -> AsyncIterator[Event]:
+async def notifications(link: RedisLink) -> AsyncIterator[Notification]:
     """Yield what is published, for ever; `RECONNECTED` first, and after every `DISCONNECTED`."""
     pause = 0.02
     while True:
@@ -25,11 +25,11 @@ async def events(link: RedisLink) -> AsyncIterator[Event]:
         try:
             subscription = await link.subscribe(keys.EVENTS)
             pause = 0.02
-            yield Event(EventKind.RECONNECTED)
+            yield Notification(NotificationKind.RECONNECTED)
             async for message in _messages(link, subscription):
                 yield parse(message)
         except (StateError, RedisError, OSError):
-            yield Event(EventKind.DISCONNECTED)
+            yield Notification(NotificationKind.DISCONNECTED)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         finally:
@@ -37,11 +37,11 @@ async def events(link: RedisLink) -> AsyncIterator[Event]:
                 await subscription.close()
 
 
-def parse(message: str) -> Event:
+def parse(message: str) -> Notification:
     """Return the event that a message of the channel stands for."""
     kind, _, rest = message.partition(" ")
     identifier, _, path = rest.partition(" ")
-    return Event(EventKind(kind), identifier, path)
+    return Notification(NotificationKind(kind), identifier, path)
 
 
 async def _messages(link: RedisLink, subscription: Subscription) -> AsyncIterator[str]:

@@ -39,19 +39,19 @@ from state_store.records import (
     ActivityKind,
     Counters,
     Credential,
-    Event,
     Exchange,
     ExchangeResult,
     Instance,
     InstanceStatus,
     Latencies,
     LoginOutcome,
+    Notification,
     Session,
     Settings,
     Word,
 )
 from state_store.redis import keys
-from state_store.redis.channel import events
+from state_store.redis.channel import notifications
 from state_store.redis.client import RedisLink
 from state_store.redis.danger import eviction_warnings
 
@@ -455,9 +455,9 @@ class RedisRepository:
         """See `InstanceRepository`."""
         await self._link.script("answer_proposal", proposal_id, instance_id, int(usable))
 
-    def events(self) -> AsyncIterator[Event]:
+    def notifications(self) -> AsyncIterator[Notification]:
         """See `InstanceRepository`."""
-        return events(self._link)
+        return notifications(self._link)
 
 
 def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
