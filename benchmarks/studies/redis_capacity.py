@@ -38,7 +38,7 @@ from state_store.records import (
     Session,
 )
 from state_store.redis import keys
-from state_store.redis.client import RedisLink
+from state_store.redis.client import RedisClient
 from state_store.redis.repository import RedisRepository
 
 USERS = 100_000
@@ -83,7 +83,7 @@ class Server:
         self._directory = directory
         self._embedded = EmbeddedServer(directory)
         self._embedded.start()
-        self.link = RedisLink(self.url)
+        self.link = RedisClient(self.url)
 
     @property
     def url(self) -> str:
@@ -132,7 +132,7 @@ class Server:
         await self.stop()
         self._embedded = EmbeddedServer(self._directory)
         await asyncio.to_thread(self._embedded.start)
-        self.link = RedisLink(self.url)
+        self.link = RedisClient(self.url)
         return await self.cpu_microseconds() / MILLION
 
     async def stop(self) -> None:

@@ -10,9 +10,8 @@ import pytest
 from redis.asyncio.connection import Connection
 
 from state_store.records import NotificationKind
-from state_store.redis import channel
-from state_store.redis import connection as conversation
-from state_store.redis.connection import Conversation
+from state_store.redis import channel, connection
+from state_store.redis.connection import RedisConnection
 from state_store.redis.repository import RedisRepository
 from state_store.redis.topology import OneServer, topology_of
 from support.forgetful_relay import ForgetfulRelay
@@ -65,9 +64,9 @@ class Clock:
 
 async def test_connection_in_use_is_not_asked_for_a_proof(relay: ForgetfulRelay) -> None:
     clock = Clock()
-    talking = Conversation(topology_of(relay.url), clock)
+    talking = RedisConnection(topology_of(relay.url), clock)
     try:
-        for pause, asked in ((0.0, 0), (conversation.IDLE_SECONDS - 0.1, 0), (conversation.IDLE_SECONDS, 1)):
+        for pause, asked in ((0.0, 0), (connection.IDLE_SECONDS - 0.1, 0), (connection.IDLE_SECONDS, 1)):
             await talking.ask([("CONFIG", "RESETSTAT")], 5)
             clock.now += pause
             (statistics,) = await talking.ask([("INFO", "commandstats")], 5)
@@ -78,12 +77,12 @@ async def test_connection_in_use_is_not_asked_for_a_proof(relay: ForgetfulRelay)
 
 async def test_proof_is_had_on_the_same_connection_where_it_lives(relay: ForgetfulRelay) -> None:
     clock = Clock()
-    talking = Conversation(topology_of(relay.url), clock)
+    talking = RedisConnection(topology_of(relay.url), clock)
     try:
         ids = []
         for _ in range(2):
             ids += await talking.ask([("CLIENT", "ID")], 5)
-            clock.now += conversation.IDLE_SECONDS
+            clock.now += connection.IDLE_SECONDS
         assert ids[0] == ids[1]
     finally:
         await talking.close()
@@ -91,10 +90,10 @@ async def test_proof_is_had_on_the_same_connection_where_it_lives(relay: Forgetf
 
 async def test_outage_after_a_pause_still_shows_in_time(shared_redis_server: RedisServer) -> None:
     clock = Clock()
-    talking = Conversation(topology_of(shared_redis_server.url), clock)
+    talking = RedisConnection(topology_of(shared_redis_server.url), clock)
     try:
         await talking.ask([("PING",)], 5)
-        clock.now += conversation.IDLE_SECONDS
+        clock.now += connection.IDLE_SECONDS
         shared_redis_server.pause()
         try:
             began = asyncio.get_running_loop().time()

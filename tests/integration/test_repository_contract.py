@@ -163,7 +163,7 @@ async def until_subscribed(repository: StateRepository) -> None:
             found = len(repository._channels)
         else:
             assert isinstance(repository, RedisRepository)
-            found = (await repository._link.command("PUBSUB", "NUMSUB", keys.EVENTS))[1]
+            found = (await repository._client.command("PUBSUB", "NUMSUB", keys.EVENTS))[1]
         if found:
             return
         assert time.monotonic() < deadline
@@ -1109,7 +1109,7 @@ async def answer_to(repository: StateRepository, client: redis.Redis, step: Step
         case Limit(connections):
             if isinstance(repository, RedisRepository):
                 # Without waiting for instances that are no processes here.
-                return await repository._link.script("change_settings", "", "max_connections", connections)
+                return await repository._client.script("change_settings", "", "max_connections", connections)
             await repository.change_settings(max_connections=connections)
             return (await repository.settings()).version
         case Lapse(name):

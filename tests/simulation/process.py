@@ -11,7 +11,7 @@ from simulation.network import SimulatedLink
 from state_store.errors import StoreUnavailable
 from state_store.instance.live_instance import LiveInstance
 from state_store.records import Deltas, Exchange, ExchangeResult, Login, LoginOutcome, Notification, Session
-from state_store.redis.client import RedisLink
+from state_store.redis.client import RedisClient
 from state_store.redis.repository import RedisRepository
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class SimulatedRepository(RedisRepository):
     """The real repository on a simulated way to Redis."""
 
     def __init__(self, link: SimulatedLink) -> None:
-        self._link = cast(RedisLink, link)
+        self._client = cast(RedisClient, link)
         self._deployment_learned = lambda _: None
         self.deployment = ""
         self._simulated_link = link

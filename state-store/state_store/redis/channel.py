@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from state_store.errors import StateError
 from state_store.records import Notification, NotificationKind
 from state_store.redis import keys
-from state_store.redis.client import RedisLink, Subscription
+from state_store.redis.client import RedisClient, Subscription
 
 SILENCE_SECONDS = 3.0
 """After so long without a word we ask whether the connection lives; after twice that it is made anew."""
@@ -17,16 +17,16 @@ SILENCE_SECONDS = 3.0
 LONGEST_PAUSE_SECONDS = 1.0
 
 
-async def notifications(link: RedisLink) -> AsyncIterator[Notification]:
+async def notifications(client: RedisClient) -> AsyncIterator[Notification]:
     """Yield what is published, for ever; `RECONNECTED` first, and after every `DISCONNECTED`."""
     pause = 0.02
     while True:
         subscription: Subscription | None = None
         try:
-            subscription = await link.subscribe(keys.EVENTS)
+            subscription = await client.subscribe(keys.EVENTS)
             pause = 0.02
             yield Notification(NotificationKind.RECONNECTED)
-            async for message in _messages(link, subscription):
+            async for message in _messages(client, subscription):
                 yield parse(message)
         except (StateError, RedisError, OSError):
             yield Notification(NotificationKind.DISCONNECTED)
@@ -44,7 +44,7 @@ def parse(message: str) -> Notification:
     return Notification(NotificationKind(kind), identifier, path)
 
 
-async def _messages(link: RedisLink, subscription: Subscription) -> AsyncIterator[str]:
+async def _messages(client: RedisClient, subscription: Subscription) -> AsyncIterator[str]:
     is_asked = False
     while True:
         message = await subscription.next_message(SILENCE_SECONDS)
@@ -57,5 +57,5 @@ async def _messages(link: RedisLink, subscription: Subscription) -> AsyncIterato
         else:
             is_asked = True
             await subscription.ping()
-        if link.has_left(subscription):
+        if client.has_left(subscription):
             raise ConnectionResetError("a failover went past the subscription")

@@ -7,7 +7,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, RedisError
 
 from state_store.errors import StateError, StoreUnavailable, StoreUnusable
-from state_store.redis.connection import Conversation, send, server_of
+from state_store.redis.connection import RedisConnection, send, server_of
 from state_store.redis.faults import ANSWER_SECONDS, translate
 from state_store.redis.scripting import load_scripts
 from state_store.redis.topology import topology_of
@@ -23,7 +23,7 @@ REACH_ANY_STORE = frozenset({"attend", "accept_store"})
 _Waiting = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
 
 
-class RedisLink:
+class RedisClient:
     """Sends commands to Redis, all of one loop turn together; one batch is under way at a time.
 
     Every failure to get an answer is `StoreUnavailable`. A connection that was cut is made again and
@@ -33,7 +33,7 @@ class RedisLink:
 
     def __init__(self, url: str) -> None:
         self._topology = topology_of(url)
-        self._conversation = Conversation(self._topology)
+        self._connection = RedisConnection(self._topology)
         self._scripts = load_scripts()
         self._waiting: list[_Waiting] = []
         self._is_sending = False
@@ -75,20 +75,20 @@ class RedisLink:
     async def check_server(self, layout_key: str, layout_version: str) -> None:
         """Raise `StoreUnusable` when this server is too old or holds another layout."""
         # Apart from the batches, which are not to wait as long as this may.
-        conversation = Conversation(self._topology)
+        connection = RedisConnection(self._topology)
         try:
-            (about,) = await conversation.ask([("INFO", "server")], START_SECONDS)
+            (about,) = await connection.ask([("INFO", "server")], START_SECONDS)
             _check_version(str(_good(about)))
             # One command: of two, the first may be refused, and repeated after the second was answered.
             taking = ("SET", layout_key, layout_version, "NX", "GET")
-            (before,) = await conversation.ask([taking], START_SECONDS)
+            (before,) = await connection.ask([taking], START_SECONDS)
             layout = _good(before) or layout_version
         except TimeoutError:
             raise StoreUnavailable(f"no answer within {START_SECONDS:g} s") from None
         except (RedisError, OSError) as error:
             raise translate(error) from error
         finally:
-            await conversation.close()
+            await connection.close()
         if layout != layout_version:
             raise StoreUnusable(f"this Redis holds layout {layout} of Peep's state; we need {layout_version}")
 
@@ -110,13 +110,13 @@ class RedisLink:
 
     def has_left(self, subscription: "Subscription") -> bool:
         """Tell whether commands go to another server by now: messages may no longer reach this one."""
-        return self._conversation.server not in {None, subscription.server}
+        return self._connection.server not in {None, subscription.server}
 
     async def close(self) -> None:
         """Close every connection; what still waits for an answer gets `StoreUnavailable`."""
         for task in list(self._tasks):
             task.cancel()
-        await self._conversation.close()
+        await self._connection.close()
 
     def _start_sending(self) -> None:
         task = asyncio.get_running_loop().create_task(self._send_all())
@@ -134,7 +134,7 @@ class RedisLink:
 
     async def _send(self, batch: list[_Waiting]) -> None:
         try:
-            answers = await self._conversation.ask([words for words, _ in batch], ANSWER_SECONDS)
+            answers = await self._connection.ask([words for words, _ in batch], ANSWER_SECONDS)
         except Exception as error:
             failure = translate(error)
             _fail(batch, failure)

@@ -23,7 +23,7 @@ PROOF_SECONDS = 0.2
 """How long the proof may take: a new connection and the question's answer have to fit into what is left."""
 
 
-class Conversation:
+class RedisConnection:
     """Asks a batch of commands at a time; whoever uses it sees that there is one batch under way."""
 
     def __init__(self, topology: Topology, clock: Callable[[], float] = time.monotonic) -> None:

@@ -52,7 +52,7 @@ from state_store.records import (
 )
 from state_store.redis import keys
 from state_store.redis.channel import notifications
-from state_store.redis.client import RedisLink
+from state_store.redis.client import RedisClient
 from state_store.redis.danger import eviction_warnings
 
 OBEYED_SECONDS = 1.0
@@ -86,14 +86,14 @@ class RedisRepository:
     """Keeps the state in the Redis that `url` names (redis://, rediss://, unix://)."""
 
     def __init__(self, url: str, *, deployment_learned: Callable[[str], None] = lambda _: None) -> None:
-        self._link = RedisLink(url)
+        self._client = RedisClient(url)
         self._deployment_learned = deployment_learned
         self.deployment = ""
         """Which one this process works for; whoever knows it from before says so before `prepare`."""
 
     async def prepare(self) -> None:
         """See `StateRepository`."""
-        await self._link.check_server(keys.LAYOUT, keys.LAYOUT_VERSION)
+        await self._client.check_server(keys.LAYOUT, keys.LAYOUT_VERSION)
         for warning in await self.warnings():
             log.warning(warning)
         with suppress(StoreEmptied):  # it may be restored, or accepted, while we serve
@@ -101,14 +101,14 @@ class RedisRepository:
 
     async def attend(self) -> None:
         """See `StateRepository`."""
-        deployment, is_missed = await self._link.script("attend", self.deployment, secrets.token_hex(20))
+        deployment, is_missed = await self._client.script("attend", self.deployment, secrets.token_hex(20))
         if is_missed:
-            if self._link.refusal is None:
+            if self._client.refusal is None:
                 log.error("THE STORE HAS LOST ITS USERS", reason=str(StoreEmptied()))
-            self._link.refusal = StoreEmptied
+            self._client.refusal = StoreEmptied
             raise StoreEmptied
-        if self._link.refusal is not None:
-            self._link.refusal = None
+        if self._client.refusal is not None:
+            self._client.refusal = None
             log.warning("the store is this deployment's again")
         if deployment != self.deployment and deployment:
             self.deployment = deployment
@@ -116,13 +116,13 @@ class RedisRepository:
 
     async def accept(self) -> int:
         """See `StateRepository`."""
-        return len(await self._link.script("accept_store"))
+        return len(await self._client.script("accept_store"))
 
     async def _ours(self, *words: Any) -> Any:
         """Return the answer to a command that may find nothing, once it is sure that the store is ours."""
         # Both travel together: what is not there takes no longer than what is.
         answer, deployment = await asyncio.gather(
-            self._link.send(*words), self._link.send("GET", keys.DEPLOYMENT)
+            self._client.send(*words), self._client.send("GET", keys.DEPLOYMENT)
         )
         if deployment != (self.deployment or None):
             await self.attend()
@@ -130,17 +130,17 @@ class RedisRepository:
 
     async def close(self) -> None:
         """See `StateRepository`."""
-        await self._link.close()
+        await self._client.close()
 
     async def ping(self) -> None:
         """See `MonitoringRepository`."""
         # A write that changes nothing and leaves no trace, but is refused where writes are.
-        await self._link.command("SET", keys.PULSE, "", "XX")
+        await self._client.command("SET", keys.PULSE, "", "XX")
 
     async def warnings(self) -> list[str]:
         """See `MonitoringRepository`."""
         try:
-            fields = await self._link.send("INFO", "memory")
+            fields = await self._client.send("INFO", "memory")
         except StoreUnavailable:
             return []  # away, or INFO is forbidden: `ping` tells the former
         return eviction_warnings(str(fields))
@@ -149,7 +149,7 @@ class RedisRepository:
 
     async def settings(self) -> Settings:
         """See `SettingsRepository`."""
-        fields = _pairs(await self._link.command("HGETALL", keys.SETTINGS))
+        fields = _pairs(await self._client.command("HGETALL", keys.SETTINGS))
         default = Settings()
         return Settings(
             max_connections=int(fields.get("max_connections", default.max_connections)),
@@ -181,22 +181,22 @@ class RedisRepository:
 
     async def _propose(self, path: str) -> None:
         proposal_id = secrets.token_hex(8)
-        asked = await self._link.script("propose_directory", proposal_id, path)
+        asked = await self._client.script("propose_directory", proposal_id, path)
         verdicts = await self._verdicts(proposal_id, len(asked))
         if not asked or not all(verdicts.get(instance_id) == "1" for instance_id in asked):
             raise MailDirectoryRefused
 
     async def announce_mail_directory(self, path: str, *, overrides: bool) -> str:
         """See `SettingsRepository`."""
-        return str(await self._link.script("announce_directory", path, int(overrides)))
+        return str(await self._client.script("announce_directory", path, int(overrides)))
 
     async def _change(self, changes: Mapping[str, str | int], if_version: int | None) -> None:
         expected = "" if if_version is None else if_version
-        version = await self._link.script("change_settings", expected, *_flat(changes))
+        version = await self._client.script("change_settings", expected, *_flat(changes))
         if version == _CHANGED_MEANWHILE:
             raise SettingsChanged
         end = asyncio.get_running_loop().time() + OBEYED_SECONDS
-        while not await self._link.script("obeyed", version):
+        while not await self._client.script("obeyed", version):
             if asyncio.get_running_loop().time() > end:
                 break  # an instance that is dead or cut off: it obeys when it is back
             await asyncio.sleep(POLL_SECONDS)
@@ -204,7 +204,7 @@ class RedisRepository:
     async def _verdicts(self, proposal_id: str, expected: int) -> dict[str, str]:
         end = asyncio.get_running_loop().time() + PROPOSAL_SECONDS
         while True:
-            verdicts = _pairs(await self._link.command("HGETALL", keys.PROPOSAL + proposal_id))
+            verdicts = _pairs(await self._client.command("HGETALL", keys.PROPOSAL + proposal_id))
             if len(verdicts) >= expected or asyncio.get_running_loop().time() > end:
                 return verdicts
             await asyncio.sleep(POLL_SECONDS)
@@ -224,7 +224,7 @@ class RedisRepository:
         """See `UserRepository`."""
         start = f"({after}" if after and after >= prefix else f"[{prefix}" if prefix else "-"
         end = f"({prefix}\x7f" if prefix else "+"  # names are of printable ASCII
-        return list(await self._link.command("ZRANGEBYLEX", keys.USERNAMES, start, end, "LIMIT", 0, limit))
+        return list(await self._client.command("ZRANGEBYLEX", keys.USERNAMES, start, end, "LIMIT", 0, limit))
 
     async def credential(self, username: str) -> Credential | None:
         """See `UserRepository`."""
@@ -237,24 +237,24 @@ class RedisRepository:
 
     async def add_user(self, username: str, credential: Credential) -> None:
         """See `UserRepository`."""
-        if await self._link.script("add_user", username, _credential_text(credential)):
+        if await self._client.script("add_user", username, _credential_text(credential)):
             raise UserExists
 
     async def remove_user(self, username: str) -> None:
         """See `UserRepository`."""
-        if await self._link.script("remove_user", username):
+        if await self._client.script("remove_user", username):
             raise UnknownUser
 
     async def set_credential(self, username: str, credential: Credential) -> None:
         """See `UserRepository`."""
-        if await self._link.script("set_credential", username, _credential_text(credential)):
+        if await self._client.script("set_credential", username, _credential_text(credential)):
             raise UnknownUser
 
     async def deployment_secret(self) -> str:
         """See `UserRepository`."""
         # Set and got in one step: the first replica to ask decides for all.
         candidate = secrets.token_hex(32)
-        known = await self._link.command("SET", keys.SECRET, candidate, "NX", "GET")
+        known = await self._client.command("SET", keys.SECRET, candidate, "NX", "GET")
         return candidate if known is None else str(known)
 
     async def administrators(self) -> dict[str, str]:
@@ -265,29 +265,29 @@ class RedisRepository:
         self, hashes: Mapping[str, str], front_end: str = "", word: Word = Word.START
     ) -> None:
         """See `AdministratorRepository`."""
-        await self._link.script("name_administrators", front_end, word.value, *_flat(hashes))
+        await self._client.script("name_administrators", front_end, word.value, *_flat(hashes))
 
     async def leave(self, front_end: str) -> None:
         """See `AdministratorRepository`."""
-        await self._link.command("HDEL", keys.FRONT_ENDS, front_end)
+        await self._client.command("HDEL", keys.FRONT_ENDS, front_end)
 
     async def add_first_administrator(self, name: str, password_hash: str) -> bool:
         """See `AdministratorRepository`."""
-        return bool(await self._link.script("add_first_administrator", name, password_hash))
+        return bool(await self._client.script("add_first_administrator", name, password_hash))
 
     async def end_sign_in(self, sign_in_id: str, seconds: int) -> None:
         """See `AdministratorRepository`."""
-        await self._link.command("SET", keys.SIGNED_OUT + sign_in_id, "", "EX", seconds)
+        await self._client.command("SET", keys.SIGNED_OUT + sign_in_id, "", "EX", seconds)
 
     async def is_ended_sign_in(self, sign_in_id: str) -> bool:
         """See `AdministratorRepository`."""
-        return bool(await self._link.command("EXISTS", keys.SIGNED_OUT + sign_in_id))
+        return bool(await self._client.command("EXISTS", keys.SIGNED_OUT + sign_in_id))
 
     # Wrong passwords
 
     async def recognise(self, subject: str, network: str) -> bool:
         """See `AttemptRepository`."""
-        return bool(await self._link.script("recognise", subject, network))
+        return bool(await self._client.script("recognise", subject, network))
 
     async def begin_attempt(
         self,
@@ -298,7 +298,7 @@ class RedisRepository:
         as_unknown: bool = False,
     ) -> Decision:
         """See `AttemptRepository`."""
-        verdict, from_pair, from_network, wait_ms, allowance, entry = await self._link.script(
+        verdict, from_pair, from_network, wait_ms, allowance, entry = await self._client.script(
             "begin_attempt",
             attempt.subject,
             attempt.network,
@@ -316,7 +316,7 @@ class RedisRepository:
         self, attempt: Attempt, decision: Decision, outcome: Outcome, reason: RefusalReason | None = None
     ) -> None:
         """See `AttemptRepository`."""
-        await self._link.script(
+        await self._client.script(
             "end_attempt",
             attempt.subject,
             attempt.network,
@@ -331,44 +331,44 @@ class RedisRepository:
         """See `AttemptRepository`."""
         found = [
             slow_down(allowance, since / 1000, held, until / 1000)
-            for allowance, since, held, until in await self._link.script("slow_downs")
+            for allowance, since, held, until in await self._client.script("slow_downs")
         ]
         return sorted(found, key=lambda one: one.since)
 
     async def lift_slow_down(self, slow_down_id: str) -> None:
         """See `AttemptRepository`."""
-        if not await self._link.script("lift_slow_down", slow_down_id):
+        if not await self._client.script("lift_slow_down", slow_down_id):
             raise UnknownSlowDown
 
     # Monitoring
 
     async def counters(self) -> Counters:
         """See `MonitoringRepository`."""
-        answer = await self._link.script("observe")
+        answer = await self._client.script("observe")
         nbytes, retrieved, removed, connections, logins, current, logged_in = map(int, answer)
         return Counters(nbytes, retrieved, removed, current, logged_in, connections, logins)
 
     async def logged_in_users(self) -> list[str]:
         """See `MonitoringRepository`."""
-        return sorted(await self._link.script("logged_in_users"))
+        return sorted(await self._client.script("logged_in_users"))
 
     async def sessions(self) -> list[Session]:
         """See `MonitoringRepository`."""
         found = [
             _session(session_id, instance_id, json.loads(row))
-            for instance_id, rows in await self._link.script("sessions")
+            for instance_id, rows in await self._client.script("sessions")
             for session_id, row in _pairs(rows).items()
         ]
         return sorted(found, key=lambda session: (session.connected_at, session.session_id))
 
     async def close_session(self, session_id: str) -> None:
         """See `MonitoringRepository`."""
-        if not await self._link.script("close_session", session_id, 1):
+        if not await self._client.script("close_session", session_id, 1):
             raise UnknownSession
         loop = asyncio.get_running_loop()
         end, ask_again_at = loop.time() + CLOSING_SECONDS, loop.time() + ASKING_SECONDS
         is_asking = False
-        while await self._link.script("close_session", session_id, int(is_asking)):
+        while await self._client.script("close_session", session_id, int(is_asking)):
             if loop.time() > end:
                 raise StoreUnavailable("the session's instance has not closed it")
             await asyncio.sleep(POLL_SECONDS)
@@ -380,25 +380,25 @@ class RedisRepository:
         """See `MonitoringRepository`."""
         found = [
             _instance_status(instance_id, lease_ms, _pairs(row))
-            for instance_id, lease_ms, row in await self._link.script("instances")
+            for instance_id, lease_ms, row in await self._client.script("instances")
         ]
         return sorted(found, key=lambda status: status.instance.started_at)
 
     async def latencies(self) -> Latencies:
         """See `MonitoringRepository`."""
-        fields = _pairs(await self._link.command("HGETALL", keys.LATENCIES))
+        fields = _pairs(await self._client.command("HGETALL", keys.LATENCIES))
         return Latencies(histogram("command", fields), histogram("login", fields), refused(fields))
 
     async def last_activity_id(self) -> str:
         """See `MonitoringRepository`."""
-        _, last, *_ = await self._link.script("activity", "0-0", 1)
+        _, last, *_ = await self._client.script("activity", "0-0", 1)
         return str(last)
 
     async def activity_after(
         self, activity_id: str, limit: int = ACTIVITY_LENGTH
     ) -> tuple[list[Activity], bool]:
         """See `MonitoringRepository`."""
-        first, last, added, length, entries = await self._link.script("activity", activity_id, limit)
+        first, last, added, length, entries = await self._client.script("activity", activity_id, limit)
         if _position(activity_id) > _position(last):
             found, _ = await self.activity_after("0-0", limit)
             return found, True
@@ -417,7 +417,7 @@ class RedisRepository:
             "worker": instance.worker,
             "layout": instance.layout,
         }
-        other = await self._link.script(
+        other = await self._client.script(
             "register_instance", instance.instance_id, instance.layout, *_flat(row)
         )
         if other is not None:
@@ -425,9 +425,9 @@ class RedisRepository:
 
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
         """See `InstanceRepository`."""
-        if self._link.refusal is not None:
+        if self._client.refusal is not None:
             await self.attend()
-        answer = await self._link.script("exchange", *_exchange_arguments(exchange, reap=reap))
+        answer = await self._client.script("exchange", *_exchange_arguments(exchange, reap=reap))
         if answer[0] == _OVERTAKEN:
             raise StoreUnavailable("overtaken by a later exchange")
         if answer[0]:
@@ -445,19 +445,19 @@ class RedisRepository:
 
     async def note_certificate(self, instance_id: str, expires_at: float) -> None:
         """See `InstanceRepository`."""
-        await self._link.script("note_certificate", instance_id, expires_at)
+        await self._client.script("note_certificate", instance_id, expires_at)
 
     async def end_instance(self, instance_id: str) -> None:
         """See `InstanceRepository`."""
-        await self._link.script("end_instance", instance_id)
+        await self._client.script("end_instance", instance_id)
 
     async def answer_proposal(self, proposal_id: str, instance_id: str, *, usable: bool) -> None:
         """See `InstanceRepository`."""
-        await self._link.script("answer_proposal", proposal_id, instance_id, int(usable))
+        await self._client.script("answer_proposal", proposal_id, instance_id, int(usable))
 
     def notifications(self) -> AsyncIterator[Notification]:
         """See `InstanceRepository`."""
-        return notifications(self._link)
+        return notifications(self._client)
 
 
 def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
