@@ -35,7 +35,7 @@ from state_store.records import (
     Instance,
     Login,
     LoginOutcome,
-    Session,
+    SessionRow,
 )
 from state_store.redis import keys
 from state_store.redis.client import RedisClient
@@ -212,8 +212,8 @@ class Worker:
         address = f"2001:db8:{self._number:x}::{self._sessions:x}"
         return Login(user_name(index), f"{self.instance_id}-{self._sessions:x}", self._version, address)
 
-    def _row(self, login: Login) -> Session:
-        return Session(login.session_id, self.instance_id, login.username, login.address, time.time())
+    def _row(self, login: Login) -> SessionRow:
+        return SessionRow(login.session_id, self.instance_id, login.username, login.address, time.time())
 
 
 class Bench:
@@ -476,7 +476,7 @@ async def _session(instance: LiveInstance, login: Login) -> None:
     if not instance.admit_at_once() and not await instance.admit(login.address):
         raise RuntimeError("no slot")
     login = login._replace(session_id=instance.new_session_id())
-    row = Session(login.session_id, instance.instance_id, None, login.address, time.time())
+    row = SessionRow(login.session_id, instance.instance_id, None, login.address, time.time())
     instance.session_opened(login.session_id, lambda: row)
     instance.deltas.connections += 1
     instance.counted()

@@ -13,7 +13,7 @@ from peep_gateway.protocol.replies import Answer, Lines, positive, wire_form
 from peep_gateway.refusals import refusal
 from service_runtime import VERSION
 from state_store.credentials.attempts import SlowDown
-from state_store.records import Counters, Session, Settings
+from state_store.records import Counters, SessionRow, Settings
 from state_store.repository import StateRepository
 
 _NAME_CHARACTERS = "!\"#$&'()*+,:;<=>?@[\\]^_`{|}~"
@@ -57,7 +57,7 @@ async def _sessions(repository: StateRepository) -> Lines:
     return await _lines([_session_line(session, now) for session in await repository.sessions()])
 
 
-def _session_line(session: Session, now: float) -> str:
+def _session_line(session: SessionRow, now: float) -> str:
     # The clocks of two machines may differ a little.
     seconds = max(0, int(now - session.connected_at))
     return f"{session.session_id} {session.username or '-'} {session.address or '-'} {seconds}"

@@ -48,8 +48,7 @@ from state_store.credentials.networks import network_of
 from state_store.credentials.presence import Presence
 from state_store.credentials.scram import ScramExchange, ScramMalformed
 from state_store.errors import StoreUnavailable
-from state_store.records import AdmissionOutcome, Login, LoginOutcome
-from state_store.records import Session as SessionRow
+from state_store.records import AdmissionOutcome, Login, LoginOutcome, SessionRow
 
 LOGIN_SECONDS = 60.0
 """How long a client may stay without logging in, in all."""

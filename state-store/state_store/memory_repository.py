@@ -36,7 +36,7 @@ from state_store.records import (
     LoginOutcome,
     Notification,
     NotificationKind,
-    Session,
+    SessionRow,
     Settings,
     Word,
 )
@@ -57,7 +57,7 @@ class _Lease:
     settings_version: int = 0
     load: float = 0.0
     certificate_expires_at: float = 0.0
-    sessions: dict[str, Session] = field(default_factory=dict)
+    sessions: dict[str, SessionRow] = field(default_factory=dict)
     addresses: dict[str, int] = field(default_factory=dict)
 
 
@@ -273,7 +273,7 @@ class MemoryRepository:
         live = {lease.instance.instance_id for lease in self._live()}
         return sorted(name for name, (holder, _) in self._maildrops.items() if holder in live)
 
-    async def sessions(self) -> list[Session]:
+    async def sessions(self) -> list[SessionRow]:
         """See `MonitoringRepository`."""
         rows = [session for lease in self._live() for session in lease.sessions.values()]
         return sorted(rows, key=lambda session: (session.connected_at, session.session_id))

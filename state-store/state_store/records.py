@@ -86,7 +86,7 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SessionRow:
     """One open POP3 connection; `username` is None until it has logged in."""
 
     session_id: str
@@ -274,7 +274,7 @@ class Exchange:
     settings_version: int = 0
     releases: list[tuple[str, str]] = field(default_factory=list)
     """Maildrop locks given back: (username, session id)."""
-    session_rows: list[Session] = field(default_factory=list)
+    session_rows: list[SessionRow] = field(default_factory=list)
     closed_sessions: list[str] = field(default_factory=list)
     logins: list[Login] = field(default_factory=list)
     withdrawn_logins: list[tuple[str, str]] = field(default_factory=list)

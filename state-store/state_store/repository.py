@@ -20,7 +20,7 @@ from state_store.records import (
     InstanceStatus,
     Latencies,
     Notification,
-    Session,
+    SessionRow,
     Settings,
     Word,
 )
@@ -170,7 +170,7 @@ class MonitoringRepository(Protocol):
     async def logged_in_users(self) -> list[str]:
         """Return the names of users with an open session, sorted, each once (P13)."""
 
-    async def sessions(self) -> list[Session]:
+    async def sessions(self) -> list[SessionRow]:
         """Return the open connections of all live instances, the oldest first."""
 
     async def close_session(self, session_id: str) -> None:

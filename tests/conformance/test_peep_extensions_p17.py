@@ -8,20 +8,20 @@ import pytest
 
 from service_runtime import VERSION
 from state_store.memory_repository import MemoryRepository
-from state_store.records import Exchange, NotificationKind, Session
+from state_store.records import Exchange, NotificationKind, SessionRow
 from support.peep_gateway_server import converse, instance, passwords, replies_to, running_gateway, with_users
 
 CONNECTED_AT = time.time() - 100
 
 
-async def with_sessions(repository: MemoryRepository, *sessions: Session) -> MemoryRepository:
+async def with_sessions(repository: MemoryRepository, *sessions: SessionRow) -> MemoryRepository:
     await repository.register_instance(instance("pop3"))
     await repository.exchange(Exchange("pop3", 0, session_rows=list(sessions)))
     return repository
 
 
-def session(session_id: str, username: str | None, address: str = "192.0.2.1") -> Session:
-    return Session(session_id, "pop3", username, address, CONNECTED_AT)
+def session(session_id: str, username: str | None, address: str = "192.0.2.1") -> SessionRow:
+    return SessionRow(session_id, "pop3", username, address, CONNECTED_AT)
 
 
 async def test_sessions_are_listed_with_user_address_and_seconds() -> None:
@@ -38,7 +38,7 @@ async def test_without_sessions_the_list_is_empty() -> None:
 
 
 async def test_session_of_a_clock_that_is_ahead_has_been_open_for_no_time() -> None:
-    ahead = Session("pop3-1", "pop3", "alice", "192.0.2.1", time.time() + 1000)
+    ahead = SessionRow("pop3-1", "pop3", "alice", "192.0.2.1", time.time() + 1000)
     await converse(
         "C: s?\nS: +1\nS: pop3-1 alice 192.0.2.1 0", await with_sessions(MemoryRepository(), ahead)
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from state_store.records import Session
+from state_store.records import SessionRow
 from state_store.redis import keys
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
@@ -28,7 +28,7 @@ def paused(process_id: int) -> Iterator[None]:
         os.kill(process_id, signal.SIGCONT)
 
 
-def sessions(service: Pop3Process) -> list[Session]:
+def sessions(service: Pop3Process) -> list[SessionRow]:
     """Return what `GET /v1/sessions` shows."""
     return service._runner.run(service.repository.sessions())
 

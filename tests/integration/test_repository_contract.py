@@ -33,7 +33,7 @@ from state_store.records import (
     LoginOutcome,
     Notification,
     NotificationKind,
-    Session,
+    SessionRow,
     Settings,
     Word,
 )
@@ -65,8 +65,8 @@ def login(session_id: str = "s1", username: str = "alice", version: str = "v1") 
     return Login(username, session_id, version, ADDRESS)
 
 
-def session(session_id: str, instance_id: str = "i1", username: str | None = None) -> Session:
-    return Session(session_id, instance_id, username, ADDRESS, 1000.5)
+def session(session_id: str, instance_id: str = "i1", username: str | None = None) -> SessionRow:
+    return SessionRow(session_id, instance_id, username, ADDRESS, 1000.5)
 
 
 async def ask_to_log_in(
@@ -1058,7 +1058,7 @@ logins = st.builds(Login, users, session_ids, st.sampled_from(["v1", "v2"]), add
 def exchanges(draw: st.DrawFn) -> Exchange:
     name = draw(st.sampled_from(NAMES))
     open_connections = draw(st.integers(0, 90))
-    rows = st.builds(Session, session_ids, st.just(name), st.none() | users, addresses, st.just(1000.5))
+    rows = st.builds(SessionRow, session_ids, st.just(name), st.none() | users, addresses, st.just(1000.5))
     address_limit = draw(small)
     counts = st.builds(AddressCount, addresses, small, small)
     return Exchange(

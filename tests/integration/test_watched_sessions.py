@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from state_store.errors import UnknownSession
-from state_store.records import ActivityKind, Counters, Session
+from state_store.records import ActivityKind, Counters, SessionRow
 from support.pop3_process import PASSWORD, Pop3Process, wait_until
 
 Start = Callable[..., Pop3Process]
@@ -21,7 +21,7 @@ def start(redis_url: str, tmp_path: Path) -> Iterator[Start]:
         yield lambda **settings: stack.enter_context(Pop3Process(redis_url, tmp_path, **settings))
 
 
-def sessions(service: Pop3Process) -> list[Session]:
+def sessions(service: Pop3Process) -> list[SessionRow]:
     return service._runner.run(service.repository.sessions())
 
 

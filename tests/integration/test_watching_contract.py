@@ -16,7 +16,7 @@ from state_store.records import (
     Instance,
     Login,
     NotificationKind,
-    Session,
+    SessionRow,
 )
 from state_store.repository import StateRepository
 
@@ -110,8 +110,8 @@ async def test_users_are_searched_by_prefix(
 
 async def test_session_row_is_shown_as_it_was_written_last(repository: StateRepository) -> None:
     await register(repository, "i1")
-    row = Session("i1-1", "i1", None, "192.0.2.1", 1000.0)
-    changed = Session("i1-1", "i1", "alice", "192.0.2.1", 1000.0, "TLSv1.3", 123, 4, 5)
+    row = SessionRow("i1-1", "i1", None, "192.0.2.1", 1000.0)
+    changed = SessionRow("i1-1", "i1", "alice", "192.0.2.1", 1000.0, "TLSv1.3", 123, 4, 5)
     for version in (row, changed):
         await repository.exchange(Exchange("i1", 0, session_rows=[version]))
         assert await repository.sessions() == [version]
@@ -119,7 +119,8 @@ async def test_session_row_is_shown_as_it_was_written_last(repository: StateRepo
 
 async def test_session_is_closed_by_the_instance_that_holds_it(repository: StateRepository) -> None:
     await register(repository, "i1", "i2")
-    await repository.exchange(Exchange("i2", 0, session_rows=[Session("i2-1", "i2", "bob", "::1", 1000.0)]))
+    row = SessionRow("i2-1", "i2", "bob", "::1", 1000.0)
+    await repository.exchange(Exchange("i2", 0, session_rows=[row]))
     asked: list[str] = []
 
     async def obey() -> None:

@@ -10,7 +10,15 @@ from simulation.event_loop import Owner
 from simulation.network import SimulatedLink
 from state_store.errors import StoreUnavailable
 from state_store.instance.live_instance import LiveInstance
-from state_store.records import Deltas, Exchange, ExchangeResult, Login, LoginOutcome, Notification, Session
+from state_store.records import (
+    Deltas,
+    Exchange,
+    ExchangeResult,
+    Login,
+    LoginOutcome,
+    Notification,
+    SessionRow,
+)
 from state_store.redis.client import RedisClient
 from state_store.redis.repository import RedisRepository
 
@@ -251,9 +259,9 @@ class SimulatedSession:
         self.world.check_limits()
         return True
 
-    def _row(self) -> Session:
+    def _row(self) -> SessionRow:
         instance_id = self.process.instance.instance_id
-        return Session(self.session_id, instance_id, self.username, self.address, 0.0)
+        return SessionRow(self.session_id, instance_id, self.username, self.address, 0.0)
 
     async def _work(self, work: Coroutine[None, None, bool]) -> bool:
         """Do work that neither dismissal nor the client's leaving interrupts."""

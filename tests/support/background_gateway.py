@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from line_server.connection import LineConnection
 from line_server.listener import listen
 from state_store.memory_repository import MemoryRepository
-from state_store.records import Exchange, NotificationKind, Session
+from state_store.records import Exchange, NotificationKind, SessionRow
 from support.peep_gateway_server import Gateway, instance, running_gateway
 
 _INSTANCE = "pop3"
@@ -38,7 +38,7 @@ class BackgroundGateway:
 
     def open_session(self, session_id: str, username: str | None, address: str = "192.0.2.1") -> None:
         """Let a POP3 session be open for 100 s already."""
-        row = Session(session_id, _INSTANCE, username, address, time.time() - 100)
+        row = SessionRow(session_id, _INSTANCE, username, address, time.time() - 100)
         self.run(self.repository.exchange(Exchange(_INSTANCE, 0, session_rows=[row])))
 
     def open_sessions(self) -> list[str]:

@@ -6,7 +6,7 @@ import httpx
 
 from state_store.latency import LatencyRecorder
 from state_store.memory_repository import MemoryRepository
-from state_store.records import Counters, Credential, Deltas, Exchange, Login, LoginOutcome, Session
+from state_store.records import Counters, Credential, Deltas, Exchange, Login, LoginOutcome, SessionRow
 from support.api_client import api_client
 from support.peep_gateway_server import instance
 
@@ -41,8 +41,8 @@ async def busy_repository() -> MemoryRepository:
         open_connections=2,
         load=0.25,
         session_rows=[
-            Session("s1", "pop3", "alice", "192.0.2.7:40000", now - 60, "TLSv1.3", 5120, 3, 2),
-            Session("s2", "pop3", None, "[2001:db8::1]:5", now + 60),
+            SessionRow("s1", "pop3", "alice", "192.0.2.7:40000", now - 60, "TLSv1.3", 5120, 3, 2),
+            SessionRow("s2", "pop3", None, "[2001:db8::1]:5", now + 60),
         ],
         logins=[Login("alice", "s1", "1", "192.0.2.7")],
     )

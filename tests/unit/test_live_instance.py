@@ -20,7 +20,7 @@ from state_store.records import (
     Instance,
     Login,
     LoginOutcome,
-    Session,
+    SessionRow,
     Settings,
 )
 from state_store.repository import LEASE_SECONDS
@@ -409,7 +409,7 @@ async def test_counts_and_sessions_are_seen_within_a_tenth_of_a_second(
     async with process(repository) as one:
         assert await enter(one.instance)
         began = time.monotonic()
-        row = Session("s1", one.instance.instance_id, None, ADDRESS, 1000.0)
+        row = SessionRow("s1", one.instance.instance_id, None, ADDRESS, 1000.0)
         one.instance.session_opened("s1", lambda: row)
         one.instance.deltas.retrieved_bytes += 5
         one.instance.counted()

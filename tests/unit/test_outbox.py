@@ -6,13 +6,13 @@ import pytest
 
 from state_store.errors import StoreUnavailable
 from state_store.instance.outbox import ROW_SECONDS, Outbox
-from state_store.records import Deltas, Exchange, Login, LoginOutcome, Session
+from state_store.records import Deltas, Exchange, Login, LoginOutcome, SessionRow
 
 LATER = 2 * ROW_SECONDS
 
 
-def session(session_id: str = "s1", username: str | None = None) -> Session:
-    return Session(session_id, "i1", username, "192.0.2.1", 1000.0)
+def session(session_id: str = "s1", username: str | None = None) -> SessionRow:
+    return SessionRow(session_id, "i1", username, "192.0.2.1", 1000.0)
 
 
 def login(session_id: str = "s1") -> Login:
@@ -25,7 +25,7 @@ def filled(outbox: Outbox, now: float = LATER) -> Exchange:
     return exchange
 
 
-def note(outbox: Outbox, row: Session, now: float) -> None:
+def note(outbox: Outbox, row: SessionRow, now: float) -> None:
     """Note a session whose row is this one."""
     outbox.open_session(row.session_id, lambda: row, now)
 
@@ -79,7 +79,7 @@ def test_new_lease_tells_only_the_counts_that_were_not_taken(counts_taken: bool,
 def test_what_asking_for_a_row_counts_travels_with_the_row() -> None:
     outbox = Outbox()
 
-    def row() -> Session:
+    def row() -> SessionRow:
         outbox.deltas.connections += 1
         return session("s1")
 

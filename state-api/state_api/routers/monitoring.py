@@ -65,7 +65,7 @@ async def show_version(_: Administrator) -> schemas.Version:
     return schemas.Version(version=VERSION)
 
 
-def _session(session: records.Session, now: float) -> schemas.Session:
+def _session(session: records.SessionRow, now: float) -> schemas.Session:
     return schemas.Session(
         id=session.session_id,
         instance=session.instance_id,

@@ -23,7 +23,7 @@ from state_store.records import (
     LoginOutcome,
     Notification,
     NotificationKind,
-    Session,
+    SessionRow,
     Settings,
 )
 from state_store.repository import LEASE_SECONDS, RENEWAL_SECONDS, StateRepository
@@ -230,7 +230,7 @@ class LiveInstance:
         self._admission.discharge(address)
         self._wake_within(RELEASE_SECONDS)
 
-    def session_opened(self, session_id: str, row: Callable[[], Session]) -> None:
+    def session_opened(self, session_id: str, row: Callable[[], SessionRow]) -> None:
         """Show a session to operators; again when it has logged in.
 
         Most sessions end before anybody could look at them: `row` is called for the others only, and what

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from state_store.errors import StoreUnavailable
 from state_store.latency import LatencyRecorder
-from state_store.records import Deltas, Exchange, Login, LoginOutcome, Session
+from state_store.records import Deltas, Exchange, Login, LoginOutcome, SessionRow
 
 ROW_SECONDS = 0.03
 """A session younger than this is not written down yet: most have ended by then."""
@@ -38,7 +38,7 @@ class Outbox:
         self._confirmed_number = 0
         self._unconfirmed: Deltas | None = None
         self._written: set[str] = set()
-        self._sessions: dict[str, Callable[[], Session]] = {}
+        self._sessions: dict[str, Callable[[], SessionRow]] = {}
         self._unwritten: dict[str, float] = {}
         self._changed: dict[str, float] = {}
         self._closed: list[str] = []
@@ -70,7 +70,7 @@ class Outbox:
         deltas = self.deltas
         return deltas.retrieved_bytes + deltas.connections + len(self._logins) + len(self._releases)
 
-    def open_session(self, session_id: str, row: Callable[[], Session], now: float) -> None:
+    def open_session(self, session_id: str, row: Callable[[], SessionRow], now: float) -> None:
         """Note a new session, or that an open one has changed; `row` describes it as it is when asked."""
         self._sessions[session_id] = row
         self._unwritten.setdefault(session_id, now)
@@ -171,7 +171,7 @@ class Outbox:
         self._changed.clear()
         self._unwritten = dict.fromkeys(self._sessions, 0.0)
 
-    def _due_rows(self, now: float) -> list[Session]:
+    def _due_rows(self, now: float) -> list[SessionRow]:
         rows = []
         for session_id, since in list(self._unwritten.items()):
             if since > now - ROW_SECONDS:
@@ -182,7 +182,7 @@ class Outbox:
             rows.append(self._sessions[session_id]())
         return rows + self._due_changed_rows(now)
 
-    def _due_changed_rows(self, now: float) -> list[Session]:
+    def _due_changed_rows(self, now: float) -> list[SessionRow]:
         due = []
         for session_id, since in itertools.islice(self._changed.items(), CHANGED_ROWS):
             if since > now - CHANGED_ROW_SECONDS:

@@ -46,7 +46,7 @@ from state_store.records import (
     Latencies,
     LoginOutcome,
     Notification,
-    Session,
+    SessionRow,
     Settings,
     Word,
 )
@@ -352,7 +352,7 @@ class RedisRepository:
         """See `MonitoringRepository`."""
         return sorted(await self._client.script("logged_in_users"))
 
-    async def sessions(self) -> list[Session]:
+    async def sessions(self) -> list[SessionRow]:
         """See `MonitoringRepository`."""
         found = [
             _session(session_id, instance_id, json.loads(row))
@@ -507,8 +507,8 @@ def _credential_text(credential: Credential) -> str:
     return " ".join([*words, credential.scram_verifier] if credential.scram_verifier else words)
 
 
-def _session(session_id: str, instance_id: str, row: list[Any]) -> Session:
-    return Session(session_id, instance_id, *row)
+def _session(session_id: str, instance_id: str, row: list[Any]) -> SessionRow:
+    return SessionRow(session_id, instance_id, *row)
 
 
 def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> InstanceStatus:
