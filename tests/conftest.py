@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from support.redis_server import RedisServer
 
@@ -19,6 +20,13 @@ def redis_url(shared_redis_server: RedisServer) -> str:
     """Give the URL of a real, empty server."""
     shared_redis_server.flush()
     return shared_redis_server.url
+
+
+@pytest.fixture
+def behind_the_scenes(shared_redis_server: RedisServer) -> Iterator[redis.Redis]:
+    """Give a plain client of the shared server."""
+    with shared_redis_server.client() as client:
+        yield client
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""RFC 2595, section 4: STLS, as far as the dialogue goes; tests/integration has the TLS itself."""
+"""RFC 2595, section 4: STLS, as far as the dialogue goes; tests/services has the TLS itself."""
 
 import pytest
 

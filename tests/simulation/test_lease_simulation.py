@@ -1,4 +1,4 @@
-"""Leases, locks and counts hold over thousands of schedules of faults, each made from its seed.
+"""Leases, locks and counts hold over many schedules of faults, each made from its seed.
 
 `PEEP_SIMULATION_SCHEDULES` says how many, `PEEP_SIMULATION_SEED` with which seed they begin: a failure
 names its seed, and a run of one schedule from that seed is the same again.
@@ -18,7 +18,7 @@ from simulation.world import World
 from state_store.instance import live_instance
 from support.redis_server import RedisServer
 
-SCHEDULES = int(os.environ.get("PEEP_SIMULATION_SCHEDULES", "3000"))
+SCHEDULES = int(os.environ.get("PEEP_SIMULATION_SCHEDULES", "300"))
 FIRST_SEED = int(os.environ.get("PEEP_SIMULATION_SEED", "0"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + SCHEDULES)
 BATCH = 100
