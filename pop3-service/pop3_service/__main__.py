@@ -2,13 +2,13 @@
 
 import sys
 
-from pop3_service import health_check
+from pop3_service.health import check
 
 
 def main() -> int:
     """Do what the command line says and return the process's exit code."""
     if sys.argv[1:] == ["health"]:
-        return health_check.main()
+        return check.main()
     # Only here: a check is made every few seconds, and should not cost what the service imports.
     from pop3_service import service
 

@@ -13,8 +13,7 @@ from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.lines import LineBuffer, OverlongLine
 from pop3_service.command_lines import command_lines
-from pop3_service.counting import ReplyCount
-from pop3_service.delivery import deliver, open_and_read, read, whole_if_cached
+from pop3_service.context import Pop3Context
 from pop3_service.login import (
     LoggedIn,
     Proof,
@@ -43,7 +42,8 @@ from pop3_service.protocol.replies import LoginRefusal, MessageFault
 from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
 from pop3_service.protocol.session import Session
 from pop3_service.removal import Removed, remove_marked
-from pop3_service.resources import Resources
+from pop3_service.retrieval import deliver, open_and_read, read, whole_if_cached
+from pop3_service.session_record import ReplyCount
 from state_store.credentials.networks import network_of
 from state_store.credentials.presence import Presence
 from state_store.credentials.scram import ScramExchange, ScramMalformed
@@ -68,10 +68,10 @@ class Pop3Connection(LineConnection):
     meanwhile, its end gives the maildrop back.
     """
 
-    def __init__(self, resources: Resources, connections: set[LineConnection], entrance: Entrance) -> None:
+    def __init__(self, context: Pop3Context, connections: set[LineConnection], entrance: Entrance) -> None:
         super().__init__(MAXIMUM_COMMAND_LINE_OCTETS, connections, entrance)
-        self._resources = resources
-        self._instance = resources.instance
+        self._context = context
+        self._instance = context.instance
         self._session: Session | None = None
         self._budget: Budget | None = None
         """What may still be asked for before login; None after it."""
@@ -80,7 +80,7 @@ class Pop3Connection(LineConnection):
         self._login: LoggedIn | None = None
         self._presence: Presence | None = None
         """While a password is checked: whether the client still waits for the answer."""
-        self._count = ReplyCount(resources.instance)
+        self._count = ReplyCount(context.instance)
         self._removed = 0
         self._began = time.time()
         self._ending = "client gone"
@@ -279,9 +279,9 @@ class Pop3Connection(LineConnection):
 
     def _greet(self) -> None:
         session = self._session = Session(
-            self._instance.new_session_id(), self._resources.policy, is_encrypted=self.is_encrypted
+            self._instance.new_session_id(), self._context.policy, is_encrypted=self.is_encrypted
         )
-        self._budget = Budget(self._resources.allowances, self.address, network_of)
+        self._budget = Budget(self._context.allowances, self.address, network_of)
         greeting = session.greeting()
         self._count.begin_at(len(greeting))
         self._show_session()
@@ -369,15 +369,15 @@ class Pop3Connection(LineConnection):
         self.send(challenge.line)
 
     def _start_tls(self, reply: bytes) -> None:
-        assert self._resources.tls is not None, "STLS is offered with a certificate only"
+        assert self._context.tls is not None, "STLS is offered with a certificate only"
         self.send(reply)
-        self.start_tls(self._resources.tls())
+        self.start_tls(self._context.tls())
 
     async def _begin_scram(self, message: str) -> None:
         session = self._session
         assert session is not None
         try:
-            self._scram = await self._resources.authenticator.begin_scram(message)
+            self._scram = await self._context.authenticator.begin_scram(message)
         except ScramMalformed:
             self.send(session.response_malformed())
         except StoreUnavailable:
@@ -391,7 +391,7 @@ class Pop3Connection(LineConnection):
         assert scram is not None
         self._scram = None
         answer = await prove(
-            self._resources, scram, message, self.session_id or "", self.address, self._present()
+            self._context, scram, message, self.session_id or "", self.address, self._present()
         )
         if isinstance(answer, LoginRefusal):
             self._refuse_login(answer)
@@ -403,7 +403,7 @@ class Pop3Connection(LineConnection):
         """Log in; in most cases by one question to the store, without a task and without the disk."""
         assert self._session is not None
         session_id = self._session.session_id
-        login = remembered_login(self._resources, username, password, session_id, self.address)
+        login = remembered_login(self._context, username, password, session_id, self.address)
         if login is None:
             self._begin(self._log_in(username, password))
             return
@@ -418,7 +418,7 @@ class Pop3Connection(LineConnection):
             elif answer.result() is not LoginOutcome.OPENED:
                 self._begin(self._log_in(login.username, password))  # knows what else may be tried
                 return
-            elif (opened := open_at_once(self._resources, login)) is not None:
+            elif (opened := open_at_once(self._context, login)) is not None:
                 self._logged_in(opened)
             else:
                 self._begin(self._open_maildrop(login))
@@ -430,12 +430,12 @@ class Pop3Connection(LineConnection):
         self._go_on()
 
     async def _open_maildrop(self, login: Login) -> None:
-        self._login_answered(await open_maildrop(self._resources, login))
+        self._login_answered(await open_maildrop(self._context, login))
 
     async def _log_in(self, username: str, evidence: str | Proof) -> None:
         session_id = self.session_id or ""
         self._login_answered(
-            await log_in(self._resources, username, evidence, session_id, self.address, self._present())
+            await log_in(self._context, username, evidence, session_id, self.address, self._present())
         )
 
     def _present(self) -> Presence:
@@ -499,10 +499,10 @@ class Pop3Connection(LineConnection):
         """Send a message once its first octets have been read, from `file` where it is open already."""
         try:
             if file is not None:
-                opened, start = file, await read(self._resources, file)
+                opened, start = file, await read(self._context, file)
             else:
-                opened, start = await self._resources.disk.run(
-                    self._resources.maildirs.lane(login.maildir),
+                opened, start = await self._context.disk.run(
+                    self._context.maildirs.lane(login.maildir),
                     open_and_read,
                     login.maildir,
                     wish.message,
@@ -510,20 +510,20 @@ class Pop3Connection(LineConnection):
                 )
         except MaildirError as error:
             if file is not None:
-                self._resources.close(file)
+                self._context.close(file)
             self._refuse_message(error)
             return
         try:
             await self._deliver(opened, start, wish)
         finally:
-            self._resources.close(opened)
+            self._context.close(opened)
 
     async def _deliver(self, file: MessageFile, start: bytes, wish: SendMessage) -> None:
         assert self._session is not None
         self._is_delivering = True
         self.send(self._session.message_opened(wish.message))
         try:
-            last = await deliver(self, self._resources, file, start, wish.body_lines)
+            last = await deliver(self, self._context, file, start, wish.body_lines)
         except ConnectionResetError:
             return
         except MaildirError as error:
@@ -538,8 +538,8 @@ class Pop3Connection(LineConnection):
         assert self._session is not None
         assert self._login is not None
         lease = self._login.lease
-        result = await self._resources.disk.run(
-            self._resources.maildirs.lane(self._login.maildir),
+        result = await self._context.disk.run(
+            self._context.maildirs.lane(self._login.maildir),
             remove_marked,
             self._login.maildir,
             wish.messages,

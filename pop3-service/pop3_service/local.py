@@ -12,8 +12,8 @@ from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
 from pop3_service.connection import Pop3Connection
+from pop3_service.context import Pop3Context
 from pop3_service.protocol import replies
-from pop3_service.resources import Resources
 
 _LOGIN_KEYWORDS = (b"USER", b"AUTH")
 _NOT_COUNTED = sys.maxsize
@@ -27,13 +27,13 @@ class LocalConnection(Pop3Connection):
 
     def __init__(
         self,
-        resources: Resources,
+        context: Pop3Context,
         checks: set[LineConnection],
         entrance: Entrance,
         sessions: set[LineConnection],
         is_leaving: Callable[[], bool],
     ) -> None:
-        super().__init__(resources, checks, entrance)
+        super().__init__(context, checks, entrance)
         self._sessions = sessions
         self._is_leaving = is_leaving
         self._is_session = False

@@ -8,7 +8,7 @@ import structlog
 from line_server.listener import ListenError
 from pop3_service.maildir import mail_directory_verdict
 from pop3_service.ports import Ports, require_free_ports
-from pop3_service.worker import SOCKETS_VARIABLE, WORKER_VARIABLE, Worker
+from pop3_service.process import SOCKETS_VARIABLE, WORKER_VARIABLE, ServerProcess
 from service_runtime import command_line
 from service_runtime.certificates import CertificateFiles
 from service_runtime.errors import StartError
@@ -27,12 +27,12 @@ async def serve(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
             of_all = os.environ[SOCKETS_VARIABLE].split()
             neighbours = {number: Ports.inherited(one) for number, one in enumerate(of_all, 1)}
             own = neighbours.pop(int(os.environ[WORKER_VARIABLE]))
-            await Worker(settings).serve(own, lifecycle, neighbours)
+            await ServerProcess(settings).serve(own, lifecycle, neighbours)
             return
         require_mail_directory(settings)
         if settings.pop3_workers == 1:
             ports = Ports.bind(settings, shared=settings.pop3_share_ports)
-            await Worker(settings).serve(ports, lifecycle)
+            await ServerProcess(settings).serve(ports, lifecycle)
         else:
             await look_after_workers(settings, lifecycle)
     except ListenError as error:

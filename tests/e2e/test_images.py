@@ -59,7 +59,7 @@ for spec in (getattr(module, "__spec__", None) for module in list(sys.modules.va
 """
 
 STARTED = ("pop3_service.service", "peep_gateway.service", "state_api.service")
-CHECKED = ("pop3_service.health_check", "peep_gateway.health", "state_api.health")
+CHECKED = ("pop3_service.health.check", "peep_gateway.health", "state_api.health")
 
 
 def configuration(containers: Containers, service: str) -> dict[str, Any]:

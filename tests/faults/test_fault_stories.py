@@ -13,12 +13,12 @@ import redis
 from line_server.connection import LineConnection
 from line_server.entrance import PLAIN
 from pop3_service.connection import Pop3Connection
+from pop3_service.context import Pop3Context
 from pop3_service.disk import LANE_THREADS, LONG_THREADS, DiskThreads
 from pop3_service.listing import Listings
 from pop3_service.maildir import Maildirs
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
-from pop3_service.resources import Resources
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.instance.live_instance import LiveInstance
@@ -93,9 +93,9 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
         authenticator = Authenticator(repository, passwords)
         policy = Policy(implementation="Peep")
         listings = Listings(maildirs, disk)
-        resources = Resources(instance, maildirs, passwords, authenticator, disk, listings, policy, None)
+        context = Pop3Context(instance, maildirs, passwords, authenticator, disk, listings, policy, None)
         server = await asyncio.get_running_loop().create_server(
-            lambda: Pop3Connection(resources, connections, PLAIN), "127.0.0.1", 0
+            lambda: Pop3Connection(context, connections, PLAIN), "127.0.0.1", 0
         )
         stack.callback(server.close)
         client = await asyncio.to_thread(Pop3Client, server.sockets[0].getsockname())

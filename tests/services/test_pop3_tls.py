@@ -27,12 +27,12 @@ from line_server.entrance import Entrance
 from line_server.listener import listen
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
+from pop3_service.context import Pop3Context
 from pop3_service.disk import DiskThreads
 from pop3_service.listing import Listings
 from pop3_service.maildir import Maildirs
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
-from pop3_service.resources import Resources
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.opaque_string import opaque_string
 from state_store.credentials.passwords import Passwords
@@ -403,7 +403,7 @@ async def in_this_process(
     )
     with closing(DiskThreads()) as disk:
         maildirs = Maildirs()
-        resources = Resources(
+        pop3 = Pop3Context(
             instance,
             maildirs,
             passwords,
@@ -413,9 +413,9 @@ async def in_this_process(
             Policy("Peep-0", offers_tls=True),
             lambda: context,
         )
-        server = LineServer(functools.partial(Pop3Connection, resources))
+        server = LineServer(functools.partial(Pop3Connection, pop3))
         (bound,) = listen("127.0.0.1", 0, "PEEP_POP3_PORT")
-        await server.listen([bound], Entrance(tls=resources.tls if is_implicit else None))
+        await server.listen([bound], Entrance(tls=pop3.tls if is_implicit else None))
         address = bound.getsockname()
         if starts:
             await instance.start()

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from peep_gateway import health as of_gateway
-from pop3_service import health_check as of_pop3
+from pop3_service.health import check as of_pop3
 from service_runtime.settings import ApiSettings, GatewaySettings, Pop3Settings, variable
 from state_api import health as of_api
 

@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from peepctl.up import embedded
-from pop3_service import health_check
-from pop3_service.health import HealthServer
+from pop3_service.health import check as health_check
+from pop3_service.health.answer import HealthServer
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import asyncio
 
 from line_server.connection import LineConnection
+from pop3_service.context import Pop3Context
 from pop3_service.maildir import Maildir, MessageFile, Whereabouts, content_if_cached
 from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.multiline import TopEncoder, WireEncoder, wire_form
-from pop3_service.resources import Resources
 
 CHUNK_OCTETS = 256 * 1024
 """A message up to this size is sent whole; of a longer one no more than this is in memory at a time."""
@@ -36,7 +36,7 @@ def open_and_read(maildir: Maildir, message: Message, whereabouts: Whereabouts) 
 
 async def deliver(
     connection: LineConnection,
-    resources: Resources,
+    context: Pop3Context,
     file: MessageFile,
     chunk: bytes,
     body_lines: int | None,
@@ -56,13 +56,13 @@ async def deliver(
             break
         # A client as fast as we are would otherwise keep the event loop to itself.
         await asyncio.sleep(0)
-        chunk = await read(resources, file)
+        chunk = await read(context, file)
     return encoder.end()
 
 
-async def read(resources: Resources, file: MessageFile) -> bytes:
+async def read(context: Pop3Context, file: MessageFile) -> bytes:
     """Return the next octets of the file, b"" at its end, without waiting for the disk on the event loop."""
     chunk = file.read_cached(CHUNK_OCTETS)
     if chunk is None:
-        chunk = await resources.disk.run(file.lane, file.read, CHUNK_OCTETS)
+        chunk = await context.disk.run(file.lane, file.read, CHUNK_OCTETS)
     return chunk

@@ -18,7 +18,7 @@ from line_server.entrance import Entrance
 from line_server.lines import LineBuffer, OverlongLine
 from line_server.server import LineServer
 from pop3_service.command_lines import command_lines
-from pop3_service.health_check import socket_paths
+from pop3_service.health.check import socket_paths
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import HangUp
 from pop3_service.protocol.policy import Policy

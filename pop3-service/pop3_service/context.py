@@ -16,7 +16,7 @@ from state_store.instance.live_instance import LiveInstance
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
+class Pop3Context:
     """The process's place in the store, its memory of maildirs and passwords, and threads for the disk."""
 
     instance: LiveInstance

@@ -18,16 +18,16 @@ from line_server.entrance import Entrance
 from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
+from pop3_service.context import Pop3Context
 from pop3_service.deployment_mark import read_mark, write_mark
 from pop3_service.disk import DiskThreads
-from pop3_service.health import HealthServer
+from pop3_service.health.answer import HealthServer
 from pop3_service.listing import Listings
 from pop3_service.local import LocalConnection
 from pop3_service.maildir import Maildirs, mail_directory_verdict
 from pop3_service.ports import Ports
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
-from pop3_service.resources import Resources
 from service_runtime import VERSION
 from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.errors import StartError
@@ -67,7 +67,7 @@ scanned.
 log = structlog.get_logger()
 
 
-class Worker:
+class ServerProcess:
     """Builds what one process needs, and serves until it is told to stop.
 
     Raises `StartError` when the certificate cannot be used.
@@ -108,7 +108,7 @@ class Worker:
             max_connections_per_address=settings.max_connections_per_address,
         )
         maildirs = Maildirs(roots=settings.mail_roots)
-        self._resources = Resources(
+        self._context = Pop3Context(
             self._instance,
             maildirs,
             self._passwords,
@@ -130,14 +130,14 @@ class Worker:
         )
         self._is_leaving = False
         self._server = LineServer(
-            functools.partial(Pop3Connection, self._resources),
+            functools.partial(Pop3Connection, self._context),
             self._make_check,
             no_room=replies.OUT_OF_DESCRIPTORS,
         )
 
     def _make_check(self, checks: set[LineConnection], entrance: Entrance) -> LocalConnection:
         sessions = self._server.connections
-        return LocalConnection(self._resources, checks, entrance, sessions, lambda: self._is_leaving)
+        return LocalConnection(self._context, checks, entrance, sessions, lambda: self._is_leaving)
 
     async def serve(
         self, ports: Ports, lifecycle: Lifecycle, neighbours: Mapping[int, Ports] = NOBODY
@@ -187,7 +187,7 @@ class Worker:
     ) -> None:
         await self._check_mail_directory()
         proxies = TrustedProxies(self._settings.proxy_trusted) if self._settings.proxy_protocol else None
-        plain, tls = Entrance(proxies=proxies), Entrance(tls=self._resources.tls, proxies=proxies)
+        plain, tls = Entrance(proxies=proxies), Entrance(tls=self._context.tls, proxies=proxies)
         await self._server.listen(ports.plain, plain)
         await self._server.listen(ports.tls, tls)
 
