@@ -16,7 +16,8 @@ from peep_gateway.questions import Questions
 from service_runtime import command_line, process
 from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.front_end import Place, serve_front_end
-from service_runtime.settings import GatewaySettings, administrators_without_peep
+from service_runtime.setting_formats import administrators_without_peep
+from service_runtime.settings import GatewaySettings
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository

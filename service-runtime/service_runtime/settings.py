@@ -1,144 +1,48 @@
-"""Every setting of Peep: an environment variable `PEEP_X` each, documented by its own field.
+"""The settings of all programs: each field is an environment variable `PEEP_X` and its documentation.
 
-The documentation's table is made from these classes. A variable that is wrong or missing ends the
-program with one line that names it and says what is allowed.
+`make docs` writes the table of docs/reference.md from these classes. A wrong or missing variable ends the
+program with one line that names the variable and says what is allowed.
 """
 
 import difflib
-import ipaddress
 import os
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service_runtime.errors import StartError
-from service_runtime.maildir_layout import DEFAULT_LAYOUT, MaildirLayout
+from service_runtime.maildir_layout import DEFAULT_LAYOUT
 from service_runtime.processors import usable_processors
+from service_runtime.setting_formats import (
+    AbsolutePath,
+    AbsolutePaths,
+    Administrators,
+    Layout,
+    Networks,
+    Port,
+    RedisUrl,
+)
 
 PREFIX = "PEEP_"
 SECRETS = ("admins", "redis_url")
 """Settings that may also be read from a file, named by `PEEP_X_FILE`."""
 
 INTERNAL = ("PEEP_READY_FD", "PEEP_PARENT_FD", "PEEP_ANSWER_FD", "PEEP_WORKER", "PEEP_WORKER_SOCKETS")
-"""Variables by which our own supervisor talks to its children."""
-
-REDIS_SCHEMES = ("redis", "rediss", "unix")
-FAILOVER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
-
-_HOST_AND_PORT = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
-
-_ADMINISTRATOR_PASSWORD = re.compile(r"[!-~][ -~]{0,127}")
-
-LONGEST_PATH_OCTETS = 509
+"""Variables that the supervisor sets for its children."""
 
 MOST_WORKERS = 256
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-def _redis_url(text: str) -> str:
-    if text.startswith(tuple(f"{scheme}://" for scheme in FAILOVER_SCHEMES)):
-        return _failover_url(text)
-    try:
-        scheme = urlsplit(text).scheme
-    except ValueError:
-        raise ValueError("must be a well-formed URL") from None  # its own text may quote the password
-    if scheme not in REDIS_SCHEMES:
-        raise ValueError(
-            "must begin with redis://, rediss:// or unix://, or with redis+sentinel:// or redis+cluster:// "
-            "(inside TLS: rediss+sentinel://, rediss+cluster://)"
-        )
-    return text
-
-
-def _failover_url(text: str) -> str:
-    # Several hosts stand in it, which urlsplit does not foresee; what no message may quote is the password.
-    scheme, _, rest = text.partition("://")
-    authority, _, path = rest.partition("?")[0].partition("/")
-    is_sentinel = scheme.endswith("sentinel")
-    for host in authority.rpartition("@")[2].split(","):
-        if not _HOST_AND_PORT.fullmatch(host):
-            raise ValueError(
-                f"must name its {'sentinels' if is_sentinel else 'nodes'} as host:port,host:port"
-            )
-    if is_sentinel and not path.strip("/"):
-        raise ValueError("must end with the name that the sentinels give the master, after a slash")
-    return text
-
-
-def _administrators(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    pairs = [pair.strip().partition(":") for pair in re.split(r"[,\r\n]", text) if pair.strip()]
-    for name, _, password in pairs:
-        if not (_is_typed_over_peep(name) and _ADMINISTRATOR_PASSWORD.fullmatch(password)):
-            raise ValueError(
-                "must be name:password pairs separated by commas or line ends, in printable ASCII: names "
-                "without spaces, passwords not beginning with one, each of at most 128 characters"
-            )
-    return {name: password for name, _, password in pairs}
-
-
-def _is_typed_over_peep(text: str) -> bool:
-    # What the PEEP command `a` can carry: 1 to 128 octets of printable ASCII without space.
-    return 1 <= len(text) <= 128 and all("!" <= character <= "~" for character in text)
-
-
-def administrators_without_peep(administrators: Mapping[str, str]) -> list[str]:
-    """Return who can sign in over HTTP only: PEEP's `a` cannot carry a password with a space."""
-    return sorted(name for name, password in administrators.items() if not _is_typed_over_peep(password))
-
-
-def _absolute_paths(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    paths = [path for path in text.split(",") if path]
-    if not all(path.startswith("/") for path in paths):
-        raise ValueError("must be absolute paths separated by commas")
-    return paths
-
-
-def _absolute_path(text: str) -> str:
-    # `m?` shows it in one line of at most 512 octets.
-    if not (text.startswith("/") and text.isprintable() and len(text.encode()) <= LONGEST_PATH_OCTETS):
-        raise ValueError(f"must be an absolute path of at most {LONGEST_PATH_OCTETS} printable octets")
-    return text
-
-
-def _maildir_layout(text: str) -> str:
-    MaildirLayout(text)
-    return text
-
-
-Layout = Annotated[str, AfterValidator(_maildir_layout)]
-
-
-def _networks(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    try:
-        return [ipaddress.ip_network(network.strip()) for network in text.split(",") if network.strip()]
-    except ValueError:
-        raise ValueError("must be addresses or networks separated by commas, as 10.0.0.0/8,::1") from None
-
-
-Networks = Annotated[
-    list[ipaddress.IPv4Network | ipaddress.IPv6Network], NoDecode, BeforeValidator(_networks)
-]
-
 
 class CommonSettings(BaseSettings):
-    """What all three services read."""
+    """Settings of all three services."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
 
-    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
+    redis_url: RedisUrl = Field(
         description="Redis or Valkey: `redis://`, `rediss://` (TLS), `unix://`, "
         "`redis+sentinel://host:port,host:port/master-name`, `redis+cluster://host:port,host:port`, "
         "the last two also with `rediss+` (`make up` brings its own)",
@@ -157,29 +61,30 @@ class CommonSettings(BaseSettings):
         0,
         ge=0,
         le=300,
-        description="before that, how long POP3 and HTTP go on as usual while the checks of proxies fail "
-        "already, so that they turn elsewhere",
+        description="before that, how long POP3 and HTTP serve as usual while health checks already fail, "
+        "so that proxies send new clients elsewhere",
     )
     trusted_networks: Networks = Field(
         default=[],
-        description="networks whose wrong passwords are never slowed, separated by commas: of a webmail, of "
-        "a load balancer that does not tell its clients' addresses",
+        description="networks whose wrong passwords are never slowed down, separated by commas: those of a "
+        "webmail server, or of a load balancer that does not pass on its clients' addresses",
     )
-    mail_dir: Annotated[str, AfterValidator(_absolute_path)] = Field(
+    mail_dir: AbsolutePath = Field(
         "/var/mail/peep",
-        description="the mail directory until `m=` changes it, where no POP3 process lives with another "
-        "(`make up`: `DATA_DIR/mail`)",
+        description="the mail directory until `m=` changes it; takes effect only while no POP3 process runs "
+        "with another one (`make up`: `DATA_DIR/mail`)",
     )
 
 
 class TlsSettings(CommonSettings):
-    """What the services read that speak TLS where there is a certificate."""
+    """Settings of the services that speak TLS when they have a certificate."""
 
     tls_cert_file: str | None = Field(
-        None, description="PEM file of the certificate and its chain; changed files are taken up as they are"
+        None,
+        description="PEM file of the certificate and its chain; changed files are loaded without a restart",
     )
     tls_key_file: str | None = Field(
-        None, description="PEM file of its private key, where that is not in the certificate's file"
+        None, description="PEM file of its private key, if the certificate's file does not contain it"
     )
 
     @model_validator(mode="after")
@@ -190,7 +95,7 @@ class TlsSettings(CommonSettings):
 
 
 class Pop3Settings(TlsSettings):
-    """What pop3-service reads."""
+    """Settings of pop3-service."""
 
     pop3_host: str = Field("127.0.0.1", description="where POP3 listens (containers: `0.0.0.0`)")
     pop3_port: Port = Field(1110, description="POP3; 0 picks a free port and prints it")
@@ -200,17 +105,21 @@ class Pop3Settings(TlsSettings):
     pop3_share_ports: bool = Field(
         False,
         description="`1`: other POP3 services of the same system user may listen on the same ports (Linux), "
-        "so that one is restarted while the others serve",
+        "so that each can be restarted while the others serve",
     )
-    require_tls: bool = Field(False, description="`1`: take no passwords in the clear before TLS")
+    require_tls: bool = Field(False, description="`1`: refuse passwords outside TLS")
     proxy_protocol: bool = Field(
         False, description="`1`: every connection begins with a PROXY header, version 1 or 2"
     )
     proxy_trusted: Networks = Field(
-        default=[], description="networks of the proxies whose headers are believed, separated by commas"
+        default=[],
+        description="networks of the proxies whose headers are accepted, separated by commas",
     )
     max_connections_per_address: int = Field(
-        0, ge=0, le=1_000_000, description="POP3 connections of one client address over all replicas; 0: any"
+        0,
+        ge=0,
+        le=1_000_000,
+        description="POP3 connections of one client address over all replicas; 0: no limit",
     )
     login_delay: int = Field(
         0, ge=0, le=86_400, description="seconds between two logins of one user (LOGIN-DELAY); 0: none"
@@ -219,18 +128,19 @@ class Pop3Settings(TlsSettings):
         default_factory=lambda: min(usable_processors(), MOST_WORKERS),
         ge=1,
         le=MOST_WORKERS,
-        description="POP3 processes that share the port (default: one a core that the service may use, "
-        "by affinity and by the quota of its control group, rounded up)",
+        description="POP3 processes that share the port (default: one for each core that affinity and the "
+        "control group's quota allow, rounded up)",
     )
     maildir_layout: Layout = Field(
         DEFAULT_LAYOUT,
-        description="where below the mail directory a user's maildir lies: names and `{user}`, `{local}`, "
-        "`{domain}`, as `{domain}/{local}/Maildir`; the last two are what stands around the name's last `@`",
+        description="path of a user's maildir below the mail directory: folder names, `{user}`, `{local}` "
+        "and `{domain}`, as in `{domain}/{local}/Maildir`; the last two are the parts of the user's name "
+        "before and after its last `@`",
     )
-    mail_roots: Annotated[list[str], NoDecode, BeforeValidator(_absolute_paths)] = Field(
+    mail_roots: AbsolutePaths = Field(
         default=[],
-        description="where given, `m=` takes only paths at or below one of these, and links to maildirs "
-        "there are followed that root or the service's user has made",
+        description="absolute paths separated by commas: `m=` accepts only paths at or below one of them, "
+        "and links to maildirs there are followed if root or the service's user owns them",
     )
 
     @model_validator(mode="after")
@@ -245,9 +155,9 @@ class Pop3Settings(TlsSettings):
 
 
 class AdministratorSettings(CommonSettings):
-    """What both front ends for administrators read."""
+    """Settings of both front ends for administrators."""
 
-    admins: Annotated[dict[str, str], NoDecode, BeforeValidator(_administrators)] = Field(
+    admins: Administrators = Field(
         default={},
         description="PEEP and HTTP administrators, `name:password` pairs separated by commas or line ends; a "
         "password with a space is for HTTP alone, as PEEP cannot carry it; "
@@ -257,7 +167,7 @@ class AdministratorSettings(CommonSettings):
 
 
 class GatewaySettings(AdministratorSettings, TlsSettings):
-    """What peep-gateway reads."""
+    """Settings of peep-gateway."""
 
     host: str = Field("127.0.0.1", description="where PEEP listens (containers: `0.0.0.0`)")
     port: Port = Field(2110, description="PEEP; 0 picks a free port and prints it")
@@ -271,19 +181,19 @@ class GatewaySettings(AdministratorSettings, TlsSettings):
 
 
 class ApiSettings(AdministratorSettings):
-    """What state-api reads."""
+    """Settings of state-api."""
 
     http_host: str = Field("127.0.0.1", description="where HTTP listens (containers: `0.0.0.0`)")
     http_port: Port = Field(8110, description="HTTP; 0 picks a free port and prints it")
     http_proxy_trusted: Networks = Field(
         default=[],
-        description="networks of the reverse proxies whose `X-Forwarded-For` is believed, separated by "
-        "commas; their connections are not counted as those of one client",
+        description="networks of the reverse proxies whose `X-Forwarded-For` is trusted, separated by "
+        "commas; the limit of connections per client does not apply to them",
     )
 
 
 class LocalSettings(BaseSettings):
-    """What `peepctl up` reads besides the services' settings."""
+    """Settings that only `peepctl up` reads."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
 
@@ -359,7 +269,7 @@ def _from_files(settings_class: type[BaseSettings], environment: Mapping[str, st
 
 def _explain(error: ValidationError, settings_class: type[BaseSettings]) -> str:
     first = error.errors()[0]
-    # What does not fit together has no place of its own: it is told under the setting that it is named for.
+    # A combination that is refused has no location; its error type names the setting to blame.
     name = str(first["loc"][0]) if first["loc"] else first["type"]
     field: FieldInfo = settings_class.model_fields[name]
     if first["type"] == "missing":

@@ -3,7 +3,7 @@
 import pytest
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
-from service_runtime.settings import _redis_url
+from service_runtime.setting_formats import _redis_url
 from state_store.errors import StoreUnusable
 from state_store.redis.address import Kind, parse
 from state_store.redis.repository import RedisRepository

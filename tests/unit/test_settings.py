@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from service_runtime.errors import StartError
 from service_runtime.processors import usable_processors
+from service_runtime.setting_formats import administrators_without_peep
 from service_runtime.settings import (
     ALL_SETTINGS,
     ApiSettings,
@@ -17,7 +18,6 @@ from service_runtime.settings import (
     GatewaySettings,
     LocalSettings,
     Pop3Settings,
-    administrators_without_peep,
     load,
     unknown_variables,
     variable,

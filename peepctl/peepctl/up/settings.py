@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from service_runtime.maildir_layout import DEFAULT_LAYOUT, MaildirLayout
-from service_runtime.settings import LONGEST_PATH_OCTETS, Layout, LocalSettings
+from service_runtime.setting_formats import LONGEST_PATH_OCTETS, Layout
+from service_runtime.settings import LocalSettings
 
 OWN_VARIABLES = ("PEEP_DATA_DIR", "PEEP_DEMO")
 

@@ -1,0 +1,134 @@
+"""The formats of settings: each is a type whose validator turns a variable's text into a value.
+
+Validators raise `ValueError` with what the text must be. None quotes the text: it may hold a password.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from service_runtime.maildir_layout import MaildirLayout
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+LONGEST_PATH_OCTETS = 509
+"""`m?` answers with the path in one line of at most 512 octets."""
+
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_FAILOVER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+
+_HOST_AND_PORT = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+_PEEP_ARGUMENT = re.compile(r"[!-~]{1,128}")
+_ADMINISTRATOR_PASSWORD = re.compile(r"[!-~][ -~]{0,127}")
+
+
+def administrators_without_peep(administrators: Mapping[str, str]) -> list[str]:
+    """Return the names whose passwords contain a space, which the PEEP command `a` cannot carry."""
+    return sorted(name for name, password in administrators.items() if not _PEEP_ARGUMENT.fullmatch(password))
+
+
+def _redis_url(text: str) -> str:
+    if text.startswith(tuple(f"{scheme}://" for scheme in _FAILOVER_SCHEMES)):
+        return _failover_url(text)
+    try:
+        scheme = urlsplit(text).scheme
+    except ValueError:
+        raise ValueError("must be a well-formed URL") from None  # its own text may quote the password
+    if scheme not in _REDIS_SCHEMES:
+        raise ValueError(
+            "must begin with redis://, rediss:// or unix://, or with redis+sentinel:// or redis+cluster:// "
+            "(inside TLS: rediss+sentinel://, rediss+cluster://)"
+        )
+    return text
+
+
+def _failover_url(text: str) -> str:
+    # `urlsplit` does not expect several hosts.
+    scheme, _, rest = text.partition("://")
+    authority, _, path = rest.partition("?")[0].partition("/")
+    is_sentinel = scheme.endswith("sentinel")
+    for host in authority.rpartition("@")[2].split(","):
+        if not _HOST_AND_PORT.fullmatch(host):
+            raise ValueError(
+                f"must name its {'sentinels' if is_sentinel else 'nodes'} as host:port,host:port"
+            )
+    if is_sentinel and not path.strip("/"):
+        raise ValueError("must end with the name that the sentinels give the master, after a slash")
+    return text
+
+
+def _administrators(text: str) -> dict[str, str]:
+    pairs = [pair.strip().partition(":") for pair in re.split(r"[,\r\n]", text) if pair.strip()]
+    for name, _, password in pairs:
+        if not (_PEEP_ARGUMENT.fullmatch(name) and _ADMINISTRATOR_PASSWORD.fullmatch(password)):
+            raise ValueError(
+                "must be name:password pairs separated by commas or line ends, in printable ASCII: names "
+                "without spaces, passwords not beginning with one, each of at most 128 characters"
+            )
+    return {name: password for name, _, password in pairs}
+
+
+def _absolute_path(text: str) -> str:
+    if not (text.startswith("/") and text.isprintable() and len(text.encode()) <= LONGEST_PATH_OCTETS):
+        raise ValueError(f"must be an absolute path of at most {LONGEST_PATH_OCTETS} printable octets")
+    return text
+
+
+def _absolute_paths(text: str) -> list[str]:
+    paths = list(filter(None, text.split(",")))
+    if not all(path.startswith("/") for path in paths):
+        raise ValueError("must be absolute paths separated by commas")
+    return paths
+
+
+def _maildir_layout(text: str) -> str:
+    MaildirLayout(text)
+    return text
+
+
+def _networks(text: str) -> list[_Network]:
+    try:
+        return [ipaddress.ip_network(network) for network in _words(text)]
+    except ValueError:
+        raise ValueError("must be addresses or networks separated by commas, as 10.0.0.0/8,::1") from None
+
+
+def _origins(text: str) -> list[str]:
+    origins = _words(text.lower())
+    if "*" in origins:
+        raise ValueError("must name each origin: requests carry an administrator's password, so * is refused")
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError(
+            "must be origins separated by commas, without a path, as https://ops.example.org,http://10.0.0.5:3000"
+        )
+    return [_as_browsers_send_it(origin) for origin in origins]
+
+
+def _as_browsers_send_it(origin: str) -> str:
+    scheme, _, host = origin.partition("://")
+    return f"{scheme}://{host.removesuffix(':443' if scheme == 'https' else ':80')}"
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
+    # Code may also pass a value that needs no parsing.
+    return BeforeValidator(lambda given: parse(given) if isinstance(given, str) else given)
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+Administrators = Annotated[dict[str, str], NoDecode, _from_text(_administrators)]
+AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
+AbsolutePaths = Annotated[list[str], NoDecode, _from_text(_absolute_paths)]
+Layout = Annotated[str, AfterValidator(_maildir_layout)]
+Networks = Annotated[list[_Network], NoDecode, _from_text(_networks)]
+Origins = Annotated[list[str], NoDecode, _from_text(_origins)]
