@@ -27,6 +27,7 @@ from service_runtime.processors import usable_processors
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason
 from state_store.credentials.passwords import Passwords
 from state_store.instance.live_instance import LiveInstance
+from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import (
     AddressCount,
     Credential,
@@ -462,12 +463,8 @@ def _live_instance(repository: RedisRepository) -> LiveInstance:
 
     return LiveInstance(
         repository,
-        host="pop3-service-6d4cf56db6-x7k2p",
-        process_id=7,
-        version="1.0.0",
-        can_use_directory=can_use_directory,
-        settings_changed=lambda: None,
-        lease_lapsed=lambda: None,
+        InstanceOptions(host="pop3-service-6d4cf56db6-x7k2p", process_id=7, version="1.0.0"),
+        InstanceCallbacks(can_use_directory, settings_changed=lambda: None, lease_lapsed=lambda: None),
     )
 
 

@@ -40,6 +40,7 @@ from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.errors import LayoutDiffers, StoreEmptied, StoreUnusable
 from state_store.instance.live_instance import LiveInstance
+from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.redis.repository import RedisRepository
 
 WORKER_VARIABLE = "PEEP_WORKER"
@@ -93,19 +94,23 @@ class ServerProcess:
         self._disk = DiskThreads()
         self._instance = LiveInstance(
             self._repository,
-            host=socket.gethostname(),
-            process_id=os.getpid(),
-            version=VERSION,
-            can_use_directory=self._can_use_directory,
-            settings_changed=self._settings_changed,
-            lease_lapsed=self._lease_lapsed,
-            close_session=self._close_session,
-            worker=self._number,
-            layout=settings.maildir_layout,
-            mail_directory=settings.mail_dir,
-            login_delay_seconds=settings.login_delay,
-            certificate_expires_at=self._certificate_expires_at,
-            max_connections_per_address=settings.max_connections_per_address,
+            InstanceOptions(
+                socket.gethostname(),
+                os.getpid(),
+                VERSION,
+                worker=self._number,
+                layout=settings.maildir_layout,
+                mail_directory=settings.mail_dir,
+                login_delay_seconds=settings.login_delay,
+                max_connections_per_address=settings.max_connections_per_address,
+            ),
+            InstanceCallbacks(
+                self._can_use_directory,
+                self._settings_changed,
+                self._lease_lapsed,
+                self._close_session,
+                self._certificate_expires_at,
+            ),
         )
         maildirs = Maildirs(roots=settings.mail_roots)
         self._context = Pop3Context(

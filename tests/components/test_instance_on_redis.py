@@ -10,6 +10,7 @@ import redis.asyncio
 
 from state_store.errors import StoreUnavailable
 from state_store.instance.live_instance import LiveInstance
+from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import AdmissionOutcome, Counters, Credential, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.redis.repository import RedisRepository
@@ -35,14 +36,14 @@ async def instance_on(
 
     instance = LiveInstance(
         repository,
-        host="host.example",
-        process_id=1,
-        version="1",
-        can_use_directory=can_use,
-        settings_changed=lambda: None,
-        lease_lapsed=lease_lapsed,
-        login_delay_seconds=login_delay,
-        max_connections_per_address=address_limit,
+        InstanceOptions(
+            "host.example",
+            1,
+            "1",
+            login_delay_seconds=login_delay,
+            max_connections_per_address=address_limit,
+        ),
+        InstanceCallbacks(can_use, settings_changed=lambda: None, lease_lapsed=lease_lapsed),
     )
     await instance.start()
     try:

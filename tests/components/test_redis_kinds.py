@@ -19,6 +19,7 @@ from service_runtime.waiting import prepare_patiently
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Verdict
 from state_store.errors import StoreUnavailable, StoreUnusable, UnknownSlowDown
 from state_store.instance.live_instance import LiveInstance
+from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import Credential, Deltas, Exchange, Instance, Login, LoginOutcome, NotificationKind
 from state_store.redis import keys
 from state_store.redis.repository import RedisRepository
@@ -114,12 +115,8 @@ async def instance_on(repository: RedisRepository) -> AsyncIterator[LiveInstance
 
     instance = LiveInstance(
         repository,
-        host="host.example",
-        process_id=1,
-        version="1",
-        can_use_directory=can_use,
-        settings_changed=lambda: None,
-        lease_lapsed=lambda: None,
+        InstanceOptions("host.example", 1, "1"),
+        InstanceCallbacks(can_use, settings_changed=lambda: None, lease_lapsed=lambda: None),
     )
     await instance.start()
     try:

@@ -8,7 +8,7 @@ import pytest
 
 from pop3_service.service import KILL_AFTER_SECONDS
 from service_runtime.settings import ApiSettings, GatewaySettings, Pop3Settings, unknown_variables
-from state_store.instance.live_instance import FAREWELL_SECONDS
+from state_store.instance.exchanges import FAREWELL_SECONDS
 from support.manifests import (
     CHART,
     TOOLS,

@@ -22,6 +22,7 @@ from pop3_service.protocol.policy import Policy
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.instance.live_instance import LiveInstance
+from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import Counters
 from state_store.redis import keys
 from state_store.redis.repository import RedisRepository
@@ -75,13 +76,11 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
         stack.callback(disk.close)
         instance = LiveInstance(
             repository,
-            host="here",
-            process_id=1,
-            version="1",
-            can_use_directory=lambda _: asyncio.sleep(0, True),
-            settings_changed=lambda: None,
-            lease_lapsed=lease_lapsed,
-            clock=lambda: time.monotonic() + skipped,
+            InstanceOptions("here", 1, "1"),
+            InstanceCallbacks(
+                lambda _: asyncio.sleep(0, True), settings_changed=lambda: None, lease_lapsed=lease_lapsed
+            ),
+            lambda: time.monotonic() + skipped,
         )
         await repository.announce_mail_directory(str(tmp_path), overrides=True)
         await repository.add_user("anna", await passwords.new_credential(PASSWORD))
@@ -116,7 +115,7 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
         with redis.Redis.from_url(redis_url) as store:
             store.zrem(keys.LEASES, first_instance_id)
         instance.counted()
-        await _until(lambda: instance.instance_id != first_instance_id and instance._lease_ends > 0)
+        await _until(lambda: instance.instance_id != first_instance_id and instance._lease.ends_at > 0)
         disk_is_free.set()
         reply = await asyncio.to_thread(client.line)
         assert (reply, message.exists()) == (replies.UPDATE_REFUSED, True)

@@ -37,6 +37,7 @@ from state_store.credentials.authentication import Authenticator
 from state_store.credentials.opaque_string import opaque_string
 from state_store.credentials.passwords import Passwords
 from state_store.instance.live_instance import LiveInstance
+from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters
 from support.certificates import Authority
@@ -394,12 +395,8 @@ async def in_this_process(
     repository, passwords = MemoryRepository(), Passwords()
     instance = LiveInstance(
         repository,
-        host="localhost",
-        process_id=1,
-        version="0",
-        can_use_directory=can_use_directory,
-        settings_changed=lambda: None,
-        lease_lapsed=lambda: None,
+        InstanceOptions("localhost", 1, "0"),
+        InstanceCallbacks(can_use_directory, settings_changed=lambda: None, lease_lapsed=lambda: None),
     )
     with closing(DiskThreads()) as disk:
         maildirs = Maildirs()

@@ -10,6 +10,7 @@ from simulation.event_loop import Owner
 from simulation.network import SimulatedLink
 from state_store.errors import StoreUnavailable
 from state_store.instance.live_instance import LiveInstance
+from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import (
     Deltas,
     Exchange,
@@ -132,14 +133,11 @@ class SimulatedProcess:
     async def _serve(self) -> None:
         self.instance = LiveInstance(
             SimulatedRepository(self.link),
-            host=self.name,
-            process_id=1,
-            version="1",
-            can_use_directory=self._can_use_directory,
-            settings_changed=lambda: None,
-            lease_lapsed=self._lease_lapsed,
-            max_connections_per_address=self.world.address_limit,
-            clock=self.clock,
+            InstanceOptions(self.name, 1, "1", max_connections_per_address=self.world.address_limit),
+            InstanceCallbacks(
+                self._can_use_directory, settings_changed=lambda: None, lease_lapsed=self._lease_lapsed
+            ),
+            self.clock,
         )
         while True:
             try:
@@ -355,7 +353,7 @@ class SimulatedSession:
         process, network = self.process, self.world.network
         if process.random.random() < 0.6:
             return network.between(0, 0.01)
-        lease = process.instance._lease_ends - process.clock()
+        lease = process.instance._lease.ends_at - process.clock()
         return max(lease - network.between(0, 2 * LONGEST_UNLINK_SECONDS), network.between(0, 4))
 
     def _unlink(self, message: str, done: "asyncio.Future[None]") -> None:

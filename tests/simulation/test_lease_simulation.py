@@ -15,7 +15,7 @@ import structlog
 
 from simulation.network import ScriptServer
 from simulation.world import World
-from state_store.instance import live_instance
+from state_store.instance import changes, exchanges, lease
 from support.redis_server import RedisServer
 
 SCHEDULES = int(os.environ.get("PEEP_SIMULATION_SCHEDULES", "300"))
@@ -63,13 +63,14 @@ def run_schedule(script_server: ScriptServer) -> Iterator[RunSchedule]:
     """Give what runs the schedule of a seed and returns its story; all that is random comes from the seed."""
     with pytest.MonkeyPatch.context() as patch:
         silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
-        patch.setattr(live_instance, "log", structlog.wrap_logger(None, wrapper_class=silent))
+        for module in (changes, exchanges, lease):
+            patch.setattr(module, "log", structlog.wrap_logger(None, wrapper_class=silent))
 
         def run(seed: int) -> list[str]:
             random = Random(seed)
-            patch.setattr(live_instance, "random", random)
+            patch.setattr(exchanges, "random", random)
             identifiers = SimpleNamespace(token_hex=lambda octets: random.randbytes(octets).hex())
-            patch.setattr(live_instance, "secrets", identifiers)
+            patch.setattr(lease, "secrets", identifiers)
             world = World(seed, script_server)
             world.run()
             return world.story

@@ -197,7 +197,8 @@ class World:
     def _has_lease(self, session: SimulatedSession) -> bool:
         process = session.process
         return (
-            session.lease == process.instance.instance_id and process.clock() < process.instance._lease_ends
+            session.lease == process.instance.instance_id
+            and process.clock() < process.instance._lease.ends_at
         )
 
     def remove(self, session: SimulatedSession, message: str) -> None:
@@ -304,7 +305,7 @@ class World:
     def _want_slots(self) -> None:
         for process in self._alive():
             if process.is_serving and self.random.random() < 0.9:
-                repository = process.instance._repository
+                repository = process.instance._lease._repository
                 assert isinstance(repository, SimulatedRepository)
                 self.loop.call_later(
                     self.network.way(),
@@ -320,7 +321,7 @@ class World:
             for process in self._alive()
             for session in process.sessions
             if session.is_inside
-            and session.process.clock() < process.instance._lease_ends
+            and session.process.clock() < process.instance._lease.ends_at
             and session.session_id.startswith(process.instance.instance_id)
         ]
         assert len(inside) <= self.limit, f"{len(inside)} connections, {self.limit} allowed"

@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-import state_store.instance.live_instance
 from state_store.errors import MailDirectoryRefused, StoreUnavailable
-from state_store.instance.live_instance import MARGIN_SECONDS, LiveInstance
+from state_store.instance import exchanges
+from state_store.instance.lease import MARGIN_SECONDS
+from state_store.instance.live_instance import LiveInstance
+from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.memory_repository import MemoryRepository
 from state_store.records import (
     AdmissionOutcome,
@@ -81,20 +83,24 @@ class Process:
         self.changes = 0
         self.judged: list[str] = []
         self._can_use = can_use
+        self.certificate_expires_at = 0.0
         self.instance = LiveInstance(
             repository,
-            host="host.example",
-            process_id=42,
-            version="1.2.3",
-            can_use_directory=self._judge,
-            settings_changed=self._note_change,
-            lease_lapsed=self._note_lapse,
-            login_delay_seconds=login_delay,
-            max_connections_per_address=address_limit,
-            certificate_expires_at=lambda: self.certificate_expires_at,
-            clock=clock,
+            InstanceOptions(
+                "host.example",
+                42,
+                "1.2.3",
+                login_delay_seconds=login_delay,
+                max_connections_per_address=address_limit,
+            ),
+            InstanceCallbacks(
+                self._judge,
+                self._note_change,
+                self._note_lapse,
+                certificate_expires_at=lambda: self.certificate_expires_at,
+            ),
+            clock,
         )
-        self.certificate_expires_at = 0.0
 
     async def _judge(self, path: str) -> bool:
         self.judged.append(path)
@@ -461,7 +467,7 @@ async def test_stop_tells_the_last_counts(repository: TroubledRepository) -> Non
 async def test_stop_waits_for_a_store_that_is_away_as_long_as_its_caller_has_patience(
     repository: TroubledRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_store.instance.live_instance, "FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr(exchanges, "FAREWELL_SECONDS", 0.05)
     async with process(repository) as one:
         repository.is_away = True
         one.instance.deltas.logins += 2
@@ -672,7 +678,7 @@ async def certificates_of(repository: MemoryRepository) -> list[float]:
 
 
 async def test_a_new_certificate_is_told_with_the_next_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_store.instance.live_instance, "RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(exchanges, "RENEWAL_SECONDS", 0.01)
     repository = TroubledRepository()
     async with process(repository) as made:
         assert await certificates_of(repository) == [0.0]

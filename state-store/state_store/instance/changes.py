@@ -1,0 +1,82 @@
+"""What the store notifies an instance of: settings, wanted slots, sessions to close, mail directories."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from state_store.errors import StoreUnavailable
+from state_store.instance.admission import Admission
+from state_store.instance.lease import Lease
+from state_store.instance.options import InstanceCallbacks
+from state_store.records import Notification, NotificationKind, Settings
+from state_store.repository import StateRepository
+
+log = structlog.get_logger()
+
+
+class Changes:
+    """Follows the store's notifications, and keeps the settings in force. `wake` begins an exchange."""
+
+    def __init__(
+        self,
+        repository: StateRepository,
+        lease: Lease,
+        admission: Admission,
+        wake: Callable[[], None],
+        callbacks: InstanceCallbacks,
+    ) -> None:
+        self.settings = Settings()
+        self.is_listening = asyncio.Event()
+        """Set once the store's notifications arrive."""
+        self._repository = repository
+        self._lease = lease
+        self._admission = admission
+        self._wake = wake
+        self._callbacks = callbacks
+        self._verdicts: set[asyncio.Task[None]] = set()
+
+    async def refresh(self) -> None:
+        """Read the settings in force and act on what has changed. Raises `StoreUnavailable`."""
+        settings = await self._repository.settings()
+        if settings == self.settings:
+            return
+        if settings.max_connections != self.settings.max_connections:
+            self._admission.shrink()
+        self.settings = settings
+        self._wake()
+        self._callbacks.settings_changed()
+
+    async def listen(self) -> None:
+        """Act on notifications for ever."""
+        async for notification in self._repository.notifications():
+            if notification.kind is NotificationKind.RECONNECTED:
+                self.is_listening.set()
+            try:
+                await self._act_on(notification)
+            except StoreUnavailable as error:
+                log.debug("state store did not answer", reason=str(error))
+
+    async def _act_on(self, notification: Notification) -> None:
+        if notification.kind is NotificationKind.DIRECTORY_PROPOSED:
+            task = asyncio.create_task(self._judge(notification))
+            self._verdicts.add(task)
+            task.add_done_callback(self._verdicts.discard)
+        elif notification.kind is NotificationKind.SLOTS_WANTED:
+            self._admission.shrink()
+            self._wake()
+        elif notification.kind is NotificationKind.SESSION_TO_CLOSE:
+            self._callbacks.close_session(notification.identifier)
+        elif notification.kind is NotificationKind.DISCONNECTED:
+            self._wake()  # the next exchange shows whether the store is away
+        else:
+            await self.refresh()
+
+    async def _judge(self, proposal: Notification) -> None:
+        usable = await self._callbacks.can_use_directory(proposal.path)
+        try:
+            await self._repository.answer_proposal(
+                proposal.identifier, self._lease.instance_id, usable=usable
+            )
+        except StoreUnavailable as error:
+            log.warning("verdict on a mail directory lost", reason=str(error))

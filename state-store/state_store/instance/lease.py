@@ -1,0 +1,93 @@
+"""The lease of one POP3 process: under which id the store knows it, and until when that surely holds."""
+
+import secrets
+import time
+from collections.abc import Callable
+
+import structlog
+
+from state_store.instance.options import InstanceOptions
+from state_store.records import Instance
+from state_store.repository import LEASE_SECONDS, StateRepository
+
+MARGIN_SECONDS = 3.0
+"""So long before its end a lease counts as held no more: a removal that has begun must fit into the rest."""
+
+log = structlog.get_logger()
+
+
+class Lease:
+    """Registers an instance, under a new id each time, and knows how long its lease surely holds."""
+
+    def __init__(
+        self,
+        repository: StateRepository,
+        options: InstanceOptions,
+        certificate_expires_at: Callable[[], float],
+        clock: Callable[[], float],
+    ) -> None:
+        self.instance_id = ""
+        self.ends_at = 0.0
+        """By `clock`; 0 while there is no lease."""
+        self._repository = repository
+        self._options = options
+        self._certificate_expires_at = certificate_expires_at
+        self._certificate_noted = "", 0.0
+        self._clock = clock
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the lease surely holds for `MARGIN_SECONDS` more."""
+        return self._clock() < self.ends_at - MARGIN_SECONDS
+
+    def still_holds(self, instance_id: str) -> bool:
+        """Return whether what was locked under `instance_id` is surely ours for `MARGIN_SECONDS` more.
+
+        After a lapse the instance has another id, and holds nothing that it held before. Safe to call from
+        any thread.
+        """
+        # In this order: a new id is set before its lease begins, so the lease just read is the old id's.
+        return self.is_held and instance_id == self.instance_id
+
+    async def register(self) -> None:
+        """Begin a lease under a new id. Raises `StoreUnavailable`, of which `LayoutDiffers` is one kind."""
+        about = self._options
+        await self._repository.attend()
+        if about.mail_directory:
+            # After a lapse too: an emptied store that was accepted knows of no directory.
+            await self._repository.announce_mail_directory(about.mail_directory, overrides=True)
+        self.instance_id = secrets.token_hex(4)
+        asked_at = self._clock()
+        await self._repository.register_instance(
+            Instance(
+                self.instance_id,
+                about.host,
+                about.process_id,
+                about.version,
+                time.time(),
+                about.worker,
+                about.layout,
+            )
+        )
+        self.renewed(asked_at)
+
+    def renewed(self, asked_at: float) -> None:
+        """Take note that the store has renewed the lease on a request made at `asked_at`, by `clock`."""
+        self.ends_at = asked_at + LEASE_SECONDS
+
+    def lapsed(self) -> None:
+        """Take note that the lease is over."""
+        if self.ends_at:
+            log.warning("the lease is over: closing all sessions", instance=self.instance_id)
+        self.ends_at = 0.0
+
+    async def note_certificate(self) -> None:
+        """Write down when the certificate expires, unless the store knows it already."""
+        expiry = self.instance_id, self._certificate_expires_at()
+        if expiry[1] and expiry != self._certificate_noted:
+            await self._repository.note_certificate(*expiry)
+            self._certificate_noted = expiry
+
+    async def end(self) -> None:
+        """Give up the lease and everything that hangs on it."""
+        await self._repository.end_instance(self.instance_id)

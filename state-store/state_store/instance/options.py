@@ -1,0 +1,37 @@
+"""What a POP3 process tells its `LiveInstance` once: what it is, which limits hold, what to call when."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceOptions:
+    """What an instance registers, and the limits that hold over all instances; 0 is no limit."""
+
+    host: str
+    process_id: int
+    version: str
+    worker: int = 1
+    """The process's number among those of one service."""
+    layout: str = ""
+    """How it finds a user's maildir: equal for all that live at a time."""
+    mail_directory: str = ""
+    """Announced to the store with each registration; empty: none is."""
+    login_delay_seconds: int = 0
+    """How long after a login its user cannot log in again (RFC 2449, section 6.5)."""
+    max_connections_per_address: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceCallbacks:
+    """What an instance calls in the process's event loop."""
+
+    can_use_directory: Callable[[str], Awaitable[bool]]
+    """Judges a proposed mail directory."""
+    settings_changed: Callable[[], None]
+    lease_lapsed: Callable[[], None]
+    """All sessions have to close: their locks may belong to somebody else."""
+    close_session: Callable[[str], None] = lambda _: None
+    """An administrator wants a session closed, which may be another instance's."""
+    certificate_expires_at: Callable[[], float] = lambda: 0.0
+    """Returns when the process's certificate expires, in seconds since the epoch; 0 without one."""
