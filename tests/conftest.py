@@ -1,11 +1,17 @@
 """Fixtures that every kind of test may use."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis import settings
 
 from support.redis_server import RedisServer
+
+# How long an example takes says how busy the machine is, and no more.
+settings.register_profile("peep", max_examples=int(os.environ.get("PEEP_EXAMPLES", "25")), deadline=None)
+settings.load_profile("peep")
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 import redis
 
-from state_store.credentials.passwords import Passwords
 from state_store.errors import UserExists
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.redis.repository import RedisRepository
 from state_store.repository import StateRepository
+from support.cheap_passwords import cheap_passwords
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"
 VERIFIER = "SCRAM-SHA-256$15000:c2FsdA==$c3RvcmVk:c2VydmVy"
@@ -37,7 +37,7 @@ async def test_credential_comes_back_as_it_was_stored(
 
 
 async def test_new_credential_of_a_password_comes_back_whole(repository: StateRepository) -> None:
-    passwords = Passwords()
+    passwords = cheap_passwords()
     credential = await passwords.new_credential("secret")
     passwords.close()
     await repository.add_user("alice", credential)

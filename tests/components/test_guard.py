@@ -59,7 +59,7 @@ class HeldPasswords(Passwords):
     """Lets a test hold the checks of strangers, and see which passwords were checked."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(memory_kibibytes=8)  # the least there is
         self.checked: list[str] = []
         self.go_on = threading.Event()
         self.go_on.set()

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from line_server.lines import RUNAWAY, RUNAWAY_OCTETS, LineBuffer, OverlongLine, RunawayLine
@@ -60,7 +60,6 @@ def taken(buffer: LineBuffer) -> Told:
     return told
 
 
-@settings(deadline=None)  # 64 KiB take long enough on a busy machine
 @given(streams, cuts, st.booleans())
 def test_any_cut_gives_the_lines_of_the_definition(
     stream: bytes, cuts: list[int], takes_bare_lf: bool
@@ -75,7 +74,6 @@ def test_any_cut_gives_the_lines_of_the_definition(
     assert told == lines_as_defined(stream, takes_bare_lf)
 
 
-@settings(deadline=None)
 @given(streams, cuts, st.booleans())
 def test_lines_taken_late_are_the_same_as_lines_taken_at_once(
     stream: bytes, cuts: list[int], takes_bare_lf: bool
@@ -87,7 +85,6 @@ def test_lines_taken_late_are_the_same_as_lines_taken_at_once(
     assert taken(buffer) == lines_as_defined(stream, takes_bare_lf)
 
 
-@settings(deadline=None)
 @given(streams, cuts, st.booleans())
 def test_once_all_lines_are_taken_no_more_than_the_limit_is_kept(
     stream: bytes, cuts: list[int], takes_bare_lf: bool
@@ -102,7 +99,6 @@ def test_once_all_lines_are_taken_no_more_than_the_limit_is_kept(
         assert len(buffer._head or b"") <= LIMIT
 
 
-@settings(deadline=None)
 @given(st.sampled_from([b"", b"a", b"bc", b"a\r"]), streams, cuts)
 def test_any_cut_after_a_line_that_was_ended_without_its_end_gives_the_same_lines(
     begun: bytes, stream: bytes, cuts: list[int]

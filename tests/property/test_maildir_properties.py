@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pop3_service.maildir import Locator, Maildirs, MessageFile, Removal, removal_from
@@ -81,7 +81,6 @@ def log_in(maildirs: Maildirs, root: Path) -> MaildropContents:
 
 
 @given(st.lists(STEPS, max_size=30))
-@settings(max_examples=200, deadline=None)
 def test_every_login_shows_exactly_what_is_there(steps: list[tuple[str, object, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
@@ -106,7 +105,6 @@ def take(world: World, step: str, argument: object, flags: str) -> None:
 
 
 @given(st.lists(CONTENTS, min_size=1, max_size=5), st.lists(st.tuples(WHICH, FLAGS), max_size=8), WHICH)
-@settings(max_examples=100, deadline=None)
 def test_a_session_reads_and_removes_its_own_messages_wherever_they_move(
     contents: list[bytes], moves: list[tuple[int, str]], which: int
 ) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from line_server.tls import RECORD_OCTETS, TlsChannel, TlsError
@@ -64,7 +64,6 @@ class Pair:
             text = text[self.tls.write(text) :]
 
 
-@settings(max_examples=60)
 @given(texts, cuts, st.booleans())
 def test_any_cut_gives_the_same_text_and_the_same_end(
     texts: list[bytes], cuts: list[int], says_its_end: bool
@@ -80,7 +79,6 @@ def test_any_cut_gives_the_same_text_and_the_same_end(
     assert pair.channel.is_ended == says_its_end
 
 
-@settings(max_examples=60)
 @given(texts, texts)
 def test_what_is_sent_before_and_after_the_handshake_arrives_in_order(
     before: list[bytes], after: list[bytes]
@@ -95,7 +93,6 @@ def test_what_is_sent_before_and_after_the_handshake_arrives_in_order(
     assert pair.read() == b"".join(before + after)
 
 
-@settings(max_examples=60)
 @given(st.lists(st.binary(min_size=1, max_size=40_000), min_size=1, max_size=4))
 def test_waiting_octets_are_never_fewer_than_their_text(texts: list[bytes]) -> None:
     # What counts as sent is reckoned from this.
@@ -105,7 +102,6 @@ def test_waiting_octets_are_never_fewer_than_their_text(texts: list[bytes]) -> N
         assert len(channel.outgoing()) > len(text)
 
 
-@settings(max_examples=60)
 @given(
     st.binary(min_size=1, max_size=3000) | st.binary(max_size=300).map(lambda some: b"\x16\x03\x01" + some)
 )
@@ -116,7 +112,6 @@ def test_any_octets_instead_of_a_handshake_give_no_text(octets: bytes) -> None:
     assert not channel.is_established
 
 
-@settings(max_examples=60)
 @given(texts.filter(any), st.integers(0, 100_000), st.integers(1, 255), cuts)
 def test_a_changed_octet_never_gives_other_text_than_was_sent(
     texts: list[bytes], place: int, change: int, cuts: list[int]

@@ -13,6 +13,7 @@ from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.memory_repository import MemoryRepository
 from state_store.repository import StateRepository
+from support.cheap_passwords import cheap_passwords
 
 ADMINISTRATOR = "root"
 ADMINISTRATOR_PASSWORD = "root:p\u00e4ssword"
@@ -22,7 +23,7 @@ BASIC = httpx.BasicAuth(ADMINISTRATOR.encode(), ADMINISTRATOR_PASSWORD.encode())
 @functools.cache
 def passwords() -> Passwords:
     """Return the one for all tests: it remembers the administrator, so that asking costs nothing."""
-    return Passwords()
+    return cheap_passwords()
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from state_store.credentials.passwords import Passwords
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Credential, Instance, NotificationKind
 from state_store.repository import StateRepository
+from support.cheap_passwords import cheap_passwords
 from support.dialogue import steps
 
 ADMINISTRATOR = "root"
@@ -29,7 +30,7 @@ _ANSWER_SECONDS = 20
 @functools.cache
 def passwords() -> Passwords:
     """Return the one for all tests: it remembers the administrator, so that logging in costs nothing."""
-    return Passwords()
+    return cheap_passwords()
 
 
 @functools.cache

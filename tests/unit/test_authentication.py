@@ -9,6 +9,7 @@ from state_store.credentials.passwords import Passwords
 from state_store.credentials.scram import ScramExchange, ScramMalformed, new_verifier
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Credential
+from support.cheap_passwords import cheap_passwords
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "192.0.2.2"
@@ -38,7 +39,7 @@ class WatchedRepository(MemoryRepository):
 
 @pytest.fixture(scope="module")
 def passwords() -> Passwords:
-    return Passwords()
+    return cheap_passwords()
 
 
 @pytest.fixture(scope="module")

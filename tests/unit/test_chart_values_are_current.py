@@ -1,24 +1,19 @@
 """The chart's values and their table say what the schema says, and the check notices when they do not."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+import chart_values
 
 ROOT = Path(__file__).parents[2]
 FILES = ("deploy/chart/values.schema.json", "deploy/chart/values.yaml", "docs/kubernetes.md")
 
 
-def chart_values(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, ROOT / "tools" / "chart_values.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-
-
-def test_values_and_their_table_are_what_the_schema_says() -> None:
-    result = chart_values("--check")
-    assert (result.returncode, result.stderr) == (0, "")
+def test_values_and_their_table_are_what_the_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
+    assert chart_values.main(["--check"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -32,6 +27,6 @@ def test_a_changed_file_is_noticed_and_mended(file: str, text: str, tmp_path: Pa
     before = changed.read_text()
     assert text in before
     changed.write_text(before.replace(text, "other"))
-    assert chart_values("--check", tmp_path).returncode == 1
-    assert chart_values(tmp_path).returncode == 0
+    assert chart_values.main(["--check", str(tmp_path)]) == 1
+    assert chart_values.main([str(tmp_path)]) == 0
     assert changed.read_text() == before

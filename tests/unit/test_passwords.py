@@ -13,19 +13,23 @@ from state_store.credentials import passwords as passwords_module
 from state_store.credentials.passwords import MEMORY_KIBIBYTES, Passwords
 from state_store.credentials.scram import ClientFirst, ScramExchange
 from state_store.records import Credential
+from support.cheap_passwords import cheap_passwords
 
 
 @pytest.fixture
 def passwords() -> Iterator[Passwords]:
-    made = Passwords()
+    made = cheap_passwords()
     yield made
     made.close()
 
 
-async def test_hash_is_argon2id_of_the_size_we_say(passwords: Passwords) -> None:
+async def test_hash_is_argon2id_of_the_size_we_say() -> None:
+    passwords = Passwords()
     parameters = argon2.extract_parameters(await passwords.new_hash("secret"))
     assert parameters.type is argon2.Type.ID
     assert (parameters.memory_cost, parameters.time_cost) == (MEMORY_KIBIBYTES, 2)
+    assert await passwords.is_right("alice", Credential(await passwords.new_hash("secret"), "v1"), "secret")
+    passwords.close()
 
 
 async def test_same_password_gets_another_hash_and_version_each_time(passwords: Passwords) -> None:
@@ -129,7 +133,7 @@ async def test_remembered_password_is_compared_with_so_many_guesses_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(passwords_module, "GUESSES", 5)
-    passwords = Passwords()
+    passwords = cheap_passwords()
     credential = await passwords.new_credential("secret")
     assert await passwords.is_right("alice", credential, "secret")
     for _ in range(100):
@@ -145,7 +149,7 @@ async def test_remembered_password_is_compared_with_so_many_guesses_and_no_more(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux alone")
 async def test_threads_that_check_passwords_stand_back_behind_those_that_serve() -> None:
-    passwords = Passwords()
+    passwords = cheap_passwords()
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     def niceness() -> int:

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scramp import ScramClient, ScramException, ScramMechanism  # type: ignore[import-untyped]
 from scramp.utils import saslprep  # type: ignore[import-untyped]
@@ -384,7 +384,6 @@ def test_a_password_that_saslprep_cannot_prepare_is_taken_as_it_is(password: str
         talk(client_for(""), verifier)
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.text(min_size=1, max_size=20))
 def test_every_usable_password_proves_itself(text: str) -> None:
     try:

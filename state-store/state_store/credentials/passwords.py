@@ -58,11 +58,12 @@ class Passwords:
     removed user's password is worth nothing the moment the store says so.
 
     Passwords beyond ASCII come here as `opaque_string` prepared them. Checks run side by side on as many of
-    the process's `processors` as `THREADS` allows.
+    the process's `processors` as `THREADS` allows. `memory_kibibytes` is what the cost of a new hash depends
+    on; that of a check depends on the hash.
     """
 
-    def __init__(self, processors: int = 1) -> None:
-        self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=MEMORY_KIBIBYTES, parallelism=1)
+    def __init__(self, processors: int = 1, *, memory_kibibytes: int = MEMORY_KIBIBYTES) -> None:
+        self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=memory_kibibytes, parallelism=1)
         self._threads = ThreadPoolExecutor(min(THREADS, processors), "argon2", _stand_back, (NICENESS,))
         self._strangers_threads = ThreadPoolExecutor(
             STRANGERS_THREADS, "argon2-strangers", _stand_back, (STRANGERS_NICENESS,)
