@@ -15,6 +15,9 @@ RESERVED = 32
 """Descriptors that no connection keeps: they are for threads that read mail, new connections to Redis, the
 log, and to tell whoever comes that there are no more."""
 
+OWN = 32
+"""Descriptors that a service has open for itself: event loop, log, listeners, connections to Redis."""
+
 REPORT_SECONDS = 60.0
 """How often a shortage is logged while it lasts."""
 
@@ -25,6 +28,11 @@ def free_for_connections() -> int:
     """Return the number of descriptors, the reserve left out, that the system allows this process."""
     # Asked for each time, since it may change while we run (`prlimit`).
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED
+
+
+def room_for_connections() -> int:
+    """Return how many connections this process may have beside what it has open for itself; at least one."""
+    return max(1, free_for_connections() - OWN)
 
 
 class Reserve:

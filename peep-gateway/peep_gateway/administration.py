@@ -1,131 +1,149 @@
-"""Carry out what an administrator wants over PEEP: requests in, one reply each out.
-
-What only looks at the state is not carried out here, but asked in `questions`.
-"""
+"""Carries out the requests of PEEP sessions: a request in, its outcome out."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
-from peep_gateway.protocol.replies import NegativeCode, negative, positive
-from peep_gateway.protocol.session import Request, Session
-from peep_gateway.refusals import refusal
+from peep_gateway.protocol.commands import AUTHENTICATE
+from peep_gateway.protocol.replies import NegativeCode
+from peep_gateway.protocol.session import Authentication, Outcome, Request, Session
+from peep_gateway.queries import QUERIES, Queries
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.credentials.presence import Presence
-from state_store.errors import SlowedDown, StateError
+from state_store.errors import (
+    MailDirectoryRefused,
+    SlowedDown,
+    StateError,
+    StoreEmptied,
+    StoreUnavailable,
+    UnknownSession,
+    UnknownSlowDown,
+    UnknownUser,
+    UserExists,
+)
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-_Method = Callable[..., Awaitable[NegativeCode | None]]
+NEGATIVE_CODES: Mapping[type[StateError], NegativeCode] = {
+    StoreEmptied: NegativeCode.SERVICE_UNAVAILABLE,
+    StoreUnavailable: NegativeCode.SERVICE_UNAVAILABLE,
+    UserExists: NegativeCode.USER_EXISTS,
+    UnknownUser: NegativeCode.UNKNOWN_USER,
+    UnknownSession: NegativeCode.UNKNOWN_USER,
+    UnknownSlowDown: NegativeCode.UNKNOWN_USER,
+    MailDirectoryRefused: NegativeCode.INVALID_PATH,
+}
+"""The one table from the store's errors to PEEP. Any other error is a bug and ends the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The client that a request comes from."""
+
+    session: Session
+    session_id: str
+    address: str
+    presence: Presence = field(default_factory=Presence)
+    """Whether it still waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a command changes the store, and how the log reports that."""
+
+    make: Callable[[StateRepository, tuple[Any, ...]], Awaitable[object]]
+    """Takes the command's arguments, with the credential in place of a password."""
+    event: str
+    subject: str
+    """The name under which the log shows the first argument."""
+
+
+CHANGES: Mapping[str, Change] = {
+    "u+": Change(lambda store, given: store.add_user(*given), "user added", "username"),
+    "u-": Change(lambda store, given: store.remove_user(*given), "user removed", "username"),
+    "p=": Change(lambda store, given: store.set_credential(*given), "password changed", "username"),
+    "k-": Change(lambda store, given: store.close_session(*given), "session closed", "session"),
+    "g-": Change(lambda store, given: store.lift_slow_down(*given), "slow-down lifted", "slow_down"),
+    "c=": Change(
+        lambda store, given: store.change_settings(max_connections=given[0]),
+        "setting changed",
+        "max_connections",
+    ),
+    "m=": Change(
+        lambda store, given: store.change_settings(mail_directory=given[0]),
+        "setting changed",
+        "mail_directory",
+    ),
+    "t=": Change(
+        lambda store, given: store.change_settings(timeout_seconds=given[0]),
+        "setting changed",
+        "timeout_seconds",
+    ),
+}
+"""Every command that changes the store, by its commencement."""
 
 
 class Administration:
-    """What one session may do to the state; every change is logged with the administrator's name."""
+    """Carries out the requests of all sessions; every change is logged with the administrator's name."""
 
     def __init__(
-        self,
-        repository: StateRepository,
-        passwords: Passwords,
-        authenticator: Authenticator,
-        session: Session,
-        *,
-        session_id: str,
-        address: str,
+        self, repository: StateRepository, passwords: Passwords, authenticator: Authenticator
     ) -> None:
         self._repository = repository
         self._passwords = passwords
         self._authenticator = authenticator
-        self.presence = Presence()
-        """Whether the client still waits for an answer."""
-        self._session = session
-        self._address = address
-        self._log = log.bind(session=session_id)
+        self._queries = Queries(repository)
 
-    async def carry_out(self, request: Request) -> bytes:
-        """Return the reply to a request once it has been carried out.
-
-        Raises what no client can bring about: a bug, or a `StateError` that no code stands for.
-        """
-        try:
-            code = await self._METHODS[request.command.commencement](self, *request.arguments)
-        except StateError as error:
-            return refusal(error)
-        return positive(request.command.reply, None) if code is None else negative(code)
-
-    def note_surplus(self, request: Request) -> None:
-        """Log the arguments of a request that are ignored (P5); to be called once for each request."""
+    async def carry_out(self, request: Request, client: Client) -> Outcome:
+        """Return the outcome of a request. Raises any error that has no negative code: it is a bug."""
+        commencement = request.command.commencement
         if request.surplus_arguments:
             # In `u+ bob pass word` they were meant to be part of the password.
-            self._log.warning(
+            log.warning(
                 "surplus arguments ignored",
-                command=request.command.commencement,
+                session=client.session_id,
+                command=commencement,
                 count=request.surplus_arguments,
             )
+        try:
+            if request.command is AUTHENTICATE:
+                return await self._authenticate(client, *map(str, request.arguments))
+            if commencement in QUERIES:
+                return await self._queries.answer(commencement)
+            await self._change(CHANGES[commencement], request, client)
+        except StateError as error:
+            if type(error) not in NEGATIVE_CODES:
+                raise
+            return NEGATIVE_CODES[type(error)]
+        return None
 
-    async def _authenticate(self, name: str, password: str) -> NegativeCode | None:
+    async def _authenticate(self, client: Client, name: str, password: str) -> Authentication:
+        about_client = {"session": client.session_id, "address": client.address}
         try:
             is_right = await self._authenticator.check_administrator(
-                name, password, self._address, self.presence
+                name, password, client.address, client.presence
             )
         except SlowedDown:
-            self._session.refused()
-            self._log.warning("administrator slowed down", address=self._address)
-            raise
-        if is_right:
-            self._session.authenticated(name)
-            self._log.info("administrator logged in", administrator=name, address=self._address)
-            return None
-        self._session.refused()
-        # Not the name: a slip of the hand may have put the password there.
-        self._log.warning("administrator refused", address=self._address)
-        return NegativeCode.WRONG_CREDENTIALS
+            log.warning("administrator slowed down", **about_client)
+            return Authentication.SLOWED_DOWN
+        if not is_right:
+            # Not the name: a slip of the hand may have put the password there.
+            log.warning("administrator refused", **about_client)
+            return Authentication.FAILED
+        log.info("administrator logged in", administrator=name, **about_client)
+        return Authentication.SUCCEEDED
 
-    async def _add_user(self, username: str, password: str) -> None:
-        await self._repository.add_user(username, await self._passwords.new_credential(password))
-        self._note("user added", username=username)
-
-    async def _remove_user(self, username: str) -> None:
-        await self._repository.remove_user(username)
-        self._note("user removed", username=username)
-
-    async def _set_password(self, username: str, password: str) -> None:
-        await self._repository.set_credential(username, await self._passwords.new_credential(password))
-        self._note("password changed", username=username)
-
-    async def _close_session(self, session_id: str) -> None:
-        await self._repository.close_session(session_id)
-        self._note("session closed", session=session_id)
-
-    async def _lift_slow_down(self, slow_down_id: str) -> None:
-        await self._repository.lift_slow_down(slow_down_id)
-        self._note("slow-down lifted", slow_down=slow_down_id)
-
-    async def _set_max_connections(self, limit: int) -> None:
-        await self._repository.change_settings(max_connections=limit)
-        self._note("setting changed", max_connections=limit)
-
-    async def _set_mail_directory(self, path: str) -> None:
-        await self._repository.change_settings(mail_directory=path)
-        self._note("setting changed", mail_directory=path)
-
-    async def _set_timeout(self, seconds: int) -> None:
-        await self._repository.change_settings(timeout_seconds=seconds)
-        self._note("setting changed", timeout_seconds=seconds)
-
-    def _note(self, event: str, **what: object) -> None:
-        self._log.info(event, administrator=self._session.administrator, **what)
-
-    _METHODS: ClassVar[Mapping[str, _Method]] = {
-        "a": _authenticate,
-        "u+": _add_user,
-        "u-": _remove_user,
-        "p=": _set_password,
-        "k-": _close_session,
-        "g-": _lift_slow_down,
-        "c=": _set_max_connections,
-        "m=": _set_mail_directory,
-        "t=": _set_timeout,
-    }
+    async def _change(self, change: Change, request: Request, client: Client) -> None:
+        subject, *password = request.arguments
+        credential = [await self._passwords.new_credential(str(one)) for one in password]
+        await change.make(self._repository, (subject, *credential))
+        about = {
+            "session": client.session_id,
+            "administrator": client.session.administrator,
+            change.subject: subject,
+        }
+        log.info(change.event, **about)

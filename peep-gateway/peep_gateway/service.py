@@ -1,26 +1,21 @@
 """Environment to objects to service. The only place that builds things."""
 
 import functools
-import socket
 
 import structlog
 
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
 from line_server.listener import display
-from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
+from peep_gateway.administration import Administration
 from peep_gateway.connection import NO_ROOM, PeepConnection
-from peep_gateway.places import Places, limits
-from peep_gateway.questions import Questions
+from peep_gateway.connection_limits import ConnectionLimits
 from service_runtime import command_line, process
 from service_runtime.certificates import CertificateFiles, watch
-from service_runtime.front_end import Place, serve_front_end
+from service_runtime.front_end import Endpoint, FrontEnd, serve_front_end
 from service_runtime.setting_formats import administrators_without_peep
 from service_runtime.settings import GatewaySettings
-from state_store.credentials.authentication import Authenticator
-from state_store.credentials.passwords import Passwords
-from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -33,63 +28,53 @@ DRAIN_SECONDS = 1.0
 """The most that is spent on open sessions at the end: an administrator's tool connects anew."""
 
 
-async def serve(given: GatewaySettings, lifecycle: process.Lifecycle) -> None:
+async def serve(settings: GatewaySettings, lifecycle: process.Lifecycle) -> None:
     """Serve PEEP until the process is told to stop. Raises `StartError` when that cannot begin."""
-    certificates = CertificateFiles(given.tls_cert_file, given.tls_key_file) if given.tls_cert_file else None
-    places = [Place(given.host, given.port, "port")]
-    if certificates is not None:
-        places.append(Place(given.host, given.tls_port, "tls_port"))
+    certificates = None
+    endpoints = [Endpoint(settings.host, settings.port, "port")]
+    if settings.tls_cert_file:
+        certificates = CertificateFiles(settings.tls_cert_file, settings.tls_key_file)
+        lifecycle.on_reload(certificates.reload)
+        endpoints.append(Endpoint(settings.host, settings.tls_port, "tls_port"))
     await serve_front_end(
-        SERVICE, given, lifecycle, places, functools.partial(_serve, given, lifecycle, certificates)
+        SERVICE,
+        settings,
+        lifecycle,
+        endpoints,
+        functools.partial(_serve, settings, lifecycle, certificates),
+        patience_seconds=PATIENCE_SECONDS,
     )
 
 
 async def _serve(
-    given: GatewaySettings,
+    settings: GatewaySettings,
     lifecycle: process.Lifecycle,
     certificates: CertificateFiles | None,
-    sockets: list[list[socket.socket]],
-    repository: StateRepository,
-    passwords: Passwords,
+    front_end: FrontEnd,
 ) -> None:
-    for name in administrators_without_peep(given.admins):
+    for name in administrators_without_peep(settings.admins):
         log.warning(
             "administrator's password has a space: PEEP cannot carry it, HTTP can", administrator=name
         )
-    questions = Questions(repository)
-    authenticator = Authenticator(
-        repository,
-        passwords,
-        is_trusted=TrustedProxies(given.trusted_networks).trusts,
-        patience_seconds=PATIENCE_SECONDS,
+    administration = Administration(front_end.repository, front_end.passwords, front_end.authenticator)
+    make_connection = functools.partial(
+        PeepConnection, administration=administration, limits=ConnectionLimits()
     )
-    server = LineServer(
-        functools.partial(
-            PeepConnection,
-            repository=repository,
-            passwords=passwords,
-            authenticator=authenticator,
-            questions=questions,
-            places=Places(*limits()),
-        ),
-        no_room=NO_ROOM,
-    )
-    plain, *in_tls = sockets
+    server = LineServer(make_connection, no_room=NO_ROOM)
+    plain, *in_tls = front_end.sockets
     await server.listen(plain)
     if certificates is not None:
         await server.listen(in_tls[0], Entrance(tls=certificates.context))
-    if certificates is not None:
-        lifecycle.on_reload(certificates.reload)
     lifecycle.ready(
         (label, display(bound[0].getsockname()))
-        for label, bound in zip(("PEEP", "PEEPS"), sockets, strict=False)
+        for label, bound in zip(("PEEP", "PEEPS"), front_end.sockets, strict=False)
     )
     await lifecycle.until_stopped(watch(certificates))
     server.stop_listening()
     for connection in list(server.connections):
         if isinstance(connection, PeepConnection):
             connection.finish()
-    await server.drain(min(given.drain_seconds, DRAIN_SECONDS), LineConnection.abort)
+    await server.drain(min(settings.drain_seconds, DRAIN_SECONDS), LineConnection.abort)
 
 
 def main() -> int:

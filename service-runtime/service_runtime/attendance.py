@@ -1,52 +1,88 @@
-"""A front end in the store: it sees that the store stays its deployment's, and brings its settings."""
+"""What a front end keeps in the store: its administrators and its mail directory."""
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from state_store.errors import StateError, StoreEmptied
+import structlog
+
+from service_runtime.errors import StartError
+from service_runtime.process import show_first_password
+from service_runtime.settings import AdministratorSettings, load
+from state_store.credentials.administrators import Administrators
+from state_store.errors import StateError, StoreEmptied, StoreUnavailable
 from state_store.repository import StateRepository
 
 ATTENDANCE_SECONDS = 1.0
 """How soon a front end notices that the store was emptied, restored or accepted."""
 
-AGAIN_EVERY = 20
-"""Every so many times it names its administrators again: three times before they count as nobody's."""
+NAMING_TURNS = 20
+"""A front end names its administrators again every so many turns: three times within `FRONT_END_SECONDS`."""
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class Attendance:
-    """Takes a front end's first steps in the store, and again in one that is not what it was."""
+    """Installs a front end's administrators and announces its mail directory, once in each store.
+
+    A store that was emptied is another one from the moment that it is restored or accepted.
+    """
 
     def __init__(
         self,
+        service: str,
+        settings: AdministratorSettings,
         repository: StateRepository,
-        first_steps: Callable[[], Awaitable[None]],
-        again: Callable[[], Awaitable[None]],
+        administrators: Administrators,
     ) -> None:
+        self._service = service
+        self._settings = settings
         self._repository = repository
-        self._again = again
-        self._first_steps = first_steps
-        self._has_begun = False
+        self._administrators = administrators
+        self._is_installed = False
+        self._rereading: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
-        """Take the first steps; in a store that was emptied they wait until it is restored or accepted.
-
-        Raises `StoreUnavailable`.
-        """
+        """Install what is not installed yet; nothing in an emptied store. Raises `StoreUnavailable`."""
         try:
             await self._repository.attend()
-            if not self._has_begun:
-                await self._first_steps()
-                self._has_begun = True
+            if not self._is_installed:
+                await self._install()
+                self._is_installed = True
         except StoreEmptied:
-            self._has_begun = False
+            self._is_installed = False
 
     async def keep_up(self) -> None:
-        """Look again and again, for ever."""
-        for number in itertools.count(1):
+        """Go on with that for ever, and name the administrators now and then."""
+        for turn in itertools.count(1):
             await asyncio.sleep(ATTENDANCE_SECONDS)
-            with suppress(StateError):  # that the store is away is told by whoever needs it
+            with suppress(StateError):  # whoever needs the store reports that it is away
                 await self.begin()
-                if self._has_begun and number % AGAIN_EVERY == 0:
-                    await self._again()
+                if self._is_installed and turn % NAMING_TURNS == 0:
+                    await self._administrators.name_again()
+
+    def reread(self) -> None:
+        """Read the administrators anew, as `PEEP_ADMINS_FILE` may have changed.
+
+        An error changes nothing, and is logged. At most one reading runs at a time.
+        """
+        if self._rereading is None or self._rereading.done():
+            self._rereading = asyncio.get_running_loop().create_task(self._reread())
+
+    async def _install(self) -> None:
+        await self._repository.announce_mail_directory(self._settings.mail_dir, overrides=False)
+        password = await self._administrators.install()
+        if password is not None:  # this call made the first administrator
+            show_first_password(self._service, password)
+
+    async def _reread(self) -> None:
+        try:
+            settings = await asyncio.to_thread(load, type(self._settings))
+            if settings.admins == self._settings.admins:
+                return
+            await self._administrators.change(settings.admins)
+        except (StartError, StoreUnavailable) as error:
+            log.error("administrators not read anew", reason=str(error))
+        else:
+            self._settings = settings
+            log.info("administrators read anew", administrators=sorted(settings.admins))

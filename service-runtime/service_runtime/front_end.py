@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -10,88 +9,100 @@ from dataclasses import dataclass
 import structlog
 
 from line_server.listener import ListenError, listen
+from line_server.proxy_header import TrustedProxies
 from service_runtime.attendance import Attendance
 from service_runtime.errors import StartError
-from service_runtime.process import Lifecycle, show_first_password
+from service_runtime.process import Lifecycle
 from service_runtime.processors import usable_processors
-from service_runtime.rereading import AdministratorsReader
 from service_runtime.settings import AdministratorSettings, variable
 from service_runtime.waiting import prepare_patiently
 from state_store.credentials.administrators import Administrators
+from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StoreUnusable
 from state_store.redis.repository import RedisRepository
 from state_store.repository import StateRepository
 
-Serve = Callable[[list[list[socket.socket]], StateRepository, Passwords], Awaitable[None]]
-"""Is given the bound sockets of each place."""
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a front end listens, and which of its settings says so."""
+class Endpoint:
+    """An address that a front end listens on, and the setting that names its port."""
 
     host: str
     port: int
     port_setting: str
 
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+@dataclass(frozen=True, slots=True)
+class FrontEnd:
+    """What a front end serves with; all of it is closed for it afterwards."""
+
+    sockets: list[list[socket.socket]]
+    """The bound sockets of each endpoint."""
+    repository: StateRepository
+    passwords: Passwords
+    authenticator: Authenticator
 
 
 async def serve_front_end(
     service: str,
-    given: AdministratorSettings,
+    settings: AdministratorSettings,
     lifecycle: Lifecycle,
-    places: Sequence[Place],
-    serve: Serve,
+    endpoints: Sequence[Endpoint],
+    serve: Callable[[FrontEnd], Awaitable[None]],
+    *,
+    patience_seconds: float,
 ) -> None:
-    """Bind, wait for Redis, announce the mail directory, install the administrators, then `serve`.
+    """Bind the endpoints, wait for Redis, install the administrators, then `serve`.
 
-    Everything is closed when that returns. It is not called where we are stopped before Redis is there.
-    Raises `StartError` when the address cannot be had, or Redis can never serve us.
+    An attempt to sign in waits at most `patience_seconds` for its turn (P18). `serve` is not called where the
+    process is stopped before Redis is there. Raises `StartError` when an address cannot be had, or Redis can
+    never serve us.
     """
-    sockets: list[list[socket.socket]] = []
-    with contextlib.ExitStack() as bound:
+    with contextlib.ExitStack() as open_sockets:
+        sockets: list[list[socket.socket]] = []
         try:
-            for place in places:
-                sockets.append(listen(place.host, place.port, variable(place.port_setting)))
-                for one in sockets[-1]:
-                    bound.callback(one.close)
+            for endpoint in endpoints:
+                sockets.append(listen(endpoint.host, endpoint.port, variable(endpoint.port_setting)))
+                for bound in sockets[-1]:
+                    open_sockets.enter_context(bound)
         except ListenError as error:
             raise StartError(str(error)) from None
-        await _serve_with_store(service, given, lifecycle, functools.partial(serve, sockets))
+        repository = RedisRepository(settings.redis_url)
+        passwords = Passwords(usable_processors())
+        is_trusted = TrustedProxies(settings.trusted_networks).trusts
+        authenticator = Authenticator(
+            repository, passwords, is_trusted=is_trusted, patience_seconds=patience_seconds
+        )
+        try:
+            await _serve(
+                service, settings, lifecycle, serve, FrontEnd(sockets, repository, passwords, authenticator)
+            )
+        except StoreUnusable as error:
+            raise StartError(str(error)) from None
+        finally:
+            passwords.close()
+            await repository.close()
 
 
-async def _serve_with_store(
+async def _serve(
     service: str,
-    given: AdministratorSettings,
+    settings: AdministratorSettings,
     lifecycle: Lifecycle,
-    serve: Callable[[StateRepository, Passwords], Awaitable[None]],
+    serve: Callable[[FrontEnd], Awaitable[None]],
+    front_end: FrontEnd,
 ) -> None:
-    repository = RedisRepository(given.redis_url)
-    passwords = Passwords(usable_processors())
-
-    administrators = Administrators(repository, passwords, given.admins)
-
-    async def first_steps() -> None:
-        await repository.announce_mail_directory(given.mail_dir, overrides=False)
-        password = await administrators.install()
-        if password is not None:  # this call made the first administrator
-            show_first_password(service, password)
-
-    attendance = Attendance(repository, first_steps, administrators.name_again)
+    repository = front_end.repository
+    administrators = Administrators(repository, front_end.passwords, settings.admins)
+    attendance = Attendance(service, settings, repository, administrators)
+    if not await prepare_patiently(repository, log, settings.redis_url, lifecycle.stopping, attendance.begin):
+        return
+    lifecycle.on_reload(attendance.reread)
+    keeping_up = asyncio.create_task(attendance.keep_up())
     try:
-        if await prepare_patiently(repository, log, given.redis_url, lifecycle.stopping, attendance.begin):
-            lifecycle.on_reload(AdministratorsReader(given, administrators).read)
-            keeping_up = asyncio.create_task(attendance.keep_up())
-            try:
-                await serve(repository, passwords)
-            finally:
-                keeping_up.cancel()
-                await administrators.leave()
-    except StoreUnusable as error:
-        raise StartError(str(error)) from None
+        await serve(front_end)
     finally:
-        passwords.close()
-        await repository.close()
+        keeping_up.cancel()
+        await administrators.leave()

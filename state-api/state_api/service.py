@@ -1,68 +1,52 @@
 """Environment to objects to service. The only place that builds things."""
 
 import functools
-import socket
 
 from line_server.listener import display
 from line_server.proxy_header import TrustedProxies
 from service_runtime import command_line, process
-from service_runtime.front_end import Place, serve_front_end
+from service_runtime.front_end import Endpoint, FrontEnd, serve_front_end
 from service_runtime.settings import ApiSettings
 from state_api.app import create_app
 from state_api.serving import serve_http
-from state_store.credentials.authentication import Authenticator
-from state_store.credentials.passwords import Passwords
-from state_store.repository import StateRepository
 
 SERVICE = "state-api"
 
 PATIENCE_SECONDS = 1.0
-"""How long a request may wait for an allowance of wrong passwords. Then its client is told when to come
-again, and whoever has gone meanwhile keeps nobody waiting for longer."""
+"""How long a request may wait for its turn to have a password checked (P18). After that the answer says when
+to try again: a client that has gone meanwhile holds up the others for no longer."""
 
 
-async def serve(given: ApiSettings, lifecycle: process.Lifecycle) -> None:
+async def serve(settings: ApiSettings, lifecycle: process.Lifecycle) -> None:
     """Serve HTTP until the process is told to stop. Raises `StartError` when that cannot begin."""
     await serve_front_end(
         SERVICE,
-        given,
+        settings,
         lifecycle,
-        [Place(given.http_host, given.http_port, "http_port")],
-        functools.partial(_serve, given, lifecycle),
-    )
-
-
-async def _serve(
-    given: ApiSettings,
-    lifecycle: process.Lifecycle,
-    sockets: list[list[socket.socket]],
-    repository: StateRepository,
-    passwords: Passwords,
-) -> None:
-    authenticator = Authenticator(
-        repository,
-        passwords,
-        is_trusted=TrustedProxies(given.trusted_networks).trusts,
+        [Endpoint(settings.http_host, settings.http_port, "http_port")],
+        functools.partial(_serve, settings, lifecycle),
         patience_seconds=PATIENCE_SECONDS,
     )
-    proxies = TrustedProxies(given.http_proxy_trusted)
+
+
+async def _serve(settings: ApiSettings, lifecycle: process.Lifecycle, front_end: FrontEnd) -> None:
     app = create_app(
-        repository,
-        authenticator,
-        passwords,
+        front_end.repository,
+        front_end.authenticator,
+        front_end.passwords,
         is_draining=lifecycle.stopping.is_set,
-        proxies=given.http_proxy_trusted,
+        proxies=settings.http_proxy_trusted,
     )
-    (bound,) = sockets
-    address = f"http://{display(bound[0].getsockname())}"
+    (sockets,) = front_end.sockets
+    address = f"http://{display(sockets[0].getsockname())}"
     await serve_http(
         app,
-        bound,
+        sockets,
         stopping=lifecycle.stopping,
-        notice_seconds=given.drain_notice_seconds,
-        drain_seconds=given.drain_seconds,
+        notice_seconds=settings.drain_notice_seconds,
+        drain_seconds=settings.drain_seconds,
         on_started=lambda: lifecycle.ready([("HTTP", address)]),
-        is_proxy=proxies.trusts,
+        is_proxy=TrustedProxies(settings.http_proxy_trusted).trusts,
     )
 
 

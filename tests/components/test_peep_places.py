@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from structlog.testing import capture_logs
 
 from line_server.budget import MOST_LINES
-from peep_gateway.places import Places
+from peep_gateway.connection_limits import ConnectionLimits
 from state_store.memory_repository import MemoryRepository
 from support.peep_gateway_server import LOGIN, Gateway, PeepClient, running_gateway
 
@@ -31,7 +31,7 @@ async def strangers(gateway: Gateway, clients: AsyncExitStack, count: int) -> li
 
 async def test_administrators_sign_in_beside_any_number_of_silent_connections() -> None:
     async with (
-        running_gateway(places=Places(max_strangers=20)) as gateway,
+        running_gateway(limits=ConnectionLimits(max_unknown=20)) as gateway,
         gateway.client(logged_in=True) as first,
         AsyncExitStack() as clients,
     ):
@@ -44,7 +44,10 @@ async def test_administrators_sign_in_beside_any_number_of_silent_connections() 
 
 async def test_the_oldest_stranger_goes_first_and_is_told_so() -> None:
     with capture_logs() as events:
-        async with running_gateway(places=Places(max_strangers=3)) as gateway, AsyncExitStack() as clients:
+        async with (
+            running_gateway(limits=ConnectionLimits(max_unknown=3)) as gateway,
+            AsyncExitStack() as clients,
+        ):
             silent = await strangers(gateway, clients, 3)
             for number in range(2):
                 await clients.enter_async_context(gateway.client())
@@ -55,7 +58,10 @@ async def test_the_oldest_stranger_goes_first_and_is_told_so() -> None:
 
 
 async def test_who_has_signed_in_takes_no_stranger_s_place_and_never_has_to_go() -> None:
-    async with running_gateway(places=Places(max_strangers=1)) as gateway, AsyncExitStack() as clients:
+    async with (
+        running_gateway(limits=ConnectionLimits(max_unknown=1)) as gateway,
+        AsyncExitStack() as clients,
+    ):
         signed_in = [await clients.enter_async_context(gateway.client(logged_in=True)) for _ in range(5)]
         await strangers(gateway, clients, 1)
         for client in signed_in:
@@ -65,7 +71,7 @@ async def test_who_has_signed_in_takes_no_stranger_s_place_and_never_has_to_go()
 async def test_an_administrator_for_whom_there_is_no_place_is_told_so() -> None:
     with capture_logs() as events:
         async with (
-            running_gateway(places=Places(max_signed_in=1)) as gateway,
+            running_gateway(limits=ConnectionLimits(max_signed_in=1)) as gateway,
             gateway.client(logged_in=True) as first,
         ):
             async with gateway.client() as second:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from line_server.lines import LineBuffer, OverlongLine, RunawayLine
 from peep_gateway.protocol.arguments import AbsolutePath, Integer, Mistake, UserName
 from peep_gateway.protocol.commands import AVAILABLE, COMMANDS, MAX_LINE_OCTETS, State
-from peep_gateway.protocol.replies import ReplyKind, positive
-from peep_gateway.protocol.session import Request, Session
+from peep_gateway.protocol.replies import NegativeCode, ReplyKind, positive
+from peep_gateway.protocol.session import Authentication, Request, Session
 
 commencements = st.sampled_from([row.commencement.encode() for row in COMMANDS])
 words = st.one_of(
@@ -42,8 +42,9 @@ def decisions(chunks: list[bytes]) -> list[bytes | Request]:
                 else session.receive(line)
             )
             made.append(decision)
-            if isinstance(decision, Request) and decision.command.commencement == "a":
-                session.authenticated(str(decision.arguments[0]))
+            if isinstance(decision, Request):
+                is_login = decision.command.commencement == "a"
+                session.complete(Authentication.SUCCEEDED if is_login else NegativeCode.SERVICE_UNAVAILABLE)
     return made
 
 

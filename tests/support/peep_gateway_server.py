@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from line_server.connection import LineConnection
 from line_server.listener import listen
 from line_server.server import LineServer
+from peep_gateway.administration import Administration
 from peep_gateway.connection import SIGN_IN_SECONDS, PeepConnection
-from peep_gateway.places import Places
-from peep_gateway.questions import Questions
+from peep_gateway.connection_limits import ConnectionLimits
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.memory_repository import MemoryRepository
@@ -113,7 +113,7 @@ async def running_gateway(
     host: str = "127.0.0.1",
     idle_seconds: float = 600,
     sign_in_seconds: float = SIGN_IN_SECONDS,
-    places: Places | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve PEEP over `repository`, by default an empty one in memory that knows the administrator."""
     repository = repository if repository is not None else MemoryRepository()
@@ -122,11 +122,8 @@ async def running_gateway(
     server = LineServer(
         functools.partial(
             PeepConnection,
-            repository=repository,
-            passwords=passwords(),
-            authenticator=Authenticator(repository, passwords()),
-            questions=Questions(repository),
-            places=places if places is not None else Places(),
+            administration=Administration(repository, passwords(), Authenticator(repository, passwords())),
+            limits=limits if limits is not None else ConnectionLimits(),
             idle_seconds=idle_seconds,
             sign_in_seconds=sign_in_seconds,
         )

@@ -1,16 +1,15 @@
 """Requests carried out against the in-memory repository."""
 
-import asyncio
 from typing import Any
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from peep_gateway.administration import Administration
-from peep_gateway.protocol.commands import COMMANDS, LIST_CAPABILITIES, QUIT, State
-from peep_gateway.protocol.session import MAX_WRONG_PASSWORDS, Request, Session
-from peep_gateway.questions import QUESTIONS, Questions, View
+from peep_gateway.administration import CHANGES, Administration, Client
+from peep_gateway.protocol.commands import AUTHENTICATE, COMMANDS, LIST_CAPABILITIES, QUIT, State
+from peep_gateway.protocol.session import MAX_WRONG_PASSWORDS, Authentication, Request, Session
+from peep_gateway.queries import QUERIES
 from state_store.credentials.authentication import Authenticator
 from state_store.errors import LeaseLapsed, StoreUnavailable
 from state_store.memory_repository import MemoryRepository
@@ -45,33 +44,21 @@ class Caller:
 
     def __init__(self, repository: StateRepository) -> None:
         self.session = Session()
-        self.questions = Questions(repository)
-        self.administration = Administration(
-            repository,
-            passwords(),
-            Authenticator(repository, passwords()),
-            self.session,
-            session_id="s1",
-            address="127.0.0.1",
-        )
+        self.client = Client(self.session, "s1", "127.0.0.1")
+        self.administration = Administration(repository, passwords(), Authenticator(repository, passwords()))
 
     async def say(self, line: str) -> bytes:
         decision = self.session.receive(line.encode())
         if not isinstance(decision, Request):
             return decision
-        self.administration.note_surplus(decision)
-        question = QUESTIONS.get(decision.command.commencement)
-        if question is None:
-            return await self.administration.carry_out(decision)
-        told: asyncio.Future[View] = asyncio.get_running_loop().create_future()
-        self.questions.ask(question, told.set_result)
-        return (await told).reply(decision.command)
+        return self.session.complete(await self.administration.carry_out(decision, self.client))
 
 
 def caller(repository: StateRepository) -> Caller:
     """Return one who is logged in already."""
     logged_in = Caller(repository)
-    logged_in.session.authenticated(ADMINISTRATOR)
+    logged_in.session.receive(f"a {ADMINISTRATOR} {PASSWORD}".encode())
+    logged_in.session.complete(Authentication.SUCCEEDED)
     return logged_in
 
 
@@ -85,7 +72,7 @@ def test_every_command_that_the_session_does_not_answer_itself_is_carried_out_he
         QUIT.commencement,
         LIST_CAPABILITIES.commencement,
     }
-    assert set(Administration._METHODS) | set(QUESTIONS) == in_the_table
+    assert {AUTHENTICATE.commencement, *CHANGES, *QUERIES} == in_the_table
 
 
 async def test_right_password_authenticates_the_session(repository: MemoryRepository) -> None:

@@ -11,7 +11,7 @@ from peep_gateway.protocol.replies import (
     negative,
     positive,
 )
-from peep_gateway.protocol.session import MAX_WRONG_PASSWORDS, Request, Session
+from peep_gateway.protocol.session import MAX_WRONG_PASSWORDS, Authentication, Outcome, Request, Session
 
 UNKNOWN, SYNTAX = b"-0\r\n", b"-1\r\n"
 
@@ -22,7 +22,8 @@ def new_session() -> Session:
 
 def authenticated_session() -> Session:
     session = Session()
-    session.authenticated("root")
+    session.receive(b"a root pw")
+    session.complete(Authentication.SUCCEEDED)
     return session
 
 
@@ -166,11 +167,68 @@ def test_quit_is_answered_and_ends_the_session(session: Session) -> None:
 
 def test_tenth_wrong_password_ends_the_session() -> None:
     session = new_session()
-    for _ in range(MAX_WRONG_PASSWORDS - 1):
-        session.refused()
-    assert not session.is_over
-    session.refused()
+    for _ in range(MAX_WRONG_PASSWORDS):
+        assert not session.is_over
+        session.receive(b"a root pw")
+        assert session.complete(Authentication.FAILED) == b"-2\r\n"
     assert session.is_over
+
+
+def test_slowed_attempts_count_as_wrong_passwords_and_an_absent_store_does_not() -> None:
+    session = new_session()
+    for _ in range(MAX_WRONG_PASSWORDS):
+        assert not session.is_over
+        for outcome in (NegativeCode.SERVICE_UNAVAILABLE, Authentication.SLOWED_DOWN):
+            session.receive(b"a root pw")
+            assert session.complete(outcome) == b"-8\r\n"
+    assert session.is_over
+    assert session.state is State.AUTHENTICATION
+
+
+def test_right_password_authenticates_the_session() -> None:
+    session = new_session()
+    session.receive(b"a root pw")
+    assert session.complete(Authentication.SUCCEEDED) == b"+\r\n"
+    assert (session.state, session.administrator) == (State.AUTHENTICATED, "root")
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        (b"c?", Authentication.SUCCEEDED),
+        (b"c?", None),
+        (b"c?", "15"),
+        (b"m?", 15),
+        (b"u?", 0),
+        (b"u- bob", 4),
+    ],
+)
+def test_outcome_of_another_kind_of_command_is_a_bug(line: bytes, outcome: Outcome) -> None:
+    session = authenticated_session()
+    session.receive(line)
+    with pytest.raises(TypeError):
+        session.complete(outcome)
+
+
+@pytest.mark.parametrize("outcome", [None, 15])
+def test_only_an_authentication_completes_a(outcome: Outcome) -> None:
+    session = new_session()
+    session.receive(b"a root pw")
+    with pytest.raises(TypeError):
+        session.complete(outcome)
+    assert session.state is State.AUTHENTICATION
+
+
+def test_outcome_without_a_request_and_a_line_before_the_outcome_are_bugs() -> None:
+    session = authenticated_session()
+    with pytest.raises(RuntimeError, match="no request"):
+        session.complete(None)
+    session.receive(b"c?")
+    with pytest.raises(RuntimeError, match="no outcome"):
+        session.receive(b"c?")
+    assert session.complete(15) == b"+15\r\n"
+    with pytest.raises(RuntimeError, match="no request"):
+        session.complete(15)
 
 
 def test_negative_codes_are_the_numbers_of_the_text() -> None:
@@ -184,13 +242,13 @@ def test_positive_replies_are_one_line_of_their_kind() -> None:
 
 
 def test_multiline_reply_counts_its_lines() -> None:
-    assert positive(ReplyKind.MULTI_LINE, ["linus", "unix"]) == b"+2\r\nlinus\r\nunix\r\n"
+    assert multiline(["linus", "unix"]) == b"+2\r\nlinus\r\nunix\r\n"
     assert multiline([]) == b"+0\r\n"
 
 
 @pytest.mark.parametrize(
     ("kind", "answer"),
-    [(ReplyKind.NONE, 1), (ReplyKind.INTEGER, None), (ReplyKind.MULTI_LINE, "ab"), (ReplyKind.STRING, [])],
+    [(ReplyKind.NONE, 1), (ReplyKind.INTEGER, None), (ReplyKind.MULTI_LINE, "ab"), (ReplyKind.STRING, None)],
 )
 def test_answer_of_another_kind_is_a_bug(kind: ReplyKind, answer: Answer) -> None:
     with pytest.raises(TypeError):

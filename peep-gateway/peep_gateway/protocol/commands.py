@@ -2,7 +2,7 @@
 
 One row a command says all that can be said of it without carrying it out. From it come the `-0` and `-1`
 decisions, the `cap?` listing and the documentation's list of commands, so they cannot disagree. A new
-command is a row here and a method in `administration`, or an entry in `questions` where it only looks.
+command is a row here, and an entry in `administration.CHANGES`, or in `queries.QUERIES` where it only reads.
 """
 
 from collections.abc import Mapping

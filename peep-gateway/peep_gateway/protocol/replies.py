@@ -9,13 +9,12 @@ MAX_REPLY_LINE_OCTETS = 512
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The lines of a multi-line reply as `wire_form` made them, and how many they are."""
+    """A whole multi-line reply in wire form: all sessions that it answers share the octets."""
 
-    count: int
     octets: bytes
 
 
-Answer = None | int | str | list[str] | Lines
+Answer = None | int | str | Lines
 """What a carried out command has to say, before it is put into wire form."""
 
 
@@ -60,10 +59,8 @@ def positive(kind: ReplyKind, answer: Answer) -> bytes:
             return b"+\r\n"
         case (ReplyKind.INTEGER, int()) | (ReplyKind.STRING, str()):
             return wire_form([f"+{answer}"])
-        case ReplyKind.MULTI_LINE, list():
-            return multiline(answer)
         case ReplyKind.MULTI_LINE, Lines():
-            return b"+%d\r\n" % answer.count + answer.octets
+            return answer.octets
     raise TypeError(f"{type(answer).__name__} is no answer for a {kind.value} reply")
 
 
