@@ -13,13 +13,12 @@ This reads all the counters:
     for name, value in dataclasses.asdict(counters).items():
         print(f"{name:22} {value:>15,}")
 
-For asyncio, `async with peep_client.connect_async(...) as peep` gives the same methods to await. Inside TLS:
-`tls=True`, or a context of your own. A command is sent when the one before it has been answered, so that
-servers without pipelining are served too; what only extensions can do is asked of `cap?` first. The methods
-stand in `Peep`; the errors are all `PeepError`s.
+For asyncio, `async with peep_client.connect_async(...) as peep` has the same methods to await. For TLS, pass
+`tls=True` or an `ssl.SSLContext`. Each command is sent after the reply to the one before, unless the server
+is known to accept pipelining; methods that need an extension query `cap?` first. `Peep` lists the methods,
+`protocol.operations` documents them; all errors are `PeepError`s.
 """
 
-from peep_client.addresses import PORT, TLS_PORT
 from peep_client.async_client import AsyncPeep, connect_async
 from peep_client.client import Peep, connect
 from peep_client.protocol.errors import (
@@ -35,6 +34,7 @@ from peep_client.protocol.errors import (
 )
 from peep_client.protocol.records import Capabilities, Counters, Session, Settings, SlowDown
 from peep_client.protocol.replies import Reply
+from peep_client.transport import PORT, TLS_PORT
 
 __all__ = [
     "PORT",

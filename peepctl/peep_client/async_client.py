@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from peep_client.addresses import (
+from peep_client.protocol import operations
+from peep_client.protocol.commands import Request, request
+from peep_client.protocol.errors import ConnectionLost, NotPeep, PeepError
+from peep_client.protocol.operations import Dialogue, Operation
+from peep_client.protocol.replies import MAX_REPLY_LINES, Reply, ReplyParser
+from peep_client.transport import (
     CONNECT_SECONDS,
     QUIT_SECONDS,
     READ_OCTETS,
     SILENCE_SECONDS,
     Address,
     address,
+    hanging_up_on_failure,
 )
-from peep_client.protocol.commands import Request, request
-from peep_client.protocol.dialogue import Dialogue, Operation
-from peep_client.protocol.errors import ConnectionLost, NotPeep, PeepError, TimedOut
-from peep_client.protocol.records import Capabilities, Counters, Session, Settings, SlowDown
-from peep_client.protocol.replies import MAX_REPLY_LINES, Reply, ReplyParser
 
+_Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
+
+
+def _awaited(
+    operation: Callable[Concatenate[Dialogue, _Arguments], Operation[_Result]],
+) -> Callable[Concatenate[AsyncPeep, _Arguments], Coroutine[Any, Any, _Result]]:
+    """Return the method that carries out `operation` and, awaited, returns its result."""
+
+    async def run(self: AsyncPeep, /, *arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Result:
+        return await self._do(operation(self._dialogue, *arguments, **options))
+
+    functools.update_wrapper(run, operation)
+    return run
 
 
 class AsyncPeep:
     """A connection to a PEEP server, opened by `async with` or `open`. `connect_async` makes it.
 
-    Tasks may share it: their operations follow one another. One that is cancelled while a reply is owed
-    ends the connection. Methods raise as those of `Peep` do, and mean the same.
+    Tasks may share it: their operations run one after another. Cancelling one that is owed a reply ends the
+    connection. Methods do and raise what those of `Peep` do.
     """
 
     def __init__(
@@ -63,9 +78,9 @@ class AsyncPeep:
         await self.close()
 
     async def open(self) -> None:
-        """Connect, and log in where a user name was given; raises `CannotConnect` and `WrongLogin`.
+        """Connect, and log in if a user name was given; raises `CannotConnect` and `WrongLogin`.
 
-        A connection that was lost can be opened anew.
+        A connection that was lost can be opened again.
         """
         if self.is_open:
             return
@@ -90,105 +105,43 @@ class AsyncPeep:
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection has neither been closed nor been given up."""
+        """Whether the connection has neither been closed nor been lost."""
         return self._stream is not None
 
     async def close(self) -> None:
-        """Say `q` and close; more than once does no harm."""
+        """Send `q` and close; closing twice does nothing."""
         if self._stream is None:
             return
         _, writer = self._stream
         with suppress(PeepError, TimeoutError):
             async with asyncio.timeout(QUIT_SECONDS):
-                await self._do(self._dialogue.quit())
+                await self._do(operations.end())
         self._hang_up()
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(QUIT_SECONDS):
                 await writer.wait_closed()
 
-    async def log_in(self, username: str, password: str) -> None:
-        """Log in as an administrator; raises `WrongLogin`."""
-        await self._do(self._dialogue.log_in(username, password))
-
-    async def capabilities(self) -> Capabilities:
-        """Return what `cap?` tells, asked for once."""
-        return await self._do(self._dialogue.capabilities())
-
-    async def command(self, line: str, *, multi_line: bool | None = None) -> Reply:
-        """Send a line as it is and return the reply, a negative one too; see `Peep.command`."""
-        return await self._do(self._dialogue.command(line, multi_line=multi_line))
-
-    async def counters(self) -> Counters:
-        """Return all counters: in one exchange with a Peep that pipelines, else one after the other."""
-        return await self._do(self._dialogue.counters())
-
-    async def settings(self) -> Settings:
-        """Return all settings."""
-        return await self._do(self._dialogue.settings())
-
-    async def users(self) -> list[str]:
-        """Return the names of all POP3 users."""
-        return await self._do(self._dialogue.lines("u?"))
-
-    async def add_user(self, username: str, password: str) -> None:
-        """Add a POP3 user; `NegativeReply` with code 3 when there is one of that name."""
-        await self._do(self._dialogue.change("u+", username, password))
-
-    async def remove_user(self, username: str) -> None:
-        """Remove a POP3 user, not the mail; `NegativeReply` with code 4 when there is none."""
-        await self._do(self._dialogue.change("u-", username))
-
-    async def set_password(self, username: str, password: str) -> None:
-        """Change a POP3 user's password; code 4 when there is none, `NotSupported` without `p=`."""
-        await self._do(self._dialogue.set_password(username, password))
-
-    async def max_connections(self) -> int:
-        """Return how many POP3 connections may be open at one time."""
-        return await self._do(self._dialogue.integer("c?"))
-
-    async def set_max_connections(self, limit: int) -> None:
-        """Limit the POP3 connections; code 5 when out of the range that `capabilities` tells."""
-        await self._do(self._dialogue.change("c=", limit))
-
-    async def timeout(self) -> int:
-        """Return after how many seconds of silence a POP3 session ends, mostly 0 for never."""
-        return await self._do(self._dialogue.integer("t?"))
-
-    async def set_timeout(self, seconds: int) -> None:
-        """Set that time; code 7 when out of the range that `capabilities` tells."""
-        await self._do(self._dialogue.change("t=", seconds))
-
-    async def mail_directory(self) -> str:
-        """Return the absolute path of the folder where all maildirs are."""
-        return await self._do(self._dialogue.text("m?"))
-
-    async def set_mail_directory(self, path: str) -> None:
-        """Set that folder; code 6 when the POP3 service cannot use it."""
-        await self._do(self._dialogue.change("m=", path))
-
-    async def logged_in_users(self) -> list[str]:
-        """Return the names of the POP3 users who have an open session."""
-        return await self._do(self._dialogue.lines("cu?"))
-
-    async def sessions(self) -> list[Session]:
-        """Return the open POP3 sessions; `NotSupported` without `s?`."""
-        return await self._do(self._dialogue.sessions())
-
-    async def close_session(self, session_id: str) -> None:
-        """Close a POP3 session; code 4 when there is none of that id, `NotSupported` without `k-`."""
-        await self._do(self._dialogue.close_session(session_id))
-
-    async def slow_downs(self) -> list[SlowDown]:
-        """Return who is slowed down for wrong passwords; `NotSupported` without `g?`."""
-        return await self._do(self._dialogue.slow_downs())
-
-    async def lift_slow_down(self, slow_down_id: str) -> None:
-        """Lift a slow-down; code 4 when there is none of that id, `NotSupported` without `g-`."""
-        await self._do(self._dialogue.lift_slow_down(slow_down_id))
-
-    async def version(self) -> str:
-        """Return the server's version; `NotSupported` without `v?`."""
-        return await self._do(self._dialogue.version())
+    log_in = _awaited(operations.log_in)
+    capabilities = _awaited(operations.capabilities)
+    command = _awaited(operations.command)
+    counters = _awaited(operations.counters)
+    settings = _awaited(operations.settings)
+    users = _awaited(operations.users)
+    add_user = _awaited(operations.add_user)
+    remove_user = _awaited(operations.remove_user)
+    set_password = _awaited(operations.set_password)
+    max_connections = _awaited(operations.max_connections)
+    set_max_connections = _awaited(operations.set_max_connections)
+    timeout = _awaited(operations.timeout)
+    set_timeout = _awaited(operations.set_timeout)
+    mail_directory = _awaited(operations.mail_directory)
+    set_mail_directory = _awaited(operations.set_mail_directory)
+    logged_in_users = _awaited(operations.logged_in_users)
+    sessions = _awaited(operations.sessions)
+    close_session = _awaited(operations.close_session)
+    slow_downs = _awaited(operations.slow_downs)
+    lift_slow_down = _awaited(operations.lift_slow_down)
+    version = _awaited(operations.version)
 
     def _begin_anew(self) -> None:
         self._dialogue = Dialogue(self._pipelining)
@@ -196,37 +149,24 @@ class AsyncPeep:
 
     async def _do(self, operation: Operation[_Result]) -> _Result:
         async with self._turn:
-            try:
-                requests = next(operation)
-                while True:
-                    requests = operation.send(await self._exchange(requests))
-            except StopIteration as end:
-                result: _Result = end.value
-                return result
-            except NotPeep:
-                self._hang_up()
-                raise
+            with hanging_up_on_failure(self._hang_up, self._silence_seconds):
+                try:
+                    requests = next(operation)
+                    while True:
+                        requests = operation.send(await self._exchange(requests))
+                except StopIteration as end:
+                    result: _Result = end.value
+                    return result
 
     async def _exchange(self, requests: Sequence[Request]) -> list[Reply]:
         if self._stream is None:
             raise ConnectionLost("the connection is closed")
         if self._parser.has_octets:
-            raise NotPeep("the server has said more than it was asked")
+            raise NotPeep("the server sent more than was asked for")
         reader, writer = self._stream
-        try:
-            # One write: simple servers take one command a read.
-            writer.write(b"".join([one.octets for one in requests]))
-            return [await self._reply(reader, one) for one in requests]
-        except TimeoutError as error:
-            self._hang_up()
-            raise TimedOut(self._silence_seconds) from error
-        except OSError as error:
-            self._hang_up()
-            raise ConnectionLost(f"the connection broke off: {error.strerror or error}") from error
-        except BaseException:
-            # A cancellation as well: the reply would be taken for that of the next command.
-            self._hang_up()
-            raise
+        # One write: simple servers take one command a read.
+        writer.write(b"".join([one.octets for one in requests]))
+        return [await self._reply(reader, one) for one in requests]
 
     async def _reply(self, reader: asyncio.StreamReader, asked: Request) -> Reply:
         while (reply := self._parser.next_reply(asked.shape)) is None:
@@ -255,7 +195,7 @@ def connect_async(
     pipelining: bool | None = None,
     max_lines: int = MAX_REPLY_LINES,
 ) -> AsyncPeep:
-    """Return what `async with` opens: `connect` for asyncio, with the same arguments and errors."""
+    """Return a connection for `async with` to open: `connect` for asyncio, same arguments and errors."""
     login = None if username is None else (username, password or "")
     if login is not None:
         request("a", *login)  # a name that cannot be sent costs no connection

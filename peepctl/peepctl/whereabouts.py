@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from peep_client.addresses import PORT, TLS_PORT
+from peep_client import PORT, TLS_PORT
 from peepctl.settings_layers import Layer, from_environment, from_file, layer, port, read
 
 _Value = TypeVar("_Value")

@@ -145,10 +145,10 @@ def test_user_that_is_there_or_is_not_is_refused(bare: Peepctl) -> None:
     ("arguments", "given", "words"),
     [
         (("alice",), "", "standard input holds no password"),
-        (("alice",), "two words\n", "the password has a space"),
-        (("two words",), "x\n", "the username has a space"),
+        (("alice",), "two words\n", "the password contains a space"),
+        (("two words",), "x\n", "the username contains a space"),
         (("alice", "--password", "x", "--password-stdin"), "x\n", "give one of them"),
-        (("alice", "--password", "x" * 129), "", "129 octets, 128 are the most"),
+        (("alice", "--password", "x" * 129), "", "129 octets; at most 128 are allowed"),
     ],
 )
 def test_password_that_cannot_be_is_refused_before_anything_is_sent(

@@ -92,7 +92,7 @@ def test_list_without_its_number_is_refused(status: bytes) -> None:
 
 
 def test_more_lines_than_allowed_are_refused_before_they_come() -> None:
-    with pytest.raises(NotPeep, match="101 lines, where 100 are the most"):
+    with pytest.raises(NotPeep, match="101 lines; at most 100 are read"):
         parsed(b"+101\r\n", MULTI)
 
 

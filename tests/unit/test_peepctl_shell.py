@@ -31,7 +31,7 @@ EXTENDED = parse_capabilities(("a", "c=1-500", "t=0-300", "s?", "k-", "p=", "g?"
         ("u-", Reply("-1"), "invalid command syntax; it is u- <username>"),
         ("zz", Reply("-0"), "unknown command, or not available in this state; help lists the commands"),
         ("zz?", Reply("+5"), "yes"),
-        ("zz?", Reply("-99"), "a code that the protocol's text does not define"),
+        ("zz?", Reply("-99"), "a code that the PEEP text does not define"),
         ("q", Reply("+"), "the session is over"),
     ],
 )

@@ -1,1 +1,1 @@
-"""PEEP as a client sees it, without sockets: requests out, octets in, replies and records out."""
+"""PEEP for clients, without sockets: requests out, octets in, replies and records out."""

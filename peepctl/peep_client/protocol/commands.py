@@ -1,4 +1,4 @@
-"""The commands that this library knows, and how one becomes a line (PEEP sections 2.1, 3, 4, 6)."""
+"""The commands that this library knows, and how they are encoded (PEEP sections 2.1, 3, 4, 6)."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ MAX_ARGUMENT_OCTETS = 128
 
 @dataclass(frozen=True, slots=True)
 class KnownCommand:
-    """One command of the protocol's text, or one of Peep's extensions."""
+    """One command of the PEEP text, or one of Peep's extensions."""
 
     commencement: str
     arguments: tuple[str, ...]
     shape: Shape
     summary: str
     answer: str
-    """What the text of a positive reply is; empty where it has none."""
+    """What the text or the lines of a positive reply are; empty if it has none."""
     codes: Mapping[int, str]
-    """Its own negative codes, in the words that fit this command."""
+    """The meanings of its own negative codes."""
     is_extension: bool = False
 
     @property
     def syntax(self) -> str:
-        """The command as the PEEP text writes it, for example `u- <username>`."""
+        """The command as in the PEEP text, for example `u- <username>`."""
         return " ".join([self.commencement, *(f"<{argument}>" for argument in self.arguments)])
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One command, ready to be sent."""
+    """One encoded command."""
 
     commencement: str
     octets: bytes
@@ -73,8 +73,8 @@ _ALL = (
     _number("m?", "show the mail directory", ""),
     _change("m=", ("absolute_path",), "set the mail directory", {6: "not usable as a mail directory"}),
     _number("t?", "show the POP3 inactivity timeout in seconds", "seconds"),
-    _change("t=", ("new_time",), "set the timeout in seconds, mostly 0 for none", {7: "out of range"}),
-    _number("rb?", "show how many octets answered POP3 commands", "octets"),
+    _change("t=", ("new_time",), "set the timeout in seconds; 0 usually means none", {7: "out of range"}),
+    _number("rb?", "show how many octets were sent in reply to POP3 commands", "octets"),
     _number("re?", "show how many emails were retrieved", "emails retrieved"),
     _number("xe?", "show how many emails were removed", "emails removed"),
     _number("cc?", "show how many POP3 connections are open", "open connections"),
@@ -93,14 +93,14 @@ _ALL = (
     ),
     _list(
         "g?",
-        "list the slow-downs of guessing: id, network, user, since, attempts, until",
-        "slow-downs: id, network (- any), user (- any), seconds since, attempts held up, seconds left",
+        "list the slow-downs for wrong passwords: id, network, user, since, attempts, until",
+        "slow-downs: id, network (- any), user (- any), seconds since, attempts delayed, seconds left",
         is_extension=True,
     ),
     _change(
         "g-",
         ("slow-down",),
-        "lift a slow-down of guessing",
+        "lift a slow-down for wrong passwords",
         {4: "no slow-down has this id"},
         is_extension=True,
     ),
@@ -108,17 +108,17 @@ _ALL = (
 )
 
 KNOWN: Mapping[str, KnownCommand] = MappingProxyType({command.commencement: command for command in _ALL})
-"""Every known command by its commencement, in the order of the text, then the extensions."""
+"""The commands by commencement: those of the PEEP text in its order, then the extensions."""
 
 PIPELINING = frozenset({"p=", "s?", "k-", "v?"})
-"""The extensions that every version of our server has: whoever knows them takes several questions at once."""
+"""The extensions of the first version of Peep: a server that has them accepts pipelined commands."""
 
 
 def request(commencement: str, *arguments: str | int) -> Request:
-    """Return a known command with its arguments as a request.
+    """Return the request for a known command.
 
-    Raises `InvalidArgument` for an argument that is empty, over 128 octets, or has a space, a control
-    character or anything beyond ASCII in it.
+    Raises `InvalidArgument` for an argument that is empty, longer than 128 octets, or not printable ASCII
+    without spaces.
     """
     command = KNOWN[commencement]
     words = [_word(name, value) for name, value in zip(command.arguments, arguments, strict=True)]
@@ -126,13 +126,13 @@ def request(commencement: str, *arguments: str | int) -> Request:
 
 
 def raw_request(line: str, *, multi_line: bool | None = None) -> Request:
-    """Return a line as it is as a request; the table says whether its reply has several lines.
+    """Return the request for a line that is sent unchanged.
 
-    `multi_line` says so of a command that the table does not know; such a one is taken for single-line.
-    Raises `InvalidArgument` for CR and LF: what follows would be another command.
+    `multi_line` gives the shape of its reply; None takes it from the table, where unknown commands count as
+    single-line. Raises `InvalidArgument` for CR and LF: the rest would be another command.
     """
     if "\r" in line or "\n" in line:
-        raise InvalidArgument("a line cannot have CR or LF in it")
+        raise InvalidArgument("a line cannot contain CR or LF")
     commencement = line.partition(" ")[0]
     command = KNOWN.get(commencement)
     shape = command.shape if command else Shape.SINGLE_LINE
@@ -147,9 +147,9 @@ def _word(name: str, value: str | int) -> str:
         raise InvalidArgument(f"the {name} is empty")
     if not all("!" <= character <= "~" for character in word):
         raise InvalidArgument(
-            f"the {name} has a space, a control character or a character beyond ASCII in it:"
-            " PEEP carries printable ASCII only"
+            f"the {name} contains a space, a control character or a non-ASCII character:"
+            " PEEP carries only printable ASCII"
         )
     if len(word) > MAX_ARGUMENT_OCTETS:
-        raise InvalidArgument(f"the {name} has {len(word)} octets, {MAX_ARGUMENT_OCTETS} are the most")
+        raise InvalidArgument(f"the {name} has {len(word)} octets; at most {MAX_ARGUMENT_OCTETS} are allowed")
     return word

@@ -1,4 +1,4 @@
-"""What can go wrong between a PEEP client and its server, one class each."""
+"""The errors of the PEEP client."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ MEANINGS: Mapping[int, str] = MappingProxyType(
         8: "service unavailable: the server cannot reach its store at the moment",
     }
 )
-"""The negative codes in words: PEEP sections 2.2 to 4, and `-8` of Peep."""
+"""The meanings of the negative codes: PEEP sections 2.2 to 4, and Peep's own `-8`."""
 
 
 def meaning(code: int) -> str:
-    """Return what a negative code says, also for one that no text defines."""
-    return MEANINGS.get(code, "a code that the protocol's text does not define")
+    """Return the meaning of a negative code, known or not."""
+    return MEANINGS.get(code, "a code that the PEEP text does not define")
 
 
 class PeepError(Exception):
-    """Any failure that this library tells; the text is one line for people, never with a password in it."""
+    """Any failure of this library; the text is one line for people and never contains a password."""
 
 
 class NegativeReply(PeepError):
-    """The server has refused a command; the session goes on."""
+    """The server refused a command; the session goes on."""
 
     def __init__(self, commencement: str, code: int) -> None:
         super().__init__(f"-{code} to {commencement}: {meaning(code)}")
@@ -53,7 +53,7 @@ class WrongLogin(NegativeReply):
 
 
 class NotSupported(PeepError):
-    """The server's `cap?` does not list an extension that is needed; nothing was sent but `cap?`."""
+    """The server lacks an extension that the operation needs; only `cap?` was sent."""
 
     def __init__(self, commencement: str) -> None:
         super().__init__(f"this server does not have the extension {commencement}")
@@ -61,11 +61,11 @@ class NotSupported(PeepError):
 
 
 class InvalidArgument(PeepError, ValueError):
-    """A value that no PEEP command can carry; nothing was sent."""
+    """A value that PEEP cannot carry; nothing was sent."""
 
 
 class CannotConnect(PeepError):
-    """No connection came about; `reason` says why, `is_certificate` that TLS did not trust the server."""
+    """Connecting failed for `reason`; `is_certificate` if the server's certificate is not trusted."""
 
     def __init__(self, host: str, port: int, reason: str, *, is_certificate: bool = False) -> None:
         super().__init__(f"cannot connect to {host} port {port}: {reason}")
@@ -76,11 +76,11 @@ class CannotConnect(PeepError):
 
 
 class ConnectionLost(PeepError):
-    """The connection has ended, or has been given up after an earlier failure."""
+    """The connection ended, or was closed after an earlier failure."""
 
 
 class TimedOut(PeepError):
-    """The server has said nothing for too long. The connection is closed: a late reply would be mistaken."""
+    """The server sent nothing for too long. The connection is closed: a late reply would be misattributed."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no reply within {seconds:g} seconds")
@@ -88,4 +88,4 @@ class TimedOut(PeepError):
 
 
 class NotPeep(PeepError):
-    """What came is no PEEP reply (PEEP section 2.2). The connection is closed."""
+    """The server sent something other than a PEEP reply (PEEP section 2.2). The connection is closed."""

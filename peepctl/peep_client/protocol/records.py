@@ -1,4 +1,4 @@
-"""What replies tell, as values."""
+"""The content of replies as values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOBODY = "-"
 _SESSION_WORDS = 4
 _SLOW_DOWN_WORDS = 6
 _ADMINISTRATOR = "administrator/"
-"""Before an administrator's name; no user's has a slash."""
+"""Precedes the name of an administrator; user names contain no slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What administrators change while the server runs."""
+    """The settings that administrators change while the server runs."""
 
     max_connections: int
     """The most POP3 connections at one time (`c?`)."""
     timeout_seconds: int
-    """Seconds without a command that end a POP3 session, mostly 0 for no limit (`t?`)."""
+    """Seconds without a command that end a POP3 session; 0 usually means no limit (`t?`)."""
     mail_directory: str
-    """Where all maildirs are, an absolute path (`m?`)."""
+    """The root of all maildirs, an absolute path (`m?`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,52 +62,52 @@ class Session:
     """None before the login."""
     address: str
     seconds: int
-    """For how long it has been open."""
+    """Seconds since it was opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlowDown:
-    """An allowance of wrong passwords that was used up, and is not whole again (`g?`)."""
+    """An allowance of wrong passwords that was used up and is not fully restored (`g?`)."""
 
     id: str
     network: str | None
-    """An IPv4 address or an IPv6 /64; None: all from which the user has not logged in lately."""
+    """An IPv4 address or an IPv6 /64; None: all networks from which the user has not logged in lately."""
     username: str | None
-    """As clients have sent it; None: everybody who has not logged in from the network lately."""
+    """As clients sent it; None: all users who have not logged in from the network lately."""
     is_administrator: bool
     """Whether the user is an administrator."""
     seconds: int
-    """For how long it has been so."""
+    """Seconds since the allowance was used up."""
     attempts: int
-    """How many have had to wait since."""
+    """How many attempts have been delayed since."""
     seconds_left: int
-    """Until the allowance is whole again, if nobody tries until then."""
+    """Seconds until the allowance is fully restored if no further attempt is made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What `cap?` tells."""
+    """What the server can do (`cap?`)."""
 
     lines: tuple[str, ...]
-    """As they came."""
+    """All lines of the reply."""
     authentication: tuple[str, ...] = ()
-    """Commands to log in by: `a`."""
+    """Commands that log in: `a`."""
     integers: Mapping[str, range] = field(default_factory=dict)
-    """What the integer commands take, by commencement: `c=` and `t=`."""
+    """The ranges that `c=` and `t=` accept, by commencement."""
     extensions: tuple[str, ...] = ()
-    """Commands that are not in the protocol's text."""
+    """Commands that are not in the PEEP text."""
 
     @property
     def pipelines(self) -> bool:
-        """Whether the server is known to take several commands at once: it has all of Peep's extensions.
+        """Whether the server is known to accept pipelined commands, because it has Peep's extensions.
 
-        The protocol leaves pipelining open, and has no way to announce it.
+        PEEP neither requires pipelining nor has a way to announce it.
         """
         return set(self.extensions) >= PIPELINING
 
 
 def parse_capabilities(lines: tuple[str, ...]) -> Capabilities:
-    """Return what the lines of `cap?` say; a line of a form that no text defines is only in `lines`."""
+    """Return what the lines of `cap?` mean; a line of an unknown form is only in `lines`."""
     authentication: list[str] = []
     integers: dict[str, range] = {}
     extensions: list[str] = []
@@ -126,14 +126,14 @@ def parse_capabilities(lines: tuple[str, ...]) -> Capabilities:
 
 
 def parse_slow_down(line: str) -> SlowDown:
-    """Return what a line of `g?` says; words beyond the sixth are left for later versions.
+    """Return the slow-down in a line of `g?`; words after the sixth, of later versions, are ignored.
 
-    Raises `NotPeep` when the line is of another form.
+    Raises `NotPeep` if the line has another form.
     """
     words = line.split(" ")[:_SLOW_DOWN_WORDS]
     numbers = [word for word in words[3:] if word.isascii() and word.isdecimal()]
     if len(numbers) < _SLOW_DOWN_WORDS - 3 or not all(words):
-        raise NotPeep(f"a slow-down's line of another form: {line[:80]!r}")
+        raise NotPeep(f"a line of g? in an unknown form: {line[:80]!r}")
     slow_down, network, user = words[:3]
     name = unquote(user.removeprefix(_ADMINISTRATOR))
     return SlowDown(
@@ -146,12 +146,12 @@ def parse_slow_down(line: str) -> SlowDown:
 
 
 def parse_session(line: str) -> Session:
-    """Return what a line of `s?` says; words beyond the fourth are left for later versions.
+    """Return the session in a line of `s?`; words after the fourth, of later versions, are ignored.
 
-    Raises `NotPeep` when the line is of another form.
+    Raises `NotPeep` if the line has another form.
     """
     words = line.split(" ")[:_SESSION_WORDS]
     if len(words) < _SESSION_WORDS or not all(words) or not (words[3].isascii() and words[3].isdecimal()):
-        raise NotPeep(f"a session's line of another form: {line[:80]!r}")
+        raise NotPeep(f"a line of s? in an unknown form: {line[:80]!r}")
     session, username, address, seconds = words
     return Session(session, None if username == _NOBODY else username, address, int(seconds))

@@ -9,22 +9,22 @@ from enum import Enum
 from peep_client.protocol.errors import NotPeep
 
 MAX_REPLY_LINE_OCTETS = 512
-"""The longest line of a reply, its CRLF counted."""
+"""The longest line of a reply, CRLF included."""
 
 MAX_REPLY_LINES = 1_000_000
-"""The most lines of one reply: more users than one Peep serves, and a bound on what a wrong server costs."""
+"""The most lines of one reply: more than the users of any Peep; it bounds what a faulty server can cost."""
 
 _SHOWN_OCTETS = 40
 
 _TLS_ALERT = b"\x15\x03"
-"""How a TLS server answers a client that speaks in the clear."""
+"""How the alert begins that a TLS server sends to a client without TLS."""
 
 _NEGATIVE = re.compile(r"-([0-9]{1,3})")
 _COUNT = re.compile(r"\+([0-9]{1,9})")
 
 
 class Shape(Enum):
-    """How long a positive reply is: the octets do not tell, `+3` may be a number or announce three lines."""
+    """Whether lines follow the first line of a positive reply: `+3` is a number or announces three lines."""
 
     SINGLE_LINE = "single-line"
     MULTI_LINE = "multi-line"
@@ -32,33 +32,33 @@ class Shape(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    r"""One reply. Its octets were UTF-8; those that were not stand as `\xNN`."""
+    r"""One reply, decoded from UTF-8; invalid octets appear as `\xNN`."""
 
     status: str
-    """The first line as it came, without CRLF: `+`, `+600` or `-4`."""
+    """The first line without CRLF: `+`, `+600` or `-4`."""
     lines: tuple[str, ...] = ()
-    """What follows in a multi-line reply."""
+    """The other lines of a multi-line reply."""
 
     @property
     def is_positive(self) -> bool:
-        """Whether the server has done or told what was asked."""
+        """Whether the reply begins with `+`."""
         return self.status.startswith("+")
 
     @property
     def code(self) -> int | None:
-        """The code of a negative reply, None of a positive one."""
+        """The code of a negative reply; None for a positive one."""
         return None if self.is_positive else int(self.status[1:])
 
     @property
     def text(self) -> str:
-        """What stands after the `+`, for example `600`."""
+        """The text after the `+`, for example `600`."""
         return self.status[1:]
 
 
 class ReplyParser:
-    """Cuts what a server sends into replies; how the octets are cut into chunks makes no difference.
+    """Cuts a server's octets into replies, however they are divided into chunks.
 
-    The caller says of each reply which shape it is to have, in the order of its commands.
+    The caller names the shape of each reply, in the order of its commands.
     """
 
     __slots__ = ("_buffer", "_lines", "_max_lines", "_status", "_wanted")
@@ -72,21 +72,21 @@ class ReplyParser:
 
     @property
     def has_octets(self) -> bool:
-        """Whether something has come that no reply was made of yet."""
+        """Whether octets have arrived that `next_reply` has not returned yet."""
         return bool(self._buffer) or self._status is not None
 
     def feed(self, octets: bytes) -> None:
-        """Take what has come. Call `next_reply` until it returns None before you feed more."""
+        """Add octets. Call `next_reply` until it returns None before feeding more."""
         self._buffer += octets
 
     def next_reply(self, shape: Shape) -> Reply | None:
-        """Return the next reply, None when it is not whole yet.
+        """Return the next reply, or None if it is not complete yet.
 
-        Raises `NotPeep` for what cannot be one: a first line without sign or with a text where a code or a
-        number belongs, a line over 512 octets or with a lone CR or LF, more lines than allowed.
+        Raises `NotPeep` for a first line without a sign, a malformed code or count, a line over 512 octets
+        or with a lone CR or LF, and more lines than allowed.
         """
         if self._status is None:
-            self._look_at_beginning()
+            self._check_first_octets()
             line = self._next_line()
             if line is None:
                 return None
@@ -104,12 +104,12 @@ class ReplyParser:
         self._status, self._lines = None, []
         return reply
 
-    def _look_at_beginning(self) -> None:
-        # Told at once: what is no PEEP may never send a CRLF.
+    def _check_first_octets(self) -> None:
+        # Checked before the line is complete: another protocol may never send a CRLF.
         if self._buffer[:2] == _TLS_ALERT:
-            raise NotPeep("TLS where PEEP in the clear was expected")
+            raise NotPeep("the server expects TLS")
         if self._buffer and self._buffer[0] not in b"+-":
-            raise NotPeep(f"a line that is no PEEP reply{_began(self._buffer)}")
+            raise NotPeep(f"a line that is not a PEEP reply{_began(self._buffer)}")
 
     def _next_line(self) -> bytes | None:
         end = self._buffer.find(b"\r\n", 0, MAX_REPLY_LINE_OCTETS)
@@ -118,7 +118,7 @@ class ReplyParser:
                 raise NotPeep(f"a line of over {MAX_REPLY_LINE_OCTETS} octets{_began(self._buffer)}")
             return None
         line = bytes(self._buffer[:end])
-        # Python forgets the front of a bytearray without moving the rest.
+        # Deleting from the front of a bytearray does not move the rest.
         del self._buffer[: end + 2]
         if b"\r" in line or b"\n" in line:
             raise NotPeep(f"a line with a lone CR or LF in it{_began(line)}")
@@ -127,10 +127,10 @@ class ReplyParser:
     def _count(self, status: str) -> int:
         match = _COUNT.fullmatch(status)
         if match is None:
-            raise NotPeep(f"no number of lines where one belongs{_began(status.encode())}")
+            raise NotPeep(f"no number of lines in the first line{_began(status.encode())}")
         count = int(match[1])
         if count > self._max_lines:
-            raise NotPeep(f"a reply of {count} lines, where {self._max_lines} are the most that is read")
+            raise NotPeep(f"a reply of {count} lines; at most {self._max_lines} are read")
         return count
 
 
@@ -138,7 +138,7 @@ def _status(line: bytes) -> str:
     status = _text(line)
     if status.startswith("+") or _NEGATIVE.fullmatch(status):
         return status
-    raise NotPeep(f"a line that is no PEEP reply{_began(line)}")
+    raise NotPeep(f"a line that is not a PEEP reply{_began(line)}")
 
 
 def _text(line: bytes) -> str:
@@ -146,5 +146,5 @@ def _text(line: bytes) -> str:
 
 
 def _began(octets: bytes | bytearray) -> str:
-    # With everything that a terminal might obey written out.
-    return f", it begins {bytes(octets[:_SHOWN_OCTETS])!r}" if octets else ""
+    # `repr` escapes whatever could control a terminal.
+    return f", beginning with {bytes(octets[:_SHOWN_OCTETS])!r}" if octets else ""
