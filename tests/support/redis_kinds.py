@@ -9,10 +9,10 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import redis
@@ -23,6 +23,11 @@ PASSWORD = "sesame"
 
 USER = "peep"
 USER_PASSWORD = "open-wide"
+
+USERS: Mapping[str, str] = MappingProxyType(
+    {"default user": f":{PASSWORD}", "ACL user": f"{USER}:{USER_PASSWORD}"}
+)
+"""As they stand in a URL."""
 
 ACL_RULE = (
     "~{peep}* &{peep}:events -@all +@read +@write -@dangerous "
