@@ -40,6 +40,7 @@ class LineBuffer:
         "_optional",
         "_owed_end",
         "_start",
+        "has_part",
         "max_line_octets",
     )
 
@@ -57,6 +58,8 @@ class LineBuffer:
         self._optional = ord("\r") if takes_bare_lf else None  # belongs to an end, and need not be there
         self._data = b""
         self._start = 0
+        self.has_part = False
+        """Whether all that is left is a part of a line (`unfinished`), once `next` has returned None."""
         self._head: bytes | None = None  # of an over-long line whose end has not come yet
         self._discarded = 0
         self._owed_end = b""  # what may still come of the end of a line that `end_line` has ended
@@ -75,11 +78,19 @@ class LineBuffer:
         """Take octets as they came from the network."""
         if self._owed_end:
             chunk = self._without_owed_end(chunk)
+        self.has_part = False
         if self._start == len(self._data):
             self._data = chunk
         else:
             self._data = self._data[self._start :] + chunk
         self._start = 0
+
+    def clear(self) -> None:
+        """Throw away what has come and was not taken."""
+        self._data, self._start = b"", 0
+        self._head, self._discarded = None, 0
+        self._owed_end = b""
+        self.has_part = False
 
     def end_line(self) -> None:
         """Take what has come of a line as all of it; its end will be passed over if it still comes."""
@@ -136,6 +147,7 @@ class LineBuffer:
         # One octet may be the CR of a CRLF that the next chunk completes.
         if self._head is None:
             if self.pending_octets < self.max_line_octets or self.pending_octets < self._limit(self._start):
+                self.has_part = True
                 return None
             self._head = self._head_from(self._start)
         keep = 1 if self._data.endswith(b"\r") and self.pending_octets else 0

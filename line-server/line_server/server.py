@@ -31,8 +31,8 @@ class LineServer:
     """Accepts connections until told to stop, and sees the open ones to their end.
 
     What a proxy opens for itself, and for no client, is made by `make_check` where that is given: such
-    connections are not among `connections`, and nobody waits for their end, unless they say otherwise
-    (`LineConnection.count_among`). `no_room` is said to clients for whom there is no descriptor.
+    connections are not among `connections`, and nobody waits for their end, unless they move there.
+    `no_room` is said to clients for whom there is no descriptor.
     """
 
     def __init__(

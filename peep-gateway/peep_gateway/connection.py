@@ -7,8 +7,9 @@ import structlog
 
 from line_server.budget import Budget
 from line_server.connection import LineConnection
+from line_server.deadline import Deadline
 from line_server.entrance import Entrance
-from line_server.lines import OverlongLine
+from line_server.lines import LineBuffer, OverlongLine
 from peep_gateway.administration import Administration, Client
 from peep_gateway.connection_limits import ConnectionLimits
 from peep_gateway.protocol.commands import MAX_LINE_OCTETS
@@ -41,7 +42,7 @@ class PeepConnection(LineConnection):
         idle_seconds: float = IDLE_SECONDS,
         sign_in_seconds: float = SIGN_IN_SECONDS,
     ) -> None:
-        super().__init__(MAX_LINE_OCTETS, connections, entrance)
+        super().__init__(LineBuffer(MAX_LINE_OCTETS), connections, entrance)
         self.session = Session()
         self.session_id = secrets.token_hex(6)
         self._administration = administration
@@ -62,7 +63,7 @@ class PeepConnection(LineConnection):
         """Begin a session, and the time for signing in."""
         loop = asyncio.get_running_loop()
         self._opened_at = loop.time()
-        self._deadline = self.new_deadline(self._idle)
+        self._deadline = Deadline(loop, self._idle)
         self._sign_in_timer = loop.call_later(self._sign_in_seconds, self._sign_in_expired)
         self._budget = Budget(self._limits.allowances, self.address, network_of)
         self._client = Client(self.session, self.session_id, self.address)
@@ -129,8 +130,8 @@ class PeepConnection(LineConnection):
 
     def make_room(self) -> None:
         """Say that there is no room, and close: the one thing that is said unasked (P2)."""
-        is_in_handshake = self.is_encrypted and not self.tls_version
-        if is_in_handshake or self.unsent_octets():
+        is_in_handshake = self.output.channel is not None and not self.output.tls_version
+        if is_in_handshake or self.output.unsent_octets():
             self.abort()  # it would keep its descriptor until it has read
         else:
             self.hang_up(NO_ROOM)

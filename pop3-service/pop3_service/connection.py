@@ -10,8 +10,9 @@ import structlog
 
 from line_server.budget import Budget
 from line_server.connection import LineConnection
+from line_server.deadline import Deadline
 from line_server.entrance import Entrance
-from line_server.lines import LineBuffer, OverlongLine
+from line_server.lines import OverlongLine
 from pop3_service.command_lines import command_lines
 from pop3_service.context import Pop3Context
 from pop3_service.login import (
@@ -69,7 +70,7 @@ class Pop3Connection(LineConnection):
     """
 
     def __init__(self, context: Pop3Context, connections: set[LineConnection], entrance: Entrance) -> None:
-        super().__init__(MAXIMUM_COMMAND_LINE_OCTETS, connections, entrance)
+        super().__init__(command_lines(), connections, entrance)
         self._context = context
         self._instance = context.instance
         self._session: Session | None = None
@@ -93,7 +94,7 @@ class Pop3Connection(LineConnection):
         self._is_row_current = False
         """Whether what operators see of the session is as it is."""
         self._command_began = 0.0
-        self._idle = self.new_deadline(self._idle_expired)
+        self._idle = Deadline(asyncio.get_running_loop(), self._idle_expired)
         self._login_timer: asyncio.TimerHandle | None = None
         self._unended: asyncio.TimerHandle | None = None
 
@@ -122,10 +123,6 @@ class Pop3Connection(LineConnection):
             log.info("connection refused", address=self.address, reason=reason)
         else:
             self._count_connection()
-
-    def new_lines(self, max_line_octets: int) -> LineBuffer:
-        """Return a buffer that cuts lines as POP3 does."""
-        return command_lines(max_line_octets)
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Hand a command to the session and do what it says."""
@@ -188,7 +185,7 @@ class Pop3Connection(LineConnection):
         """Count what the kernel has taken; as long as it takes something the client is not idle."""
         if self._session is not None:
             self._idle.touch()
-            self._count.taken(self.octets_sent)
+            self._count.taken(self.output.octets_sent)
             if self._is_row_current:
                 self._is_row_current = False
                 self._instance.session_changed(self._session.session_id)
@@ -216,7 +213,7 @@ class Pop3Connection(LineConnection):
             session=self._session.session_id,
             user=self._session.username,
             address=self.address,
-            tls=self.tls_version or None,
+            tls=self.output.tls_version or None,
             ending=self._ending,
             octets=self._count.octets,
             retrieved=self._count.retrieved,
@@ -237,12 +234,12 @@ class Pop3Connection(LineConnection):
 
     def dismiss(self, ending: str, reply: bytes) -> None:
         """End the session without UPDATE, for a reason of ours; a removal under way comes to its end."""
-        if self._is_delivering or self.unsent_octets():
+        if self._is_delivering or self.output.unsent_octets():
             self._cut(ending)  # in the middle of a message there is no place for a reply
         elif self._work is not None:
             self._dismissal = (ending, reply)  # once the work is done
         else:
-            self._count.end_at(self.octets_queued)
+            self._count.end_at(self.output.octets_queued)
             self._end(ending, reply)
             # A client that does not go shall hold up nobody.
             self._give_back_maildrop()
@@ -279,7 +276,9 @@ class Pop3Connection(LineConnection):
 
     def _greet(self) -> None:
         session = self._session = Session(
-            self._instance.new_session_id(), self._context.policy, is_encrypted=self.is_encrypted
+            self._instance.new_session_id(),
+            self._context.policy,
+            is_encrypted=self.output.channel is not None,
         )
         self._budget = Budget(self._context.allowances, self.address, network_of)
         greeting = session.greeting()
@@ -310,7 +309,7 @@ class Pop3Connection(LineConnection):
             session.username,
             self.address,
             self._began,
-            self.tls_version or "",
+            self.output.tls_version or "",
             self._count.octets,
             self._count.retrieved,
             session.marked_count,
@@ -482,7 +481,7 @@ class Pop3Connection(LineConnection):
             return
         if whole is not None:
             self.send(self._session.message_opened(message))
-            self._count.message_ends_at(self.octets_queued + len(whole))
+            self._count.message_ends_at(self.output.octets_queued + len(whole))
             self.send(whole)
         else:
             self._begin(self._open_and_deliver(self._login, wish, file))
@@ -531,7 +530,7 @@ class Pop3Connection(LineConnection):
             self._cut("message unreadable")
             return
         if wish.body_lines is None:
-            self._count.message_ends_at(self.octets_queued + len(last))
+            self._count.message_ends_at(self.output.octets_queued + len(last))
         self.send(last)
 
     async def _remove(self, wish: RemoveMarked) -> None:
@@ -585,8 +584,8 @@ class Pop3Connection(LineConnection):
 
     def _idle_expired(self) -> None:
         """Close an idle connection without a word and without UPDATE (RFC 1939, section 3)."""
-        octets_taken = self.octets_written - self.unsent_octets()
-        is_slow_but_reading = bool(self.unsent_octets()) and octets_taken != self._octets_at_last_look
+        octets_taken = self.output.octets_written - self.output.unsent_octets()
+        is_slow_but_reading = bool(self.output.unsent_octets()) and octets_taken != self._octets_at_last_look
         self._octets_at_last_look = octets_taken
         is_waiting_for_us = self._work is not None and not self._is_delivering
         if is_slow_but_reading or is_waiting_for_us:

@@ -67,8 +67,10 @@ class LocalConnection(Pop3Connection):
 
     def _admitted(self) -> None:
         self._is_session = True
-        self.count_among(self._sessions)
-        self._count.begin_at(self.octets_queued)
+        self._connections.discard(self)
+        self._connections = self._sessions
+        self._connections.add(self)
+        self._count.begin_at(self.output.octets_queued)
         self._show_session()
 
     def _show_session(self) -> None:

@@ -51,7 +51,7 @@ async def deliver(
         wire = encoder.feed(chunk)
         if wire:
             connection.send(wire)
-            await connection.drained()
+            await connection.output.drained()
         if isinstance(encoder, TopEncoder) and encoder.is_complete:
             break
         # A client as fast as we are would otherwise keep the event loop to itself.

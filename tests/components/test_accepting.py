@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import uvloop
 
 from line_server.connection import LineConnection
+from line_server.lines import LineBuffer
 from line_server.listener import listen
 from line_server.server import ACCEPTS_PER_TURN, LineServer
 
@@ -24,7 +25,7 @@ class Greeter(LineConnection):
 
 async def greeted(clients: list[socket.socket]) -> int:
     """Let so many clients wait; return how many are greeted after a few turns of the event loop."""
-    server = LineServer(lambda connections, entrance: Greeter(255, connections, entrance))
+    server = LineServer(lambda connections, entrance: Greeter(LineBuffer(255), connections, entrance))
     (bound,) = listen("127.0.0.1", 0, "PEEP_POP3_PORT")
     await server.listen([bound])
     for client in clients:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import uvloop
 
-import line_server.connection
+import line_server.output
 import line_server.server
 import line_server.turns
 from line_server.connection import INPUT_OCTETS, LINES_PER_TURN, OUTPUT_OCTETS, LineConnection
 from line_server.entrance import Entrance
-from line_server.lines import RUNAWAY_OCTETS, OverlongLine
+from line_server.lines import RUNAWAY_OCTETS, LineBuffer, OverlongLine
 from line_server.listener import listen
 from line_server.server import LineServer
 
@@ -39,7 +39,7 @@ class Answering(LineConnection):
     """Repeats each line, except for a few that it knows as commands."""
 
     def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
-        super().__init__(MAX_LINE_OCTETS, connections, entrance)
+        super().__init__(LineBuffer(MAX_LINE_OCTETS), connections, entrance)
         self.received: list[bytes | OverlongLine] = []
         self.errors: list[Exception] = []
         self.sent_notes: list[int] = []
@@ -77,7 +77,7 @@ class Answering(LineConnection):
             self.hang_up(self.last_words, linger=True)
 
     def sent(self) -> None:
-        self.sent_notes.append(self.octets_sent)
+        self.sent_notes.append(self.output.octets_sent)
         self._note_most()
 
     def closed(self) -> None:
@@ -93,12 +93,12 @@ class Answering(LineConnection):
 
     def _note_most(self) -> None:
         self.most_pending = max(self.most_pending, self.lines.pending_octets)
-        self.most_unsent = max(self.most_unsent, self.unsent_octets())
+        self.most_unsent = max(self.most_unsent, self.output.unsent_octets())
 
     @property
     def is_reading(self) -> bool:
-        assert self._transport is not None
-        return self._transport.is_reading()
+        assert self.output.transport is not None
+        return self.output.transport.is_reading()
 
     @property
     def is_held(self) -> bool:
@@ -187,7 +187,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def is_stalled(connection: Answering) -> bool:
-    return connection.unsent_octets() > 0
+    return connection.output.unsent_octets() > 0
 
 
 def require_pauses() -> None:
@@ -239,7 +239,7 @@ def on_both_event_loops(scenario: Callable[[Service], Coroutine[None, None, None
 @pytest.fixture
 def short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut off after a tenth of a second a client that does not take its last reply."""
-    monkeypatch.setattr(line_server.connection, "FAREWELL_SECONDS", 0.1)
+    monkeypatch.setattr(line_server.output, "FAREWELL_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -404,12 +404,12 @@ async def test_drained_returns_once_the_kernel_has_taken_everything(service: Ser
     client, connection = await service.connect()
     await client.send(lines(b"give 3000000"))
     await until(lambda: is_stalled(connection))
-    waiting = asyncio.create_task(connection.drained())
+    waiting = asyncio.create_task(connection.output.drained())
     await client.read(100_000)
     assert not waiting.done()
     reading = asyncio.create_task(client.read(2_900_000))
     await asyncio.wait_for(waiting, DEADLINE_SECONDS)
-    assert connection.unsent_octets() == 0
+    assert connection.output.unsent_octets() == 0
     assert len(await reading) == 2_900_000
 
 
@@ -422,15 +422,17 @@ async def test_octets_sent_are_those_that_the_kernel_took_and_in_the_end_all(ser
     client, connection = await service.connect()
     await client.send(lines(b"a", b"give 3000000"))
     await until(lambda: is_stalled(connection))
-    assert connection.octets_written == 3 + 3_000_000
-    assert connection.octets_sent == connection.octets_written - connection.unsent_octets()
+    assert connection.output.octets_written == 3 + 3_000_000
+    assert (
+        connection.output.octets_sent == connection.output.octets_written - connection.output.unsent_octets()
+    )
     await client.read(3 + 3_000_000)
-    await until(lambda: connection.octets_sent == 3 + 3_000_000)
+    await until(lambda: connection.output.octets_sent == 3 + 3_000_000)
     await client.send(lines(b"quit"))
     assert await client.rest() == b"bye\r\n"
-    assert connection.octets_sent == connection.octets_written == 3 + 3_000_000 + 5
+    assert connection.output.octets_sent == connection.output.octets_written == 3 + 3_000_000 + 5
     assert connection.sent_notes == sorted(set(connection.sent_notes))
-    assert connection.sent_notes[-1] == connection.octets_sent
+    assert connection.sent_notes[-1] == connection.output.octets_sent
 
 
 @on_both_event_loops
@@ -439,10 +441,10 @@ async def test_octets_that_a_vanished_client_never_took_do_not_count_as_sent(ser
     await client.send(lines(b"give 3000000"))
     await client.read(100_000)
     await until(lambda: is_stalled(connection))
-    waiting = asyncio.create_task(connection.drained())
+    waiting = asyncio.create_task(connection.output.drained())
     client.reset()
     await until(lambda: connection.is_lost)
-    assert 100_000 <= connection.octets_sent < connection.octets_written
+    assert 100_000 <= connection.output.octets_sent < connection.output.octets_written
     with pytest.raises(ConnectionResetError):
         await waiting
     assert connection.closed_times == 1
@@ -477,7 +479,12 @@ async def test_what_is_sent_after_hanging_up_goes_nowhere(service: Service) -> N
     connection.send(b"later\r\n")
     connection.hang_up(b"latest\r\n")
     connection.release()
-    assert connection.octets_written == connection.octets_queued == connection.octets_sent == 8
+    assert (
+        connection.output.octets_written
+        == connection.output.octets_queued
+        == connection.output.octets_sent
+        == 8
+    )
 
 
 @pytest.mark.usefixtures("short_farewell")
@@ -491,7 +498,7 @@ async def test_a_client_that_does_not_read_its_last_reply_is_cut_off(
         await until(functools.partial(is_stalled, connection))
         connection.hang_up(b"bye\r\n", linger=linger)
         await until(lambda: not service.server.connections)
-        assert connection.octets_sent < connection.octets_written
+        assert connection.output.octets_sent < connection.output.octets_written
         assert connection.closed_times == 1
 
 
@@ -611,4 +618,4 @@ async def test_draining_dismisses_idle_clients_and_cuts_off_one_that_never_reads
     assert await farewell == b"bye\r\n"
     assert not service.server.connections
     assert [idle_connection.closed_times, deaf_connection.closed_times] == [1, 1]
-    assert deaf_connection.octets_sent < deaf_connection.octets_written
+    assert deaf_connection.output.octets_sent < deaf_connection.output.octets_written

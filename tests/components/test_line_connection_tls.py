@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import uvloop
 
-import line_server.connection
+import line_server.output
 import line_server.proxied
 import line_server.server
 from line_server.connection import INPUT_OCTETS, LineConnection
 from line_server.entrance import PLAIN, Entrance
-from line_server.lines import OverlongLine
+from line_server.lines import LineBuffer, OverlongLine
 from line_server.listener import listen
 from line_server.proxy_header import SIGNATURE, TrustedProxies
 from line_server.server import LineServer
@@ -54,7 +54,7 @@ class Answering(LineConnection):
     """Greets, and repeats each line, except for a few that it knows as commands."""
 
     def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
-        super().__init__(1024, connections, entrance)
+        super().__init__(LineBuffer(1024), connections, entrance)
         self.received: list[bytes | OverlongLine] = []
         self.errors: list[Exception] = []
         self.reasons: list[str] = []
@@ -100,13 +100,13 @@ class Answering(LineConnection):
 
     @property
     def is_reading(self) -> bool:
-        assert self._transport is not None
-        return self._transport.is_reading()
+        assert self.output.transport is not None
+        return self.output.transport.is_reading()
 
     @property
     def ciphertext_kept(self) -> int:
-        assert self._channel is not None
-        return self._channel._incoming.pending
+        assert self.output.channel is not None
+        return self.output.channel._incoming.pending
 
 
 class Client:
@@ -285,7 +285,7 @@ def on_both_event_loops(scenario: Callable[[Service], Coroutine[None, None, None
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a tenth of a second for a last reply to be read, or a proxy to say for whom it connects."""
-    monkeypatch.setattr(line_server.connection, "FAREWELL_SECONDS", 0.1)
+    monkeypatch.setattr(line_server.output, "FAREWELL_SECONDS", 0.1)
     monkeypatch.setattr(line_server.proxied, "PROXY_HEADER_SECONDS", 0.1)
 
 
@@ -301,14 +301,14 @@ def short_abort(monkeypatch: pytest.MonkeyPatch) -> None:
 @on_both_event_loops
 async def test_lines_are_answered_inside_tls_and_counted_as_plain_text(service: Service) -> None:
     client, connection = await service.connect(TLS)
-    assert connection.octets_sent == 0, "nobody can read the greeting yet"
+    assert connection.output.octets_sent == 0, "nobody can read the greeting yet"
     await client.shake_hands()
     await client.send(b"a\r\nb\r\n")
     wanted = GREETING + b"a\r\nb\r\n"
     assert await client.read(len(wanted)) == wanted
-    assert connection.is_encrypted
-    assert connection.tls_version == "TLSv1.3"
-    assert connection.octets_sent == connection.octets_written == len(wanted)
+    assert connection.output.channel is not None
+    assert connection.output.tls_version == "TLSv1.3"
+    assert connection.output.octets_sent == connection.output.octets_written == len(wanted)
 
 
 @on_both_event_loops
@@ -329,16 +329,16 @@ async def test_every_octet_arrives_at_a_slow_reader_and_counts_once_the_kernel_t
     await client.shake_hands()
     await client.read(len(GREETING))
     await client.send(b"give 3000000\r\na\r\n")
-    await until(lambda: connection.unsent_octets() > 0)
+    await until(lambda: connection.output.unsent_octets() > 0)
     assert connection.received == [b"give 3000000"]
     read = 0
     while read < 3_000_000:
         chunk = await client.read(min(200_000, 3_000_000 - read))
         assert chunk.strip(b"g") == b""
         read += len(chunk)
-        assert connection.octets_sent <= read + len(GREETING) + 4 * KERNEL_OCTETS + READ_OCTETS
+        assert connection.output.octets_sent <= read + len(GREETING) + 4 * KERNEL_OCTETS + READ_OCTETS
     assert await client.read(3) == b"a\r\n"
-    assert connection.octets_sent == connection.octets_written == len(GREETING) + 3_000_003
+    assert connection.output.octets_sent == connection.output.octets_written == len(GREETING) + 3_000_003
 
 
 @on_both_event_loops
@@ -347,10 +347,10 @@ async def test_what_a_vanished_client_never_took_does_not_count_as_sent(service:
     await client.shake_hands()
     await client.send(b"give 3000000\r\n")
     await client.read(100_000)
-    await until(lambda: connection.unsent_octets() > 0)
+    await until(lambda: connection.output.unsent_octets() > 0)
     client.reset()
     await until(lambda: connection.closed_times == 1)
-    assert 100_000 <= connection.octets_sent < connection.octets_written
+    assert 100_000 <= connection.output.octets_sent < connection.output.octets_written
 
 
 @on_both_event_loops
@@ -378,7 +378,7 @@ async def test_a_client_that_ends_its_side_gets_every_answer_and_then_our_end(se
     # The library's client drops what comes after its own close_notify: count the records instead.
     raw = await client.rest_raw()
     assert connection.received == [b"a", b"wait", b"b"]
-    assert connection.octets_sent == len(GREETING) + 14
+    assert connection.output.octets_sent == len(GREETING) + 14
     assert len(raw) > 14
     await until(lambda: connection.closed_times == 1)
 
@@ -442,7 +442,7 @@ async def test_clear_text_instead_of_a_handshake_is_closed_at_once(service: Serv
     await until(lambda: connection.closed_times == 1)
     assert connection.reasons == ["TLS: wrong version number"]
     assert connection.received == []
-    assert connection.octets_sent == 0
+    assert connection.output.octets_sent == 0
 
 
 @on_both_event_loops
@@ -453,7 +453,7 @@ async def test_a_client_that_vanishes_within_the_handshake_is_let_go(service: Se
             await client.send_raw(client.client_hello()[:octets])
             leave(client)
             await until(lambda: connection.closed_times == 1)  # noqa: B023
-            assert connection.octets_sent == 0
+            assert connection.output.octets_sent == 0
     assert not service.server.connections
 
 
@@ -516,7 +516,7 @@ async def test_nothing_that_came_with_the_line_that_begins_tls_survives_it(servi
     await client.send(b"ne\r\n")
     assert await client.read(4) == b"ne\r\n"
     assert connection.received == [b"a", b"stls", b"ne"]
-    assert connection.octets_sent == len(wanted) + 4
+    assert connection.output.octets_sent == len(wanted) + 4
 
 
 @on_both_event_loops
@@ -525,7 +525,7 @@ async def test_clear_text_behind_the_line_that_begins_tls_is_closed_without_an_a
 ) -> None:
     client, connection = await service.connect(PLAIN)
     await client.send_raw(b"stls\r\n")
-    await until(lambda: connection.is_encrypted)
+    await until(lambda: connection.output.channel is not None)
     await client.send_raw(b"injected\r\n")
     assert b"injected" not in await client.rest_raw()
     assert connection.received == [b"stls"]
@@ -545,7 +545,7 @@ async def test_a_client_that_begins_tls_and_half_closes_gets_the_replies_owed(se
 async def test_tls_begins_behind_replies_that_the_client_has_not_read_yet(service: Service) -> None:
     client, connection = await service.connect(PLAIN)
     await client.send_raw(b"give 3000000\r\n")
-    await until(lambda: connection.unsent_octets() > 0)
+    await until(lambda: connection.output.unsent_octets() > 0)
     await client.send_raw(b"stls\r\n")
     wanted = GREETING + b"g" * 3_000_000 + b"begin\r\n"
     assert await client.read_raw(len(wanted)) == wanted
@@ -651,4 +651,4 @@ async def test_last_words_before_the_header_go_nowhere(service: Service) -> None
     await service.server.drain(0, lambda connection: connection.hang_up(b"-ERR going down\r\n"))
     assert await client.rest_raw() == b""
     await until(lambda: not service.server._before_header)
-    assert connection.octets_written == 0
+    assert connection.output.octets_written == 0

@@ -38,7 +38,7 @@ async def ended(connection: PeepConnection) -> None:
 async def unread(connection: PeepConnection) -> None:
     """Return when replies wait for the client to read."""
     async with asyncio.timeout(10):
-        while not connection.unsent_octets():
+        while not connection.output.unsent_octets():
             await asyncio.sleep(0.001)
 
 
@@ -133,11 +133,11 @@ async def test_client_that_never_reads_is_not_served_further() -> None:
         greedy.writer.write(b"u?\r\n" * 50_000)
         await unread(connection)
         one_reply = 20_000 * 113 + 8
-        assert connection.unsent_octets() <= one_reply
+        assert connection.output.unsent_octets() <= one_reply
         assert connection.lines.pending_octets <= 2 * 256 * 1024
         async with gateway.client(logged_in=True) as other:
             assert await other.ask(b"c?") == b"+1000\r\n"
-        assert connection.unsent_octets() <= one_reply
+        assert connection.output.unsent_octets() <= one_reply
         reset(greedy)
 
 
@@ -149,7 +149,7 @@ async def test_at_most_sixty_four_replies_are_kept_unsent() -> None:
         await asyncio.sleep(0)
         connection = only_connection(gateway)
         await unread(connection)
-        assert connection.unsent_octets() <= 64 * len(CAPABILITIES)
+        assert connection.output.unsent_octets() <= 64 * len(CAPABILITIES)
         reset(greedy)
 
 

@@ -12,6 +12,7 @@ import uvloop
 
 from line_server import listener
 from line_server.connection import LineConnection
+from line_server.lines import LineBuffer
 from line_server.listener import listen
 from line_server.server import LineServer
 
@@ -51,7 +52,7 @@ async def seconds_until_gone(words: bytes, seconds: float) -> float:
     """Return after how long a client is given up that vanishes once connected; fail after `seconds`."""
     Talker.words = words
     loop = asyncio.get_running_loop()
-    server = LineServer(lambda connections, entrance: Talker(255, connections, entrance))
+    server = LineServer(lambda connections, entrance: Talker(LineBuffer(255), connections, entrance))
     (bound,) = listen("127.0.0.1", 0, "PEEP_POP3_PORT")
     await server.listen([bound])
     with socket.socket() as client:

@@ -18,7 +18,7 @@ import pytest
 import uvloop
 
 from line_server.connection import LineConnection
-from line_server.lines import OverlongLine
+from line_server.lines import LineBuffer, OverlongLine
 from line_server.listener import is_shared, listen, take_no_new_clients
 from line_server.server import HAND_OVER_SECONDS, LineServer
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
@@ -49,7 +49,7 @@ class Greeter(LineConnection):
 
 
 def greeter_server() -> LineServer:
-    return LineServer(lambda connections, entrance: Greeter(255, connections, entrance))
+    return LineServer(lambda connections, entrance: Greeter(LineBuffer(255), connections, entrance))
 
 
 def shared_socket(port: int = 0) -> socket.socket:

@@ -15,11 +15,10 @@ import structlog
 
 from line_server.connection import LineConnection
 from line_server.entrance import Entrance
-from line_server.lines import LineBuffer, OverlongLine
+from line_server.lines import OverlongLine
 from line_server.server import LineServer
 from pop3_service.command_lines import command_lines
 from pop3_service.health.check import socket_paths
-from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import HangUp
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.session import Session
@@ -33,12 +32,8 @@ class HealthConnection(LineConnection):
     """Greets and answers what needs no maildrop."""
 
     def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
-        super().__init__(MAXIMUM_COMMAND_LINE_OCTETS, connections, entrance)
+        super().__init__(command_lines(), connections, entrance)
         self._session = Session("health", Policy("Peep"))
-
-    def new_lines(self, max_line_octets: int) -> LineBuffer:
-        """Return a buffer that cuts lines as POP3 does."""
-        return command_lines(max_line_octets)
 
     def opened(self) -> None:
         """Greet."""
