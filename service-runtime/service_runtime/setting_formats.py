@@ -7,22 +7,18 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from service_runtime.maildir_layout import MaildirLayout
+from state_store.redis import address
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LONGEST_PATH_OCTETS = 509
 """`m?` answers with the path in one line of at most 512 octets."""
 
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
-_FAILOVER_SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
-
-_HOST_AND_PORT = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _PEEP_ARGUMENT = re.compile(r"[!-~]{1,128}")
 _ADMINISTRATOR_PASSWORD = re.compile(r"[!-~][ -~]{0,127}")
@@ -34,32 +30,7 @@ def administrators_without_peep(administrators: Mapping[str, str]) -> list[str]:
 
 
 def _redis_url(text: str) -> str:
-    if text.startswith(tuple(f"{scheme}://" for scheme in _FAILOVER_SCHEMES)):
-        return _failover_url(text)
-    try:
-        scheme = urlsplit(text).scheme
-    except ValueError:
-        raise ValueError("must be a well-formed URL") from None  # its own text may quote the password
-    if scheme not in _REDIS_SCHEMES:
-        raise ValueError(
-            "must begin with redis://, rediss:// or unix://, or with redis+sentinel:// or redis+cluster:// "
-            "(inside TLS: rediss+sentinel://, rediss+cluster://)"
-        )
-    return text
-
-
-def _failover_url(text: str) -> str:
-    # `urlsplit` does not expect several hosts.
-    scheme, _, rest = text.partition("://")
-    authority, _, path = rest.partition("?")[0].partition("/")
-    is_sentinel = scheme.endswith("sentinel")
-    for host in authority.rpartition("@")[2].split(","):
-        if not _HOST_AND_PORT.fullmatch(host):
-            raise ValueError(
-                f"must name its {'sentinels' if is_sentinel else 'nodes'} as host:port,host:port"
-            )
-    if is_sentinel and not path.strip("/"):
-        raise ValueError("must end with the name that the sentinels give the master, after a slash")
+    address.parse(text)
     return text
 
 

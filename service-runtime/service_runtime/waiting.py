@@ -39,23 +39,15 @@ async def prepare_patiently(
                 await first_steps()
         except StoreUnavailable as error:
             if str(error) != said:
-                log.warning("waiting for redis", redis=address_of(url), reason=str(error))
+                log.warning("waiting for redis", redis=address.parse(url).shown, reason=str(error))
             said = str(error)
         else:
             if said is not None:
-                log.info("redis is there", redis=address_of(url))
+                log.info("redis is there", redis=address.parse(url).shown)
             return True
         await pause(pause_seconds, stopping)
         pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
     return False
-
-
-def address_of(url: str) -> str:
-    """Return where Redis is, for people to read: no user name, password or option of the URL."""
-    parts = address.split(url)
-    if parts.scheme == "unix":
-        return parts.path
-    return parts.hosts + (parts.path if parts.scheme.endswith("+sentinel") else "")
 
 
 async def pause(seconds: float, stopping: asyncio.Event) -> None:

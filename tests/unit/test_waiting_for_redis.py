@@ -6,7 +6,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from service_runtime.waiting import address_of, prepare_patiently
+from service_runtime.waiting import prepare_patiently
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.memory_repository import MemoryRepository
 
@@ -81,20 +81,3 @@ async def test_server_that_can_never_serve_us_is_not_waited_for() -> None:
 
     with pytest.raises(StoreUnusable, match="too old"):
         await prepare_patiently(OldServer(), log, URL, asyncio.Event())
-
-
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [
-        ("redis://localhost:6379", "localhost:6379"),
-        ("rediss://:pass@word@[::1]:6380/2", "[::1]:6380"),
-        ("unix:///run/redis.sock?password=hunter2", "/run/redis.sock"),
-        ("unix://user:hunter2@/run/redis.sock", "/run/redis.sock"),
-        ("redis+sentinel://u:hunter2@a:1,[::1]:2/mail?sentinel_password=hunter3", "a:1,[::1]:2/mail"),
-        ("rediss+sentinel://a/mail", "a/mail"),
-        ("redis+cluster://:hunter2@a:1,b:2/0?ssl_ca_certs=/ca.pem", "a:1,b:2"),
-        ("rediss+cluster://user:pass@word@[::1]:7000", "[::1]:7000"),
-    ],
-)
-def test_address_is_what_people_look_for(url: str, address: str) -> None:
-    assert address_of(url) == address

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,9 @@ from peepctl.up import demo, first_start
 from peepctl.up.embedded import EmbeddedServer
 from peepctl.up.kept_server import keep_running
 from peepctl.up.settings import UpSettings
+from service_runtime.errors import StartError
 from service_runtime.supervisor import Address, Program, Supervisor
+from state_store.redis import address as redis_address
 
 SERVICES = {"pop3-service": "pop3_service", "peep-gateway": "peep_gateway", "state-api": "state_api"}
 KILL_AFTER_DRAIN_SECONDS = 1.5  # what a service may take beyond its drain before it is killed
@@ -85,7 +86,7 @@ class LocalSystem:
 
     async def _start_store(self) -> str:
         if self._server is None:
-            self._say(_line("redis", _without_password(self._settings.redis_url)))
+            self._say(_line("redis", _redis_shown(self._settings.redis_url)))
             return self._settings.redis_url
         await asyncio.to_thread(self._server.start)
         self._say(_line("redis", f"unix:{self._server.socket_path} (embedded {self._server.version})"))
@@ -157,5 +158,8 @@ def _near(path: Path) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
+def _redis_shown(url: str) -> str:
+    try:
+        return f"{url.partition('://')[0]}://{redis_address.parse(url).shown}"
+    except ValueError as error:
+        raise StartError(f"PEEP_REDIS_URL: {error}") from None

@@ -1,25 +1,25 @@
-"""The address of Redis: which servers a URL names, and how to talk to them.
+"""The URL of Redis: which servers it names, and how to talk to them. Nothing else reads it.
 
     redis://[user:password@]host[:port][/db]                                one server
     unix://[user:password@]/path[?db=0]                                     one server on a socket
     redis+sentinel://[user:password@]host[:port],.../master-name[?db=0]     the master that sentinels name
     redis+cluster://[user:password@]host[:port],...                         the Cluster's shard of our keys
 
-`rediss` in the place of `redis` means TLS to every server, the sentinels included.
+`rediss` instead of `redis` means TLS to every server, the sentinels included.
 """
 
+import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from redis.asyncio.connection import AbstractConnection, Connection, parse_url
-
-Place = tuple[str, int]
+Endpoint = tuple[str, int]
 """Host and port of one server."""
 
 SENTINEL_PORT = 26379
 SERVER_PORT = 6379
+
+SCHEMES = {"unix"} | {tls + way for tls in ("redis", "rediss") for way in ("", "+sentinel", "+cluster")}
 
 OPTIONS = {"db", "username", "password", "client_name"}
 TLS_OPTIONS = {
@@ -35,7 +35,9 @@ TLS_OPTIONS = {
     "ssl_password",
 }
 SENTINEL_OPTIONS = {"sentinel_username", "sentinel_password"}
-"""What may stand after `?`, as redis-py names it. Times and repetitions are not among it: they are ours."""
+"""What may follow `?`, as redis-py names it. Timeouts and retries are not among it: they are ours."""
+
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?", re.ASCII)
 
 
 class Kind(Enum):
@@ -46,108 +48,86 @@ class Kind(Enum):
     CLUSTER = "cluster"
 
 
-@dataclass(frozen=True, slots=True)
-class UrlParts:
-    """A URL taken apart, nothing decoded; `urlsplit` does not foresee several hosts in one."""
-
-    scheme: str
-    user: str
-    hosts: str
-    path: str
-    query: str
-
-    @property
-    def kind(self) -> Kind:
-        """How the server is found."""
-        return Kind(self.scheme.partition("+")[2] or "single")
-
-    @property
-    def is_tls(self) -> bool:
-        """Whether everything is said inside TLS."""
-        return self.scheme.startswith("rediss")
+_NAMED = {
+    Kind.SINGLE: "its server as host:port",
+    Kind.SENTINEL: "its sentinels as host:port,host:port",
+    Kind.CLUSTER: "its nodes as host:port,host:port",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """What a URL says: the servers to begin with, and the arguments of every connection to them."""
+    """What a URL says."""
 
     kind: Kind
-    places: tuple[Place, ...]
+    endpoints: tuple[Endpoint, ...]
+    """The server, the sentinels, or the first nodes of a Cluster; none for a socket."""
     master_name: str
-    connection_class: type[AbstractConnection]
-    arguments: dict[str, Any]
-    sentinel_arguments: dict[str, Any]
-
-
-def split(url: str) -> UrlParts:
-    """Return the parts of a URL, whether or not they make sense."""
-    scheme, _, rest = url.partition("://")
-    before_query, _, query = rest.partition("?")
-    authority, slash, path = before_query.partition("/")
-    user, _, hosts = authority.rpartition("@")
-    return UrlParts(scheme, user, hosts, slash + path, query)
+    server_url: str
+    """What redis-py reads: the URL of the one server; of a server like all of the others."""
+    sentinel_options: dict[str, str]
+    """User name and password for the sentinels, as redis-py names them."""
+    shown: str
+    """Where Redis is, for people to read: no user name, password or option of the URL."""
 
 
 def parse(url: str) -> RedisAddress:
     """Return what `url` says. Raises `ValueError`, which never quotes a password."""
-    parts = split(url)
-    options = dict(parse_qsl(parts.query))
-    _check_options(parts, options)
+    # `urlsplit` does not expect several hosts.
+    scheme, _, rest = url.partition("://")
+    before_query, _, query = rest.partition("?")
+    authority, slash, path = before_query.partition("/")
+    user, _, hosts = authority.rpartition("@")
+    if scheme not in SCHEMES:
+        raise ValueError(
+            "must begin with redis://, rediss:// or unix://, or with redis+sentinel:// or redis+cluster:// "
+            "(inside TLS: rediss+sentinel://, rediss+cluster://)"
+        )
+    if scheme != "unix" and "@" in path:
+        raise ValueError("must have each slash of its user name and password as %2F")
+    tls, _, way = scheme.partition("+")
+    kind = Kind(way or "single")
+    options = dict(parse_qsl(query))
+    _check_options(options, kind, is_tls=tls == "rediss")
     sentinel = {name: options.pop(name) for name in SENTINEL_OPTIONS & options.keys()}
-    # redis-py reads the URL of one server; all the servers are talked to alike.
-    one = "rediss" if parts.is_tls else "redis"
-    if parts.kind is Kind.SINGLE:
-        one, host, path = parts.scheme, parts.hosts, parts.path
-    else:
-        host, path = "localhost", ""
-    arguments: dict[str, Any] = dict(parse_url(f"{one}://{parts.user}@{host}{path}?{urlencode(options)}"))
-    connection_class = arguments.pop("connection_class", Connection)
-    if parts.kind is Kind.CLUSTER and (arguments.get("db") or parts.path not in {"", "/", "/0"}):
+    if kind is Kind.CLUSTER and (int(options.get("db", 0)) or path not in {"", "0"}):
         raise ValueError("a Cluster has database 0 alone")
-    sentinel_arguments = {name: value for name, value in arguments.items() if name not in OPTIONS}
-    sentinel_arguments |= {name.removeprefix("sentinel_"): value for name, value in sentinel.items()}
+    one = hosts + slash + path if kind is Kind.SINGLE else "localhost"
     return RedisAddress(
-        parts.kind,
-        _places(parts),
-        _master_name(parts),
-        connection_class,
-        arguments,
-        sentinel_arguments,
+        kind,
+        endpoints=() if scheme == "unix" else _endpoints(kind, hosts),
+        master_name=_master_name(path) if kind is Kind.SENTINEL else "",
+        server_url=f"{tls}://{user}@{one}?{urlencode(options)}",
+        sentinel_options={name.removeprefix("sentinel_"): value for name, value in sentinel.items()},
+        shown=slash + path if scheme == "unix" else hosts + (slash + path if kind is Kind.SENTINEL else ""),
     )
 
 
-def _check_options(parts: UrlParts, options: dict[str, str]) -> None:
-    known = set(OPTIONS)
-    if parts.is_tls:
-        known |= TLS_OPTIONS
-    if parts.kind is Kind.SENTINEL:
-        known |= SENTINEL_OPTIONS
+def _check_options(options: dict[str, str], kind: Kind, *, is_tls: bool) -> None:
+    known = OPTIONS | (TLS_OPTIONS if is_tls else set())
+    known |= SENTINEL_OPTIONS if kind is Kind.SENTINEL else set()
     for name in options:
         if name not in known:
             raise ValueError(f"the option {name} is none of {', '.join(sorted(known))}")
+    if not re.fullmatch("[0-9]+", options.get("db", "0")):
+        raise ValueError("the option db must be a number")
 
 
-def _places(parts: UrlParts) -> tuple[Place, ...]:
-    if parts.kind is Kind.SINGLE:
-        return ()
-    port = SENTINEL_PORT if parts.kind is Kind.SENTINEL else SERVER_PORT
-    return tuple(_place(text, port) for text in parts.hosts.split(","))
+def _endpoints(kind: Kind, hosts: str) -> tuple[Endpoint, ...]:
+    if kind is Kind.SINGLE and hosts.partition(":")[0] == "":
+        hosts = f"localhost{hosts}"
+    endpoints = []
+    for text in hosts.split(",") if kind is not Kind.SINGLE else [hosts]:
+        found = _HOST_AND_PORT.fullmatch(text)
+        port = int(found[3] or (SENTINEL_PORT if kind is Kind.SENTINEL else SERVER_PORT)) if found else 0
+        if not found or not 0 < port < 65536:
+            raise ValueError(f"must name {_NAMED[kind]}")
+        endpoints.append((found[1] or found[2], port))
+    return tuple(endpoints)
 
 
-def _place(text: str, default_port: int) -> Place:
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]"):
-        host, port = text, str(default_port)
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError("its hosts must be host:port, separated by commas")
-    return host, int(port)
-
-
-def _master_name(parts: UrlParts) -> str:
-    if parts.kind is not Kind.SENTINEL:
-        return ""
-    name = unquote(parts.path.removeprefix("/").removesuffix("/"))
+def _master_name(path: str) -> str:
+    name = unquote(path.removesuffix("/"))
     if not name or "/" in name:
-        raise ValueError("the name that the sentinels give the master must follow the hosts, after a slash")
+        raise ValueError("must end with the name that the sentinels give the master, after a slash")
     return name

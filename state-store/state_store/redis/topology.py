@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
@@ -12,7 +12,7 @@ from redis.exceptions import ClusterDownError, MovedError, ReadOnlyError, RedisE
 
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.redis import keys
-from state_store.redis.address import Kind, Place, RedisAddress, parse
+from state_store.redis.address import TLS_OPTIONS, Endpoint, Kind, RedisAddress, parse
 from state_store.redis.faults import ANSWER_SECONDS, NO_REPLICAS, code_of, describe, translate
 
 GUIDE_SHARE = 0.6
@@ -47,15 +47,50 @@ class Topology(Protocol):
         """Take note of where a refused command would have been right."""
 
 
+class Dialler:
+    """Makes connections to the servers of an address, all alike."""
+
+    def __init__(self, address: RedisAddress) -> None:
+        self._arguments: dict[str, Any] = dict(parse_url(address.server_url))
+        self._connection_class = self._arguments.pop("connection_class", Connection)
+        tls = {name: value for name, value in self._arguments.items() if name in TLS_OPTIONS}
+        self._sentinel_arguments = tls | address.sentinel_options
+
+    async def connect(self, endpoint: Endpoint | None = None) -> AbstractConnection:
+        """Return a connection to a server, by default to the one that the URL names."""
+        return await self._connect(self._arguments, endpoint)
+
+    async def connect_to_sentinel(self, endpoint: Endpoint) -> AbstractConnection:
+        """Return a connection to a sentinel."""
+        return await self._connect(self._sentinel_arguments, endpoint)
+
+    async def _connect(self, arguments: dict[str, Any], endpoint: Endpoint | None) -> AbstractConnection:
+        where = {} if endpoint is None else {"host": endpoint[0], "port": endpoint[1]}
+        # The caller limits the time of everything that belongs together, and nothing else does.
+        connection: AbstractConnection = self._connection_class(
+            **{**arguments, **where},
+            decode_responses=True,
+            socket_timeout=None,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+
 class OneServer:
     """The server that the URL names."""
 
     def __init__(self, address: RedisAddress) -> None:
-        self._address = address
+        self._dialler = Dialler(address)
 
     async def open(self, seconds: float) -> AbstractConnection:
         """See `Topology`."""
-        return await _connect(self._address, self._address.arguments)
+        return await self._dialler.connect()
 
     def learn(self, refusal: Exception) -> None:
         """See `Topology`: there is nowhere else to go."""
@@ -65,18 +100,19 @@ class MasterOfSentinels:
     """The server that a sentinel calls the master, and that says so itself."""
 
     def __init__(self, address: RedisAddress) -> None:
+        self._dialler = Dialler(address)
         self._address = address
 
     async def open(self, seconds: float) -> AbstractConnection:
         """See `Topology`."""
-        return await _open_first("sentinel", self._address.places, self._ask, self._open_master, seconds)
+        return await _open_first("sentinel", self._address.endpoints, self._ask, self._open_master, seconds)
 
     def learn(self, refusal: Exception) -> None:
         """See `Topology`: the sentinels are asked anew each time."""
 
-    async def _ask(self, sentinel: Place) -> Place:
+    async def _ask(self, sentinel: Endpoint) -> Endpoint:
         name = self._address.master_name
-        connection = await _connect(self._address, self._address.sentinel_arguments, sentinel)
+        connection = await self._dialler.connect_to_sentinel(sentinel)
         try:
             answer = await _ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
         finally:
@@ -85,8 +121,8 @@ class MasterOfSentinels:
             raise StoreUnavailable(f"knows no master named {name}: see the end of PEEP_REDIS_URL")
         return str(answer[0]), int(answer[1])
 
-    async def _open_master(self, place: Place) -> AbstractConnection:
-        connection = await _connect(self._address, self._address.arguments, place)
+    async def _open_master(self, place: Endpoint) -> AbstractConnection:
+        connection = await self._dialler.connect(place)
         try:
             # A sentinel that was cut off may name a master of the past.
             if "role:master" not in str(await _ask(connection, "INFO", "replication")).split():
@@ -101,9 +137,10 @@ class ShardOfCluster:
     """The node of a Cluster that serves our keys, which all have the same slot."""
 
     def __init__(self, address: RedisAddress) -> None:
+        self._dialler = Dialler(address)
         self._address = address
-        self._nodes: dict[Place, None] = dict.fromkeys(address.places)
-        self._told: Place | None = None
+        self._nodes: dict[Endpoint, None] = dict.fromkeys(address.endpoints)
+        self._told: Endpoint | None = None
 
     async def open(self, seconds: float) -> AbstractConnection:
         """See `Topology`."""
@@ -120,24 +157,24 @@ class ShardOfCluster:
         if isinstance(refusal, MovedError) and refusal.host:
             self._told = (str(refusal.host), int(refusal.port))
 
-    async def _ask(self, node: Place) -> Place:
-        connection = await _connect(self._address, self._address.arguments, node)
+    async def _ask(self, node: Endpoint) -> Endpoint:
+        connection = await self._dialler.connect(node)
         try:
             ranges = await _ask(connection, "CLUSTER", "SLOTS")
         finally:
             await connection.disconnect(nowait=True)
         for first, last, *nodes in ranges:
             # A node that does not know its own name for clients leaves it out.
-            places = [(str(host or node[0]), int(port)) for host, port, *_ in nodes]
+            endpoints = [(str(host or node[0]), int(port)) for host, port, *_ in nodes]
             if first <= OUR_SLOT <= last:
                 # Those of our shard are asked next time too, right after those of the URL.
-                known = [*self._address.places, *places, *self._nodes]
+                known = [*self._address.endpoints, *endpoints, *self._nodes]
                 self._nodes = dict.fromkeys(known[: 2 * MAX_GUIDES])
-                return places[0]
+                return endpoints[0]
         raise StoreUnavailable(f"knows no node for slot {OUR_SLOT}, which holds our keys: see CLUSTER INFO")
 
-    async def _open_node(self, place: Place) -> AbstractConnection:
-        connection = await _connect(self._address, self._address.arguments, place)
+    async def _open_node(self, place: Endpoint) -> AbstractConnection:
+        connection = await self._dialler.connect(place)
         try:
             # A node on the wrong side of a cut names itself, and refuses: CLUSTERDOWN, MOVED.
             await _ask(connection, "GET", keys.LAYOUT)
@@ -147,52 +184,18 @@ class ShardOfCluster:
         return connection
 
 
-class Nowhere:
-    """The way of a URL that cannot be read."""
-
-    def __init__(self, fault: str) -> None:
-        self._fault = fault
-
-    async def open(self, seconds: float) -> AbstractConnection:
-        """See `Topology`."""
-        raise StoreUnusable(f"PEEP_REDIS_URL: {self._fault}")
-
-    def learn(self, refusal: Exception) -> None:
-        """See `Topology`."""
-
-
 def topology_of(url: str) -> Topology:
-    """Return the way that a URL describes."""
+    """Return the way that a URL describes. Raises `StoreUnusable` where it cannot be read."""
     try:
         address = parse(url)
     except ValueError as error:
-        return Nowhere(str(error))
+        raise StoreUnusable(f"PEEP_REDIS_URL: {error}") from None
     ways: dict[Kind, type[OneServer | MasterOfSentinels | ShardOfCluster]] = {
         Kind.SINGLE: OneServer,
         Kind.SENTINEL: MasterOfSentinels,
         Kind.CLUSTER: ShardOfCluster,
     }
     return ways[address.kind](address)
-
-
-async def _connect(
-    address: RedisAddress, arguments: dict[str, Any], place: Place | None = None
-) -> AbstractConnection:
-    where = {} if place is None else {"host": place[0], "port": place[1]}
-    # Time is limited by who asks, for everything that belongs to it, and nowhere else.
-    connection = address.connection_class(
-        **{**arguments, **where},
-        decode_responses=True,
-        socket_timeout=None,
-        socket_connect_timeout=ANSWER_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    try:
-        await connection.connect()  # type: ignore[no-untyped-call]
-    except BaseException:
-        await connection.disconnect(nowait=True)
-        raise
-    return connection
 
 
 async def _ask(connection: AbstractConnection, *words: str) -> Any:
@@ -202,17 +205,17 @@ async def _ask(connection: AbstractConnection, *words: str) -> Any:
 
 async def _open_first(
     title: str,
-    guides: Iterable[Place],
-    ask: Callable[[Place], Awaitable[Place]],
-    open_one: Callable[[Place], Awaitable[AbstractConnection]],
+    guides: Iterable[Endpoint],
+    ask: Callable[[Endpoint], Awaitable[Endpoint]],
+    open_one: Callable[[Endpoint], Awaitable[AbstractConnection]],
     seconds: float,
 ) -> AbstractConnection:
     """Ask all guides the way at the same moment, and return the first connection that comes of it."""
     guides = list(guides)
-    openings: dict[Place, asyncio.Task[AbstractConnection]] = {}
-    failures: dict[Place, Exception] = {}
+    openings: dict[Endpoint, asyncio.Task[AbstractConnection]] = {}
+    failures: dict[Endpoint, Exception] = {}
 
-    async def follow(guide: Place) -> AbstractConnection:
+    async def follow(guide: Endpoint) -> AbstractConnection:
         try:
             async with asyncio.timeout(seconds * GUIDE_SHARE):
                 place = await ask(guide)
@@ -244,9 +247,9 @@ async def _open_first(
 
 def _most_telling(
     title: str,
-    guides: list[Place],
-    openings: dict[Place, "asyncio.Task[AbstractConnection]"],
-    failures: dict[Place, Exception],
+    guides: list[Endpoint],
+    openings: dict[Endpoint, "asyncio.Task[AbstractConnection]"],
+    failures: dict[Endpoint, Exception],
 ) -> Exception:
     # In the order of the URL, so that the same outage always has the same reason.
     for place in sorted(openings):
