@@ -5,6 +5,7 @@ import contextlib
 import os
 import resource
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import cast
@@ -26,8 +27,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 def free_for_connections() -> int:
     """Return the number of descriptors, the reserve left out, that the system allows this process."""
-    # Asked for each time, since it may change while we run (`prlimit`).
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED
+    # Read each time, since it may change while we run (`prlimit`).
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return (sys.maxsize if allowed == resource.RLIM_INFINITY else allowed) - RESERVED
 
 
 def room_for_connections() -> int:

@@ -11,7 +11,7 @@ from service_runtime import VERSION
 from state_api import documentation, errors
 from state_api.dependencies import Services
 from state_api.event_feed import EventFeed
-from state_api.intake import Intake
+from state_api.request_limits import RequestLimits
 from state_api.request_log import RequestLog
 from state_api.routers import (
     dashboard,
@@ -55,7 +55,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         responses=errors.problems(errors.INTERNAL),
-        middleware=[*forwarded, Middleware(RequestLog), Middleware(Intake)],
+        middleware=[*forwarded, Middleware(RequestLog), Middleware(RequestLimits)],
     )
     app.state.services = Services(repository, authenticator, passwords, is_draining, SignIns(repository))
     app.state.event_feed = EventFeed(repository, is_draining)

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBasic
 
 from line_server.listener import plain_host
-from state_api.errors import ForeignRequest, SignedOut, Unauthenticated
+from state_api.errors import FOREIGN_REQUEST, SIGNED_OUT, UNAUTHENTICATED, Refused
 from state_api.sign_in import COOKIE, SignIns, comes_from_page, is_csrf_token, refuse_from_elsewhere
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
@@ -67,13 +67,13 @@ class AdministratorScheme(HTTPBasic):
     async def __call__(self, request: Request) -> str:  # type: ignore[override]
         """Return the name of the administrator who asks.
 
-        Raises `Unauthenticated`, to the page `SignedOut`, and `ForeignRequest` for a change that comes
+        Raises `Refused`: unauthenticated, to the page signed out, and foreign for a change that comes
         with the cookie but not from the page.
         """
         by_name = "Authorization" in request.headers
         name = await (_named_administrator(request) if by_name else _signed_in_administrator(request))
         if name is None:
-            raise SignedOut if comes_from_page(request) else Unauthenticated
+            raise Refused(SIGNED_OUT if comes_from_page(request) else UNAUTHENTICATED)
         request.state.administrator = name
         return name
 
@@ -98,7 +98,7 @@ async def _signed_in_administrator(request: Request) -> str | None:
     if request.method not in SAFE_METHODS:
         refuse_from_elsewhere(request)
         if not is_csrf_token(request, found):
-            raise ForeignRequest
+            raise Refused(FOREIGN_REQUEST)
     request.state.sign_in_id = found.sign_in_id
     return found.administrator
 

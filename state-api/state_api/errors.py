@@ -16,6 +16,7 @@ from state_store.errors import (
     MailDirectoryRefused,
     SettingsChanged,
     SlowedDown,
+    StateError,
     StoreEmptied,
     StoreUnavailable,
     StoreUnusable,
@@ -31,34 +32,6 @@ MAX_FIELD_NAME = 64
 """Field names come from the client; neither they nor their number may make an answer large."""
 
 
-class Unauthenticated(Exception):
-    """The request carries no administrator's name and password."""
-
-
-class SignedOut(Exception):
-    """A request of the dashboard by nobody who is signed in."""
-
-
-class WrongPassword(Exception):
-    """No administrator has the name and password that the dashboard's form holds."""
-
-
-class ForeignRequest(Exception):
-    """A change with the dashboard's cookie that does not come from the dashboard."""
-
-
-class HostRewritten(ForeignRequest):
-    """The same, unless a proxy has put another Host in the place of the one that the browser has asked."""
-
-
-class Draining(Exception):
-    """The process is about to end and should get no more requests."""
-
-
-class TooManyStreams(Exception):
-    """The process serves as many streams of events as it may."""
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of error; `name` is its anchor in the documentation, empty where the status says it all."""
@@ -72,6 +45,14 @@ class Kind:
     def title(self) -> str:
         """The name as words, or the status's phrase."""
         return self.name.replace("-", " ").capitalize() or http.HTTPStatus(self.status).phrase
+
+
+class Refused(Exception):
+    """The request is answered with an error of this kind."""
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__(kind.title)
+        self.kind = kind
 
 
 UNAUTHENTICATED = Kind(
@@ -98,10 +79,13 @@ HOST_REWRITTEN = Kind(
 )
 UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
 UNKNOWN_SESSION = Kind(404, "No open POP3 session has this id.", "unknown-session")
+UNKNOWN_SLOW_DOWN = Kind(404, "No slow-down of guessing has this id, or it is over.", "unknown-slow-down")
 USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
 SETTINGS_CHANGED = Kind(
     412, "The settings have changed since: read them again before you change them.", "settings-changed"
 )
+NOT_FOUND = Kind(404, "There is nothing at this path.")
+WRONG_METHOD = Kind(405, "This path does not take this method.")
 LATE = Kind(408, "The request did not come in whole within the time it has.", headers={"Connection": "close"})
 TOO_LARGE = Kind(413, "The body is larger than 64 KiB.")
 INVALID = Kind(422, "The request does not say what it should; `errors` lists the fields.", "invalid-request")
@@ -116,7 +100,6 @@ TOO_MANY_ATTEMPTS = Kind(
     "too-many-attempts",
     {"Retry-After": "3"},  # attempts.INTERVAL_SECONDS
 )
-UNKNOWN_SLOW_DOWN = Kind(404, "No slow-down of guessing has this id, or it is over.", "unknown-slow-down")
 INTERNAL = Kind(500, "Something went wrong here; the log of the service tells it by the request id.")
 STORE_UNAVAILABLE = Kind(
     503, "Redis does not answer; try again soon.", "store-unavailable", {"Retry-After": "1"}
@@ -142,12 +125,7 @@ TOO_MANY_STREAMS = Kind(
     {"Retry-After": "10"},
 )
 
-KINDS: Mapping[type[Exception], Kind] = {
-    Unauthenticated: UNAUTHENTICATED,
-    SignedOut: SIGNED_OUT,
-    WrongPassword: WRONG_PASSWORD,
-    ForeignRequest: FOREIGN_REQUEST,
-    HostRewritten: HOST_REWRITTEN,
+KINDS: Mapping[type[StateError], Kind] = {
     UnknownUser: UNKNOWN_USER,
     UnknownSession: UNKNOWN_SESSION,
     UnknownSlowDown: UNKNOWN_SLOW_DOWN,
@@ -158,42 +136,20 @@ KINDS: Mapping[type[Exception], Kind] = {
     StoreEmptied: STORE_EMPTIED,
     StoreUnavailable: STORE_UNAVAILABLE,
     StoreUnusable: STORE_UNAVAILABLE,
-    Draining: DRAINING,
-    TooManyStreams: TOO_MANY_STREAMS,
 }
-"""How errors are told; any other exception is a bug and told as `INTERNAL`."""
+"""The one table from the store's errors to HTTP. Any other exception is a bug, answered with `INTERNAL`."""
 
-NAMED_KINDS = (
-    UNAUTHENTICATED,
-    SIGNED_OUT,
-    WRONG_PASSWORD,
-    FOREIGN_REQUEST,
-    HOST_REWRITTEN,
-    UNKNOWN_USER,
-    UNKNOWN_SESSION,
-    UNKNOWN_SLOW_DOWN,
-    USER_EXISTS,
-    SETTINGS_CHANGED,
-    INVALID,
-    MAIL_DIRECTORY_REFUSED,
-    TOO_MANY_ATTEMPTS,
-    STORE_UNAVAILABLE,
-    STORE_EMPTIED,
-    DRAINING,
-    TOO_MANY_CONNECTIONS,
-    TOO_MANY_STREAMS,
-)
-"""The kinds that the documentation explains."""
+NAMED_KINDS = tuple(kind for kind in list(globals().values()) if isinstance(kind, Kind) and kind.name)
+"""The kinds that the documentation explains, in the order above."""
 
-PLAIN_DETAILS = {
-    404: "There is nothing at this path.",
-    405: "This path does not take this method.",
-    413: TOO_LARGE.detail,
-}
+_FRAMEWORK_KINDS = {kind.status: kind for kind in (NOT_FOUND, WRONG_METHOD, LATE, TOO_LARGE)}
+"""The framework's own errors, by their status."""
+
+_NO_JSON = "must be JSON"
 _MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is no field of this request",
-    "json_invalid": "must be JSON",
+    "json_invalid": _NO_JSON,
     "model_attributes_type": "must be a JSON object, sent as Content-Type: application/json",
 }
 
@@ -254,14 +210,16 @@ def _documented(kinds: list[Kind]) -> dict[str, Any]:
 
 def install(app: FastAPI) -> None:
     """Answer every error of `app`, the framework's own included, from the table."""
-    for error_class in KINDS:
-        app.add_exception_handler(error_class, _known)
+    ours: tuple[type[Exception], ...] = (Refused, *KINDS)
+    for error_class in ours:
+        app.add_exception_handler(error_class, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _from_framework)
 
 
-async def _known(request: Request, error: Exception) -> Response:
-    kind = next(KINDS[one] for one in type(error).__mro__ if one in KINDS)
+async def _refused(request: Request, error: Exception) -> Response:
+    known = (KINDS[one] for one in type(error).__mro__ if one in KINDS)
+    kind = error.kind if isinstance(error, Refused) else next(known)
     return problem_response(kind, request.state.request_id)
 
 
@@ -273,17 +231,13 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _from_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    request_id = request.state.request_id
-    if error.status_code == LATE.status:
-        return problem_response(LATE, request_id)
-    if error.status_code == 400:
-        # The framework's word for a body that the JSON parser does not even take for wrong JSON.
-        return problem_response(
-            INVALID, request_id, [FieldError(field="body", message=_MESSAGES["json_invalid"])]
-        )
-    detail = PLAIN_DETAILS.get(error.status_code, http.HTTPStatus(error.status_code).phrase)
-    headers = {"Allow": _allowed_methods(request)} if error.status_code == 405 else error.headers
-    return problem_response(Kind(error.status_code, detail), request_id, headers=headers)
+    request_id, status = request.state.request_id, error.status_code
+    if status == 400:
+        # The framework's answer to a body that the JSON parser does not even take for wrong JSON.
+        return problem_response(INVALID, request_id, [FieldError(field="body", message=_NO_JSON)])
+    kind = _FRAMEWORK_KINDS.get(status) or Kind(status, http.HTTPStatus(status).phrase)
+    headers = {"Allow": _allowed_methods(request)} if kind is WRONG_METHOD else error.headers
+    return problem_response(kind, request_id, headers=headers)
 
 
 def _allowed_methods(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""What happens, for all who listen: one reader of the store for each process, shared by its streams."""
+"""What happens, for all listeners: each process reads the store once and shares that among its streams."""
 
 import asyncio
 import contextvars
@@ -9,8 +9,8 @@ from time import monotonic
 import structlog
 
 from state_api import event_frames
-from state_api.errors import Draining, TooManyStreams
-from state_api.event_subscription import Subscription
+from state_api.errors import DRAINING, TOO_MANY_STREAMS, Refused
+from state_api.event_stream import EventStream, Listener
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.repository import StateRepository
 
@@ -31,69 +31,69 @@ RECHECK_SECONDS = 2.0
 
 
 class EventFeed:
-    """Reads counters and activities while somebody listens, and gives them to every subscription.
+    """Reads counters and activities while there are streams, and puts them into each.
 
-    Where a stream begins or goes on is settled between two readings: it is replayed what its listener
-    missed up to the last reading, and then gets what the next ones bring. So nothing is sent twice and
-    nothing is left out.
+    A new stream joins between two readings: it is sent what its listener missed up to the last reading, then
+    what the next ones bring. So no event is sent twice and none is left out.
     """
 
     def __init__(self, repository: StateRepository, is_draining: Callable[[], bool]) -> None:
         self._repository = repository
         self._is_draining = is_draining
-        self._joining: list[Subscription] = []
-        self._subscriptions: set[Subscription] = set()
+        self._joining: list[EventStream] = []
+        self._streams: set[EventStream] = set()
         self._reader: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def open(self, listener: Listener, last_event_id: str | None) -> EventStream:
+        """Return a new stream, which goes on after the listener's last event if there is one.
+
+        Raises `Refused` while the process ends, and where it serves as many streams as it may.
+        """
+        if self._is_draining():
+            raise Refused(DRAINING)
+        if len(self._streams) >= MAX_STREAMS:
+            raise Refused(TOO_MANY_STREAMS)
+        stream = EventStream(listener, last_event_id, self._leave)
+        if self._reader is None:
+            self._reset()
+            # It outlives the request that starts it, whose id shall not stand in what it logs.
+            self._reader = asyncio.create_task(self._read(), context=contextvars.Context())
+        if not self._is_up:
+            stream.put(event_frames.store(is_up=False))
+        self._streams.add(stream)
+        self._joining.append(stream)
+        self._wanted.set()
+        return stream
+
+    def _reset(self) -> None:
         self._position = ""
+        """The id of the last activity that was read."""
         self._counters = b""
         self._counters_due = self._recheck_due = 0.0
         self._is_up = True
 
-    def subscribe(self, subscription: Subscription) -> Subscription:
-        """Begin a subscription, after its last event if it has had one, and return it.
-
-        Raises `Draining` and `TooManyStreams`.
-        """
-        if self._is_draining():
-            raise Draining
-        if len(self._subscriptions) >= MAX_STREAMS:
-            raise TooManyStreams
-        if self._reader is None:
-            self._begin()
-            # It outlives the request that starts it, whose id shall not stand in what it logs.
-            self._reader = asyncio.create_task(self._read(), context=contextvars.Context())
-        if not self._is_up:
-            subscription.put(event_frames.store(is_up=False))
-        self._subscriptions.add(subscription)
-        self._joining.append(subscription)
-        self._wanted.set()
-        return subscription
-
-    def leave(self, subscription: Subscription) -> None:
-        """End a subscription; the reader ends with the last one."""
-        subscription.end()
-        self._subscriptions.discard(subscription)
-        if subscription in self._joining:
-            self._joining.remove(subscription)
-        if not self._subscriptions:
+    def _leave(self, stream: EventStream) -> None:
+        stream.end()
+        self._streams.discard(stream)
+        if stream in self._joining:
+            self._joining.remove(stream)
+        if not self._streams:
             self._wanted.set()
 
     async def _read(self) -> None:
         try:
-            while self._subscriptions and not self._is_draining():
+            while self._streams and not self._is_draining():
                 await self._turn()
                 await self._pause()
         except Exception as error:
-            # Whoever listens comes back, and finds a new reader.
+            # The listeners come back, and find a new reader.
             log.error("reader of events failed", exception="".join(traceback.format_exception(error)))
         finally:
             self._reader = None
-            for subscription in self._subscriptions:
-                subscription.end()
+            for stream in self._streams:
+                stream.end()
 
     async def _pause(self) -> None:
         try:
@@ -111,7 +111,7 @@ class EventFeed:
         except (StoreUnavailable, StoreUnusable):
             if self._is_up:
                 self._is_up = False
-                self._tell(self._subscriptions, event_frames.store(is_up=False))
+                _put(self._streams, event_frames.store(is_up=False))
 
     async def _read_activities(self) -> None:
         if not self._position:
@@ -119,7 +119,9 @@ class EventFeed:
         is_full = True
         while is_full:
             activities, is_gap = await self._repository.activity_after(self._position, MAX_ACTIVITIES)
-            self._note_answer()
+            if not self._is_up:
+                self._is_up = True
+                _put(self._streams, event_frames.store(is_up=True))
             is_full = len(activities) == MAX_ACTIVITIES
             frames = event_frames.activities(activities, is_gap=is_gap)
             if activities:
@@ -128,7 +130,7 @@ class EventFeed:
                 self._position = await self._repository.last_activity_id()
                 frames += event_frames.position(self._position)
             if frames:
-                self._tell(self._subscriptions.difference(self._joining), frames)
+                _put(self._streams.difference(self._joining), frames)
 
     async def _read_counters(self) -> None:
         now = monotonic()
@@ -138,20 +140,19 @@ class EventFeed:
         # From when they were due, not from now: else each would be late by a part of the reader's pause.
         is_on_time = now - self._counters_due < COUNTERS_SECONDS
         self._counters_due = (self._counters_due if is_on_time else now) + COUNTERS_SECONDS
-        self._tell(self._subscriptions.difference(self._joining), self._counters)
+        _put(self._streams.difference(self._joining), self._counters)
 
     async def _welcome(self) -> None:
         # After a restart all listeners come back at once, and have missed the same.
         missed: dict[str | None, bytes] = {None: b""}
-        for subscription in list(self._joining):
-            last = subscription.last_event_id
+        for stream in list(self._joining):
+            last = stream.last_event_id
             if last is not None and last not in missed:
                 missed[last] = await self._missed_after(last)
-            if subscription in self._joining:  # it may have left meanwhile
-                self._joining.remove(subscription)
-                subscription.put(
-                    event_frames.RETRY + missed[last] + event_frames.position(self._position) + self._counters
-                )
+            if stream in self._joining:  # it may have left meanwhile
+                self._joining.remove(stream)
+                position = event_frames.position(self._position)
+                stream.put(event_frames.RETRY + missed[last] + position + self._counters)
 
     async def _missed_after(self, activity_id: str) -> bytes:
         """Return what happened after `activity_id` up to the last reading."""
@@ -159,11 +160,11 @@ class EventFeed:
         while activity_id != self._position:
             activities, is_gap = await self._repository.activity_after(activity_id, MAX_ACTIVITIES)
             ids = [activity.activity_id for activity in activities]
-            if self._position in ids:  # what came meanwhile is the next reading's
+            if self._position in ids:  # the next reading brings what came after it
                 read = activities[: ids.index(self._position) + 1]
                 return frames + event_frames.activities(read, is_gap=is_gap)
             if len(activities) < MAX_ACTIVITIES:
-                return event_frames.GAP  # where the last reading ended is itself no longer kept
+                return event_frames.GAP  # the store no longer keeps what the last reading ended with
             frames += event_frames.activities(activities, is_gap=is_gap)
             activity_id = ids[-1]
         return frames
@@ -173,17 +174,14 @@ class EventFeed:
             return
         hashes = await self._repository.administrators()
         self._recheck_due = monotonic() + RECHECK_SECONDS
-        for subscription in list(self._subscriptions):
-            sign_in_id = subscription.sign_in_id
+        for stream in list(self._streams):
+            listener = stream.listener
+            sign_in_id = listener.sign_in_id
             is_over = sign_in_id is not None and await self._repository.is_ended_sign_in(sign_in_id)
-            if is_over or hashes.get(subscription.administrator) != subscription.password_hash:
-                subscription.end()
+            if is_over or hashes.get(listener.administrator) != listener.password_hash:
+                stream.end()
 
-    def _note_answer(self) -> None:
-        if not self._is_up:
-            self._is_up = True
-            self._tell(self._subscriptions, event_frames.store(is_up=True))
 
-    def _tell(self, subscriptions: Iterable[Subscription], chunk: bytes) -> None:
-        for subscription in subscriptions:
-            subscription.put(chunk)
+def _put(streams: Iterable[EventStream], chunk: bytes) -> None:
+    for stream in streams:
+        stream.put(chunk)

@@ -1,27 +1,44 @@
-"""An answer that goes on: server-sent events (HTML standard, section 9.2) to one listener."""
+"""One listener's stream of server-sent events (HTML standard, section 9.2)."""
 
 import asyncio
+import re
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from state_api.event_feed import EventFeed
 from state_api.event_frames import KEEP_ALIVE, MEDIA_TYPE
-from state_api.event_subscription import Subscription
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 KEEP_ALIVE_SECONDS = 10.0
-"""Proxies close what is silent for longer, some after 30 s; while Redis is away nothing else is said."""
+"""Proxies close what is silent for longer, some after 30 s; while Redis is away nothing else is sent."""
 
 FLUSH_SECONDS = 0.5
 """How long the last octets of a stream that ends may take to leave."""
 
+MAX_WAITING_CHUNKS = 64
+"""What may be left unread, beside the socket's own buffers: about a minute of counters."""
+
+# At most 18 digits, as many as the store takes in an id.
+_ACTIVITY_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A stream's administrator; the stream ends when the password or the sign-in is no longer good."""
+
+    administrator: str
+    password_hash: str
+    sign_in_id: str | None = None
+    """The dashboard's sign-in that opened it, if one did."""
+
 
 class EventStream(Response):
-    """Sends what its subscription is given, until either side ends it.
+    """An answer that sends what is `put` into it, until either side ends it.
 
     Not the framework's own: that encodes each event for each listener anew, and can neither notice that
     one does not read nor get rid of it.
@@ -29,34 +46,56 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, feed: EventFeed, subscription: Subscription) -> None:
+    def __init__(
+        self, listener: Listener, last_event_id: str | None, on_end: Callable[["EventStream"], None]
+    ) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._feed = feed
-        self._subscription = subscription
+        self.listener = listener
+        self.last_event_id = last_event_id if _ACTIVITY_ID.fullmatch(last_event_id or "") else None
+        """The last event that the listener has received; None when there is none."""
+        self._on_end = on_end
+        self._ended = asyncio.Event()
+        self._is_cut_off = False
+        self._waiting: deque[bytes] = deque()
+        self._changed = asyncio.Event()
+
+    def put(self, chunk: bytes) -> None:
+        """Queue `chunk`; a listener that has left too much unread is cut off instead."""
+        if len(self._waiting) >= MAX_WAITING_CHUNKS:
+            self._is_cut_off = True
+            self.end()
+        elif not self._ended.is_set():
+            self._waiting.append(chunk)
+            self._changed.set()
+
+    def end(self) -> None:
+        """Let the stream end after what is queued."""
+        self._ended.set()
+        self._changed.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream; returns when it is over."""
+        """Send the stream; return when it is over."""
         sending = asyncio.create_task(self._send(send))
         waits = {
             sending,
             asyncio.create_task(_disconnected(receive)),
-            asyncio.create_task(self._subscription.ended.wait()),
+            asyncio.create_task(self._ended.wait()),
         }
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if self._subscription.ended.is_set():
+            if self._ended.is_set():
                 await self._finish(sending, scope["state"].get("abort"))
             if sending.done():
                 sending.result()
         finally:
-            self._feed.leave(self._subscription)
+            self._on_end(self)
             for task in waits:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
     async def _finish(self, sending: "asyncio.Task[None]", abort: Callable[[], None] | None) -> None:
-        if self._subscription.is_cut_off:
+        if self._is_cut_off:
             log.warning("event stream cut off: its client does not read")
         else:
             await asyncio.wait({sending}, timeout=FLUSH_SECONDS)
@@ -65,9 +104,21 @@ class EventStream(Response):
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        while (chunk := await self._subscription.next_chunk(KEEP_ALIVE_SECONDS)) is not None:
+        while (chunk := await self._next_chunk()) is not None:
             await send({"type": "http.response.body", "body": chunk or KEEP_ALIVE, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _next_chunk(self) -> bytes | None:
+        """Return what is queued, once something is; empty after `KEEP_ALIVE_SECONDS`; None at the end."""
+        if not self._waiting and not self._ended.is_set():
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), KEEP_ALIVE_SECONDS)
+            except TimeoutError:
+                return b""
+        chunk = b"".join(self._waiting)
+        self._waiting.clear()
+        return chunk or None
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -13,22 +13,22 @@ import uvicorn
 from fastapi import FastAPI
 
 from line_server.listener import BACKLOG
-from state_api.http_connection import HttpConnection, Limits
-from state_api.places import Places, places_of_process
+from state_api.connection_limits import ConnectionLimits
+from state_api.http_connection import HttpConnection, TimeLimits
 from state_store.credentials.networks import network_of
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server without signal handlers: the process has its own, and tells us with `should_exit`."""
+    """uvicorn's server without its signal handlers: the process has its own, which set `should_exit`."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, and say so."""
+        """Begin to serve, and call `on_started`."""
         await super().startup(sockets)
         self._on_started()
 
@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
 
 
 class LogBridge(logging.Handler):
-    """Takes what uvicorn says through `logging` into our structured log."""
+    """Hands uvicorn's records of `logging` on to our structured log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record with its level."""
@@ -54,19 +54,19 @@ async def serve_http(
     notice_seconds: float,
     drain_seconds: float,
     on_started: Callable[[], None],
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-    places: Places | None = None,
+    time_limits: TimeLimits = TimeLimits(),  # noqa: B008 - frozen
+    connection_limits: ConnectionLimits | None = None,
     is_proxy: Callable[[str], bool] = lambda _address: False,
 ) -> None:
-    """Serve `app` on bound sockets until `notice_seconds` after `stopping`; then requests may only finish.
+    """Serve `app` on bound sockets until `notice_seconds` after `stopping`.
 
-    They have `drain_seconds` for that. Connections of an address that `is_proxy` are not counted for it:
-    its many clients come by them.
+    Requests that have begun then have `drain_seconds` to finish. The limit of one network's connections does
+    not hold for an address that `is_proxy`: many clients connect by way of it.
     """
     make_connection = functools.partial(
         HttpConnection,
-        places=places if places is not None else Places(places_of_process()),
-        limits=limits,
+        connection_limits=connection_limits if connection_limits is not None else ConnectionLimits(),
+        time_limits=time_limits,
         network_of=lambda address: None if is_proxy(address) else network_of(address),
     )
     server = Server(_configuration(app, make_connection, drain_seconds), on_started)
@@ -99,7 +99,7 @@ def _configuration(
         log_config=None,
         access_log=False,
         server_header=False,
-        # The application believes the proxies that are named to it; uvicorn would believe this machine.
+        # The application has its own list of trusted proxies; uvicorn would trust this machine.
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(drain_seconds),

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from starlette.requests import Request
 
-from state_api.errors import ForeignRequest, HostRewritten
+from state_api.errors import FOREIGN_REQUEST, HOST_REWRITTEN, Refused
 from state_store.repository import AdministratorRepository, UserRepository
 
 COOKIE = "peep_session"
@@ -98,20 +98,20 @@ def comes_from_page(request: Request) -> bool:
 
 
 def refuse_from_elsewhere(request: Request) -> None:
-    """Raise `ForeignRequest` where a browser says that another site made this request.
+    """Raise `Refused` where a browser says that another site made this request.
 
     Sec-Fetch-Site decides where it is there: browsers send it over https and to this machine. Else the
-    Origin's host has to be the one that was asked, or `HostRewritten` is raised; its scheme is not looked
+    Origin's host has to be the one that was asked, else it is refused as rewritten; its scheme is not looked
     at, because in front of us there may be a proxy that does TLS.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         if site != "same-origin":
-            raise ForeignRequest
+            raise Refused(FOREIGN_REQUEST)
         return
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
-        raise HostRewritten if urlsplit(origin).netloc else ForeignRequest
+        raise Refused(HOST_REWRITTEN if urlsplit(origin).netloc else FOREIGN_REQUEST)
 
 
 def is_csrf_token(request: Request, sign_in: SignIn) -> bool:

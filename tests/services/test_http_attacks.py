@@ -10,13 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from state_api.places import MAX_PLACES_A_NETWORK, RESERVED_DESCRIPTORS, SPARE_PLACES
+from line_server.descriptors import OWN, RESERVED
+from state_api.connection_limits import HEALTH_CONNECTIONS, MAX_OF_NETWORK
 from support.api_client import problem
 from support.api_process import ADMINISTRATOR, RunningApi, running_api
 
 CONNECTIONS = 600
-DESCRIPTORS = 64
-PLACES = DESCRIPTORS - RESERVED_DESCRIPTORS - SPARE_PLACES
+DESCRIPTORS = 100
+MOST = DESCRIPTORS - RESERVED - OWN - HEALTH_CONNECTIONS
 
 HALF_HEAD = b"GET /livez HTTP/1.1\r\nHost: peep\r\nX-"
 HALF_BODY = (
@@ -76,12 +77,12 @@ async def test_connections_left_half_way_keep_nobody_out(
                 for path in ("/livez", "/readyz", "/v1/version"):
                     assert (await client.get(path)).status_code == 200
             assert time.monotonic() - started < SOON_SECONDS
-            most = MAX_PLACES_A_NETWORK if descriptors is None else PLACES
+            most = MAX_OF_NETWORK if descriptors is None else MOST
             assert connections_of(api) <= before + most + 2
         assert api.log().count("as many http connections as there may be") == 1
 
 
-async def test_while_all_places_are_busy_checks_of_health_are_answered_and_the_rest_is_told_so(
+async def test_while_all_connections_are_busy_checks_of_health_are_answered_and_the_rest_is_refused(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with (
@@ -89,7 +90,7 @@ async def test_while_all_places_are_busy_checks_of_health_are_answered_and_the_r
         contextlib.AsyncExitStack() as stack,
         neighbour(api) as other,
     ):
-        for _ in range(PLACES):
+        for _ in range(MOST):
             await stack.enter_async_context(api.client.stream("GET", "/v1/events"))
         for path in ("/livez", "/readyz", "/healthz"):
             assert (await other.get(path)).status_code == 200
@@ -110,7 +111,7 @@ async def test_a_proxys_connections_are_not_counted_as_those_of_one_client(
         contextlib.AsyncExitStack() as stack,
     ):
         before = connections_of(api)
-        for _ in range(MAX_PLACES_A_NETWORK + 20):
+        for _ in range(MAX_OF_NETWORK + 20):
             stack.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=SOON_SECONDS))
         assert (await api.client.get("/v1/version")).status_code == 200
-        assert connections_of(api) >= before + MAX_PLACES_A_NETWORK + 20
+        assert connections_of(api) >= before + MAX_OF_NETWORK + 20

@@ -12,8 +12,8 @@ import httpx
 
 from line_server.listener import listen
 from state_api.app import create_app
-from state_api.http_connection import Limits
-from state_api.places import Places, places_of_process
+from state_api.connection_limits import ConnectionLimits
+from state_api.http_connection import TimeLimits
 from state_api.serving import serve_http
 from state_store.credentials.authentication import Authenticator
 from state_store.repository import StateRepository
@@ -86,7 +86,7 @@ class ApiServer:
     client: httpx.AsyncClient
     stopping: asyncio.Event
     serving: "asyncio.Task[None]"
-    places: Places
+    connection_limits: ConnectionLimits
 
     @property
     def port(self) -> int:
@@ -94,9 +94,9 @@ class ApiServer:
         assert port is not None
         return port
 
-    def places_taken(self) -> int:
+    def connections(self) -> int:
         """Return how many connections it has."""
-        return len(self.places)
+        return len(self.connection_limits)
 
 
 @asynccontextmanager
@@ -104,7 +104,7 @@ async def api_server(
     repository: StateRepository,
     *,
     send_buffer: int | None = None,
-    limits: Limits = Limits(),  # noqa: B008
+    time_limits: TimeLimits = TimeLimits(),  # noqa: B008
 ) -> AsyncIterator[ApiServer]:
     """Serve `repository` on a free port, as the program does, until the block ends.
 
@@ -112,7 +112,7 @@ async def api_server(
     """
     await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
     stopping, started = asyncio.Event(), asyncio.Event()
-    places = Places(places_of_process())
+    connection_limits = ConnectionLimits()
     authenticator = Authenticator(repository, passwords(), patience_seconds=0.1)
     app = create_app(repository, authenticator, passwords(), is_draining=stopping.is_set)
     sockets = listen("127.0.0.1", 0, "a port")
@@ -126,15 +126,15 @@ async def api_server(
             notice_seconds=0,
             drain_seconds=30,
             on_started=started.set,
-            limits=limits,
-            places=places,
+            time_limits=time_limits,
+            connection_limits=connection_limits,
         )
     )
     await started.wait()
     address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     try:
         async with httpx.AsyncClient(base_url=address, auth=BASIC, timeout=ANSWER_SECONDS) as client:
-            yield ApiServer(client, stopping, serving, places)
+            yield ApiServer(client, stopping, serving, connection_limits)
     finally:
         stopping.set()
         await serving

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from state_api import event_feed, event_stream, event_subscription
+from state_api import event_feed, event_stream
 from state_store.errors import StoreUnavailable
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Activity, Counters, Credential, Exchange, Login
@@ -267,7 +267,7 @@ async def test_a_stream_is_logged_at_its_end_with_its_administrator() -> None:
 async def test_a_listener_that_does_not_read_is_cut_off_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(event_subscription, "MAX_WAITING_CHUNKS", 2)
+    monkeypatch.setattr(event_stream, "MAX_WAITING_CHUNKS", 2)
     repository = MemoryRepository()
     with capture_logs() as events:
         async with (

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from state_api.http_connection import Limits
+from state_api.http_connection import TimeLimits
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Credential
 from support.api_client import BASIC
@@ -19,8 +19,8 @@ from support.api_server import ApiServer, api_server, listening
 ANSWER_SECONDS = 20
 """Far more than any limit here: who waits for so long has found one that does not hold."""
 
-SHORT = Limits(head=1, body=1, rest=1, idle=1, reading=1)
-LONG = Limits(head=60, body=60, rest=60, idle=60, reading=60)
+SHORT = TimeLimits(head=1, body=1, rest=1, idle=1, reading=1)
+LONG = TimeLimits(head=60, body=60, rest=60, idle=60, reading=60)
 
 HEAD = b"GET /livez HTTP/1.1\r\nHost: peep\r\n"
 WHOLE = HEAD + b"\r\n"
@@ -58,7 +58,7 @@ def late(answer: bytes) -> None:
 
 @pytest.mark.parametrize("sent", [b"GET /livez HT", HEAD, WHOLE + HEAD])
 async def test_half_a_head_is_answered_408_and_closed(sent: bytes) -> None:
-    async with api_server(MemoryRepository(), limits=SHORT) as server, raw(server) as (reader, writer):
+    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(sent)
         answer = await all_of(reader)
         late(answer[answer.index(b"HTTP/1.1 408") :])
@@ -66,12 +66,12 @@ async def test_half_a_head_is_answered_408_and_closed(sent: bytes) -> None:
 
 
 async def test_a_silent_connection_is_closed_without_a_word() -> None:
-    async with api_server(MemoryRepository(), limits=SHORT) as server, raw(server) as (reader, _):
+    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, _):
         assert await all_of(reader) == b""
 
 
 async def test_a_head_that_comes_octet_by_octet_has_no_more_time_for_it() -> None:
-    async with api_server(MemoryRepository(), limits=SHORT) as server, raw(server) as (reader, writer):
+    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
 
         async def drip() -> None:
             for octet in HEAD + b"X-Long: " + b"x" * 10_000:
@@ -87,13 +87,13 @@ async def test_a_head_that_comes_octet_by_octet_has_no_more_time_for_it() -> Non
     "head", [ADD_USER, ADD_USER.replace(b"Content-Length: 60", b"Transfer-Encoding: chunked")]
 )
 async def test_half_a_body_is_answered_408_and_closed(head: bytes) -> None:
-    async with api_server(MemoryRepository(), limits=SHORT) as server, raw(server) as (reader, writer):
+    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(head + (b'5\r\n{"nam' if b"chunked" in head else b'{"nam'))
         late(await all_of(reader))
 
 
 async def test_a_body_that_nobody_wants_is_not_waited_for_long() -> None:
-    async with api_server(MemoryRepository(), limits=SHORT) as server, raw(server) as (reader, writer):
+    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(WHOLE.replace(b"\r\n\r\n", b"\r\nContent-Length: 60000\r\n\r\nhalf"))
 
         async def drip() -> None:
@@ -109,7 +109,7 @@ async def test_a_body_that_nobody_wants_is_not_waited_for_long() -> None:
 
 
 async def test_a_body_that_comes_after_its_answer_leaves_the_connection_good_for_the_next_request() -> None:
-    async with api_server(MemoryRepository(), limits=LONG) as server, raw(server) as (reader, writer):
+    async with api_server(MemoryRepository(), time_limits=LONG) as server, raw(server) as (reader, writer):
         for _ in range(2):
             writer.write(WHOLE.replace(b"\r\n\r\n", b"\r\nContent-Length: 4\r\n\r\nha"))
             answer = await asyncio.wait_for(reader.readuntil(b'{"status":"alive"}'), ANSWER_SECONDS)
@@ -118,7 +118,7 @@ async def test_a_body_that_comes_after_its_answer_leaves_the_connection_good_for
 
 
 async def test_a_connection_that_asks_no_more_is_closed_when_its_time_is_over() -> None:
-    async with api_server(MemoryRepository(), limits=SHORT) as server, raw(server) as (reader, writer):
+    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(WHOLE)
         answer = await all_of(reader)
         assert answer.count(b"HTTP/1.1") == 1
@@ -129,7 +129,7 @@ async def test_who_does_not_read_an_answer_is_cut_off() -> None:
     repository = MemoryRepository()
     for number in range(1000):
         await repository.add_user(f"{number:0128}", Credential("no hash", "1"))
-    async with api_server(repository, limits=SHORT, send_buffer=4096) as server:
+    async with api_server(repository, time_limits=SHORT, send_buffer=4096) as server:
         credentials = next(BASIC.auth_flow(httpx.Request("GET", "http://peep"))).headers["Authorization"]
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -138,15 +138,15 @@ async def test_who_does_not_read_an_answer_is_cut_off() -> None:
             request = WHOLE.replace(b"/livez", b"/v1/users?limit=1000")
             client.sendall(request.replace(b"\r\n\r\n", f"\r\nAuthorization: {credentials}\r\n\r\n".encode()))
             async with asyncio.timeout(ANSWER_SECONDS):
-                while server.places_taken() != 1:  # the connection is there
+                while server.connections() != 1:  # the connection is there
                     await asyncio.sleep(0.01)
-                while server.places_taken():
+                while server.connections():
                     await asyncio.sleep(0.01)
 
 
 async def test_streams_of_events_outlive_all_limits() -> None:
     async with (
-        api_server(MemoryRepository(), limits=SHORT) as server,
+        api_server(MemoryRepository(), time_limits=SHORT) as server,
         listening(server.client) as reader,
     ):
         # Counters come once a second.
@@ -155,11 +155,14 @@ async def test_streams_of_events_outlive_all_limits() -> None:
 
 
 async def test_connections_without_a_request_keep_nobody_out() -> None:
-    async with api_server(MemoryRepository(), limits=LONG) as server, contextlib.AsyncExitStack() as stack:
+    async with (
+        api_server(MemoryRepository(), time_limits=LONG) as server,
+        contextlib.AsyncExitStack() as stack,
+    ):
         held = [await stack.enter_async_context(raw(server)) for _ in range(300)]
         for number, (_, writer) in enumerate(held):
             writer.write((b"", HEAD, ADD_USER + b"{")[number % 3])
         response = await server.client.get("/v1/counters")
         assert response.status_code == 200
-        assert server.places_taken() <= 100
+        assert server.connections() <= 100
         assert [await all_of(reader) for reader, _ in held[:200]] == [b""] * 200

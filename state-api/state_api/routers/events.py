@@ -10,13 +10,12 @@ from state_api.errors import (
     STORE_UNAVAILABLE,
     TOO_MANY_STREAMS,
     UNAUTHENTICATED,
-    Unauthenticated,
+    Refused,
     problems,
 )
 from state_api.event_feed import EventFeed
 from state_api.event_frames import MEDIA_TYPE
-from state_api.event_stream import EventStream
-from state_api.event_subscription import Subscription
+from state_api.event_stream import Listener
 
 EXAMPLE = """\
 retry: 1000
@@ -79,10 +78,9 @@ async def stream_events(
     """
     password_hash = (await repository.administrators()).get(administrator)
     if password_hash is None:
-        raise Unauthenticated
+        raise Refused(UNAUTHENTICATED)
     if getattr(request.state, "wants_no_body", False):
         return Response(media_type=MEDIA_TYPE)
     feed: EventFeed = request.app.state.event_feed
     sign_in_id = getattr(request.state, "sign_in_id", None)
-    subscription = Subscription(administrator, password_hash, last_event_id, sign_in_id)
-    return EventStream(feed, feed.subscribe(subscription))
+    return feed.open(Listener(administrator, password_hash, sign_in_id), last_event_id)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from state_api.dependencies import ServicesDependency
-from state_api.errors import DRAINING, STORE_EMPTIED, STORE_UNAVAILABLE, Draining, problems
+from state_api.errors import DRAINING, STORE_EMPTIED, STORE_UNAVAILABLE, Refused, problems
 from state_api.schemas import Health, Readiness
 
 router = APIRouter(tags=["health"])
@@ -30,7 +30,7 @@ async def show_health() -> Health:
 async def show_readiness(services: ServicesDependency) -> Readiness:
     """Yes while Redis answers, has the users that it had, and the process is not about to stop."""
     if services.is_draining():
-        raise Draining
+        raise Refused(DRAINING)
     await services.repository.attend()
     await services.repository.ping()
     return Readiness(status="ready", warnings=await services.repository.warnings())

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 
 from state_api import schemas
 from state_api.dependencies import ServicesDependency, client_address
-from state_api.errors import ForeignRequest, SignedOut, WrongPassword
+from state_api.errors import FOREIGN_REQUEST, SIGNED_OUT, WRONG_PASSWORD, Refused
 from state_api.sign_in import (
     COOKIE,
     SignIn,
@@ -30,7 +30,7 @@ async def sign_in(
     begun = await services.sign_ins.begin(given.name) if is_right else None
     if begun is None:
         log.warning("administrator refused", address=address)
-        raise WrongPassword
+        raise Refused(WRONG_PASSWORD)
     cookie, begun_sign_in = begun
     response.set_cookie(
         COOKIE, cookie, path="/", httponly=True, samesite="strict", secure=came_by_https(request)
@@ -44,7 +44,7 @@ async def show_sign_in(request: Request, services: ServicesDependency) -> schema
     """Tell a page that was loaded anew who is signed in, and the token to use."""
     found = await services.sign_ins.find(request.cookies.get(COOKIE, ""))
     if found is None:
-        raise SignedOut
+        raise Refused(SIGNED_OUT)
     return _shown(found)
 
 
@@ -54,7 +54,7 @@ async def sign_out(request: Request, response: Response, services: ServicesDepen
     found = await services.sign_ins.find(request.cookies.get(COOKIE, ""))
     if found is not None:
         if not is_csrf_token(request, found):
-            raise ForeignRequest
+            raise Refused(FOREIGN_REQUEST)
         await services.sign_ins.end(found)
         log.info("administrator signed out", administrator=found.administrator)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=came_by_https(request))

@@ -1,7 +1,4 @@
-"""What may come in: bodies that are bounded and in time, paths that mean one thing only, HEAD for each GET.
-
-Where all places for connections are busy, what comes in asks for the process's health only.
-"""
+"""Limits of a request: a small body that comes in time, a path with one meaning, HEAD for each GET."""
 
 import asyncio
 
@@ -9,25 +6,18 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from state_api.errors import (
-    LATE,
-    PLAIN_DETAILS,
-    TOO_LARGE,
-    TOO_MANY_CONNECTIONS,
-    Kind,
-    problem_response,
-)
-from state_api.places import Standing
+from state_api.connection_limits import Access
+from state_api.errors import LATE, NOT_FOUND, TOO_LARGE, TOO_MANY_CONNECTIONS, Kind, problem_response
 
 MAX_BODY_OCTETS = 64 * 1024
 """The largest honest request is a user with a password: some hundred octets."""
 
-
 HEALTH_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
+"""What a connection with `Access.HEALTH` may ask for."""
 
 
-class Intake:
-    """ASGI middleware that hands on only requests within these bounds."""
+class RequestLimits:
+    """ASGI middleware that refuses requests beyond these limits."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -45,11 +35,11 @@ class Intake:
             # The server itself leaves out the body of an answer to HEAD.
             scope = {**scope, "method": "GET"}
             scope["state"]["wants_no_body"] = True
-        await self._app(scope, _Bounded(receive, scope["state"].get("body_seconds")), send)
+        await self._app(scope, _LimitedBody(receive, scope["state"].get("body_seconds")), send)
 
 
-class _Bounded:
-    """A body, counted as it comes: it need not say its length. All of it has to be there in time."""
+class _LimitedBody:
+    """Receives a body and counts its octets, which it need not announce. All of it has to come in time."""
 
     def __init__(self, receive: Receive, seconds: float | None) -> None:
         self._receive = receive
@@ -59,7 +49,7 @@ class _Bounded:
 
     async def __call__(self) -> Message:
         try:
-            # What comes after the body is the client's going, which may be hours away.
+            # After the body comes the client's disconnect, perhaps hours later.
             async with asyncio.timeout_at(None if self._is_whole else self._end):
                 message = await self._receive()
         except TimeoutError:
@@ -67,17 +57,17 @@ class _Bounded:
         self._is_whole = not message.get("more_body", False)
         self._octets += len(message.get("body", b""))
         if self._octets > MAX_BODY_OCTETS:
-            raise HTTPException(413)
+            raise HTTPException(TOO_LARGE.status)
         return message
 
 
 def _refusal(scope: Scope) -> Kind | None:
-    if scope["state"].get("standing") is Standing.HEALTH and scope["path"] not in HEALTH_PATHS:
+    if scope["state"].get("access") is Access.HEALTH and scope["path"] not in HEALTH_PATHS:
         return TOO_MANY_CONNECTIONS
     # An encoded slash would be decoded before the routes are matched: `a%2Fpassword` is one user name
     # that nobody can have, not the password of `a`.
     if b"%2f" in scope.get("raw_path", b"").lower():
-        return Kind(404, PLAIN_DETAILS[404])
+        return NOT_FOUND
     announced = Headers(scope=scope).get("content-length", "0")
     if announced.isdecimal() and int(announced) > MAX_BODY_OCTETS:
         return TOO_LARGE
