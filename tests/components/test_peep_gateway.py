@@ -12,14 +12,13 @@ from peep_gateway.connection import PeepConnection
 from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters
 from support.peep_gateway_server import (
+    CAPABILITIES,
     LOGIN,
     Gateway,
     PeepClient,
     running_gateway,
     with_users,
 )
-
-CAPABILITIES = b"+9\r\na\r\nc=1-1000000\r\nt=0-86400\r\np=\r\ns?\r\nk-\r\ng?\r\ng-\r\nv?\r\n"
 
 
 def only_connection(gateway: Gateway) -> PeepConnection:

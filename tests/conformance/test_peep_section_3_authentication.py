@@ -2,6 +2,7 @@
 
 import pytest
 
+from peep_gateway.protocol.commands import capabilities
 from state_store.memory_repository import MemoryRepository
 from support.peep_gateway_server import LOGIN, converse, passwords, replies_to
 
@@ -32,10 +33,8 @@ async def test_password_ends_at_a_space() -> None:
 @pytest.mark.parametrize("logged_in", [False, True])
 async def test_capabilities_are_listed_in_both_states(logged_in: bool) -> None:
     """R36 to R38, R53, R64, R73, P9."""
-    await converse(
-        "C: cap?\nS: +9\nS: a\nS: c=1-1000000\nS: t=0-86400\nS: p=\nS: s?\nS: k-\nS: g?\nS: g-\nS: v?",
-        logged_in=logged_in,
-    )
+    lines = [f"+{len(capabilities())}", *capabilities()]
+    await converse("\nS: ".join(["C: cap?", *lines]), logged_in=logged_in)
 
 
 @pytest.mark.parametrize("logged_in", [False, True])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from peep_gateway.protocol.commands import COMMANDS
 from service_runtime import VERSION
 from state_store.credentials.attempts import SlowDown
 from state_store.records import Counters
@@ -251,7 +252,7 @@ def test_capabilities_are_told_without_a_password(gateway: BackgroundGateway, tm
     told = json.loads(peepctl.output("capabilities", "--json"))
     assert told["authentication"] == ["a"]
     assert told["integers"]["t="] == {"min": 0, "max": 86400}
-    assert set(told["extensions"]) == {"s?", "k-", "p=", "g?", "g-", "v?"}
+    assert set(told["extensions"]) == {row.commencement for row in COMMANDS if row.is_extension}
     assert "1 to 1000000" in peepctl.output("capabilities")
 
 

@@ -12,6 +12,8 @@ from line_server.server import LineServer
 from peep_gateway.administration import Administration
 from peep_gateway.connection import SIGN_IN_SECONDS, PeepConnection
 from peep_gateway.connection_limits import ConnectionLimits
+from peep_gateway.protocol.commands import capabilities
+from peep_gateway.protocol.replies import wire_form
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.memory_repository import MemoryRepository
@@ -23,6 +25,8 @@ from support.dialogue import steps
 ADMINISTRATOR = "root"
 PASSWORD = "root-password"
 LOGIN = f"a {ADMINISTRATOR} {PASSWORD}".encode()
+CAPABILITIES = wire_form([f"+{len(capabilities())}", *capabilities()])
+"""The reply to `cap?`."""
 
 _ANSWER_SECONDS = 20
 

@@ -152,14 +152,6 @@ def test_overlong_line_of_an_unavailable_command_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("session", [new_session(), authenticated_session()])
-def test_capabilities_are_the_same_in_both_states(session: Session) -> None:
-    assert (
-        session.receive(b"cap?")
-        == b"+9\r\na\r\nc=1-1000000\r\nt=0-86400\r\np=\r\ns?\r\nk-\r\ng?\r\ng-\r\nv?\r\n"
-    )
-
-
-@pytest.mark.parametrize("session", [new_session(), authenticated_session()])
 def test_quit_is_answered_and_ends_the_session(session: Session) -> None:
     assert session.receive(b"q") == b"+\r\n"
     assert session.is_over
