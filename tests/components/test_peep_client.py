@@ -160,27 +160,6 @@ async def test_counters_of_the_gateway_are_those_of_the_store() -> None:
         await with_gateway(use, gateway)
 
 
-class WatchedRepository(MemoryRepository):
-    """Counts how often its counters are looked at."""
-
-    looks = 0
-
-    async def counters(self) -> StoredCounters:
-        self.looks += 1
-        return await super().counters()
-
-
-async def test_counters_of_one_moment_come_in_one_exchange_from_a_peep() -> None:
-    repository = WatchedRepository()
-    async with running_gateway(repository) as gateway:
-        async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
-            await peep.counters()
-            assert repository.looks == 1
-        async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD, pipelining=False) as peep:
-            await peep.counters()
-            assert repository.looks == 1 + len(NUMBERS)
-
-
 async def test_extensions_of_the_gateway_are_used() -> None:
     async with running_gateway() as gateway, connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
         assert await peep.version() == VERSION

@@ -107,7 +107,7 @@ def command(dialogue: Dialogue, line: str, *, multi_line: bool | None = None) ->
 
 
 def counters(dialogue: Dialogue) -> Operation[Counters]:
-    """Return all counters, as of one moment if the server takes several requests at once."""
+    """Return all counters, in one round trip if the server takes several requests at once."""
     sent, retrieved, removed, connections, ever, logins, users = yield from dialogue.ask_all(
         "rb?", "re?", "xe?", "cc?", "hc?", "hu?", "cu?"
     )
