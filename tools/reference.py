@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from peep_gateway.protocol import commands as peep
 from peepctl.reference import commands as peepctl_commands
 from peepctl.server import EXIT_CODES
-from peepctl.settings_layers import KEYS
+from peepctl.sources import KEYS
 from pop3_service.protocol import commands as pop3
 from service_runtime.settings import ALL_SETTINGS, SECRETS, variable
 from state_api.app import create_app

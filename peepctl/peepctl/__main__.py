@@ -1,4 +1,4 @@
-"""The people's command: `peepctl --help` lists what it can do."""
+"""The command line of `peepctl`: `peepctl --help` lists the commands."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from peepctl.server import EXIT_CODES
 NAME = "peepctl"
 
 _WHERE = """\b
-Where to connect and as whom, the first that says so:
+Where to connect and as whom, in order of precedence:
   the options above, before or after the command
   PEEPCTL_HOST, PEEPCTL_PORT, PEEPCTL_USER, PEEPCTL_TLS, PEEPCTL_CA_FILE,
     PEEPCTL_PASSWORD or PEEPCTL_PASSWORD_FILE
   ~/.config/peep/peepctl.toml: host, port, user, tls, ca_file,
     password or password_file
   beside a peepctl up: ./data/admins, or PEEP_DATA_DIR/admins
-  the terminal, which is asked for a password"""
+  a prompt for the password, at a terminal"""
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code:d}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 app = typer.Typer(
@@ -48,17 +48,17 @@ def _show_version(is_wanted: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Take the options that belong to no command."""
+    """Take the options that come before a command."""
 
 
 @app.command()
 def up() -> None:
     """Run the whole system on this machine, without containers, until Ctrl-C.
 
-    Settings are environment variables; PEEP_DATA_DIR says where everything is kept (./data).
+    Settings are environment variables; all data are kept in PEEP_DATA_DIR (./data).
     """
     from peepctl.up.foreground import up as run_locally
 
@@ -67,11 +67,12 @@ def up() -> None:
 
 @app.command("repair-store")
 def repair_store(
-    is_agreed: Annotated[bool, typer.Option("--yes", help="Do not ask before it is done.")] = False,
+    is_agreed: Annotated[bool, typer.Option("--yes", help="Repair without asking.")] = False,
 ) -> None:
-    """Mend the data of a stopped peepctl up whose server cannot read them, as far as that goes.
+    """Repair the data of a stopped peepctl up that its server cannot read.
 
-    Says first what would be lost, and keeps a copy. PEEP_DATA_DIR says where they are (./data).
+    Shows what would be lost before it changes anything, and keeps a copy. The data are in PEEP_DATA_DIR
+    (./data).
     """
     from peepctl.commands.repair import repair
 
@@ -98,7 +99,7 @@ app.command("shell")(protocol.shell)
 def main() -> None:
     """Run the command line."""
     if sys.argv[1:2] == ["--show-completion"] and len(sys.argv) == 3:
-        # Typer guesses the shell; who names one means that one.
+        # Typer would guess the shell even if one is named.
         os.environ[f"_{NAME.upper()}_COMPLETE"] = f"source_{sys.argv[2]}"
     app(prog_name=NAME)
 

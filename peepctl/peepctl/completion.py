@@ -1,4 +1,4 @@
-"""The names that a shell completes by asking the server: only where no password has to be asked for."""
+"""Names from the server for the shell's completion; none if a password would have to be prompted for."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import typer
 
 from peep_client import Peep, PeepError
 from peepctl.options import server_of
-from peepctl.settings_layers import WrongSettings
+from peepctl.sources import WrongSettings
 
 SECONDS = 1.5
-"""How long a person who has pressed TAB waits at the most for each reply."""
+"""The longest wait for each reply after TAB was pressed."""
 
 MOST = 200
-"""More names than this help nobody."""
+"""Longer lists are cut off: nobody reads them."""
 
 
 def users(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the POP3 users whose names begin so; none when the server cannot be asked."""
+    """Return the POP3 users whose names begin with `incomplete`."""
     return _names(context, incomplete, lambda peep: peep.users())
 
 
 def sessions_and_users(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the open sessions and the users who have some, as far as they begin so."""
+    """Return the open sessions and their users that begin with `incomplete`."""
     return _names(context, incomplete, _of_sessions)
 
 
 def networks_and_users(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the slow-downs' networks, users and ids, as far as they begin so."""
+    """Return the networks, users and ids of slow-downs that begin with `incomplete`."""
     return _names(context, incomplete, _of_slow_downs)
 
 
@@ -43,9 +43,9 @@ def _of_sessions(peep: Peep) -> list[str]:
     return [*sorted({one.username for one in found if one.username}), *(one.id for one in found)]
 
 
-def _names(context: typer.Context, incomplete: str, look: Callable[[Peep], list[str]]) -> list[str]:
+def _names(context: typer.Context, incomplete: str, query: Callable[[Peep], list[str]]) -> list[str]:
     try:
         with server_of(context).connect_silently(SECONDS) as peep:
-            return [name for name in look(peep) if name.startswith(incomplete)][:MOST]
+            return [name for name in query(peep) if name.startswith(incomplete)][:MOST]
     except (PeepError, WrongSettings):
         return []

@@ -1,4 +1,4 @@
-"""The options that say where to connect, for every command that does."""
+"""The options that say where to connect, for every command that connects."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from peep_client import PeepError
+from peepctl.endpoint import ConnectionOptions
 from peepctl.output import shown
 from peepctl.server import Server
-from peepctl.settings_layers import WrongSettings
-from peepctl.whereabouts import Given
+from peepctl.sources import WrongSettings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with the names of the HTTP API.")]
 
@@ -31,10 +31,10 @@ _OPTIONS: dict[str, Any] = {
     ],
     "tls": Annotated[bool | None, typer.Option("--tls/--no-tls", help="Connect inside TLS.")],
     "ca_file": Annotated[
-        str | None, typer.Option(metavar="FILE", help="Certificates to trust in place of the system's (PEM).")
+        str | None, typer.Option(metavar="FILE", help="Certificates to trust instead of the system's (PEM).")
     ],
     "insecure": Annotated[
-        bool | None, typer.Option("--insecure", help="Take any certificate: nobody knows then who is there.")
+        bool | None, typer.Option("--insecure", help="Accept any certificate: anyone could be the server.")
     ],
     "config": Annotated[
         str | None,
@@ -50,17 +50,16 @@ _PARAMETERS = [
 
 
 def connected(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Give a command the options that say where to connect, as its first argument `server`.
+    """Give a command the connection options; it gets the `Server` that they name as its first argument.
 
-    What the command returns is the exit code. What goes wrong with the server is told in one line.
+    The command returns its exit code. Errors of the server and of settings are printed in one line.
     """
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
         server = server_of(arguments.pop(_CONTEXT))
-        others = {name: value for name, value in arguments.items() if name not in _OPTIONS}
         try:
-            code = command(server, **others)
+            code = command(server, **_own(arguments))
         except (PeepError, WrongSettings) as error:
             code, text = server.explain(error)
             complain(text)
@@ -73,32 +72,35 @@ def connected(command: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def connecting(callback: Callable[..., None]) -> Callable[..., None]:
-    """Give the program itself the same options, for those who say where before they say what."""
+    """Give the program the same options, so that they can also come before the command."""
 
     @functools.wraps(callback)
     def run(**arguments: Any) -> None:
-        callback(**{name: value for name, value in arguments.items() if name not in _OPTIONS})
+        callback(**_own(arguments))
 
     _set_parameters(run, list(inspect.signature(callback, eval_str=True).parameters.values()))
     return run
 
 
 def server_of(context: typer.Context) -> Server:
-    """Return the server that a command's own options, then those of the program before it, lead to."""
-    own, before = (
-        Given(**{name: found.params.get(name) for name in _OPTIONS})
-        for found in (context, context.find_root())
-    )
-    return Server(own.over(before))
+    """Return the server that the options name; those of the command override those before it."""
+    given: dict[str, Any] = {}
+    for options in (context.find_root().params, context.params):
+        given |= {name: options[name] for name in _OPTIONS if options.get(name) is not None}
+    return Server(ConnectionOptions(**given))
 
 
 def complain(text: str) -> None:
-    """Tell on standard error what went wrong."""
+    """Print an error on standard error."""
     typer.echo(f"peepctl: {shown(text)}", err=True)
 
 
+def _own(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name not in _OPTIONS}
+
+
 def _set_parameters(function: Callable[..., None], own: list[inspect.Parameter]) -> None:
-    # Typer reads signature and annotations; it never sees that of the wrapped function.
+    # Typer reads the signature and the annotations, and does not follow `__wrapped__`.
     parameters = [*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *_PARAMETERS]
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

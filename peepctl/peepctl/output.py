@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs, and nothing that a terminal would obey."""
+"""Output of commands: tables for people, JSON for programs, and no control characters."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SPANS = (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1))
 
 
 def shown(text: str) -> str:
-    """Return `text` with control characters written out: a server's words must not steer the terminal."""
+    """Return `text` with control characters escaped: a server's text must not control the terminal."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def has_colour() -> bool:
-    """Return whether standard output may be coloured: a terminal that can, and nobody against it."""
+    """Return whether standard output is a terminal with colours and NO_COLOR is not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -42,14 +42,14 @@ def say_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def say_list(rows: Sequence[tuple[str, str]]) -> None:
-    """Print names with their values behind them."""
+    """Print names with their values beside them."""
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         typer.echo(f"{name.ljust(width)}  {shown(value)}".rstrip())
 
 
 def duration(seconds: float) -> str:
-    """Return a time span in words of two units at the most, for example `1 h 02 min`."""
+    """Return a time span in at most two units, for example `1 h 02 min`."""
     whole = int(seconds)
     for unit, below, size, smaller in _SPANS:
         if whole >= size:
@@ -59,7 +59,7 @@ def duration(seconds: float) -> str:
 
 
 def amount(octets: float) -> str:
-    """Return a number of octets in a unit that people read, for example `1.2 GB`."""
+    """Return a number of octets in a readable unit, for example `1.2 GB`."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if octets < 1000 or unit == "TB":
             break

@@ -1,4 +1,4 @@
-"""A new password from whoever calls the command: a person at a terminal, or a program."""
+"""A new password from an option, from standard input, or from a prompt."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import sys
 
 from peep_client import InvalidArgument
 from peep_client.protocol.commands import request
-from peepctl.settings_layers import WrongSettings
+from peepctl.sources import WrongSettings
 
 
 def new_password(username: str, given: str | None, *, from_input: bool) -> str:
-    """Return a password that PEEP can carry, before anything was sent.
+    """Return a password that PEEP can carry: `given`, or one that is read.
 
-    `given` is one from the arguments. Else it is read from standard input where that is wanted or is no
-    terminal, or asked for twice. Raises `InvalidArgument` and `WrongSettings`.
+    It is read from standard input if `from_input` or if that is not a terminal, else prompted for twice.
+    Raises `InvalidArgument` and `WrongSettings`.
     """
     if given is not None and from_input:
-        raise WrongSettings("--password and --password-stdin are two ways of one thing; give one of them")
+        raise WrongSettings("--password and --password-stdin are both given; give one of them")
     if given is not None:
         password = given
     elif from_input or not sys.stdin.isatty():
         password = _read_line()
     else:
-        password = _asked(username)
-    request("u+", username, password)  # tells what is wrong with either
+        password = _prompted(username)
+    request("u+", username, password)  # raises if PEEP cannot carry the name or the password
     return password
 
 
 def _read_line() -> str:
     line = sys.stdin.readline().rstrip("\r\n")
     if not line:
-        raise WrongSettings("standard input holds no password: it is read from its first line")
+        raise WrongSettings("standard input is empty: the password is read from its first line")
     return line
 
 
-def _asked(username: str) -> str:
+def _prompted(username: str) -> str:
     try:
         first = getpass.getpass(f"New password of {username}: ")
         request("u+", username, first)

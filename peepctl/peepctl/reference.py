@@ -11,7 +11,7 @@ from peepctl.__main__ import NAME, app
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Yield every command as one types it, for example `peepctl users add USER`, and its help in one line."""
+    """Yield each command as it is typed, such as `peepctl users add USER`, with its help in one line."""
     yield from _commands(typer.main.get_command(app), NAME)
 
 
@@ -23,6 +23,6 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, str]]:
         return
     with command.make_context(path, [], resilient_parsing=True) as context:
         _, *arguments = command.collect_usage_pieces(context)
-    # Required ones stand in braces there, as if they were choices.
+    # Click puts required arguments in braces, as if they were choices.
     words = [argument.strip("{}") for argument in arguments]
     yield " ".join([path, *words]), " ".join((command.help or "").split())

@@ -105,15 +105,15 @@ def test_settings_are_shown_and_changed(peepctl: Peepctl) -> None:
 def test_value_out_of_range_is_refused_with_the_servers_range(bare: Peepctl, peepctl: Peepctl) -> None:
     assert refused(bare, "set", "timeout", "301") == (
         1,
-        "the server answers -7: 301 is out of range for timeout; this server takes 0 to 300",
+        "the server answers -7: 301 is out of range for timeout; the range is 0 to 300",
     )
     code, line = refused(peepctl, "set", "max-connections", "0")
-    assert (code, line.endswith("this server takes 1 to 1000000")) == (1, True)
+    assert (code, line.endswith("the range is 1 to 1000000")) == (1, True)
 
 
 def test_value_that_is_no_number_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     code, line = refused(Peepctl(tmp_path), "set", "timeout", "soon")
-    assert (code, line) == (2, "timeout is a whole number, not 'soon'")
+    assert (code, line) == (2, "timeout must be a whole number, not 'soon'")
 
 
 # Users
@@ -130,7 +130,7 @@ def test_users_are_added_listed_and_removed(gateway: BackgroundGateway, peepctl:
     assert "new password" in peepctl.output("users", "password", "alice", "--password-stdin", given="next\n")
     assert gateway.run(gateway.repository.credential("alice")) != before
     for name in ("alice", "bob"):
-        assert peepctl.output("users", "remove", name) == f"removed {name}, not the mail\n"
+        assert peepctl.output("users", "remove", name) == f"removed {name} but not the mail\n"
     assert gateway.usernames() == []
 
 
@@ -145,7 +145,7 @@ def test_user_that_is_there_or_is_not_is_refused(bare: Peepctl) -> None:
 @pytest.mark.parametrize(
     ("arguments", "given", "words"),
     [
-        (("alice",), "", "standard input holds no password"),
+        (("alice",), "", "standard input is empty"),
         (("alice",), "two words\n", "the password contains a space"),
         (("two words",), "x\n", "the username contains a space"),
         (("alice", "--password", "x", "--password-stdin"), "x\n", "give one of them"),
@@ -196,7 +196,7 @@ def test_slow_downs_are_listed_and_lifted(gateway: BackgroundGateway, peepctl: P
     ]
     assert all(100 <= one["seconds"] < 200 and 900 < one["seconds_left"] <= 1000 for one in told)
     head, first, *_ = peepctl.output("slow-downs").splitlines()
-    assert head.split() == ["ID", "NETWORK", "USER", "SINCE", "HELD", "UP", "OVER", "IN"]
+    assert head.split() == ["ID", "NETWORK", "USER", "SINCE", "DELAYED", "OVER", "IN"]
     assert first.split()[:3] == ["a1", "203.0.113.9", "-"]
     assert "1,112" in first
     assert peepctl.output("lift", "alice") == "lifted slow-down b2 (user alice, network -)\n"
@@ -240,7 +240,7 @@ def test_command_that_needs_an_extension_says_which(
 ) -> None:
     assert refused(bare, *command, given="secret\n") == (
         1,
-        f"this server does not have the extension {extension}: this command cannot work with it",
+        f"this server does not have the extension {extension}, which this command needs",
     )
 
 
@@ -319,7 +319,7 @@ def test_settings_file_is_read_and_one_that_others_can_read_is_refused(
     file.chmod(0o640)
     assert refused(peepctl, "get", "timeout") == (
         2,
-        f"{file} holds a password and others can read it: chmod 600 {file}",
+        f"{file} contains a password and others can read it: chmod 600 {file}",
     )
 
 
@@ -350,7 +350,7 @@ def test_server_without_its_store_says_so(tmp_path: Path) -> None:
         peepctl = Peepctl(tmp_path, PEEPCTL_PORT=str(port), PEEPCTL_PASSWORD="x")
         assert refused(peepctl, "stats") == (
             1,
-            "the server answers -8: Redis is away from it; try again in a moment",
+            "the server answers -8: it cannot reach Redis; try again in a moment",
         )
 
 

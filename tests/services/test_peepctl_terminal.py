@@ -178,7 +178,7 @@ def test_shell_completes_explains_and_remembers(peepctl: Peepctl) -> None:
     terminal.send("\r")
     terminal.expect("capabilities")
     terminal.send("t= 99999\r")
-    terminal.expect_exact("out of range; 0 to 86400 is taken")
+    terminal.expect_exact("out of range; the range is 0 to 86400")
     terminal.send("help t=\r")
     terminal.expect_exact("invalid command syntax")
     terminal.send("u+ carol hunter2\r")

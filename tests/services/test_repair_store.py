@@ -101,7 +101,7 @@ def test_repair_keeps_what_comes_before_the_damage_and_a_copy_of_all(data: Path,
     done = peepctl.run("repair-store", given="y\n")
     assert done.returncode == 0, done
     (copy,) = data.glob("redis.damaged-*")
-    assert f"repaired; as it was before it is kept in {copy}" in done.stdout
+    assert f"repaired; {copy} keeps it as it was before" in done.stdout
     assert (copy / append_only_file.FOLDER / path.name).read_bytes() == damaged
     assert damaged.startswith(path.read_bytes())
     (server,) = [server for server in started(data) if int(ask(server, b"DBSIZE")[1:].split()[0]) > KEYS // 2]

@@ -27,8 +27,8 @@ EXTENDED = parse_capabilities(("a", "c=1-500", "t=0-300", "s?", "k-", "p=", "g?"
         ("m?", Reply("+/srv/mail"), ""),
         ("u+", Reply("-3"), "a user of that name is there already"),
         ("u-", Reply("-4"), "there is no user of that name"),
-        ("c=", Reply("-5"), "out of range; 1 to 500 is taken"),
-        ("u-", Reply("-1"), "invalid command syntax; it is u- <username>"),
+        ("c=", Reply("-5"), "out of range; the range is 1 to 500"),
+        ("u-", Reply("-1"), "invalid command syntax; the syntax is u- <username>"),
         ("zz", Reply("-0"), "unknown command, or not available in this state; help lists the commands"),
         ("zz?", Reply("+5"), "yes"),
         ("zz?", Reply("-99"), "a code that the PEEP text does not define"),
@@ -56,7 +56,7 @@ def test_help_tells_range_and_codes_of_one_command() -> None:
     assert "-7: out of range" in text
     assert "which this server does not have" in "\n".join(help_lines(PLAIN, "s?"))
     assert help_lines(PLAIN, "-4") == ["-4: no such user or session"]
-    assert "no command" in help_lines(PLAIN, "zz")[0]
+    assert "does not know" in help_lines(PLAIN, "zz")[0]
 
 
 def test_syntax_follows_what_is_typed() -> None:

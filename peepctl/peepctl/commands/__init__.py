@@ -1,1 +1,1 @@
-"""The commands that talk to a server, in groups; each is a function that Typer calls."""
+"""The commands, in groups; Typer calls one function for each."""

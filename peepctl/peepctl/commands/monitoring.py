@@ -1,14 +1,16 @@
-"""`stats`, `who`, `sessions`, `kick`, `slow-downs`, `lift`, `top`: what goes on, and an end to it."""
+"""`stats`, `who`, `sessions`, `kick`, `slow-downs`, `lift`, `top`: watch what happens, and end it."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from peep_client import NegativeReply, Peep, Session, SlowDown
+from peep_client import NegativeReply, Session, SlowDown
 from peep_client.protocol.errors import UNKNOWN_USER_OR_SESSION
 from peepctl.completion import networks_and_users, sessions_and_users
 from peepctl.options import AsJson, complain, connected
@@ -53,7 +55,7 @@ def who(server: Server, as_json: AsJson = False) -> None:
 def sessions(server: Server, as_json: AsJson = False) -> None:
     """Show the open POP3 sessions.
 
-    Those before login are there too, with - as their user. The server needs the extension s?.
+    Sessions before login have - as their user. The server needs the extension s?.
     """
     with server.connect() as peep:
         found = peep.sessions()
@@ -73,18 +75,21 @@ def kick(
         str,
         typer.Argument(
             metavar="SESSION|USER",
-            help="A session's id, or a user, whose sessions are all meant.",
+            help="A session's id, or a user to close all sessions of.",
             autocompletion=sessions_and_users,
         ),
     ],
-    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Close several sessions unasked.")] = False,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", "-y", help="Close several sessions without asking.")
+    ] = False,
 ) -> Exit:
-    """Close a POP3 session, or all of a user.
+    """Close a POP3 session, or all sessions of a user.
 
-    Messages that were marked as deleted are kept. The server needs the extensions s? and k-.
+    Messages marked as deleted are kept. The server needs the extensions s? and k-.
     """
     with server.connect() as peep:
-        meant = _meant(peep.sessions(), target)
+        found = peep.sessions()
+        meant = [one for one in found if one.id == target] or [one for one in found if one.username == target]
         if not meant:
             complain(f"no open session has the id or the user {target}: peepctl sessions lists them")
             return Exit.REFUSED
@@ -95,15 +100,20 @@ def kick(
             if not _confirmed(meant):
                 return Exit.DONE
         for session in meant:
-            _close(peep, session)
+            name = f"session {session.id} ({session.username or 'not logged in'}, {session.address})"
+            _end(
+                functools.partial(peep.close_session, session.id),
+                f"closed {name}",
+                f"{name} had already ended",
+            )
     return Exit.DONE
 
 
 @connected
 def slow_downs(server: Server, as_json: AsJson = False) -> None:
-    """Show who is slowed down for wrong passwords.
+    """Show the slow-downs for wrong passwords.
 
-    - stands for any network or user. The server needs the extension g?.
+    - stands for any network or any user. The server needs the extension g?.
     """
     with server.connect() as peep:
         found = peep.slow_downs()
@@ -111,7 +121,7 @@ def slow_downs(server: Server, as_json: AsJson = False) -> None:
         say_json({"slow_downs": [dataclasses.asdict(one) for one in found]})
         return
     say_table(
-        ("ID", "NETWORK", "USER", "SINCE", "HELD UP", "OVER IN"),
+        ("ID", "NETWORK", "USER", "SINCE", "DELAYED", "OVER IN"),
         [
             (
                 one.id,
@@ -133,14 +143,14 @@ def lift(
         str,
         typer.Argument(
             metavar="ID|NETWORK|USER",
-            help="A slow-down's id, or a network or user, all of whose slow-downs are meant.",
+            help="A slow-down's id, or a network or user to lift all slow-downs of.",
             autocompletion=networks_and_users,
         ),
     ],
 ) -> Exit:
-    """Lift a slow-down for wrong passwords, or all of a network or user.
+    """Lift a slow-down for wrong passwords, or all slow-downs of a network or user.
 
-    Passwords are checked at once again; who goes on guessing is slowed down anew. The server needs the
+    Passwords are then checked at once again; further guessing is slowed down again. The server needs the
     extensions g? and g-.
     """
     with server.connect() as peep:
@@ -152,7 +162,8 @@ def lift(
             complain(f"no slow-down has the id, network or user {slow_down}: peepctl slow-downs lists them")
             return Exit.REFUSED
         for one in meant:
-            _lift(peep, one)
+            name = f"slow-down {one.id} (user {_user_of(one)}, network {one.network or '-'})"
+            _end(functools.partial(peep.lift_slow_down, one.id), f"lifted {name}", f"{name} was already over")
     return Exit.DONE
 
 
@@ -160,16 +171,16 @@ def lift(
 def top(
     server: Server,
     seconds: Annotated[
-        float, typer.Option("--interval", "-i", min=0.2, max=60, help="Seconds from one look to the next.")
+        float, typer.Option("--interval", "-i", min=0.2, max=60, help="Seconds between two queries.")
     ] = 1.0,
 ) -> Exit:
     """Watch counters and sessions live.
 
-    Gauges, rates a second and a minute, and the open sessions, on the whole screen; q quits. A connection
-    that is lost is shown as such, and made anew.
+    Shows gauges, rates and the open sessions on the whole screen until q is pressed. A lost connection is
+    shown, and opened again.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        complain("top needs a terminal; peepctl stats --json is for programs")
+        complain("top needs a terminal; programs can use peepctl stats --json")
         return Exit.USAGE
     from peepctl.top.watching import watch
 
@@ -182,23 +193,6 @@ def _user_of(one: SlowDown) -> str:
     return f"{one.username} (administrator)" if one.is_administrator else one.username
 
 
-def _lift(peep: Peep, one: SlowDown) -> None:
-    name = f"{one.id} (user {_user_of(one)}, network {one.network or '-'})"
-    try:
-        peep.lift_slow_down(one.id)
-    except NegativeReply as error:
-        if error.code != UNKNOWN_USER_OR_SESSION:
-            raise
-        say(f"slow-down {name} was over by itself")
-    else:
-        say(f"lifted slow-down {name}")
-
-
-def _meant(found: list[Session], target: str) -> list[Session]:
-    by_id = [session for session in found if session.id == target]
-    return by_id or [session for session in found if session.username == target]
-
-
 def _confirmed(meant: list[Session]) -> bool:
     for session in meant:
         say(f"{session.id}  from {session.address}, open for {duration(session.seconds)}")
@@ -209,13 +203,13 @@ def _confirmed(meant: list[Session]) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _close(peep: Peep, session: Session) -> None:
-    name = f"{session.id} ({session.username or 'not logged in'}, {session.address})"
+def _end(end: Callable[[], None], done: str, was_over: str) -> None:
+    """Run `end` and print `done`, or `was_over` if the session or the slow-down is gone already."""
     try:
-        peep.close_session(session.id)
+        end()
     except NegativeReply as error:
         if error.code != UNKNOWN_USER_OR_SESSION:
             raise
-        say(f"session {name} had ended by itself")
+        say(was_over)
     else:
-        say(f"closed session {name}")
+        say(done)

@@ -16,9 +16,9 @@ from peepctl.server import Exit, Server
 
 @connected
 def capabilities(server: Server, as_json: AsJson = False) -> None:
-    """Show what the server says it can do.
+    """Show what the server can do.
 
-    It is what cap? lists, and needs no password.
+    That is what cap? lists; no password is needed.
     """
     with server.connect(log_in=False) as peep:
         found = peep.capabilities()
@@ -46,7 +46,7 @@ def capabilities(server: Server, as_json: AsJson = False) -> None:
 def version(server: Server, as_json: AsJson = False) -> None:
     """Show the server's version.
 
-    The server needs the extension v?; peepctl --version shows peepctl's own.
+    The server needs the extension v?. peepctl --version shows the version of peepctl.
     """
     with server.connect() as peep:
         found = peep.version()
@@ -61,19 +61,19 @@ def raw(
     server: Server,
     lines: Annotated[
         list[str] | None,
-        typer.Argument(metavar="LINE", help="Lines to send; without any, those of standard input."),
+        typer.Argument(metavar="LINE", help="Lines to send; without any, they are read from standard input."),
     ] = None,
-    log_in: Annotated[bool, typer.Option("--login/--no-login", help="Log in before the first.")] = True,
+    log_in: Annotated[bool, typer.Option("--login/--no-login", help="Log in before the first line.")] = True,
     multi_line: Annotated[
         bool,
         typer.Option(
-            "--multi-line", help="Commands that peepctl does not know are answered by +n and n lines."
+            "--multi-line", help="The reply to a command that peepctl does not know is +n and n lines."
         ),
     ] = False,
 ) -> Exit:
-    """Send lines as they are, print the replies.
+    """Send lines unchanged and print the replies.
 
-    The exit code is 1 when one of the replies was negative.
+    The exit code is 1 if a reply was negative.
     """
     outcome = Exit.DONE
     with server.connect(log_in=log_in) as peep:
@@ -89,9 +89,9 @@ def raw(
 
 @connected
 def shell(server: Server) -> Exit:
-    """Type PEEP commands, replies are explained.
+    """Type PEEP commands and see the replies explained.
 
-    With a history, completion by TAB, and help. Without a terminal, commands are read from standard input.
+    Has a history, completion by TAB, and help. Without a terminal, commands are read from standard input.
     """
     from peepctl.shell.dialogue import converse
 

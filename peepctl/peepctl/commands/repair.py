@@ -1,4 +1,4 @@
-"""`repair-store`: the embedded server's append-only file, cut behind its sound part, with a copy kept."""
+"""`repair-store`: cut the embedded server's append-only file where its damage begins, and keep a copy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service_runtime.errors import StartError
 
 
 def repair(is_agreed: bool) -> Exit:
-    """Repair what can be, once the person at the terminal has agreed; return the exit code."""
+    """Repair the file once the person at the terminal has agreed; return the exit code."""
     try:
         directory = settings.load(UpSettings).directory
     except StartError as error:
@@ -40,12 +40,12 @@ def _repair(files: Path, is_agreed: bool) -> Exit:
     binary = find_server()
     damage = append_only_file.examine(binary, files)
     if damage is None:
-        say(f"nothing to repair: the form of {files} is sound; if it cannot be read, only a backup helps")
+        say(f"nothing to repair: {files} is well-formed; if it cannot be read, only a backup helps")
         return Exit.DONE
     say(f"{damage}.")
-    if not is_agreed and not typer.confirm("Keep a copy of all, and lose that?"):
+    if not is_agreed and not typer.confirm("Keep a copy of everything, and lose that?"):
         say("nothing was changed")
         return Exit.REFUSED
     copy = append_only_file.repair(binary, files, damage)
-    say(f"repaired; as it was before it is kept in {copy}")
+    say(f"repaired; {copy} keeps it as it was before")
     return Exit.DONE

@@ -1,4 +1,4 @@
-"""`get` and `set`: what administrators change while the server runs."""
+"""`get` and `set`: the settings that administrators change while the server runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from peep_client import NegativeReply, Peep, Settings
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import duration, say, say_json, say_list
 from peepctl.server import Exit, Server
-from peepctl.settings_layers import WrongSettings
+from peepctl.sources import WrongSettings
 
 
 class Setting(enum.Enum):
-    """The settings, by the names that people type."""
+    """The settings by the names that are typed."""
 
     MAX_CONNECTIONS = "max-connections"
     TIMEOUT = "timeout"
@@ -36,7 +36,7 @@ def get(
     server: Server,
     setting: Annotated[
         Setting | None,
-        typer.Argument(metavar="SETTING", help="One setting; without it all are shown.", show_default=False),
+        typer.Argument(metavar="SETTING", help="One setting; without it, all are shown.", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +56,7 @@ def get(
 @connected
 def set_setting(
     server: Server,
-    setting: Annotated[Setting, typer.Argument(metavar="SETTING", help="Which one.", show_default=False)],
+    setting: Annotated[Setting, typer.Argument(metavar="SETTING", help="The setting.", show_default=False)],
     value: Annotated[
         str,
         typer.Argument(
@@ -66,7 +66,7 @@ def set_setting(
 ) -> Exit:
     """Change a setting.
 
-    All POP3 processes obey within a second.
+    It takes effect in all POP3 processes within a second.
     """
     number = None if setting is Setting.MAIL_DIRECTORY else _number(setting, value)
     with server.connect() as peep:
@@ -94,14 +94,14 @@ def _change(peep: Peep, setting: Setting, value: int | str) -> None:
 def _number(setting: Setting, text: str) -> int:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(text) <= 128):
-        raise WrongSettings(f"{setting.value} is a whole number, not {text!r}")
+        raise WrongSettings(f"{setting.value} must be a whole number, not {text!r}")
     return int(text)
 
 
 def _range_in_words(peep: Peep, setting: Setting, value: str) -> str:
     allowed = peep.capabilities().integers.get(_COMMENCEMENTS[setting])
-    taken = f"this server takes {allowed[0]} to {allowed[-1]}" if allowed else "cap? does not tell the range"
-    return f"{value} is out of range for {setting.value}; {taken}"
+    words = f"the range is {allowed[0]} to {allowed[-1]}" if allowed else "cap? does not list the range"
+    return f"{value} is out of range for {setting.value}; {words}"
 
 
 def _in_words(setting: Setting, settings: Settings) -> str:

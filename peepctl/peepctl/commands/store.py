@@ -1,4 +1,4 @@
-"""`store accept`: said to Redis itself, for an emptied store has no administrator to sign in as."""
+"""`store accept`: goes to Redis directly, because an emptied store has no administrator to log in as."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from peepctl.server import Exit
 
 
 def accept() -> None:
-    """Go on with a Redis that has lost its users, on purpose; a backup that is put back needs no word.
+    """Accept a Redis that has lost its users, so that the services go on with it empty.
 
-    Run it where PEEP_REDIS_URL (or its _FILE) is that of the services, or beside a peepctl up.
+    Not needed after a backup has been restored. Run it where PEEP_REDIS_URL (or its _FILE) has the value
+    that the services have, or beside a peepctl up.
     """
-    # Few commands need what takes so long to import.
+    # Imported here because it takes long, and few commands need it.
     from peepctl.up.embedded import SOCKET_NAME
     from peepctl.up.settings import UpSettings
     from service_runtime import acceptance
@@ -39,7 +40,7 @@ def accept() -> None:
 
 def group() -> typer.Typer:
     """Return the group of commands."""
-    app = typer.Typer(help="Say what is to become of a Redis that has lost its users.", no_args_is_help=True)
-    app.callback()(lambda: None)  # with one command alone, typer would take the group for it
+    app = typer.Typer(help="Decide what happens to a Redis that has lost its users.", no_args_is_help=True)
+    app.callback()(lambda: None)  # without a callback, Typer merges a group with its only command
     app.command("accept")(accept)
     return app

@@ -24,7 +24,7 @@ InTheOpen = Annotated[
     typer.Option(
         "--password",
         metavar="PASSWORD",
-        help="The password itself: other users of this machine can see it, and the shell remembers it.",
+        help="The password: other users of this machine can see it, and the shell records it.",
     ),
 ]
 
@@ -47,7 +47,7 @@ def add(
 ) -> None:
     """Add a POP3 user.
 
-    The password is asked for twice, or read from standard input where that is no terminal.
+    Prompts for the password twice, or reads it from standard input if that is not a terminal.
     """
     chosen = new_password(username, password, from_input=from_input)
     with server.connect() as peep:
@@ -57,13 +57,13 @@ def add(
 
 @connected
 def remove(server: Server, username: KnownUsername) -> None:
-    """Remove a POP3 user, not the mail.
+    """Remove a POP3 user but not the mail.
 
-    Who adds the name again gets the mail back.
+    A user added later under the same name gets the mail.
     """
     with server.connect() as peep:
         peep.remove_user(username)
-    say(f"removed {username}, not the mail")
+    say(f"removed {username} but not the mail")
 
 
 @connected
@@ -72,13 +72,13 @@ def set_password(
 ) -> None:
     """Change a POP3 user's password.
 
-    It is asked for twice, or read from standard input where that is no terminal. The server needs the
+    Prompts for it twice, or reads it from standard input if that is not a terminal. The server needs the
     extension p=.
     """
     chosen = new_password(username, password, from_input=from_input)
     with server.connect() as peep:
         peep.set_password(username, chosen)
-    say(f"{username} has the new password")
+    say(f"changed the password of {username}")
 
 
 def group() -> typer.Typer:

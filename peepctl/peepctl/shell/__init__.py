@@ -1,1 +1,1 @@
-"""`peepctl shell`: `words` explains replies, `completing` completes what is typed, `dialogue` runs it."""
+"""`peepctl shell`: `words` explains replies, `completing` completes commands, `dialogue` runs the loop."""

@@ -1,4 +1,4 @@
-"""What TAB offers in `peepctl shell`, and what the history keeps."""
+"""Completion and history of `peepctl shell`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from prompt_toolkit.history import FileHistory
 from peep_client import Capabilities
 from peep_client.protocol.commands import KNOWN
 
-LOCAL_WORDS = {"help": "what there is to type", "exit": "end the session"}
+LOCAL_WORDS = {"help": "list the commands", "exit": "end the session"}
 
 MOST_WORDS_KEPT = 2
 
 
 class PeepCompleter(Completer):
-    """Completes commands: those of the protocol's text, and the extensions that the server has told of."""
+    """Completes the commands of the PEEP text and the extensions that the server has."""
 
     def __init__(self, capabilities: Callable[[], Capabilities | None]) -> None:
         self._capabilities = capabilities
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """Yield what the word before the cursor may become."""
+        """Yield the completions of the word before the cursor."""
         first, space, word = document.text_before_cursor.partition(" ")
         if not space:
             words = self._commands() | LOCAL_WORDS
@@ -46,10 +46,10 @@ class PeepCompleter(Completer):
 
 
 class DiscreetHistory(FileHistory):
-    """A history file without the lines that may hold a password."""
+    """A history file without the lines that may contain a password."""
 
     def store_string(self, string: str) -> None:
         """Keep a line."""
-        # Passwords are second arguments, and nothing else is. So a mistyped `u+` is not kept either.
+        # Only passwords are second arguments. Counting words also catches a mistyped `u+`.
         if len(string.split()) <= MOST_WORDS_KEPT:
             super().store_string(string)

@@ -1,4 +1,4 @@
-"""`peepctl shell` as it runs: a line in, a reply and its meaning out, until `q`."""
+"""The loop of `peepctl shell`: read a line, print the reply and its meaning, until `q`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ENDS = ("q", "exit", "quit")
 
 
 def converse(server: Server) -> Exit:
-    """Take commands from the terminal, or from standard input where that is none, to their end.
+    """Run the commands typed at the terminal, or those of standard input if it is not one.
 
-    Without a terminal the exit code tells whether a reply was negative. Raises `PeepError` when the first
+    Without a terminal the exit code says whether a reply was negative. Raises `PeepError` if the first
     connection fails.
     """
     shell = Shell(server)
@@ -40,7 +40,7 @@ def converse(server: Server) -> Exit:
 
 
 class Shell:
-    """One session with a server, which is connected anew when it was lost."""
+    """One session with a server; a lost connection is opened again for the next command."""
 
     def __init__(self, server: Server) -> None:
         self.was_refused = False
@@ -52,7 +52,7 @@ class Shell:
         self._peep.close()
 
     def take(self, line: str) -> bool:
-        """Carry out a line; return whether there is to be another. Raises as `Peep.command` does."""
+        """Run one line and return whether to read another. Raises what `Peep.command` raises."""
         first, _, rest = line.partition(" ")
         if first == "help":
             for text in help_lines(self.capabilities, rest.strip()):
@@ -80,7 +80,7 @@ class Shell:
 
 
 def history_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where the history is kept, readable by its owner alone."""
+    """Return the history file, made readable by its owner only."""
     folder = environment.get("XDG_STATE_HOME") or "~/.local/state"
     path = Path(folder).expanduser() / "peep" / "peepctl-history"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,20 +96,20 @@ def _typed(shell: Shell) -> Iterator[str]:
     try:
         history = DiscreetHistory(str(history_file()))
     except OSError as error:
-        history = None  # a home that cannot be written to is no reason to refuse
-        complain(f"no history will be kept: {error.filename}: {error.strerror}")
+        history = None  # the home directory cannot be written to
+        complain(f"the history will not be kept: {error.filename}: {error.strerror}")
     session: PromptSession[str] = PromptSession(
         history=history,
         completer=PeepCompleter(lambda: shell.capabilities),
         complete_while_typing=False,
         bottom_toolbar=lambda: syntax_of(session.default_buffer.text, shell.capabilities) or "help, q",
     )
-    print("Commands are those of PEEP; help lists them, TAB completes, q ends.")
+    print("Type PEEP commands; help lists them, TAB completes, q quits.")
     while True:
         try:
             yield session.prompt("peep> ")
         except KeyboardInterrupt:
-            continue  # the line is dropped, as shells do
+            continue  # drops the line, as shells do
         except EOFError:
             return
 

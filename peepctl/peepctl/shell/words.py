@@ -1,4 +1,4 @@
-"""Commands and replies in words, for people who do not know the codes by heart."""
+"""Commands and replies explained in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from peepctl.output import amount, duration
 
 
 def reply_in_words(commencement: str, reply: Reply, capabilities: Capabilities | None = None) -> str:
-    """Return what a reply means, in a few words."""
+    """Return the meaning of a reply in a few words."""
     command = KNOWN.get(commencement)
     if reply.code is not None:
         return _refusal(command, reply.code, capabilities)
@@ -27,7 +27,7 @@ def reply_in_words(commencement: str, reply: Reply, capabilities: Capabilities |
 
 
 def help_lines(capabilities: Capabilities | None, topic: str = "") -> list[str]:
-    """Return what there is to type, or what there is to know of one command or code."""
+    """Return the list of commands, or the explanation of the command or code `topic`."""
     if topic:
         return _topic(capabilities, topic)
     known = [command for command in KNOWN.values() if _is_there(command, capabilities)]
@@ -36,18 +36,18 @@ def help_lines(capabilities: Capabilities | None, topic: str = "") -> list[str]:
         "",
         *_columns(
             [
-                ("help COMMAND", "more about one command, or about a code as -4"),
+                ("help COMMAND", "explain a command, or a code such as -4"),
                 ("exit", "the same as q, and as Ctrl-D"),
             ]
         ),
         "",
-        "A reply with + is yes, one with - and a number is no. TAB completes, up and down go through what",
-        "was typed before; lines with a password are not kept in the history file.",
+        "A reply with + means yes, one with - and a number means no. TAB completes, up and down recall",
+        "earlier lines; lines with a password are not kept in the history file.",
     ]
 
 
 def syntax_of(line: str, capabilities: Capabilities | None) -> str:
-    """Return the syntax of the command that a line begins with, with the range of its integer."""
+    """Return the syntax of the command at the beginning of a line, and the range of its integer."""
     command = KNOWN.get(line.partition(" ")[0])
     if command is None:
         return ""
@@ -56,17 +56,17 @@ def syntax_of(line: str, capabilities: Capabilities | None) -> str:
 
 
 def _refusal(command: KnownCommand | None, code: int, capabilities: Capabilities | None) -> str:
-    told = (command.codes.get(code) if command else None) or meaning(code)
+    words = (command.codes.get(code) if command else None) or meaning(code)
     match code:
         case 0:
-            return f"{told}; help lists the commands"
+            return f"{words}; help lists the commands"
         case 1 if command is not None:
-            return f"{told}; it is {command.syntax}"
+            return f"{words}; the syntax is {command.syntax}"
         case 5 | 7 if command is not None and (allowed := _allowed(command, capabilities)):
-            return f"{told}; {allowed} is taken"
+            return f"{words}; the range is {allowed}"
         case 8:
-            return f"{told}; try again in a moment"
-    return told
+            return f"{words}; try again in a moment"
+    return words
 
 
 def _allowed(command: KnownCommand, capabilities: Capabilities | None) -> str:
@@ -79,11 +79,11 @@ def _topic(capabilities: Capabilities | None, topic: str) -> list[str]:
         return [f"{topic}: {meaning(int(topic[1:]))}"]
     command = KNOWN.get(topic)
     if command is None:
-        return [f"{topic} is no command that peepctl knows; help lists those"]
+        return [f"peepctl does not know the command {topic}; help lists those it knows"]
     lines = [syntax_of(topic, capabilities)]
     if command.is_extension:
-        there = "" if _is_there(command, capabilities) else ", which this server does not have"
-        lines.append(f"It is an extension{there}.")
+        missing = "" if _is_there(command, capabilities) else ", which this server does not have"
+        lines.append(f"It is an extension{missing}.")
     lines += [f"-{code}: {words}" for code, words in command.codes.items()]
     lines += [f"-{code}: {MEANINGS[code]}" for code in (0, 1, 8)]
     return lines

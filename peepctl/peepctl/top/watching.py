@@ -54,7 +54,7 @@ class _Watching:
     def __init__(self, server: Server, seconds: float) -> None:
         self._server = server
         self._seconds = seconds
-        self._view = View(server.whereabouts.address)
+        self._view = View(server.endpoint.address)
         self._sessions_at = float("-inf")
         self._console = Console(highlight=False)
         is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")

@@ -1,11 +1,11 @@
-"""Where `peepctl` connects and as whom: which place is asked first, and whose password goes to whom."""
+"""Where `peepctl` connects and as whom: which source comes first, and whose password goes to whom."""
 
 from pathlib import Path
 
 import pytest
 
-from peepctl.settings_layers import WrongSettings
-from peepctl.whereabouts import Given, Password, Whereabouts, find
+from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find
+from peepctl.sources import WrongSettings
 
 
 @pytest.fixture
@@ -30,22 +30,16 @@ def keep_administrators(home: dict[str, str], text: str) -> Path:
 
 
 def test_without_anything_it_is_admin_on_this_machine(home: dict[str, str]) -> None:
-    assert find(Given(), home) == Whereabouts("127.0.0.1", 2110, "admin", None)
+    assert find(ConnectionOptions(), home) == Endpoint("127.0.0.1", 2110, "admin", None)
 
 
 def test_options_go_before_environment_before_file(home: dict[str, str]) -> None:
     write_file(home, 'host = "file"\nport = 1\nuser = "filer"\n')
-    assert find(Given(), home) == Whereabouts("file", 1, "filer", None)
+    assert find(ConnectionOptions(), home) == Endpoint("file", 1, "filer", None)
     environment = home | {"PEEPCTL_HOST": "variable", "PEEPCTL_PORT": "2", "PEEPCTL_USER": "varian"}
-    assert find(Given(), environment) == Whereabouts("variable", 2, "varian", None)
-    given = Given(host="option", port=3, user="optimus")
-    assert find(given, environment) == Whereabouts("option", 3, "optimus", None)
-
-
-def test_options_of_the_command_go_before_those_of_the_program() -> None:
-    program = Given(host="before", port=1, tls=True, insecure=True)
-    command = Given(host="behind", tls=False)
-    assert command.over(program) == Given(host="behind", port=1, tls=False, insecure=True)
+    assert find(ConnectionOptions(), environment) == Endpoint("variable", 2, "varian", None)
+    given = ConnectionOptions(host="option", port=3, user="optimus")
+    assert find(given, environment) == Endpoint("option", 3, "optimus", None)
 
 
 @pytest.mark.parametrize(
@@ -59,82 +53,89 @@ def test_options_of_the_command_go_before_those_of_the_program() -> None:
     ],
 )
 def test_host_may_hold_the_port(home: dict[str, str], text: str, host: str, port: int) -> None:
-    place = find(Given(host=text), home)
-    assert (place.host, place.port) == (host, port)
+    endpoint = find(ConnectionOptions(host=text), home)
+    assert (endpoint.host, endpoint.port) == (host, port)
 
 
 def test_address_is_shown_as_it_is_typed() -> None:
-    assert Whereabouts("::1", 99, "admin", None).address == "[::1]:99"
-    assert Whereabouts("mail", 99, "admin", None).address == "mail:99"
+    assert Endpoint("::1", 99, "admin", None).address == "[::1]:99"
+    assert Endpoint("mail", 99, "admin", None).address == "mail:99"
 
 
-@pytest.mark.parametrize("given", [Given(tls=True), Given(insecure=True), Given(ca_file="ca.pem")])
-def test_port_of_tls_is_taken_with_tls_and_what_needs_it(home: dict[str, str], given: Given) -> None:
-    place = find(given, home)
-    assert (place.tls, place.port) == (True, 2995)
+@pytest.mark.parametrize(
+    "given",
+    [ConnectionOptions(tls=True), ConnectionOptions(insecure=True), ConnectionOptions(ca_file="ca.pem")],
+)
+def test_port_of_tls_is_taken_with_tls_and_what_needs_it(
+    home: dict[str, str], given: ConnectionOptions
+) -> None:
+    endpoint = find(given, home)
+    assert (endpoint.tls, endpoint.port) == (True, 2995)
 
 
 def test_tls_can_be_turned_off_again(home: dict[str, str]) -> None:
-    assert not find(Given(tls=False), home | {"PEEPCTL_TLS": "1", "PEEPCTL_CA_FILE": "ca.pem"}).tls
+    assert not find(
+        ConnectionOptions(tls=False), home | {"PEEPCTL_TLS": "1", "PEEPCTL_CA_FILE": "ca.pem"}
+    ).tls
 
 
 def test_port_of_a_peep_that_was_moved_is_known_on_this_machine_only(home: dict[str, str]) -> None:
     environment = home | {"PEEP_PORT": "2111", "PEEP_TLS_PORT": "2996"}
-    assert find(Given(), environment).port == 2111
-    assert find(Given(tls=True), environment).port == 2996
-    assert find(Given(host="mail.example"), environment).port == 2110
-    assert find(Given(), home | {"PEEP_PORT": "0"}).port == 2110
+    assert find(ConnectionOptions(), environment).port == 2111
+    assert find(ConnectionOptions(tls=True), environment).port == 2996
+    assert find(ConnectionOptions(host="mail.example"), environment).port == 2110
+    assert find(ConnectionOptions(), home | {"PEEP_PORT": "0"}).port == 2110
 
 
 def test_password_comes_from_variable_file_or_secret(home: dict[str, str], tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("of the file\n")
     write_file(home, 'password = "of the settings"\n')
-    assert find(Given(), home).password == Password(
+    assert find(ConnectionOptions(), home).password == Password(
         "of the settings", str(Path(home["XDG_CONFIG_HOME"], "peep", "peepctl.toml"))
     )
-    assert find(Given(), home | {"PEEPCTL_PASSWORD_FILE": str(secret)}).password == Password(
+    assert find(ConnectionOptions(), home | {"PEEPCTL_PASSWORD_FILE": str(secret)}).password == Password(
         "of the file", str(secret)
     )
-    assert find(Given(), home | {"PEEPCTL_PASSWORD": "of the variable"}).password == Password(
+    assert find(ConnectionOptions(), home | {"PEEPCTL_PASSWORD": "of the variable"}).password == Password(
         "of the variable", "PEEPCTL_PASSWORD"
     )
 
 
 def test_password_of_one_name_is_not_sent_for_another(home: dict[str, str]) -> None:
     write_file(home, 'user = "alice"\npassword = "hers"\n')
-    assert find(Given(), home).user == "alice"
-    assert find(Given(user="bob"), home).password is None
+    assert find(ConnectionOptions(), home).user == "alice"
+    assert find(ConnectionOptions(user="bob"), home).password is None
 
 
 def test_password_and_port_of_one_server_are_not_used_with_another(home: dict[str, str]) -> None:
     write_file(home, 'host = "mail.example"\nport = 99\npassword = "its"\n')
-    place = find(Given(), home)
-    assert (place.port, place.password is not None) == (99, True)
-    place = find(Given(host="elsewhere.example"), home)
-    assert (place.port, place.password) == (2110, None)
+    endpoint = find(ConnectionOptions(), home)
+    assert (endpoint.port, endpoint.password is not None) == (99, True)
+    endpoint = find(ConnectionOptions(host="elsewhere.example"), home)
+    assert (endpoint.port, endpoint.password) == (2110, None)
     environment = home | {"PEEPCTL_HOST": "mail.example:98", "PEEPCTL_PASSWORD": "its"}
-    assert find(Given(host="mail.example"), environment).port == 98
-    place = find(Given(host="elsewhere.example"), environment)
-    assert (place.port, place.password) == (2110, None)
+    assert find(ConnectionOptions(host="mail.example"), environment).port == 98
+    endpoint = find(ConnectionOptions(host="elsewhere.example"), environment)
+    assert (endpoint.port, endpoint.password) == (2110, None)
 
 
 def test_local_administrator_is_for_this_machine_only(home: dict[str, str]) -> None:
     file = keep_administrators(home, "carol:secret,dave:other\n")
-    place = find(Given(), home)
-    assert (place.user, place.password) == ("carol", Password("secret", str(file)))
-    assert find(Given(user="dave"), home).password == Password("other", str(file))
-    assert find(Given(user="eve"), home).password is None
-    assert find(Given(host="localhost"), home).password is not None
-    assert find(Given(host="::1"), home).password is not None
-    assert find(Given(host="mail.example"), home).password is None
+    endpoint = find(ConnectionOptions(), home)
+    assert (endpoint.user, endpoint.password) == ("carol", Password("secret", str(file)))
+    assert find(ConnectionOptions(user="dave"), home).password == Password("other", str(file))
+    assert find(ConnectionOptions(user="eve"), home).password is None
+    assert find(ConnectionOptions(host="localhost"), home).password is not None
+    assert find(ConnectionOptions(host="::1"), home).password is not None
+    assert find(ConnectionOptions(host="mail.example"), home).password is None
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('hots = "mail"\n', "hots is no setting; do you mean host?"),
-        ('zzz = "mail"\n', "zzz is no setting; there are host, port"),
+        ('hots = "mail"\n', "hots is not a setting; did you mean host?"),
+        ('zzz = "mail"\n', "zzz is not a setting; the settings are host, port"),
         ("host = 5\n", "host must be a text in quotes"),
         ("port = true\n", "port must be a number"),
         ("port = 65536\n", "the port 65536 is not between"),
@@ -145,7 +146,7 @@ def test_local_administrator_is_for_this_machine_only(home: dict[str, str]) -> N
 def test_wrong_file_is_named_with_what_is_wrong(home: dict[str, str], text: str, words: str) -> None:
     file = write_file(home, text)
     with pytest.raises(WrongSettings) as refusal:
-        find(Given(), home)
+        find(ConnectionOptions(), home)
     assert str(refusal.value).startswith(f"{file}: ")
     assert words in str(refusal.value)
 
@@ -154,30 +155,30 @@ def test_wrong_file_is_named_with_what_is_wrong(home: dict[str, str], text: str,
 def test_file_with_a_password_that_others_can_read_is_refused(home: dict[str, str], mode: int) -> None:
     write_file(home, 'password = "secret"\n', mode)
     with pytest.raises(WrongSettings, match="chmod 600"):
-        find(Given(), home)
+        find(ConnectionOptions(), home)
 
 
 def test_file_without_a_password_may_be_read_by_all(home: dict[str, str]) -> None:
     write_file(home, 'host = "mail"\n', 0o644)
-    assert find(Given(), home).host == "mail"
+    assert find(ConnectionOptions(), home).host == "mail"
 
 
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"PEEPCTL_PORT": "http"}, "PEEPCTL_PORT: 'http' is no port"),
+        ({"PEEPCTL_PORT": "http"}, "PEEPCTL_PORT: 'http' is not a port"),
         ({"PEEPCTL_TLS": "perhaps"}, "PEEPCTL_TLS=perhaps: must be 1 or 0"),
-        ({"PEEPCTL_HOST": "mail:x"}, "'x' is no port"),
+        ({"PEEPCTL_HOST": "mail:x"}, "'x' is not a port"),
         ({"PEEPCTL_PASSWORD": "a", "PEEPCTL_PASSWORD_FILE": "b"}, "give one of them"),
         ({"PEEPCTL_PASSWORD_FILE": "/nonexistent/secret"}, "/nonexistent/secret cannot be read"),
     ],
 )
 def test_wrong_variable_is_named(home: dict[str, str], variables: dict[str, str], words: str) -> None:
     with pytest.raises(WrongSettings) as refusal:
-        find(Given(), home | variables)
+        find(ConnectionOptions(), home | variables)
     assert words in str(refusal.value)
 
 
 def test_file_that_was_asked_for_has_to_be_there(home: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(WrongSettings, match="cannot be read: No such file"):
-        find(Given(config=str(tmp_path / "none.toml")), home)
+        find(ConnectionOptions(config=str(tmp_path / "none.toml")), home)

@@ -1,0 +1,144 @@
+"""The server to connect to and the administrator to log in as, out of all sources."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from peep_client import PORT, TLS_PORT
+from peepctl.sources import Source, from_environment, from_file, port, read, source
+
+_Value = TypeVar("_Value")
+
+HOST = "127.0.0.1"
+
+USER = "admin"
+"""The administrator that the first start of a Peep creates."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """The options that say where to connect; None for those that were not given."""
+
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    tls: bool | None = None
+    ca_file: str | None = None
+    insecure: bool | None = None
+    config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """A password, and the source to name when the server refuses it."""
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One server and the login there; a `password` of None has to be prompted for."""
+
+    host: str
+    port: int
+    user: str
+    password: Password | None
+    tls: bool = False
+    ca_file: str | None = None
+    insecure: bool = False
+
+    @property
+    def address(self) -> str:
+        """Host and port as people write them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def find(options: ConnectionOptions, environment: Mapping[str, str] = os.environ) -> Endpoint:
+    """Return where to connect and as whom. Raises `WrongSettings`."""
+    sources = (
+        source(
+            "the command line",
+            host=options.host,
+            port=options.port,
+            user=options.user,
+            tls=options.tls,
+            ca_file=options.ca_file,
+        ),
+        from_environment(environment),
+        from_file(options.config, environment),
+    )
+    host = _first(one.host for one in sources) or HOST
+    user = _first(one.user for one in sources)
+    ca_file = _first(one.ca_file for one in sources)
+    is_tls = _first(one.tls for one in sources)
+    if is_tls is None:
+        is_tls = bool(options.insecure or ca_file)
+    # A port or a password beside a host is for that host only.
+    fitting = [one for one in sources if one.host in (None, host)]
+    name, password = _login(user, fitting, host, environment)
+    return Endpoint(
+        host,
+        _first(one.port for one in fitting) or _default_port(host, environment, is_tls=is_tls),
+        name,
+        password,
+        is_tls,
+        ca_file,
+        bool(options.insecure),
+    )
+
+
+def _login(
+    user: str | None, sources: Iterable[Source], host: str, environment: Mapping[str, str]
+) -> tuple[str, Password | None]:
+    for one in sources:
+        # A password beside a user is for that user only.
+        if one.user in (None, user or one.user) and (password := _password(one)):
+            return user or one.user or USER, password
+    if _is_this_machine(host) and (login := _local_administrator(user, environment)):
+        return login
+    return user or USER, None
+
+
+def _password(found: Source) -> Password | None:
+    if found.password:
+        return Password(found.password, found.name)
+    if found.password_file is None:
+        return None
+    path = Path(found.password_file).expanduser()
+    return Password(read(path).rstrip("\r\n"), str(path))
+
+
+def _local_administrator(user: str | None, environment: Mapping[str, str]) -> tuple[str, Password] | None:
+    path = Path(environment.get("PEEP_DATA_DIR") or "./data") / "admins"
+    try:
+        pairs = [pair.partition(":") for pair in path.read_text("utf-8").strip().split(",")]
+    except (OSError, UnicodeDecodeError):
+        return None  # no `peepctl up` keeps its data here, or this user may not read them
+    for name, _, password in pairs:
+        if password and user in (None, name):
+            return name, Password(password, str(path))
+    return None
+
+
+def _default_port(host: str, environment: Mapping[str, str], *, is_tls: bool) -> int:
+    # `peepctl up` with other ports has these variables set, and so has the shell beside it.
+    name, default = ("PEEP_TLS_PORT", TLS_PORT) if is_tls else ("PEEP_PORT", PORT)
+    text = environment.get(name, "")
+    return port(text, name) if _is_this_machine(host) and text not in ("", "0") else default
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _first(values: Iterable[_Value | None]) -> _Value | None:
+    return next((value for value in values if value is not None), None)

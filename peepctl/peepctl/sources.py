@@ -1,0 +1,137 @@
+"""What each source (options, environment, settings file) says of the endpoint and of the login."""
+
+from __future__ import annotations
+
+import difflib
+import stat
+import tomllib
+from collections.abc import Mapping
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAX_PORT = 65535
+
+KEYS: Mapping[str, type] = {
+    "host": str,
+    "port": int,
+    "user": str,
+    "password": str,
+    "password_file": str,
+    "tls": bool,
+    "ca_file": str,
+}
+"""The settings and their types: the keys of the settings file, and `PEEPCTL_X` in the environment."""
+
+_KINDS = {str: "a text in quotes", int: "a number", bool: "true or false"}
+
+
+class WrongSettings(Exception):
+    """A setting or an argument cannot be used; the text is one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The settings that one source gives; None for those that it leaves out."""
+
+    name: str
+    """Names the source in messages."""
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    password: str | None = None
+    password_file: str | None = None
+    tls: bool | None = None
+    ca_file: str | None = None
+
+
+def source(name: str, **content: Any) -> Source:
+    """Return a source, with a port that is part of the host moved to `port`. Raises `WrongSettings`."""
+    content["host"], port = _host_and_port(content.get("host"), name)
+    if content.get("port") is None:
+        content["port"] = port
+    elif not 1 <= content["port"] <= MAX_PORT:
+        raise WrongSettings(f"{name}: the port {content['port']} is not between 1 and {MAX_PORT}")
+    return Source(name, **content)
+
+
+def from_environment(environment: Mapping[str, str]) -> Source:
+    """Return the settings in the variables `PEEPCTL_X`; empty variables count as unset."""
+    found: dict[str, Any] = {}
+    for key, kind in KEYS.items():
+        name = f"PEEPCTL_{key.upper()}"
+        if text := environment.get(name):
+            found[key] = _switch(text, name) if kind is bool else port(text, name) if kind is int else text
+    if "password" in found and "password_file" in found:
+        raise WrongSettings("PEEPCTL_PASSWORD and PEEPCTL_PASSWORD_FILE are both set; give one of them")
+    return source("PEEPCTL_PASSWORD" if "password" in found else "the environment", **found)
+
+
+def from_file(chosen: str | None, environment: Mapping[str, str]) -> Source:
+    """Return the settings in the file `chosen`, or in the default file if there is one."""
+    path = Path(chosen).expanduser() if chosen else _default_file(environment)
+    if chosen is None and not path.exists():
+        return Source(str(path))
+    try:
+        content = tomllib.loads(read(path))
+    except tomllib.TOMLDecodeError as error:
+        raise WrongSettings(f"{path}: {error}") from None
+    for key, value in content.items():
+        _check_key(path, key, value)
+    if "password" in content and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise WrongSettings(f"{path} contains a password and others can read it: chmod 600 {path}")
+    return source(str(path), **content)
+
+
+def port(text: str, name: str) -> int:
+    """Return the port in `text`; `name` is its source in the message of `WrongSettings`."""
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_PORT:
+        return int(text)
+    raise WrongSettings(f"{name}: {text or 'nothing'!r} is not a port, a number from 1 to {MAX_PORT}")
+
+
+def read(path: Path) -> str:
+    """Return a file's text. Raises `WrongSettings` that says why it cannot be read."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise WrongSettings(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise WrongSettings(f"{path} is not UTF-8 text") from None
+
+
+def _default_file(environment: Mapping[str, str]) -> Path:
+    folder = environment.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(folder).expanduser() / "peep" / "peepctl.toml"
+
+
+def _host_and_port(text: str | None, name: str) -> tuple[str | None, int | None]:
+    # `host`, `host:port`, `[::1]:port`, `[::1]` or `::1`
+    if not text:
+        return None, None
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        return host, port(rest[1:], name) if rest else None
+    # Two colons are an IPv6 address without brackets, which leaves no room for a port.
+    if text.count(":") == 1:
+        host, _, rest = text.partition(":")
+        return host, port(rest, name)
+    return text, None
+
+
+def _switch(text: str, name: str) -> bool:
+    try:
+        return ConfigParser.BOOLEAN_STATES[text.lower()]
+    except KeyError:
+        raise WrongSettings(f"{name}={text}: must be 1 or 0") from None
+
+
+def _check_key(path: Path, key: str, value: object) -> None:
+    if key not in KEYS:
+        close = difflib.get_close_matches(key, KEYS, 1)
+        known = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(KEYS)}"
+        raise WrongSettings(f"{path}: {key} is not a setting; {known}")
+    # Compared by identity: a bool is an int to `isinstance`, but not a port.
+    if type(value) is not KEYS[key]:
+        raise WrongSettings(f"{path}: {key} must be {_KINDS[KEYS[key]]}")
