@@ -64,7 +64,8 @@ def test_a_large_maildrop_takes_little_memory(maildir: Path) -> None:
     tracemalloc.start()
     try:
         maildirs = Maildirs()
-        contents = maildirs.scan(at(maildir))
+        maildirs.scan(at(maildir))
+        contents = maildirs.scan(at(maildir))  # too early to trust the first: what is equal is kept once
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -82,13 +82,15 @@ def _is_as_it_was(
         return folder.stamp() == stamp and folder.holds_all_unchanged(files)
 
 
-def _contents_of(messages: ListedMessages, previous: _Remembered | None) -> MaildropContents:
-    # The same object where nothing changed: its listings are rendered already.
+def _contents_of(
+    messages: ListedMessages, previous: _Remembered | None
+) -> tuple[ListedMessages, MaildropContents]:
+    # The same objects where nothing changed: they are in memory once, and the listings are rendered already.
     if previous is not None and previous.messages == messages:
-        return previous.contents
+        return previous.messages, previous.contents
     # Of few messages objects are kept: most of them will be asked for again and again.
     kept = messages if len(messages) > MESSAGES_CHECKED_ON_THE_LOOP else tuple(messages)
-    return MaildropContents(kept, messages.octets, messages.unique_ids)
+    return messages, MaildropContents(kept, messages.octets, messages.unique_ids)
 
 
 class Maildirs:
@@ -166,15 +168,15 @@ class Maildirs:
         first_seen = self._clock()
         if previous is not None and previous.stamps == scan.stamps:
             first_seen = previous.stamps_first_seen
-        contents = _contents_of(scan.messages, previous)
+        messages, contents = _contents_of(scan.messages, previous)
         if len(contents.messages) > MESSAGES_CHECKED_ON_THE_LOOP:
             # Here, in a thread: 50,000 lines would keep the event loop for 15 to 25 ms a listing.
             _RENDERED_LISTINGS(contents)
         entry = _Remembered(
             contents,
             scan.stamps,
-            scan.messages,
-            scan.messages.selectors(),
+            messages,
+            messages.selectors(),
             scan.left_out,
             first_seen,
             began,

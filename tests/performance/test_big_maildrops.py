@@ -54,8 +54,18 @@ OPERATIONS = [
 ]
 
 WATCH = """
-import select, socket, sys, time
-host, port, username, password = sys.argv[1:]
+import os, select, socket, sys, time
+host, port, username, password, process = sys.argv[1:]
+
+def waited_for_a_core():
+    waited = int(open("/proc/self/schedstat").read().split()[1])
+    for thread in os.listdir(f"/proc/{process}/task"):
+        try:
+            waited += int(open(f"/proc/{process}/task/{thread}/schedstat").read().split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return waited / 1e9
+
 server = socket.create_connection((host, int(port)))
 lines = server.makefile("rb")
 lines.readline()
@@ -70,10 +80,12 @@ while True:
             break
         print(longest, flush=True)
         longest = 0.0
-    began = time.monotonic()
+    waited, began = waited_for_a_core(), time.monotonic()
     server.sendall(b"NOOP\\r\\n")
     assert lines.readline().startswith(b"+OK")
-    longest = max(longest, time.monotonic() - began)
+    pause = time.monotonic() - began
+    if pause > longest:
+        longest = max(longest, pause - (waited_for_a_core() - waited))
 """
 
 
@@ -206,13 +218,17 @@ def _has_read(reader: HugeReader, octets: int) -> bool:
 
 
 class Watcher:
-    """Another session of the same worker, in a process of its own, that says NOOP about every millisecond."""
+    """Another session of the same worker, in a process of its own, that says NOOP about every millisecond.
+
+    Time in which the service's threads or this process were ready to run and had no core is not counted: on a
+    busy machine a thread may lose its core while it holds the interpreter, and all the others wait.
+    """
 
     def __init__(self, service: Pop3Process) -> None:
         username = service.add_user()
         host, port = service.address
         self._process = subprocess.Popen(
-            [sys.executable, "-c", WATCH, host, str(port), username, PASSWORD],
+            [sys.executable, "-c", WATCH, host, str(port), username, PASSWORD, str(service.process.pid)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -379,7 +395,7 @@ def test_50_000_messages_are_listed_marked_fetched_and_removed(course: Course) -
 def test_big_maildrop_makes_no_other_session_wait_50_ms(course: Course, operation: str) -> None:
     pauses, control = course.pauses[operation], course.pauses["control"]
     print(f"{operation}: longest pauses in ms:", *(f"{pause * 1000:.1f}" for pause in pauses))
-    # The median, and beside the control, since other programs may have the cores in any single case.
+    # The median, and beside the control, since a virtual machine may be stopped in any single case.
     assert len(pauses) >= 3
     assert statistics.median(pauses) < LONGEST_PAUSE + statistics.median(control), (pauses, control)
 
