@@ -127,7 +127,9 @@ def test_users_are_added_listed_and_removed(gateway: BackgroundGateway, peepctl:
         "users": [{"username": "alice"}, {"username": "bob"}]
     }
     before = gateway.run(gateway.repository.credential("alice"))
-    assert "new password" in peepctl.output("users", "password", "alice", "--password-stdin", given="next\n")
+    assert "changed the password of alice" in peepctl.output(
+        "users", "password", "alice", "--password-stdin", given="next\n"
+    )
     assert gateway.run(gateway.repository.credential("alice")) != before
     for name in ("alice", "bob"):
         assert peepctl.output("users", "remove", name) == f"removed {name} but not the mail\n"
