@@ -4,12 +4,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 
-from redis.exceptions import RedisError
-
 from state_store.errors import StateError
 from state_store.records import Notification, NotificationKind
 from state_store.redis import keys
 from state_store.redis.client import RedisClient, Subscription
+from state_store.redis.faults import RedisError
 
 SILENCE_SECONDS = 3.0
 """After so long without a word we ask whether the connection lives; after twice that it is made anew."""
@@ -34,7 +33,7 @@ async def notifications(client: RedisClient) -> AsyncIterator[Notification]:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         finally:
             if subscription is not None:
-                await subscription.close()
+                subscription.close()
 
 
 def parse(message: str) -> Notification:

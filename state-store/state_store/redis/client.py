@@ -3,13 +3,11 @@
 import asyncio
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, RedisError
-
 from state_store.errors import StateError, StoreUnavailable, StoreUnusable
-from state_store.redis.connection import RedisConnection, send, server_of
-from state_store.redis.faults import ANSWER_SECONDS, translate
+from state_store.redis.connection import RedisConnection
+from state_store.redis.faults import ANSWER_SECONDS, RedisError, UnknownScript, translate
 from state_store.redis.scripting import load_scripts
+from state_store.redis.stream import RedisStream
 from state_store.redis.topology import topology_of
 
 START_SECONDS = 5.0
@@ -68,7 +66,7 @@ class RedisClient:
         # The one key only tells a Cluster where to run: all our keys have the same hash tag.
         try:
             return await self.send("EVALSHA", script.digest, 1, "{peep}", *arguments)
-        except NoScriptError:
+        except UnknownScript:
             # The server was restarted; the refused script changed nothing, so it is sent whole.
             return await self.send("EVAL", script.text, 1, "{peep}", *arguments)
 
@@ -88,25 +86,24 @@ class RedisClient:
         except (RedisError, OSError) as error:
             raise translate(error) from error
         finally:
-            await connection.close()
+            connection.close()
         if layout != layout_version:
             raise StoreUnusable(f"this Redis holds layout {layout} of Peep's state; we need {layout_version}")
 
     async def subscribe(self, channel: str) -> "Subscription":
         """Return a new subscription to a channel, on a connection of its own. Raises `StateError`."""
-        connection: AbstractConnection | None = None
+        stream: RedisStream | None = None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                connection = await self._topology.open(ANSWER_SECONDS)
-                await connection.send_command("SUBSCRIBE", channel)
-                await connection.read_response(push_request=True)
+                stream = await self._topology.open(ANSWER_SECONDS)
+                await stream.ask("SUBSCRIBE", channel)
         except BaseException as error:
-            if connection is not None:
-                await connection.disconnect(nowait=True)
+            if stream is not None:
+                stream.close()
             if isinstance(error, RedisError | OSError):
                 raise translate(error) from error
             raise
-        return Subscription(connection)
+        return Subscription(stream)
 
     def has_left(self, subscription: "Subscription") -> bool:
         """Tell whether commands go to another server by now: messages may no longer reach this one."""
@@ -116,7 +113,7 @@ class RedisClient:
         """Close every connection; what still waits for an answer gets `StoreUnavailable`."""
         for task in list(self._tasks):
             task.cancel()
-        await self._connection.close()
+        self._connection.close()
 
     def _start_sending(self) -> None:
         task = asyncio.get_running_loop().create_task(self._send_all())
@@ -149,7 +146,7 @@ class RedisClient:
             if future.done():
                 continue
             if isinstance(answer, Exception):
-                future.set_exception(answer if isinstance(answer, NoScriptError) else translate(answer))
+                future.set_exception(answer if isinstance(answer, UnknownScript) else translate(answer))
             else:
                 future.set_result(answer)
 
@@ -157,27 +154,29 @@ class RedisClient:
 class Subscription:
     """A connection that hears one channel."""
 
-    def __init__(self, connection: AbstractConnection) -> None:
-        self._connection = connection
-        self.server = server_of(connection)
+    def __init__(self, stream: RedisStream) -> None:
+        self._stream = stream
+        self.server = stream.server
 
     async def next_message(self, seconds: float) -> str | None:
         """Return the next message, "" for a word that is none, None when there was none in time.
 
         Raises `RedisError` or `OSError` when the connection is cut.
         """
-        said = await self._connection.read_response(timeout=seconds, push_request=True)
-        if said is None:
+        try:
+            async with asyncio.timeout(seconds):
+                said = await self._stream.read()
+        except TimeoutError:
             return None
         return str(said[2]) if said[0] == "message" else ""
 
     async def ping(self) -> None:
         """Ask for a word of the server."""
-        await send(self._connection, [("PING",)])
+        await self._stream.send([("PING",)])
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connection."""
-        await self._connection.disconnect(nowait=True)
+        self._stream.close()
 
 
 def _check_version(about: str) -> None:

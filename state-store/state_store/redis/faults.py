@@ -5,9 +5,6 @@ None of them quotes a password. None but an old server is for ever, so all the o
 new one that the server is told of in a moment, for secrets are rotated on both sides, one after the other.
 """
 
-from redis.exceptions import AuthenticationError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
 from state_store.errors import StateError, StoreUnavailable, StoreUnusable
 
 ANSWER_SECONDS = 0.8
@@ -33,26 +30,43 @@ ADVICE = {
 """What to say for the code that an error answer begins with."""
 
 
+class RedisError(Exception):
+    """What a server sent is an error answer, or breaks the protocol."""
+
+
+class ErrorAnswer(RedisError):
+    """An error answer: the server is there, and has refused one command."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line)
+        self.code = line.partition(" ")[0]
+
+
+class UnknownScript(ErrorAnswer):
+    """The server does not have a script under this digest (NOSCRIPT)."""
+
+
+def error_answer(line: str) -> ErrorAnswer:
+    """Return an error answer as an exception."""
+    return (UnknownScript if line.startswith("NOSCRIPT ") else ErrorAnswer)(line)
+
+
 def code_of(error: Exception) -> str | None:
     """Return the code of an error answer, as `OOM`; None where the server did not answer at all."""
-    if isinstance(error, RedisError) and error.status_code:
-        return error.status_code
-    word = str(error).partition(" ")[0]
-    return word if word in ADVICE or word == NO_PERMISSION else None
+    return error.code if isinstance(error, ErrorAnswer) else None
 
 
 def describe(error: Exception) -> str:
     """Return what is wrong and what to do, in one line."""
-    if isinstance(error, TimeoutError | RedisTimeoutError):
+    if isinstance(error, TimeoutError):
         return f"no answer within {ANSWER_SECONDS} s"
     code = code_of(error)
     if code in ADVICE:
         return ADVICE[code]
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).removeprefix("ERR ")
     if code == NO_PERMISSION or "ACL failure in script" in text:
-        return f"the ACL user of PEEP_REDIS_URL lacks a permission (NOPERM): {text}"
-    if isinstance(error, AuthenticationError):
-        return ADVICE["WRONGPASS"]
+        missing = text.removeprefix(f"{NO_PERMISSION} ")
+        return f"the ACL user of PEEP_REDIS_URL lacks a permission (NOPERM): {missing}"
     return text
 
 

@@ -1,19 +1,15 @@
 """Which server to talk to: the one that was named, the master of the sentinels, our shard of a Cluster."""
 
 import asyncio
+from binascii import crc_hqx
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
-
-from redis.asyncio.connection import AbstractConnection, Connection, parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.crc import key_slot
-from redis.exceptions import ClusterDownError, MovedError, ReadOnlyError, RedisError
+from typing import Protocol
 
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.redis import keys
-from state_store.redis.address import TLS_OPTIONS, Endpoint, Kind, RedisAddress, parse
-from state_store.redis.faults import ANSWER_SECONDS, NO_REPLICAS, code_of, describe, translate
+from state_store.redis.address import Endpoint, Kind, RedisAddress, parse
+from state_store.redis.faults import NO_REPLICAS, RedisError, code_of, describe, translate
+from state_store.redis.stream import RedisStream
 
 GUIDE_SHARE = 0.6
 """The part of the time that a sentinel or node may take to tell the way: one that is silent must not
@@ -22,22 +18,26 @@ hide what others say."""
 MAX_GUIDES = 12
 """How many nodes of a Cluster are asked the way: enough to outlive some, few for a Cluster of a thousand."""
 
-OUR_SLOT = key_slot(b"peep")
+OUR_SLOT = crc_hqx(b"peep", 0) % 16_384
+"""The slot of our keys, by the CRC16 of their hash tag."""
+
+ELSEWHERE = {"MOVED", "READONLY", "CLUSTERDOWN", "MASTERDOWN", NO_REPLICAS}
+"""Codes of refusals that another server would not give: there was a failover. NOREPLICAS comes from a master
+that was replaced and does not know it yet: its replicas have left it."""
 
 # A slot that is being moved is not followed (ASK): our scripts would see only the keys that have
 # already arrived, and open a maildrop whose lock has not. They are refused until all are there.
 
 
 def is_elsewhere(answer: Exception) -> bool:
-    """Tell whether a server carried nothing out and another may do so: a failover went past us."""
-    # NOREPLICAS: the replicas of a master that was replaced, and does not know it yet, have left it.
-    return isinstance(answer, MovedError | ReadOnlyError | ClusterDownError) or code_of(answer) == NO_REPLICAS
+    """Return whether a server has refused a command that another may carry out."""
+    return code_of(answer) in ELSEWHERE
 
 
 class Topology(Protocol):
     """Knows the way to the server that takes our writes."""
 
-    async def open(self, seconds: float) -> AbstractConnection:
+    async def open(self, seconds: float) -> RedisStream:
         """Return a new connection to it; who calls gives up after `seconds`.
 
         Raises `StateError`, `RedisError` or `OSError`.
@@ -47,50 +47,15 @@ class Topology(Protocol):
         """Take note of where a refused command would have been right."""
 
 
-class Dialler:
-    """Makes connections to the servers of an address, all alike."""
-
-    def __init__(self, address: RedisAddress) -> None:
-        self._arguments: dict[str, Any] = dict(parse_url(address.server_url))
-        self._connection_class = self._arguments.pop("connection_class", Connection)
-        tls = {name: value for name, value in self._arguments.items() if name in TLS_OPTIONS}
-        self._sentinel_arguments = tls | address.sentinel_options
-
-    async def connect(self, endpoint: Endpoint | None = None) -> AbstractConnection:
-        """Return a connection to a server, by default to the one that the URL names."""
-        return await self._connect(self._arguments, endpoint)
-
-    async def connect_to_sentinel(self, endpoint: Endpoint) -> AbstractConnection:
-        """Return a connection to a sentinel."""
-        return await self._connect(self._sentinel_arguments, endpoint)
-
-    async def _connect(self, arguments: dict[str, Any], endpoint: Endpoint | None) -> AbstractConnection:
-        where = {} if endpoint is None else {"host": endpoint[0], "port": endpoint[1]}
-        # The caller limits the time of everything that belongs together, and nothing else does.
-        connection: AbstractConnection = self._connection_class(
-            **{**arguments, **where},
-            decode_responses=True,
-            socket_timeout=None,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
-        try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return connection
-
-
 class OneServer:
     """The server that the URL names."""
 
     def __init__(self, address: RedisAddress) -> None:
-        self._dialler = Dialler(address)
+        self._address = address
 
-    async def open(self, seconds: float) -> AbstractConnection:
+    async def open(self, seconds: float) -> RedisStream:
         """See `Topology`."""
-        return await self._dialler.connect()
+        return await RedisStream.open(self._address, self._address.endpoints[0])
 
     def learn(self, refusal: Exception) -> None:
         """See `Topology`: there is nowhere else to go."""
@@ -100,10 +65,9 @@ class MasterOfSentinels:
     """The server that a sentinel calls the master, and that says so itself."""
 
     def __init__(self, address: RedisAddress) -> None:
-        self._dialler = Dialler(address)
         self._address = address
 
-    async def open(self, seconds: float) -> AbstractConnection:
+    async def open(self, seconds: float) -> RedisStream:
         """See `Topology`."""
         return await _open_first("sentinel", self._address.endpoints, self._ask, self._open_master, seconds)
 
@@ -112,23 +76,23 @@ class MasterOfSentinels:
 
     async def _ask(self, sentinel: Endpoint) -> Endpoint:
         name = self._address.master_name
-        connection = await self._dialler.connect_to_sentinel(sentinel)
+        connection = await RedisStream.open(self._address, sentinel, self._address.sentinel_login)
         try:
-            answer = await _ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
+            answer = await connection.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
         finally:
-            await connection.disconnect(nowait=True)
+            connection.close()
         if answer is None:
             raise StoreUnavailable(f"knows no master named {name}: see the end of PEEP_REDIS_URL")
         return str(answer[0]), int(answer[1])
 
-    async def _open_master(self, place: Endpoint) -> AbstractConnection:
-        connection = await self._dialler.connect(place)
+    async def _open_master(self, place: Endpoint) -> RedisStream:
+        connection = await RedisStream.open(self._address, place)
         try:
             # A sentinel that was cut off may name a master of the past.
-            if "role:master" not in str(await _ask(connection, "INFO", "replication")).split():
+            if "role:master" not in str(await connection.ask("INFO", "replication")).split():
                 raise StoreUnavailable("the sentinels' master is a replica: a failover is under way")
         except BaseException:
-            await connection.disconnect(nowait=True)
+            connection.close()
             raise
         return connection
 
@@ -137,12 +101,11 @@ class ShardOfCluster:
     """The node of a Cluster that serves our keys, which all have the same slot."""
 
     def __init__(self, address: RedisAddress) -> None:
-        self._dialler = Dialler(address)
         self._address = address
         self._nodes: dict[Endpoint, None] = dict.fromkeys(address.endpoints)
         self._told: Endpoint | None = None
 
-    async def open(self, seconds: float) -> AbstractConnection:
+    async def open(self, seconds: float) -> RedisStream:
         """See `Topology`."""
         told, self._told = self._told, None
         if told is not None:
@@ -154,15 +117,17 @@ class ShardOfCluster:
 
     def learn(self, refusal: Exception) -> None:
         """See `Topology`."""
-        if isinstance(refusal, MovedError) and refusal.host:
-            self._told = (str(refusal.host), int(refusal.port))
+        if code_of(refusal) == "MOVED":
+            host, _, port = str(refusal).split(" ")[-1].rpartition(":")
+            if host:  # left out by a node that does not know its own name for clients
+                self._told = (host, int(port))
 
     async def _ask(self, node: Endpoint) -> Endpoint:
-        connection = await self._dialler.connect(node)
+        connection = await RedisStream.open(self._address, node)
         try:
-            ranges = await _ask(connection, "CLUSTER", "SLOTS")
+            ranges = await connection.ask("CLUSTER", "SLOTS")
         finally:
-            await connection.disconnect(nowait=True)
+            connection.close()
         for first, last, *nodes in ranges:
             # A node that does not know its own name for clients leaves it out.
             endpoints = [(str(host or node[0]), int(port)) for host, port, *_ in nodes]
@@ -173,13 +138,13 @@ class ShardOfCluster:
                 return endpoints[0]
         raise StoreUnavailable(f"knows no node for slot {OUR_SLOT}, which holds our keys: see CLUSTER INFO")
 
-    async def _open_node(self, place: Endpoint) -> AbstractConnection:
-        connection = await self._dialler.connect(place)
+    async def _open_node(self, place: Endpoint) -> RedisStream:
+        connection = await RedisStream.open(self._address, place)
         try:
             # A node on the wrong side of a cut names itself, and refuses: CLUSTERDOWN, MOVED.
-            await _ask(connection, "GET", keys.LAYOUT)
+            await connection.ask("GET", keys.LAYOUT)
         except BaseException:
-            await connection.disconnect(nowait=True)
+            connection.close()
             raise
         return connection
 
@@ -198,24 +163,19 @@ def topology_of(url: str) -> Topology:
     return ways[address.kind](address)
 
 
-async def _ask(connection: AbstractConnection, *words: str) -> Any:
-    await connection.send_command(*words)
-    return await connection.read_response()
-
-
 async def _open_first(
     title: str,
     guides: Iterable[Endpoint],
     ask: Callable[[Endpoint], Awaitable[Endpoint]],
-    open_one: Callable[[Endpoint], Awaitable[AbstractConnection]],
+    open_one: Callable[[Endpoint], Awaitable[RedisStream]],
     seconds: float,
-) -> AbstractConnection:
+) -> RedisStream:
     """Ask all guides the way at the same moment, and return the first connection that comes of it."""
     guides = list(guides)
-    openings: dict[Endpoint, asyncio.Task[AbstractConnection]] = {}
+    openings: dict[Endpoint, asyncio.Task[RedisStream]] = {}
     failures: dict[Endpoint, Exception] = {}
 
-    async def follow(guide: Endpoint) -> AbstractConnection:
+    async def follow(guide: Endpoint) -> RedisStream:
         try:
             async with asyncio.timeout(seconds * GUIDE_SHARE):
                 place = await ask(guide)
@@ -227,7 +187,7 @@ async def _open_first(
         return await asyncio.shield(openings[place])
 
     following = [asyncio.create_task(follow(guide)) for guide in guides]
-    chosen: AbstractConnection | None = None
+    chosen: RedisStream | None = None
     try:
         for done in asyncio.as_completed(following):
             try:
@@ -241,14 +201,14 @@ async def _open_first(
             task.cancel()
         results = await asyncio.gather(*following, *openings.values(), return_exceptions=True)
         for connection in results:
-            if isinstance(connection, AbstractConnection) and connection is not chosen:
-                await connection.disconnect(nowait=True)
+            if isinstance(connection, RedisStream) and connection is not chosen:
+                connection.close()
 
 
 def _most_telling(
     title: str,
     guides: list[Endpoint],
-    openings: dict[Endpoint, "asyncio.Task[AbstractConnection]"],
+    openings: dict[Endpoint, "asyncio.Task[RedisStream]"],
     failures: dict[Endpoint, Exception],
 ) -> Exception:
     # In the order of the URL, so that the same outage always has the same reason.
