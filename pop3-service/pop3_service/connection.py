@@ -505,7 +505,7 @@ class Pop3Connection(LineConnection):
                     open_and_read,
                     login.maildir,
                     wish.message,
-                    login.whereabouts,
+                    login.moved,
                 )
         except MaildirError as error:
             if file is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from pop3_service.context import Pop3Context
-from pop3_service.maildir import Maildir, MaildirPath, MaildirUnreadable, Whereabouts, maildir_of
+from pop3_service.maildir import Maildir, MaildirPath, MaildirUnreadable, MovedMessages, maildir_of
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginRefusal
 from state_store.credentials.attempts import RefusalReason
@@ -41,7 +41,7 @@ class LoggedIn:
     contents: MaildropContents
     lease: str
     """The instance id under which the lock was taken: with another one it is ours no more."""
-    whereabouts: Whereabouts
+    moved: MovedMessages
 
 
 def remembered_login(
@@ -71,7 +71,7 @@ def open_at_once(context: Pop3Context, login: Login) -> LoggedIn | None:
     if contents is None or not contents.messages or maildir.lock_name != login.maildir:
         maildir.close()
         return None
-    return LoggedIn(login.username, maildir, contents, context.instance.instance_id, Whereabouts())
+    return LoggedIn(login.username, maildir, contents, context.instance.instance_id, MovedMessages())
 
 
 async def log_in(
@@ -138,7 +138,7 @@ async def open_maildrop(context: Pop3Context, login: Login) -> LoggedIn | LoginR
         maildir = context.maildirs.at(_path(context, login.username))
         contents = await _locked_contents(context, maildir, login)
         if isinstance(contents, MaildropContents):
-            return LoggedIn(login.username, maildir, contents, lease, Whereabouts())
+            return LoggedIn(login.username, maildir, contents, lease, MovedMessages())
         refusal = contents
     except MaildirUnreadable as error:
         log.warning("maildrop unreadable", session=login.session_id, user=login.username, reason=str(error))

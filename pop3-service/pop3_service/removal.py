@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pop3_service.maildir import Maildir, QuotaTally, Removal, RemovalFailed, Whereabouts, removal_from
+from pop3_service.maildir import Maildir, MovedMessages, QuotaTally, Removal, RemovalFailed, removal_from
 from pop3_service.protocol.maildrop import Message
 
 
@@ -27,7 +27,7 @@ def remove_marked(maildir: Maildir, messages: Sequence[Message], holds_lease: Ca
     """
     result, tally = Removed(), QuotaTally()
     try:
-        with removal_from(maildir, Whereabouts(), tally) as remove:
+        with removal_from(maildir, MovedMessages(), tally) as remove:
             for message in messages:
                 if holds_lease():
                     _remove_one(message, remove, result)

@@ -4,7 +4,7 @@ import asyncio
 
 from line_server.connection import LineConnection
 from pop3_service.context import Pop3Context
-from pop3_service.maildir import Maildir, MessageFile, Whereabouts, content_if_cached
+from pop3_service.maildir import Maildir, MessageFile, MovedMessages, content_if_cached
 from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.multiline import TopEncoder, WireEncoder, wire_form
 
@@ -21,12 +21,12 @@ def whole_if_cached(maildir: Maildir, message: Message) -> bytes | None:
     return None if content is None else wire_form(content, plain=message.is_plain)
 
 
-def open_and_read(maildir: Maildir, message: Message, whereabouts: Whereabouts) -> tuple[MessageFile, bytes]:
+def open_and_read(maildir: Maildir, message: Message, moved: MovedMessages) -> tuple[MessageFile, bytes]:
     """Open a message wherever it is now, and read its first octets; blocks on the disk.
 
     Raises `MaildirError` when it cannot be read.
     """
-    file = MessageFile.open(maildir, message, whereabouts)
+    file = MessageFile.open(maildir, message, moved)
     try:
         return file, file.read(CHUNK_OCTETS)
     except BaseException:

@@ -8,9 +8,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pop3_service.maildir import Locator, Maildirs, MessageFile, Removal, removal_from
-from pop3_service.maildir.naming import unique_id_of, unique_id_of_namesake
-from pop3_service.maildir.whereabouts import Whereabouts
+from pop3_service.maildir import FileLocation, Maildirs, MessageFile, Removal, removal_from
+from pop3_service.maildir.moved import MovedMessages
+from pop3_service.maildir.unique_ids import unique_id_of, unique_id_of_namesake
 from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.multiline import octets_on_the_wire
 from support.maildir_files import at
@@ -118,7 +118,7 @@ def test_a_session_reads_and_removes_its_own_messages_wherever_they_move(
         for message in messages:
             assert whole_content(world.root, message) == world.files[message.unique_id][1]
         marked = messages[which % len(messages)]
-        with removal_from(at(world.root), Whereabouts()) as remove:
+        with removal_from(at(world.root), MovedMessages()) as remove:
             assert remove(marked) is Removal.REMOVED
         left = Maildirs().scan(at(world.root)).messages
         assert [each.unique_id for each in left] == [
@@ -127,8 +127,8 @@ def test_a_session_reads_and_removes_its_own_messages_wherever_they_move(
 
 
 def whole_content(root: Path, message: Message) -> bytes:
-    assert isinstance(message.locator, Locator)
-    with MessageFile.open(at(root), message, Whereabouts()) as file:
+    assert isinstance(message.location, FileLocation)
+    with MessageFile.open(at(root), message, MovedMessages()) as file:
         pieces: list[bytes] = []
         while True:
             piece = file.read_cached(4)

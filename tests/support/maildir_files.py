@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pop3_service.maildir.location import MaildirPath
+from pop3_service.maildir.mail_directory import MaildirPath
 from pop3_service.maildir.maildir import HeldOpen, Maildir
 
 NOBODY = 65534

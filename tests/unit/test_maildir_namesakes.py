@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pop3_service.maildir import Maildirs
-from pop3_service.maildir.namesakes import LARGEST_OCTETS
+from pop3_service.maildir.unique_ids import LARGEST_OCTETS
 from pop3_service.protocol.maildrop import MaildropContents
 from support.maildir_files import at, ordinary_user
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pop3_service.maildir import Maildirs, QuotaTally, Whereabouts, removal_from
+from pop3_service.maildir import Maildirs, MovedMessages, QuotaTally, removal_from
 from pop3_service.maildir.quota_file import LARGEST_OCTETS, OLDEST_SECONDS
 from pop3_service.removal import Removed, remove_marked
 from support.maildir_files import at, ordinary_user
@@ -68,7 +68,7 @@ def test_what_a_name_says_of_its_size_is_what_was_counted(maildir: Path, name: s
     (maildir / "cur" / "2.b:2,S").unlink()
     (message,) = Maildirs().scan(at(maildir)).messages
     tally = QuotaTally()
-    with removal_from(at(maildir), Whereabouts(), tally) as remove:
+    with removal_from(at(maildir), MovedMessages(), tally) as remove:
         remove(message)
     assert tally == QuotaTally(messages=1, octets=octets)
 
@@ -85,7 +85,7 @@ def test_what_others_removed_is_theirs_to_count(maildir: Path, count: Path) -> N
 
 def test_a_removal_of_nothing_changes_nothing(maildir: Path, count: Path) -> None:
     os.utime(count, (0, 0))
-    with removal_from(at(maildir), Whereabouts()):
+    with removal_from(at(maildir), MovedMessages()):
         pass
     assert count.read_bytes() == COUNT
 

@@ -15,7 +15,7 @@ from pop3_service.maildir import (
     content_if_cached,
     read,
 )
-from pop3_service.maildir.whereabouts import Whereabouts
+from pop3_service.maildir.moved import MovedMessages
 from pop3_service.protocol.maildrop import Message
 from support.maildir_files import at, opened, ordinary_user
 
@@ -36,20 +36,20 @@ def listed(maildir: Path, name: str = "1.a", content: bytes = b"one\ntwo\n") -> 
 
 
 def content_of(maildir: Path, message: Message) -> bytes:
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         return b"".join(iter(lambda: file.read(3), b""))
 
 
 def test_the_content_is_read_in_pieces_up_to_its_end(maildir: Path) -> None:
     _, message = listed(maildir)
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         assert file.size == 8
         assert [file.read(5), file.read(5), file.read(5)] == [b"one\nt", b"wo\n", b""]
 
 
 def test_an_empty_message_is_at_its_end(maildir: Path) -> None:
     _, message = listed(maildir, content=b"")
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         assert file.read_cached(10) == b""
         assert file.read(10) == b""
 
@@ -57,7 +57,7 @@ def test_an_empty_message_is_at_its_end(maildir: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="this platform cannot read without waiting")
 def test_what_is_in_memory_is_read_without_waiting(maildir: Path) -> None:
     _, message = listed(maildir)
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         first = file.read_cached(5)
         if first is None:
             pytest.skip("this file system cannot read without waiting")
@@ -70,7 +70,7 @@ def test_without_a_way_to_read_without_waiting_the_thread_must_do_it(
 ) -> None:
     monkeypatch.setattr(read, "_NOWAIT", None)
     _, message = listed(maildir)
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         assert file.read_cached(5) is None
         assert file.read(100) == b"one\ntwo\n"
         assert file.read_cached(5) == b""
@@ -88,7 +88,7 @@ def test_what_is_not_in_memory_must_be_read_by_a_thread(
     _, message = listed(maildir)
     monkeypatch.setattr(read, "_NOWAIT", 8)
     monkeypatch.setattr(os, "preadv", preadv, raising=False)
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         assert file.read_cached(5) is None
         assert file.read(5) == b"one\nt"
 
@@ -119,14 +119,14 @@ def test_a_vanished_message_is_gone(maildir: Path) -> None:
     file, message = listed(maildir)
     file.unlink()
     with pytest.raises(MessageGone):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 def test_a_message_is_gone_with_its_maildir(maildir: Path) -> None:
     _, message = listed(maildir)
     maildir.rename(maildir.with_name("old"))
     with pytest.raises(MessageGone):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 def test_another_file_with_the_same_unique_part_is_not_the_message(maildir: Path) -> None:
@@ -134,14 +134,14 @@ def test_another_file_with_the_same_unique_part_is_not_the_message(maildir: Path
     (maildir / "cur" / "1.a:2,S").write_bytes(b"one\ntwo\n")
     file.unlink()
     with pytest.raises(MessageGone):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 def test_the_same_file_under_another_unique_part_is_not_the_message(maildir: Path) -> None:
     file, message = listed(maildir)
     file.rename(maildir / "cur" / "1.b:2,S")
     with pytest.raises(MessageGone):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 def test_another_file_under_the_listed_name_is_a_change(maildir: Path) -> None:
@@ -149,14 +149,14 @@ def test_another_file_under_the_listed_name_is_a_change(maildir: Path) -> None:
     file.rename(maildir / "kept")
     file.write_bytes(b"eno\nowt\n")
     with pytest.raises(MessageChanged):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 def test_a_rewrite_with_the_same_size_is_a_change(maildir: Path) -> None:
     file, message = listed(maildir)
     os.utime(file, (1000, 1000))
     with pytest.raises(MessageChanged):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 def test_a_message_that_grew_since_the_scan_is_a_change(maildir: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_message_that_grew_since_the_scan_is_a_change(maildir: Path) -> None:
         opened.write(b"more")
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     with pytest.raises(MessageChanged):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 def test_a_link_in_place_of_the_message_is_not_followed(maildir: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_link_in_place_of_the_message_is_not_followed(maildir: Path) -> None:
     file.rename(maildir / "kept")
     file.symlink_to(maildir / "kept")
     with pytest.raises(MessageGone):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 @pytest.mark.timeout(10)
@@ -183,7 +183,7 @@ def test_a_fifo_in_place_of_the_message_cannot_hang(maildir: Path) -> None:
     file.unlink()
     os.mkfifo(file)
     with pytest.raises(MessageChanged):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 def test_a_folder_that_leads_elsewhere_shows_no_other_mail(maildir: Path, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_folder_that_leads_elsewhere_shows_no_other_mail(maildir: Path, tmp_pa
     (maildir / "new").rename(maildir / "old")
     (maildir / "new").symlink_to(tmp_path / "bob")
     with pytest.raises(MessageUnreadable):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
 
 
 def test_a_message_without_read_permission_is_unreadable() -> None:
@@ -201,13 +201,13 @@ def test_a_message_without_read_permission_is_unreadable() -> None:
         file, message = listed(maildir)
         file.chmod(0)
         with pytest.raises(MessageUnreadable) as caught:
-            MessageFile.open(at(maildir), message, Whereabouts())
+            MessageFile.open(at(maildir), message, MovedMessages())
         assert str(maildir) not in str(caught.value)
 
 
 def test_what_is_appended_while_reading_is_not_read(maildir: Path) -> None:
     path, message = listed(maildir)
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         with path.open("ab") as opened:
             opened.write(b"more")
         assert file.read(100) == b"one\ntwo\n"
@@ -217,7 +217,7 @@ def test_what_is_appended_while_reading_is_not_read(maildir: Path) -> None:
 
 def test_a_file_cut_short_while_reading_does_not_look_complete(maildir: Path) -> None:
     path, message = listed(maildir)
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         assert file.read(3) == b"one"
         os.truncate(path, 3)
         assert file.read_cached(100) is None
@@ -227,7 +227,7 @@ def test_a_file_cut_short_while_reading_does_not_look_complete(maildir: Path) ->
 
 def test_a_message_removed_while_reading_is_read_to_its_end(maildir: Path) -> None:
     path, message = listed(maildir)
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         assert file.read(3) == b"one"
         path.unlink()
         assert file.read(100) == b"\ntwo\n"
@@ -238,7 +238,7 @@ def test_a_failing_disk_makes_the_message_unreadable(maildir: Path, monkeypatch:
         raise OSError(5, "Input/output error")
 
     _, message = listed(maildir)
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         monkeypatch.setattr(os, "pread", pread)
         with pytest.raises(MessageUnreadable):
             file.read(5)
@@ -246,7 +246,7 @@ def test_a_failing_disk_makes_the_message_unreadable(maildir: Path, monkeypatch:
 
 def test_a_closed_message_reads_nobody_elses_file(maildir: Path) -> None:
     _, message = listed(maildir)
-    file = MessageFile.open(at(maildir), message, Whereabouts())
+    file = MessageFile.open(at(maildir), message, MovedMessages())
     file.close()
     with (maildir / "other").open("w+b") as other:  # Takes over the number of the descriptor.
         other.write(b"secret")
@@ -259,7 +259,7 @@ def test_a_closed_message_reads_nobody_elses_file(maildir: Path) -> None:
 
 def test_closing_twice_closes_nobody_elses_file(maildir: Path) -> None:
     _, message = listed(maildir)
-    file = MessageFile.open(at(maildir), message, Whereabouts())
+    file = MessageFile.open(at(maildir), message, MovedMessages())
     file.close()
     with (maildir / "other").open("w+b") as other:
         file.close()
@@ -268,7 +268,7 @@ def test_closing_twice_closes_nobody_elses_file(maildir: Path) -> None:
 
 def test_a_close_during_a_read_waits_for_that_read(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, message = listed(maildir)
-    file = MessageFile.open(at(maildir), message, Whereabouts())
+    file = MessageFile.open(at(maildir), message, MovedMessages())
     descriptors: list[int] = []
     real_pread = os.pread
 
@@ -285,7 +285,7 @@ def test_a_close_during_a_read_waits_for_that_read(maildir: Path, monkeypatch: p
 
 def test_a_message_of_another_origin_is_refused(maildir: Path) -> None:
     with pytest.raises(TypeError):
-        MessageFile.open(at(maildir), Message(unique_id=b"1", octets=1, locator="1"), Whereabouts())
+        MessageFile.open(at(maildir), Message(unique_id=b"1", octets=1, location="1"), MovedMessages())
 
 
 def test_a_refused_message_leaves_no_descriptor_open(maildir: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_refused_message_leaves_no_descriptor_open(maildir: Path) -> None:
     before = os.open("/dev/null", os.O_RDONLY)
     os.close(before)
     with pytest.raises(MessageChanged):
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
     after = os.open("/dev/null", os.O_RDONLY)
     os.close(after)
     assert after == before
@@ -371,7 +371,7 @@ def test_trouble_with_one_file_is_not_taken_for_its_removal(
     _, message = listed(maildir)
     monkeypatch.setattr(read, "open_beneath", fail)
     with pytest.raises(MessageUnreadable) as caught:
-        MessageFile.open(at(maildir), message, Whereabouts())
+        MessageFile.open(at(maildir), message, MovedMessages())
     assert caught.value.is_temporary is is_temporary
 
 
@@ -382,7 +382,7 @@ def test_a_disk_that_fails_while_reading_is_passing_trouble(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     _, message = listed(maildir)
-    with MessageFile.open(at(maildir), message, Whereabouts()) as file:
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         monkeypatch.setattr(os, "pread", fail)
         with pytest.raises(MessageUnreadable) as caught:
             file.read(10)

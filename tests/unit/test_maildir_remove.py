@@ -7,7 +7,7 @@ import pytest
 
 from pop3_service.maildir import Maildirs, Removal, RemovalFailed, removal_from
 from pop3_service.maildir.folder import Folder
-from pop3_service.maildir.whereabouts import Whereabouts
+from pop3_service.maildir.moved import MovedMessages
 from pop3_service.protocol.maildrop import Message
 from support.maildir_files import at, ordinary_user
 
@@ -32,7 +32,7 @@ def only_message(maildir: Path) -> Message:
 
 
 def remove(maildir: Path, message: Message) -> Removal:
-    with removal_from(at(maildir), Whereabouts()) as remove_message:
+    with removal_from(at(maildir), MovedMessages()) as remove_message:
         return remove_message(message)
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn, cast
 
 import pytest
 
-from pop3_service.maildir import FileIdentity, Locator, Maildirs, MaildirUnreadable
+from pop3_service.maildir import FileIdentity, FileLocation, Maildirs, MaildirUnreadable
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.maildirs import GRAIN_SECONDS, MESSAGES_CHECKED_ON_THE_LOOP
 from pop3_service.maildir.octets import CHUNK_OCTETS, counted_octets
@@ -86,7 +86,7 @@ def test_messages_of_both_folders_are_found(maildir: Path) -> None:
 def test_a_message_knows_its_file(maildir: Path) -> None:
     status = deliver(maildir, "1.a:2,S", b"aa\n", folder="cur").stat()
     identity = FileIdentity(status.st_dev, status.st_ino, status.st_mtime_ns, 3)
-    assert scan(maildir).messages[0].locator == Locator(b"cur", b"1.a:2,S", identity)
+    assert scan(maildir).messages[0].location == FileLocation(b"cur", b"1.a:2,S", identity)
 
 
 def test_a_missing_maildir_is_an_empty_maildrop(tmp_path: Path) -> None:
@@ -220,8 +220,8 @@ def test_a_name_that_is_not_utf_8_is_a_message(maildir: Path) -> None:
             raise
         pytest.skip("this file system takes names in UTF-8 only")
     (message,) = scan(maildir).messages
-    assert isinstance(message.locator, Locator)
-    assert message.locator.name == b"1.\xff\xfe"
+    assert isinstance(message.location, FileLocation)
+    assert message.location.name == b"1.\xff\xfe"
     assert message.octets == 3
 
 
@@ -238,8 +238,8 @@ def test_one_file_in_both_folders_is_one_message_in_cur(maildir: Path, seen_firs
     os.link(file, maildir / ("cur/1.a:2,S" if seen_first == "new" else "new/1.a"))
     (message,) = scan(maildir).messages
     assert message.unique_id == b"1.a"
-    assert isinstance(message.locator, Locator)
-    assert message.locator.folder == b"cur"
+    assert isinstance(message.location, FileLocation)
+    assert message.location.folder == b"cur"
 
 
 def test_two_files_with_one_unique_part_have_two_unique_ids_that_stay(maildir: Path) -> None:

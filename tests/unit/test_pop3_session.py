@@ -8,8 +8,8 @@ from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.protocol.session import Session
 
-FIRST = Message(b"first", 120, "locator 1")
-SECOND = Message(b"second", 200, "locator 2")
+FIRST = Message(b"first", 120, "location 1")
+SECOND = Message(b"second", 200, "location 2")
 
 
 @pytest.fixture

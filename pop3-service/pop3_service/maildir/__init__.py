@@ -1,6 +1,5 @@
 """Maildirs on disk: scanned, read and removed from. Mail itself is never written to, moved or renamed."""
 
-from pop3_service.maildir.directory import mail_directory_verdict
 from pop3_service.maildir.errors import (
     MaildirError,
     MaildirUnreadable,
@@ -9,18 +8,18 @@ from pop3_service.maildir.errors import (
     MessageUnreadable,
     RemovalFailed,
 )
-from pop3_service.maildir.location import MaildirPath, maildir_of
-from pop3_service.maildir.locator import FileIdentity, Locator
+from pop3_service.maildir.file_location import FileIdentity, FileLocation
+from pop3_service.maildir.mail_directory import MaildirPath, mail_directory_verdict, maildir_of
 from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.maildirs import Maildirs
+from pop3_service.maildir.moved import MovedMessages
 from pop3_service.maildir.quota_file import QuotaTally
 from pop3_service.maildir.read import MessageFile, content_if_cached
 from pop3_service.maildir.remove import Removal, removal_from
-from pop3_service.maildir.whereabouts import Whereabouts
 
 __all__ = [
     "FileIdentity",
-    "Locator",
+    "FileLocation",
     "Maildir",
     "MaildirError",
     "MaildirPath",
@@ -30,10 +29,10 @@ __all__ = [
     "MessageFile",
     "MessageGone",
     "MessageUnreadable",
+    "MovedMessages",
     "QuotaTally",
     "Removal",
     "RemovalFailed",
-    "Whereabouts",
     "content_if_cached",
     "mail_directory_verdict",
     "maildir_of",

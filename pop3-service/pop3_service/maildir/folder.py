@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from pop3_service.maildir.locator import Locator
+from pop3_service.maildir.file_location import FileLocation
 from pop3_service.maildir.maildir import Maildir
 
 # In this order: a message travels from `new` to `cur`, so one that moves between the two
@@ -74,15 +74,15 @@ class Folder:
         """Remove `name` from the folder."""
         os.unlink(name, dir_fd=self._descriptor)
 
-    def holds(self, name: bytes, locator: Locator) -> bool:
-        """Tell whether `name` is the very file of `locator`, whatever it holds by now."""
+    def holds(self, name: bytes, location: FileLocation) -> bool:
+        """Tell whether `name` is the very file of `location`, whatever it holds by now."""
         try:
             status = self.status(name)
         except OSError as error:
             if error.errno in ABSENT_ERRORS:
                 return False
             raise
-        return stat.S_ISREG(status.st_mode) and locator.identity.is_same_file(status)
+        return stat.S_ISREG(status.st_mode) and location.identity.is_same_file(status)
 
     def holds_all_unchanged(self, files: Iterable[tuple[bytes, int, int, int, int]]) -> bool:
         """Tell whether each of these is in this folder, with the content that it had.

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import overload
 
+from pop3_service.maildir.file_location import FileIdentity, FileLocation
 from pop3_service.maildir.folder import FOLDERS
-from pop3_service.maildir.locator import FileIdentity, Locator
 from pop3_service.protocol.maildrop import Message
 
 FileFacts = tuple[bytes, int, int, int, int]
@@ -40,13 +40,13 @@ class ListedMessages(Sequence[Message]):
         self._mtimes, self._sizes = array("q"), array("q")
         self._plain = bytearray()
 
-    def append(self, locator: Locator, unique_id: bytes, octets: int, *, is_plain: bool) -> None:
+    def append(self, location: FileLocation, unique_id: bytes, octets: int, *, is_plain: bool) -> None:
         """Add a message after the others."""
-        identity = locator.identity
+        identity = location.identity
         self.unique_ids.append(unique_id)
         self.octets.append(octets)
-        self._names.append(locator.name)
-        self._folders.append(FOLDERS.index(locator.folder))
+        self._names.append(location.name)
+        self._folders.append(FOLDERS.index(location.folder))
         self._inodes.append(identity.inode)
         self._devices.append(identity.device)
         self._mtimes.append(identity.mtime_ns)
@@ -57,17 +57,19 @@ class ListedMessages(Sequence[Message]):
         return len(self._names)
 
     @overload
-    def __getitem__(self, place: int) -> Message: ...
+    def __getitem__(self, index: int) -> Message: ...
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Message]: ...
-    def __getitem__(self, place: int | slice) -> Message | Sequence[Message]:
-        if isinstance(place, slice):
-            return tuple(self[each] for each in range(*place.indices(len(self))))
+    def __getitem__(self, index: slice) -> Sequence[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | Sequence[Message]:
+        if isinstance(index, slice):
+            return tuple(self[each] for each in range(*index.indices(len(self))))
         identity = FileIdentity(
-            self._devices[place], self._inodes[place], self._mtimes[place], self._sizes[place]
+            self._devices[index], self._inodes[index], self._mtimes[index], self._sizes[index]
         )
-        locator = Locator(FOLDERS[self._folders[place]], self._names[place], identity)
-        return Message(self.unique_ids[place], self.octets[place], locator, is_plain=bool(self._plain[place]))
+        location = FileLocation(FOLDERS[self._folders[index]], self._names[index], identity)
+        return Message(
+            self.unique_ids[index], self.octets[index], location, is_plain=bool(self._plain[index])
+        )
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ListedMessages):
@@ -76,13 +78,13 @@ class ListedMessages(Sequence[Message]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def path(self, place: int) -> bytes:
+    def path(self, index: int) -> bytes:
         """Return the way from the maildir to a message's file."""
-        return b"%b/%b" % (FOLDERS[self._folders[place]], self._names[place])
+        return b"%b/%b" % (FOLDERS[self._folders[index]], self._names[index])
 
-    def places_by_inode(self) -> dict[int, int]:
-        """Return where in this sequence the message with each inode is."""
-        return {inode: place for place, inode in enumerate(self._inodes)}
+    def indexes_by_inode(self) -> dict[int, int]:
+        """Return at which index the message with each inode is."""
+        return {inode: index for index, inode in enumerate(self._inodes)}
 
     def selectors(self) -> tuple[bytes, ...]:
         """Return for each of FOLDERS what `files` finds its messages by."""

@@ -10,7 +10,7 @@ from typing import Final
 from pop3_service.maildir.beneath import WAY_FLAGS, is_on_local_disk, open_beneath, open_if_cached
 from pop3_service.maildir.errors import MaildirUnreadable
 from pop3_service.maildir.links import open_along_links, refusal
-from pop3_service.maildir.location import MaildirPath
+from pop3_service.maildir.mail_directory import MaildirPath
 
 MaildirIdentity = tuple[int, int]
 """Device and inode of a maildir: what its names have in common."""

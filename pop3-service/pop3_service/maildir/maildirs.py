@@ -11,7 +11,7 @@ from threading import Lock
 from pop3_service.maildir.errors import MaildirUnreadable
 from pop3_service.maildir.folder import FOLDERS, Folder, FolderStamp
 from pop3_service.maildir.listed import FileFacts, ListedMessages
-from pop3_service.maildir.location import MaildirPath
+from pop3_service.maildir.mail_directory import MaildirPath
 from pop3_service.maildir.maildir import HeldOpen, Maildir, MaildirIdentity
 from pop3_service.maildir.scan import scan_maildir
 from pop3_service.protocol.maildrop import MaildropContents

@@ -3,7 +3,7 @@
 import errno
 import os
 
-from pop3_service.maildir.locator import FileIdentity
+from pop3_service.maildir.file_location import FileIdentity
 from pop3_service.protocol.multiline import OctetCounter, octets_and_plainness
 
 # Bounds the memory of a scan, and how long the counting of one window keeps the interpreter to itself: a

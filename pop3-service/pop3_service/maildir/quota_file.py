@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from pop3_service.maildir.file_location import FileLocation
 from pop3_service.maildir.folder import ABSENT_ERRORS, Folder, beside
-from pop3_service.maildir.locator import Locator
 
 # maildirquota(7): a larger or older file is not to be believed. Without one the next delivery counts anew.
 LARGEST_OCTETS = 5120
@@ -40,11 +40,11 @@ class QuotaTally:
     octets: int = 0
     fault: str = ""
 
-    def add(self, locator: Locator) -> None:
+    def add(self, location: FileLocation) -> None:
         """Count a message whose file is gone."""
-        said = _SIZE.search(locator.name)
+        said = _SIZE.search(location.name)
         self.messages += 1
-        self.octets += int(said[1]) if said else locator.identity.size
+        self.octets += int(said[1]) if said else location.identity.size
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from typing import Self
 
 from pop3_service.maildir.beneath import open_beneath, open_if_cached
 from pop3_service.maildir.errors import MessageChanged, MessageGone, MessageUnreadable
+from pop3_service.maildir.file_location import FileIdentity, FileLocation, location_of
 from pop3_service.maildir.folder import ABSENT_ERRORS, OPEN_FLAGS, open_folders
-from pop3_service.maildir.locator import FileIdentity, Locator, locator_of
 from pop3_service.maildir.maildir import Maildir
-from pop3_service.maildir.whereabouts import SEARCH_ATTEMPTS, NeverQuiet, Whereabouts
+from pop3_service.maildir.moved import SEARCH_ATTEMPTS, MovedMessages, NeverQuiet
 from pop3_service.protocol.maildrop import Message
 
 # Linux only: read what the page cache holds, and fail instead of waiting for the disk.
@@ -30,15 +30,15 @@ def content_if_cached(maildir: Maildir, message: Message, longest: int) -> bytea
 
     Raises MessageChanged when the listed octets no longer hold.
     """
-    locator = locator_of(message)
-    size = locator.identity.size
+    location = location_of(message)
+    size = location.identity.size
     if _NOWAIT is None or size > longest:
         return None
-    descriptor = _open_cached(maildir, locator)
+    descriptor = _open_cached(maildir, location)
     if descriptor is None:
         return None
     try:
-        _require_unchanged(descriptor, locator.identity)
+        _require_unchanged(descriptor, location.identity)
         content = bytearray(size)
         length = os.preadv(descriptor, [content], 0, _NOWAIT) if size else 0
     except OSError:
@@ -48,17 +48,17 @@ def content_if_cached(maildir: Maildir, message: Message, longest: int) -> bytea
     return content if length == size else None
 
 
-def _open_cached(maildir: Maildir, locator: Locator) -> int | None:
+def _open_cached(maildir: Maildir, location: FileLocation) -> int | None:
     directory = maildir.held
     if directory is None or not maildir.is_local:
         return None
-    return open_if_cached(directory.descriptor, locator.path, OPEN_FLAGS)
+    return open_if_cached(directory.descriptor, location.path, OPEN_FLAGS)
 
 
-def _open_listed(maildir: Maildir, locator: Locator) -> int | None:
+def _open_listed(maildir: Maildir, location: FileLocation) -> int | None:
     try:
         directory = maildir.open()
-        return open_beneath(directory.descriptor, locator.path, OPEN_FLAGS)
+        return open_beneath(directory.descriptor, location.path, OPEN_FLAGS)
     except OSError as error:
         if error.errno in ABSENT_ERRORS:
             return None
@@ -98,11 +98,11 @@ class MessageFile:
         Meant for the event loop: None means that `open` must be called, in a thread. Raises MessageChanged
         when the listed octets no longer hold.
         """
-        descriptor = _open_cached(maildir, locator_of(message))
+        descriptor = _open_cached(maildir, location_of(message))
         return None if descriptor is None else cls._of(descriptor, maildir, message)
 
     @classmethod
-    def open(cls, maildir: Maildir, message: Message, whereabouts: Whereabouts) -> Self:
+    def open(cls, maildir: Maildir, message: Message, moved: MovedMessages) -> Self:
         """Open the file of `message`, wherever in `maildir` it is now; may list the folders, in a thread.
 
         A message that moved from `new` to `cur` or changed its flags since the scan is found
@@ -111,11 +111,11 @@ class MessageFile:
         Raises MessageGone, MessageChanged when the listed octets no longer hold, and
         MessageUnreadable.
         """
-        locator = locator_of(message)
-        descriptor = _open_listed(maildir, locator)
+        location = location_of(message)
+        descriptor = _open_listed(maildir, location)
         if descriptor is None:
             try:
-                descriptor = _opened_elsewhere(maildir, locator, whereabouts)
+                descriptor = _opened_elsewhere(maildir, location, moved)
             except OSError as error:
                 raise MessageUnreadable.caused_by(_UNREADABLE, error) from None
         if descriptor is None:
@@ -124,7 +124,7 @@ class MessageFile:
 
     @classmethod
     def _of(cls, descriptor: int, maildir: Maildir, message: Message) -> Self:
-        identity = locator_of(message).identity
+        identity = location_of(message).identity
         try:
             _require_unchanged(descriptor, identity)
         except BaseException:
@@ -208,10 +208,10 @@ class MessageFile:
                     os.close(self._descriptor)
 
 
-def _opened_elsewhere(maildir: Maildir, locator: Locator, whereabouts: Whereabouts) -> int | None:
+def _opened_elsewhere(maildir: Maildir, location: FileLocation, moved: MovedMessages) -> int | None:
     with open_folders(maildir) as folders, suppress(NeverQuiet):
         for _ in range(SEARCH_ATTEMPTS):
-            for folder, name in whereabouts.places(folders, locator):
+            for folder, name in moved.places(folders, location):
                 with suppress(FileNotFoundError):  # renamed once more, just now
                     return folder.open(name)
     return None

@@ -7,13 +7,12 @@ from enum import Enum
 from functools import partial
 
 from pop3_service.maildir.errors import MaildirUnreadable, RemovalFailed
+from pop3_service.maildir.file_location import FileLocation, location_of
 from pop3_service.maildir.folder import ABSENT_ERRORS, Folder, open_folders
-from pop3_service.maildir.locator import Locator, locator_of
 from pop3_service.maildir.maildir import Maildir
-from pop3_service.maildir.namesakes import noted_unique_ids
-from pop3_service.maildir.naming import unique_id_of, unique_id_of_namesake, unique_part
+from pop3_service.maildir.moved import SEARCH_ATTEMPTS, MovedMessages, NeverQuiet
 from pop3_service.maildir.quota_file import QuotaTally, quota_kept
-from pop3_service.maildir.whereabouts import SEARCH_ATTEMPTS, NeverQuiet, Whereabouts
+from pop3_service.maildir.unique_ids import noted_unique_ids, unique_id_of, unique_id_of_namesake, unique_part
 from pop3_service.protocol.maildrop import Message
 
 
@@ -26,7 +25,7 @@ class Removal(Enum):
 
 @contextmanager
 def removal_from(
-    maildir: Maildir, whereabouts: Whereabouts, tally: QuotaTally | None = None
+    maildir: Maildir, moved: MovedMessages, tally: QuotaTally | None = None
 ) -> Iterator[Callable[[Message], Removal]]:
     """Hold the folders of `maildir` open, and give what removes a message of it; blocks on the disk.
 
@@ -34,7 +33,7 @@ def removal_from(
     inode is removed. One that another program has removed counts as gone; one that has been replaced or
     got another unique part, so that it will be listed again, does not. Every name of the file with its
     unique part goes, so that it cannot come back from the other folder. Symbolic links are never followed.
-    `whereabouts` is asked for a message that is not where it was listed, and may have served other messages
+    `moved` is asked for a message that is not where it was listed, and may have served other messages
     of this maildir. What went is counted in `tally`, and at the end in the maildir's own `maildirsize`.
 
     Raises RemovalFailed when a folder cannot be opened; so does what is given, when the message is, or
@@ -49,18 +48,16 @@ def removal_from(
         except MaildirUnreadable as error:
             raise RemovalFailed(str(error)) from None
         stack.enter_context(quota_kept(folders, tally))
-        yield partial(_remove, folders, whereabouts, tally)
+        yield partial(_remove, folders, moved, tally)
 
 
-def _remove(
-    folders: Sequence[Folder], whereabouts: Whereabouts, tally: QuotaTally, message: Message
-) -> Removal:
-    locator = locator_of(message)
+def _remove(folders: Sequence[Folder], moved: MovedMessages, tally: QuotaTally, message: Message) -> Removal:
+    location = location_of(message)
     try:
-        if _remove_listed(folders, locator, whereabouts) or _remove_elsewhere(folders, locator, whereabouts):
-            tally.add(locator)
+        if _remove_listed(folders, location, moved) or _remove_elsewhere(folders, location, moved):
+            tally.add(location)
             return Removal.REMOVED
-        _require_gone(folders, message, whereabouts)
+        _require_gone(folders, message, moved)
         return Removal.ALREADY_GONE
     except NeverQuiet:
         raise RemovalFailed("the message cannot be found while its folders keep changing") from None
@@ -68,13 +65,13 @@ def _remove(
         raise RemovalFailed.caused_by("the message cannot be removed", error) from None
 
 
-def _require_gone(folders: Sequence[Folder], message: Message, whereabouts: Whereabouts) -> None:
+def _require_gone(folders: Sequence[Folder], message: Message, moved: MovedMessages) -> None:
     """Raise RemovalFailed when the message has been renamed or replaced: it would be listed again."""
-    locator = locator_of(message)
-    files = whereabouts.files(folders)
-    if locator.identity in files.identities:
+    location = location_of(message)
+    files = moved.files(folders)
+    if location.identity in files.identities:
         raise RemovalFailed("the message has another name by now")
-    part = unique_part(locator.name)
+    part = unique_part(location.name)
     namesakes = files.with_part(part)
     if namesakes and message.unique_id == unique_id_of(part):
         noted = noted_unique_ids(folders)
@@ -82,34 +79,34 @@ def _require_gone(folders: Sequence[Folder], message: Message, whereabouts: Wher
             raise RemovalFailed("the message is another file by now")
 
 
-def _remove_listed(folders: Sequence[Folder], locator: Locator, whereabouts: Whereabouts) -> bool:
+def _remove_listed(folders: Sequence[Folder], location: FileLocation, moved: MovedMessages) -> bool:
     for folder in folders:
-        if folder.name == locator.folder:
-            other_names = _unlink(folder, locator.name, locator)
+        if folder.name == location.folder:
+            other_names = _unlink(folder, location.name, location)
             if other_names:
-                _remove_elsewhere(folders, locator, whereabouts)
+                _remove_elsewhere(folders, location, moved)
             return other_names is not None
     return False
 
 
-def _remove_elsewhere(folders: Sequence[Folder], locator: Locator, whereabouts: Whereabouts) -> bool:
+def _remove_elsewhere(folders: Sequence[Folder], location: FileLocation, moved: MovedMessages) -> bool:
     is_removed = False
     for _ in range(SEARCH_ATTEMPTS):
-        places = whereabouts.places(folders, locator)
+        places = moved.places(folders, location)
         if not places:
             return is_removed
         for folder, name in places:
-            is_removed = _unlink(folder, name, locator) is not None or is_removed
+            is_removed = _unlink(folder, name, location) is not None or is_removed
         if is_removed:
             return True
     raise NeverQuiet
 
 
-def _unlink(folder: Folder, name: bytes, locator: Locator) -> int | None:
+def _unlink(folder: Folder, name: bytes, location: FileLocation) -> int | None:
     """Return how many other names the removed file has, or None if `name` is not this file."""
     try:
         status = folder.status(name)
-        if not stat.S_ISREG(status.st_mode) or not locator.identity.is_same_file(status):
+        if not stat.S_ISREG(status.st_mode) or not location.identity.is_same_file(status):
             return None
         folder.unlink(name)
     except OSError as error:

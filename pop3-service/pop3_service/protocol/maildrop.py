@@ -17,14 +17,14 @@ from pop3_service.protocol.multiline import TERMINATION_LINE
 class Message:
     """One message as a session knows it.
 
-    `octets` is its size on the wire, every CRLF counted, before byte-stuffing. `locator` is for the
+    `octets` is its size on the wire, every CRLF counted, before byte-stuffing. `location` is for the
     maildir code alone, which finds the file by it. `is_plain` says that on the wire only the line ends of
     the file differ.
     """
 
     unique_id: bytes
     octets: int
-    locator: object
+    location: object
     is_plain: bool = False
 
 

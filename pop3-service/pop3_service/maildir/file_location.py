@@ -43,7 +43,7 @@ class FileIdentity(NamedTuple):
         return stat.S_ISREG(status.st_mode) and self.is_unchanged(status)
 
 
-class Locator(NamedTuple):
+class FileLocation(NamedTuple):
     """Where a message was when the maildir was scanned: the folder (`new` or `cur`) and the name."""
 
     folder: bytes
@@ -56,11 +56,11 @@ class Locator(NamedTuple):
         return b"%b/%b" % (self.folder, self.name)
 
 
-def locator_of(message: Message) -> Locator:
-    """Return the locator of a message that came from a scan.
+def location_of(message: Message) -> FileLocation:
+    """Return the location of a message that came from a scan.
 
     Raises TypeError for a message of another origin, which no file belongs to.
     """
-    if not isinstance(message.locator, Locator):
+    if not isinstance(message.location, FileLocation):
         raise TypeError("this message was not found in a maildir")
-    return message.locator
+    return message.location

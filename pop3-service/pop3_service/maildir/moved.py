@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 
+from pop3_service.maildir.file_location import FileIdentity, FileLocation
 from pop3_service.maildir.folder import Folder, FolderStamp
-from pop3_service.maildir.locator import FileIdentity, Locator
-from pop3_service.maildir.naming import unique_part
+from pop3_service.maildir.unique_ids import unique_part
 
 # A listing that a rename runs into can miss the file under both its names. Only a maildir that was
 # quiet meanwhile tells that a message is gone, and this often it may not be.
@@ -35,7 +35,7 @@ class FilesThere:
         return self._by_part.get(part, [])
 
 
-class Whereabouts:
+class MovedMessages:
     """Finds the files of one maildir's messages by their unique parts; blocks on the disk.
 
     Another program moves messages from `new` to `cur` and changes flags in their names, often of all
@@ -50,13 +50,13 @@ class Whereabouts:
         self._is_listed = False
         self._is_quiet = False
 
-    def places(self, folders: Sequence[Folder], locator: Locator) -> list[tuple[Folder, bytes]]:
-        """Return every folder and name under which the very file of `locator` is now.
+    def places(self, folders: Sequence[Folder], location: FileLocation) -> list[tuple[Folder, bytes]]:
+        """Return every folder and name under which the very file of `location` is now.
 
         None means that it is gone: what was nowhere in a quiet maildir cannot come back. Raises
         NeverQuiet, and OSError as the system gives it.
         """
-        part = unique_part(locator.name)
+        part = unique_part(location.name)
         is_new = False
         for _ in range(SEARCH_ATTEMPTS):
             if not self._is_listed:
@@ -67,7 +67,7 @@ class Whereabouts:
                 (folder, name)
                 for folder in folders
                 for folder_name, name in names
-                if folder.name == folder_name and folder.holds(name, locator)
+                if folder.name == folder_name and folder.holds(name, location)
             ]
             # A name that does not lead to the file may be older than its last renaming.
             if places or (self._is_quiet and (is_new or not names)):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pop3_service.maildir.naming import unique_id_of, unique_id_of_namesake, unique_part
+from pop3_service.maildir.unique_ids import unique_id_of, unique_id_of_namesake, unique_part
 
 
 @pytest.mark.parametrize(

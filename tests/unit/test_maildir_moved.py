@@ -8,7 +8,7 @@ import pytest
 
 from pop3_service.maildir import Maildirs, MessageFile, MessageGone, Removal, RemovalFailed, removal_from
 from pop3_service.maildir.folder import Folder
-from pop3_service.maildir.whereabouts import Whereabouts
+from pop3_service.maildir.moved import MovedMessages
 from pop3_service.protocol.maildrop import Message
 from support.maildir_files import at
 
@@ -49,8 +49,8 @@ def move_all(maildir: Path) -> None:
         file.rename(maildir / "cur" / f"{file.name}:2,S")
 
 
-def content(maildir: Path, message: Message, whereabouts: Whereabouts) -> bytes:
-    with MessageFile.open(at(maildir), message, whereabouts) as file:
+def content(maildir: Path, message: Message, moved: MovedMessages) -> bytes:
+    with MessageFile.open(at(maildir), message, moved) as file:
         return file.read(file.size)
 
 
@@ -58,9 +58,9 @@ def test_one_listing_serves_all_messages_that_have_moved(
     maildir: Path, messages: tuple[Message, ...], listings: list[bytes]
 ) -> None:
     move_all(maildir)
-    whereabouts = Whereabouts()
+    moved = MovedMessages()
     for number, message in enumerate(messages):
-        assert content(maildir, message, whereabouts) == b"message %d\n" % number
+        assert content(maildir, message, moved) == b"message %d\n" % number
     assert listings == [b"new", b"cur"]
 
 
@@ -68,8 +68,8 @@ def test_one_listing_serves_the_removal_of_all_messages_that_have_moved(
     maildir: Path, messages: tuple[Message, ...], listings: list[bytes]
 ) -> None:
     move_all(maildir)
-    whereabouts = Whereabouts()
-    with removal_from(at(maildir), whereabouts) as remove:
+    moved = MovedMessages()
+    with removal_from(at(maildir), moved) as remove:
         for message in messages:
             assert remove(message) is Removal.REMOVED
     assert listings == [b"new", b"cur"]
@@ -81,25 +81,25 @@ def test_one_listing_serves_all_messages_that_have_vanished(
 ) -> None:
     for file in (maildir / "new").iterdir():
         file.unlink()
-    whereabouts = Whereabouts()
-    with removal_from(at(maildir), whereabouts) as remove:
+    moved = MovedMessages()
+    with removal_from(at(maildir), moved) as remove:
         for message in messages:
             assert remove(message) is Removal.ALREADY_GONE
             with pytest.raises(MessageGone):
-                content(maildir, message, whereabouts)
+                content(maildir, message, moved)
     assert listings == [b"new", b"cur"]
 
 
 def test_a_message_that_has_moved_since_the_listing_is_found_by_a_new_one(
     maildir: Path, messages: tuple[Message, ...], listings: list[bytes]
 ) -> None:
-    whereabouts = Whereabouts()
+    moved = MovedMessages()
     (maildir / "new" / "000.a").rename(maildir / "cur" / "000.a:2,")
-    assert content(maildir, messages[0], whereabouts) == b"message 0\n"
+    assert content(maildir, messages[0], moved) == b"message 0\n"
     move_all(maildir)
-    assert content(maildir, messages[1], whereabouts) == b"message 1\n"
+    assert content(maildir, messages[1], moved) == b"message 1\n"
     (maildir / "cur" / "001.a:2,S").rename(maildir / "cur" / "001.a:2,RS")
-    assert content(maildir, messages[1], whereabouts) == b"message 1\n"
+    assert content(maildir, messages[1], moved) == b"message 1\n"
     assert len(listings) == 6
 
 
@@ -108,10 +108,10 @@ def test_another_message_with_the_same_unique_part_is_never_taken_for_it(
 ) -> None:
     (maildir / "cur" / "000.a:2,S").write_bytes(b"another\n")  # before its inode can be used again
     (maildir / "new" / "000.a").unlink()
-    whereabouts = Whereabouts()
+    moved = MovedMessages()
     with pytest.raises(MessageGone):
-        content(maildir, messages[0], whereabouts)
-    with removal_from(at(maildir), whereabouts) as remove, pytest.raises(RemovalFailed):
+        content(maildir, messages[0], moved)
+    with removal_from(at(maildir), moved) as remove, pytest.raises(RemovalFailed):
         remove(messages[0])
     assert (maildir / "cur" / "000.a:2,S").exists()
 
@@ -130,7 +130,7 @@ def test_a_maildir_that_changes_while_a_vanished_message_is_looked_for_is_looked
             os.utime(maildir / "new", (arrived, arrived))
         return real_status(folder, name)
 
-    with removal_from(at(maildir), Whereabouts()) as remove, monkeypatch.context() as patch:
+    with removal_from(at(maildir), MovedMessages()) as remove, monkeypatch.context() as patch:
         patch.setattr(Folder, "status", mail_arrives)
         if times == 1:
             assert remove(messages[0]) is Removal.ALREADY_GONE

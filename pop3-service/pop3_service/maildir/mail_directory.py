@@ -1,0 +1,76 @@
+"""The mail directory: whether this process can serve it, and where in it the maildir of a user is."""
+
+import os
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pop3_service.maildir.errors import MaildirUnreadable
+from service_runtime.maildir_layout import MaildirLayout
+
+# P11, without the slash, which would lead to another folder, and without a dot in front: `.` and `..`
+# would be names of users.
+_USERNAME = re.compile(r"(?!\.)[!-.0-~]{1,128}")
+
+
+class MaildirPath(NamedTuple):
+    """An absolute path of the mail directory, and the path from there to a maildir."""
+
+    mail_directory: bytes
+    folder: bytes
+
+    @property
+    def whole(self) -> bytes:
+        """The absolute path of the maildir."""
+        return b"%b/%b" % (self.mail_directory.rstrip(b"/"), self.folder)
+
+
+def maildir_of(mail_directory: str, username: str, layout: MaildirLayout) -> MaildirPath:
+    """Return the path of `username`'s maildir below `mail_directory`.
+
+    The front ends have checked the name (P11). This is the last check before the disk, and it does not
+    rely on theirs.
+
+    Raises MaildirUnreadable for a name that the layout has no maildir for, and ValueError for one that P11
+    forbids. Neither text contains the name.
+    """
+    if _USERNAME.fullmatch(username) is None:
+        raise ValueError("not a user name that may become a folder")
+    folder = layout.folder_of(username)
+    if folder is None:
+        raise MaildirUnreadable("the user's name is no local@domain, and PEEP_MAILDIR_LAYOUT asks for one")
+    return MaildirPath(os.fsencode(mail_directory), folder.encode("ascii"))
+
+
+def mail_directory_verdict(path: str, roots: Sequence[str]) -> bool:
+    """Return whether this process can serve mail from the mail directory `path` (P12).
+
+    It must be absolute and a folder that this process can list, write and search. Where `roots` are given
+    it must be one of them or below one, after all links are resolved. Blocks on the disk.
+    """
+    try:
+        return os.path.isabs(path) and _is_within(path, roots) and _is_usable(path)
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return False
+
+
+def _is_usable(path: str) -> bool:
+    effective = os.access in os.supports_effective_ids
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
+        return False
+    # On a network file system access(2) only guesses: list it as well.
+    with os.scandir(path) as entries:
+        next(entries, None)
+    return True
+
+
+def _is_within(path: str, roots: Sequence[str]) -> bool:
+    if not roots:
+        return True
+    real = os.path.realpath(path, strict=True)
+    return any(_is_at_or_below(real, os.path.realpath(root)) for root in roots if os.path.isabs(root))
+
+
+def _is_at_or_below(path: str, root: str) -> bool:
+    # By components: `/mail/a` is not above `/mail/ab`.
+    return os.path.commonpath((path, root)) == root
