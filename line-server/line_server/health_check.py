@@ -3,33 +3,38 @@
 import os
 from collections.abc import Callable, Mapping
 
+from line_server.listener import display
+
 DEFAULT_HOST = "127.0.0.1"
 
 _SAME_MACHINE = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
+Verdict = tuple[bool, str]
+"""Whether a service is well, and one line that says so."""
 
-class AddressUnknown(Exception):
-    """Where the service listens cannot be told; the text is one line that says why."""
 
-
-def report(service: str, check: Callable[[Mapping[str, str]], tuple[bool, str]]) -> int:
-    """Print the line that `check` tells of this environment; return 0 if all is well, else 1."""
+def report(service: str, check: Callable[[Mapping[str, str]], Verdict]) -> int:
+    """Print the line of what `check` returns for this environment; return 0 if all is well, else 1."""
     is_well, line = check(os.environ)
     print(f"{service}: {line}")
     return 0 if is_well else 1
 
 
-def own_address(
-    environment: Mapping[str, str], prefix: str, default_port: str, *, listener: str
-) -> tuple[str, int]:
-    """Return where `listener` can be asked from this machine, by the variables `prefix` HOST and PORT.
+def ask_port(
+    environment: Mapping[str, str], prefix: str, default_port: str, ask: Callable[[str, int], Verdict]
+) -> Verdict:
+    """Return what `ask` returns for the host and port that the variables `prefix` HOST and PORT name.
 
-    Raises `AddressUnknown`.
+    An `OSError` that it raises is a verdict too. A host that stands for all addresses is asked here.
     """
     host = environment.get(f"{prefix}HOST") or DEFAULT_HOST
     port = environment.get(f"{prefix}PORT") or default_port
     if not port.isdecimal() or int(port) > 65535:
-        raise AddressUnknown(f"{prefix}PORT={port}: must be the number of a port")
+        return False, f"{prefix}PORT={port}: must be the number of a port"
     if int(port) == 0:
-        raise AddressUnknown(f"{prefix}PORT=0: the {listener} picked a port that only its log knows")
-    return _SAME_MACHINE.get(host, host), int(port)
+        return False, f"{prefix}PORT=0: the service picked a port that only its log knows"
+    host = _SAME_MACHINE.get(host, host)
+    try:
+        return ask(host, int(port))
+    except OSError as error:
+        return False, f"no answer from {display((host, int(port)))}: {error.strerror or error}"

@@ -3,8 +3,7 @@
 import socket
 from collections.abc import Mapping
 
-from line_server.health_check import DEFAULT_HOST as DEFAULT_HOST
-from line_server.health_check import AddressUnknown, own_address, report
+from line_server.health_check import Verdict, ask_port, report
 from line_server.listener import display
 
 DEFAULT_PORT = "2110"
@@ -20,22 +19,15 @@ def main() -> int:
     return report("peep-gateway", check)
 
 
-def check(environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Return whether a gateway with these settings answers `cap?`, and one line that says so."""
-    try:
-        address = own_address(environment, "PEEP_", DEFAULT_PORT, listener="gateway")
-    except AddressUnknown as error:
-        return False, str(error)
-    try:
-        reply = _ask(address)
-    except OSError as error:
-        return False, f"no answer from {display(address)}: {error.strerror or error}"
-    if not reply.startswith(b"+"):
-        return False, f"{display(address)} does not speak PEEP"
-    return True, f"PEEP is served on {display(address)}"
+def check(environment: Mapping[str, str]) -> Verdict:
+    """Return whether a gateway with these settings answers `cap?`."""
+    return ask_port(environment, "PEEP_", DEFAULT_PORT, _ask)
 
 
-def _ask(address: tuple[str, int]) -> bytes:
-    with socket.create_connection(address, timeout=ANSWER_SECONDS) as client:
+def _ask(host: str, port: int) -> Verdict:
+    with socket.create_connection((host, port), timeout=ANSWER_SECONDS) as client:
         client.sendall(b"cap?\r\nq\r\n")
-        return client.recv(_REPLY_OCTETS)
+        reply = client.recv(_REPLY_OCTETS)
+    if not reply.startswith(b"+"):
+        return False, f"{display((host, port))} does not speak PEEP"
+    return True, f"PEEP is served on {display((host, port))}"

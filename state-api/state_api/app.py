@@ -13,21 +13,16 @@ from state_api.dependencies import Services
 from state_api.event_feed import EventFeed
 from state_api.request_limits import RequestLimits
 from state_api.request_log import RequestLog
-from state_api.routers import (
-    dashboard,
-    events,
-    health,
-    metrics,
-    monitoring,
-    session,
-    settings,
-    slow_downs,
-    users,
-)
+from state_api.routers import dashboard, events, health, metrics, monitoring, session, settings, users
 from state_api.sign_in import SignIns
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
+
+ROUTERS = tuple(
+    part.router
+    for part in (settings, users, monitoring, events, health, metrics, documentation, session, dashboard)
+)
 
 
 def create_app(
@@ -60,22 +55,7 @@ def create_app(
     app.state.services = Services(repository, authenticator, passwords, is_draining, SignIns(repository))
     app.state.event_feed = EventFeed(repository, is_draining)
     errors.install(app)
-    routers = [
-        part.router
-        for part in (
-            settings,
-            users,
-            monitoring,
-            slow_downs,
-            events,
-            health,
-            metrics,
-            documentation,
-            session,
-            dashboard,
-        )
-    ]
-    app.state.routes = [route for router in routers for route in router.routes]
-    for router in routers:
+    app.state.routes = [route for router in ROUTERS for route in router.routes]
+    for router in ROUTERS:
         app.include_router(router)
     return app

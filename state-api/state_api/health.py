@@ -4,8 +4,7 @@ import http.client
 import json
 from collections.abc import Mapping
 
-from line_server.health_check import DEFAULT_HOST as DEFAULT_HOST
-from line_server.health_check import AddressUnknown, own_address, report
+from line_server.health_check import Verdict, ask_port, report
 from line_server.listener import display
 
 DEFAULT_PORT = "8110"
@@ -19,12 +18,12 @@ def main() -> int:
     return report("state-api", check)
 
 
-def check(environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Return whether a service with these settings is ready, and one line that says so."""
-    try:
-        host, port = own_address(environment, "PEEP_HTTP_", DEFAULT_PORT, listener="service")
-    except AddressUnknown as error:
-        return False, str(error)
+def check(environment: Mapping[str, str]) -> Verdict:
+    """Return whether a service with these settings is ready."""
+    return ask_port(environment, "PEEP_HTTP_", DEFAULT_PORT, _ask)
+
+
+def _ask(host: str, port: int) -> Verdict:
     address = display((host, port))
     connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
     try:
@@ -33,8 +32,8 @@ def check(environment: Mapping[str, str]) -> tuple[bool, str]:
         if response.status == 200:
             return True, f"ready on {address}"
         return False, f"not ready on {address}: {json.loads(response.read())['detail']}"
-    except OSError as error:
-        return False, f"no answer from {address}: {error.strerror or error}"
+    except OSError:  # also `RemoteDisconnected`, which is an HTTPException as well
+        raise
     except (http.client.HTTPException, ValueError, LookupError, TypeError):
         return False, f"{address} is not Peep's state-api"
     finally:

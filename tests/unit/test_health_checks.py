@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from line_server.health_check import DEFAULT_HOST
 from peep_gateway import health as of_gateway
 from pop3_service.health import check as of_pop3
 from service_runtime.settings import ApiSettings, GatewaySettings, Pop3Settings, variable
@@ -17,9 +18,9 @@ def test_defaults_are_those_of_the_settings() -> None:
     fields = Pop3Settings.model_fields | GatewaySettings.model_fields | ApiSettings.model_fields
     ours = {
         "pop3_port": of_pop3.DEFAULT_PORT,
-        "host": of_gateway.DEFAULT_HOST,
+        "host": DEFAULT_HOST,
         "port": of_gateway.DEFAULT_PORT,
-        "http_host": of_api.DEFAULT_HOST,
+        "http_host": DEFAULT_HOST,
         "http_port": of_api.DEFAULT_PORT,
     }
     assert ours == {name: str(fields[name].default) for name in ours}

@@ -4,15 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
+from state_api import errors
 from state_api.dependencies import Administrator, RepositoryDependency
-from state_api.errors import (
-    DRAINING,
-    STORE_UNAVAILABLE,
-    TOO_MANY_STREAMS,
-    UNAUTHENTICATED,
-    Refused,
-    problems,
-)
 from state_api.event_feed import EventFeed
 from state_api.event_frames import MEDIA_TYPE
 from state_api.event_stream import Listener
@@ -57,7 +50,9 @@ LastEventId = Annotated[
             "themselves and go on after the last event.",
             "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
         },
-        **problems(UNAUTHENTICATED, STORE_UNAVAILABLE, DRAINING, TOO_MANY_STREAMS),
+        **errors.problems(
+            errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE, errors.DRAINING, errors.TOO_MANY_STREAMS
+        ),
     },
 )
 async def stream_events(
@@ -78,7 +73,7 @@ async def stream_events(
     """
     password_hash = (await repository.administrators()).get(administrator)
     if password_hash is None:
-        raise Refused(UNAUTHENTICATED)
+        raise errors.Refused(errors.UNAUTHENTICATED)
     if getattr(request.state, "wants_no_body", False):
         return Response(media_type=MEDIA_TYPE)
     feed: EventFeed = request.app.state.event_feed

@@ -1,4 +1,4 @@
-"""`/v1/counters`, `/v1/sessions`, `/v1/instances` and the like: what operators watch."""
+"""`/v1/counters`, `/v1/sessions`, `/v1/slow-downs` and the like: what operators watch."""
 
 import time
 from datetime import UTC, datetime
@@ -8,15 +8,20 @@ import structlog
 from fastapi import APIRouter, Path
 
 from service_runtime import VERSION
-from state_api import schemas
+from state_api import errors, schemas
 from state_api.dependencies import Administrator, RepositoryDependency
-from state_api.errors import STORE_UNAVAILABLE, UNAUTHENTICATED, UNKNOWN_SESSION, problems
 from state_store import records
+from state_store.credentials import attempts
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(prefix="/v1", tags=["monitoring"], responses=problems(UNAUTHENTICATED, STORE_UNAVAILABLE))
+router = APIRouter(
+    prefix="/v1",
+    tags=["monitoring"],
+    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
+)
 
 SessionId = Annotated[str, Path(description="As the list of sessions shows it.", examples=["bb43ba24-17"])]
+SlowDownId = Annotated[str, Path(description="As the list shows it.", examples=["5f0c9e1b7a42"])]
 
 
 @router.get("/counters", operation_id="show_counters", summary="Show every counter and gauge")
@@ -37,7 +42,7 @@ async def list_sessions(repository: RepositoryDependency, _: Administrator) -> s
     operation_id="close_session",
     summary="Close a POP3 connection",
     status_code=204,
-    responses=problems(UNKNOWN_SESSION),
+    responses=errors.problems(errors.UNKNOWN_SESSION),
 )
 async def close_session(
     session_id: SessionId, repository: RepositoryDependency, administrator: Administrator
@@ -63,6 +68,32 @@ async def list_instances(repository: RepositoryDependency, _: Administrator) -> 
 async def show_version(_: Administrator) -> schemas.Version:
     """PEEP `v?`: the version of the process that answers; `/v1/instances` has those of the POP3 service."""
     return schemas.Version(version=VERSION)
+
+
+@router.get(
+    "/slow-downs", operation_id="list_slow_downs", summary="List who is slowed down for wrong passwords"
+)
+async def list_slow_downs(repository: RepositoryDependency, _: Administrator) -> schemas.SlowDowns:
+    """PEEP `g?`. Strangers share the allowances of their network and of their user.
+
+    Who has logged in from a network lately has one there for themselves alone.
+    """
+    return schemas.SlowDowns(slow_downs=[_slow_down(one) for one in await repository.slow_downs()])
+
+
+@router.delete(
+    "/slow-downs/{slow_down_id}",
+    operation_id="lift_slow_down",
+    summary="Lift a slow-down",
+    status_code=204,
+    responses=errors.problems(errors.UNKNOWN_SLOW_DOWN),
+)
+async def lift_slow_down(
+    slow_down_id: SlowDownId, repository: RepositoryDependency, administrator: Administrator
+) -> None:
+    """PEEP `g-`. Its allowance is whole at once; who goes on guessing uses it up again."""
+    await repository.lift_slow_down(slow_down_id)
+    log.info("slow-down lifted", slow_down=slow_down_id, administrator=administrator)
 
 
 def _session(session: records.SessionRow, now: float) -> schemas.Session:
@@ -96,6 +127,18 @@ def _instance(status: records.InstanceStatus) -> schemas.Instance:
         certificate_expires_at=(
             _time(status.certificate_expires_at) if status.certificate_expires_at else None
         ),
+    )
+
+
+def _slow_down(one: attempts.SlowDown) -> schemas.SlowDown:
+    return schemas.SlowDown(
+        id=one.slow_down_id,
+        network=one.network or None,
+        username=one.user or None,
+        is_administrator=one.is_administrator,
+        since=_time(one.since),
+        attempts=one.attempts,
+        until=_time(one.until),
     )
 
 

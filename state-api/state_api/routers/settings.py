@@ -1,32 +1,32 @@
 """`/v1/settings`: what operators change while the server runs."""
 
+import re
+from collections.abc import Sequence
 from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Header, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import WithJsonSchema
 
-from state_api import preconditions, schemas
+from state_api import errors, schemas
 from state_api.dependencies import Administrator, RepositoryDependency
-from state_api.errors import (
-    INVALID,
-    MAIL_DIRECTORY_REFUSED,
-    SETTINGS_CHANGED,
-    STORE_UNAVAILABLE,
-    TOO_LARGE,
-    UNAUTHENTICATED,
-    problems,
-)
 from state_store import records
 from state_store.errors import SettingsChanged
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(
-    prefix="/v1/settings", tags=["settings"], responses=problems(UNAUTHENTICATED, STORE_UNAVAILABLE)
+    prefix="/v1/settings",
+    tags=["settings"],
+    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
 )
 
+_ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_ENTITY_TAGS = re.compile(rf"[\t ,]*{_ENTITY_TAG}(?:[\t ]*,[\t ,]*{_ENTITY_TAG})*[\t ,]*")
+
 IfMatch = Annotated[
-    list[Annotated[str, WithJsonSchema({"type": "string", "pattern": preconditions.PATTERN})]],
+    # The pattern is for documentation: a little more is taken.
+    list[Annotated[str, WithJsonSchema({"type": "string", "pattern": r'^((W/)?"[!#-~]*"|\*)$'})]],
     Header(
         alias="If-Match",
         default_factory=list,
@@ -58,7 +58,12 @@ async def show_settings(
     "",
     operation_id="change_settings",
     summary="Change settings",
-    responses={200: _TAGGED, **problems(SETTINGS_CHANGED, TOO_LARGE, INVALID, MAIL_DIRECTORY_REFUSED)},
+    responses={
+        200: _TAGGED,
+        **errors.problems(
+            errors.SETTINGS_CHANGED, errors.TOO_LARGE, errors.INVALID, errors.MAIL_DIRECTORY_REFUSED
+        ),
+    },
 )
 async def change_settings(
     change: schemas.SettingsChange,
@@ -83,11 +88,30 @@ async def _expected(if_match: list[str], repository: RepositoryDependency) -> in
     if not if_match:
         return None
     version = (await repository.settings()).version
-    if not preconditions.fits(if_match, version):
+    if not _fits(if_match, version):
         raise SettingsChanged
     return version
 
 
+def _fits(if_match: Sequence[str], version: int) -> bool:
+    """Return whether the lines of an `If-Match` header allow this version to be changed (RFC 9110, 13.1.1).
+
+    A weak tag never fits. Raises `RequestValidationError` for what is no list of tags.
+    """
+    # A tag may hold commas, so the lines are never split at them.
+    text = ",".join(if_match)
+    if text.strip() == "*":
+        return True
+    if not _ENTITY_TAGS.fullmatch(text):
+        message = 'must be entity tags in double quotes separated by commas, as "7", or *'
+        raise RequestValidationError([{"type": "value_error", "loc": ("header", "If-Match"), "msg": message}])
+    return _entity_tag(version) in re.findall(_ENTITY_TAG, text)
+
+
+def _entity_tag(version: int) -> str:
+    return f'"{version}"'
+
+
 def _shown(settings: records.Settings, response: Response) -> schemas.Settings:
-    response.headers["ETag"] = preconditions.entity_tag(settings.version)
+    response.headers["ETag"] = _entity_tag(settings.version)
     return schemas.Settings.model_validate(settings)

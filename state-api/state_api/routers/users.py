@@ -6,22 +6,15 @@ from urllib.parse import quote, urlencode
 import structlog
 from fastapi import APIRouter, Path, Query, Response
 
-from state_api import schemas
+from state_api import errors, schemas
 from state_api.dependencies import Administrator, PasswordsDependency, RepositoryDependency
-from state_api.errors import (
-    INVALID,
-    STORE_UNAVAILABLE,
-    TOO_LARGE,
-    UNAUTHENTICATED,
-    UNKNOWN_USER,
-    USER_EXISTS,
-    problems,
-)
 from state_store.errors import UnknownUser
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(
-    prefix="/v1/users", tags=["users"], responses=problems(UNAUTHENTICATED, INVALID, STORE_UNAVAILABLE)
+    prefix="/v1/users",
+    tags=["users"],
+    responses=errors.problems(errors.UNAUTHENTICATED, errors.INVALID, errors.STORE_UNAVAILABLE),
 )
 
 UsernamePath = Annotated[schemas.Username, Path()]
@@ -84,7 +77,7 @@ def _page_address(limit: int, prefix: str, after: str) -> str:
             "description": "The user is there.",
             "headers": {"Location": {"description": "The path of the user.", "schema": {"type": "string"}}},
         },
-        **problems(USER_EXISTS, TOO_LARGE),
+        **errors.problems(errors.USER_EXISTS, errors.TOO_LARGE),
     },
 )
 async def add_user(
@@ -101,7 +94,12 @@ async def add_user(
     return schemas.User(username=user.username)
 
 
-@router.get("/{username}", operation_id="show_user", summary="Show a user", responses=problems(UNKNOWN_USER))
+@router.get(
+    "/{username}",
+    operation_id="show_user",
+    summary="Show a user",
+    responses=errors.problems(errors.UNKNOWN_USER),
+)
 async def show_user(
     username: UsernamePath, repository: RepositoryDependency, _: Administrator
 ) -> schemas.User:
@@ -116,7 +114,7 @@ async def show_user(
     operation_id="remove_user",
     summary="Remove a user",
     status_code=204,
-    responses=problems(UNKNOWN_USER),
+    responses=errors.problems(errors.UNKNOWN_USER),
 )
 async def remove_user(
     username: UsernamePath, repository: RepositoryDependency, administrator: Administrator
@@ -131,7 +129,7 @@ async def remove_user(
     operation_id="change_password",
     summary="Change a user's password",
     status_code=204,
-    responses=problems(UNKNOWN_USER, TOO_LARGE),
+    responses=errors.problems(errors.UNKNOWN_USER, errors.TOO_LARGE),
 )
 async def change_password(
     username: UsernamePath,
