@@ -1,4 +1,4 @@
-"""What can go wrong in the state store, as the front ends see it.
+"""Errors of the state store, as services see them.
 
 Each front end has one table from these to its wire form (`-ERR`, `-4`, problem+json).
 """
@@ -13,7 +13,7 @@ class StoreUnavailable(StateError):
 
 
 class StoreEmptied(StoreUnavailable):
-    """Redis answers, but it is not the store that had this deployment's users: nobody is served from it."""
+    """Redis answers, but has lost this deployment's users or is another's: nobody is served from it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -43,11 +43,11 @@ class UnknownSlowDown(StateError):
 
 
 class SlowedDown(StateError):
-    """Nothing is left of the allowance for wrong passwords that this one would draw on (P18)."""
+    """The allowance for wrong passwords that this one would draw on is used up (P18)."""
 
 
 class SettingsChanged(StateError):
-    """Somebody else has changed the settings since the version that was to be changed."""
+    """The settings were changed since the version that was to be changed."""
 
 
 class MailDirectoryRefused(StateError):
@@ -55,7 +55,7 @@ class MailDirectoryRefused(StateError):
 
 
 class LayoutDiffers(StoreUnavailable):
-    """Live instances find their maildirs by another `layout`: this one may not serve beside them."""
+    """Live instances have another `layout` of maildirs: this instance may not serve beside them."""
 
     def __init__(self, layout: str) -> None:
         super().__init__(f"the other POP3 services have PEEP_MAILDIR_LAYOUT={layout}")
@@ -63,9 +63,9 @@ class LayoutDiffers(StoreUnavailable):
 
 
 class LeaseLapsed(StateError):
-    """The instance's lease is over: what it held may belong to somebody else by now.
+    """The instance's lease is over: what it held may belong to another instance by now.
 
-    `counts_taken` tells whether the counts of this exchange had been taken before that.
+    `counts_taken` says whether the store had taken the counts of this exchange before that.
     """
 
     def __init__(self, *, counts_taken: bool) -> None:

@@ -1,4 +1,4 @@
-"""How long commands and logins take: counted in buckets, so that the counts of all processes can be added."""
+"""Durations of commands and logins, counted in buckets, so that the counts of all processes can be added."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ BOUNDS = tuple(milliseconds / 1000 for milliseconds in _MILLISECONDS)
 
 
 class LatencyRecorder:
-    """Counts what one process has seen since it was last asked."""
+    """Counts durations in one process between two calls of `take`."""
 
     __slots__ = ("_counts", "_seconds")
 
@@ -27,7 +27,7 @@ class LatencyRecorder:
         self._seconds += seconds
 
     def take(self, name: str) -> dict[str, int]:
-        """Return what was counted, as the fields to which the store adds it, and begin anew."""
+        """Return what was counted, as the fields to which the store adds it, and begin again at 0."""
         fields = {f"{name} {bucket}": count for bucket, count in enumerate(self._counts) if count}
         if fields:
             fields[f"{name} us"] = round(self._seconds * 1e6)
@@ -37,12 +37,12 @@ class LatencyRecorder:
 
 
 def refused(fields: Mapping[str, str] | Mapping[str, int]) -> dict[str, int]:
-    """Return how many passwords were refused, by reason, as these fields of the store say."""
+    """Return the numbers of refused passwords, by reason, from these fields of the store."""
     return {reason.value: int(fields.get(refused_field(reason), 0)) for reason in RefusalReason}
 
 
 def refused_field(reason: RefusalReason) -> str:
-    """Return the field to which the store adds passwords that were refused for this reason."""
+    """Return the store's field that counts passwords refused for this reason."""
     return f"refused {reason.value}"
 
 

@@ -1,4 +1,4 @@
-"""The values that travel between the services and the store."""
+"""The values that services and store exchange."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Counters:
 
 @dataclass(slots=True)
 class Deltas:
-    """What one instance has counted since it last told the store."""
+    """What one instance has counted since the store last took its counts."""
 
     retrieved_bytes: int = 0
     retrieved_emails: int = 0
@@ -49,7 +49,7 @@ class Deltas:
     connections: int = 0
     logins: int = 0
     latencies: dict[str, int] = field(default_factory=dict)
-    """What `latency` makes of how long commands and logins took, and of passwords that were refused."""
+    """Durations of commands and logins, and refused passwords, as the fields that `latency` defines."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -76,8 +76,8 @@ class Deltas:
 class Credential:
     """How a user's password is checked, with a version that changes with every password.
 
-    `password_hash` is argon2id's; `scram_verifier` is empty where the password was set before there
-    was one, and then SCRAM is refused until the password is set again.
+    `password_hash` is argon2id's. `scram_verifier` is empty where the password was set by a version that knew
+    none; SCRAM is then refused until the password is set again.
     """
 
     password_hash: str = field(repr=False)
@@ -98,7 +98,7 @@ class SessionRow:
     tls: str = ""
     """The version of TLS, for example `TLSv1.3`; empty in the clear."""
     octets: int = 0
-    """Of replies to its commands, so far."""
+    """Octets of replies to its commands, so far."""
     retrieved: int = 0
     """Messages sent whole, so far."""
     marked: int = 0
@@ -109,8 +109,11 @@ class Word(Enum):
     """In which way a front end names administrators."""
 
     START = "start"
+    """Replace the hashes of those who have one."""
     AGAIN = "again"
+    """Add those who are missing; leave the hashes of the others."""
     KEEP = "keep"
+    """As `AGAIN`, and remove nobody: this front end's settings name no administrators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ class Instance:
     worker: int = 1
     """Its number among the processes of one service."""
     layout: str = ""
-    """How it finds a user's maildir: equal for all that live at a time."""
+    """How it finds a user's maildir; the same for all live instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,64 +138,64 @@ class InstanceStatus:
 
     instance: Instance
     lease_seconds: float
-    """For how long its lease still holds, unless it is renewed."""
+    """How long its lease holds unless it is renewed."""
     open_connections: int
     reserved_connections: int
-    """Slots of the connection limit that it holds, open ones among them."""
+    """Slots of the connection limit that it holds, those of open connections included."""
     load: float
-    """Seconds of processor time a second, of late."""
+    """Seconds of processor time per second, of late."""
     certificate_expires_at: float = 0.0
-    """Of the certificate that it serves, in seconds since the epoch; 0 where there is none."""
+    """In seconds since the epoch; 0 without a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How many took how long: `counts` has one figure for each bucket, and one for what was slower."""
+    """A histogram of durations."""
 
     bounds: tuple[float, ...]
     """Upper bounds of the buckets, in seconds."""
     counts: tuple[int, ...]
-    """Not cumulative; one more than there are bounds."""
+    """One for each bucket and one for what was slower; not cumulative."""
     seconds: float
-    """Of all together."""
+    """The sum of all durations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """How long POP3 took, since ever, over all instances."""
+    """Durations in POP3 since the store was created, over all instances."""
 
     command: Histogram
-    """From a command's line to its whole reply being given to the system, a slow reader waited for."""
+    """From a command's line until the system has taken its whole reply; waits for slow clients included."""
     login: Histogram
     """From PASS or the last line of AUTH to its reply, wrong passwords included."""
     refused: Mapping[str, int] = field(default_factory=dict)
-    """How many POP3 passwords were refused, by reason (`attempts.RefusalReason`)."""
+    """The number of refused POP3 passwords, by reason (`attempts.RefusalReason`)."""
 
 
 class ActivityKind(Enum):
-    """What the store remembers the last of, for those who watch."""
+    """The kinds of activity that the store remembers."""
 
     LOGIN = "login"
     """Details: `username`, `session`, `instance`, `address`."""
     LOGOUT = "logout"
-    """A maildrop is free again, whatever the reason. Details: `username`, `session`, `instance`."""
+    """A maildrop is free again, for any reason. Details: `username`, `session`, `instance`."""
     SETTING = "setting"
     """Details: `name`, a field of `Settings`, and `value`."""
     REFUSED = "refused"
     """Wrong passwords. Details: `username` of the last one, empty for an administrator's, `network`,
-    `reason`, and `count`, how many there have been from this network since the last such event."""
+    `reason`, and `count`, their number from this network since the last such activity."""
     SLOWED = "slowed"
-    """Guesses have begun to be slowed. Details: `username`, empty for everybody whom `network` has not known
-    lately, and `network`, empty for all that the user has not used lately."""
+    """Guesses have begun to be slowed. Details: `username`, empty for all users who have not logged in from
+    `network` lately, and `network`, empty for all networks that the user has not logged in from lately."""
 
 
 ACTIVITY_LENGTH = 1000
-"""So many activities are remembered at least."""
+"""At least so many activities are remembered, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Something that has happened; ids grow, and are compared by `repository.activity_after` only."""
+    """Something that has happened; its id grows, and only `activity_after` compares ids."""
 
     activity_id: str
     kind: ActivityKind
@@ -202,22 +205,22 @@ class Activity:
 
 
 class LoginOutcome(Enum):
-    """What the store says to a login whose password the instance has checked."""
+    """The store's answer to a login whose password the instance has checked."""
 
     OPENED = "opened"
-    """The maildrop lock is ours."""
+    """This instance has the maildrop lock."""
     IN_USE = "in use"
     """Another live session holds the maildrop, or the maildir under another name."""
     CREDENTIAL_CHANGED = "credential changed"
-    """The user is gone or has another password than the one that was checked."""
+    """The user was removed, or has another password than the one that was checked."""
     CHECK_NEEDED = "check needed"
-    """This user has not logged in from this network lately: the password is one more attempt (P18)."""
+    """This user has not logged in from this network lately: the password counts as an attempt (P18)."""
     TOO_SOON = "too soon"
     """The user's last login is less than the login delay ago (RFC 2449, section 6.5)."""
 
 
 class AdmissionOutcome(Enum):
-    """What the store says to a connection that asks to come in; true when it may."""
+    """The store's answer to a connection; true when it is admitted."""
 
     ADMITTED = "admitted"
     """It has a slot, and its place among the connections of its address."""
@@ -231,10 +234,10 @@ class AdmissionOutcome(Enum):
 
 
 class Login(NamedTuple):
-    """A wish to lock `username`'s maildrop for a session, on a password of this credential version.
+    """A request to lock `username`'s maildrop for a session, on a password of this credential version.
 
-    `maildir` is a name that all users have in common whose maildrop is the same maildir: it is locked too.
-    Where it is not known yet (empty) the same session asks once more, with it.
+    `maildir` is a name that is equal for all users whose maildrop is the same maildir: it is locked too.
+    While it is not known yet it is empty, and the same session requests the lock once more, with it.
     """
 
     username: str
@@ -242,7 +245,7 @@ class Login(NamedTuple):
     credential_version: str
     address: str
     is_remembered: bool = False
-    """Whether the password is only remembered as right, and was no attempt that was allowed (P18)."""
+    """Whether the password was recognised from memory, without an attempt (P18)."""
     maildir: str = ""
 
 
@@ -257,11 +260,11 @@ class AddressCount:
 
 @dataclass(slots=True)
 class Exchange:
-    """All that one instance tells and asks the store in one round trip (group commit).
+    """All that one instance reports and requests in one round trip to the store (group commit).
 
-    What it tells may be told again after a lost answer, in a new exchange: counts carry the sequence
-    number, everything else says how things are, not how they change. The exchange itself is carried
-    out once: a copy that comes late says how things were, and the store refuses it by its `exchange_number`.
+    After a lost answer all of it is reported again in a new exchange: counts carry `counts_sequence`, and
+    everything else describes a state, not a change. An exchange is carried out once: a copy that arrives late
+    describes a past state, and the store refuses it by its `exchange_number`.
     """
 
     instance_id: str
@@ -269,47 +272,47 @@ class Exchange:
     deltas: Deltas = field(default_factory=Deltas)
     open_connections: int = 0
     claimed_connections: int = 0
-    """Slots that it may fill without asking while this exchange is under way; at least the open ones."""
+    """Slots that it may fill while this exchange is under way; at least those of open connections."""
     waiting_connections: int = 0
     settings_version: int = 0
     releases: list[tuple[str, str]] = field(default_factory=list)
-    """Maildrop locks given back: (username, session id)."""
+    """Maildrop locks to give back: (username, session id)."""
     session_rows: list[SessionRow] = field(default_factory=list)
     closed_sessions: list[str] = field(default_factory=list)
     logins: list[Login] = field(default_factory=list)
     withdrawn_logins: list[tuple[str, str]] = field(default_factory=list)
-    """Logins that came to nothing: (username, session id). Lock and login delay are taken back."""
+    """Logins that failed after their lock: (username, session id). Lock and login delay are taken back."""
     login_delay_seconds: int = 0
-    """How long after a login its user can not log in again; 0: at once."""
+    """How long after a login its user cannot log in again; 0: no delay."""
     address_limit: int = 0
-    """How many connections one client address may have over all instances; 0: any number."""
+    """How many connections one client address may have over all instances; 0: no limit."""
     addresses: list[AddressCount] = field(default_factory=list)
-    """Each address that waits, or whose count has changed; without a limit none."""
+    """Each address with waiting connections or a changed count; none without a limit."""
     exchange_number: int = 0
-    """Grows with every exchange, while counts that are told again keep their sequence number."""
+    """Grows with every exchange; counts that are reported again keep their `counts_sequence`."""
     load: float = 0.0
-    """Seconds of processor time that the instance takes a second, of late."""
+    """Seconds of processor time per second, of late."""
     confirmed_number: int = 0
-    """That of the last exchange that was answered: a store that does not know it has lost what it took."""
+    """The number of the last exchange that was answered. A store that does not know it has lost data."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeResult:
-    """The store's answer: slots that the instance may fill, one outcome a login, one figure an address."""
+    """The store's answer to an exchange: slots, an outcome for each login, a figure for each address."""
 
     reserved_connections: int
     should_shrink: bool
     max_connections: int
     spare_elsewhere: bool
-    """Other instances hold slots that nobody uses: they have been asked to give them back."""
+    """Other instances hold unused slots, and have been asked to give them back."""
     settings_version: int
     logins: list[LoginOutcome]
     addresses: list[int] = field(default_factory=list)
-    """How many connections it may have open from each address that it told, in order."""
+    """How many connections it may have open from each of `Exchange.addresses`, in order."""
 
 
 class NotificationKind(Enum):
-    """What instances are told by the store's channel."""
+    """The kinds of notifications."""
 
     SETTINGS_CHANGED = "settings"
     SLOTS_WANTED = "slots"
@@ -318,12 +321,12 @@ class NotificationKind(Enum):
     DISCONNECTED = "disconnected"
     """The subscription was cut: the store may be away."""
     RECONNECTED = "reconnected"
-    """The subscription was interrupted: anything may have been missed."""
+    """The subscription works, for the first time or again: notifications may have been missed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One message of the store's channel."""
+    """One message of the store's channel to the instances."""
 
     kind: NotificationKind
     identifier: str = ""

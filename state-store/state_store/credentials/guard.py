@@ -1,4 +1,4 @@
-"""Who waits for the allowances of wrong passwords (P18) in this process; the store decides about them."""
+"""The queues in which this process's login attempts wait for their allowances (P18)."""
 
 import asyncio
 from collections import deque
@@ -10,19 +10,19 @@ from state_store.errors import SlowedDown, StateError
 from state_store.repository import AttemptRepository
 
 LINE_LENGTH = 64
-"""So many wait for one allowance in a process; who comes then is refused at once. Each holds a connection:
-more of them would take places under the limit `c=` from others."""
+"""The most attempts that wait for one allowance; more are refused at once. Each holds a connection, and so
+takes a slot of the limit `c=` from other clients."""
 
 
 class _Place:
-    """One who waits in line for an allowance."""
+    """An attempt's place in the queue for an allowance."""
 
     __slots__ = ("allowance", "is_called", "wake")
 
     def __init__(self, allowance: str) -> None:
         self.allowance = allowance
         self.is_called = False
-        """Whether there is a reason to ask the store before the time that it has named."""
+        """Whether to ask the store before the time that it has named."""
         self.wake = asyncio.Event()
 
     def call(self) -> None:
@@ -33,9 +33,9 @@ class _Place:
 class Guard:
     """Lets attempts pass as the store decides.
 
-    Those who have to wait for one allowance stand in one line of the process, of which only the first asks
-    the store again, when the time has come that it named. The store knows nothing of who waits, so one who
-    gives up leaves nothing behind.
+    Attempts that wait for one allowance stand in one queue. Only the first asks the store again, at the time
+    that the store has named. The store knows nothing of the queue, so an attempt that gives up leaves nothing
+    behind.
     """
 
     def __init__(self, repository: AttemptRepository) -> None:
@@ -45,10 +45,10 @@ class Guard:
     async def begin(
         self, attempt: Attempt, presence: Presence, patience_ends: float, *, as_unknown: bool = False
     ) -> Decision:
-        """Return when the attempt may be checked, or is known to be wrong.
+        """Return once the attempt may be checked, or is known to be wrong.
 
-        Raises `SlowedDown` when that takes longer than until `patience_ends`, by the event loop's clock, when
-        too many wait already, and when the client does not wait.
+        Raises `SlowedDown` at `patience_ends`, by the event loop's clock, when too many wait already, and
+        when the client leaves.
         """
         place: _Place | None = None
         is_first = True
@@ -71,8 +71,8 @@ class Guard:
     async def end(
         self, attempt: Attempt, decision: Decision, outcome: Outcome, reason: RefusalReason | None = None
     ) -> None:
-        """Tell the store what came of an attempt."""
-        # While the store is away what was taken is not given back: it comes back with time.
+        """Report the outcome of an attempt to the store."""
+        # While the store is away nothing is given back: the allowance recovers with time.
         with suppress(StateError):
             await self._repository.end_attempt(attempt, decision, outcome, reason)
         if outcome in {Outcome.RIGHT, Outcome.UNCHECKED}:
@@ -81,7 +81,7 @@ class Guard:
                     line[0].call()
 
     def _ahead(self, attempt: Attempt, place: _Place | None) -> list[str]:
-        """Return the allowances for which others wait who were there before."""
+        """Return the allowances for which attempts wait that came before this one."""
         lines = ((one, self._lines.get(one)) for one in attempt.allowances)
         return [one for one, line in lines if line and line[0] is not place]
 
@@ -107,7 +107,7 @@ class Guard:
     async def _wait(
         self, place: _Place, wait_seconds: float, patience_ends: float, presence: Presence
     ) -> None:
-        """Return when this place should ask the store."""
+        """Return when this place has to ask the store."""
         loop = asyncio.get_running_loop()
         asks_at = loop.time() + wait_seconds
         line = self._lines[place.allowance]

@@ -1,18 +1,18 @@
-"""Networks of clients: who counts as one where connections and wrong passwords are counted."""
+"""Networks of clients: the unit by which connections and wrong passwords are counted."""
 
 import functools
 import ipaddress
 
 UNKNOWN = "unknown"
-"""The network of a client whose address nobody knows, on a Unix socket for one."""
+"""The network of a client without a known address, for example on a Unix socket."""
 
 
 @functools.lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """Return the network that a client's address counts for: IPv4 by address, IPv6 by /64.
 
-    An IPv4-mapped IPv6 address is the IPv4 one. A host of IPv6 has a /64 for itself, and takes as many
-    addresses of it as it likes.
+    An IPv4-mapped IPv6 address counts as the IPv4 one. An IPv6 host has a whole /64, and may use any of its
+    addresses.
     """
     if ":" not in address:
         return address or UNKNOWN

@@ -1,4 +1,4 @@
-"""Passwords: argon2id in a few threads, and a memory of what was right that costs microseconds to ask."""
+"""Passwords: argon2id in a few threads, and a memory of right ones that costs microseconds to query."""
 
 import asyncio
 import hashlib
@@ -27,39 +27,39 @@ MEMORY_KIBIBYTES = 19 * 1024
 THREADS = 3
 STRANGERS_THREADS = 1
 """Bound argon2's memory to four times 19 MiB, whatever the number of logins. Strangers, whose user has not
-logged in from their network lately, have a thread of their own, and keep nobody else waiting."""
+logged in from their network lately, have a thread of their own and delay nobody else."""
 
 NICENESS = 5
 STRANGERS_NICENESS = 10
-"""By how much these threads stand back when the processor is short (Linux): sessions that are logged in come
-first, then logins of known pairs, then strangers."""
+"""The nice values of these threads (Linux): when processor time is short, open sessions come first, then
+logins of known pairs, then strangers."""
 
 WAITING_STRANGERS = 64
-"""So many strangers' passwords may wait for their thread, a second or two; others are refused unchecked."""
+"""The most strangers' passwords that wait for their thread, a second or two; more are refused unchecked."""
 
 GUESSES = 3_000
 GUESSES_A_SECOND = 20 / 60
-"""So many different passwords are compared with one that is remembered, then some 20 a minute: whoever
-guesses from a network that the user himself uses gains no more by that than some hours' allowance. Beyond it
-a login is checked as if nothing were remembered."""
+"""So many different passwords are compared with a remembered one, then 20 a minute: guessing from a network
+that the user himself uses gains no more by it than some hours' allowance. Beyond that a login is checked as
+if nothing were remembered."""
 
 REPEATED_GUESSES = 8
-"""So many of the last ones are recognised: a device with a stale password makes one guess in all."""
+"""The latest guesses that are recognised: a device with a stale password makes one guess in all."""
 
 REMEMBERED_USERS = 100_000
-"""About 30 MB at the most; the users over it only pay for their next argon2id check."""
+"""About 30 MB at most. Users beyond it pay for another argon2id check."""
 
 
 class Passwords:
     """Makes and checks argon2id hashes (19 MiB, 2 passes), off the event loop.
 
-    A right password is remembered as a keyed digest together with its credential's version; the key
-    lives as long as the process. What is remembered counts only for the same version, so a changed or
-    removed user's password is worth nothing the moment the store says so.
+    A right password is remembered as a keyed digest together with its credential's version; the key lives as
+    long as the process. It counts for that version only, so it is worthless once the password is changed or
+    the user removed.
 
-    Passwords beyond ASCII come here as `opaque_string` prepared them. Checks run side by side on as many of
-    the process's `processors` as `THREADS` allows. `memory_kibibytes` is what the cost of a new hash depends
-    on; that of a check depends on the hash.
+    Passwords beyond ASCII must have been prepared by `opaque_string`. Checks run in parallel on as many of
+    the process's `processors` as `THREADS` allows. `memory_kibibytes` is the memory cost of new hashes; the
+    cost of a check is in its hash.
     """
 
     def __init__(self, processors: int = 1, *, memory_kibibytes: int = MEMORY_KIBIBYTES) -> None:
@@ -72,7 +72,7 @@ class Passwords:
         self._key = secrets.token_bytes(32)
         self._remembered: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._guesses: OrderedDict[str, _Guesses] = OrderedDict()
-        # An unknown user is checked against this one: it costs the time of a wrong password.
+        # An unknown user's password is checked against this hash, to take as long as a wrong password.
         self._nobody = self._hasher.hash(secrets.token_hex(16))
 
     async def new_hash(self, password: str) -> str:
@@ -80,12 +80,12 @@ class Passwords:
         return await _in_thread(self._threads, self._hasher.hash, password)
 
     async def new_credential(self, password: str) -> Credential:
-        """Return a credential for argon2id and SCRAM, with a version of its own."""
+        """Return a credential for argon2id and SCRAM, with a new version."""
         return await _in_thread(self._threads, self._credential, password)
 
     @property
     def keeps_strangers_waiting(self) -> bool:
-        """Whether a stranger's password would have to wait for another's check."""
+        """Whether a stranger's password would have to wait for another check."""
         return self._strangers > 0
 
     async def is_right(
@@ -99,8 +99,8 @@ class Passwords:
     ) -> bool:
         """Check a password in about 20 ms, whatever is wrong with it, and remember a right one.
 
-        One that is remembered as right for this credential costs nothing. Raises `SlowedDown` when too many
-        strangers wait already, and for a stranger who does not wait.
+        One that is remembered for this credential costs nothing. Raises `SlowedDown` when too many strangers
+        wait already, and when a stranger leaves before the check begins.
         """
         if credential is not None and self.recall(name, password) == credential.version:
             self._remembered.move_to_end(name)
@@ -119,7 +119,7 @@ class Passwords:
         return True
 
     def recall(self, name: str, password: str) -> str | None:
-        """Return the credential version for which this password was right, None when it is not remembered."""
+        """Return the credential version for which this password was right, None if it is not remembered."""
         remembered = self._remembered.get(name)
         guesses = self._guesses.get(name)
         if remembered is None or (guesses is not None and guesses.are_used_up):
@@ -135,7 +135,7 @@ class Passwords:
         return None
 
     def forget(self, name: str) -> None:
-        """Forget what was right for this name."""
+        """Forget the right password of this name."""
         self._remembered.pop(name, None)
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ class Passwords:
     async def _matches_stranger(self, password_hash: str, password: str, presence: Presence) -> bool:
         if self._strangers > (0 if presence.is_gone else WAITING_STRANGERS):
             raise SlowedDown
-        # A client that half-closes behind its last command is owed the answer of a check that has begun.
+        # A client that half-closes after its last command still gets the answer of a check that has begun.
         begins_at_once = self._strangers == 0
         self._strangers += 1
         check = self._strangers_threads.submit(self._matches, password_hash, password)
@@ -174,21 +174,21 @@ class Passwords:
 
 
 class _Guesses:
-    """Passwords that were compared in vain with a remembered one."""
+    """Wrong passwords that were compared with a remembered one."""
 
     __slots__ = ("_last", "_used_up_until")
 
     def __init__(self) -> None:
         self._last: deque[bytes] = deque(maxlen=REPEATED_GUESSES)
         self._used_up_until = 0.0
-        """When none would count any more, by the monotonic clock."""
+        """When all guesses are forgotten, by the monotonic clock."""
 
     @property
     def are_used_up(self) -> bool:
         return self._used_up_until - time.monotonic() > (GUESSES - 1) / GUESSES_A_SECOND
 
     def add(self, digest: bytes) -> None:
-        """Count one, unless it was among the last."""
+        """Count a guess, unless it is among the latest."""
         if digest not in self._last:
             self._last.append(digest)
             self._used_up_until = max(self._used_up_until, time.monotonic()) + 1 / GUESSES_A_SECOND
@@ -199,7 +199,7 @@ async def _in_thread(threads: Executor, function: Callable[..., _Result], *argum
 
 
 def _stand_back(niceness: int) -> None:
-    # Linux has a priority for each thread; elsewhere it would be the whole process's.
+    # Only Linux has a nice value for each thread; elsewhere it is the whole process's.
     if sys.platform == "linux":
         own = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, own, max(niceness, os.getpriority(os.PRIO_PROCESS, own)))

@@ -1,11 +1,11 @@
-"""Whether a client is still there to hear the answer that it waits for."""
+"""Whether a client still waits for its answer."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class Presence:
-    """A client that may go, or has said its last word; whoever makes it wait is told."""
+    """A client that may leave while it waits; calls back the code that makes it wait."""
 
     __slots__ = ("_on_leave", "is_gone")
 
@@ -14,7 +14,7 @@ class Presence:
         self._on_leave: Callable[[], object] | None = None
 
     def leave(self) -> None:
-        """Take note that the client is gone, or will send nothing more: it waits for nothing in vain."""
+        """Take note that the client is gone or will send nothing more."""
         self.is_gone = True
         if self._on_leave is not None:
             self._on_leave()

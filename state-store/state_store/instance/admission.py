@@ -1,4 +1,4 @@
-"""Who may come in: slots of the limit `c=` (P8), and places among the connections of one address."""
+"""Admission of connections: slots of the limit `c=` (P8), and places among those of one client address."""
 
 import asyncio
 from collections import Counter, deque
@@ -15,7 +15,7 @@ WAIT_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
-    """One connection that waits to come in."""
+    """One connection that waits for admission."""
 
     due: float
     address: str
@@ -23,10 +23,10 @@ class _Wait:
 
 
 class Addresses:
-    """How many connections this instance has open from each client address, and how many it may have.
+    """Counts the connections that this instance has open from each client address, and may have.
 
-    A place is taken only on the store's word, so what the store has counted here is never less than
-    what is open. A place that comes free is told with the next exchange.
+    A place is taken only after the store has granted it, so the store's count is never less than what is
+    open. A place that comes free is reported with the next exchange.
     """
 
     def __init__(self, limit: int) -> None:
@@ -38,15 +38,15 @@ class Addresses:
 
     @property
     def has_untold(self) -> bool:
-        """Whether the store counts more connections of some address than are open, or may do so."""
+        """Whether the store may count more connections of some address than are open."""
         return bool(self._untold)
 
     def is_full(self, address: str) -> bool:
-        """Return whether this instance alone has as many as the address may have anywhere."""
+        """Return whether this instance alone has all connections that the address may have."""
         return self._open.get(address, 0) >= self._limit
 
     def has_place(self, address: str) -> bool:
-        """Return whether one more may come in from this address without asking."""
+        """Return whether one more from this address may be admitted without an exchange."""
         return self._open.get(address, 0) < self._allowed.get(address, 0)
 
     def enter(self, address: str) -> None:
@@ -63,14 +63,14 @@ class Addresses:
         self._untold[address] = None
 
     def ask(self, waiting: Iterable[str]) -> list[AddressCount]:
-        """Begin an exchange: return what is to be told, with the addresses of those who wait."""
+        """Begin an exchange: return the counts to report, with the addresses of waiting connections."""
         count = Counter(waiting)
         self._asked = list(self._untold | count)
         self._untold.clear()
         return [AddressCount(one, self._open.get(one, 0), count[one]) for one in self._asked]
 
     def answered(self, allowed: list[int]) -> None:
-        """Take the store's answer: one figure for each address of the last question."""
+        """Take the store's answer: one figure for each address of the last exchange."""
         for address, places in zip(self._asked, allowed, strict=True):
             if places:
                 self._allowed[address] = places
@@ -80,18 +80,18 @@ class Addresses:
                 self._untold[address] = None  # until it is taken
 
     def failed(self) -> None:
-        """Take note that no answer came: what the store counts is not known until it is told anew."""
+        """Take note that no answer came: what the store counts is unknown until it is reported again."""
         self._untold.update(dict.fromkeys(self._asked))
 
     def lapsed(self) -> None:
-        """Tell everything anew: the store has forgotten this instance."""
+        """Report everything again: the store has forgotten this instance."""
         self._allowed.clear()
         self._asked = []
         self._untold = dict.fromkeys(self._open)
 
 
 class Admission:
-    """Counts open connections against reserved slots, and keeps the queue of those who wait for one.
+    """Counts open connections against reserved slots, and queues the connections that wait for one.
 
     `address_limit` is how many connections of one client network (`networks.network_of`) may be open, 0 for
     any number.
@@ -104,7 +104,7 @@ class Admission:
         self._claim_only_open = True
         self._asked = 0
         self.waits_for_others = False
-        """Somebody waits for slots that other instances have been asked to give back."""
+        """Whether connections wait for slots that other instances have been asked to give back."""
         self._waiting: deque[_Wait] = deque()
         self._addresses = Addresses(address_limit) if address_limit else None
 
@@ -115,18 +115,18 @@ class Admission:
 
     @property
     def must_ask(self) -> bool:
-        """Whether the next exchange should not be put off: somebody waits, or we hold too much."""
+        """Whether the next exchange should begin at once: connections wait, or spare slots go back."""
         return bool(self._waiting) or (self._claim_only_open and self._reserved > self.open_connections)
 
     @property
     def must_tell(self) -> bool:
-        """Whether the store counts connections of an address that are not there, or may do so."""
+        """Whether the store may count connections of an address that are gone."""
         return self._addresses is not None and self._addresses.has_untold
 
     def admit_at_once(self) -> bool:
-        """Take a slot if one is held, without asking anybody; never where addresses are limited.
+        """Take a slot if one is held, without an exchange; never where addresses are limited.
 
-        Nobody overtakes those who wait: the slot that is left may be the very one they are counted for.
+        Connections get slots strictly in order of arrival: none is taken while others wait.
         """
         if self._addresses is not None or self._waiting:
             return False
@@ -136,7 +136,7 @@ class Admission:
         return True
 
     def wait_for_slot(self, address: str) -> "asyncio.Future[AdmissionOutcome]":
-        """Return a future that says whether a slot has been taken, or which limit is reached.
+        """Return a future: ADMITTED once a slot has been taken, or which limit is reached.
 
         It is done already where this instance alone has all connections that the address may have.
         """
@@ -156,35 +156,35 @@ class Admission:
             self._addresses.leave(network_of(address))
 
     def shrink(self) -> None:
-        """Keep no spare slots: others need them, or the limit has changed."""
+        """Give spare slots back: other instances need them, or the limit has changed."""
         self._claim_only_open = True
 
     def ask(self) -> int:
-        """Begin an exchange: return the slots that may be filled while it is under way."""
+        """Begin an exchange: return how many slots may be filled while it is under way."""
         self._asked = len(self._waiting)
         if self._claim_only_open:
-            # From now on the spare slots may be somebody else's, even when no answer comes.
+            # From now on the spare slots may be another instance's, even when no answer comes.
             self._reserved = self.open_connections
             self._claim_only_open = False
         return max(self._reserved, self.open_connections)
 
     def told_addresses(self) -> list[AddressCount]:
-        """Go on with the exchange that `ask` began: return the addresses that wait or have changed."""
+        """Return the counts of addresses that wait or have changed; after `ask`, for the same exchange."""
         if self._addresses is None:
             return []
         return self._addresses.ask(wait.address for wait in self._waiting if not wait.answer.done())
 
     def answered(self, result: ExchangeResult, now: float) -> None:
-        """Take the store's answer: let in who now has a slot, and refuse who cannot have one."""
+        """Take the store's answer: admit or refuse waiting connections, in order of arrival."""
         self._reserved = result.reserved_connections
-        # A wish to shrink that came during this exchange holds for the next one.
+        # A call of `shrink` during this exchange holds for the next one.
         self._claim_only_open = self._claim_only_open or result.should_shrink
         self.max_connections = result.max_connections
         if self._addresses is not None:
             self._addresses.answered(result.addresses)
         if self._claim_only_open:
             self.waits_for_others = False
-            return  # what is held may be over the limit: who waits is answered by the next exchange
+            return  # what is held may be over the limit: the next exchange answers those that wait
         still_waiting: deque[_Wait] = deque()
         for place, wait in enumerate(self._waiting):
             if wait.answer.done():
@@ -199,7 +199,7 @@ class Admission:
         self.waits_for_others = bool(self._waiting) and result.spare_elsewhere
 
     def _outcome(self, address: str, *, was_asked: bool, is_patient: bool) -> AdmissionOutcome | None:
-        """Let one who waits come in, or return why not; None: it waits on."""
+        """Admit a waiting connection, or return why not; None: it goes on waiting."""
         if self._addresses is not None and not self._addresses.has_place(address):
             return AdmissionOutcome.ADDRESS_LIMIT_REACHED if was_asked else None
         if self.open_connections >= self._reserved:
@@ -210,7 +210,7 @@ class Admission:
         return AdmissionOutcome.ADMITTED
 
     def failed(self) -> None:
-        """Take note that the store did not answer: nobody who waits can be let in."""
+        """Take note that the store did not answer: connections that wait are refused."""
         self.waits_for_others = False
         self._asked = 0
         waiting, self._waiting = self._waiting, deque()
@@ -218,10 +218,10 @@ class Admission:
             self._addresses.failed()
         for wait in waiting:
             if not wait.answer.done():
-                wait.answer.set_exception(StoreUnavailable("no slot can be had"))
+                wait.answer.set_exception(StoreUnavailable("no slot can be granted"))
 
     def lapsed(self) -> None:
-        """Forget all slots: the lease that they hung on is over."""
+        """Forget all slots: the lease that they were held under is over."""
         self._reserved = 0
         self._claim_only_open = True
         if self._addresses is not None:

@@ -1,4 +1,4 @@
-"""What an instance has to tell the store, gathered until the next exchange takes it along."""
+"""What an instance has to report to the store and request of it, collected until the next exchange."""
 
 import asyncio
 import itertools
@@ -9,23 +9,23 @@ from state_store.latency import LatencyRecorder
 from state_store.records import Deltas, Exchange, Login, LoginOutcome, SessionRow
 
 ROW_SECONDS = 0.03
-"""A session younger than this is not written down yet: most have ended by then."""
+"""A session younger than this is not written to the store yet: most have ended by then."""
 
 CHANGED_ROW_SECONDS = 1.0
-"""A session that goes on changing is written down anew so often."""
+"""How often a session that keeps changing is written again."""
 
 CHANGED_ROWS = 500
-"""So many changed sessions an exchange takes along: with more it would hold up the logins in it."""
+"""The most changed sessions in one exchange: with more it would delay the logins in it."""
 
 LATENCIES_SECONDS = 1.0
-"""How long commands took is told at most so often: it is up to twenty counts more."""
+"""Latencies are reported at most so often: they are up to twenty counts more."""
 
 
 class Outbox:
     """Counts, releases, session rows and logins of all connections of one instance.
 
-    `fill` moves them into an exchange. When its answer is lost, `keep` puts back all that must be told
-    again, under the same sequence number; `confirm` forgets it.
+    `fill` moves them into an exchange. When its answer is lost, `keep` puts back what must be reported again,
+    the counts under the same sequence number; `confirm` forgets it.
     """
 
     def __init__(self) -> None:
@@ -49,39 +49,39 @@ class Outbox:
 
     @property
     def has_lasting_work(self) -> bool:
-        """Whether anything is to be told that does not end with the lease anyway."""
+        """Whether anything is to be reported that does not end with the lease anyway."""
         return bool(self.deltas or self._unconfirmed or self._withdrawn)
 
     @property
     def has_work(self) -> bool:
-        """Whether anything is to be told."""
+        """Whether anything is to be reported or requested."""
         return bool(
             self.has_lasting_work or self._unwritten or self._closed or self._releases or self._logins
         )
 
     @property
     def has_changed_sessions(self) -> bool:
-        """Whether sessions are to be written down anew that have changed."""
+        """Whether sessions have changed since they were written."""
         return bool(self._changed)
 
     @property
     def noted(self) -> int:
-        """A figure that grows with whatever is noted, until the next `fill`."""
+        """A figure that grows with everything that is noted, until the next `fill`."""
         deltas = self.deltas
         return deltas.retrieved_bytes + deltas.connections + len(self._logins) + len(self._releases)
 
     def open_session(self, session_id: str, row: Callable[[], SessionRow], now: float) -> None:
-        """Note a new session, or that an open one has changed; `row` describes it as it is when asked."""
+        """Note a new session, or one that has logged in; `row` returns its current row."""
         self._sessions[session_id] = row
         self._unwritten.setdefault(session_id, now)
 
     def change_session(self, session_id: str, now: float) -> None:
-        """Note that an open session is not as it was written down."""
+        """Note that an open session has changed since it was written."""
         if session_id in self._sessions:
             self._changed.setdefault(session_id, now)
 
     def close_session(self, session_id: str) -> None:
-        """Note the end of a session; one that was never written down needs no word."""
+        """Note the end of a session; one that was never written needs no report."""
         self._sessions.pop(session_id, None)
         self._unwritten.pop(session_id, None)
         self._changed.pop(session_id, None)
@@ -94,26 +94,26 @@ class Outbox:
         self._releases.append((username, session_id))
 
     def withdraw(self, username: str, session_id: str) -> None:
-        """Give back the lock of a maildrop, and let the next login come as if this one had not been."""
+        """Give back the lock of a maildrop, and with it the login delay that the login began."""
         self._withdrawn.append((username, session_id))
 
     def log_in(self, login: Login) -> "asyncio.Future[LoginOutcome]":
-        """Ask for the lock of a maildrop."""
+        """Return a future for the lock of a maildrop."""
         answer: asyncio.Future[LoginOutcome] = asyncio.get_running_loop().create_future()
         self._logins.append((login, answer))
         return answer
 
     def take_latencies(self) -> None:
-        """Count how long commands and logins took among what is to be told."""
+        """Move the recorded latencies of commands and logins into `deltas`."""
         for name, recorder in (("command", self.command_latency), ("login", self.login_latency)):
             self.deltas.add(Deltas(latencies=recorder.take(name)))
 
     def fill(self, exchange: Exchange, now: float) -> None:
-        """Move what is to be told into `exchange`."""
+        """Move what is to be reported and requested into `exchange`."""
         if now >= self._latencies_due:
             self._latencies_due = now + LATENCIES_SECONDS
             self.take_latencies()
-        exchange.session_rows = self._due_rows(now)  # first: who is asked for a row may count itself
+        exchange.session_rows = self._due_rows(now)  # first: making a row may add counts
         if self._unconfirmed is None:
             self._unconfirmed, self.deltas = self.deltas, Deltas()
             self._sequence += 1
@@ -139,7 +139,7 @@ class Outbox:
         self._asked = []
 
     def keep(self, exchange: Exchange, now: float) -> None:
-        """Take note that the answer was lost: logins fail, all else is told again."""
+        """Take note that the answer was lost: logins fail, all else is reported again."""
         for login, answer in self._asked + self._logins:
             # It may have been carried out all the same.
             exchange.withdrawn_logins.append((login.username, login.session_id))
@@ -156,10 +156,10 @@ class Outbox:
                 self._closed.append(row.session_id)
 
     def start_over(self, *, counts_taken: bool) -> None:
-        """Begin anew under another instance id: locks and rows ended with the lease.
+        """Begin again under another instance id: locks and rows ended with the lease.
 
-        Still to be told are the counts that were not taken, and the logins that are withdrawn: a
-        login's delay outlives the lease.
+        Still to be reported are the counts that were not taken, and withdrawn logins: a login's delay
+        outlives the lease.
         """
         if self._unconfirmed is not None and not counts_taken:
             self.deltas.add(self._unconfirmed)
