@@ -1,4 +1,4 @@
-"""Who is it? Passwords of administrators and users, checked under the rule for wrong ones (P18)."""
+"""Authentication of administrators and users, under the rule for wrong passwords (P18)."""
 
 import asyncio
 import hashlib
@@ -24,13 +24,13 @@ from state_store.records import Credential
 from state_store.repository import StateRepository
 
 PATIENCE_SECONDS = 15.0
-"""How long an attempt may wait for its allowance: less than clients wait for an answer."""
+"""How long an attempt may wait for its allowance: less than clients wait for a reply."""
 
 _Result = TypeVar("_Result")
 _Proved = TypeVar("_Proved", str, tuple[str, str])
 
 _Check = Callable[[bool], Awaitable[_Proved | RefusalReason]]
-"""Checks a password, as a stranger's or as one of a known pair; returns what it proves, or what is wrong."""
+"""Checks a password, as a stranger's if its argument is true; returns what it proves, or what is wrong."""
 
 
 def _trust_nobody(_address: str) -> bool:
@@ -40,10 +40,12 @@ def _trust_nobody(_address: str) -> bool:
 class Authenticator:
     """Checks passwords against the store, over all replicas and front ends under one rule.
 
-    A pair of user and network that has logged in lately has an allowance of its own, so its right password
-    waits for nothing that others do. A wrong answer leaves only by the allowances of its network and of its
-    user: to whoever guesses, known pairs and names that nobody has look and take time alike. The same wrong
-    password again is answered at once, and is no new attempt. There is one of these in a process.
+    A pair of user and network that has logged in lately has an allowance of its own, so guesses from
+    elsewhere never delay its right password. Every wrong answer takes from the allowances of its network and
+    its user, so the answers to guesses, and their timing, do not tell known pairs or existing names from
+    others. The same wrong password again is answered at once, and is no new attempt.
+
+    A process needs exactly one: attempts that wait for an allowance wake each other only within one object.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Authenticator:
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.is_trusted = is_trusted
-        """Tells of a client's address whether it is never slowed."""
+        """Returns whether a client's address is never slowed."""
         self._repository = repository
         self._passwords = passwords
         self._patience_seconds = patience_seconds
@@ -88,8 +90,8 @@ class Authenticator:
     ) -> str | RefusalReason:
         """Return the version of the user's credential that this password fits, or why it is refused.
 
-        Raises `SlowedDown` when it would have to wait for too long, or its client does not wait: it was not
-        checked then.
+        Raises `SlowedDown`, with the password unchecked, when it would have to wait for too long or its
+        client leaves.
         """
         present = presence or Presence()
 
@@ -101,7 +103,7 @@ class Authenticator:
         return await _to_its_end(self._judged(attempt, check, present), present)
 
     async def begin_scram(self, client_first: str) -> ScramExchange:
-        """Return the dialogue that a client's first message begins, with a challenge for any name.
+        """Return the exchange that a client's first message begins, with a challenge for any name.
 
         Raises `ScramMalformed`. Nothing is proved yet, so this is no attempt.
         """
@@ -116,7 +118,7 @@ class Authenticator:
         """Return the server's last message and the version of the credential that was proved.
 
         A wrong proof counts as a wrong password, and raises `SlowedDown` as one does. Each is a new attempt:
-        two proofs by one wrong password have nothing in common.
+        two proofs by the same wrong password have nothing in common.
         """
         present = presence or Presence()
 
@@ -176,7 +178,7 @@ class Authenticator:
                 return answer
             reason, outcome = answer, Outcome.UNANSWERED
             if decision.from_pair and not decision.from_network:
-                # To say so takes as long as it would if nobody had ever logged in from there.
+                # The refusal takes as long as if nobody had ever logged in from there.
                 allowed = await self._guard.begin(attempt, presence, patience_ends, as_unknown=True)
                 decision = replace(decision, from_network=allowed.from_network)
                 await check(True)
@@ -193,9 +195,10 @@ _checks: set[asyncio.Task[Any]] = set()
 
 
 async def _to_its_end(check: Coroutine[Any, Any, _Result], presence: Presence) -> _Result:
-    """Return the check's result; it goes on when its client does not wait for the answer.
+    """Return the check's result; a check that has begun goes on when its client leaves.
 
-    Who is cut off in the middle of a check shall have spent his answer, and who waits leaves his place.
+    A client that leaves during a check has used up its answer; one that leaves while it waits frees its
+    place.
     """
     task = asyncio.create_task(check)
     _checks.add(task)
@@ -210,4 +213,4 @@ async def _to_its_end(check: Coroutine[Any, Any, _Result], presence: Presence) -
 def _let_go(task: "asyncio.Task[Any]") -> None:
     _checks.discard(task)
     if not task.cancelled():
-        task.exception()  # nobody may be waiting for it: its failure is then nobody's either
+        task.exception()  # marks it as retrieved: if the client has left, nothing else does

@@ -1,4 +1,4 @@
-"""Passwords beyond ASCII: one form for what people may type in several (RFC 8265, OpaqueString)."""
+"""Passwords beyond ASCII: one form for text that can be typed in several (RFC 8265, OpaqueString)."""
 
 import functools
 import itertools
@@ -6,11 +6,11 @@ import sys
 import unicodedata
 
 MAX_CHARACTERS = 128
-"""As long as PEEP allows (section 2.1), counted after preparation and without combining marks: composing
-takes some characters apart, never into more than one that is no mark."""
+"""PEEP's limit (section 2.1), counted after preparation and without combining marks: composing takes some
+characters apart, never into more than one that is no mark."""
 
 LONGEST = 3 * MAX_CHARACTERS
-"""With the marks: no text of `MAX_CHARACTERS` becomes longer when it is prepared."""
+"""Combining marks included: no text of `MAX_CHARACTERS` becomes longer than this in preparation."""
 
 _REFUSED_CATEGORIES = {
     "Cc": "a control character",
@@ -21,31 +21,31 @@ _REFUSED_CATEGORIES = {
     "Co": "a private-use character",
     "Cn": "an unassigned character",
 }
-"""What RFC 8264's FreeformClass leaves out, by Unicode category; its rules for neighbouring characters
-are not applied, so a few more strings are taken than RFC 8265 knows."""
+"""The characters outside RFC 8264's FreeformClass, by Unicode category. Its rules for neighbouring characters
+are not applied, so a few more strings are accepted than RFC 8265 allows."""
 
 _PATTERN_REFUSES = _REFUSED_CATEGORIES.keys() - {"Cs"}
-"""Halves of surrogate pairs are no characters: most engines of regular expressions do not know them."""
+"""Without halves of surrogate pairs: most engines of regular expressions do not know them as characters."""
 
 
 class UnusablePassword(ValueError):
-    """The text cannot be a password; the message says why, and never holds any of it."""
+    """The text cannot be a password; the message says why, and never quotes it."""
 
 
 def opaque_string(text: str) -> str:
     """Return `text` as it is hashed and compared: spaces beyond ASCII become U+0020, then NFC.
 
-    Printable ASCII comes back unchanged, so a password set over PEEP is the same one over HTTP; one
-    with a space in it can be set only over HTTP. Preparing twice changes nothing more.
+    Printable ASCII is unchanged, so a password set over PEEP is the same one over HTTP; one with a space can
+    be set only over HTTP. Preparing twice changes nothing more.
 
-    Raises `UnusablePassword` for an empty text, one of more than `MAX_CHARACTERS`, or one with
-    characters that nobody can be sure to type again. Every text that fits `pattern` and is not longer
-    than `MAX_CHARACTERS` as it is given can be prepared.
+    Raises `UnusablePassword` for an empty text, one of more than `MAX_CHARACTERS`, or one with characters
+    that cannot be typed reliably. Every text that matches `pattern` and has at most `MAX_CHARACTERS` before
+    preparation can be prepared.
     """
     if text.isascii() and text.isprintable() and 1 <= len(text) <= MAX_CHARACTERS:
         return text
-    # Composing never makes a text longer than 3 times its length or shorter than a third: the bound
-    # beforehand keeps a request's 64 KiB away from the normaliser.
+    # Composing makes a text at most 3 times as long or a third as long: this bound keeps a request's 64 KiB
+    # away from the normaliser.
     if len(text) > 3 * LONGEST:
         raise UnusablePassword(_wrong_length())
     spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in text)
@@ -61,7 +61,7 @@ def opaque_string(text: str) -> str:
 def pattern() -> str:
     r"""Return the regular expression, in ECMA-262's dialect and Python's, of the characters that are taken.
 
-    It names those that are not, by Python's version of Unicode: `\p{C}` would be of whoever reads it.
+    It lists the refused ones, by Python's version of Unicode: `\p{C}` depends on the reader's version.
     """
     refused, code = "", 0
     categories = map(unicodedata.category, map(chr, range(sys.maxunicode + 1)))

@@ -1,7 +1,7 @@
-"""SCRAM-SHA-256 (RFC 5802, RFC 7677): the server's side of a dialogue, and what is kept of a password for it.
+"""SCRAM-SHA-256 (RFC 5802, RFC 7677): the server's side of an exchange, and the stored verifier.
 
-The mathematics is scramp's; here are the form of the stored verifier, the identity that a client may
-ask for beside its name, and the dialogue with a name that nobody has.
+The library scramp does the mathematics. This module adds the text form of the verifier, authorization
+identities, and exchanges for names that nobody has.
 """
 
 import base64
@@ -23,14 +23,14 @@ from state_store.records import Credential
 MECHANISM = "SCRAM-SHA-256"
 
 ITERATIONS = 15_000
-"""What PBKDF2 costs the client, and a thief of the store for each guess: about 3 ms. RFC 7677 wants at
-least 4,096 and hopes for 15,000; a phone that fetches mail every few minutes shall not feel it."""
+"""PBKDF2 costs the client, and a thief of the store for each guess, about 3 ms. RFC 7677 requires at least
+4,096 and recommends 15,000, which a phone that fetches mail every few minutes does not notice."""
 
 SALT_OCTETS = 16
 
 MAX_MESSAGE_CHARACTERS = 1024
-"""A name of 128 octets that are all escaped, twice, is under 800: this leaves room for nonces and
-extensions, and keeps a line of 12 KiB away from SASLprep's tables."""
+"""A name of 128 escaped octets, given twice, is under 800: this leaves room for nonces and extensions, and
+keeps lines of 12 KiB away from SASLprep's tables."""
 
 _CLIENT_FIRST = re.compile(r"(?P<header>(?P<flag>[ny]),(?:a=(?P<authzid>[^,]+))?,)(?P<bare>.+)", re.DOTALL)
 
@@ -43,7 +43,7 @@ _VERIFIER = re.compile(
 
 
 class ScramMalformed(Exception):
-    """The first message cannot begin a dialogue; the text says why, and never holds any of it."""
+    """The first message cannot begin an exchange; the error's text says why, and never quotes the message."""
 
 
 class ScramRefused(Exception):
@@ -62,8 +62,8 @@ class ClientFirst:
     def parse(cls, text: str) -> "ClientFirst":
         """Return the message's parts; raises `ScramMalformed`.
 
-        The flags `n` and `y` are taken; a client that insists on channel binding (`p=`) is refused,
-        as is one that asks for another user's rights (an authorization identity that is not its name).
+        The flags `n` and `y` are taken. Channel binding (`p=`) is refused, and so is an authorization
+        identity other than the user name.
         """
         if len(text) > MAX_MESSAGE_CHARACTERS:
             raise ScramMalformed("too long")
@@ -84,10 +84,10 @@ class ClientFirst:
 
 
 def _with_preparable_names(bare: str, authorization: str | None) -> tuple[str, str | None]:
-    """Return the bare message and the authorization identity with names that SASLprep takes.
+    """Return the bare message and the authorization identity with names that SASLprep accepts.
 
-    It knows the Unicode of 2002. A younger name, which nobody has, gets a stand-in that nobody can have,
-    so that it is refused as any other, and not as malformed.
+    SASLprep knows the Unicode of 2002. A name with later characters, which nobody has, is replaced by one
+    that nobody can have: it is then refused like any unknown name, not as malformed.
     """
     found = _NAME.match(bare)
     if found is None or found["name"].isascii():
@@ -95,7 +95,7 @@ def _with_preparable_names(bare: str, authorization: str | None) -> tuple[str, s
     name = found["name"]
     try:
         octets = name.encode()
-    except UnicodeEncodeError:  # half of a pair: no text at all
+    except UnicodeEncodeError:  # half of a surrogate pair
         return bare, authorization
     try:
         saslprep(name)
@@ -106,16 +106,16 @@ def _with_preparable_names(bare: str, authorization: str | None) -> tuple[str, s
 
 
 class ScramExchange:
-    """The server's side of one dialogue: `challenge` goes to the client, `finish` takes its answer.
+    """The server's side of one exchange: `challenge` goes to the client, `finish` takes its answer.
 
-    `username` is whom the client says it is, prepared with SASLprep, which leaves every name that Peep
-    can have as it is; `credential_version` is that of the credential whose verifier is used, and
-    `is_of_somebody` tells whether a user has this name.
+    `username` is the client's, prepared with SASLprep, which changes no name that Peep can have.
+    `credential_version` is that of the credential whose verifier is used, and `is_of_somebody` says whether a
+    user has this name.
 
-    A name without a verifier, because nobody has it or because its password was set before there were
-    verifiers, gets the same dialogue with a made-up one and is refused at its end. What is made up
-    hangs on nothing but the name and the deployment's `secret`, so it is the same at every replica
-    and at every time: a salt that changed would tell that nobody stands behind it.
+    A name without a verifier, because nobody has it or its password was set before there were verifiers, gets
+    the same exchange with a made-up one, and is refused at its end. The made-up verifier depends on the name
+    and the deployment's `secret` alone, so it is the same at every replica at all times: a salt that changed
+    would reveal that there is no such user.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class ScramExchange:
     ) -> None:
         self.username = client_first.username
         kept = credential.scram_verifier if credential is not None else ""
-        # Made up for every name and read in the same way: a known user costs no other steps.
+        # Made up for every name and parsed in the same way, so that timing reveals nothing.
         made_up = _made_up_verifier(secret, self.username)
         keys = _keys(kept or made_up)
         is_real = bool(kept) and keys is not None
@@ -139,7 +139,7 @@ class ScramExchange:
     def finish(self, client_final: str) -> str:
         """Return the server's last message, which proves that it knew the password too.
 
-        Raises `ScramRefused` for whatever is wrong with the client's, and when asked a second time.
+        Raises `ScramRefused` for anything wrong with the client's message, and when called again.
         """
         if len(client_final) > MAX_MESSAGE_CHARACTERS:
             raise ScramRefused
@@ -154,11 +154,10 @@ class ScramExchange:
 
 
 def new_verifier(password: str) -> str:
-    """Return what is kept of `password` for SCRAM-SHA-256, which takes about 3 ms (RFC 5803's text form).
+    """Return the verifier of `password` in the text form of RFC 5803, which takes about 3 ms.
 
-    `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, the last three in base64. A password
-    that SASLprep refuses, or leaves nothing of, is taken as it is: the clients that can send it at all
-    do no other.
+    `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, the last three in base64. A password that
+    SASLprep refuses, or makes empty, is taken unprepared, as clients that can send it do too.
     """
     salt = secrets.token_bytes(SALT_OCTETS)
     salted_password = hi(hashlib.sha256, _prepared(password).encode(), salt, ITERATIONS)
@@ -182,7 +181,7 @@ class _Header:
         self._header = header
 
     def make_cbind_input(self, _: Any) -> bytes:
-        """Return what `c=` must hold for a client that binds to no channel (RFC 5802, section 7)."""
+        """Return the value of `c=` for a client without channel binding (RFC 5802, section 7)."""
         return self._header.encode()
 
 
@@ -208,7 +207,7 @@ def _verifier(salt: bytes, stored_key: bytes, server_key: bytes) -> str:
 
 
 def _keys(verifier: str) -> _Keys | None:
-    """Return a verifier's parts, None for a damaged one: it fits no password."""
+    """Return a verifier's parts, or None for a damaged one, which fits no password."""
     found = _VERIFIER.fullmatch(verifier)
     if found is None:
         return None
