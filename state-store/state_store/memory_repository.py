@@ -390,8 +390,8 @@ class MemoryRepository:
             self._channels.remove(channel)
 
     def _change(self, **fields: object) -> None:
-        self._settings = replace(self._settings, version=self._settings.version + 1, **fields)  # type:
-        ignore[arg-type] for name, value in fields.items():
+        self._settings = replace(self._settings, version=self._settings.version + 1, **fields)  # type: ignore[arg-type]
+        for name, value in fields.items():
             self._note_activity(ActivityKind.SETTING, name=name, value=str(value))
         self._publish(Notification(NotificationKind.SETTINGS_CHANGED))
 

@@ -1,4 +1,4 @@
-"""The store's channel of changes, as an endless stream of events."""
+"""The store's channel to the instances, as an endless stream of notifications."""
 
 import asyncio
 import random
@@ -11,13 +11,13 @@ from state_store.redis.client import RedisClient, Subscription
 from state_store.redis.faults import RedisError
 
 SILENCE_SECONDS = 3.0
-"""After so long without a word we ask whether the connection lives; after twice that it is made anew."""
+"""After so long without a message the connection is tested with PING; after twice that it is replaced."""
 
 LONGEST_PAUSE_SECONDS = 1.0
 
 
 async def notifications(client: RedisClient) -> AsyncIterator[Notification]:
-    """Yield what is published, for ever; `RECONNECTED` first, and after every `DISCONNECTED`."""
+    """Yield what is published, for ever; `RECONNECTED` first and after every `DISCONNECTED`."""
     pause = 0.02
     while True:
         subscription: Subscription | None = None
@@ -37,7 +37,7 @@ async def notifications(client: RedisClient) -> AsyncIterator[Notification]:
 
 
 def parse(message: str) -> Notification:
-    """Return the event that a message of the channel stands for."""
+    """Return the notification that a message of the channel stands for."""
     kind, _, rest = message.partition(" ")
     identifier, _, path = rest.partition(" ")
     return Notification(NotificationKind(kind), identifier, path)

@@ -1,4 +1,4 @@
-"""The way to Redis: what many connections ask in one turn of the event loop travels in one round trip."""
+"""Commands to Redis: all that are sent in one turn of the event loop travel in one round trip."""
 
 import asyncio
 from typing import Any
@@ -11,12 +11,12 @@ from state_store.redis.stream import RedisStream
 from state_store.redis.topology import topology_of
 
 START_SECONDS = 5.0
-"""How long the first questions to a server may take: it may be reading its append-only file."""
+"""How long a server may take to answer at the start: it may be reading its append-only file."""
 
 OLDEST_SERVER = (7, 0)
 
 REACH_ANY_STORE = frozenset({"attend", "accept_store"})
-"""The scripts that ask, and say, whose store this is."""
+"""The scripts that find out, and decide, which deployment's store this is."""
 
 _Waiting = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
 
@@ -24,9 +24,9 @@ _Waiting = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
 class RedisClient:
     """Sends commands to Redis, all of one loop turn together; one batch is under way at a time.
 
-    Every failure to get an answer is `StoreUnavailable`. A connection that was cut is made again and
-    the batch sent again, so a command may be carried out twice: each must bear that. A batch that got
-    no answer in time is not repeated.
+    Every failure to get an answer is `StoreUnavailable`. After a cut connection the batch is sent again on a
+    new one, so a command may be carried out twice: each must tolerate that. A batch without an answer in time
+    is not repeated.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,7 +36,7 @@ class RedisClient:
         self._waiting: list[_Waiting] = []
         self._is_sending = False
         self.refusal: type[StateError] | None = None
-        """What all but `REACH_ANY_STORE` are answered with, while this is not our deployment's store."""
+        """While this is not our deployment's store: raised by everything but `REACH_ANY_STORE`."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def command(self, *words: Any) -> Any:
@@ -49,7 +49,7 @@ class RedisClient:
             raise self.refusal
 
     def send(self, *words: Any) -> "asyncio.Future[Any]":
-        """Send a command to whatever store this is, and return a future for its answer."""
+        """Send a command, whichever deployment's store this is, and return a future for its answer."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((words, answer))
@@ -63,21 +63,21 @@ class RedisClient:
         if name not in REACH_ANY_STORE:
             self._require_our_store()
         script = self._scripts[name]
-        # The one key only tells a Cluster where to run: all our keys have the same hash tag.
+        # The one key only routes the script in a Cluster: all our keys have the same hash tag.
         try:
             return await self.send("EVALSHA", script.digest, 1, "{peep}", *arguments)
         except UnknownScript:
-            # The server was restarted; the refused script changed nothing, so it is sent whole.
+            # The server was restarted and has forgotten the script, which has changed nothing yet.
             return await self.send("EVAL", script.text, 1, "{peep}", *arguments)
 
     async def check_server(self, layout_key: str, layout_version: str) -> None:
         """Raise `StoreUnusable` when this server is too old or holds another layout."""
-        # Apart from the batches, which are not to wait as long as this may.
+        # On a connection of its own: the batches must not wait as long as this may.
         connection = RedisConnection(self._topology)
         try:
             (about,) = await connection.ask([("INFO", "server")], START_SECONDS)
             _check_version(str(_good(about)))
-            # One command: of two, the first may be refused, and repeated after the second was answered.
+            # One command: of two, the first could be refused, and repeated after the second was answered.
             taking = ("SET", layout_key, layout_version, "NX", "GET")
             (before,) = await connection.ask([taking], START_SECONDS)
             layout = _good(before) or layout_version
@@ -106,11 +106,11 @@ class RedisClient:
         return Subscription(stream)
 
     def has_left(self, subscription: "Subscription") -> bool:
-        """Tell whether commands go to another server by now: messages may no longer reach this one."""
+        """Return whether commands go to another server by now: messages may no longer reach this one."""
         return self._connection.server not in {None, subscription.server}
 
     async def close(self) -> None:
-        """Close every connection; what still waits for an answer gets `StoreUnavailable`."""
+        """Close every connection; commands without an answer fail with `StoreUnavailable`."""
         for task in list(self._tasks):
             task.cancel()
         self._connection.close()
@@ -135,7 +135,7 @@ class RedisClient:
         except Exception as error:
             failure = translate(error)
             _fail(batch, failure)
-            # Those who came meanwhile have waited as long: they shall not wait for the next time-out.
+            # Commands that came meanwhile fail too, instead of waiting for the next time-out.
             waiting, self._waiting = self._waiting, []
             _fail(waiting, failure)
             return
@@ -152,14 +152,14 @@ class RedisClient:
 
 
 class Subscription:
-    """A connection that hears one channel."""
+    """A connection that is subscribed to one channel."""
 
     def __init__(self, stream: RedisStream) -> None:
         self._stream = stream
         self.server = stream.server
 
     async def next_message(self, seconds: float) -> str | None:
-        """Return the next message, "" for a word that is none, None when there was none in time.
+        """Return the next message, "" for another reply, or None when nothing arrived in time.
 
         Raises `RedisError` or `OSError` when the connection is cut.
         """
@@ -171,7 +171,7 @@ class Subscription:
         return str(said[2]) if said[0] == "message" else ""
 
     async def ping(self) -> None:
-        """Ask for a word of the server."""
+        """Have the server send a reply."""
         await self._stream.send([("PING",)])
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""One connection to the server that takes our writes: made when it is needed, found anew when it is cut."""
+"""One connection to the server that takes our writes: made when needed, and again after a cut."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,16 +10,16 @@ from state_store.redis.time_limit import time_limit
 from state_store.redis.topology import Topology, is_elsewhere
 
 IDLE_SECONDS = 3.0
-"""A connection that was idle for longer is proved before it carries a question: what lies between may have
-forgotten it without a word, and a question that got no answer is not repeated. Shorter than the pauses of a
-POP3 process that has nothing to tell, and too long for one under load to pay for it."""
+"""A connection that was idle for longer is tested with PING before it carries a batch: a firewall may have
+dropped it silently, and a batch without an answer is not repeated. An idle POP3 process exchanges less often
+than this, one under load more often, so it never pays for the test."""
 
 PROOF_SECONDS = 0.2
-"""How long the proof may take: a new connection and the question's answer have to fit into what is left."""
+"""How long the test may take: a new connection and the batch's answers have to fit into what is left."""
 
 
 class RedisConnection:
-    """Asks a batch of commands at a time; whoever uses it sees that there is one batch under way."""
+    """Sends one batch of commands at a time: the caller must not begin one before the last has returned."""
 
     def __init__(self, topology: Topology, clock: Callable[[], float] = time.monotonic) -> None:
         self._topology = topology
@@ -29,15 +29,15 @@ class RedisConnection:
 
     @property
     def server(self) -> str | None:
-        """Which server this talks to, in a form to compare; None when it is not connected."""
+        """The connected server, in a form to compare; None without a connection."""
         return None if self._stream is None else self._stream.server
 
     async def ask(self, commands: Sequence[Command], seconds: float) -> list[Any]:
         """Return an answer, or the error that the server gave, for each command.
 
-        A connection that was cut is made again and the batch sent again, once; so are commands that
-        another server has to carry out. All of it is done in `seconds`, or nothing is repeated. Raises
-        `StateError`, `RedisError` or `OSError`.
+        After a cut connection the batch is sent again on a new one, once, and so are commands that another
+        server has to carry out. All of it takes at most `seconds`. Raises `StateError`, `RedisError` or
+        `OSError`, `TimeoutError` included.
         """
         try:
             async with time_limit(seconds):
@@ -46,12 +46,12 @@ class RedisConnection:
                     await self._ask_elsewhere(commands, answers, refused, seconds)
                 return answers
         except BaseException:
-            # Answers that nobody waits for any more must not be taken for the next batch's.
+            # Answers that arrive late must not be taken for the next batch's.
             self.close()
             raise
 
     def close(self) -> None:
-        """Close the connection; the next question makes another."""
+        """Close the connection; the next batch makes another."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -65,7 +65,7 @@ class RedisConnection:
         for number, answer in zip(refused, again, strict=True):
             answers[number] = answer
         if _refused_here(again):
-            self.close()  # no better there: the next batch looks for the way anew
+            self.close()  # refused there too: the next batch finds the server again
 
     async def _ask_again_when_cut(self, commands: Sequence[Command], seconds: float) -> list[Any]:
         if self._stream is None or not await self._is_alive(self._stream):
@@ -74,7 +74,7 @@ class RedisConnection:
         try:
             return await self._converse(self._stream, commands)
         except OSError:
-            # The server was restarted, or the connection cut: once more, on a new one.
+            # The server was restarted, or the connection was cut.
             self.close()
             self._stream = await self._topology.open(seconds)
             return await self._converse(self._stream, commands)
@@ -97,7 +97,7 @@ class RedisConnection:
 
 
 def _refused_here(answers: list[Any]) -> list[int]:
-    """Return at which indexes are errors that another server would not have answered with."""
+    """Return the indexes of commands that this server refused and another may carry out."""
     return [
         number
         for number, answer in enumerate(answers)

@@ -1,13 +1,13 @@
-"""What is dangerous about a Redis that answers and takes all that we write."""
+"""Dangerous settings of a Redis that otherwise works."""
 
 SAFE_POLICY = "noeviction"
 
 
 def eviction_warnings(about_memory: str) -> list[str]:
-    """Return a line when this `INFO memory` says that keys may be thrown away to make room for others.
+    """Return a line when this answer to `INFO memory` says that keys may be evicted.
 
-    Peep's keys have no expiry, so a policy for those that have one (`volatile-...`) throws away the few of
-    ours that do: delays and the memory of wrong passwords.
+    Most of Peep's keys have no expiry; a `volatile-...` policy evicts the few that have one: login delays and
+    the counts of wrong passwords.
     """
     fields = dict(line.strip().partition(":")[::2] for line in about_memory.splitlines())
     policy = fields.get("maxmemory_policy", SAFE_POLICY)

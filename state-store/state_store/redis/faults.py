@@ -1,14 +1,14 @@
-"""What Redis and the way to it can be short of, in words for the operator: what is wrong, what to do.
+"""Turns Redis errors into one line that tells the operator what is wrong and what to do.
 
-None of them quotes a password. None but an old server is for ever, so all the others are
-`StoreUnavailable`: memory is added, a disk is emptied, and a password that is wrong today may be the
-new one that the server is told of in a moment, for secrets are rotated on both sides, one after the other.
+No line quotes a password. All errors but that of an old server are `StoreUnavailable`, because they can be
+mended while services wait: memory is added, a disk is emptied, and a password that is refused may be the new
+one that the server does not know yet, as secrets are rotated on both sides one after the other.
 """
 
 from state_store.errors import StateError, StoreUnavailable, StoreUnusable
 
 ANSWER_SECONDS = 0.8
-"""How long Redis may take to answer, a reconnection included: an outage shows in under a second."""
+"""How long Redis may take to answer, a reconnection included: clients notice an outage in under a second."""
 
 NO_PERMISSION = "NOPERM"
 NO_REPLICAS = "NOREPLICAS"
@@ -27,11 +27,11 @@ ADVICE = {
     "TRYAGAIN": "our keys are on their way to another node (TRYAGAIN): we go on when all are there",
     "MOVED": "this Redis is a node of a Cluster (MOVED): PEEP_REDIS_URL must begin with redis+cluster://",
 }
-"""What to say for the code that an error answer begins with."""
+"""The line for each code that an error answer begins with."""
 
 
 class RedisError(Exception):
-    """What a server sent is an error answer, or breaks the protocol."""
+    """A server sent an error answer, or broke the protocol."""
 
 
 class ErrorAnswer(RedisError):
@@ -52,7 +52,7 @@ def error_answer(line: str) -> ErrorAnswer:
 
 
 def code_of(error: Exception) -> str | None:
-    """Return the code of an error answer, as `OOM`; None where the server did not answer at all."""
+    """Return the code of an error answer, such as `OOM`, or None if the server did not answer at all."""
     return error.code if isinstance(error, ErrorAnswer) else None
 
 
@@ -71,7 +71,7 @@ def describe(error: Exception) -> str:
 
 
 def translate(error: Exception) -> StateError:
-    """Return the error of ours that a failure of Redis, or of the way to it, is."""
+    """Return our error for a failure of Redis or of the connection to it."""
     if isinstance(error, StateError):
         return error
     text = str(error)

@@ -1,4 +1,4 @@
-"""The Lua scripts as Redis gets them: key names, figures, prelude, then the script's own file."""
+"""The Lua scripts as Redis gets them: key names, figures, the prelude, then the script's own file."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from state_store.redis import keys
 from state_store.repository import FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS
 
 CLOCK_GRAIN_SECONDS = 1.0
-"""How precisely it is remembered when leases were looked at last: it is written down once a second."""
+"""The time when leases were last read is written down once a second."""
 
 LONGEST_PAUSE_SECONDS = RENEWAL_SECONDS + 1.0
-"""As long as an instance lives, somebody looks at the leases at least so often."""
+"""As long as an instance lives, leases are read at least this often."""
 
 _WITH_ALLOWANCES = {"begin_attempt", "end_attempt", "slow_downs", "lift_slow_down"}
 

@@ -1,4 +1,4 @@
-"""A socket to one Redis server: commands go out, answers come in (RESP3, which hiredis reads and writes)."""
+"""A connection to one Redis server: sends commands and reads answers in RESP3, by hiredis."""
 
 import asyncio
 import socket
@@ -15,8 +15,8 @@ Command = tuple[Any, ...]
 READ_OCTETS = 32_768
 
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-"""After how many idle seconds the system probes a TCP connection (the second name is macOS's), how many
-seconds lie between probes, and how many have to fail."""
+"""The idle seconds before the system probes a TCP connection (the second name is macOS's), the seconds
+between probes, and how many have to fail."""
 
 _NO_ANSWER_YET = object()
 
@@ -26,7 +26,7 @@ class RedisStream:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: str) -> None:
         self.server = server
-        """Which server this is, in a form to compare."""
+        """The server, in a form to compare."""
         self._reader = reader
         self._writer = writer
         self._answers = hiredis.Reader(
@@ -63,7 +63,7 @@ class RedisStream:
             self._writer.writelines([hiredis.pack_command(command) for command in commands])
             await self._writer.drain()
         except RuntimeError as error:
-            # uvloop closes by itself what was reset while nobody read from it.
+            # uvloop closes a transport that was reset while nothing was being read.
             raise ConnectionResetError("reset while it was idle") from error
 
     async def read(self) -> Any:

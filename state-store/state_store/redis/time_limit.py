@@ -1,20 +1,20 @@
-"""A limit for how long a server may take, which does not run while we ourselves stand still."""
+"""A time limit for a server's answer that does not run while our own process stands still."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 _PARTS = 4
-"""The limit passes in so many parts, each begun after the one before: a pause of ours is one at most."""
+"""The limit runs in so many parts, one after the other: a pause of ours uses up one part at most."""
 
 
 @asynccontextmanager
 async def time_limit(seconds: float) -> AsyncIterator[None]:
-    """Raise `TimeoutError` when what is done inside takes longer than `seconds`.
+    """Raise `TimeoutError` when the block takes longer than `seconds`.
 
-    An event loop that was kept from turning, by thousands of clients at once or by a machine that stood
-    still, finds the answer and the end of the limit at the same moment. With `asyncio.timeout` the end would
-    come first, and a server that has answered long ago would be called silent.
+    An event loop that was blocked, by thousands of clients at once or by a machine that stood still, finds
+    the answer and the end of the limit at the same moment. With `asyncio.timeout` the end would come first,
+    although the server has answered long ago.
     """
     async with asyncio.timeout(None) as limit:
         countdown = _Countdown(limit, seconds)

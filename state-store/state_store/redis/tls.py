@@ -1,4 +1,4 @@
-"""TLS to Redis: what the options of the URL say about certificates."""
+"""TLS to Redis, as the options of the URL set it."""
 
 import ssl
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ OPTIONS = {
     "ssl_min_version",
     "ssl_password",
 }
-"""What may follow `?` in the URL, as redis-py names it."""
+"""The options that may follow `?` in the URL, under redis-py's names."""
 
 _VERIFY_MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 _FALSE = {"0", "F", "FALSE", "N", "NO"}
@@ -25,7 +25,7 @@ _FALSE = {"0", "F", "FALSE", "N", "NO"}
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """How to check a server's certificate, and which one to show."""
+    """How to check a server's certificate, and which client certificate to present."""
 
     verify_mode: ssl.VerifyMode = ssl.CERT_REQUIRED
     checks_hostname: bool = True
@@ -40,7 +40,7 @@ class TlsOptions:
 
     @classmethod
     def read(cls, options: Mapping[str, str]) -> Self:
-        """Return what the options of a URL say. Raises `ValueError`."""
+        """Return the options of a URL. Raises `ValueError`."""
         verify_mode = options.get("ssl_cert_reqs", "required")
         if verify_mode not in _VERIFY_MODES:
             raise ValueError(f"the option ssl_cert_reqs must be one of {', '.join(_VERIFY_MODES)}")

@@ -1,4 +1,4 @@
-"""Which server to talk to: the one that was named, the master of the sentinels, our shard of a Cluster."""
+"""The server that takes our writes: the one in the URL, the sentinels' master, or our shard of a Cluster."""
 
 import asyncio
 from binascii import crc_hqx
@@ -12,21 +12,21 @@ from state_store.redis.faults import NO_REPLICAS, RedisError, code_of, describe,
 from state_store.redis.stream import RedisStream
 
 GUIDE_SHARE = 0.6
-"""The part of the time that a sentinel or node may take to tell the way: one that is silent must not
-hide what others say."""
+"""The part of the time that a sentinel or node may take to name the server: one that is silent must not hide
+the answers of others."""
 
 MAX_GUIDES = 12
-"""How many nodes of a Cluster are asked the way: enough to outlive some, few for a Cluster of a thousand."""
+"""How many nodes of a Cluster are asked: enough when some are down, few for a Cluster of a thousand."""
 
 OUR_SLOT = crc_hqx(b"peep", 0) % 16_384
 """The slot of our keys, by the CRC16 of their hash tag."""
 
 ELSEWHERE = {"MOVED", "READONLY", "CLUSTERDOWN", "MASTERDOWN", NO_REPLICAS}
-"""Codes of refusals that another server would not give: there was a failover. NOREPLICAS comes from a master
-that was replaced and does not know it yet: its replicas have left it."""
+"""Codes of refusals after a failover: another server carries the command out. NOREPLICAS comes from a master
+that was replaced and does not know it yet: it has lost its replicas."""
 
-# A slot that is being moved is not followed (ASK): our scripts would see only the keys that have
-# already arrived, and open a maildrop whose lock has not. They are refused until all are there.
+# A slot that is being moved is not followed (ASK): our scripts would see only the keys that have already
+# arrived, and open a maildrop whose lock has not. They are refused until all keys are there.
 
 
 def is_elsewhere(answer: Exception) -> bool:
@@ -35,16 +35,16 @@ def is_elsewhere(answer: Exception) -> bool:
 
 
 class Topology(Protocol):
-    """Knows the way to the server that takes our writes."""
+    """Finds the server that takes our writes."""
 
     async def open(self, seconds: float) -> RedisStream:
-        """Return a new connection to it; who calls gives up after `seconds`.
+        """Return a new connection to it; the caller gives up after `seconds`.
 
         Raises `StateError`, `RedisError` or `OSError`.
         """
 
     def learn(self, refusal: Exception) -> None:
-        """Take note of where a refused command would have been right."""
+        """Take note of the server that a refusal names."""
 
 
 class OneServer:
@@ -58,7 +58,7 @@ class OneServer:
         return await RedisStream.open(self._address, self._address.endpoints[0])
 
     def learn(self, refusal: Exception) -> None:
-        """See `Topology`: there is nowhere else to go."""
+        """See `Topology`: there is no other server."""
 
 
 class MasterOfSentinels:
@@ -72,7 +72,7 @@ class MasterOfSentinels:
         return await _open_first("sentinel", self._address.endpoints, self._ask, self._open_master, seconds)
 
     def learn(self, refusal: Exception) -> None:
-        """See `Topology`: the sentinels are asked anew each time."""
+        """See `Topology`: the sentinels are asked again each time."""
 
     async def _ask(self, sentinel: Endpoint) -> Endpoint:
         name = self._address.master_name
@@ -88,7 +88,7 @@ class MasterOfSentinels:
     async def _open_master(self, place: Endpoint) -> RedisStream:
         connection = await RedisStream.open(self._address, place)
         try:
-            # A sentinel that was cut off may name a master of the past.
+            # A sentinel that was cut off may name a former master.
             if "role:master" not in str(await connection.ask("INFO", "replication")).split():
                 raise StoreUnavailable("the sentinels' master is a replica: a failover is under way")
         except BaseException:
@@ -112,14 +112,14 @@ class ShardOfCluster:
             try:
                 return await self._open_node(told)
             except (RedisError, OSError):
-                pass  # gone since; the others know more
+                pass  # gone since: ask the nodes
         return await _open_first("node", list(self._nodes)[:MAX_GUIDES], self._ask, self._open_node, seconds)
 
     def learn(self, refusal: Exception) -> None:
         """See `Topology`."""
         if code_of(refusal) == "MOVED":
             host, _, port = str(refusal).split(" ")[-1].rpartition(":")
-            if host:  # left out by a node that does not know its own name for clients
+            if host:  # a node that does not know its own host name leaves it out
                 self._told = (host, int(port))
 
     async def _ask(self, node: Endpoint) -> Endpoint:
@@ -129,10 +129,10 @@ class ShardOfCluster:
         finally:
             connection.close()
         for first, last, *nodes in ranges:
-            # A node that does not know its own name for clients leaves it out.
+            # A node that does not know its own host name leaves it out.
             endpoints = [(str(host or node[0]), int(port)) for host, port, *_ in nodes]
             if first <= OUR_SLOT <= last:
-                # Those of our shard are asked next time too, right after those of the URL.
+                # The nodes of our shard are asked next time too, right after those of the URL.
                 known = [*self._address.endpoints, *endpoints, *self._nodes]
                 self._nodes = dict.fromkeys(known[: 2 * MAX_GUIDES])
                 return endpoints[0]
@@ -141,7 +141,7 @@ class ShardOfCluster:
     async def _open_node(self, place: Endpoint) -> RedisStream:
         connection = await RedisStream.open(self._address, place)
         try:
-            # A node on the wrong side of a cut names itself, and refuses: CLUSTERDOWN, MOVED.
+            # A node that is cut off from the others names itself, and then refuses: CLUSTERDOWN, MOVED.
             await connection.ask("GET", keys.LAYOUT)
         except BaseException:
             connection.close()
@@ -150,7 +150,7 @@ class ShardOfCluster:
 
 
 def topology_of(url: str) -> Topology:
-    """Return the way that a URL describes. Raises `StoreUnusable` where it cannot be read."""
+    """Return the topology that a URL describes. Raises `StoreUnusable` if the URL is wrong."""
     try:
         address = parse(url)
     except ValueError as error:
@@ -170,7 +170,7 @@ async def _open_first(
     open_one: Callable[[Endpoint], Awaitable[RedisStream]],
     seconds: float,
 ) -> RedisStream:
-    """Ask all guides the way at the same moment, and return the first connection that comes of it."""
+    """Ask all guides for the server at once, and return the first connection that results."""
     guides = list(guides)
     openings: dict[Endpoint, asyncio.Task[RedisStream]] = {}
     failures: dict[Endpoint, Exception] = {}
