@@ -156,14 +156,17 @@ async def test_a_dead_worker_is_started_again(tmp_path: Path) -> None:
     assert await pool.stop(5) == ()
 
 
-async def test_five_deaths_of_one_worker_within_ten_seconds_end_the_pool() -> None:
+async def test_five_deaths_of_one_worker_within_ten_seconds_end_the_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor_module, "FIRST_BACK_OFF_SECONDS", 1 / 64)
     pool = WorkerPool([well_behaved("worker-1"), program(READY, "sys.exit(9)", name="worker-2")])
     with structlog.testing.capture_logs() as events:
         await pool.start()
         error = await pool.failure()
     assert str(error) == "worker-2 ended with exit code 9, for the 5th time within 10 s"
     pauses = [event["restart_in_seconds"] for event in events if event["event"] == "worker_ended"]
-    assert pauses == [0.1, 0.2, 0.4, 0.8]
+    assert pauses == [1 / 64, 1 / 32, 1 / 16, 1 / 8]
     assert await pool.stop(5) == ()
 
 
@@ -218,7 +221,7 @@ async def test_a_worker_that_gives_no_sign_of_life_is_ended_and_started_again() 
 
 @pytest.mark.usefixtures("asked_often")
 async def test_a_worker_that_answers_lives_on() -> None:
-    ends = ("number = globals().get('number', 0) + 1", "number < 30 or os._exit(7)")
+    ends = ("number = globals().get('number', 0) + 1", f"number < {2 * supervisor_module.ENDED_AFTER} or os._exit(7)")
     pool = WorkerPool([answering(*ends, name="worker-1"), answering(name="worker-2")])
     with structlog.testing.capture_logs() as events:
         await pool.start()
@@ -233,9 +236,9 @@ async def test_a_pause_of_the_supervisor_itself_ends_nobody() -> None:
     pool = WorkerPool([answering(name="worker-1"), answering(name="worker-2")])
     with structlog.testing.capture_logs() as events:
         await pool.start()
-        for _ in range(2):
-            threading.Event().wait(1.0)  # as if this process, and all that runs in it, were stopped
-            await asyncio.sleep(0.2)
+        # As if this process, and all that runs in it, were stopped.
+        threading.Event().wait(1.5 * supervisor_module.ENDED_AFTER * supervisor_module.ASK_SECONDS)
+        await asyncio.sleep(4 * supervisor_module.ASK_SECONDS)
     assert events == []
     assert await pool.stop(5) == ()
 
