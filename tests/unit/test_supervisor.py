@@ -221,7 +221,8 @@ async def test_a_worker_that_gives_no_sign_of_life_is_ended_and_started_again() 
 
 @pytest.mark.usefixtures("asked_often")
 async def test_a_worker_that_answers_lives_on() -> None:
-    ends = ("number = globals().get('number', 0) + 1", f"number < {2 * supervisor_module.ENDED_AFTER} or os._exit(7)")
+    questions = 2 * supervisor_module.ENDED_AFTER
+    ends = ("number = globals().get('number', 0) + 1", f"number < {questions} or os._exit(7)")
     pool = WorkerPool([answering(*ends, name="worker-1"), answering(name="worker-2")])
     with structlog.testing.capture_logs() as events:
         await pool.start()
