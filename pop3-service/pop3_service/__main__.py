@@ -10,6 +10,8 @@ def main() -> int:
     if sys.argv[1:] == ["health"]:
         return check.main()
     # Only here: a check is made every few seconds, and should not cost what the service imports.
+    # structlog would import rich, if it is installed, for tracebacks that print variables: we show none.
+    sys.modules["rich"] = None  # type: ignore[assignment]
     from pop3_service import service
 
     return service.main()

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import NoDecode
 
 from service_runtime.maildir_layout import MaildirLayout
 from state_store.redis import address
@@ -19,7 +18,6 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LONGEST_PATH_OCTETS = 509
 """`m?` answers with the path in one line of at most 512 octets."""
 
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _PEEP_ARGUMENT = re.compile(r"[!-~]{1,128}")
 _ADMINISTRATOR_PASSWORD = re.compile(r"[!-~][ -~]{0,127}")
 
@@ -70,22 +68,6 @@ def _networks(text: str) -> list[_Network]:
         raise ValueError("must be addresses or networks separated by commas, as 10.0.0.0/8,::1") from None
 
 
-def _origins(text: str) -> list[str]:
-    origins = _words(text.lower())
-    if "*" in origins:
-        raise ValueError("must name each origin: requests carry an administrator's password, so * is refused")
-    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError(
-            "must be origins separated by commas, without a path, as https://ops.example.org,http://10.0.0.5:3000"
-        )
-    return [_as_browsers_send_it(origin) for origin in origins]
-
-
-def _as_browsers_send_it(origin: str) -> str:
-    scheme, _, host = origin.partition("://")
-    return f"{scheme}://{host.removesuffix(':443' if scheme == 'https' else ':80')}"
-
-
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -97,9 +79,8 @@ def _from_text(parse: Callable[[str], object]) -> BeforeValidator:
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
-Administrators = Annotated[dict[str, str], NoDecode, _from_text(_administrators)]
+Administrators = Annotated[dict[str, str], _from_text(_administrators)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
-AbsolutePaths = Annotated[list[str], NoDecode, _from_text(_absolute_paths)]
+AbsolutePaths = Annotated[list[str], _from_text(_absolute_paths)]
 Layout = Annotated[str, AfterValidator(_maildir_layout)]
-Networks = Annotated[list[_Network], NoDecode, _from_text(_networks)]
-Origins = Annotated[list[str], NoDecode, _from_text(_origins)]
+Networks = Annotated[list[_Network], _from_text(_networks)]

@@ -7,12 +7,11 @@ program with one line that names the variable and says what is allowed.
 import difflib
 import os
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service_runtime.errors import StartError
 from service_runtime.maildir_layout import DEFAULT_LAYOUT
@@ -37,10 +36,10 @@ INTERNAL = ("PEEP_READY_FD", "PEEP_PARENT_FD", "PEEP_ANSWER_FD", "PEEP_WORKER", 
 MOST_WORKERS = 256
 
 
-class CommonSettings(BaseSettings):
+class CommonSettings(BaseModel):
     """Settings of all three services."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True)
 
     redis_url: RedisUrl = Field(
         description="Redis or Valkey: `redis://`, `rediss://` (TLS), `unix://`, "
@@ -192,10 +191,10 @@ class ApiSettings(AdministratorSettings):
     )
 
 
-class LocalSettings(BaseSettings):
+class LocalSettings(BaseModel):
     """Settings that only `peepctl up` reads."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True)
 
     data_dir: str = Field(
         "./data", description="`make up` only: the embedded server's files, sample mail, generated secrets"
@@ -205,7 +204,7 @@ class LocalSettings(BaseSettings):
     )
 
 
-ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
+ALL_SETTINGS: tuple[type[BaseModel], ...] = (
     CommonSettings,
     TlsSettings,
     Pop3Settings,
@@ -215,7 +214,7 @@ ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
     LocalSettings,
 )
 
-_Settings = TypeVar("_Settings", bound=BaseSettings)
+_Settings = TypeVar("_Settings", bound=BaseModel)
 
 
 def load(settings_class: type[_Settings]) -> _Settings:
@@ -223,9 +222,12 @@ def load(settings_class: type[_Settings]) -> _Settings:
 
     Raises `StartError` with one line that names the variable and says what is allowed.
     """
-    given = _from_files(settings_class, os.environ)
+    names = settings_class.model_fields
+    # An empty variable is one that is not set.
+    given = {name: text for name in names if (text := os.environ.get(variable(name)))}
+    given |= _from_files(settings_class, os.environ)
     try:
-        return settings_class(**given)
+        return settings_class.model_validate(given)
     except ValidationError as error:
         raise StartError(_explain(error, settings_class)) from None
 
@@ -247,8 +249,8 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _from_files(settings_class: type[BaseSettings], environment: Mapping[str, str]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
+def _from_files(settings_class: type[BaseModel], environment: Mapping[str, str]) -> dict[str, str]:
+    given: dict[str, str] = {}
     for name in SECRETS:
         path = environment.get(variable(name) + "_FILE")
         if not path or name not in settings_class.model_fields:
@@ -267,7 +269,7 @@ def _from_files(settings_class: type[BaseSettings], environment: Mapping[str, st
     return given
 
 
-def _explain(error: ValidationError, settings_class: type[BaseSettings]) -> str:
+def _explain(error: ValidationError, settings_class: type[BaseModel]) -> str:
     first = error.errors()[0]
     # A combination that is refused has no location; its error type names the setting to blame.
     name = str(first["loc"][0]) if first["loc"] else first["type"]

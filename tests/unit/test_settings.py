@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel
 
 from service_runtime.errors import StartError
 from service_runtime.processors import usable_processors
@@ -34,7 +34,7 @@ def _only_a_redis_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEEP_REDIS_URL", URL)
 
 
-def refusal(settings_class: type[BaseSettings] = Pop3Settings) -> str:
+def refusal(settings_class: type[BaseModel] = Pop3Settings) -> str:
     """Return the line that says why these settings cannot be had."""
     with pytest.raises(StartError) as caught:
         load(settings_class)
@@ -177,7 +177,7 @@ def test_a_missing_store_is_named_with_what_is_allowed(monkeypatch: pytest.Monke
     ],
 )
 def test_a_wrong_value_is_shown_with_its_variable_and_what_is_allowed(
-    settings_class: type[BaseSettings],
+    settings_class: type[BaseModel],
     name: str,
     value: str,
     allowed: str,
