@@ -84,7 +84,7 @@ class ServerProcess:
                 # The parent has loaded it before the first start. At a later one the files may be broken, and
                 # the other workers go on with what they have: this one then serves without TLS.
                 must_load=WORKER_VARIABLE not in os.environ,
-                tells=self._number == 1,
+                is_logging=self._number == 1,
             )
             if settings.tls_cert_file
             else None

@@ -9,12 +9,12 @@ from line_server.listener import ListenError
 from pop3_service.maildir import mail_directory_verdict
 from pop3_service.ports import Ports, require_free_ports
 from pop3_service.process import SOCKETS_VARIABLE, WORKER_VARIABLE, ServerProcess
-from service_runtime import command_line
-from service_runtime.certificates import CertificateFiles
+from service_runtime import certificate, command_line
+from service_runtime.child_process import Program
 from service_runtime.errors import StartError
 from service_runtime.process import Lifecycle
 from service_runtime.settings import Pop3Settings
-from service_runtime.supervisor import Program, WorkerPool
+from service_runtime.supervisor import WorkerPool
 
 KILL_AFTER_SECONDS = 4.0
 """How much longer than notice and drain a worker may take to end."""
@@ -54,8 +54,8 @@ async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> No
     Raises `StartError` when they cannot start, or keep dying.
     """
     if settings.tls_cert_file is not None:
-        # One line where it cannot be used, not one from each worker.
-        CertificateFiles(settings.tls_cert_file, settings.tls_key_file, tells=False)
+        # One error message if it cannot be used, not one from each worker.
+        certificate.load(settings.tls_cert_file, settings.tls_key_file)
     if not settings.pop3_share_ports:
         require_free_ports(settings)
     # All are open here and in every worker: clients that the kernel deals to a worker that is dead or stands

@@ -1,4 +1,4 @@
-"""Run one of our programs: settings, event loop, signals, readiness, one clear line when it cannot start."""
+"""Run a service: settings, event loop, signals, readiness, and one clear line when it cannot start."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,13 @@ import structlog
 import uvloop
 
 from service_runtime import VERSION, logs, settings
+from service_runtime.child_process import LEAVING, SERVING
 from service_runtime.errors import StartError
-from service_runtime.supervisor import LEAVING, SERVING
 
 log = structlog.get_logger()
 
-QUESTION_OCTETS = 65536
-"""A question has a few octets, and whoever has not answered ten is ended: all of them are read at once."""
+QUERY_OCTETS = 65536
+"""Reads all pending queries at once: each has a few octets, and at most ten stay unanswered."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -29,19 +29,19 @@ _Result = TypeVar("_Result")
 
 
 class Lifecycle:
-    """What a program's main coroutine is told of its process, and tells it."""
+    """Connects a service's main coroutine to its process: readiness, reload and stop."""
 
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
-        """Set by SIGTERM, SIGINT, or the end of the process that supervises us."""
+        """Set by SIGTERM, SIGINT, or the end of the supervisor."""
         self._reloads: list[Callable[[], None]] = []
         self._unserved_changed: Callable[[frozenset[int]], None] = lambda unserved: None
-        self._ready_descriptor = _taken("PEEP_READY_FD")
-        self._parent_descriptor = _taken("PEEP_PARENT_FD")
-        self._answer_descriptor = _taken("PEEP_ANSWER_FD")
+        self._ready_descriptor = _inherited("PEEP_READY_FD")
+        self._parent_descriptor = _inherited("PEEP_PARENT_FD")
+        self._answer_descriptor = _inherited("PEEP_ANSWER_FD")
 
     def ready(self, addresses: Iterable[tuple[str, str]]) -> None:
-        """Tell the log, and whoever supervises us, that (label, address) pairs are being served."""
+        """Report to the log and to the supervisor that these (label, address) pairs are being served."""
         addresses = list(addresses)
         log.info("ready", **{label.lower(): address for label, address in addresses}, version=VERSION)
         descriptor, self._ready_descriptor = self._ready_descriptor, None
@@ -51,19 +51,19 @@ class Lifecycle:
                 pipe.write("ready\n")
 
     def stop(self) -> None:
-        """Ask the program to end in good order."""
+        """Request an orderly end."""
         self.stopping.set()
 
     def on_reload(self, action: Callable[[], None]) -> None:
-        """Let SIGHUP call `action`, which has something read anew. It ends nothing, whoever listens."""
+        """Call `action` on SIGHUP, to read files again. SIGHUP never ends a service."""
         self._reloads.append(action)
 
     def on_unserved(self, action: Callable[[frozenset[int]], None]) -> None:
-        """Let `action` know which workers of our pool do not serve, by their numbers, about once a second."""
+        """Call `action` about once a second with the numbers of the workers in the pool that do not serve."""
         self._unserved_changed = action
 
     async def until_stopped(self, other: Coroutine[Any, Any, _Result]) -> _Result | None:
-        """Wait for the request to stop (None), or for `other` to end, whose result is returned."""
+        """Wait until a stop is requested and return None, or until `other` ends and return its result."""
         stopped = asyncio.create_task(self.stopping.wait())
         ended = asyncio.create_task(other)
         try:
@@ -74,13 +74,13 @@ class Lifecycle:
             ended.cancel()
 
     def watch(self) -> None:
-        """Begin to listen for signals and for the supervisor's end; a second signal kills."""
+        """Start to handle signals and the supervisor's queries and end; a second signal kills the process."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         if self._parent_descriptor is not None:
-            loop.add_reader(self._parent_descriptor, self._asked, self._parent_descriptor)
+            loop.add_reader(self._parent_descriptor, self._answer, self._parent_descriptor)
 
     def _signalled(self) -> None:
         for number in SIGNALS:
@@ -92,24 +92,24 @@ class Lifecycle:
         for action in self._reloads:
             action()
 
-    def _asked(self, descriptor: int) -> None:
-        """Give the supervisor a sign of life, here in the event loop, or see that it is gone."""
-        told = os.read(descriptor, QUESTION_OCTETS)
-        if not told:
+    def _answer(self, descriptor: int) -> None:
+        """Answer the supervisor's queries, or stop if it has ended."""
+        queries = os.read(descriptor, QUERY_OCTETS)
+        if not queries:
             asyncio.get_running_loop().remove_reader(descriptor)
             log.warning("the supervising process is gone: stopping")
             self.stop()
             return
         if self._answer_descriptor is not None:
-            with contextlib.suppress(OSError):  # gone meanwhile: that is read next
+            with contextlib.suppress(OSError):  # the supervisor has ended: the next read shows it
                 os.write(self._answer_descriptor, LEAVING if self.stopping.is_set() else SERVING)
         if not self.stopping.is_set():
-            *_, last = told.splitlines()  # after a pause there are several
+            *_, last = queries.splitlines()  # several after a pause
             self._unserved_changed(frozenset(map(int, last.split())))
 
 
-def _taken(variable: str) -> int | None:
-    """Return the descriptor that a supervisor gave us; our own children shall not have it too."""
+def _inherited(variable: str) -> int | None:
+    """Return the descriptor that the supervisor passed in `variable`, no longer inheritable."""
     number = os.environ.pop(variable, None)
     if number is None:
         return None
@@ -117,10 +117,10 @@ def _taken(variable: str) -> int | None:
     return int(number)
 
 
-def _take_all_descriptors() -> None:
-    """Raise the limit of open files as far as the system lets us: each connection takes one."""
+def _raise_descriptor_limit() -> None:
+    """Raise the limit of open files to the maximum: each connection takes one."""
     _, at_most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS says "infinite", and takes no such limit
+    with contextlib.suppress(ValueError, OSError):  # macOS reports "infinite" and refuses it
         resource.setrlimit(resource.RLIMIT_NOFILE, (at_most, at_most))
 
 
@@ -133,8 +133,8 @@ def run(
 
     0 after a clean end, 2 when a setting is wrong, 1 when the program cannot start or go on.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read anew
-    _take_all_descriptors()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # ignored until `watch` handles it
+    _raise_descriptor_limit()
     try:
         loaded = settings.load(settings_class)
     except StartError as error:
@@ -157,7 +157,7 @@ async def _supervised(
 ) -> None:
     lifecycle = Lifecycle()
     lifecycle.watch()
-    # What was imported lives as long as the process: the collector need not look at it again and again.
+    # Imported objects live as long as the process: the collector need not scan them again.
     gc.collect()
     gc.freeze()
     await main(loaded, lifecycle)

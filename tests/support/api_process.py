@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from service_runtime.supervisor import Child, Program
+from service_runtime.child_process import Child, Program
 
 ADMINISTRATOR = ("root", "root-password")
 START_SECONDS = 20

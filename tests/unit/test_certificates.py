@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from structlog.testing import capture_logs
 
+from service_runtime import certificate as certificate_module
 from service_runtime import certificates
 from service_runtime.certificates import CertificateFiles
 from service_runtime.errors import StartError
@@ -162,8 +163,8 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(
 def test_a_file_named_by_mistake_is_not_read_whole(tmp_path: Path, authority: Authority) -> None:
     certificate, key = authority.issue(tmp_path)
     with certificate.open("r+b") as file:
-        file.truncate(certificates.LARGEST_FILE_OCTETS + 1)
-    assert refusal(certificate, key).startswith(f"PEEP_TLS_CERT_FILE: {certificate} is over 1048576 octets")
+        file.truncate(certificate_module.LARGEST_FILE_OCTETS + 1)
+    assert refusal(certificate, key).startswith(f"PEEP_TLS_CERT_FILE: {certificate} has over 1048576 octets")
 
 
 @pytest.mark.parametrize(
@@ -581,7 +582,7 @@ async def test_one_process_of_a_service_speaks_for_all(tmp_path: Path, watching:
     now = Time()
     both, _ = self_signed_for(tmp_path, now() - DAY, now() + DAY)
     with capture_logs() as events:
-        files = CertificateFiles(str(both), None, tells=False, clock=now)
+        files = CertificateFiles(str(both), None, is_logging=False, clock=now)
         async with watching(files) as looks:
             now.now += 2 * DAY
             await looks.look(2)
@@ -611,7 +612,7 @@ async def test_a_bug_in_the_reading_of_a_new_certificate_does_not_end_the_proces
     files = load(*authority.issue(tmp_path, "old.example.org"))
     async with watching(files) as looks:
         with monkeypatch.context() as patch, capture_logs() as events:
-            patch.setattr(certificates, "_described", lambda *_: 1 // 0)
+            patch.setattr(certificate_module, "_described", lambda *_: 1 // 0)
             authority.issue(tmp_path, "new.example.org")
             await looks.look(3)
         assert [event["event"] for event in events] == ["bug while the certificate was read"]

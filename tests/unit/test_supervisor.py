@@ -14,7 +14,8 @@ import pytest
 import structlog
 
 from service_runtime import supervisor as supervisor_module
-from service_runtime.supervisor import Address, ChildStartError, Ending, Program, Supervisor, WorkerPool
+from service_runtime.child_process import Address, ChildStartError, Ending, Program
+from service_runtime.supervisor import Supervisor, WorkerPool
 
 READY = """\
 with open(int(os.environ["PEEP_READY_FD"]), "w") as ready:
@@ -39,7 +40,7 @@ ANSWER = 'os.write(int(os.environ["PEEP_ANSWER_FD"]), b"+")'
 
 
 def answering(*each_time: str, name: str = "child", **environment: str) -> Program:
-    """Return one that reads the last question into `told`, does `each_time`, and answers."""
+    """Return one that reads the last query into `told`, does `each_time`, and answers."""
     read = "told = os.read(int(os.environ['PEEP_PARENT_FD']), 4096).splitlines()[-1]"
     lines = (read, *each_time, ANSWER)
     return program(
@@ -120,7 +121,8 @@ def test_no_child_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     child = f"{READY}\n{WAIT_FOR_SUPERVISOR}\nopen({str(witness)!r}, 'w').close()"
     source = textwrap.dedent(f"""\
         import asyncio, sys
-        from service_runtime.supervisor import Program, Supervisor
+        from service_runtime.child_process import Program
+        from service_runtime.supervisor import Supervisor
 
         async def main():
             program = Program("child", (sys.executable, "-S", "-c", "import os\\n" + {child!r}), {{}})
@@ -189,7 +191,7 @@ async def test_a_stopped_pool_starts_nobody_again() -> None:
 
 @pytest.fixture
 def asked_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(supervisor_module, "QUERY_SECONDS", 0.05)
 
 
 async def until(event: str, events: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
@@ -215,7 +217,7 @@ async def test_a_worker_that_gives_no_sign_of_life_is_ended_and_started_again() 
         ("worker_ended", "worker-1"),
         ("worker_started_again", "worker-1"),
     ]
-    assert events[0]["questions"] == supervisor_module.ENDED_AFTER
+    assert events[0]["queries"] == supervisor_module.ENDED_AFTER
     assert events[1]["ending"] == "worker-1 was ended by SIGKILL"
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from peepctl.up.embedded import EmbeddedServer, EmbeddedServerError
-from service_runtime.supervisor import Ending
+from service_runtime.child_process import Ending
 
 STARTS_ALLOWED = 3  # so many in a row that fail are the end: another one would find the same
 FIRST_PAUSE_SECONDS = 0.1  # doubled for each further end soon after a start, and for each start that failed

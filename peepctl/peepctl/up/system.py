@@ -14,8 +14,9 @@ from peepctl.up import demo, first_start
 from peepctl.up.embedded import EmbeddedServer
 from peepctl.up.kept_server import keep_running
 from peepctl.up.settings import UpSettings
+from service_runtime.child_process import Address, Program
 from service_runtime.errors import StartError
-from service_runtime.supervisor import Address, Program, Supervisor
+from service_runtime.supervisor import Supervisor
 from state_store.redis import address as redis_address
 
 SERVICES = {"pop3-service": "pop3_service", "peep-gateway": "peep_gateway", "state-api": "state_api"}
