@@ -11,7 +11,7 @@ from line_server.server import LineServer
 from peep_gateway.administration import Administration
 from peep_gateway.connection import NO_ROOM, PeepConnection
 from peep_gateway.connection_limits import ConnectionLimits
-from service_runtime import command_line, process
+from service_runtime import process
 from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.front_end import Endpoint, FrontEnd, serve_front_end
 from service_runtime.setting_formats import administrators_without_peep
@@ -79,6 +79,6 @@ async def _serve(
 
 def main() -> int:
     """Serve until told to stop, and return the process's exit code."""
-    return command_line.run(
+    return process.run(
         SERVICE, "Serve PEEP, the administrators' side of Peep's POP3 service.", GatewaySettings, serve
     )

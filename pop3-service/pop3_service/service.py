@@ -9,10 +9,10 @@ from line_server.listener import ListenError
 from pop3_service.maildir import mail_directory_verdict
 from pop3_service.ports import Ports, require_free_ports
 from pop3_service.process import SOCKETS_VARIABLE, WORKER_VARIABLE, ServerProcess
-from service_runtime import certificate, command_line
+from service_runtime import certificate
 from service_runtime.child_process import Program
 from service_runtime.errors import StartError
-from service_runtime.process import Lifecycle
+from service_runtime.process import Lifecycle, run
 from service_runtime.settings import Pop3Settings
 from service_runtime.supervisor import WorkerPool
 
@@ -87,4 +87,4 @@ def _worker(number: int, ports: list[Ports]) -> Program:
 
 def main() -> int:
     """Serve until told to stop, and return the process's exit code."""
-    return command_line.run("pop3-service", "Serve Maildirs over POP3, as Peep does.", Pop3Settings, serve)
+    return run("pop3-service", "Serve Maildirs over POP3, as Peep does.", Pop3Settings, serve)

@@ -1,4 +1,4 @@
-"""What every program of Peep needs around its own work: settings, logs, signals, readiness."""
+"""What all services share around their own work: settings, logs, signals, supervision."""
 
 from importlib.metadata import version
 

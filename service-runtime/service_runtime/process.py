@@ -1,5 +1,6 @@
 """Run a service: settings, event loop, signals, readiness, and one clear line when it cannot start."""
 
+import argparse
 import asyncio
 import contextlib
 import gc
@@ -126,13 +127,16 @@ def _raise_descriptor_limit() -> None:
 
 def run(
     service: str,
+    description: str,
     settings_class: type[_Settings],
-    main: Callable[[_Settings, Lifecycle], Coroutine[Any, Any, None]],
+    serve: Callable[[_Settings, Lifecycle], Coroutine[Any, Any, None]],
 ) -> int:
-    """Run `main` with the environment's settings until it ends; return the process's exit code.
+    """Parse the command line, run `serve` with the environment's settings; return the process's exit code.
 
-    0 after a clean end, 2 when a setting is wrong, 1 when the program cannot start or go on.
+    0 after a clean end, 2 if a setting is wrong, 1 if the service cannot start or go on. The action `health`
+    is only documented here: each service's `__main__` handles it, without these imports.
     """
+    _parser(service, description, settings_class).parse_args()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # ignored until `watch` handles it
     _raise_descriptor_limit()
     try:
@@ -145,22 +149,46 @@ def run(
     for warning in settings.unknown_variables():
         log.warning(warning)
     try:
-        uvloop.run(_supervised(main, loaded))
+        uvloop.run(_serve(serve, loaded))
     except StartError as error:
         print(f"{service}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _supervised(
-    main: Callable[[_Settings, Lifecycle], Coroutine[Any, Any, None]], loaded: _Settings
+def _parser(
+    service: str, description: str, settings_class: type[settings.CommonSettings]
+) -> argparse.ArgumentParser:
+    variables = [
+        f"  {settings.variable(name)}: {field.description}"
+        for name, field in settings_class.model_fields.items()
+    ]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {service.replace('-', '_')}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(["environment:", *variables]),
+    )
+    parser.add_argument("--version", action="version", version=f"Peep {VERSION}")
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=("serve", "health"),
+        default="serve",
+        help="serve (the default), or check the health of the service on this machine: exit code 0 or 1",
+    )
+    return parser
+
+
+async def _serve(
+    serve: Callable[[_Settings, Lifecycle], Coroutine[Any, Any, None]], loaded: _Settings
 ) -> None:
     lifecycle = Lifecycle()
     lifecycle.watch()
     # Imported objects live as long as the process: the collector need not scan them again.
     gc.collect()
     gc.freeze()
-    await main(loaded, lifecycle)
+    await serve(loaded, lifecycle)
     log.info("stopped")
 
 

@@ -4,7 +4,7 @@ import functools
 
 from line_server.listener import display
 from line_server.proxy_header import TrustedProxies
-from service_runtime import command_line, process
+from service_runtime import process
 from service_runtime.front_end import Endpoint, FrontEnd, serve_front_end
 from service_runtime.settings import ApiSettings
 from state_api.app import create_app
@@ -52,6 +52,4 @@ async def _serve(settings: ApiSettings, lifecycle: process.Lifecycle, front_end:
 
 def main() -> int:
     """Serve until told to stop, and return the process's exit code."""
-    return command_line.run(
-        SERVICE, "Serve Peep's settings, users and counters over HTTP.", ApiSettings, serve
-    )
+    return process.run(SERVICE, "Serve Peep's settings, users and counters over HTTP.", ApiSettings, serve)

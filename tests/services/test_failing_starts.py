@@ -13,7 +13,7 @@ from support.certificates import Authority
 PROGRAMS = {"pop3_service": "PEEP_POP3_PORT", "peep_gateway": "PEEP_PORT", "state_api": "PEEP_HTTP_PORT"}
 """The programs, each with the variable of its port."""
 
-SECONDS = 5
+SECONDS = 30
 
 
 def failed_start(program: str, **settings: str) -> tuple[int, str]:

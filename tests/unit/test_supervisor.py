@@ -240,8 +240,8 @@ async def test_a_pause_of_the_supervisor_itself_ends_nobody() -> None:
     with structlog.testing.capture_logs() as events:
         await pool.start()
         # As if this process, and all that runs in it, were stopped.
-        threading.Event().wait(1.5 * supervisor_module.ENDED_AFTER * supervisor_module.ASK_SECONDS)
-        await asyncio.sleep(4 * supervisor_module.ASK_SECONDS)
+        threading.Event().wait(1.5 * supervisor_module.ENDED_AFTER * supervisor_module.QUERY_SECONDS)
+        await asyncio.sleep(4 * supervisor_module.QUERY_SECONDS)
     assert events == []
     assert await pool.stop(5) == ()
 
