@@ -34,7 +34,7 @@ def test_a_stream_that_is_cut_is_a_sign_that_goes_when_it_is_back(
     dashboard.may_be_cut_off = True
     dashboard.enter()
     own_peep.api.kill()
-    notice = dashboard.page.get_by_role("alert").filter(has_text="The server is not telling what happens")
+    notice = dashboard.page.get_by_role("alert").filter(has_text="The server sends no events")
     expect(notice).to_be_visible()
     own_peep.api.start()
     expect(notice).to_be_hidden()

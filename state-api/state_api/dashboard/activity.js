@@ -1,4 +1,4 @@
-/** The feed of what happens: logins, logouts, refused passwords, changed settings. */
+/** The list of events: logins, logouts, refused passwords, changed settings. */
 
 import { announce, byId, element, fill, setText } from "./dom.js";
 import { ago, counted, momentOf } from "./units.js";
@@ -16,28 +16,28 @@ export class Activity {
     this._nothing = element("p", { class: "muted" }, "Nothing has happened since this page was opened.");
     this._list.hidden = true;
     fill(byId("activity"), this._nothing, this._list);
-    listen(live, "login", (told) => this._add("→", "in", [strong(told.username), ` logged in from ${told.address}`], told.at));
-    listen(live, "logout", (told) => this._add("←", "out", [strong(told.username), " logged out"], told.at));
-    listen(live, "setting", (told) => this._addSetting(told));
-    listen(live, "refused", (told) => this._addRefused(told));
-    listen(live, "slowed", (told) => this._addSlowed(told));
-    listen(live, "gap", () => this._add("…", "out", ["More has happened than this page was told"], new Date()));
+    listen(live, "login", (event) => this._add("→", "in", [strong(event.username), ` logged in from ${event.address}`], event.at));
+    listen(live, "logout", (event) => this._add("←", "out", [strong(event.username), " logged out"], event.at));
+    listen(live, "setting", (event) => this._addSetting(event));
+    listen(live, "refused", (event) => this._addRefused(event));
+    listen(live, "slowed", (event) => this._addSlowed(event));
+    listen(live, "gap", () => this._add("…", "out", ["More has happened than this page knows"], new Date()));
     setInterval(() => this._age(), AGES_EVERY);
   }
 
-  /** @param {{username: string, network: string, count: string | number, at: string}} told */
+  /** @param {{username: string, network: string, count: string | number, at: string}} event */
   _addRefused({ username, network, count: times, at }) {
     const whose = username ? [strong(username), ` was refused from ${network}`] : [`An administrator was refused from ${network}`];
     this._add("×", "bad", Number(times) > 1 ? [...whose, `, ${counted(Number(times), "password")} in all`] : whose, at);
   }
 
-  /** @param {{username: string, network: string, at: string}} told */
+  /** @param {{username: string, network: string, at: string}} event */
   _addSlowed({ username, network, at }) {
     const whom = username ? [" at ", strong(username)] : [];
     this._add("×", "bad", ["Guesses", ...whom, network ? ` from ${network}` : " from many networks", " are slowed down"], at);
   }
 
-  /** @param {{name: string, value: string | number, at: string}} told */
+  /** @param {{name: string, value: string | number, at: string}} event */
   _addSetting({ name, value, at }) {
     const known = SETTINGS.find((setting) => setting.name === name);
     const words = [known?.subject ?? name, known?.show(String(value)) ?? String(value)];
@@ -61,7 +61,7 @@ export class Activity {
   }
 }
 
-/** @param {Live} live @param {string} kind @param {(told: any) => void} act */
+/** @param {Live} live @param {string} kind @param {(event: any) => void} act */
 function listen(live, kind, act) {
   live.addEventListener(kind, (event) => act(/** @type {CustomEvent} */ (event).detail));
 }

@@ -1,7 +1,7 @@
-/** Requests to state-api, and their errors as the page needs them. */
+/** Requests to state-api, and its errors. */
 
-/** Tells the page what any answer says about the whole: `signed-out`, `store-away`, `store-back`. */
-export const tidings = new EventTarget();
+/** Dispatches what any answer says about the whole page: `signed-out`, `store-away`, `store-back`. */
+export const condition = new EventTarget();
 
 let csrfToken = "";
 
@@ -42,8 +42,8 @@ export async function get(path) {
  */
 export async function request(method, path, { body, ifMatch } = {}) {
   /** @type {Record<string, string>} */
-  // Sent also when it is empty, and with a GET: it tells the server that it talks to the page, whose
-  // sign-in the browser's own dialogue would only hide.
+  // Sent even when it is empty, and with a GET: so the server knows that the page sends the request, and
+  // does not have the browser cover the page with a dialogue of its own.
   const headers = { "X-CSRF-Token": csrfToken };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (ifMatch) headers["If-Match"] = ifMatch;
@@ -60,7 +60,7 @@ export async function request(method, path, { body, ifMatch } = {}) {
     throw new Problem(0, "unreachable", "The server does not answer. Is it running, and is the network there?");
   }
   if (!response.ok) throw await problemOf(response);
-  if (path.startsWith("v1/")) tidings.dispatchEvent(new Event("store-back"));
+  if (path.startsWith("v1/")) condition.dispatchEvent(new Event("store-back"));
   const isEmpty = response.status === 204;
   return { body: isEmpty ? null : await response.json(), etag: response.headers.get("ETag") ?? "" };
 }
@@ -73,16 +73,16 @@ export function segment(name) {
 /** @param {Response} response @returns {Promise<Problem>} */
 async function problemOf(response) {
   /** @type {any} */
-  let told = {};
+  let body = {};
   try {
-    told = await response.json();
+    body = await response.json();
   } catch {
-    // A proxy between us and the server speaks otherwise; the status is enough.
+    // A proxy before the server may answer with something else; the status is enough.
   }
-  const kind = String(told.type ?? "").split("#")[1] ?? "";
-  const detail = told.detail ?? `The server answers with status ${response.status}.`;
-  const problem = new Problem(response.status, kind, detail, told.errors);
-  if (kind === "signed-out" || kind === "unauthenticated") tidings.dispatchEvent(new Event("signed-out"));
-  if (kind === "store-unavailable") tidings.dispatchEvent(new Event("store-away"));
+  const kind = String(body.type ?? "").split("#")[1] ?? "";
+  const detail = body.detail ?? `The server answers with status ${response.status}.`;
+  const problem = new Problem(response.status, kind, detail, body.errors);
+  if (kind === "signed-out" || kind === "unauthenticated") condition.dispatchEvent(new Event("signed-out"));
+  if (kind === "store-unavailable") condition.dispatchEvent(new Event("store-away"));
   return problem;
 }

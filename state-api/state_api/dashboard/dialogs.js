@@ -1,6 +1,7 @@
-/** Dialogs that ask before something is done, or for what is needed to do it. */
+/** Dialogs that confirm an action, or ask for what it needs. */
 
-import { element } from "./dom.js";
+import { Problem, request } from "./api.js";
+import { announce, element } from "./dom.js";
 import { FieldSet } from "./forms.js";
 
 /** @typedef {import("./forms.js").Field} Field */
@@ -10,16 +11,25 @@ import { FieldSet } from "./forms.js";
  * @property {string} title
  * @property {string[]} [paragraphs]
  * @property {Field[]} [fields]
- * @property {string} action the word on the button that does it
+ * @property {string} action the word on the button
  * @property {boolean} [isDangerous]
  * @property {Record<string, string>} [fieldOfKind] the field that a kind of problem is about
- * @property {() => Promise<void>} run does it; what it throws is shown, and the dialog stays
+ * @property {() => Promise<void>} run the action; what it throws is shown, and the dialog stays
+ */
+
+/**
+ * @typedef {object} Deletion
+ * @property {string} path what to delete
+ * @property {string} goneKind the kind of problem that says that it is gone already
+ * @property {string} done what to announce
+ * @property {() => Promise<void>} reload
+ * @property {HTMLElement} table gets the focus, when the row with the button that had it is gone
  */
 
 let numberOfDialogs = 0;
 
 /**
- * Show a dialog until it was done or called off. The browser gives the focus back to where it was.
+ * Show a dialog until the action is done or cancelled. The browser gives the focus back to where it was.
  * @param {DialogOptions} options
  * @returns {Promise<boolean>} whether it was done
  */
@@ -70,4 +80,23 @@ export function ask({ title, paragraphs = [], fields = [], action, isDangerous =
       resolve(isDone);
     });
   });
+}
+
+/**
+ * Ask before something is deleted, and bring the table up to date that has shown it.
+ * @param {Omit<DialogOptions, "run"> & Deletion} options
+ */
+export async function askToDelete({ path, goneKind, done, reload, table, ...dialog }) {
+  const run = async () => {
+    try {
+      await request("DELETE", path);
+    } catch (error) {
+      // Somebody else was faster, or it has ended by itself: what was wanted is so.
+      if (!(error instanceof Problem && error.kind === goneKind)) throw error;
+    }
+  };
+  if (!(await ask({ ...dialog, run }))) return;
+  announce(done);
+  await reload();
+  if (document.activeElement === document.body) table.focus();
 }

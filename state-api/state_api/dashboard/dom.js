@@ -1,4 +1,4 @@
-/** Makes elements, and finds those of the page. Text is only ever set as text, never as markup. */
+/** Makes elements, and finds those of the page. Text is always set as text, never as markup. */
 
 /** How long an announcement is to be read, in milliseconds. */
 const ANNOUNCED = 6000;
@@ -27,7 +27,7 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
- * Put children in place of what an element holds.
+ * Replace the children of an element.
  * @param {Element} parent
  * @param {...Child} children
  */
@@ -36,7 +36,7 @@ export function fill(parent, ...children) {
 }
 
 /**
- * Set an element's text, unless it is there already: what changes nothing is not announced.
+ * Set an element's text, unless it is the same: screen readers would announce it again.
  * @param {Element} target
  * @param {string} text
  */
@@ -55,7 +55,7 @@ export function byId(id) {
 }
 
 /**
- * Say something to everybody: as a line over the page for a while, and to screen readers.
+ * Show a line over the page for a while, which screen readers announce.
  * @param {string} text
  */
 export function announce(text) {

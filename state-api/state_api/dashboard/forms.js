@@ -1,4 +1,4 @@
-/** Forms: fields with their hints and errors, and problems of the server marked where they belong. */
+/** Forms: fields with their hints, and with the server's errors beside them. */
 
 import { Problem } from "./api.js";
 import { element, setText } from "./dom.js";
@@ -67,7 +67,7 @@ export class Field {
   }
 }
 
-/** Fields and one message for what belongs to none of them. */
+/** Fields, and one message for errors of none of them. */
 export class FieldSet {
   /** @param {Field[]} fields */
   constructor(fields) {
@@ -82,16 +82,16 @@ export class FieldSet {
   }
 
   /**
-   * Mark what the server says beside the inputs, and go to the first of them.
+   * Show the server's errors beside their inputs, and focus the first of these.
    * @param {unknown} error what a request threw
    * @param {Record<string, string>} [fieldOfKind] the field that a kind of problem is about
    */
   showProblem(error, fieldOfKind = {}) {
     if (!(error instanceof Problem)) throw error;
-    const told = error.errors.length ? error.errors : [{ field: fieldOfKind[error.kind] ?? "", message: error.message }];
+    const errors = error.errors.length ? error.errors : [{ field: fieldOfKind[error.kind] ?? "", message: error.message }];
     /** @type {Field | undefined} */
     let first;
-    for (const { field: name, message } of told) {
+    for (const { field: name, message } of errors) {
       const field = this.fields.find((one) => one.name === name);
       if (field) {
         field.setError(sentence(message));
@@ -106,8 +106,8 @@ export class FieldSet {
 
 /** @param {string} text @returns {string} "must be ..." as "Must be ...", with a full stop */
 function sentence(text) {
-  const told = text.replace(/^Input should/, "this should");
-  const begun = told.charAt(0).toUpperCase() + told.slice(1);
+  const clause = text.replace(/^Input should/, "this should");
+  const begun = clause.charAt(0).toUpperCase() + clause.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 

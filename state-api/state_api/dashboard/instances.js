@@ -1,6 +1,5 @@
 /** The POP3 processes that are alive. */
 
-import { get, Problem } from "./api.js";
 import { byId, element } from "./dom.js";
 import { Polling } from "./polling.js";
 import { Table } from "./tables.js";
@@ -19,8 +18,6 @@ import { ago, count } from "./units.js";
  * @property {number} reserved
  * @property {number} load
  */
-
-const EVERY = 2500;
 
 /** @type {import("./tables.js").Column<Instance>[]} */
 const COLUMNS = [
@@ -43,7 +40,7 @@ export class Instances {
       key: (row) => row.id,
       nothing: "No POP3 process is alive: nobody can fetch mail.",
     });
-    this._polling = new Polling(() => this._ask(), EVERY);
+    this._polling = new Polling("v1/instances", (body) => this._render(body.instances));
     byId("instances").append(
       element("p", { class: "muted" }, "Each POP3 process holds a lease that it renews every few seconds. When one dies, its sessions end with its lease."),
       this._table.root,
@@ -58,14 +55,9 @@ export class Instances {
     this._polling.stop();
   }
 
-  async _ask() {
-    try {
-      /** @type {Instance[]} */
-      const instances = (await get("v1/instances")).instances;
-      this._table.render(instances.sort((one, other) => one.host.localeCompare(other.host) || one.worker - other.worker));
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-    }
+  /** @param {Instance[]} instances */
+  _render(instances) {
+    this._table.render(instances.sort((one, other) => one.host.localeCompare(other.host) || one.worker - other.worker));
   }
 }
 

@@ -1,6 +1,6 @@
-/** The live stream of the server, and whether what it says can be believed at this moment. */
+/** The server's stream of events, and whether the figures that it brought are up to date. */
 
-import { get, Problem, tidings } from "./api.js";
+import { condition as serverCondition, get, Problem } from "./api.js";
 
 /**
  * @typedef {object} Counters
@@ -15,16 +15,16 @@ import { get, Problem, tidings } from "./api.js";
 
 const KINDS = ["counters", "login", "logout", "setting", "refused", "slowed", "gap"];
 
-/** How long after the server has closed the stream we ask for another, in milliseconds. */
+/** Milliseconds until another stream is opened, after the server has closed one. */
 const RETRY = 2000;
 
-/** How long a cut stream may take to come back before anybody is told: a restart is no news. */
+/** Milliseconds in which a cut stream may come back before the page says so: a restart is no news. */
 const GRACE = 1500;
 
-/** Counters come every second; after so long without any, something is wrong that nobody has told us. */
+/** Counters come every second; after so many milliseconds without any the stream counts as lost. */
 const SILENCE = 6000;
 
-/** Dispatches a `CustomEvent` for each of `KINDS` with what came, and `condition` when that has changed. */
+/** Dispatches a `CustomEvent` for each event of `KINDS`, and `condition` when that has changed. */
 export class Live extends EventTarget {
   constructor() {
     super();
@@ -41,11 +41,11 @@ export class Live extends EventTarget {
     this._silence = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this._retrying = undefined;
-    tidings.addEventListener("store-away", () => this._note({ store: false }));
-    tidings.addEventListener("store-back", () => this._note({ store: true }));
+    serverCondition.addEventListener("store-away", () => this._note({ store: false }));
+    serverCondition.addEventListener("store-back", () => this._note({ store: true }));
   }
 
-  /** Are the figures on the page those of now? */
+  /** Whether the figures on the page are up to date. */
   get isFresh() {
     return this.store && this.stream;
   }
@@ -96,17 +96,17 @@ export class Live extends EventTarget {
   /** @param {EventSource} source */
   _lose(source) {
     if (source !== this._source) return;
-    // Each attempt to connect again that fails comes here too: the grace is that of the first.
+    // Each failed attempt to connect again comes here too: the grace is that of the first.
     if (!this._isLost) this._expectWithin(GRACE);
     this._isLost = true;
-    // A browser connects again by itself after a cut, but never after an answer that is an error.
+    // A browser connects again by itself after a cut, but not after an error as the answer.
     if (source.readyState === EventSource.CLOSED) this._retrying = setTimeout(() => this._retry(), RETRY);
   }
 
   async _retry() {
     const refused = this._source;
     try {
-      // The stream cannot tell why it was refused: this tells, and sends to the sign-in where that is why.
+      // A refused stream has no reason. This request has one, and leads to the sign-in where that is it.
       await get("session");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -115,7 +115,7 @@ export class Live extends EventTarget {
     if (refused && refused === this._source) this._connect();
   }
 
-  /** @param {number} milliseconds after which the stream counts as away, unless something comes */
+  /** @param {number} milliseconds after which the stream counts as lost, unless something comes */
   _expectWithin(milliseconds) {
     clearTimeout(this._silence);
     this._silence = setTimeout(() => this._note({ stream: false }), milliseconds);
@@ -125,7 +125,7 @@ export class Live extends EventTarget {
   _note(news) {
     const before = `${this.store} ${this.stream}`;
     Object.assign(this, news);
-    // Without Redis there are no figures to come: the stream is silent, and there. A cut is told as an error.
+    // Without Redis no figures come: a silent stream is no lost one. A cut is an `error`.
     if (!this.store && !this._isLost) clearTimeout(this._silence);
     if (before !== `${this.store} ${this.stream}`) this.dispatchEvent(new Event("condition"));
   }

@@ -1,7 +1,7 @@
-/** The page: who is signed in, which view is shown, and whether its figures are those of now. */
+/** The page: the sign-in, the view that is shown, and whether its figures are up to date. */
 
 import { Activity } from "./activity.js";
-import { get, Problem, request, tidings, useToken } from "./api.js";
+import { condition as serverCondition, get, Problem, request, useToken } from "./api.js";
 import { announce, byId, setText } from "./dom.js";
 import { Instances } from "./instances.js";
 import { Live } from "./live.js";
@@ -15,7 +15,7 @@ import { Users } from "./users.js";
 
 /** @typedef {{show: () => void, hide: () => void}} View */
 
-/** How long after the server could not say who is signed in it is asked again, in milliseconds. */
+/** Milliseconds until the server is asked again who is signed in, after it could not say. */
 const RETRY = 2000;
 
 const live = new Live();
@@ -81,7 +81,7 @@ function showView() {
   document.title = `${title.textContent} – Peep`;
   views.get(wanted)?.show();
   window.scrollTo(0, 0);
-  // Who moves by keyboard or hears the page is taken to what has come.
+  // For people with a keyboard or a screen reader.
   if (!isFirst) title.focus();
 }
 
@@ -95,7 +95,7 @@ function showCondition() {
 /** @returns {[string, string]} a word, and what it means where it is bad news */
 function condition() {
   const since = live.lastFigures ? ` The figures are those of ${secondOf(live.lastFigures)}.` : "";
-  if (!live.stream) return ["Disconnected", `The server is not telling what happens; trying again.${since}`];
+  if (!live.stream) return ["Disconnected", `The server sends no events; trying again.${since}`];
   if (!live.store) return ["Redis away", `Redis does not answer: nobody can log in, and nothing can be changed.${since}`];
   return ["Live", ""];
 }
@@ -134,13 +134,13 @@ async function begin() {
 
 live.addEventListener("condition", () => {
   showCondition();
-  // What could not be had meanwhile is asked for again.
+  // What could not be read meanwhile is read now.
   if (live.isFresh) views.get(current)?.show();
 });
-tidings.addEventListener("signed-out", () => leave("You are signed out: the sign-in is over, or the password was changed."));
+serverCondition.addEventListener("signed-out", () => leave("You are signed out: the sign-in is over, or the password was changed."));
 byId("sign-out").addEventListener("click", signOut);
 byId("skip").addEventListener("click", (event) => {
-  // Not by the address: that names the view.
+  // Not by the address: its hash names the view.
   event.preventDefault();
   byId("main").focus();
 });

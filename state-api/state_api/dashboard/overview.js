@@ -107,7 +107,7 @@ export class Overview {
     try {
       this._limit = (await get("v1/settings")).max_connections;
     } catch (error) {
-      // The figure stays without its limit; why is said at the top of the page.
+      // The figure stays without its limit; the top of the page says why.
       if (!(error instanceof Problem)) throw error;
     }
   }
@@ -163,7 +163,7 @@ class Gauge {
   }
 }
 
-/** The counters: their growth in the last minute, and all that was counted. */
+/** The counters: their growth in the last minute, and their sums. */
 class Figures {
   constructor() {
     this._period = element("th", { scope: "col", class: "numeric" }, "Last minute");
@@ -194,7 +194,7 @@ class Figures {
       setText(total, show(counters[name]));
     }
     const known = history.growth("retrieved_bytes", MINUTE).seconds;
-    // The page knows only what it has seen itself.
+    // The page knows only the samples that it has received.
     setText(this._period, known > MINUTE - 2 ? "Last minute" : `Last ${Math.max(1, Math.round(known))} s`);
   }
 }
@@ -202,7 +202,7 @@ class Figures {
 /** The names of those who are logged in. */
 class LoggedIn {
   constructor() {
-    this._polling = new Polling(() => this._ask(), LOGGED_IN_EVERY);
+    this._polling = new Polling("v1/logged-in-users", (body) => this._show(body.users), LOGGED_IN_EVERY);
     this._isRunning = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this._soon = undefined;
@@ -219,21 +219,13 @@ class LoggedIn {
     this._polling.stop();
   }
 
-  /** Somebody came or went: ask soon, once for all that come and go meanwhile. */
+  /** Somebody came or went: read soon, once for all that come and go meanwhile. */
   isOutdated() {
     if (!this._isRunning || this._soon !== undefined) return;
     this._soon = setTimeout(() => {
       this._soon = undefined;
       if (this._isRunning) this._polling.now();
     }, 300);
-  }
-
-  async _ask() {
-    try {
-      this._show((await get("v1/logged-in-users")).users);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-    }
   }
 
   /** @param {string[]} names */

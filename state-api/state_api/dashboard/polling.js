@@ -1,12 +1,19 @@
-/** Asks again and again while somebody is looking. */
+/** Reads something again and again while its view is shown. */
+
+import { get, Problem } from "./api.js";
+
+/** Milliseconds from an answer to the next request. */
+const EVERY = 2500;
 
 export class Polling {
   /**
-   * @param {() => Promise<void>} ask must not throw
-   * @param {number} milliseconds between an answer and the next question
+   * @param {string} path
+   * @param {(body: any) => void} show what to do with an answer; errors are shown at the top of the page
+   * @param {number} [milliseconds] from an answer to the next request
    */
-  constructor(ask, milliseconds) {
-    this._ask = ask;
+  constructor(path, show, milliseconds = EVERY) {
+    this._path = path;
+    this._show = show;
     this._milliseconds = milliseconds;
     this._isRunning = false;
     this._isAsking = false;
@@ -26,7 +33,7 @@ export class Polling {
     clearTimeout(this._timer);
   }
 
-  /** Ask at once, or as soon as the question that is under way is answered. */
+  /** Read at once, or as soon as the request that is under way is answered. */
   async now() {
     clearTimeout(this._timer);
     if (this._isAsking) {
@@ -36,11 +43,19 @@ export class Polling {
     this._isAsking = true;
     do {
       this._isWantedAgain = false;
-      await this._ask();
+      await this._read();
     } while (this._isWantedAgain && this._isRunning);
     this._isAsking = false;
     clearTimeout(this._timer);
-    // A page that nobody sees does not ask; `visibilitychange` begins again.
+    // A hidden page sends no requests; `visibilitychange` begins again.
     if (this._isRunning && !document.hidden) this._timer = setTimeout(() => this.now(), this._milliseconds);
+  }
+
+  async _read() {
+    try {
+      this._show(await get(this._path));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+    }
   }
 }

@@ -1,8 +1,8 @@
-/** The open POP3 connections, and the means to close one. */
+/** The open POP3 connections, and a button that closes one. */
 
-import { get, Problem, request, segment } from "./api.js";
-import { ask } from "./dialogs.js";
-import { announce, byId, element, setText } from "./dom.js";
+import { segment } from "./api.js";
+import { askToDelete } from "./dialogs.js";
+import { byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
 import { Polling } from "./polling.js";
 import { Table } from "./tables.js";
@@ -21,7 +21,6 @@ import { count, counted, duration, octets } from "./units.js";
  * @property {number} marked
  */
 
-const EVERY = 2500;
 const MOST_ROWS = 200;
 const NOBODY = "(not logged in)";
 
@@ -53,7 +52,10 @@ export class Sessions {
     });
     /** @type {Session[]} */
     this._sessions = [];
-    this._polling = new Polling(() => this._ask(), EVERY);
+    this._polling = new Polling("v1/sessions", (body) => {
+      this._sessions = body.sessions;
+      this._render();
+    });
     const toolbar = element("div", { class: "toolbar" }, this._filter.root, this._summary);
     byId("sessions").append(toolbar, this._table.root);
   }
@@ -66,15 +68,6 @@ export class Sessions {
     this._polling.stop();
   }
 
-  async _ask() {
-    try {
-      this._sessions = (await get("v1/sessions")).sessions;
-      this._render();
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-    }
-  }
-
   _render() {
     const wanted = this._filter.value.trim().toLowerCase();
     const found = this._sessions.filter((row) => isAbout(row, wanted));
@@ -85,10 +78,8 @@ export class Sessions {
 
   /** @param {() => Session} row */
   _closeButton(row) {
-    const button = element("button", { type: "button", class: "button small danger" }, "Close");
-    button.setAttribute("aria-label", `Close the session of ${name(row())} from ${row().address}`);
-    button.addEventListener("click", () => this._close(row()));
-    return button;
+    const label = `Close the session of ${name(row())} from ${row().address}`;
+    return element("button", { type: "button", class: "button small danger", "aria-label": label, click: () => this._close(row()) }, "Close");
   }
 
   /** @param {Session} session */
@@ -96,27 +87,17 @@ export class Sessions {
     const marked = session.marked
       ? `${counted(session.marked, "message")} marked as deleted will stay: only QUIT removes what is marked.`
       : "Nothing is removed from the maildrop.";
-    const isClosed = await ask({
+    await askToDelete({
       title: `Close the session of ${name(session)}?`,
       paragraphs: [`The client at ${session.address} is cut off in the middle of what it does. ${marked}`],
       action: "Close session",
       isDangerous: true,
-      run: () => closeSession(session.id),
+      path: `v1/sessions/${segment(session.id)}`,
+      goneKind: "unknown-session",
+      done: `The session of ${name(session)} is closed`,
+      reload: () => this._polling.now(),
+      table: this._table.root,
     });
-    if (!isClosed) return;
-    announce(`The session of ${name(session)} is closed`);
-    await this._polling.now();
-    if (document.activeElement === document.body) this._table.root.focus();
-  }
-}
-
-/** @param {string} id */
-async function closeSession(id) {
-  try {
-    await request("DELETE", `v1/sessions/${segment(id)}`);
-  } catch (error) {
-    // It was over before we came: what was wanted is so.
-    if (!(error instanceof Problem && error.kind === "unknown-session")) throw error;
   }
 }
 

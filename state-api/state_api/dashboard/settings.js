@@ -1,4 +1,4 @@
-/** The settings: a form that loses neither what the person has typed nor what somebody else has changed. */
+/** The settings: a form that loses neither what was typed nor what somebody else has changed. */
 
 import { Problem, request } from "./api.js";
 import { announce, byId, element, fill } from "./dom.js";
@@ -63,7 +63,7 @@ export class SettingsForm {
       this._submit();
     });
     byId("settings").append(form);
-    // Who has typed nothing sees the change at once; who has is told when saving, and loses nothing.
+    // A form that nobody has typed into shows the change at once. Else `_showLostUpdate` shows it.
     live.addEventListener("setting", () => this._isShown && this._changed().length === 0 && this._load());
     this._isShown = false;
     this._mark();
@@ -109,7 +109,7 @@ export class SettingsForm {
     }
   }
 
-  /** Somebody else was faster: say what they changed, keep what was typed, and let the next save be on top of it. */
+  /** Somebody else was faster: show their changes, keep what was typed, and let the next save replace them. */
   async _showLostUpdate() {
     const before = this._known;
     try {
@@ -149,7 +149,7 @@ export class SettingsForm {
   }
 
   _mark() {
-    // Nothing can be changed before it is known.
+    // A setting can be changed once its value is known.
     for (const field of this._fields) field.input.disabled = !(field.name in this._known);
     const isChanged = this._changed().length > 0;
     this._save.disabled = !isChanged;
@@ -157,7 +157,7 @@ export class SettingsForm {
   }
 }
 
-/** @param {Field} field @returns {string | number} as the server wants it; what is no number is for it to refuse */
+/** @param {Field} field @returns {string | number} as the server wants it; it refuses what is no number */
 function typed(field) {
   const text = field.value.trim();
   const isNumber = SETTINGS.find(({ name }) => name === field.name)?.isNumber;

@@ -1,4 +1,4 @@
-/** The form that asks who it is. */
+/** The sign-in form. */
 
 import { Problem, request } from "./api.js";
 import { byId, setText } from "./dom.js";
@@ -30,7 +30,7 @@ export class SignIn {
     document.title = "Sign in – Peep";
     if (isNew) this._set.clearErrors();
     setText(this._set.message, why);
-    // Asked again while somebody is typing: the focus stays where it is.
+    // Shown again while somebody is typing: the focus stays where it is.
     if (isNew) (this._name.value ? this._password : this._name).input.focus();
   }
 

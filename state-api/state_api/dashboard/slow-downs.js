@@ -1,8 +1,8 @@
-/** Who has to wait for wrong passwords, and the means to end that. */
+/** The slow-downs for wrong passwords, and a button that lifts one. */
 
-import { get, Problem, request, segment } from "./api.js";
-import { ask } from "./dialogs.js";
-import { announce, byId, element, setText } from "./dom.js";
+import { segment } from "./api.js";
+import { askToDelete } from "./dialogs.js";
+import { byId, element, setText } from "./dom.js";
 import { Polling } from "./polling.js";
 import { Table } from "./tables.js";
 import { ago, count, counted, duration } from "./units.js";
@@ -18,7 +18,6 @@ import { ago, count, counted, duration } from "./units.js";
  * @property {string} until
  */
 
-const EVERY = 2500;
 const MOST_ROWS = 200;
 
 /** @type {import("./tables.js").Column<SlowDown>[]} */
@@ -42,12 +41,12 @@ export class SlowDowns {
       most: MOST_ROWS,
       actions: (row) => [this._liftButton(row)],
     });
-    this._polling = new Polling(() => this._ask(), EVERY);
+    this._polling = new Polling("v1/slow-downs", (body) => this._render(body.slow_downs));
     byId("slow-downs").append(
       element(
         "p",
         { class: "muted" },
-        "Wrong passwords use up what their network and their user are allowed. Until that is whole again, strangers wait; who has logged in from the same network lately does not.",
+        "Wrong passwords use up what their network and their user are allowed. Until that is whole again, strangers wait; users who have logged in from the same network lately do not.",
       ),
       element("div", { class: "toolbar" }, this._summary),
       this._table.root,
@@ -62,47 +61,30 @@ export class SlowDowns {
     this._polling.stop();
   }
 
-  async _ask() {
-    try {
-      /** @type {SlowDown[]} */
-      const found = (await get("v1/slow-downs")).slow_downs;
-      this._table.render(found);
-      setText(this._summary, counted(found.length, "slow-down"));
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-    }
+  /** @param {SlowDown[]} slowDowns */
+  _render(slowDowns) {
+    this._table.render(slowDowns);
+    setText(this._summary, counted(slowDowns.length, "slow-down"));
   }
 
   /** @param {() => SlowDown} row */
   _liftButton(row) {
-    const button = element("button", { type: "button", class: "button small" }, "Lift");
-    button.setAttribute("aria-label", `Lift the slow-down ${whose(row())}`);
-    button.addEventListener("click", () => this._lift(row()));
-    return button;
+    const label = `Lift the slow-down ${whose(row())}`;
+    return element("button", { type: "button", class: "button small", "aria-label": label, click: () => this._lift(row()) }, "Lift");
   }
 
   /** @param {SlowDown} slowDown */
   async _lift(slowDown) {
-    const isLifted = await ask({
+    await askToDelete({
       title: `Lift the slow-down ${whose(slowDown)}?`,
-      paragraphs: ["Passwords are checked at once again. Who goes on guessing is slowed down anew after 20 wrong ones."],
+      paragraphs: ["Passwords are checked at once again. Guesses are slowed down anew after 20 wrong ones."],
       action: "Lift",
-      run: () => lift(slowDown.id),
+      path: `v1/slow-downs/${segment(slowDown.id)}`,
+      goneKind: "unknown-slow-down",
+      done: `The slow-down ${whose(slowDown)} is lifted`,
+      reload: () => this._polling.now(),
+      table: this._table.root,
     });
-    if (!isLifted) return;
-    announce(`The slow-down ${whose(slowDown)} is lifted`);
-    await this._polling.now();
-    if (document.activeElement === document.body) this._table.root.focus();
-  }
-}
-
-/** @param {string} id */
-async function lift(id) {
-  try {
-    await request("DELETE", `v1/slow-downs/${segment(id)}`);
-  } catch (error) {
-    // It was over before we came: what was wanted is so.
-    if (!(error instanceof Problem && error.kind === "unknown-slow-down")) throw error;
   }
 }
 

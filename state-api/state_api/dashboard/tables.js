@@ -1,4 +1,4 @@
-/** Tables that are brought up to date in place: a row that is still there keeps its elements, and the focus. */
+/** Tables that are updated in place: a row that stays keeps its elements, and the focus. */
 
 import { element, fill, setText } from "./dom.js";
 import { count } from "./units.js";
@@ -21,7 +21,7 @@ import { count } from "./units.js";
  * @property {(row: Row) => string} key
  * @property {string} nothing what to say when there are no rows
  * @property {(row: () => Row) => HTMLElement[]} [actions] buttons of a row; the function gives its newest values
- * @property {[number, 1 | -1]} [sorted] number of a column, and whether its smallest comes first
+ * @property {[number, 1 | -1]} [sorted] number of a column, and 1 where its smallest comes first
  * @property {number} [most] so many rows are shown at the most: a page of ten thousand helps nobody
  */
 
@@ -41,7 +41,7 @@ export class Table {
       const heading = element("span", { class: "visually-hidden" }, "Actions");
       this._headings.push(element("th", { scope: "col", role: "columnheader" }, heading));
     }
-    // Roles said aloud, because on a telephone the style sheet makes blocks of them.
+    // With explicit roles: on a telephone the style sheet makes blocks of tables, which lose theirs.
     this._body = element("tbody", { role: "rowgroup" });
     this._table = element(
       "table",
@@ -153,7 +153,7 @@ export class Table {
   /** @param {number} number */
   _sortBy(number) {
     const isSame = this._sorted?.[0] === number;
-    // Figures are wanted with the largest first, words in the order of the alphabet.
+    // Figures begin with the largest, words with the first of the alphabet.
     const first = this._options.columns[number].className === "numeric" ? -1 : 1;
     const isTurned = isSame && this._sorted?.[1] === first;
     /** @type {1 | -1} */

@@ -1,4 +1,4 @@
-/** Numbers and times in the words of people. All pure. */
+/** Numbers and times as people write them. All pure. */
 
 const integers = new Intl.NumberFormat("en");
 const OCTET_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];

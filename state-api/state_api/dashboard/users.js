@@ -1,7 +1,7 @@
 /** The POP3 users: find, add, give a new password, remove. */
 
-import { Problem, get, request, segment } from "./api.js";
-import { ask } from "./dialogs.js";
+import { get, Problem, request, segment } from "./api.js";
+import { ask, askToDelete } from "./dialogs.js";
 import { announce, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
 import { Table } from "./tables.js";
@@ -26,7 +26,7 @@ export class Users {
     this._starts = [""];
     /** @type {string | null} */
     this._next = null;
-    this._questions = 0;
+    this._requests = 0;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this._timer = undefined;
     this._previousButton = element("button", { type: "button", class: "button small", click: () => this._turn(-1) }, "Previous");
@@ -67,8 +67,8 @@ export class Users {
   }
 
   async _load() {
-    this._questions += 1;
-    const question = this._questions;
+    this._requests += 1;
+    const number = this._requests;
     const prefix = this._prefix.value.trim();
     const query = new URLSearchParams({ limit: String(PAGE) });
     const after = /** @type {string} */ (this._starts.at(-1));
@@ -76,8 +76,8 @@ export class Users {
     if (after) query.set("after", after);
     try {
       const page = await get(`v1/users?${query}`);
-      // An answer to an earlier question may come after the one to a later.
-      if (question === this._questions) this._render(page.users, page.next, prefix);
+      // The answer to an earlier request may come after that to a later one.
+      if (number === this._requests) this._render(page.users, page.next, prefix);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       this._refuse(error);
@@ -99,19 +99,17 @@ export class Users {
 
   /** @param {Problem} problem */
   _refuse(problem) {
-    const told = problem.errors.find((one) => one.field === "prefix");
-    if (told) this._prefix.setError(told.message);
+    const error = problem.errors.find((one) => one.field === "prefix");
+    if (error) this._prefix.setError(error.message);
     else if (problem.kind !== "store-unavailable") announce(problem.message);
   }
 
   /** @param {() => User} row */
   _actions(row) {
     const { username } = row();
-    const change = element("button", { type: "button", class: "button small", click: () => changePassword(username) }, "New password");
-    change.setAttribute("aria-label", `New password for ${username}`);
-    const remove = element("button", { type: "button", class: "button small danger", click: () => this._remove(username) }, "Remove");
-    remove.setAttribute("aria-label", `Remove ${username}`);
-    return [change, remove];
+    const change = { type: "button", class: "button small", "aria-label": `New password for ${username}`, click: () => changePassword(username) };
+    const remove = { type: "button", class: "button small danger", "aria-label": `Remove ${username}`, click: () => this._remove(username) };
+    return [element("button", change, "New password"), element("button", remove, "Remove")];
   }
 
   async _add() {
@@ -133,7 +131,7 @@ export class Users {
 
   /** @param {string} username */
   async _remove(username) {
-    const isDone = await ask({
+    await askToDelete({
       title: `Remove ${username}?`,
       paragraphs: [
         `${username} can no longer log in; a session that is open goes on to its end.`,
@@ -141,12 +139,12 @@ export class Users {
       ],
       action: "Remove",
       isDangerous: true,
-      run: () => removeUser(username),
+      path: `v1/users/${segment(username)}`,
+      goneKind: "unknown-user",
+      done: `${username} is removed; the mail stays`,
+      reload: () => this._load(),
+      table: this._table.root,
     });
-    if (!isDone) return;
-    announce(`${username} is removed; the mail stays`);
-    await this._load();
-    if (document.activeElement === document.body) this._table.root.focus();
   }
 }
 
@@ -163,16 +161,6 @@ async function changePassword(username) {
     },
   });
   if (isDone) announce(`${username} has a new password`);
-}
-
-/** @param {string} username */
-async function removeUser(username) {
-  try {
-    await request("DELETE", `v1/users/${segment(username)}`);
-  } catch (error) {
-    // Somebody else was faster: what was wanted is so.
-    if (!(error instanceof Problem && error.kind === "unknown-user")) throw error;
-  }
 }
 
 function newPasswordField() {
