@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio.connection import Connection
 
 from state_store.records import NotificationKind
 from state_store.redis import channel, connection
@@ -71,7 +72,7 @@ async def test_connection_in_use_is_not_asked_for_a_proof(relay: ForgetfulRelay)
             (statistics,) = await talking.ask([("INFO", "commandstats")], 5)
             assert str(statistics).count("cmdstat_ping") == asked
     finally:
-        talking.close()
+        await talking.close()
 
 
 async def test_proof_is_had_on_the_same_connection_where_it_lives(relay: ForgetfulRelay) -> None:
@@ -84,7 +85,7 @@ async def test_proof_is_had_on_the_same_connection_where_it_lives(relay: Forgetf
             clock.now += connection.IDLE_SECONDS
         assert ids[0] == ids[1]
     finally:
-        talking.close()
+        await talking.close()
 
 
 async def test_outage_after_a_pause_still_shows_in_time(shared_redis_server: RedisServer) -> None:
@@ -102,7 +103,7 @@ async def test_outage_after_a_pause_still_shows_in_time(shared_redis_server: Red
         finally:
             shared_redis_server.resume()
     finally:
-        talking.close()
+        await talking.close()
 
 
 async def test_subscription_that_was_forgotten_is_made_anew(
@@ -128,6 +129,8 @@ async def test_system_keeps_an_eye_on_the_connections_of_tcp(relay: ForgetfulRel
     assert isinstance(way, OneServer)
     connection = await way.open(5)
     try:
+        assert isinstance(connection, Connection)
+        assert connection._writer is not None
         end = connection._writer.get_extra_info("socket")
         assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         until_given_up = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) + end.getsockopt(
@@ -135,4 +138,4 @@ async def test_system_keeps_an_eye_on_the_connections_of_tcp(relay: ForgetfulRel
         ) * end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
         assert until_given_up <= 60
     finally:
-        connection.close()
+        await connection.disconnect(nowait=True)

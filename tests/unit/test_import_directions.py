@@ -19,8 +19,7 @@ PACKAGES = {
 }
 SERVICES = {"pop3_service", "peep_gateway", "state_api"}
 PEOPLE = {"peepctl", "peep_client"}
-IMPURE = {"asyncio", "os", "hiredis", "time", "socket", "logging"}
-REDIS = {"hiredis", "redis"}
+IMPURE = {"asyncio", "os", "redis", "time", "socket", "logging"}
 FORBIDDEN = {
     "line_server": SERVICES | PEOPLE | {"state_store"},
     "service_runtime": SERVICES | PEOPLE,
@@ -56,7 +55,7 @@ def violations(source: str, package: str) -> list[str]:
         leaves_protocol = top in PACKAGES and not (module + ".").startswith(protocol + ".")
         if (
             top in FORBIDDEN[own]
-            or (top in REDIS and own != "state_store")
+            or (top == "redis" and own != "state_store")
             or (is_pure and (top in IMPURE or leaves_protocol))
         ):
             found.append(f"{package} imports {module}")
@@ -108,7 +107,6 @@ def test_all_protocols_are_found() -> None:
         ("peep_gateway", "from state_api.app import create_app"),
         ("state_api.routers", "from pop3_service.maildir import scan"),
         ("state_api", "import redis.asyncio as store"),
-        ("state_api", "import hiredis"),
         ("peepctl", "from redis import Redis"),
         ("line_server", "from state_store.errors import StateError"),
         ("state_store.redis", "from service_runtime import VERSION"),
@@ -131,7 +129,7 @@ def test_planted_violation_is_found(package: str, source: str) -> None:
         ("pop3_service.protocol", "from . import replies\nfrom .maildrop import Maildrop"),
         ("pop3_service", "import asyncio, os\nfrom pop3_service.protocol.session import Session"),
         ("pop3_service", "from state_store.records import Settings\nfrom line_server import lines"),
-        ("state_store", "import hiredis"),
+        ("state_store", "import redis.asyncio"),
         ("peepctl", "from service_runtime import supervisor"),
         ("peepctl", "import peep_client"),
     ],

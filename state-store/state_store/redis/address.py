@@ -9,16 +9,12 @@
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import parse_qsl, unquote
-
-from state_store.redis import tls
-from state_store.redis.tls import TlsOptions
+from urllib.parse import parse_qsl, unquote, urlencode
 
 Endpoint = tuple[str, int]
-"""Host and port of one server; of a Unix socket its path, and 0."""
+"""Host and port of one server."""
 
 SENTINEL_PORT = 26379
 SERVER_PORT = 6379
@@ -26,8 +22,20 @@ SERVER_PORT = 6379
 SCHEMES = {"unix"} | {tls + way for tls in ("redis", "rediss") for way in ("", "+sentinel", "+cluster")}
 
 OPTIONS = {"db", "username", "password", "client_name"}
+TLS_OPTIONS = {
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_ca_data",
+    "ssl_cert_reqs",
+    "ssl_certfile",
+    "ssl_check_hostname",
+    "ssl_ciphers",
+    "ssl_keyfile",
+    "ssl_min_version",
+    "ssl_password",
+}
 SENTINEL_OPTIONS = {"sentinel_username", "sentinel_password"}
-"""What may follow `?`, beside `tls.OPTIONS`, as redis-py names it. Timeouts and retries are ours."""
+"""What may follow `?`, as redis-py names it. Timeouts and retries are not among it: they are ours."""
 
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?", re.ASCII)
 
@@ -48,27 +56,17 @@ _NAMED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """What a new connection begins with."""
-
-    username: str = ""
-    password: str = ""
-    database: int = 0
-    client_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class RedisAddress:
     """What a URL says."""
 
     kind: Kind
     endpoints: tuple[Endpoint, ...]
-    """The server, the sentinels, or the first nodes of a Cluster."""
-    is_socket: bool
+    """The server, the sentinels, or the first nodes of a Cluster; none for a socket."""
     master_name: str
-    login: Login
-    sentinel_login: Login
-    tls: TlsOptions | None
+    server_url: str
+    """What redis-py reads: the URL of the one server; of a server like all of the others."""
+    sentinel_options: dict[str, str]
+    """User name and password for the sentinels, as redis-py names them."""
     shown: str
     """Where Redis is, for people to read: no user name, password or option of the URL."""
 
@@ -87,46 +85,32 @@ def parse(url: str) -> RedisAddress:
         )
     if scheme != "unix" and "@" in path:
         raise ValueError("must have each slash of its user name and password as %2F")
-    tls_scheme, _, way = scheme.partition("+")
+    tls, _, way = scheme.partition("+")
     kind = Kind(way or "single")
-    is_tls, is_socket = tls_scheme == "rediss", scheme == "unix"
     options = dict(parse_qsl(query))
-    _check_options(options, kind, is_tls=is_tls)
-    login = _login(user, options, path if kind is Kind.SINGLE and not is_socket else "")
-    if kind is Kind.CLUSTER and (login.database or path not in {"", "0"}):
+    _check_options(options, kind, is_tls=tls == "rediss")
+    sentinel = {name: options.pop(name) for name in SENTINEL_OPTIONS & options.keys()}
+    if kind is Kind.CLUSTER and (int(options.get("db", 0)) or path not in {"", "0"}):
         raise ValueError("a Cluster has database 0 alone")
+    one = hosts + slash + path if kind is Kind.SINGLE else "localhost"
     return RedisAddress(
         kind,
-        endpoints=((unquote(slash + path), 0),) if is_socket else _endpoints(kind, hosts),
-        is_socket=is_socket,
+        endpoints=() if scheme == "unix" else _endpoints(kind, hosts),
         master_name=_master_name(path) if kind is Kind.SENTINEL else "",
-        login=login,
-        sentinel_login=Login(options.get("sentinel_username", ""), options.get("sentinel_password", "")),
-        tls=TlsOptions.read(options) if is_tls else None,
-        shown=slash + path if is_socket else hosts + (slash + path if kind is Kind.SENTINEL else ""),
+        server_url=f"{tls}://{user}@{one}?{urlencode(options)}",
+        sentinel_options={name.removeprefix("sentinel_"): value for name, value in sentinel.items()},
+        shown=slash + path if scheme == "unix" else hosts + (slash + path if kind is Kind.SENTINEL else ""),
     )
 
 
-def _check_options(options: Mapping[str, str], kind: Kind, *, is_tls: bool) -> None:
-    known = OPTIONS | (tls.OPTIONS if is_tls else set())
+def _check_options(options: dict[str, str], kind: Kind, *, is_tls: bool) -> None:
+    known = OPTIONS | (TLS_OPTIONS if is_tls else set())
     known |= SENTINEL_OPTIONS if kind is Kind.SENTINEL else set()
     for name in options:
         if name not in known:
             raise ValueError(f"the option {name} is none of {', '.join(sorted(known))}")
     if not re.fullmatch("[0-9]+", options.get("db", "0")):
         raise ValueError("the option db must be a number")
-
-
-def _login(user: str, options: Mapping[str, str], path: str) -> Login:
-    username, _, password = user.partition(":")
-    # As in redis-py: a path that is not a number means database 0.
-    number = unquote(path).replace("/", "")
-    return Login(
-        unquote(username) or options.get("username", ""),
-        unquote(password) or options.get("password", ""),
-        int(options.get("db") or (number if re.fullmatch("[0-9]+", number) else "0")),
-        options.get("client_name", ""),
-    )
 
 
 def _endpoints(kind: Kind, hosts: str) -> tuple[Endpoint, ...]:

@@ -4,11 +4,12 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 
+from redis.exceptions import RedisError
+
 from state_store.errors import StateError
 from state_store.records import Notification, NotificationKind
 from state_store.redis import keys
 from state_store.redis.client import RedisClient, Subscription
-from state_store.redis.faults import RedisError
 
 SILENCE_SECONDS = 3.0
 """After so long without a message the connection is tested with PING; after twice that it is replaced."""
@@ -33,7 +34,7 @@ async def notifications(client: RedisClient) -> AsyncIterator[Notification]:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         finally:
             if subscription is not None:
-                subscription.close()
+                await subscription.close()
 
 
 def parse(message: str) -> Notification:

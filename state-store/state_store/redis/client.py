@@ -3,11 +3,13 @@
 import asyncio
 from typing import Any
 
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, RedisError
+
 from state_store.errors import StateError, StoreUnavailable, StoreUnusable
-from state_store.redis.connection import RedisConnection
-from state_store.redis.faults import ANSWER_SECONDS, RedisError, UnknownScript, translate
+from state_store.redis.connection import RedisConnection, send, server_of
+from state_store.redis.faults import ANSWER_SECONDS, translate
 from state_store.redis.scripting import load_scripts
-from state_store.redis.stream import RedisStream
 from state_store.redis.topology import topology_of
 
 START_SECONDS = 5.0
@@ -66,7 +68,7 @@ class RedisClient:
         # The one key only routes the script in a Cluster: all our keys have the same hash tag.
         try:
             return await self.send("EVALSHA", script.digest, 1, "{peep}", *arguments)
-        except UnknownScript:
+        except NoScriptError:
             # The server was restarted and has forgotten the script, which has changed nothing yet.
             return await self.send("EVAL", script.text, 1, "{peep}", *arguments)
 
@@ -86,24 +88,25 @@ class RedisClient:
         except (RedisError, OSError) as error:
             raise translate(error) from error
         finally:
-            connection.close()
+            await connection.close()
         if layout != layout_version:
             raise StoreUnusable(f"this Redis holds layout {layout} of Peep's state; we need {layout_version}")
 
     async def subscribe(self, channel: str) -> "Subscription":
         """Return a new subscription to a channel, on a connection of its own. Raises `StateError`."""
-        stream: RedisStream | None = None
+        connection: AbstractConnection | None = None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                stream = await self._topology.open(ANSWER_SECONDS)
-                await stream.ask("SUBSCRIBE", channel)
+                connection = await self._topology.open(ANSWER_SECONDS)
+                await connection.send_command("SUBSCRIBE", channel)
+                await connection.read_response(push_request=True)
         except BaseException as error:
-            if stream is not None:
-                stream.close()
+            if connection is not None:
+                await connection.disconnect(nowait=True)
             if isinstance(error, RedisError | OSError):
                 raise translate(error) from error
             raise
-        return Subscription(stream)
+        return Subscription(connection)
 
     def has_left(self, subscription: "Subscription") -> bool:
         """Return whether commands go to another server by now: messages may no longer reach this one."""
@@ -113,7 +116,7 @@ class RedisClient:
         """Close every connection; commands without an answer fail with `StoreUnavailable`."""
         for task in list(self._tasks):
             task.cancel()
-        self._connection.close()
+        await self._connection.close()
 
     def _start_sending(self) -> None:
         task = asyncio.get_running_loop().create_task(self._send_all())
@@ -146,7 +149,7 @@ class RedisClient:
             if future.done():
                 continue
             if isinstance(answer, Exception):
-                future.set_exception(answer if isinstance(answer, UnknownScript) else translate(answer))
+                future.set_exception(answer if isinstance(answer, NoScriptError) else translate(answer))
             else:
                 future.set_result(answer)
 
@@ -154,29 +157,27 @@ class RedisClient:
 class Subscription:
     """A connection that is subscribed to one channel."""
 
-    def __init__(self, stream: RedisStream) -> None:
-        self._stream = stream
-        self.server = stream.server
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+        self.server = server_of(connection)
 
     async def next_message(self, seconds: float) -> str | None:
         """Return the next message, "" for another reply, or None when nothing arrived in time.
 
         Raises `RedisError` or `OSError` when the connection is cut.
         """
-        try:
-            async with asyncio.timeout(seconds):
-                said = await self._stream.read()
-        except TimeoutError:
+        said = await self._connection.read_response(timeout=seconds, push_request=True)
+        if said is None:
             return None
         return str(said[2]) if said[0] == "message" else ""
 
     async def ping(self) -> None:
         """Have the server send a reply."""
-        await self._stream.send([("PING",)])
+        await send(self._connection, [("PING",)])
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connection."""
-        self._stream.close()
+        await self._connection.disconnect(nowait=True)
 
 
 def _check_version(about: str) -> None:

@@ -5,6 +5,9 @@ mended while services wait: memory is added, a disk is emptied, and a password t
 one that the server does not know yet, as secrets are rotated on both sides one after the other.
 """
 
+from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
 from state_store.errors import StateError, StoreUnavailable, StoreUnusable
 
 ANSWER_SECONDS = 0.8
@@ -30,43 +33,26 @@ ADVICE = {
 """The line for each code that an error answer begins with."""
 
 
-class RedisError(Exception):
-    """A server sent an error answer, or broke the protocol."""
-
-
-class ErrorAnswer(RedisError):
-    """An error answer: the server is there, and has refused one command."""
-
-    def __init__(self, line: str) -> None:
-        super().__init__(line)
-        self.code = line.partition(" ")[0]
-
-
-class UnknownScript(ErrorAnswer):
-    """The server does not have a script under this digest (NOSCRIPT)."""
-
-
-def error_answer(line: str) -> ErrorAnswer:
-    """Return an error answer as an exception."""
-    return (UnknownScript if line.startswith("NOSCRIPT ") else ErrorAnswer)(line)
-
-
 def code_of(error: Exception) -> str | None:
     """Return the code of an error answer, such as `OOM`, or None if the server did not answer at all."""
-    return error.code if isinstance(error, ErrorAnswer) else None
+    if isinstance(error, RedisError) and error.status_code:
+        return error.status_code
+    word = str(error).partition(" ")[0]
+    return word if word in ADVICE or word == NO_PERMISSION else None
 
 
 def describe(error: Exception) -> str:
     """Return what is wrong and what to do, in one line."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | RedisTimeoutError):
         return f"no answer within {ANSWER_SECONDS} s"
     code = code_of(error)
     if code in ADVICE:
         return ADVICE[code]
-    text = " ".join(str(error).split()).removeprefix("ERR ")
+    text = " ".join(str(error).split())
     if code == NO_PERMISSION or "ACL failure in script" in text:
-        missing = text.removeprefix(f"{NO_PERMISSION} ")
-        return f"the ACL user of PEEP_REDIS_URL lacks a permission (NOPERM): {missing}"
+        return f"the ACL user of PEEP_REDIS_URL lacks a permission (NOPERM): {text}"
+    if isinstance(error, AuthenticationError):
+        return ADVICE["WRONGPASS"]
     return text
 
 

@@ -1,15 +1,19 @@
 """The server that takes our writes: the one in the URL, the sentinels' master, or our shard of a Cluster."""
 
 import asyncio
-from binascii import crc_hqx
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
+
+from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.exceptions import ClusterDownError, MovedError, ReadOnlyError, RedisError
 
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.redis import keys
-from state_store.redis.address import Endpoint, Kind, RedisAddress, parse
-from state_store.redis.faults import NO_REPLICAS, RedisError, code_of, describe, translate
-from state_store.redis.stream import RedisStream
+from state_store.redis.address import TLS_OPTIONS, Endpoint, Kind, RedisAddress, parse
+from state_store.redis.faults import ANSWER_SECONDS, NO_REPLICAS, code_of, describe, translate
 
 GUIDE_SHARE = 0.6
 """The part of the time that a sentinel or node may take to name the server: one that is silent must not hide
@@ -18,26 +22,22 @@ the answers of others."""
 MAX_GUIDES = 12
 """How many nodes of a Cluster are asked: enough when some are down, few for a Cluster of a thousand."""
 
-OUR_SLOT = crc_hqx(b"peep", 0) % 16_384
-"""The slot of our keys, by the CRC16 of their hash tag."""
-
-ELSEWHERE = {"MOVED", "READONLY", "CLUSTERDOWN", "MASTERDOWN", NO_REPLICAS}
-"""Codes of refusals after a failover: another server carries the command out. NOREPLICAS comes from a master
-that was replaced and does not know it yet: it has lost its replicas."""
+OUR_SLOT = key_slot(b"peep")
 
 # A slot that is being moved is not followed (ASK): our scripts would see only the keys that have already
 # arrived, and open a maildrop whose lock has not. They are refused until all keys are there.
 
 
 def is_elsewhere(answer: Exception) -> bool:
-    """Return whether a server has refused a command that another may carry out."""
-    return code_of(answer) in ELSEWHERE
+    """Tell whether a server carried nothing out and another may do so: a failover went past us."""
+    # NOREPLICAS: the replicas of a master that was replaced, and does not know it yet, have left it.
+    return isinstance(answer, MovedError | ReadOnlyError | ClusterDownError) or code_of(answer) == NO_REPLICAS
 
 
 class Topology(Protocol):
     """Finds the server that takes our writes."""
 
-    async def open(self, seconds: float) -> RedisStream:
+    async def open(self, seconds: float) -> AbstractConnection:
         """Return a new connection to it; the caller gives up after `seconds`.
 
         Raises `StateError`, `RedisError` or `OSError`.
@@ -47,15 +47,50 @@ class Topology(Protocol):
         """Take note of the server that a refusal names."""
 
 
+class Dialler:
+    """Makes connections to the servers of an address, all alike."""
+
+    def __init__(self, address: RedisAddress) -> None:
+        self._arguments: dict[str, Any] = dict(parse_url(address.server_url))
+        self._connection_class = self._arguments.pop("connection_class", Connection)
+        tls = {name: value for name, value in self._arguments.items() if name in TLS_OPTIONS}
+        self._sentinel_arguments = tls | address.sentinel_options
+
+    async def connect(self, endpoint: Endpoint | None = None) -> AbstractConnection:
+        """Return a connection to a server, by default to the one that the URL names."""
+        return await self._connect(self._arguments, endpoint)
+
+    async def connect_to_sentinel(self, endpoint: Endpoint) -> AbstractConnection:
+        """Return a connection to a sentinel."""
+        return await self._connect(self._sentinel_arguments, endpoint)
+
+    async def _connect(self, arguments: dict[str, Any], endpoint: Endpoint | None) -> AbstractConnection:
+        where = {} if endpoint is None else {"host": endpoint[0], "port": endpoint[1]}
+        # The caller limits the time of everything that belongs together, and nothing else does.
+        connection: AbstractConnection = self._connection_class(
+            **{**arguments, **where},
+            decode_responses=True,
+            socket_timeout=None,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+
 class OneServer:
     """The server that the URL names."""
 
     def __init__(self, address: RedisAddress) -> None:
-        self._address = address
+        self._dialler = Dialler(address)
 
-    async def open(self, seconds: float) -> RedisStream:
+    async def open(self, seconds: float) -> AbstractConnection:
         """See `Topology`."""
-        return await RedisStream.open(self._address, self._address.endpoints[0])
+        return await self._dialler.connect()
 
     def learn(self, refusal: Exception) -> None:
         """See `Topology`: there is no other server."""
@@ -65,9 +100,10 @@ class MasterOfSentinels:
     """The server that a sentinel calls the master, and that says so itself."""
 
     def __init__(self, address: RedisAddress) -> None:
+        self._dialler = Dialler(address)
         self._address = address
 
-    async def open(self, seconds: float) -> RedisStream:
+    async def open(self, seconds: float) -> AbstractConnection:
         """See `Topology`."""
         return await _open_first("sentinel", self._address.endpoints, self._ask, self._open_master, seconds)
 
@@ -76,23 +112,23 @@ class MasterOfSentinels:
 
     async def _ask(self, sentinel: Endpoint) -> Endpoint:
         name = self._address.master_name
-        connection = await RedisStream.open(self._address, sentinel, self._address.sentinel_login)
+        connection = await self._dialler.connect_to_sentinel(sentinel)
         try:
-            answer = await connection.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
+            answer = await _ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
         finally:
-            connection.close()
+            await connection.disconnect(nowait=True)
         if answer is None:
             raise StoreUnavailable(f"knows no master named {name}: see the end of PEEP_REDIS_URL")
         return str(answer[0]), int(answer[1])
 
-    async def _open_master(self, place: Endpoint) -> RedisStream:
-        connection = await RedisStream.open(self._address, place)
+    async def _open_master(self, place: Endpoint) -> AbstractConnection:
+        connection = await self._dialler.connect(place)
         try:
             # A sentinel that was cut off may name a former master.
-            if "role:master" not in str(await connection.ask("INFO", "replication")).split():
+            if "role:master" not in str(await _ask(connection, "INFO", "replication")).split():
                 raise StoreUnavailable("the sentinels' master is a replica: a failover is under way")
         except BaseException:
-            connection.close()
+            await connection.disconnect(nowait=True)
             raise
         return connection
 
@@ -101,11 +137,12 @@ class ShardOfCluster:
     """The node of a Cluster that serves our keys, which all have the same slot."""
 
     def __init__(self, address: RedisAddress) -> None:
+        self._dialler = Dialler(address)
         self._address = address
         self._nodes: dict[Endpoint, None] = dict.fromkeys(address.endpoints)
         self._told: Endpoint | None = None
 
-    async def open(self, seconds: float) -> RedisStream:
+    async def open(self, seconds: float) -> AbstractConnection:
         """See `Topology`."""
         told, self._told = self._told, None
         if told is not None:
@@ -117,17 +154,15 @@ class ShardOfCluster:
 
     def learn(self, refusal: Exception) -> None:
         """See `Topology`."""
-        if code_of(refusal) == "MOVED":
-            host, _, port = str(refusal).split(" ")[-1].rpartition(":")
-            if host:  # a node that does not know its own host name leaves it out
-                self._told = (host, int(port))
+        if isinstance(refusal, MovedError) and refusal.host:
+            self._told = (str(refusal.host), int(refusal.port))
 
     async def _ask(self, node: Endpoint) -> Endpoint:
-        connection = await RedisStream.open(self._address, node)
+        connection = await self._dialler.connect(node)
         try:
-            ranges = await connection.ask("CLUSTER", "SLOTS")
+            ranges = await _ask(connection, "CLUSTER", "SLOTS")
         finally:
-            connection.close()
+            await connection.disconnect(nowait=True)
         for first, last, *nodes in ranges:
             # A node that does not know its own host name leaves it out.
             endpoints = [(str(host or node[0]), int(port)) for host, port, *_ in nodes]
@@ -138,13 +173,13 @@ class ShardOfCluster:
                 return endpoints[0]
         raise StoreUnavailable(f"knows no node for slot {OUR_SLOT}, which holds our keys: see CLUSTER INFO")
 
-    async def _open_node(self, place: Endpoint) -> RedisStream:
-        connection = await RedisStream.open(self._address, place)
+    async def _open_node(self, place: Endpoint) -> AbstractConnection:
+        connection = await self._dialler.connect(place)
         try:
             # A node that is cut off from the others names itself, and then refuses: CLUSTERDOWN, MOVED.
-            await connection.ask("GET", keys.LAYOUT)
+            await _ask(connection, "GET", keys.LAYOUT)
         except BaseException:
-            connection.close()
+            await connection.disconnect(nowait=True)
             raise
         return connection
 
@@ -163,19 +198,24 @@ def topology_of(url: str) -> Topology:
     return ways[address.kind](address)
 
 
+async def _ask(connection: AbstractConnection, *words: str) -> Any:
+    await connection.send_command(*words)
+    return await connection.read_response()
+
+
 async def _open_first(
     title: str,
     guides: Iterable[Endpoint],
     ask: Callable[[Endpoint], Awaitable[Endpoint]],
-    open_one: Callable[[Endpoint], Awaitable[RedisStream]],
+    open_one: Callable[[Endpoint], Awaitable[AbstractConnection]],
     seconds: float,
-) -> RedisStream:
+) -> AbstractConnection:
     """Ask all guides for the server at once, and return the first connection that results."""
     guides = list(guides)
-    openings: dict[Endpoint, asyncio.Task[RedisStream]] = {}
+    openings: dict[Endpoint, asyncio.Task[AbstractConnection]] = {}
     failures: dict[Endpoint, Exception] = {}
 
-    async def follow(guide: Endpoint) -> RedisStream:
+    async def follow(guide: Endpoint) -> AbstractConnection:
         try:
             async with asyncio.timeout(seconds * GUIDE_SHARE):
                 place = await ask(guide)
@@ -187,7 +227,7 @@ async def _open_first(
         return await asyncio.shield(openings[place])
 
     following = [asyncio.create_task(follow(guide)) for guide in guides]
-    chosen: RedisStream | None = None
+    chosen: AbstractConnection | None = None
     try:
         for done in asyncio.as_completed(following):
             try:
@@ -201,14 +241,14 @@ async def _open_first(
             task.cancel()
         results = await asyncio.gather(*following, *openings.values(), return_exceptions=True)
         for connection in results:
-            if isinstance(connection, RedisStream) and connection is not chosen:
-                connection.close()
+            if isinstance(connection, AbstractConnection) and connection is not chosen:
+                await connection.disconnect(nowait=True)
 
 
 def _most_telling(
     title: str,
     guides: list[Endpoint],
-    openings: dict[Endpoint, "asyncio.Task[RedisStream]"],
+    openings: dict[Endpoint, "asyncio.Task[AbstractConnection]"],
     failures: dict[Endpoint, Exception],
 ) -> Exception:
     # In the order of the URL, so that the same outage always has the same reason.
