@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
-"""Measure how far one Redis carries: memory, CPU time and log octets of what Peep does there.
+"""Measure how much load one Redis carries: memory, CPU time and log octets of what Peep does there.
 
-    redis_capacity.py [--rounds 3]
+    cd benchmarks && python -m studies.redis_capacity [--rounds 3]
 
-A real embedded server with its append-only file is filled and asked through the repository that the
+A real embedded server with its append-only file is filled and queried through the repository that the
 services use. The figures come from the server itself (INFO): CPU time, not time on the clock, so that
 other work on the machine disturbs them little. Prints one table in Markdown, each figure with the
 smallest and the largest of its rounds; takes under two minutes.
@@ -22,45 +21,40 @@ from pathlib import Path
 
 import uvloop
 
-from peepctl.up.embedded import EmbeddedServer
 from service_runtime.processors import usable_processors
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason
 from state_store.credentials.passwords import Passwords
-from state_store.instance.live_instance import LiveInstance
-from state_store.instance.options import InstanceCallbacks, InstanceOptions
-from state_store.records import (
-    AddressCount,
-    Credential,
-    Deltas,
-    Exchange,
-    Instance,
-    Login,
-    LoginOutcome,
-    SessionRow,
-)
+from state_store.records import Credential, Login
 from state_store.redis import keys
-from state_store.redis.client import RedisClient
 from state_store.redis.repository import RedisRepository
+from studies.redis_load import (
+    MILLION,
+    USERS,
+    USERS_OF_A_WORKER,
+    Cost,
+    Load,
+    Server,
+    Worker,
+    live_instance,
+    run_session,
+    user_name,
+)
 
-USERS = 100_000
-USERS_OF_A_WORKER = 1_000
 MEASURED_INSTANCES = 10
-"""Of the open sessions, 1,000 each: 10,000 in all."""
+"""Instances of the measured open sessions, with 1,000 each."""
 
 BUSY_INSTANCES = 8
-"""So many exchange at the same time where there are more than one; the others only have their leases."""
+"""How many instances exchange at the same time; any others only hold leases."""
 
 SESSIONS_A_ROUND = 20_000
 EXCHANGES_A_ROUND = (400, 4_000)
 SERVICE_SECONDS = 3
-ROUND_TRIP_SECONDS = 0.05
 BATCH = 500
-MILLION = 1_000_000
 
 
 @dataclass(slots=True)
 class Table:
-    """What was measured: one line a figure, with the smallest and the largest of its values."""
+    """The results: one line for each figure, with the smallest and the largest of its values."""
 
     lines: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -75,146 +69,6 @@ class Table:
         print("| What | Figure | Unit |\n| --- | ---: | --- |")
         for what, figure, unit in self.lines:
             print(f"| {what} | {figure} | {unit} |")
-
-
-class Server:
-    """The embedded server, and what it says of itself."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._embedded = EmbeddedServer(directory)
-        self._embedded.start()
-        self.link = RedisClient(self.url)
-
-    @property
-    def url(self) -> str:
-        """The address of the server."""
-        return self._embedded.url
-
-    @property
-    def version(self) -> str:
-        """What server it is."""
-        return self._embedded.version
-
-    async def info(self, *names: str) -> float:
-        """Return the sum of some fields of INFO."""
-        lines = str(await self.link.command("INFO")).splitlines()
-        fields = dict(line.split(":", 1) for line in lines if ":" in line)
-        return sum(float(fields[name]) for name in names)
-
-    async def cpu_microseconds(self) -> float:
-        """Return the CPU time of all the server's threads since it began."""
-        return MILLION * await self.info("used_cpu_user", "used_cpu_sys")
-
-    async def calls(self, command: str) -> int:
-        """Return how many calls of a command there have been."""
-        lines = str(await self.link.command("INFO", "commandstats")).splitlines()
-        return sum(
-            int(line.split("=")[1].split(",")[0]) for line in lines if line.startswith(f"cmdstat_{command}:")
-        )
-
-    async def memory_octets(self) -> float:
-        """Return the memory in use, without the buffers of connections and of the append-only file."""
-        buffers = await self.info("mem_clients_normal", "mem_aof_buffer")
-        return await self.info("used_memory") - buffers
-
-    async def log_octets(self) -> float:
-        """Return the size of the append-only file."""
-        return await self.info("aof_current_size")
-
-    async def compact(self) -> None:
-        """Rewrite the append-only file, as the server does by itself when it has doubled."""
-        await self.link.command("BGREWRITEAOF")
-        while await self.info("aof_rewrite_in_progress", "aof_rewrite_scheduled"):
-            await asyncio.sleep(0.05)
-
-    async def restart(self) -> float:
-        """Stop the server and start it with its data; return the CPU seconds that it took to read them."""
-        await self.stop()
-        self._embedded = EmbeddedServer(self._directory)
-        await asyncio.to_thread(self._embedded.start)
-        self.link = RedisClient(self.url)
-        return await self.cpu_microseconds() / MILLION
-
-    async def stop(self) -> None:
-        """Stop the server."""
-        await self.link.close()
-        await asyncio.to_thread(self._embedded.stop, 30.0)
-
-    def log_entries(self) -> int:
-        """Return how many commands the append-only file has beyond its compact part."""
-        return sum(file.read_bytes().count(b"\r\n*") for file in self._directory.rglob("*.incr.aof"))
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What each exchange of a worker carries: so many sessions that begin, and as many that end."""
-
-    sessions: int
-    has_rows: bool = False
-    """Sessions older than 30 ms are written down and struck out; most shorter ones are not."""
-    has_address_limit: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one exchange took: microseconds of CPU at both ends and on the clock, octets of the log."""
-
-    server: float
-    client: float
-    log: float
-    clock: float
-
-
-class Worker:
-    """One instance, whose sessions take one exchange each."""
-
-    numbers = itertools.count(1)
-
-    def __init__(self, repository: RedisRepository, credential_version: str) -> None:
-        self.repository = repository
-        self._version = credential_version
-        self._number = next(self.numbers)
-        self.instance_id = f"{self._number:08x}"
-        self._sequence = 0
-        self._sessions = 0
-        self._open: list[Login] = []
-
-    async def register(self) -> None:
-        """Begin a lease."""
-        await self.repository.register_instance(
-            Instance(self.instance_id, "pop3-service-6d4cf56db6-x7k2p", 7, "1.0.0", time.time())
-        )
-
-    async def exchange(self, load: Load) -> None:
-        """End the sessions of the last exchange, and begin as many new ones."""
-        self._sequence += 1
-        exchange = Exchange(self.instance_id, self._sequence, exchange_number=self._sequence)
-        exchange.deltas = Deltas(40_000, 2, 1, max(load.sessions, 1), max(load.sessions, 1))
-        exchange.open_connections = exchange.claimed_connections = load.sessions
-        exchange.releases = [(login.username, login.session_id) for login in self._open]
-        exchange.logins = [self._next_login() for _ in range(load.sessions)]
-        if load.has_rows:
-            exchange.closed_sessions = [login.session_id for login in self._open]
-            exchange.session_rows = [self._row(login) for login in exchange.logins]
-        if load.has_address_limit:
-            exchange.address_limit = 10
-            exchange.addresses = [AddressCount(login.address, 0, 1) for login in exchange.logins]
-            exchange.addresses += [AddressCount(login.address, 0, 0) for login in self._open]
-        self._open = exchange.logins
-        result = await self.repository.exchange(exchange)
-        if set(result.logins) - {LoginOutcome.OPENED}:
-            raise RuntimeError(f"logins were refused: {set(result.logins)}")
-
-    def _next_login(self) -> Login:
-        self._sessions += 1
-        # By its number every worker has users of its own; no two sessions want one maildrop.
-        index = (self._number * USERS_OF_A_WORKER + self._sessions % USERS_OF_A_WORKER) % USERS
-        address = f"2001:db8:{self._number:x}::{self._sessions:x}"
-        return Login(user_name(index), f"{self.instance_id}-{self._sessions:x}", self._version, address)
-
-    def _row(self, login: Login) -> SessionRow:
-        return SessionRow(login.session_id, self.instance_id, login.username, login.address, time.time())
 
 
 class Bench:
@@ -276,7 +130,7 @@ class Bench:
         return await server.memory_octets(), await server.log_octets(), await server.cpu_microseconds()
 
     async def _measure_exchange(self, what: str, load: Load, instances: int = 1) -> None:
-        """Measure one kind of exchange while so many instances have leases."""
+        """Measure one kind of exchange while `instances` have leases."""
         workers = [
             Worker(self._repositories[number % BUSY_INSTANCES], self._credential.version)
             for number in range(instances)
@@ -288,7 +142,7 @@ class Bench:
         each = total // len(busy)
         costs = []
         for _ in range(self._rounds):
-            for worker in workers:  # a lease holds longer than a round takes
+            for worker in workers:  # a lease lasts longer than a round
                 await worker.register()
                 await worker.exchange(replace(load, sessions=0))
             costs.append(await self._cost(busy, load, each))
@@ -297,7 +151,7 @@ class Bench:
         self.table.add(f"Exchange, {what}: CPU of Redis", "us", [cost.server for cost in costs])
         self.table.add(f"Exchange, {what}: CPU of the client", "us", [cost.client for cost in costs])
         self.table.add(f"Exchange, {what}: log", "octets", [cost.log for cost in costs])
-        if instances == 1:  # more wait for each other
+        if instances == 1:  # several wait for each other
             clock = [cost.clock for cost in costs]
             self.table.add(f"Exchange, {what}: time on the clock", "us", clock)
 
@@ -320,9 +174,9 @@ class Bench:
         )
 
     async def _measure_service(self, instances: int, rate: int) -> None:
-        """Measure sessions as the service has them: many at a time, each in its own course."""
+        """Measure sessions as in the service: many at a time, each at its own pace."""
         repositories = [RedisRepository(self._server.url) for _ in range(instances)]
-        live = [_live_instance(repository) for repository in repositories]
+        live = [live_instance(repository) for repository in repositories]
         await asyncio.gather(*(instance.start() for instance in live))
         cpu, exchanges, logs, sessions = [], [], [], rate * SERVICE_SECONDS
         loop = asyncio.get_running_loop()
@@ -333,7 +187,7 @@ class Bench:
             for number in range(sessions):
                 await asyncio.sleep(begin + number / rate - loop.time())
                 login = self._login(number)
-                tasks.append(loop.create_task(_session(live[number % instances], login)))
+                tasks.append(loop.create_task(run_session(live[number % instances], login)))
             await asyncio.gather(*tasks)
             _, log_then, after = await self._state()
             logs.append((log_then - log) / sessions)
@@ -351,7 +205,7 @@ class Bench:
         return Login(user_name(number % USERS), "", self._credential.version, f"2001:db8::{number:x}")
 
     async def _measure_open_sessions(self) -> None:
-        """Measure what open sessions take, and what it costs to look at them and to clear them away."""
+        """Measure the memory of open sessions, and the cost of listing and of removing them."""
         repository = self._repositories[0]
         workers = [Worker(repository, self._credential.version) for _ in range(MEASURED_INSTANCES)]
         for worker in workers:
@@ -444,7 +298,7 @@ def main() -> None:
 async def bench(folder: Path, rounds: int) -> None:
     """Measure everything on a server whose files are in `folder`, and print it."""
     passwords = Passwords(usable_processors())
-    # One for all: what a password costs to hash is no matter of Redis.
+    # One for all users: the cost of hashing does not concern Redis.
     credential = await passwords.new_credential("correct horse battery staple")
     passwords.close()
     server = Server(folder)
@@ -455,46 +309,6 @@ async def bench(folder: Path, rounds: int) -> None:
         measurements.table.show()
     finally:
         await server.stop()
-
-
-def _live_instance(repository: RedisRepository) -> LiveInstance:
-    async def can_use_directory(path: str) -> bool:
-        return bool(path)
-
-    return LiveInstance(
-        repository,
-        InstanceOptions(host="pop3-service-6d4cf56db6-x7k2p", process_id=7, version="1.0.0"),
-        InstanceCallbacks(can_use_directory, settings_changed=lambda: None, lease_lapsed=lambda: None),
-    )
-
-
-async def _session(instance: LiveInstance, login: Login) -> None:
-    """Live through one session of a client whose every answer takes 50 ms and looks for new mail."""
-    if not instance.admit_at_once() and not await instance.admit(login.address):
-        raise RuntimeError("no slot")
-    login = login._replace(session_id=instance.new_session_id())
-    row = SessionRow(login.session_id, instance.instance_id, None, login.address, time.time())
-    instance.session_opened(login.session_id, lambda: row)
-    instance.deltas.connections += 1
-    instance.counted()
-    await asyncio.sleep(2 * ROUND_TRIP_SECONDS)  # USER, PASS
-    if await instance.lock_maildrop(login) is not LoginOutcome.OPENED:
-        raise RuntimeError("a login was refused")
-    row = replace(row, username=login.username)
-    instance.session_opened(login.session_id, lambda: row)
-    instance.deltas.logins += 1
-    for _ in range(3):  # STAT, UIDL, QUIT
-        await asyncio.sleep(ROUND_TRIP_SECONDS)
-        instance.deltas.retrieved_bytes += 400
-        instance.counted()
-    instance.release_maildrop(login.username, login.session_id)
-    instance.session_closed(login.session_id)
-    instance.discharge(login.address)
-
-
-def user_name(index: int) -> str:
-    """Return a name of 16 octets, as an address in a domain of the host may be."""
-    return f"user{index:06d}@ab.cd"
 
 
 def _rounded(value: float) -> str:
