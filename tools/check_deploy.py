@@ -1,6 +1,6 @@
-"""`make check-deploy`: what can be known of chart, kustomizations and Dockerfile without a cluster.
+"""`make check-deploy`: checks of the chart, the kustomizations and the Dockerfile, without a cluster.
 
-Every check runs, each failing tool's own words are shown, and the exit code is 1 when one failed.
+Every check runs, the output of each tool that fails is shown, and the exit code is 1 if one failed.
 """
 
 import filecmp
@@ -24,7 +24,7 @@ KUSTOMIZATIONS = ("base", "overlays/trial", "overlays/production")
 
 RULES = ROOT / "deploy" / "monitoring" / "alerts.yml"
 
-# Kinds of the Prometheus operator: no Kubernetes has a schema of them, so they are only known to be meant.
+# Kinds of the Prometheus operator, which no version of Kubernetes has a schema of.
 _CUSTOM_RESOURCES = {
     ("monitoring.coreos.com/v1", "ServiceMonitor"),
     ("monitoring.coreos.com/v1", "PrometheusRule"),
@@ -34,7 +34,7 @@ _TOOL_SECONDS = 300
 
 
 class CheckFailed(Exception):
-    """Something is not as it must be; the text is for the reader of the output."""
+    """A check failed; the text says why."""
 
 
 def main() -> int:
@@ -50,7 +50,7 @@ def main() -> int:
                 failed.append(name)
                 print(f"{failure}\nFAILED: {name}", flush=True)
             else:
-                print(f"    well ({time.monotonic() - began:.1f} s)", flush=True)
+                print(f"    passed ({time.monotonic() - began:.1f} s)", flush=True)
     if failed:
         print(f"{len(failed)} checks failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -60,7 +60,7 @@ Check = tuple[str, Callable[[], None]]
 
 
 def _checks(folder: Path) -> Iterator[Check]:
-    """Yield the checks in their order; those that render leave a file in `folder` for those that follow."""
+    """Yield the checks in order; those that render leave a file in `folder` for the later ones."""
     yield from _renderings(folder)
     for version in KUBERNETES_VERSIONS:
         yield f"kubernetes-validate --strict: {version}", functools.partial(_validate, folder, version)
@@ -70,7 +70,7 @@ def _checks(folder: Path) -> Iterator[Check]:
     if shutil.which("docker"):
         yield from _compositions()
     else:
-        print("left out: docker compose config (there is no docker command)")
+        print("skipped: docker compose config (there is no docker command)")
 
 
 def _renderings(folder: Path) -> Iterator[Check]:
@@ -79,7 +79,7 @@ def _renderings(folder: Path) -> Iterator[Check]:
         source = functools.partial(chart, [values])
         target = folder / f"chart-{values.name}"
         yield f"helm template: {values.name}", functools.partial(_render, target, source)
-    yield "the kustomize base is what the chart says", _base_is_current
+    yield "the kustomize base is up to date with the chart", _base_is_current
     for name in KUSTOMIZATIONS:
         source = functools.partial(kustomization, kustomize_base.FOLDER / name)
         target = folder / f"kustomize-{name.replace('/', '-')}.yaml"
@@ -100,7 +100,7 @@ def _lint(values: Path) -> None:
 def _render(target: Path, render: Callable[[], str]) -> None:
     text = render()
     if not resources(text):
-        raise CheckFailed("nothing came of it")
+        raise CheckFailed("nothing was rendered")
     target.write_text(text, encoding="utf-8")
 
 
@@ -109,7 +109,7 @@ def _base_is_current() -> None:
 
 
 def _validate(folder: Path, version: str) -> None:
-    # The package reads its schemas anew for every object, half a megabyte each.
+    # Without this the package reads a schema of half a megabyte for every object.
     kubernetes_schemas.schema_contents = functools.cache(kubernetes_schemas.schema_contents)
     faults = [
         f"{file.name}: {_name(resource)}: {fault}"
@@ -122,7 +122,7 @@ def _validate(folder: Path, version: str) -> None:
 
 
 def _fault(resource: Resource, version: str) -> str:
-    """Return what a Kubernetes of this version would not take, empty when it would take all."""
+    """Return why this version of Kubernetes would refuse the resource, empty if it would accept it."""
     if (resource["apiVersion"], resource["kind"]) in _CUSTOM_RESOURCES:
         return ""
     try:
@@ -131,7 +131,7 @@ def _fault(resource: Resource, version: str) -> str:
         return str(error.message)
     except kubernetes_schemas.ValidationError as error:
         return f"{'.'.join(map(str, error.path))}: {error.message}"
-    # It takes the newest schema that is not newer than what was asked for.
+    # The package falls back to the newest schema that is older than the requested one.
     return "" if used == version else f"there is no schema of {version}, {used} was used"
 
 
@@ -161,7 +161,7 @@ def _run(*command: str) -> None:
     )
     if done.returncode != 0:
         raise CheckFailed(
-            done.stdout.rstrip() or f"{command[0]} ended with {done.returncode} and said nothing"
+            done.stdout.rstrip() or f"{command[0]} ended with exit code {done.returncode} and no output"
         )
 
 

@@ -1,7 +1,7 @@
 """Write the kustomize base, and the Redis of the trial overlay, from the chart.
 
-So there is one source of every manifest. What only means something to Helm is left out, and so are Secrets:
-the overlays expect them to exist. With `--check` nothing is changed, and the exit code is 1 when they differ.
+So every manifest has one source. Metadata for Helm alone are left out, and so are Secrets: the overlays
+expect them to exist. With `--check` nothing is changed, and the exit code is 1 if a file differs.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from generated import renew
 from rendered import ROOT, Resource, chart, resources
 
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -20,7 +21,7 @@ REDIS = FOLDER / "overlays" / "trial" / "redis.yaml"
 
 HEAD = "# Written by `make manifests` from deploy/chart with deploy/kubernetes/base/chart-values.yaml.\n"
 
-_ONLY_HELMS = (
+_HELM_METADATA = (
     "app.kubernetes.io/managed-by",
     "helm.sh/chart",
     "helm.sh/resource-policy",
@@ -29,10 +30,10 @@ _ONLY_HELMS = (
 
 
 def files() -> dict[Path, str]:
-    """Return what each written file has to hold."""
+    """Return the content of each written file."""
     wanted = [resource for resource in resources(chart([VALUES])) if resource["kind"] != "Secret"]
     for resource in wanted:
-        _remove_what_is_helms(resource)
+        _remove_helm_metadata(resource)
     return {
         BASE: _yaml(resource for resource in wanted if not _is_redis(resource)),
         REDIS: _yaml(resource for resource in wanted if _is_redis(resource)),
@@ -42,29 +43,19 @@ def files() -> dict[Path, str]:
 def main() -> int:
     """Renew or check the files; return the exit code."""
     parser = argparse.ArgumentParser(description="Write the kustomize base from the chart.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 when files differ")
-    options = parser.parse_args()
-    wanted = files()
-    outdated = [path for path in wanted if not path.exists() or path.read_text() != wanted[path]]
-    for path in outdated:
-        if options.check:
-            print(
-                f"{path.relative_to(ROOT)} is not what the chart says: run `make manifests`", file=sys.stderr
-            )
-        else:
-            path.write_text(wanted[path], encoding="utf-8")
-    return 1 if outdated and options.check else 0
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a file differs")
+    return renew(files(), only_check=parser.parse_args().check, remedy="`make manifests`")
 
 
 def _is_redis(resource: Resource) -> bool:
     return bool(resource["metadata"]["labels"].get("app.kubernetes.io/component") == "redis")
 
 
-def _remove_what_is_helms(resource: Resource) -> None:
+def _remove_helm_metadata(resource: Resource) -> None:
     metadata = [resource["metadata"], resource.get("spec", {}).get("template", {}).get("metadata", {})]
     for place in metadata:
         for kind in ("labels", "annotations"):
-            for name in _ONLY_HELMS:
+            for name in _HELM_METADATA:
                 place.get(kind, {}).pop(name, None)
             if not place.get(kind, True):
                 del place[kind]

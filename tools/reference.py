@@ -1,18 +1,18 @@
 """Write the tables of the reference page from the code that they describe.
 
-`python tools/reference.py` puts each table anew between its marks, `<!-- table: NAME -->` and `<!-- end -->`;
-with `--check` it changes nothing and exits with 1 when the page is not what the code says.
+`python tools/reference.py` renews each table; with `--check` it changes nothing, and exits with 1 if a table
+is out of date.
 """
 
 import argparse
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from generated import renew, table, with_tables
 from peep_gateway.protocol import commands as peep
 from peepctl.reference import commands as peepctl_commands
 from peepctl.server import EXIT_CODES
@@ -24,12 +24,10 @@ from state_api.routers.metrics import Numbers, StoreCollector
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.latency import histogram
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters, Latencies, Settings
+from state_store.redis.repository import RedisRepository
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
-
-_SECTION = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _NAMES_OF_METRICS = {"counter": "{}_total", "info": "{}_info"}
 
@@ -41,13 +39,13 @@ def settings_table() -> str:
         (_code(variable(name)), _default(field), _sentence(field.description or ""))
         for name, field in fields.items()
     )
-    return _table(("Variable", "Default", "Meaning"), rows)
+    return table(("Variable", "Default", "Meaning"), rows)
 
 
 def secrets_table() -> str:
     """Return the table of variables that name a file with a secret."""
     rows = ((_code(variable(name)), _code(variable(name) + "_FILE")) for name in SECRETS)
-    return _table(("Secret", "Read from the file named by"), rows)
+    return table(("Secret", "Read from the file named by"), rows)
 
 
 def peep_commands_table() -> str:
@@ -55,7 +53,7 @@ def peep_commands_table() -> str:
     rows = (
         (
             _code(row.syntax),
-            _states(state.value for state in peep.State if state in row.states),
+            ", ".join(state.value for state in peep.State if state in row.states),
             row.reply.value,
             _code(f"-{row.negative_code.value}") if row.negative_code else "",
             _allowed(row),
@@ -63,7 +61,7 @@ def peep_commands_table() -> str:
         )
         for row in peep.COMMANDS
     )
-    return _table(("Command", "State", "Reply", "Own code", "Range", "What it does"), rows)
+    return table(("Command", "State", "Reply", "Own code", "Range", "What it does"), rows)
 
 
 def pop3_commands_table() -> str:
@@ -71,13 +69,13 @@ def pop3_commands_table() -> str:
     rows = (
         (
             _code(row.syntax),
-            _states(state.value for state in row.states),
+            ", ".join(state.value for state in row.states),
             _sentence(row.summary),
             row.rfc,
         )
         for row in pop3.COMMANDS
     )
-    return _table(("Command", "State", "What it does", "Defined in"), rows)
+    return table(("Command", "State", "What it does", "Defined in"), rows)
 
 
 def http_routes_table() -> str:
@@ -92,7 +90,7 @@ def http_routes_table() -> str:
         for path, operations in _openapi()["paths"].items()
         for method, operation in operations.items()
     )
-    return _table(("Request", "Password", "Status", "What it does"), rows)
+    return table(("Request", "Password", "Status", "What it does"), rows)
 
 
 def metrics_table() -> str:
@@ -105,7 +103,7 @@ def metrics_table() -> str:
         )
         for family in StoreCollector(_no_numbers()).collect()
     )
-    return _table(("Metric", "Type", "Meaning"), rows)
+    return table(("Metric", "Type", "Meaning"), rows)
 
 
 def _no_numbers() -> Numbers:
@@ -114,18 +112,18 @@ def _no_numbers() -> Numbers:
 
 def peepctl_commands_table() -> str:
     """Return the table of `peepctl`'s commands."""
-    return _table(("Command", "What it does"), ((_code(usage), text) for usage, text in peepctl_commands()))
+    return table(("Command", "What it does"), ((_code(usage), text) for usage, text in peepctl_commands()))
 
 
 def peepctl_settings_table() -> str:
-    """Return the table of what tells `peepctl` where to connect."""
+    """Return the table of the settings that tell `peepctl` where to connect."""
     rows = ((_code(f"PEEPCTL_{key.upper()}"), _code(key)) for key in KEYS)
-    return _table(("Variable", "In the settings file"), rows)
+    return table(("Variable", "In the settings file"), rows)
 
 
 def peepctl_exit_codes_table() -> str:
     """Return the table of `peepctl`'s exit codes."""
-    return _table(("Code", "Meaning"), ((str(int(code)), meaning) for code, meaning in EXIT_CODES.items()))
+    return table(("Code", "Meaning"), ((str(int(code)), meaning) for code, meaning in EXIT_CODES.items()))
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -141,48 +139,29 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def renewed(page: str) -> str:
-    """Return the page with every table as the code says it.
-
-    Raises `ValueError` when the page lacks a table, has one twice, or has one that nobody makes.
-    """
-    found = [section[2] for section in _SECTION.finditer(page)]
-    if sorted(found) != sorted(TABLES):
-        raise ValueError(f"the page must hold each of these tables once: {', '.join(TABLES)}")
-    return _SECTION.sub(lambda section: section[1] + TABLES[section[2]]() + section[3], page)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Renew or check the page; return the exit code."""
     parser = argparse.ArgumentParser(description="Write the reference page's tables from the code.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 when tables differ")
-    parser.add_argument(
-        "page", nargs="?", type=Path, default=PAGE, help="the page, docs/reference.md if none"
-    )
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a table differs")
+    parser.add_argument("page", nargs="?", type=Path, default=PAGE, help="the page (docs/reference.md)")
     options = parser.parse_args(arguments)
-    before = options.page.read_text(encoding="utf-8")
     try:
-        after = renewed(before)
+        content = with_tables(options.page.read_text(encoding="utf-8"), TABLES)
     except ValueError as error:
         print(f"{options.page}: {error}", file=sys.stderr)
         return 1
-    if options.check and before != after:
-        print(f"{options.page} is not what the code says: run tools/reference.py", file=sys.stderr)
-        return 1
-    if before != after:
-        options.page.write_text(after, encoding="utf-8")
-    return 0
+    return renew({options.page: content}, only_check=options.check, remedy="tools/reference.py")
 
 
 def _openapi() -> dict[str, Any]:
-    repository, passwords = MemoryRepository(), Passwords()
+    repository, passwords = RedisRepository("redis://localhost"), Passwords()  # connects to nothing here
     return create_app(repository, Authenticator(repository, passwords), passwords).openapi()
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be set"
-    # What a factory gives depends on the machine: the description says it.
+    # The value of a factory depends on the machine: the description explains it.
     if field.default_factory is not None:
         return "see there"
     value = field.default
@@ -197,10 +176,6 @@ def _allowed(command: peep.Command) -> str:
     return f"{command.integer.allowed[0]} to {command.integer.allowed[-1]}"
 
 
-def _states(names: Iterable[str]) -> str:
-    return ", ".join(names)
-
-
 def _sentence(text: str) -> str:
     # A text that begins with code, or with a name in capitals, stays as it is.
     return text[:1].upper() + text[1:]
@@ -208,11 +183,6 @@ def _sentence(text: str) -> str:
 
 def _code(text: str) -> str:
     return f"`{text}`"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
 
 
 if __name__ == "__main__":

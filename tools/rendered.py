@@ -1,9 +1,9 @@
-"""What the chart and the kustomizations come to: the objects that a cluster would be given.
+"""Render the chart and the kustomizations: the objects that a cluster would get.
 
     python tools/rendered.py chart [VALUES.yaml ...] [--set NAME=VALUE ...]
     python tools/rendered.py kustomize FOLDER
 
-prints them as JSON. It runs in the environment of `make check-deploy`, which has helm, kubectl and PyYAML.
+prints them as JSON. Runs in the environment of `make check-deploy`, which has helm, kubectl and PyYAML.
 """
 
 import argparse
@@ -27,7 +27,7 @@ Resource = dict[str, Any]
 
 
 class RenderingFailed(Exception):
-    """A tool would not render; the text is what it said."""
+    """A tool did not render; the text is its output."""
 
 
 def program(name: str) -> str:
@@ -36,13 +36,13 @@ def program(name: str) -> str:
 
 
 def chart(values: Sequence[Path] = (), settings: Sequence[str] = ()) -> str:
-    """Return the chart's objects as YAML; raise `RenderingFailed` when helm refuses."""
+    """Return the chart's objects as YAML; raise `RenderingFailed` if helm fails."""
     options = [f"--values={path}" for path in values] + [f"--set={setting}" for setting in settings]
     return _output(program("helm"), "template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", *options)
 
 
 def kustomization(folder: Path) -> str:
-    """Return a kustomization's objects as YAML; raise `RenderingFailed` when kubectl refuses."""
+    """Return a kustomization's objects as YAML; raise `RenderingFailed` if kubectl fails."""
     return _output(program("kubectl"), "kustomize", str(folder))
 
 
@@ -52,8 +52,8 @@ def resources(text: str) -> list[Resource]:
 
 
 def main() -> int:
-    """Print what the command line asks for; return the exit code."""
-    parser = argparse.ArgumentParser(description="Print the objects that a cluster would be given, as JSON.")
+    """Print the objects that the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(description="Print the objects that a cluster would get, as JSON.")
     kinds = parser.add_subparsers(dest="kind", required=True)
     of_chart = kinds.add_parser("chart")
     of_chart.add_argument("values", nargs="*", type=Path)

@@ -23,7 +23,7 @@ def test_changed_tables_are_noticed_and_mended(tmp_path: Path, capsys: pytest.Ca
     page = tmp_path / "page.md"
     page.write_text(changed)
     assert reference.main(["--check", str(page)]) == 1
-    assert capsys.readouterr().err == f"{page} is not what the code says: run tools/reference.py\n"
+    assert capsys.readouterr().err == f"{page} is out of date: run tools/reference.py\n"
     assert page.read_text() == changed
     assert reference.main([str(page)]) == 0
     assert page.read_text() == right
