@@ -26,7 +26,9 @@ DIALOGUE = [
 def play_sessions(times: int) -> None:
     """Play so many sessions; each reads every message of the maildrop."""
     policy = Policy("Peep")
-    contents = MaildropContents(Message(b"id%d" % number, 1000, None) for number in range(MESSAGES))
+    unique_ids = [b"id%d" % number for number in range(MESSAGES)]
+    messages = [Message(unique_id, 1000, None) for unique_id in unique_ids]
+    contents = MaildropContents(messages, [1000] * MESSAGES, unique_ids)
     for _ in range(times):
         assert play(Session("1f-1", policy), contents) == MESSAGES
 

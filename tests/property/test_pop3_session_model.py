@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 
 from pop3_service.protocol.commands import State
 from pop3_service.protocol.intentions import HangUp, RemoveMarked, SendMessage
-from pop3_service.protocol.maildrop import MaildropContents, Message
+from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.session import Session
+from support.pop3_engine import contents_of
 
 numbers = st.integers(0, 6) | st.just(2**32 + 1)
 numbered = st.tuples(st.sampled_from(["LIST", "UIDL", "RETR", "DELE", "TOP"]), numbers)
@@ -79,7 +80,7 @@ def logged_in(octets: list[int]) -> tuple[Session, Model]:
     session, model = Session("1", Policy("Peep-1.0")), Model(octets)
     session.receive(b"USER alice")
     session.receive(b"PASS secret")
-    session.logged_in(MaildropContents(model.kept.values()))
+    session.logged_in(contents_of(model.kept.values()))
     return session, model
 
 

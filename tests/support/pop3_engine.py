@@ -1,6 +1,6 @@
 """The POP3 engine with a maildrop in memory behind it: a server without a socket, for conversations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from line_server.lines import OverlongLine, RunawayLine
 from pop3_service.command_lines import command_lines
@@ -136,7 +136,7 @@ class EnginePeer:
         if (username, password) != (USER, PASSWORD):
             return self.session.login_refused(LoginRefusal.WRONG_CREDENTIALS)
         listed = [_listed(name, content) for name, content in self.mail.items()]
-        return self.session.logged_in(MaildropContents(listed))
+        return self.session.logged_in(contents_of(listed))
 
     def _send_message(self, message: Message, body_lines: int | None) -> bytes:
         if message.unique_id in self.vanished:
@@ -156,6 +156,12 @@ class EnginePeer:
         for unique_id in removable:
             del self.mail[unique_id]
         return self.session.removed(failed=len(messages) - len(removable))
+
+
+def contents_of(messages: Iterable[Message]) -> MaildropContents:
+    """Return the contents of a maildrop with these messages."""
+    listed = tuple(messages)
+    return MaildropContents(listed, [each.octets for each in listed], [each.unique_id for each in listed])
 
 
 def _listed(name: bytes, content: bytes) -> Message:

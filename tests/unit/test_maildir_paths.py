@@ -192,7 +192,7 @@ def test_what_is_open_stays_the_same_maildir_whatever_its_path_leads_to(mail: Pa
     (mail / "alice").rename(mail / "old")
     (mail / "bob").rename(mail / "alice")
     assert maildir.open() is directory
-    assert inode(mail / "old") == os.fstat(directory.descriptor).st_ino
+    assert inode(mail / "old") == os.fstat(directory.number).st_ino
 
 
 def test_another_maildir_under_the_name_of_one_that_was_let_go_is_not_opened(mail: Path) -> None:
@@ -206,7 +206,7 @@ def test_another_maildir_under_the_name_of_one_that_was_let_go_is_not_opened(mai
     assert caught.value.errno == errno.ESTALE
     (mail / "alice").rename(mail / "bob")
     (mail / "old").rename(mail / "alice")
-    assert os.fstat(maildir.open().descriptor).st_ino == inode(mail / "alice")
+    assert os.fstat(maildir.open().number).st_ino == inode(mail / "alice")
 
 
 def test_only_so_many_maildirs_are_held_open_and_the_others_are_found_again(mail: Path) -> None:
@@ -223,8 +223,8 @@ def test_a_folder_that_is_let_go_stays_open_for_who_works_in_it(mail: Path) -> N
     maildir = at(mail / "alice")
     directory = maildir.open()
     maildir.close()
-    os.stat("new", dir_fd=directory.descriptor)
-    descriptor = directory.descriptor
+    os.stat("new", dir_fd=directory.number)
+    descriptor = directory.number
     del directory
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)

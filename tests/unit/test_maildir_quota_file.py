@@ -41,7 +41,7 @@ def remove_all(maildir: Path, meanwhile: Callable[[], object] = lambda: None) ->
         next(looks, lambda: None)()
         return True
 
-    messages = Maildirs().scan(at(maildir)).messages
+    messages = tuple(Maildirs().scan(at(maildir)).messages)
     return remove_marked(at(maildir), messages, holds_lease)
 
 

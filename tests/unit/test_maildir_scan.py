@@ -788,7 +788,7 @@ def test_a_scan_overtaken_by_a_later_one_does_not_replace_it(
     def overtaken(folder: Folder) -> list[bytes]:
         names = real_names(folder)
         if not later:
-            later.append(MaildropContents(()))
+            later.append(MaildropContents((), (), ()))
             clock.seconds += 10
             trust(maildirs, maildir, clock)
             later[0] = maildirs.scan(at(maildir))

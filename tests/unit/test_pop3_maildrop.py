@@ -4,7 +4,9 @@ from pop3_service.protocol.maildrop import Maildrop, MaildropContents, Message
 
 
 def contents_of(*octets: int) -> MaildropContents:
-    return MaildropContents(Message(b"id%d" % number, size, None) for number, size in enumerate(octets, 1))
+    unique_ids = [b"id%d" % number for number in range(1, len(octets) + 1)]
+    messages = [Message(name, size, None) for name, size in zip(unique_ids, octets, strict=True)]
+    return MaildropContents(messages, octets, unique_ids)
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@ import pytest
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import State
 from pop3_service.protocol.intentions import HangUp, LogIn, RemoveMarked, SendMessage
-from pop3_service.protocol.maildrop import MaildropContents, Message
+from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.protocol.session import Session
+from support.pop3_engine import contents_of
 
 FIRST = Message(b"first", 120, "location 1")
 SECOND = Message(b"second", 200, "location 2")
@@ -21,7 +22,7 @@ def session() -> Session:
 def open_session(session: Session) -> Session:
     session.receive(b"USER alice")
     session.receive(b"PASS secret")
-    session.logged_in(MaildropContents([FIRST, SECOND]))
+    session.logged_in(contents_of([FIRST, SECOND]))
     return session
 
 

@@ -1,7 +1,7 @@
-"""Open what lies below a folder without being led elsewhere by a link on the way.
+"""Open paths below a folder without following a symbolic link.
 
-Whoever may write above his own `new` could otherwise point a folder at somebody else's mail: O_NOFOLLOW
-guards the last component of a path only.
+O_NOFOLLOW protects only the last component of a path. A user who may write above his own `new` could replace
+a folder on the way by a link to another user's mail.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 
-# A folder on the way need only be searched, which may be allowed where listing is not.
+# For folders on the way: the right to search them is enough.
 WAY_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 # From linux/openat2.h; Python has no name for them.
@@ -22,8 +22,8 @@ _BENEATH = 0x08
 _CACHED = 0x20
 _BENEATH_CACHED = _BENEATH | _NO_SYMLINKS | _CACHED
 
-# File systems of Linux whose files lie in this machine, by the magic number that statfs(2) gives. Of any
-# other (a file server, or a program's, by FUSE) the kernel may have to ask for what it has in memory, too.
+# Linux file systems on disks of this machine, by the magic number from statfs(2). With any other (a file
+# server, or FUSE) even what the kernel has in memory may have to be validated over a network.
 _LOCAL_FILE_SYSTEMS = frozenset(
     {
         0xEF53,  # ext2, ext3, ext4
@@ -36,7 +36,7 @@ _LOCAL_FILE_SYSTEMS = frozenset(
         0x794C7630,  # overlayfs
     }
 )
-# Twice what it takes. A type made anew for each call would be garbage that only the collector finds.
+# Twice the size of the structure. A type made in each call would be cyclic garbage.
 _StatFs = ctypes.c_char * 256
 
 
@@ -46,7 +46,7 @@ class _How(ctypes.Structure):
 
 @functools.cache
 def has_openat2() -> bool:
-    """Tell whether the kernel has openat2 (Linux 5.6), and a container's filter lets us call it."""
+    """Return whether the kernel has openat2 (Linux 5.6), and a container's filter allows it."""
     if sys.platform != "linux":
         return False
     try:
@@ -59,7 +59,7 @@ def has_openat2() -> bool:
 def open_beneath(folder: int, path: bytes, flags: int) -> int:
     """Return a descriptor of `path` below the open `folder`; no link is followed.
 
-    `path` has no `.` or `..` in it. Raises OSError: ELOOP or ENOTDIR where a link stands in the way.
+    `path` contains no `.` or `..`. Raises OSError: ELOOP or ENOTDIR when a component is a link.
     """
     if has_openat2():
         return _openat2(folder, path, flags, _BENEATH | _NO_SYMLINKS)
@@ -68,15 +68,15 @@ def open_beneath(folder: int, path: bytes, flags: int) -> int:
 
 
 def open_if_cached(folder: int | None, path: bytes, flags: int) -> int | None:
-    """As `open_beneath`, but only where the kernel has the whole way in memory: it waits for no disk.
+    """Do as `open_beneath` if the kernel has the whole path in memory: it does not block on a disk.
 
-    Without a `folder` the path is an absolute one, and no part of it may be a link. None means that
-    the way is not in memory, or cannot be gone, or that this system cannot tell.
+    Without a `folder` the path is absolute, and no component may be a link. None means that the path is not
+    in memory, or cannot be opened, or that this system has no openat2.
     """
     if not has_openat2():
         return None
-    # Every login and every RETR goes through this: without conversions that ctypes would check it takes
-    # 1.2 in place of 1.7 us.
+    # Every login and every RETR calls this. Prepared arguments need no conversion by ctypes: 1.2 us instead
+    # of 1.7.
     if folder is None:
         descriptor = _quick_call()(
             _OPENAT2, _AT_FDCWD, path, _how(flags, _NO_SYMLINKS | _CACHED), _HOW_OCTETS
@@ -87,7 +87,7 @@ def open_if_cached(folder: int | None, path: bytes, flags: int) -> int | None:
 
 
 def is_on_local_disk(descriptor: int) -> bool:
-    """Tell whether the open file lies in this machine, and not on a file server; may wait for one."""
+    """Return whether the open file is on a disk of this machine; blocks when it is on a file server."""
     if sys.platform != "linux":
         return False
     answer = _StatFs()
@@ -126,7 +126,7 @@ def _library() -> ctypes.CDLL:
 
 @functools.cache
 def _quick_call() -> Callable[..., int]:
-    """Return syscall(2) for what never waits: other threads do not run meanwhile."""
+    """Return syscall(2) for calls that never block: it does not release the interpreter's lock."""
     call: Callable[..., int] = ctypes.PyDLL(None).syscall
     return call
 

@@ -1,4 +1,4 @@
-"""By what a message is found again on disk."""
+"""How a message's file is recognized: by its identity, and by where the scan found it."""
 
 import os
 import stat
@@ -8,10 +8,10 @@ from pop3_service.protocol.maildrop import Message
 
 
 class FileIdentity(NamedTuple):
-    """What must be unchanged for a remembered fact about a file to hold still.
+    """What stays the same as long as a file's content does.
 
-    A rename keeps all four, so a message that gets a flag or moves from `new` to `cur` keeps
-    its identity; a rewrite in place does not. `size` is in octets of the file.
+    A rename changes none of the four: a message that gets a flag or moves from `new` to `cur` keeps its
+    identity. Writing to the file changes it. `size` is in octets of the file.
     """
 
     device: int
@@ -25,11 +25,11 @@ class FileIdentity(NamedTuple):
         return cls(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
     def is_same_file(self, status: os.stat_result) -> bool:
-        """Tell whether `status` describes this file, changed or not."""
+        """Return whether `status` describes this file, with any content."""
         return status.st_ino == self.inode and status.st_dev == self.device
 
     def is_unchanged(self, status: os.stat_result) -> bool:
-        """Tell whether `status` describes this file with the content that it had."""
+        """Return whether `status` describes this file with the content that it had."""
         return (
             status.st_ino == self.inode
             and status.st_mtime_ns == self.mtime_ns
@@ -38,13 +38,13 @@ class FileIdentity(NamedTuple):
         )
 
     def is_held_by(self, descriptor: int) -> bool:
-        """Tell whether the open file is a regular one, and this one with the content that it had."""
+        """Return whether `descriptor` is this regular file with the content that it had."""
         status = os.fstat(descriptor)
         return stat.S_ISREG(status.st_mode) and self.is_unchanged(status)
 
 
 class FileLocation(NamedTuple):
-    """Where a message was when the maildir was scanned: the folder (`new` or `cur`) and the name."""
+    """Where the scan found a message: the folder (`new` or `cur`), the name, and the file's identity."""
 
     folder: bytes
     name: bytes
@@ -52,14 +52,14 @@ class FileLocation(NamedTuple):
 
     @property
     def path(self) -> bytes:
-        """The way to the file from the maildir."""
+        """The path from the maildir to the file."""
         return b"%b/%b" % (self.folder, self.name)
 
 
 def location_of(message: Message) -> FileLocation:
-    """Return the location of a message that came from a scan.
+    """Return the location of a message that a scan found.
 
-    Raises TypeError for a message of another origin, which no file belongs to.
+    Raises TypeError for any other message.
     """
     if not isinstance(message.location, FileLocation):
         raise TypeError("this message was not found in a maildir")

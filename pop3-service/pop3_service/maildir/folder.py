@@ -1,4 +1,4 @@
-"""One folder of a Maildir, held open."""
+"""`new` and `cur` of a maildir, held open."""
 
 import errno
 import os
@@ -11,36 +11,35 @@ from typing import Self
 from pop3_service.maildir.file_location import FileLocation
 from pop3_service.maildir.maildir import Maildir
 
-# In this order: a message travels from `new` to `cur`, so one that moves between the two
-# listings is seen twice rather than never.
+# In this order: a message moves from `new` to `cur`. One that moves between the two listings is found
+# twice instead of never.
 FOLDERS = (b"new", b"cur")
 
-# Without O_NONBLOCK the opening of a FIFO would wait for a writer, for ever if need be.
+# Without O_NONBLOCK opening a FIFO would wait for a writer.
 OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-# What opening or looking at a name says when no regular file is there (any more). Not ESTALE: a file server
-# says it of files that are there.
+# The system's errors for a name that is no regular file, or is gone. Not ESTALE: a file server returns it
+# for files that exist.
 ABSENT_ERRORS = frozenset({errno.ENOENT, errno.ELOOP, errno.EMLINK, errno.ENXIO})
 
 FolderStamp = tuple[int, int, int]
-"""Device, inode and mtime (nanoseconds) of a folder: adding, renaming, removing a name changes it."""
+"""Device, inode and mtime (nanoseconds) of a folder: it changes when a name is added, renamed or removed."""
 
 
 class Folder:
-    """`new` or `cur` of one maildir; names are looked up in this very folder.
+    """`new` or `cur` of one maildir; all names are looked up in this folder.
 
-    A symbolic link in its place is not followed: whoever may write to a maildir could
-    otherwise point its `cur` at somebody else's mail. Every method raises OSError as the
-    system gives it.
+    A symbolic link instead of the folder is not followed: a user who may write to his maildir could point
+    its `cur` at another user's mail. Every method raises OSError as the system gives it.
     """
 
     __slots__ = ("_descriptor", "name")
 
     def __init__(self, maildir: Maildir, name: bytes) -> None:
         self.name = name
-        directory = maildir.open()  # in a variable: it is closed when nobody refers to it any more
-        self._descriptor = os.open(name, FOLDER_FLAGS, dir_fd=directory.descriptor)
+        opened = maildir.open()  # in a variable: it is closed when the last reference to it is gone
+        self._descriptor = os.open(name, FOLDER_FLAGS, dir_fd=opened.number)
 
     def __enter__(self) -> Self:
         return self
@@ -51,45 +50,51 @@ class Folder:
         os.close(self._descriptor)
 
     def stamp(self) -> FolderStamp:
-        """Return what changes whenever a name in the folder does."""
-        return _stamp_of(os.fstat(self._descriptor))
+        """Return the folder's stamp."""
+        status = os.fstat(self._descriptor)
+        return status.st_dev, status.st_ino, status.st_mtime_ns
 
     def names(self) -> list[bytes]:
-        """Return the names in the folder that may be messages: those that begin with no dot."""
+        """Return the names that may be messages: those that do not begin with a dot."""
         return [os.fsencode(name) for name in os.listdir(self._descriptor) if name[0] != "."]
 
     def status(self, name: bytes) -> os.stat_result:
-        """Return what the system knows of the file `name`, of a link itself if it is one."""
+        """Return the status of `name`; for a link that of the link itself."""
         return os.lstat(name, dir_fd=self._descriptor)
 
+    def file_status(self, name: bytes) -> os.stat_result | None:
+        """Return the status of the regular file `name`, or None when there is none."""
+        try:
+            status = self.status(name)
+        except OSError as error:
+            if error.errno in ABSENT_ERRORS:
+                return None
+            raise
+        return status if stat.S_ISREG(status.st_mode) else None
+
+    def status_of(self, location: FileLocation, name: bytes) -> os.stat_result | None:
+        """Return the status of `name` if it is the file of `location`, whatever its content; else None."""
+        status = self.file_status(name)
+        return status if status is not None and location.identity.is_same_file(status) else None
+
     def open(self, name: bytes) -> int:
-        """Return a descriptor to read the file `name`, which may turn out not to be a regular one."""
+        """Return a descriptor to read the file `name`; it may not be a regular file."""
         return os.open(name, OPEN_FLAGS, dir_fd=self._descriptor)
 
     def open_beside(self, name: bytes, flags: int, mode: int = 0) -> int:
-        """Return a descriptor of the file `name` in the maildir itself; `mode` is for one that it makes."""
+        """Return a descriptor of the file `name` in the maildir itself; a file that is made gets `mode`."""
         return os.open(beside(name), flags, mode, dir_fd=self._descriptor)
 
     def unlink(self, name: bytes) -> None:
         """Remove `name` from the folder."""
         os.unlink(name, dir_fd=self._descriptor)
 
-    def holds(self, name: bytes, location: FileLocation) -> bool:
-        """Tell whether `name` is the very file of `location`, whatever it holds by now."""
-        try:
-            status = self.status(name)
-        except OSError as error:
-            if error.errno in ABSENT_ERRORS:
-                return False
-            raise
-        return stat.S_ISREG(status.st_mode) and location.identity.is_same_file(status)
-
     def holds_all_unchanged(self, files: Iterable[tuple[bytes, int, int, int, int]]) -> bool:
-        """Tell whether each of these is in this folder, with the content that it had.
+        """Return whether all these files are in this folder with the content that they had.
 
-        Each is a name with the inode, mtime, size and device of its file.
+        Each is a name, and the inode, mtime (nanoseconds), size (octets) and device of its file.
         """
-        # Every login goes through this once a message: no call but the system's.
+        # Each login runs this loop once for every message: it calls nothing but the system.
         lstat, descriptor = os.lstat, self._descriptor
         for name, inode, mtime_ns, size, device in files:
             status = lstat(name, dir_fd=descriptor)
@@ -104,7 +109,7 @@ class Folder:
 
 
 def beside(name: bytes) -> bytes:
-    """Return the name by which a folder knows a file of the maildir itself: no path is looked up again."""
+    """Return the path from a folder to the file `name` of the maildir itself."""
     return b"../" + name
 
 
@@ -112,7 +117,7 @@ def beside(name: bytes) -> bytes:
 def open_folders(maildir: Maildir) -> Iterator[list[Folder]]:
     """Hold open those of FOLDERS that exist in `maildir`; a missing maildir has none.
 
-    Raises OSError when one is there and cannot be opened, a link or a file in its place included.
+    Raises OSError when one exists and cannot be opened, or is a link or a file.
     """
     folders = []
     with ExitStack() as stack:
@@ -120,7 +125,3 @@ def open_folders(maildir: Maildir) -> Iterator[list[Folder]]:
             with suppress(FileNotFoundError):
                 folders.append(stack.enter_context(Folder(maildir, name)))
         yield folders
-
-
-def _stamp_of(status: os.stat_result) -> FolderStamp:
-    return status.st_dev, status.st_ino, status.st_mtime_ns

@@ -1,4 +1,4 @@
-"""Links below the mail directory that the operator has made: where they may lead, and how to follow them."""
+"""Follow the operator's own links below the mail directory, and no others."""
 
 import errno
 import os
@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from pop3_service.maildir.beneath import WAY_FLAGS
 
 LINKS_FOLLOWED = 8
-"""More on one way than any operator makes: they lead in a circle."""
+"""The most links on one path: more of them are a circle."""
 
-# Linux only: with it a link itself is opened. Without one, owner and target could be those of two links.
+# Linux only: it opens a link itself. Otherwise owner and target could be read from two different links.
 _PATH: int | None = getattr(os, "O_PATH", None)
 
 
 def open_along_links(mail_directory: bytes, folder: bytes, roots: Sequence[bytes]) -> int:
-    """Return a descriptor of `folder` below the mail directory, on whose way links may stand.
+    """Return a descriptor of `folder` below the mail directory; components may be links.
 
-    A link is followed if it belongs to root or to this process's user and leads to or below one of `roots`.
-    Its target is then gone to from that root by the same rules, so that nobody's link leads elsewhere.
-    Waits for the disk. Raises OSError, ELOOP for a link that is not followed.
+    A link is followed if its owner is root or this process's user and its target is one of `roots` or below
+    one. The path from that root to the target follows the same rules. Blocks on the disk. Raises OSError:
+    ELOOP for a link that is not followed.
     """
     start = os.path.realpath(mail_directory)
     for _ in range(LINKS_FOLLOWED):
@@ -31,7 +31,7 @@ def open_along_links(mail_directory: bytes, folder: bytes, roots: Sequence[bytes
 
 
 def _go(start: bytes, folder: bytes, roots: Sequence[bytes]) -> int | tuple[bytes, bytes]:
-    """Return the descriptor of `folder` below `start`, or, at a link, from where to go on, and to what."""
+    """Return the descriptor of `folder` below `start`; at a link the next start and the folder below that."""
     current = os.open(start, WAY_FLAGS)
     try:
         names = folder.split(b"/") if folder else []
@@ -50,9 +50,9 @@ def _go(start: bytes, folder: bytes, roots: Sequence[bytes]) -> int | tuple[byte
 
 
 def _target(folder: int, name: bytes) -> bytes | None:
-    """Return where the link `name` leads, None where it is none. Raises ELOOP for somebody else's link."""
+    """Return the target of the link `name`, None when it is no link. Raises ELOOP for another user's link."""
     if _PATH is None:
-        return None  # opening it without following says what it is
+        return None  # opened with O_NOFOLLOW it fails
     descriptor = os.open(name, _PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         status = os.fstat(descriptor)
@@ -66,7 +66,7 @@ def _target(folder: int, name: bytes) -> bytes | None:
 
 
 def _root_of(path: bytes, roots: Sequence[bytes]) -> tuple[bytes, bytes]:
-    """Return the root that `path` lies in, and its way from there. Raises ELOOP where there is none."""
+    """Return the root that contains `path`, and the path from there. Raises ELOOP when none does."""
     for root in roots:
         for spelling in (os.path.normpath(root), os.path.realpath(root)):
             if os.path.commonpath((path, spelling)) == spelling:
@@ -75,5 +75,5 @@ def _root_of(path: bytes, roots: Sequence[bytes]) -> tuple[bytes, bytes]:
 
 
 def refusal() -> OSError:
-    """Return what says that a link stands in the way, in words for an operator."""
+    """Return the error for a link that is not followed; its text tells an operator what to do."""
     return OSError(errno.ELOOP, "a symbolic link on the way is not followed (see PEEP_MAIL_ROOTS)")

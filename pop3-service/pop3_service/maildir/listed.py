@@ -1,22 +1,21 @@
 """The messages that a scan has found, in little memory."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import compress
-from typing import overload
 
 from pop3_service.maildir.file_location import FileIdentity, FileLocation
 from pop3_service.maildir.folder import FOLDERS
 from pop3_service.protocol.maildrop import Message
 
 FileFacts = tuple[bytes, int, int, int, int]
-"""Name, inode, mtime (nanoseconds), size and device of a listed file."""
+"""Name, inode, mtime (nanoseconds), size (octets) and device of a listed file."""
 
 
-class ListedMessages(Sequence[Message]):
-    """Messages in the maildrop's order, kept in columns: each is made when it is asked for.
+class ListedMessages:
+    """Messages in the maildrop's order, stored in columns; a `Message` is made each time one is read.
 
-    With 200,000 messages, as objects they would take three times the memory.
+    As objects 200,000 messages would take three times the memory.
     """
 
     __slots__ = (
@@ -56,42 +55,36 @@ class ListedMessages(Sequence[Message]):
     def __len__(self) -> int:
         return len(self._names)
 
-    @overload
-    def __getitem__(self, index: int) -> Message: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Message]: ...
-    def __getitem__(self, index: int | slice) -> Message | Sequence[Message]:
-        if isinstance(index, slice):
-            return tuple(self[each] for each in range(*index.indices(len(self))))
+    def __iter__(self) -> Iterator[Message]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, index: int) -> Message:
         identity = FileIdentity(
             self._devices[index], self._inodes[index], self._mtimes[index], self._sizes[index]
         )
         location = FileLocation(FOLDERS[self._folders[index]], self._names[index], identity)
-        return Message(
-            self.unique_ids[index], self.octets[index], location, is_plain=bool(self._plain[index])
-        )
+        is_plain = bool(self._plain[index])
+        return Message(self.unique_ids[index], self.octets[index], location, is_plain=is_plain)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, ListedMessages):
-            return self._columns() == other._columns()
-        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+        return isinstance(other, ListedMessages) and self._columns() == other._columns()
 
     __hash__ = None  # type: ignore[assignment]
 
     def path(self, index: int) -> bytes:
-        """Return the way from the maildir to a message's file."""
+        """Return the path from the maildir to the file of a message."""
         return b"%b/%b" % (FOLDERS[self._folders[index]], self._names[index])
 
     def indexes_by_inode(self) -> dict[int, int]:
-        """Return at which index the message with each inode is."""
+        """Return the index of the message with each inode."""
         return {inode: index for index, inode in enumerate(self._inodes)}
 
     def selectors(self) -> tuple[bytes, ...]:
-        """Return for each of FOLDERS what `files` finds its messages by."""
+        """Return for each of FOLDERS the argument with which `files` yields its files."""
         return tuple(bytes(each == number for each in self._folders) for number in range(len(FOLDERS)))
 
     def files(self, selector: bytes) -> Iterator[FileFacts]:
-        """Yield what was known of the files of one folder."""
+        """Yield the facts of the files of one folder."""
         columns = (self._names, self._inodes, self._mtimes, self._sizes, self._devices)
         return compress(zip(*columns, strict=True), selector)
 

@@ -1,4 +1,4 @@
-"""One user's maildir: found without following anybody's links, and held open while it is used."""
+"""One user's maildir: opened without following users' links, and held open while it is used."""
 
 import errno
 import os
@@ -13,35 +13,35 @@ from pop3_service.maildir.links import open_along_links, refusal
 from pop3_service.maildir.mail_directory import MaildirPath
 
 MaildirIdentity = tuple[int, int]
-"""Device and inode of a maildir: what its names have in common."""
+"""Device and inode of a maildir: the same for all its names."""
 
 HELD_OPEN = 256
-"""Maildirs that a process holds open for its sessions, those that were opened last: thousands of idle
-sessions must not take as many descriptors more. The others are found anew when they are needed."""
+"""Maildirs that a process holds open for its sessions, the last ones that were opened: thousands of idle
+sessions must not use as many descriptors. The others are opened again when they are needed."""
 
-_LOOK_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
+_STATUS_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _LINK_IN_THE_WAY = frozenset({errno.ELOOP, errno.ENOTDIR})
 
 
-class Directory:
-    """A folder that is open until nobody refers to it any more.
+class Descriptor:
+    """A descriptor that is closed when the last reference to it is gone.
 
-    Closed by whoever drops it last: a thread that still works in it would otherwise find the number of its
-    descriptor given to somebody else's file.
+    A thread may still use it after its session's end. If it were closed then, another user's file could get
+    its number.
     """
 
-    __slots__ = ("descriptor",)
+    __slots__ = ("number",)
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor: Final = descriptor
+    def __init__(self, number: int) -> None:
+        self.number: Final = number
 
     def __del__(self) -> None:
-        os.close(self.descriptor)
+        os.close(self.number)
 
 
 class HeldOpen:
-    """The maildirs that are held open; not more than `limit`. Its methods may be called from any thread."""
+    """The maildirs that are held open, at most `limit`. All methods may be called from any thread."""
 
     def __init__(self, limit: int = HELD_OPEN) -> None:
         self._limit = limit
@@ -49,7 +49,7 @@ class HeldOpen:
         self._maildirs: OrderedDict[Maildir, None] = OrderedDict()
 
     def add(self, maildir: "Maildir") -> None:
-        """Take note of a maildir that has been opened, and let the oldest one go where it is one too many."""
+        """Add a maildir that has been opened; over the limit the oldest one is no longer held open."""
         with self._lock:
             self._maildirs[maildir] = None
             if len(self._maildirs) > self._limit:
@@ -57,23 +57,23 @@ class HeldOpen:
                 oldest.let_go()
 
     def discard(self, maildir: "Maildir") -> None:
-        """Take note of a maildir that is not needed any more."""
+        """Remove a maildir that is no longer used."""
         with self._lock:
             self._maildirs.pop(maildir, None)
 
 
 class Maildir:
-    """The maildir of one session: once it has been opened it is that one, whatever its path leads to later.
+    """The maildir of one session: once opened it stays the same one, even if its path leads to another later.
 
-    `open` raises OSError as the system gives it: FileNotFoundError while there is no such maildir, ESTALE
+    `open` raises OSError as the system gives it: FileNotFoundError while the maildir does not exist, ESTALE
     when its path leads to another one by now.
     """
 
     __slots__ = (
-        "_directory",
         "_held_open",
         "_is_closed",
         "_roots",
+        "held",
         "identity",
         "is_local",
         "lock_name",
@@ -84,77 +84,73 @@ class Maildir:
         self.path = path
         self.identity: MaildirIdentity | None = None
         self.lock_name = ""
-        """What a session in this maildir locks: the same on all hosts and for all names of it."""
+        """The name that a session in this maildir locks: the same on all hosts and for all paths to it."""
         self.is_local = False
-        """Whether it is known to lie on a disk of this machine."""
+        """Whether it is certainly on a disk of this machine."""
         self._roots = roots
         self._held_open = held_open
         self._is_closed = False
-        self._directory: Directory | None = None
-
-    @property
-    def held(self) -> Directory | None:
-        """The maildir's folder where it is held open."""
-        return self._directory
+        self.held: Descriptor | None = None
+        """The maildir's descriptor while it is held open. Any thread may set it to None."""
 
     def let_go(self) -> None:
-        """Hold it open no more; `open` finds it again."""
-        self._directory = None
+        """Stop holding it open; `open` opens it again."""
+        self.held = None
 
     def close(self) -> None:
-        """Let it go for good: its session is over, though a thread may still work in it."""
+        """Stop holding it open for good: its session is over, though a thread may still use it."""
         self._is_closed = True
         self._held_open.discard(self)
-        self._directory = None
+        self.held = None
 
-    def open(self) -> Directory:
-        """Return the maildir's folder, opened where it is not held open; may wait for the disk."""
-        return self._directory or self._open()
+    def open(self) -> Descriptor:
+        """Return the maildir's descriptor, opened unless it is held open; blocks on the disk."""
+        return self.held or self._open()
 
     def open_if_cached(self, identity: MaildirIdentity, lock_name: str) -> bool:
-        """Hold it open if that can be done without waiting, and it is the local one with this identity."""
+        """Open it and return True if that does not block and it is the local maildir with this identity."""
         descriptor = open_if_cached(None, self.path.whole, WAY_FLAGS)
         if descriptor is None:
             return False
-        directory = Directory(descriptor)
+        opened = Descriptor(descriptor)
         if _identity_of(descriptor) != identity:
             return False
         self.identity, self.lock_name, self.is_local = identity, lock_name, True
-        self._hold(directory)
+        self._hold(opened)
         return True
 
     def has_cached(self, path: bytes) -> bool:
-        """Tell whether the kernel has a file's way from the maildir in memory, which is held open."""
-        assert self._directory is not None
-        descriptor = open_if_cached(self._directory.descriptor, path, _LOOK_FLAGS)
+        """Return whether the maildir is held open and the kernel has a file's path from it in memory."""
+        opened = self.held
+        descriptor = open_if_cached(opened.number, path, _STATUS_FLAGS) if opened is not None else None
         if descriptor is not None:
             os.close(descriptor)
         return descriptor is not None
 
-    def _hold(self, directory: Directory) -> None:
+    def _hold(self, opened: Descriptor) -> None:
         if not self._is_closed:
-            self._directory = directory
+            self.held = opened
             self._held_open.add(self)
 
-    def _open(self) -> Directory:
-        mail = Directory(self._open_mail_directory())
-        directory = Directory(self._open_below(mail.descriptor))
-        identity = _identity_of(directory.descriptor)
+    def _open(self) -> Descriptor:
+        mail_directory = Descriptor(self._open_mail_directory())
+        opened = Descriptor(self._open_below(mail_directory.number))
+        identity = _identity_of(opened.number)
         if self.identity is None:
             self.identity = identity
-            self.is_local = is_on_local_disk(directory.descriptor)
-            self.lock_name = self._lock_name(identity, mail.descriptor)
+            self.is_local = is_on_local_disk(opened.number)
+            self.lock_name = self._lock_name(identity, mail_directory.number)
         elif identity != self.identity:
             raise OSError(errno.ESTALE, "another maildir is in its place")
-        self._hold(directory)
-        return directory
+        self._hold(opened)
+        return opened
 
     def _open_mail_directory(self) -> int:
         try:
             return os.open(self.path.mail_directory, WAY_FLAGS)
         except FileNotFoundError:
-            # A user without mail may have no maildir yet. A mail directory that is not there is a lost
-            # mount, and must not look like an empty maildrop.
+            # A user without mail may have no maildir yet. A missing mail directory is a lost mount, and must
+            # not look like an empty maildrop.
             raise MaildirUnreadable("the mail directory is not there") from None
 
     def _open_below(self, mail_directory: int) -> int:
@@ -170,8 +166,8 @@ class Maildir:
     def _lock_name(self, identity: MaildirIdentity, mail_directory: int) -> str:
         """Return the identity in a form that is the same on all hosts.
 
-        The device of a file server's folders has another number on every host, so it is called after what it
-        is the device of: the mail directory, or else the root that links lead to.
+        The devices of file servers have other numbers on every host. So the name contains no device if it is
+        the mail directory's, and otherwise the root on this device.
         """
         device, inode = identity
         if device == os.fstat(mail_directory).st_dev:
@@ -186,7 +182,7 @@ def _device_of(path: bytes) -> int | None:
     try:
         return os.stat(path).st_dev
     except OSError:
-        return None  # the maildir does not lie there
+        return None
 
 
 def _identity_of(descriptor: int) -> MaildirIdentity:

@@ -1,60 +1,50 @@
-"""Where messages are now that are no longer where the scan found them."""
+"""Finds messages that are no longer where the scan found them."""
 
-import stat
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 
 from pop3_service.maildir.file_location import FileIdentity, FileLocation
 from pop3_service.maildir.folder import Folder, FolderStamp
 from pop3_service.maildir.unique_ids import unique_part
 
-# A listing that a rename runs into can miss the file under both its names. Only a maildir that was
-# quiet meanwhile tells that a message is gone, and this often it may not be.
+# A listing during which a file is renamed can contain neither of its names. So only a listing of folders
+# that did not change meanwhile proves that a message is gone. In a maildir that always changes the search
+# ends after so many listings.
 SEARCH_ATTEMPTS = 3
 
 
 class NeverQuiet(Exception):
-    """The maildir's folders kept changing: a message that was not found may be there all the same."""
+    """The folders changed during every listing: a message that was not found may still exist."""
 
 
-class FilesThere:
-    """The files of a maildir at a quiet moment, by their unique parts."""
+class PresentFiles:
+    """All regular files of a maildir at one moment."""
 
     def __init__(self) -> None:
         self.identities: set[FileIdentity] = set()
-        self._by_part: defaultdict[bytes, list[FileIdentity]] = defaultdict(list)
-
-    def add(self, part: bytes, identity: FileIdentity) -> None:
-        """Take note of a file."""
-        self.identities.add(identity)
-        self._by_part[part].append(identity)
-
-    def with_part(self, part: bytes) -> list[FileIdentity]:
-        """Return the files with this unique part."""
-        return self._by_part.get(part, [])
+        self.by_part: defaultdict[bytes, list[FileIdentity]] = defaultdict(list)
+        """The files with each unique part."""
 
 
 class MovedMessages:
     """Finds the files of one maildir's messages by their unique parts; blocks on the disk.
 
-    Another program moves messages from `new` to `cur` and changes flags in their names, often of all
-    at once: so one listing of the folders serves many questions, and is made anew only when it turns
-    out to be old. Not for two threads at once.
+    Other programs move messages from `new` to `cur` and change the flags in their names, often of all
+    messages at once. So one listing of the folders is used for many messages, until it proves outdated. Not
+    for two threads at once.
     """
 
     def __init__(self) -> None:
-        self._names: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        self._names: defaultdict[bytes, list[tuple[bytes, bytes]]] = defaultdict(list)
         self._stamps: list[FolderStamp] = []
-        self._files: FilesThere | None = None
+        self._files: PresentFiles | None = None
         self._is_listed = False
         self._is_quiet = False
 
-    def places(self, folders: Sequence[Folder], location: FileLocation) -> list[tuple[Folder, bytes]]:
-        """Return every folder and name under which the very file of `location` is now.
+    def find(self, folders: Sequence[Folder], location: FileLocation) -> list[tuple[Folder, bytes]]:
+        """Return every folder and name that the file of `location` has now.
 
-        None means that it is gone: what was nowhere in a quiet maildir cannot come back. Raises
-        NeverQuiet, and OSError as the system gives it.
+        An empty list means that it is gone for good. Raises NeverQuiet, and OSError as the system gives it.
         """
         part = unique_part(location.name)
         is_new = False
@@ -63,42 +53,43 @@ class MovedMessages:
                 self._list(folders)
                 is_new = True
             names = self._names.get(part, [])
-            places = [
+            found = [
                 (folder, name)
                 for folder in folders
                 for folder_name, name in names
-                if folder.name == folder_name and folder.holds(name, location)
+                if folder.name == folder_name and folder.status_of(location, name)
             ]
-            # A name that does not lead to the file may be older than its last renaming.
-            if places or (self._is_quiet and (is_new or not names)):
-                return places
+            # A listed name that is not the file any more may be from before its last renaming.
+            if found or (self._is_quiet and (is_new or not names)):
+                return found
             self._is_listed = False
         raise NeverQuiet
 
-    def files(self, folders: Sequence[Folder]) -> "FilesThere":
-        """Return what is there in place of a message that `places` has not found; looks at every file once.
+    def present_files(self, folders: Sequence[Folder]) -> PresentFiles:
+        """Return the files that exist now, for a message that `find` did not find.
 
         Raises NeverQuiet, and OSError as the system gives it.
         """
         for _ in range(SEARCH_ATTEMPTS):
             if not self._is_listed:
                 self._list(folders)
-            files = self._files or self._look_at_all(folders)
+            files = self._files or self._read_identities(folders)
             if self._is_quiet and self._stamps == [folder.stamp() for folder in folders]:
                 self._files = files
                 return files
             self._is_listed = False
         raise NeverQuiet
 
-    def _look_at_all(self, folders: Sequence[Folder]) -> "FilesThere":
-        files = FilesThere()
+    def _read_identities(self, folders: Sequence[Folder]) -> PresentFiles:
+        files = PresentFiles()
         by_name = {folder.name: folder for folder in folders}
         for part, names in self._names.items():
             for folder_name, name in names:
-                with suppress(FileNotFoundError):  # then the maildir is not quiet
-                    status = by_name[folder_name].status(name)
-                    if stat.S_ISREG(status.st_mode):
-                        files.add(part, FileIdentity.of(status))
+                status = by_name[folder_name].file_status(name)
+                if status is not None:
+                    identity = FileIdentity.of(status)
+                    files.identities.add(identity)
+                    files.by_part[part].append(identity)
         return files
 
     def _list(self, folders: Sequence[Folder]) -> None:

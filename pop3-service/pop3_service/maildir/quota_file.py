@@ -1,7 +1,8 @@
-"""`maildirsize`: the file in which programs that deliver keep count of a maildir (Maildir++ quotas).
+"""`maildirsize`: the file in which delivering programs count the mail of a maildir (Maildir++ quotas).
 
-Its first line is the quota, each other one a change, `<octets> <messages>`: their sums are what the maildir
-holds. Whoever removes mail appends what went; else deliveries are refused for a quota that is not used up.
+Its first line is the quota. Each other line is a change, `<octets> <messages>`; their sums are the mail in
+the maildir. A program that removes mail appends a line. Without it deliveries would be refused below the
+quota.
 """
 
 import errno
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pop3_service.maildir.file_location import FileLocation
 from pop3_service.maildir.folder import ABSENT_ERRORS, Folder, beside
 
-# maildirquota(7): a larger or older file is not to be believed. Without one the next delivery counts anew.
+# maildirquota(7): a larger or older file is not valid. Without a file the next delivery counts the maildir.
 LARGEST_OCTETS = 5120
 OLDEST_SECONDS = 15 * 60.0
 
@@ -24,16 +25,16 @@ _NAME = b"maildirsize"
 _NO_SUCH_FILE = ABSENT_ERRORS | {errno.EISDIR}
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
-# What a name says of its size is what was counted when the message came (with compressed mail, its size
-# before that). A name may have the field without a number: then the file's size counts.
+# The size in a name is the one that was counted on delivery (for compressed mail the uncompressed size).
+# Without it the file's size was counted.
 _SIZE = re.compile(rb",S=([0-9]{1,18})(?=[:,]|\Z)")
 
 
 @dataclass(slots=True)
 class QuotaTally:
-    """What was removed from a maildir, as quotas count it.
+    """The removed messages of a maildir, as quotas count them.
 
-    `fault` is the system's reason when `maildirsize` could neither be kept true nor removed, else empty.
+    `fault` is the system's reason why `maildirsize` could be neither updated nor removed, else empty.
     """
 
     messages: int = 0
@@ -41,18 +42,18 @@ class QuotaTally:
     fault: str = ""
 
     def add(self, location: FileLocation) -> None:
-        """Count a message whose file is gone."""
-        said = _SIZE.search(location.name)
+        """Count a removed message."""
+        in_name = _SIZE.search(location.name)
         self.messages += 1
-        self.octets += int(said[1]) if said else location.identity.size
+        self.octets += int(in_name[1]) if in_name else location.identity.size
 
 
 @contextmanager
 def quota_kept(folders: Sequence[Folder], tally: QuotaTally) -> Iterator[None]:
-    """Take what `tally` counts meanwhile off the maildir's `maildirsize`, if it has one; blocks on the disk.
+    """Subtract what `tally` counts meanwhile from `maildirsize`, if there is one; blocks on the disk.
 
-    The file is opened before anything is removed: whoever counts the maildir anew meanwhile puts another file
-    into its place. Only a regular file with no other name is touched, and no link is followed.
+    The file is opened before a message is removed: a program that counts the maildir meanwhile replaces the
+    file. Only a regular file with one name is changed, and no link is followed.
     """
     descriptor = _opened(folders, tally)
     try:
@@ -85,7 +86,7 @@ def _opened(folders: Sequence[Folder], tally: QuotaTally) -> int | None:
 
 
 def _write(folder: Folder, descriptor: int, line: bytes) -> None:
-    if _is_believed(folder, os.fstat(descriptor), len(line)):
+    if _is_valid(folder, os.fstat(descriptor), len(line)):
         with suppress(OSError):  # a full disk for one
             if os.write(descriptor, line) == len(line):
                 return
@@ -93,12 +94,12 @@ def _write(folder: Folder, descriptor: int, line: bytes) -> None:
         folder.unlink(beside(_NAME))
 
 
-def _is_believed(folder: Folder, opened: os.stat_result, more_octets: int) -> bool:
+def _is_valid(folder: Folder, opened: os.stat_result, more_octets: int) -> bool:
     try:
         status = folder.status(beside(_NAME))
     except FileNotFoundError:
         return False
-    # Another file is there when somebody has counted anew, with some of the removed messages or without them.
+    # Another file: a program has counted the maildir meanwhile, with or without the removed messages.
     is_same = (status.st_dev, status.st_ino) == (opened.st_dev, opened.st_ino)
     is_fresh = time.time() - status.st_mtime <= OLDEST_SECONDS
     return is_same and is_fresh and status.st_size + more_octets <= LARGEST_OCTETS

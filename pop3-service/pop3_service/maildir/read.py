@@ -1,4 +1,4 @@
-"""Read one message file, at the pace of its client."""
+"""Read one message file, as fast as its client reads."""
 
 import os
 from contextlib import suppress
@@ -14,21 +14,21 @@ from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.moved import SEARCH_ATTEMPTS, MovedMessages, NeverQuiet
 from pop3_service.protocol.maildrop import Message
 
-# Linux only: read what the page cache holds, and fail instead of waiting for the disk.
+# Linux only: read from the page cache, and fail instead of waiting for the disk.
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 
-# A closed descriptor's number may be another file's by now.
+# The number of a closed descriptor may belong to another file by now.
 _CLOSED = "the message file is closed"
 _UNREADABLE = "the message cannot be read"
 
 
 def content_if_cached(maildir: Maildir, message: Message, longest: int) -> bytearray | None:
-    """Return what the file of `message` holds, if that is in memory already and not longer than `longest`.
+    """Return the content of the file of `message` if it is in the page cache and not longer than `longest`.
 
-    Meant for the event loop, and for most messages all that there is to do. None means that it may have
-    to come from the disk, or from another place than where it was listed: `MessageFile` tells.
+    For the event loop. None means that the content has to be read from the disk, or that the file is no
+    longer where it was listed: use `MessageFile`.
 
-    Raises MessageChanged when the listed octets no longer hold.
+    Raises MessageChanged when the listed octets are wrong by now.
     """
     location = location_of(message)
     size = location.identity.size
@@ -49,16 +49,16 @@ def content_if_cached(maildir: Maildir, message: Message, longest: int) -> bytea
 
 
 def _open_cached(maildir: Maildir, location: FileLocation) -> int | None:
-    directory = maildir.held
-    if directory is None or not maildir.is_local:
+    opened = maildir.held
+    if opened is None or not maildir.is_local:
         return None
-    return open_if_cached(directory.descriptor, location.path, OPEN_FLAGS)
+    return open_if_cached(opened.number, location.path, OPEN_FLAGS)
 
 
 def _open_listed(maildir: Maildir, location: FileLocation) -> int | None:
     try:
-        directory = maildir.open()
-        return open_beneath(directory.descriptor, location.path, OPEN_FLAGS)
+        opened = maildir.open()  # in a variable: it is closed when the last reference to it is gone
+        return open_beneath(opened.number, location.path, OPEN_FLAGS)
     except OSError as error:
         if error.errno in ABSENT_ERRORS:
             return None
@@ -73,8 +73,8 @@ def _require_unchanged(descriptor: int, identity: FileIdentity) -> None:
 class MessageFile:
     """An open message file, read once from its beginning to its end.
 
-    It ends after `size` octets even if somebody appends to the file meanwhile, so what is read
-    is what the scan counted.
+    It ends after `size` octets, those that the scan counted, also when something is appended to the file
+    meanwhile.
     """
 
     __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "is_local", "lane", "size")
@@ -82,9 +82,9 @@ class MessageFile:
     def __init__(self, descriptor: int, size: int, lane: int, *, is_local: bool) -> None:
         self.size = size
         self.lane = lane
-        """The device that it lies on."""
+        """The device of the file's disk."""
         self.is_local = is_local
-        """Whether it surely lies on a disk of this machine: else even to close it may have to wait."""
+        """Whether the disk is certainly one of this machine: otherwise even closing the file may block."""
         self._descriptor = descriptor
         self._position = 0
         self._lock = Lock()
@@ -93,23 +93,22 @@ class MessageFile:
 
     @classmethod
     def open_if_cached(cls, maildir: Maildir, message: Message) -> Self | None:
-        """Open the file of `message` where the scan found it, if that needs no waiting for the disk.
+        """Open the file of `message` where the scan found it, if that does not block on the disk.
 
-        Meant for the event loop: None means that `open` must be called, in a thread. Raises MessageChanged
-        when the listed octets no longer hold.
+        For the event loop: on None call `open` in a thread. Raises MessageChanged when the listed octets are
+        wrong by now.
         """
         descriptor = _open_cached(maildir, location_of(message))
         return None if descriptor is None else cls._of(descriptor, maildir, message)
 
     @classmethod
     def open(cls, maildir: Maildir, message: Message, moved: MovedMessages) -> Self:
-        """Open the file of `message`, wherever in `maildir` it is now; may list the folders, in a thread.
+        """Open the file of `message`, wherever in `maildir` it is now; blocks on the disk.
 
-        A message that moved from `new` to `cur` or changed its flags since the scan is found
-        again by its unique part and its inode.
+        A message that has moved from `new` to `cur`, or has other flags, is found by its unique part and its
+        inode.
 
-        Raises MessageGone, MessageChanged when the listed octets no longer hold, and
-        MessageUnreadable.
+        Raises MessageGone, MessageChanged when the listed octets are wrong by now, and MessageUnreadable.
         """
         location = location_of(message)
         descriptor = _open_listed(maildir, location)
@@ -141,11 +140,9 @@ class MessageFile:
         self.close()
 
     def read_cached(self, count: int) -> bytes | None:
-        """Return up to `count` octets that are in memory already, b"" at the end of the message.
+        """Return up to `count` octets from the page cache, b"" at the end of the message.
 
-        Meant for the event loop: None means that they would have to come from the disk (or that
-        this platform cannot tell), so that `read` must be called in a thread. Raises ValueError
-        after `close`.
+        For the event loop: on None call `read` in a thread. Raises ValueError after `close`.
         """
         if self._is_closed:
             raise ValueError(_CLOSED)
@@ -159,18 +156,17 @@ class MessageFile:
             length = os.preadv(self._descriptor, [buffer], self._position, _NOWAIT)
         except OSError:
             return None
-        # Some kernels say 0 where they mean that nothing is cached. The blocking read decides.
+        # Some kernels return 0 when nothing is cached. The blocking read decides.
         if length == 0:
             return None
         self._position += length
         return bytes(buffer) if length == wanted else bytes(buffer[:length])
 
     def read(self, count: int) -> bytes:
-        """Return up to `count` octets, b"" at the end of the message; waits for the disk.
+        """Return up to `count` octets, b"" at the end of the message; blocks on the disk.
 
-        Raises MessageChanged when the file has become shorter: the announced octets cannot be
-        sent any more, and a short message must not look like a whole one. Raises
-        MessageUnreadable when the disk fails, and ValueError after `close`.
+        Raises MessageChanged when the file has become shorter: a part of a message must not look like the
+        whole. Raises MessageUnreadable when the disk fails, and ValueError after `close`.
         """
         wanted = min(count, self.size - self._position)
         if wanted <= 0:
@@ -182,7 +178,7 @@ class MessageFile:
         return content
 
     def close(self) -> None:
-        """Give the file back; while a thread reads it, that happens as soon as it has read."""
+        """Close the file; while a thread reads it, as soon as the thread has read."""
         with self._lock:
             is_first = not self._is_closed
             self._is_closed = True
@@ -190,9 +186,8 @@ class MessageFile:
                 os.close(self._descriptor)
 
     def _read_guarded(self, count: int) -> bytes:
-        # A connection can be lost while a thread reads for it. Were the descriptor closed at
-        # once, the next file opened would get its number, and the thread would read that one:
-        # somebody else's mail.
+        # A connection can be lost while a thread reads for it. If the descriptor were closed at once, the
+        # next opened file would get its number, and the thread would read another user's mail.
         with self._lock:
             if self._is_closed:
                 raise ValueError(_CLOSED)
@@ -211,7 +206,7 @@ class MessageFile:
 def _opened_elsewhere(maildir: Maildir, location: FileLocation, moved: MovedMessages) -> int | None:
     with open_folders(maildir) as folders, suppress(NeverQuiet):
         for _ in range(SEARCH_ATTEMPTS):
-            for folder, name in moved.places(folders, location):
+            for folder, name in moved.find(folders, location):
                 with suppress(FileNotFoundError):  # renamed once more, just now
                     return folder.open(name)
     return None

@@ -1,14 +1,13 @@
 """Remove message files."""
 
-import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum
 from functools import partial
 
 from pop3_service.maildir.errors import MaildirUnreadable, RemovalFailed
 from pop3_service.maildir.file_location import FileLocation, location_of
-from pop3_service.maildir.folder import ABSENT_ERRORS, Folder, open_folders
+from pop3_service.maildir.folder import Folder, open_folders
 from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.moved import SEARCH_ATTEMPTS, MovedMessages, NeverQuiet
 from pop3_service.maildir.quota_file import QuotaTally, quota_kept
@@ -27,17 +26,17 @@ class Removal(Enum):
 def removal_from(
     maildir: Maildir, moved: MovedMessages, tally: QuotaTally | None = None
 ) -> Iterator[Callable[[Message], Removal]]:
-    """Hold the folders of `maildir` open, and give what removes a message of it; blocks on the disk.
+    """Hold the folders of `maildir` open, and give the function that removes a message; blocks on the disk.
 
-    A message is removed wherever in `maildir` it is now. Only the file with the listed device and
-    inode is removed. One that another program has removed counts as gone; one that has been replaced or
-    got another unique part, so that it will be listed again, does not. Every name of the file with its
-    unique part goes, so that it cannot come back from the other folder. Symbolic links are never followed.
-    `moved` is asked for a message that is not where it was listed, and may have served other messages
-    of this maildir. What went is counted in `tally`, and at the end in the maildir's own `maildirsize`.
+    The function finds the message wherever in `maildir` it is now, by `moved` when it is not where it was
+    listed. It removes only the file with the listed device and inode, under each of its names with the
+    listed unique part: otherwise the message would come back from the other folder. A message that another
+    program has removed is ALREADY_GONE, unless it has been replaced or has another unique part: then it would
+    be listed again. No symbolic link is followed. What is removed is added to `tally`, and at the end
+    subtracted in the maildir's `maildirsize`.
 
-    Raises RemovalFailed when a folder cannot be opened; so does what is given, when the message is, or
-    may be, still there.
+    Raises RemovalFailed when a folder cannot be opened. The function raises it when the message still exists,
+    or may exist.
     """
     tally = tally or QuotaTally()
     with ExitStack() as stack:
@@ -54,7 +53,7 @@ def removal_from(
 def _remove(folders: Sequence[Folder], moved: MovedMessages, tally: QuotaTally, message: Message) -> Removal:
     location = location_of(message)
     try:
-        if _remove_listed(folders, location, moved) or _remove_elsewhere(folders, location, moved):
+        if _remove_listed(folders, location, moved) or _remove_moved(folders, location, moved):
             tally.add(location)
             return Removal.REMOVED
         _require_gone(folders, message, moved)
@@ -68,11 +67,11 @@ def _remove(folders: Sequence[Folder], moved: MovedMessages, tally: QuotaTally, 
 def _require_gone(folders: Sequence[Folder], message: Message, moved: MovedMessages) -> None:
     """Raise RemovalFailed when the message has been renamed or replaced: it would be listed again."""
     location = location_of(message)
-    files = moved.files(folders)
+    files = moved.present_files(folders)
     if location.identity in files.identities:
         raise RemovalFailed("the message has another name by now")
     part = unique_part(location.name)
-    namesakes = files.with_part(part)
+    namesakes = files.by_part.get(part)
     if namesakes and message.unique_id == unique_id_of(part):
         noted = noted_unique_ids(folders)
         if any(unique_id_of_namesake(part, file.inode) not in noted for file in namesakes):
@@ -84,18 +83,18 @@ def _remove_listed(folders: Sequence[Folder], location: FileLocation, moved: Mov
         if folder.name == location.folder:
             other_names = _unlink(folder, location.name, location)
             if other_names:
-                _remove_elsewhere(folders, location, moved)
+                _remove_moved(folders, location, moved)
             return other_names is not None
     return False
 
 
-def _remove_elsewhere(folders: Sequence[Folder], location: FileLocation, moved: MovedMessages) -> bool:
+def _remove_moved(folders: Sequence[Folder], location: FileLocation, moved: MovedMessages) -> bool:
     is_removed = False
     for _ in range(SEARCH_ATTEMPTS):
-        places = moved.places(folders, location)
-        if not places:
+        found = moved.find(folders, location)
+        if not found:
             return is_removed
-        for folder, name in places:
+        for folder, name in found:
             is_removed = _unlink(folder, name, location) is not None or is_removed
         if is_removed:
             return True
@@ -104,13 +103,9 @@ def _remove_elsewhere(folders: Sequence[Folder], location: FileLocation, moved: 
 
 def _unlink(folder: Folder, name: bytes, location: FileLocation) -> int | None:
     """Return how many other names the removed file has, or None if `name` is not this file."""
-    try:
-        status = folder.status(name)
-        if not stat.S_ISREG(status.st_mode) or not location.identity.is_same_file(status):
-            return None
-        folder.unlink(name)
-    except OSError as error:
-        if error.errno in ABSENT_ERRORS:
-            return None
-        raise
-    return status.st_nlink - 1
+    status = folder.status_of(location, name)
+    if status is not None:
+        with suppress(FileNotFoundError):
+            folder.unlink(name)
+            return status.st_nlink - 1
+    return None

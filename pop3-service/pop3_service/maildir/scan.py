@@ -23,20 +23,21 @@ from pop3_service.maildir.unique_ids import (
     unique_part,
     with_unique_ids,
 )
+from pop3_service.protocol.maildrop import Message
 
-# A listing that a rename runs into can miss the file under both its names. So a scan that was
-# disturbed begins again; a maildir that is never quiet must not hold up a login for ever.
+# A listing during which a file is renamed can contain neither of its names. So a scan that was disturbed is
+# repeated. In a maildir that always changes a login must end all the same.
 SCAN_ATTEMPTS = 3
 
 SORTED_AT_ONCE = 4000
 
-# These say something about one file, and for long. Any other failure (no descriptors left, a file server
-# in trouble) would leave out message after message, which a client takes for deletions: it fails the scan.
+# These errors concern one file, and last. After any other (no descriptors left, a file server in trouble)
+# message after message would be left out, and clients take that for deletions: it fails the scan.
 _ERRORS_OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM})
 
 _TIMESTAMP = re.compile(rb"[0-9]+")
 
-# The octets on the wire of a message, and whether it is plain.
+# The octets of a message on the wire, and whether it is plain.
 _Octets = tuple[int, bool]
 
 
@@ -44,8 +45,8 @@ _Octets = tuple[int, bool]
 class MaildirScan:
     """What one scan found.
 
-    `stamps` are those of FOLDERS from before the listing began (None: no such folder).
-    `left_out` counts the message files that cannot be read or that somebody is writing to.
+    `stamps` are those of FOLDERS from before the listing (None: no such folder). `left_out` counts the
+    message files that cannot be read or are being written to.
     """
 
     stamps: tuple[FolderStamp | None, ...]
@@ -56,9 +57,9 @@ class MaildirScan:
 def scan_maildir(maildir: Maildir, known: ListedMessages | None = None) -> MaildirScan:
     """Return the messages of `maildir` in the maildrop's order; blocks on the disk.
 
-    Octets are taken from `known`, an earlier scan, for every file that has not changed since;
-    the other files are read. A missing maildir, `new` or `cur` holds no messages. Only regular
-    files whose names begin with no dot are messages, and nothing else is ever opened.
+    The octets of files that are unchanged since `known`, an earlier scan, are taken from there; the other
+    files are read. A missing maildir, `new` or `cur` holds no messages. Only regular files whose names do not
+    begin with a dot are messages; nothing else is opened.
 
     Raises MaildirUnreadable when the maildir cannot be listed.
     """
@@ -72,16 +73,16 @@ def scan_maildir(maildir: Maildir, known: ListedMessages | None = None) -> Maild
                 scan = attempt.scan()
             if not attempt.was_disturbed or not attempts_left:
                 return scan
-            known = scan.messages  # of these the octets are counted
+            known = scan.messages  # their octets need not be counted again
         except OSError as error:
-            # A file server that has forgotten a handle (ESTALE) may know the name.
+            # A file server that has lost a handle (ESTALE) may still find the name.
             if error.errno != errno.ESTALE or not attempts_left:
                 raise MaildirUnreadable.caused_by("the maildir cannot be listed", error) from None
             maildir.let_go()
 
 
 class _Attempt:
-    """One pass over the open folders; `was_disturbed` says that mail was moving meanwhile."""
+    """One pass over the open folders; `was_disturbed` says that mail was moved meanwhile."""
 
     def __init__(self, folders: Sequence[Folder], known: ListedMessages) -> None:
         self._folders = {folder.name: folder for folder in folders}
@@ -107,10 +108,10 @@ class _Attempt:
         return tuple(folder.stamp() if folder else None for folder in folders)
 
     def _identified(self) -> Iterator[tuple[FileLocation, bytes]]:
-        """Yield one location for each message with its unique-id, in the maildrop's order."""
+        """Yield the location and the unique-id of each message, in the maildrop's order."""
         folders = list(self._folders.values())
-        # Both folders are listed before any file is looked at: what moves from `new` to `cur`
-        # in between is then missed in `new`, and the miss starts another attempt.
+        # Both folders are listed before any file's status is read: a file that moves from `new` to `cur`
+        # meanwhile is missed in `new`, and that causes another attempt.
         names = [folder.names() for folder in folders]
         in_last = frozenset(names[-1]) if len(folders) > 1 else frozenset()
         noted = noted_unique_ids(folders)
@@ -125,16 +126,16 @@ class _Attempt:
         for name in in_order(everything):
             part = unique_part(name)
             if noted or part in shared:
-                # A name that is in both folders comes twice: what is found then has been yielded.
-                places = [decided.pop((folder.name, name), None) for folder in folders]
-                yield from filter(None, places)
+                # A name that is in both folders comes twice; the second time nothing is left.
+                both = [decided.pop((folder.name, name), None) for folder in folders]
+                yield from filter(None, both)
             elif (location := self._located(folders[-1 if name in in_last else 0], name)) is not None:
                 yield location, unique_id_of(part)
 
     def _decided(
         self, folders: Sequence[Folder], names: Iterable[tuple[Folder, bytes]], noted: frozenset[bytes]
     ) -> dict[tuple[bytes, bytes], tuple[FileLocation, bytes]]:
-        """Return the locations of messages whose names may share a unique part, with their unique-ids."""
+        """Return the locations and unique-ids of messages whose names may share a unique part."""
         locations = [self._located(folder, name) for folder, name in names]
         found = [location for location in locations if location is not None]
         identified, own = with_unique_ids(found, noted, self._had_plain_id)
@@ -154,22 +155,25 @@ class _Attempt:
             return None
         return FileLocation(folder.name, name, FileIdentity.of(status))
 
-    def _had_plain_id(self, location: FileLocation) -> bool:
+    def _known_message(self, location: FileLocation) -> Message | None:
         index = self._known_indexes.get(location.identity.inode)
         if index is None:
-            return False
-        known = self._known[index]
-        return known.unique_id == unique_id_of(unique_part(location.name)) and _is_same_message(
-            location_of(known), location
-        )
+            return None
+        message = self._known[index]
+        known = location_of(message)
+        # The name as well: inodes are used again, and two messages of one size can follow each other on an
+        # inode within one tick of the clock.
+        if known.identity != location.identity or unique_part(known.name) != unique_part(location.name):
+            return None
+        return message
+
+    def _had_plain_id(self, location: FileLocation) -> bool:
+        known = self._known_message(location)
+        return known is not None and known.unique_id == unique_id_of(unique_part(location.name))
 
     def _octets(self, location: FileLocation) -> _Octets | None:
-        index = self._known_indexes.get(location.identity.inode)
-        if index is not None:
-            known = self._known[index]
-            if _is_same_message(location_of(known), location):
-                return known.octets, known.is_plain
-        return self._count(location)
+        known = self._known_message(location)
+        return (known.octets, known.is_plain) if known is not None else self._count(location)
 
     def _count(self, location: FileLocation) -> _Octets | None:
         try:
@@ -202,9 +206,9 @@ def maildrop_order(name: bytes) -> tuple[int, bytes]:
 
 
 def in_order(names: list[bytes]) -> Iterator[bytes]:
-    """Yield these as the maildrop has them, in short runs, so that other threads come in between."""
-    # A sort keeps it to itself from its first comparison to the last: 80 ms for 50,000 messages on a slow
-    # machine. So they are dealt to buckets first, whose bounds are those of a sample.
+    """Yield these names in the maildrop's order; empties the list."""
+    # One sort would keep all other threads from running: 80 ms for 50,000 messages on a slow machine. So the
+    # names are first dealt to buckets, with bounds from a sample, and each bucket is sorted by itself.
     sample = sorted(map(maildrop_order, names[:: len(names) // SORTED_AT_ONCE + 1]))
     bounds = sample[:: len(sample) * SORTED_AT_ONCE // (2 * len(names) + 1) + 1]
     buckets: list[list[bytes]] = [[] for _ in range(len(bounds) + 1)]
@@ -218,14 +222,8 @@ def in_order(names: list[bytes]) -> Iterator[bytes]:
 
 
 def _shared_parts(names: Sequence[bytes]) -> set[bytes]:
-    """Return the unique parts that several of these names have; in nearly all maildirs there is none."""
+    """Return the unique parts that several of these names have; nearly all maildirs have none."""
     if len(set(map(unique_part, names))) == len(names):
         return set()
     counts = Counter(map(unique_part, names))
     return {part for part, count in counts.items() if count > 1}
-
-
-def _is_same_message(known: FileLocation, found: FileLocation) -> bool:
-    # The name as well: an inode is used again, and two mails of the same size can follow each
-    # other on it within one tick of the clock.
-    return known.identity == found.identity and unique_part(known.name) == unique_part(found.name)

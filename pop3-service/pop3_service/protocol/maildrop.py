@@ -3,11 +3,11 @@
 Message numbers count from 1 and never change during a session, whatever is marked (RFC 1939, section 5).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol
 
 from pop3_service.protocol import replies
 from pop3_service.protocol.multiline import TERMINATION_LINE
@@ -17,9 +17,9 @@ from pop3_service.protocol.multiline import TERMINATION_LINE
 class Message:
     """One message as a session knows it.
 
-    `octets` is its size on the wire, every CRLF counted, before byte-stuffing. `location` is for the
-    maildir code alone, which finds the file by it. `is_plain` says that on the wire only the line ends of
-    the file differ.
+    `octets` is its size on the wire, CRLF counted, before byte-stuffing. `location` is for the maildir code,
+    which finds the file by it. `is_plain` means that on the wire the message differs from its file only in
+    the line ends.
     """
 
     unique_id: bytes
@@ -28,8 +28,16 @@ class Message:
     is_plain: bool = False
 
 
+class Messages(Protocol):
+    """The messages of a maildrop in their order; each may be made when it is read."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Message]: ...
+    def __getitem__(self, index: int, /) -> Message: ...
+
+
 LINES_AT_ONCE: Final = 4000
-"""A listing's lines that are in memory one by one while it is rendered."""
+"""Lines of a listing that are separate objects at once while it is rendered."""
 
 _NOTHING_MARKED: Final[frozenset[int]] = frozenset()
 
@@ -37,29 +45,19 @@ _NOTHING_MARKED: Final[frozenset[int]] = frozenset()
 class MaildropContents:
     """The messages of one maildrop at one moment; immutable, shared by all sessions that see them.
 
-    The replies to STAT, LIST and UIDL with nothing marked are rendered on first use and kept. Who has the
-    messages' octets and unique-ids by themselves gives these too: messages may have to be made first.
+    `each_octets` and `unique_ids` are those of the messages. The replies to STAT, LIST and UIDL with nothing
+    marked are rendered on first use and kept.
     """
 
-    def __init__(
-        self,
-        messages: Iterable[Message],
-        octets: Sequence[int] | None = None,
-        unique_ids: Sequence[bytes] | None = None,
-    ) -> None:
-        self.messages: Final = messages if isinstance(messages, Sequence) else tuple(messages)
-        self._each_octets = octets
+    def __init__(self, messages: Messages, each_octets: Sequence[int], unique_ids: Sequence[bytes]) -> None:
+        self.messages: Final = messages
+        self.octets: Final = sum(each_octets)
+        self._each_octets = each_octets
         self._unique_ids = unique_ids
-        self.octets: Final = sum(self._octets_of_each())
-
-    def _octets_of_each(self) -> Sequence[int]:
-        if self._each_octets is not None:
-            return self._each_octets
-        return [message.octets for message in self.messages]
 
     @cached_property
     def summary(self) -> bytes:
-        """The sum of the maildrop for people, as login and RSET give it."""
+        """The reply to login and RSET: how many messages with how many octets."""
         return replies.messages_and_octets(len(self.messages), self.octets)
 
     @cached_property
@@ -70,19 +68,18 @@ class MaildropContents:
     @cached_property
     def scan_listing(self) -> bytes:
         """The complete reply to LIST without an argument."""
-        return _scan_listing(self.summary, self._octets_of_each())
+        lines = _numbered(b"%d %d\r\n", self._each_octets)
+        return b"".join([self.summary, *lines, TERMINATION_LINE])
 
     @cached_property
     def unique_id_listing(self) -> bytes:
         """The complete reply to UIDL without an argument."""
-        unique_ids = self._unique_ids
-        if unique_ids is None:
-            unique_ids = [message.unique_id for message in self.messages]
-        return _unique_id_listing(unique_ids)
+        lines = _numbered(b"%d %b\r\n", self._unique_ids)
+        return b"".join([replies.UNIQUE_IDS_FOLLOW, *lines, TERMINATION_LINE])
 
 
 class Maildrop:
-    """What one session sees of a maildrop: the shared contents, less the messages it has marked."""
+    """What one session sees of a maildrop: the shared contents without the messages that it has marked."""
 
     __slots__ = ("_contents", "_marked", "_octets")
 
@@ -109,11 +106,11 @@ class Maildrop:
         return messages[number - 1]
 
     def is_marked(self, number: int) -> bool:
-        """Tell whether message `number` is marked as deleted."""
+        """Return whether message `number` is marked as deleted."""
         return number in self._marked
 
     def mark_deleted(self, number: int) -> None:
-        """Mark message `number` as deleted; nothing happens when `message` gives None for it."""
+        """Mark message `number` as deleted; without effect when `message` returns None for it."""
         message = self.message(number)
         if message is not None:
             if not isinstance(self._marked, set):
@@ -122,7 +119,7 @@ class Maildrop:
             self._octets -= message.octets
 
     def unmark_all(self) -> None:
-        """Take all marks away."""
+        """Remove all marks."""
         self._marked = _NOTHING_MARKED
         self._octets = self._contents.octets
 
@@ -138,7 +135,7 @@ class Maildrop:
         return tuple([self._contents.messages[number - 1] for number in sorted(self._marked)])
 
     def summary(self) -> bytes:
-        """Return how many messages are not marked, and their octets, for people."""
+        """Return the reply to login and RSET: the messages that are not marked, and their octets."""
         return (
             replies.messages_and_octets(self.count, self.octets) if self._marked else self._contents.summary
         )
@@ -160,7 +157,7 @@ class Maildrop:
         return self._without_marked(replies.UNIQUE_IDS_FOLLOW, self._contents.unique_id_listing)
 
     def _without_marked(self, first_line: bytes, listing: bytes) -> bytes:
-        # Several times faster than to render the lines anew: line n of a complete listing is message n's.
+        # Line n of a complete listing is message n's: several times faster than rendering the lines again.
         lines = listing.splitlines(keepends=True)
         lines[0] = first_line
         for number in self._marked:
@@ -172,16 +169,8 @@ def _drop_listing(count: int, octets: int) -> bytes:
     return b"+OK %d %d\r\n" % (count, octets)
 
 
-def _scan_listing(summary: bytes, octets: Sequence[int]) -> bytes:
-    return b"".join([summary, *_numbered(b"%d %d\r\n", octets), TERMINATION_LINE])
-
-
-def _unique_id_listing(unique_ids: Sequence[bytes]) -> bytes:
-    return b"".join([replies.UNIQUE_IDS_FOLLOW, *_numbered(b"%d %b\r\n", unique_ids), TERMINATION_LINE])
-
-
 def _numbered(line: bytes, values: Sequence[object]) -> Iterator[bytes]:
-    # In blocks: single lines take several times as much memory as their octets.
+    # In blocks: as separate objects lines take several times the memory of their octets.
     for start in range(0, len(values), LINES_AT_ONCE):
         block = values[start : start + LINES_AT_ONCE]
         yield b"".join([line % numbered for numbered in enumerate(block, start + 1)])

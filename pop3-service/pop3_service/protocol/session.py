@@ -48,7 +48,7 @@ MAXIMUM_WRONG_PASSWORDS: Final = 10
 
 _FORBIDDEN_OCTET: Final = re.compile(rb"[^ -~]")
 _CONTROL_OCTET: Final = re.compile(rb"[\x00-\x1f\x7f]")
-_NO_MAILDROP: Final = Maildrop(MaildropContents(()))
+_NO_MAILDROP: Final = Maildrop(MaildropContents((), (), ()))
 _WRONG_STATE: Final = {
     State.AUTHORIZATION: replies.LOG_IN_FIRST,
     State.TRANSACTION: replies.ALREADY_LOGGED_IN,
