@@ -59,6 +59,7 @@ class LineConnection(asyncio.Protocol):
         "_pump_state",
         "address",
         "is_closing",
+        "is_lost",
         "lines",
         "output",
     )
@@ -69,6 +70,8 @@ class LineConnection(asyncio.Protocol):
         self.lines = lines
         self.output = Output()
         self.address = ""
+        self.is_lost = True
+        """Whether the connection has not begun, or is gone: what is sent does not reach the client."""
         self.is_closing = False
         """Whether the connection is at its end: nothing more is answered."""
         self._connections = connections
@@ -171,16 +174,12 @@ class LineConnection(asyncio.Protocol):
         if self.output.transport is not None:
             self.output.transport.abort()
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether the connection is gone: what is sent reaches nobody."""
-        return self.output.transport is None
-
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin (asyncio)."""
         self.output.begin(cast(asyncio.Transport, transport))
+        self.is_lost = False
         if not self.address:  # else a proxy's header has given it
             peer = transport.get_extra_info("peername")
             self.address = plain_host(peer[0]) if peer else ""
@@ -221,7 +220,7 @@ class LineConnection(asyncio.Protocol):
         """End (asyncio)."""
         if self.output.end(is_clean=exc is None):
             self.sent()
-        self.is_closing = True
+        self.is_closing = self.is_lost = True
         self._connections.discard(self)
         self.closed()
 

@@ -8,7 +8,9 @@ MESSAGES = 50_000
 
 
 def test_listings_of_fifty_thousand_messages_render_quickly() -> None:
-    contents = MaildropContents(Message(b"id%d" % number, 1000, None) for number in range(MESSAGES))
+    unique_ids = [b"id%d" % number for number in range(MESSAGES)]
+    messages = [Message(unique_id, 1000, None) for unique_id in unique_ids]
+    contents = MaildropContents(messages, [1000] * MESSAGES, unique_ids)
     start = time.process_time()
     lines = contents.scan_listing.count(b"\r\n") + contents.unique_id_listing.count(b"\r\n")
     assert lines == 2 * (MESSAGES + 2)
