@@ -1,4 +1,4 @@
-"""`python -m peep_gateway`: serve PEEP, or, with `health`, tell whether the gateway here answers."""
+"""`python -m peep_gateway`: serve PEEP, or, with `health`, check whether the gateway here answers."""
 
 import sys
 
@@ -6,10 +6,10 @@ from peep_gateway import health
 
 
 def main() -> int:
-    """Do what the command line says and return the process's exit code."""
+    """Carry out the command line, and return the process's exit code."""
     if sys.argv[1:] == ["health"]:
         return health.main()
-    # Only here: a check is made every few seconds, and should not cost what the service imports.
+    # Imported only here: a check runs every few seconds, and needs nothing of the service.
     # structlog would import rich, if it is installed, for tracebacks that print variables: we show none.
     sys.modules["rich"] = None  # type: ignore[assignment]
     from peep_gateway import service

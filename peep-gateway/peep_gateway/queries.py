@@ -157,7 +157,7 @@ class _SharedQuery:
 
     async def _answer_callers(self) -> None:
         while self._next:
-            await asyncio.sleep(0)  # whoever calls in this turn of the event loop is to be among them
+            await asyncio.sleep(0)  # for the other callers of this turn of the event loop
             callers, self._next = self._next, []
             result, error = None, None
             try:

@@ -1,4 +1,4 @@
-"""Environment to objects to service. The only place that builds things."""
+"""Builds the gateway from its settings, and runs it. No other module builds its parts."""
 
 import functools
 
@@ -22,14 +22,14 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 SERVICE = "peep-gateway"
 
 PATIENCE_SECONDS = 5.0
-"""How long `a` may wait for an allowance of wrong passwords: there are ten seconds for signing in."""
+"""How long `a` may wait for its turn to have a password checked (P18), of ten seconds for signing in."""
 
 DRAIN_SECONDS = 1.0
-"""The most that is spent on open sessions at the end: an administrator's tool connects anew."""
+"""How long open sessions may take to finish at the most: an administrator's tool connects anew."""
 
 
 async def serve(settings: GatewaySettings, lifecycle: process.Lifecycle) -> None:
-    """Serve PEEP until the process is told to stop. Raises `StartError` when that cannot begin."""
+    """Serve PEEP until the process is asked to stop. Raises `StartError` when that cannot begin."""
     certificates = None
     endpoints = [Endpoint(settings.host, settings.port, "port")]
     if settings.tls_cert_file:
@@ -78,7 +78,7 @@ async def _serve(
 
 
 def main() -> int:
-    """Serve until told to stop, and return the process's exit code."""
+    """Serve until asked to stop, and return the process's exit code."""
     return process.run(
         SERVICE, "Serve PEEP, the administrators' side of Peep's POP3 service.", GatewaySettings, serve
     )

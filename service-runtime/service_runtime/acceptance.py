@@ -1,7 +1,7 @@
 """`python -m service_runtime.acceptance`: go on, on purpose, with a Redis that has lost its users.
 
-It is said to Redis itself, for an emptied one has no administrator left to sign in as. `peepctl store accept`
-does the same where `peepctl` is installed with what it needs; the containers have this.
+It connects to Redis, because an emptied one has no administrator left to sign in. `peepctl store accept` does
+the same; the containers have only this, as they lack what `peepctl` needs.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ NOTHING_MISSED = "nothing is missed in this Redis: nothing has changed"
 
 
 async def accept(redis_url: str) -> str:
-    """Accept the store as it is, and return what to tell of it. Raises `StateError`."""
+    """Accept the store as it is, and return a line about that. Raises `StateError`."""
     repository = RedisRepository(redis_url)
     try:
         return ACCEPTED if await repository.accept() else NOTHING_MISSED

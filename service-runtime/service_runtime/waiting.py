@@ -1,4 +1,4 @@
-"""Wait at a service's start until Redis can be reached."""
+"""Waits at a service's start until Redis can be reached."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from state_store.repository import StateRepository
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.5
-"""Short enough that a service is ready soon after Redis, long enough that many replicas do no harm."""
+"""Short enough that a service is ready soon after Redis, long enough that many replicas are no load."""
 
 
 async def prepare_patiently(
@@ -25,33 +25,33 @@ async def prepare_patiently(
 ) -> bool:
     """Prepare the repository as soon as Redis can be reached; return False when `stopping` came first.
 
-    `first_steps` are taken in it before it counts as prepared: Redis may answer and not take what we
-    write, as one that is out of memory. They may be taken more than once. The log says that we wait,
-    for which address and why, again only when the reason changes, and later that Redis is there.
-    Raises `StoreUnusable` when Redis answers but can never serve us.
+    It counts as prepared once `first_steps`, too, have succeeded, which may run more than once: a Redis that
+    is out of memory, for example, answers and takes no writes. The log has the address and the reason of
+    the wait, again when the reason changes, and the end of it. Raises `StoreUnusable` when Redis answers
+    but can never serve us.
     """
     pause_seconds = FIRST_PAUSE_SECONDS
-    said: str | None = None
+    logged_reason: str | None = None
     while not stopping.is_set():
         try:
             await repository.prepare()
             if first_steps is not None:
                 await first_steps()
         except StoreUnavailable as error:
-            if str(error) != said:
+            if str(error) != logged_reason:
                 log.warning("waiting for redis", redis=address.parse(url).shown, reason=str(error))
-            said = str(error)
+            logged_reason = str(error)
         else:
-            if said is not None:
+            if logged_reason is not None:
                 log.info("redis is there", redis=address.parse(url).shown)
             return True
-        await pause(pause_seconds, stopping)
+        await _pause(pause_seconds, stopping)
         pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
     return False
 
 
-async def pause(seconds: float, stopping: asyncio.Event) -> None:
+async def _pause(seconds: float, stopping: asyncio.Event) -> None:
     """Wait for half to all of `seconds`, or until `stopping` is set."""
-    # Without the jitter all replicas would come back to a restarted Redis at the same moment.
+    # Without the jitter all replicas would connect to a restarted Redis at the same moment.
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stopping.wait(), random.uniform(seconds / 2, seconds))  # noqa: S311

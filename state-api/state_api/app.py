@@ -35,7 +35,7 @@ def create_app(
 ) -> FastAPI:
     """Return the application over these parts; nothing is opened or started.
 
-    While `is_draining` says so, `/readyz` asks for no more requests, and streams of events end.
+    While `is_draining()`, `/readyz` fails and streams of events end.
     X-Forwarded-For and X-Forwarded-Proto are believed from peers in `proxies` only.
     """
     trusted = [str(network) for network in proxies]
@@ -52,8 +52,14 @@ def create_app(
         responses=errors.problems(errors.INTERNAL),
         middleware=[*forwarded, Middleware(RequestLog), Middleware(RequestLimits)],
     )
-    app.state.services = Services(repository, authenticator, passwords, is_draining, SignIns(repository))
-    app.state.event_feed = EventFeed(repository, is_draining)
+    app.state.services = Services(
+        repository,
+        authenticator,
+        passwords,
+        is_draining,
+        SignIns(repository),
+        EventFeed(repository, is_draining),
+    )
     errors.install(app)
     app.state.routes = [route for router in ROUTERS for route in router.routes]
     for router in ROUTERS:

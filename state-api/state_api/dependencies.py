@@ -1,4 +1,4 @@
-"""What the routes are given: the repository, the passwords, and the administrator who asks."""
+"""What the routes depend on: the repository, the passwords, the administrator of a request."""
 
 import base64
 import binascii
@@ -12,6 +12,7 @@ from fastapi.security import HTTPBasic
 
 from line_server.listener import plain_host
 from state_api.errors import FOREIGN_REQUEST, SIGNED_OUT, UNAUTHENTICATED, Refused
+from state_api.event_feed import EventFeed
 from state_api.sign_in import COOKIE, SignIns, comes_from_page, is_csrf_token, refuse_from_elsewhere
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
@@ -20,22 +21,23 @@ from state_store.repository import StateRepository
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-"""What changes nothing, and so needs no token beside the cookie."""
+"""Methods that change nothing, and so need no token beside the cookie."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the application stands on, made once at its start."""
+    """The parts of the application, made once at its start."""
 
     repository: StateRepository
     authenticator: Authenticator
     passwords: Passwords
     is_draining: Callable[[], bool]
     sign_ins: SignIns
+    event_feed: EventFeed
 
 
 def _of(request: Request) -> Services:
-    # Not a dependency of the others: each costs a request some 20 us.
+    # No dependency that the others have in common: each dependency costs a request some 20 us.
     services: Services = request.app.state.services
     return services
 
@@ -53,22 +55,22 @@ async def _passwords(request: Request) -> Passwords:
 
 
 def client_address(request: Request) -> str:
-    """Return where a request comes from, for the rule of P18.
+    """Return the address whose wrong passwords count together (P18).
 
-    The socket's peer, and X-Forwarded-For only from the proxies of `PEEP_HTTP_PROXY_TRUSTED`: anybody else
-    could write it to escape the rule.
+    It is the socket's peer. X-Forwarded-For replaces it for the proxies of `PEEP_HTTP_PROXY_TRUSTED` only:
+    other clients could forge it.
     """
     return plain_host(request.client.host) if request.client else "unknown"
 
 
 class AdministratorScheme(HTTPBasic):
-    """HTTP Basic in UTF-8 (RFC 7617), else the dashboard's cookie; where both are there, Basic decides."""
+    """HTTP Basic in UTF-8 (RFC 7617), else the dashboard's cookie. Of both, Basic decides."""
 
     async def __call__(self, request: Request) -> str:  # type: ignore[override]
-        """Return the name of the administrator who asks.
+        """Return the name of the request's administrator.
 
-        Raises `Refused`: unauthenticated, to the page signed out, and foreign for a change that comes
-        with the cookie but not from the page.
+        Raises `Refused` without one (`UNAUTHENTICATED`, for the dashboard `SIGNED_OUT`), and for a change
+        that comes with the cookie but not from the dashboard (`FOREIGN_REQUEST`, `HOST_REWRITTEN`).
         """
         by_name = "Authorization" in request.headers
         name = await (_named_administrator(request) if by_name else _signed_in_administrator(request))
@@ -104,7 +106,7 @@ async def _signed_in_administrator(request: Request) -> str | None:
 
 
 def _basic_credentials(header: str) -> tuple[str, str] | None:
-    """Return the name and password of a header; whatever is not well-formed is as good as none."""
+    """Return the name and password of a header, None of one that is not well-formed."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -123,4 +125,4 @@ ServicesDependency = Annotated[Services, Depends(_services)]
 RepositoryDependency = Annotated[StateRepository, Depends(_repository)]
 PasswordsDependency = Annotated[Passwords, Depends(_passwords)]
 Administrator = Annotated[str, Depends(_administrator)]
-"""The name of the administrator who asks; a route that takes it answers nobody else."""
+"""The name of the request's administrator; a route with this dependency refuses all others."""

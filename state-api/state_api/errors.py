@@ -1,4 +1,4 @@
-"""Every error as application/problem+json (RFC 9457): one table, and nobody else writes error bodies."""
+"""Every error as application/problem+json (RFC 9457). No other module writes the body of an error."""
 
 import http
 import json
@@ -29,12 +29,12 @@ from state_store.errors import (
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 10
 MAX_FIELD_NAME = 64
-"""Field names come from the client; neither they nor their number may make an answer large."""
+"""Field names come from the client: neither their length nor their number may make an answer large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of error; `name` is its anchor in the documentation, empty where the status says it all."""
+    """One kind of error; `name` is its anchor in the documentation, empty where its status is enough."""
 
     status: int
     detail: str
@@ -61,7 +61,7 @@ UNAUTHENTICATED = Kind(
     "unauthenticated",
     {"WWW-Authenticate": 'Basic realm="Peep", charset="UTF-8"'},
 )
-# A scheme that browsers do not know, so that they leave it to the page to ask for the password.
+# No scheme that browsers know: they leave it to the page to ask for the password.
 _NO_DIALOGUE = {"WWW-Authenticate": 'Cookie realm="Peep"'}
 SIGNED_OUT = Kind(401, "Nobody is signed in here, or no longer.", "signed-out", _NO_DIALOGUE)
 WRONG_PASSWORD = Kind(401, "No administrator has this name and password.", "wrong-password", _NO_DIALOGUE)
@@ -182,9 +182,9 @@ def _problem(kind: Kind, request_id: str | None, errors: list[FieldError] | None
 
 
 def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
-    """Return what a route's documentation says about the errors that it may answer."""
+    """Return the documentation of a route's errors, by status."""
     if UNAUTHENTICATED in kinds:
-        kinds += (TOO_MANY_ATTEMPTS,)  # whoever names himself may have to wait for that
+        kinds += (TOO_MANY_ATTEMPTS,)  # any password may be slowed down
     by_status: dict[int | str, list[Kind]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from time import monotonic
 
 import structlog
@@ -96,10 +97,8 @@ class EventFeed:
                 stream.end()
 
     async def _pause(self) -> None:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._wanted.wait(), POLL_SECONDS)
-        except TimeoutError:
-            return
         self._wanted.clear()
 
     async def _turn(self) -> None:

@@ -1,4 +1,4 @@
-"""The wire form of events (HTML standard, section 9.2), each made once for all who listen."""
+"""The wire form of events (HTML standard, section 9.2), made once for all listeners."""
 
 import json
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ from state_store import records
 MEDIA_TYPE = "text/event-stream"
 
 RECONNECT_MILLISECONDS = 1000
-"""How long browsers wait before they come back: a restarted process is there by then."""
+"""How long browsers wait before they connect again: a restarted process is ready by then."""
 
 RETRY = f"retry: {RECONNECT_MILLISECONDS}\n".encode()
-"""A line of whatever follows it."""
+"""A line before the first event."""
 
 GAP = b"event: gap\ndata: {}\n\n"
 KEEP_ALIVE = b": still here\n\n"
 
 
 def position(activity_id: str) -> bytes:
-    """Return what is no event: only what browsers say as Last-Event-ID when they come back."""
+    """Return an id without an event: browsers send it as Last-Event-ID when they connect again."""
     return f"id: {activity_id}\n\n".encode()
 
 
@@ -31,12 +31,12 @@ def counters(now: records.Counters) -> bytes:
 
 
 def store(*, is_up: bool) -> bytes:
-    """Return the news that the store is away, or back."""
+    """Return the event that the store is away, or back."""
     return _event("store", _json({"up": is_up}))
 
 
 def activities(read: Iterable[records.Activity], *, is_gap: bool) -> bytes:
-    """Return what has happened, after the news that something before it is lost where `is_gap`."""
+    """Return an event for each activity, after a `GAP` where `is_gap`: earlier ones are lost."""
     return (GAP if is_gap else b"") + b"".join(map(_activity, read))
 
 

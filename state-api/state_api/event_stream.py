@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -57,22 +56,22 @@ class EventStream(Response):
         self._on_end = on_end
         self._ended = asyncio.Event()
         self._is_cut_off = False
-        self._waiting: deque[bytes] = deque()
-        self._changed = asyncio.Event()
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue()
+        """Chunks to send; an empty one is the end."""
 
     def put(self, chunk: bytes) -> None:
         """Queue `chunk`; a listener that has left too much unread is cut off instead."""
-        if len(self._waiting) >= MAX_WAITING_CHUNKS:
+        if self._queue.qsize() >= MAX_WAITING_CHUNKS:
             self._is_cut_off = True
             self.end()
         elif not self._ended.is_set():
-            self._waiting.append(chunk)
-            self._changed.set()
+            self._queue.put_nowait(chunk)
 
     def end(self) -> None:
         """Let the stream end after what is queued."""
-        self._ended.set()
-        self._changed.set()
+        if not self._ended.is_set():
+            self._ended.set()
+            self._queue.put_nowait(b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream; return when it is over."""
@@ -104,21 +103,16 @@ class EventStream(Response):
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        while (chunk := await self._next_chunk()) is not None:
-            await send({"type": "http.response.body", "body": chunk or KEEP_ALIVE, "more_body": True})
+        while chunk := await self._next_chunk():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _next_chunk(self) -> bytes | None:
-        """Return what is queued, once something is; empty after `KEEP_ALIVE_SECONDS`; None at the end."""
-        if not self._waiting and not self._ended.is_set():
-            self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), KEEP_ALIVE_SECONDS)
-            except TimeoutError:
-                return b""
-        chunk = b"".join(self._waiting)
-        self._waiting.clear()
-        return chunk or None
+    async def _next_chunk(self) -> bytes:
+        try:
+            async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                return await self._queue.get()
+        except TimeoutError:
+            return KEEP_ALIVE
 
 
 async def _disconnected(receive: Receive) -> None:

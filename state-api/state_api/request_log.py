@@ -1,4 +1,4 @@
-"""One log event a request, its id, and the end of every exception."""
+"""One log event a request, the request's id, and what becomes of an exception."""
 
 import re
 import time
@@ -14,22 +14,22 @@ from state_api.errors import INTERNAL, problem_response
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 PRIVATE_PREFIXES = ("/v1/", "/session")
-"""Below them every answer is for one administrator at one moment: nobody may keep it."""
+"""Below them every answer is for one administrator at one moment, and not to be cached."""
 
 QUIET_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
-"""Machines ask these every few seconds: logged at debug only."""
+"""Programs request these every few seconds: they are logged at debug only."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestLog:
-    """ASGI middleware around everything else: what it logs never holds headers, bodies or queries."""
+    """ASGI middleware around everything else. It never logs headers, bodies or queries."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on, and log how it was answered."""
+        """Hand the request on, and log its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -47,16 +47,16 @@ class RequestLog:
                 _log_request(scope, answer.status, time.perf_counter() - started)
 
     async def _fail(self, error: Exception, answer: "_Answer", scope: Scope, receive: Receive) -> None:
-        # Written out here: a renderer might add the variables of each frame, passwords included.
+        # Formatted here: a renderer might add the variables of each frame, passwords included.
         log.error("request failed", exception="".join(traceback.format_exception(error)))
         if answer.status is not None:
-            # Half an answer is out: only a closed connection still says that it is not whole.
+            # A part of an answer is out: only a closed connection shows that it is not complete.
             raise error
         await problem_response(INTERNAL, answer.request_id)(scope, receive, answer)
 
 
 class _Answer:
-    """Sends the answer on, with the headers that every answer has."""
+    """Sends an answer, with the headers that every answer has."""
 
     def __init__(self, send: Send, request_id: str, *, is_private: bool) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""What requests and responses hold. Ranges are those of the store's records, so HTTP and PEEP agree."""
+"""The bodies of requests and responses. Ranges are those of the store's records, so HTTP and PEEP agree."""
 
 import re
 from datetime import datetime
@@ -19,7 +19,7 @@ from state_store.credentials.opaque_string import MAX_CHARACTERS, opaque_string,
 from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
 
 MAX_ARGUMENT_OCTETS = 128
-"""PEEP's bound of an argument (section 2.1): what HTTP takes, PEEP can show and change as well."""
+"""PEEP's limit of an argument (section 2.1): whatever HTTP takes, PEEP can show and change."""
 
 MAX_PAGE = 1000
 DEFAULT_PAGE = 100
@@ -42,7 +42,7 @@ def _checked_prefix(text: str) -> str:
 
 
 def _normal_path(text: str) -> str:
-    # As over PEEP: `..` is refused, not resolved, because after a link it leads elsewhere than it says.
+    # As over PEEP: `..` is refused, not resolved, because after a link it would lead elsewhere.
     parts = [part for part in text.split("/") if part not in ("", ".")]
     if not _PATH.fullmatch(text) or ".." in parts:
         raise ValueError(
@@ -55,7 +55,7 @@ def _encodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        # JSON can spell half a surrogate pair, and nothing could hash it.
+        # JSON can spell half a surrogate pair, which no hash function takes.
         raise ValueError("must be text that UTF-8 can carry") from None
     return text
 
@@ -80,7 +80,7 @@ UsernamePrefix = Annotated[
 
 
 class _PasswordSchema:
-    """Says in the document what `opaque_string` takes; made when that is asked for, as it takes 0.2 s."""
+    """Documents what `opaque_string` takes. Computed only for the document, as it takes 0.2 s."""
 
     def __get_pydantic_json_schema__(
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
@@ -137,7 +137,7 @@ MailDirectory = Annotated[
 
 
 AdministratorText = Annotated[str, AfterValidator(_encodable)]
-"""A name or password of an administrator as it was typed: what is wrong with it is not for us to say."""
+"""A name or password of an administrator, as typed: any mistake in it is a wrong password."""
 
 
 class Settings(BaseModel):

@@ -1,4 +1,4 @@
-"""Environment to objects to service. The only place that builds things."""
+"""Builds state-api from its settings, and runs it."""
 
 import functools
 
@@ -18,7 +18,7 @@ to try again: a client that has gone meanwhile holds up the others for no longer
 
 
 async def serve(settings: ApiSettings, lifecycle: process.Lifecycle) -> None:
-    """Serve HTTP until the process is told to stop. Raises `StartError` when that cannot begin."""
+    """Serve HTTP until the process is asked to stop. Raises `StartError` when that cannot begin."""
     await serve_front_end(
         SERVICE,
         settings,
@@ -51,5 +51,5 @@ async def _serve(settings: ApiSettings, lifecycle: process.Lifecycle, front_end:
 
 
 def main() -> int:
-    """Serve until told to stop, and return the process's exit code."""
+    """Serve until asked to stop, and return the process's exit code."""
     return process.run(SERVICE, "Serve Peep's settings, users and counters over HTTP.", ApiSettings, serve)

@@ -1,4 +1,4 @@
-"""uvicorn as a part of our process: our sockets, our signals, our logs."""
+"""uvicorn inside our process, with our sockets, signals and logs."""
 
 import asyncio
 import contextlib
@@ -92,7 +92,7 @@ def _configuration(
     uvicorn_log.propagate = False
     return uvicorn.Config(
         app,
-        # Any callable will do, whatever its type says.
+        # Any callable will do, though its type is narrower.
         http=make_connection,  # type: ignore[arg-type]
         ws="none",
         lifespan="off",

@@ -1,21 +1,20 @@
-"""The dashboard's sign-in: a signed cookie in place of a name and password with every request.
+"""The dashboard's sign-in: a signed cookie instead of a name and password with every request.
 
-Any replica can check what another has signed, and a sign-in ends on all of them when its administrator
-signs out or has another password. Nothing about it is stored but that it was ended.
+Any replica can check what another has signed. A sign-in ends on all of them when its administrator signs out
+or gets another password. The store keeps only the ids of those that were ended.
 """
 
 import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from starlette.requests import Request
 
 from state_api.errors import FOREIGN_REQUEST, HOST_REWRITTEN, Refused
-from state_store.repository import AdministratorRepository, UserRepository
+from state_store.repository import StateRepository
 
 COOKIE = "peep_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -25,33 +24,29 @@ LASTS_SECONDS = 12 * 60 * 60
 _COOKIE_PURPOSE = "peep dashboard cookie"
 _CSRF_PURPOSE = "peep dashboard csrf token"
 _FINGERPRINT_PURPOSE = "peep dashboard fingerprint"
-"""Each key is derived from the deployment's secret for one of these: none can stand in for another."""
+"""Each purpose has its own key, derived from the deployment's secret: no value serves another purpose."""
 
 _SIGNING = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Who is signed in, and the token without which their cookie changes nothing."""
+    """A signed-in administrator, and the token that each change needs beside the cookie."""
 
     administrator: str
     csrf_token: str
     sign_in_id: str
 
 
-class StoreOfSignIns(UserRepository, AdministratorRepository, Protocol):
-    """What `SignIns` asks the store for: the deployment's secret and the administrators."""
-
-
 class SignIns:
-    """Makes and checks the cookies. What it asks the store for may raise `StoreUnavailable`."""
+    """Makes and checks the cookies. Each method may raise `StoreUnavailable`."""
 
-    def __init__(self, store: StoreOfSignIns) -> None:
+    def __init__(self, store: StateRepository) -> None:
         self._store = store
         self._secret: str | None = None
 
     async def begin(self, administrator: str) -> tuple[str, SignIn] | None:
-        """Return a cookie for an administrator and what it stands for; None for nobody's name."""
+        """Return a cookie for an administrator, and its sign-in; None when no administrator has this name."""
         password_hash = (await self._store.administrators()).get(administrator)
         if password_hash is None:
             return None
@@ -61,10 +56,10 @@ class SignIns:
         return cookie, SignIn(administrator, _csrf_token(secret, cookie), sign_in_id)
 
     async def find(self, cookie: str) -> SignIn | None:
-        """Return what a cookie stands for; None for one that is not ours, or good no longer."""
+        """Return the sign-in of a cookie; None of one that is not ours, or no longer valid."""
         secret = await self._deployment_secret()
         try:
-            # A cookie of a version before this one holds less: whoever has it signs in again.
+            # A cookie of an earlier version holds fewer fields: it needs another sign-in.
             administrator, fingerprint, sign_in_id = _serializer(secret).loads(cookie, max_age=LASTS_SECONDS)
         except (BadData, ValueError):
             return None
@@ -76,7 +71,7 @@ class SignIns:
         return SignIn(administrator, _csrf_token(secret, cookie), sign_in_id)
 
     async def end(self, sign_in: SignIn) -> None:
-        """Make the cookie of this sign-in worth nothing, and every copy of it."""
+        """Make the cookie of this sign-in, and every copy of it, invalid."""
         await self._store.end_sign_in(sign_in.sign_in_id, LASTS_SECONDS)
 
     async def _deployment_secret(self) -> str:
@@ -86,23 +81,22 @@ class SignIns:
 
 
 def comes_from_page(request: Request) -> bool:
-    """Tell whether a script in a browser sent the request, rather than a program or a person.
+    """Return whether a script in a browser sent the request, rather than a program or a person.
 
-    To such a request `WWW-Authenticate: Basic` must not be answered: the browser would cover the page
-    with a dialogue of its own, which knows nothing of our sign-in. Browsers send Sec-Fetch-Mode only over
-    https and to this machine; elsewhere the cookie tells (it has no Max-Age, so that it comes even when
-    what it says is too old), or the header that the page's own requests have, signed in or not.
+    Its answer must not have `WWW-Authenticate: Basic`: the browser would cover the page with a dialogue of
+    its own, which knows nothing of our sign-in. Browsers send Sec-Fetch-Mode only over https and to this
+    machine. Elsewhere the cookie shows it, which has no Max-Age, so that it is sent after its time too; or
+    the header that all requests of the page have, signed in or not.
     """
     mode = request.headers.get("Sec-Fetch-Mode", "navigate")
     return mode != "navigate" or COOKIE in request.cookies or CSRF_HEADER in request.headers
 
 
 def refuse_from_elsewhere(request: Request) -> None:
-    """Raise `Refused` where a browser says that another site made this request.
+    """Raise `Refused` for a request that another site's page sent, as far as the browser shows that.
 
-    Sec-Fetch-Site decides where it is there: browsers send it over https and to this machine. Else the
-    Origin's host has to be the one that was asked, else it is refused as rewritten; its scheme is not looked
-    at, because in front of us there may be a proxy that does TLS.
+    Sec-Fetch-Site decides, if there is one: browsers send it over https and to this machine. Otherwise the
+    Origin's host has to be the Host of the request. The schemes may differ, as a proxy may do TLS.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -115,13 +109,13 @@ def refuse_from_elsewhere(request: Request) -> None:
 
 
 def is_csrf_token(request: Request, sign_in: SignIn) -> bool:
-    """Tell whether the request carries the token of this sign-in."""
+    """Return whether the request has the token of this sign-in."""
     given = request.headers.get(CSRF_HEADER, "")
     return hmac.compare_digest(given.encode(), sign_in.csrf_token.encode())
 
 
 def came_by_https(request: Request) -> bool:
-    """Tell whether the browser reached us by https, be it through a proxy: its Origin says so."""
+    """Return whether the browser used https, perhaps to a proxy before us, as its Origin shows."""
     return request.url.scheme == "https" or request.headers.get("Origin", "").startswith("https://")
 
 
@@ -135,6 +129,6 @@ def _csrf_token(secret: str, cookie: str) -> str:
 
 
 def _fingerprint(secret: str, password_hash: str) -> str:
-    # Keyed: who reads a cookie learns nothing about the hash.
+    # Keyed, so that a cookie reveals nothing about the hash.
     key = hmac.digest(secret.encode(), _FINGERPRINT_PURPOSE.encode(), "sha256")
     return hmac.new(key, password_hash.encode(), hashlib.sha256).hexdigest()[:32]

@@ -41,9 +41,9 @@ the code of what went wrong."""
 class Session:
     """One client's dialogue so far.
 
-    The caller sends what `receive` returns; where that is a `Request` it carries it out, gives the outcome to
-    `complete`, and sends the reply. Only then may it give the next line. It closes the connection once
-    `is_over`.
+    `receive` returns the reply to a line, to be sent, or a `Request`, to be carried out. The outcome of a
+    request goes to `complete`, which returns its reply; no other line is received before that. Once
+    `is_over`, the connection is to be closed.
     """
 
     __slots__ = ("_request", "_wrong_passwords", "administrator", "is_over", "state")

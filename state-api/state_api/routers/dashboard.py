@@ -1,4 +1,4 @@
-"""`/`: the dashboard's page, and what it loads from `/dashboard`. Without a password: it asks for one."""
+"""`/`: the dashboard's page, and the files that it loads from `/dashboard`. Neither needs a password."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -30,10 +30,10 @@ MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""What is served at all; not the machine's own table, which may call scripts something else."""
+"""Only these are served. The machine's own table may have other types for scripts."""
 
 _HEADERS = {
-    # Asked for again each time, and mostly answered 304: the files of a page are of one version.
+    # Requested again each time, mostly to be answered 304: so all files of a page are of one version.
     "Cache-Control": "no-cache",
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",

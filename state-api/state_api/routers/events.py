@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 
 from state_api import errors
-from state_api.dependencies import Administrator, RepositoryDependency
-from state_api.event_feed import EventFeed
+from state_api.dependencies import Administrator, ServicesDependency
 from state_api.event_frames import MEDIA_TYPE
 from state_api.event_stream import Listener
 
@@ -57,7 +56,7 @@ LastEventId = Annotated[
 )
 async def stream_events(
     request: Request,
-    repository: RepositoryDependency,
+    services: ServicesDependency,
     administrator: Administrator,
     last_event_id: LastEventId = None,
 ) -> Response:
@@ -71,11 +70,10 @@ async def stream_events(
     back; nothing of the last 1,000 events is missed meanwhile. `at` is the time (RFC 3339); an event that
     has an `id` is sent once. A listener that does not read is cut off.
     """
-    password_hash = (await repository.administrators()).get(administrator)
+    password_hash = (await services.repository.administrators()).get(administrator)
     if password_hash is None:
         raise errors.Refused(errors.UNAUTHENTICATED)
     if getattr(request.state, "wants_no_body", False):
         return Response(media_type=MEDIA_TYPE)
-    feed: EventFeed = request.app.state.event_feed
     sign_in_id = getattr(request.state, "sign_in_id", None)
-    return feed.open(Listener(administrator, password_hash, sign_in_id), last_event_id)
+    return services.event_feed.open(Listener(administrator, password_hash, sign_in_id), last_event_id)

@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz`, `/healthz`: for those who restart or route. Without a password."""
+"""`/livez`, `/readyz`, `/healthz`, for supervisors and load balancers. None needs a password."""
 
 from fastapi import APIRouter
 

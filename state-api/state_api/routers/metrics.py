@@ -27,12 +27,12 @@ from state_store.repository import StateRepository
 router = APIRouter(tags=["monitoring"])
 
 INSTANCE_LABELS = ("instance_id", "host", "worker")
-"""Not more: each combination is a series that Prometheus keeps, and a restart makes a new one."""
+"""No more than these: each combination is a series that Prometheus keeps, and a restart makes a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """All that the store knows in numbers."""
+    """Every number in the store."""
 
     counters: Counters
     settings: Settings
@@ -41,13 +41,13 @@ class Numbers:
 
 
 class StoreCollector(Collector):
-    """The store's numbers at one moment, or, with none, the news that the store is away."""
+    """The store's numbers at one moment; None of them means that the store is away."""
 
     def __init__(self, numbers: Numbers | None) -> None:
         self._numbers = numbers
 
     def collect(self) -> Iterator[Metric]:
-        """Yield a family for each number, with the names that dashboards rely on."""
+        """Yield a metric family for each number."""
         yield InfoMetricFamily("peep_build", "The version of Peep that answers.", {"version": VERSION})
         yield _gauge("peep_store_up", "Whether Redis answers (1) or not (0).", int(self._numbers is not None))
         if self._numbers is not None:

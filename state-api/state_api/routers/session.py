@@ -1,4 +1,4 @@
-"""`/session`: the dashboard's sign-in. Part of the page, not of the interface for programs."""
+"""`/session`: the dashboard's sign-in. It belongs to the page, not to the interface for programs."""
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -23,7 +23,7 @@ async def sign_in(
     given: schemas.NamedPassword, request: Request, response: Response, services: ServicesDependency
 ) -> schemas.SignedIn:
     """Set the cookie for an administrator. A wrong password counts as one with HTTP Basic does (P18)."""
-    # Another site could sign a browser in as somebody whose password it knows.
+    # Another site could sign a browser in with a password that it knows.
     refuse_from_elsewhere(request)
     address = client_address(request)
     is_right = await services.authenticator.check_administrator(given.name, given.password, address)
@@ -41,7 +41,7 @@ async def sign_in(
 
 @router.get("")
 async def show_sign_in(request: Request, services: ServicesDependency) -> schemas.SignedIn:
-    """Tell a page that was loaded anew who is signed in, and the token to use."""
+    """Return the signed-in administrator and the token, for a page that was loaded anew."""
     found = await services.sign_ins.find(request.cookies.get(COOKIE, ""))
     if found is None:
         raise Refused(SIGNED_OUT)
@@ -50,7 +50,7 @@ async def show_sign_in(request: Request, services: ServicesDependency) -> schema
 
 @router.delete("", status_code=204)
 async def sign_out(request: Request, response: Response, services: ServicesDependency) -> None:
-    """End the sign-in of the cookie and take it away; fine for somebody who is not signed in."""
+    """End the sign-in of the cookie, if there is one, and delete the cookie."""
     found = await services.sign_ins.find(request.cookies.get(COOKIE, ""))
     if found is not None:
         if not is_csrf_token(request, found):

@@ -53,7 +53,7 @@ async def list_users(
     prefix: Prefix = "",
 ) -> schemas.UserPage:
     """PEEP `u?`, a page at a time, sorted by the octets of the names."""
-    # One more than asked for tells whether there is a next page.
+    # One name more than the page has shows whether there is a next one.
     names = await repository.usernames_after(after or "", limit + 1, prefix)
     page = names[:limit]
     next_after = page[-1] if len(names) > limit else None
