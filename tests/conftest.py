@@ -1,12 +1,14 @@
 """Fixtures that every kind of test may use."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import redis
 from hypothesis import settings
 
+from state_store.redis.repository import RedisRepository
+from support.peep_gateway_server import Gateway, running_gateway
 from support.redis_server import RedisServer
 
 # How long an example takes says how busy the machine is, and no more.
@@ -26,6 +28,22 @@ def redis_url(shared_redis_server: RedisServer) -> str:
     """Give the URL of a real, empty server."""
     shared_redis_server.flush()
     return shared_redis_server.url
+
+
+@pytest.fixture
+async def repository(redis_url: str) -> AsyncIterator[RedisRepository]:
+    """Give Peep's state in a real, empty server."""
+    made = RedisRepository(redis_url)
+    await made.prepare()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def gateway(repository: RedisRepository) -> AsyncIterator[Gateway]:
+    """Give a PEEP server over that state."""
+    async with running_gateway(repository) as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """The state of Peep in the words of its services: settings, users, administrators, counters, instances.
 
-`StateRepository` is what the services use; `redis_repository` keeps it in Redis, `memory_repository`
-in a process's memory for tests. Both pass the same contract tests. Every method may raise
-`StoreUnavailable`; what else it raises is said with it.
+`StateRepository` is what the services use; `redis.repository` keeps it in Redis. Every method may raise
+`StoreUnavailable`; its docstring names the other errors.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping

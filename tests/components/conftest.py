@@ -1,21 +1,13 @@
-"""The store in both forms, for tests of what they have in common."""
-
-from collections.abc import AsyncIterator
+"""Fixtures of tests over a real store."""
 
 import pytest
 
-from state_store.memory_repository import MemoryRepository
 from state_store.redis.repository import RedisRepository
-from state_store.repository import StateRepository
+from support.busy_store import make_busy
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def repository(request: pytest.FixtureRequest) -> AsyncIterator[StateRepository]:
-    made: StateRepository
-    if request.param == "memory":
-        made = MemoryRepository()
-    else:
-        made = RedisRepository(request.getfixturevalue("redis_url"))
-    await made.prepare()
-    yield made
-    await made.close()
+@pytest.fixture
+async def busy(repository: RedisRepository) -> RedisRepository:
+    """Give a store in which something has happened."""
+    await make_busy(repository)
+    return repository

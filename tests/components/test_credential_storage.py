@@ -1,13 +1,11 @@
-"""How credentials and the deployment's secret are kept: in Redis and in the in-memory twin."""
+"""How credentials and the deployment's secret are kept in Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import redis
 
 from state_store.errors import UserExists
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.redis.repository import RedisRepository
@@ -18,14 +16,6 @@ HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"
 VERIFIER = "SCRAM-SHA-256$15000:c2FsdA==$c3RvcmVk:c2VydmVy"
 CREDENTIAL = Credential(HASH, "v1", VERIFIER)
 OLD_CREDENTIAL = Credential(HASH, "v1")
-
-
-@pytest.fixture
-async def redis_repository(redis_url: str) -> AsyncIterator[RedisRepository]:
-    made = RedisRepository(redis_url)
-    await made.prepare()
-    yield made
-    await made.close()
 
 
 @pytest.mark.parametrize("credential", [CREDENTIAL, OLD_CREDENTIAL], ids=["with verifier", "without"])
@@ -79,12 +69,11 @@ async def test_secret_stays_the_same_and_is_long_enough_to_be_one(repository: St
 
 
 async def test_deployments_have_different_secrets(
-    redis_repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    secret = await redis_repository.deployment_secret()
+    secret = await repository.deployment_secret()
     behind_the_scenes.flushall()
-    assert await redis_repository.deployment_secret() != secret
-    assert await MemoryRepository().deployment_secret() != await MemoryRepository().deployment_secret()
+    assert await repository.deployment_secret() != secret
 
 
 async def test_replicas_that_ask_at_the_same_time_get_one_secret(
@@ -99,16 +88,16 @@ async def test_replicas_that_ask_at_the_same_time_get_one_secret(
 
 
 async def test_credential_stored_before_there_were_verifiers_is_read(
-    redis_repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     behind_the_scenes.hset(keys.CREDENTIALS, "alice", f"v1 {HASH}")
-    assert await redis_repository.credential("alice") == OLD_CREDENTIAL
+    assert await repository.credential("alice") == OLD_CREDENTIAL
 
 
 async def test_credential_is_kept_as_three_words(
-    redis_repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await redis_repository.add_user("alice", CREDENTIAL)
-    await redis_repository.add_user("old", OLD_CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("old", OLD_CREDENTIAL)
     kept = behind_the_scenes.hgetall(keys.CREDENTIALS)
     assert sorted(kept.values()) == [f"v1 {HASH}", f"v1 {HASH} {VERIFIER}"]

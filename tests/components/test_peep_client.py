@@ -15,8 +15,7 @@ import pytest
 import peep_client
 from peep_client import AsyncPeep, Counters, Peep, connect, connect_async
 from service_runtime import VERSION
-from state_store.memory_repository import MemoryRepository
-from state_store.records import Counters as StoredCounters
+from state_store.records import Deltas, Exchange
 from support.bare_peep_server import (
     ADMINISTRATOR,
     LOGGED_IN,
@@ -29,7 +28,8 @@ from support.bare_peep_server import (
 from support.certificates import Authority
 from support.peep_gateway_server import ADMINISTRATOR as ROOT
 from support.peep_gateway_server import PASSWORD as ROOT_PASSWORD
-from support.peep_gateway_server import Gateway, pop3_instance, running_gateway
+from support.peep_gateway_server import Gateway, instance, pop3_instance
+from support.redis_server import RedisServer
 from support.tls_relay import tls_relay
 
 COUNTERS = Counters(2612, 7, 3, 2, len(LOGGED_IN), 23, 11)
@@ -147,21 +147,31 @@ def test_raw_command_gives_negative_replies_back() -> None:
 # The real gateway
 
 
-async def test_counters_of_the_gateway_are_those_of_the_store() -> None:
-    repository = MemoryRepository()
-    repository._counters = StoredCounters(retrieved_bytes=2612, retrieved_emails=7, historical_logins=11)
+async def test_counters_of_the_gateway_are_those_of_the_store(gateway: Gateway) -> None:
+    deltas = Deltas(retrieved_bytes=2612, retrieved_emails=7, logins=11)
+    await gateway.repository.register_instance(instance())
+    await gateway.repository.exchange(Exchange("pop3", 1, deltas))
 
     def use(peep: Peep) -> None:
         counters = peep.counters()
         assert (counters.retrieved_bytes, counters.retrieved_emails) == (2612, 7)
         assert (counters.historical_logins, counters.logged_in_users) == (11, 0)
 
-    async with running_gateway(repository) as gateway:
-        await with_gateway(use, gateway)
+    await with_gateway(use, gateway)
 
 
-async def test_extensions_of_the_gateway_are_used() -> None:
-    async with running_gateway() as gateway, connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
+def test_counters_of_a_server_with_extensions_are_asked_for_in_one_write() -> None:
+    extensions = b"+7\r\na\r\np=\r\ns?\r\nk-\r\ng?\r\ng-\r\nv?\r\n"
+    counters = b"+1\r\n+2\r\n+3\r\n+4\r\n+5\r\n+6\r\n+0\r\n"
+    with (
+        canned_server(b"+\r\n", extensions, counters, b"+\r\n") as port,
+        connect("127.0.0.1", port, "a", "b") as peep,
+    ):
+        assert peep.counters() == Counters(1, 2, 3, 4, 0, 5, 6)
+
+
+async def test_extensions_of_the_gateway_are_used(gateway: Gateway) -> None:
+    async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
         assert await peep.version() == VERSION
         assert await peep.sessions() == []
         assert await peep.slow_downs() == []
@@ -174,18 +184,17 @@ async def test_extensions_of_the_gateway_are_used() -> None:
             await peep.close_session("pop3-1")
 
 
-async def test_lost_connection_can_be_opened_anew() -> None:
-    async with running_gateway() as gateway:
-        peep = connect_async(*gateway.address, ROOT, ROOT_PASSWORD)
-        await peep.open()
-        (connection,) = gateway.server.connections
-        connection.abort()
-        with pytest.raises(peep_client.ConnectionLost):
-            await peep.timeout()
-        assert not peep.is_open
-        await peep.open()
-        assert await peep.timeout() == 600
-        await peep.close()
+async def test_lost_connection_can_be_opened_anew(gateway: Gateway) -> None:
+    peep = connect_async(*gateway.address, ROOT, ROOT_PASSWORD)
+    await peep.open()
+    (connection,) = gateway.server.connections
+    connection.abort()
+    with pytest.raises(peep_client.ConnectionLost):
+        await peep.timeout()
+    assert not peep.is_open
+    await peep.open()
+    assert await peep.timeout() == 600
+    await peep.close()
 
 
 def test_both_clients_offer_the_same() -> None:
@@ -200,8 +209,8 @@ def test_both_clients_offer_the_same() -> None:
     assert inspect.signature(connect).parameters == inspect.signature(connect_async).parameters
 
 
-async def test_both_clients_administer_the_gateway_alike() -> None:
-    async with running_gateway() as gateway, pop3_instance(gateway.repository):
+async def test_both_clients_administer_the_gateway_alike(gateway: Gateway) -> None:
+    async with pop3_instance(gateway.repository):
 
         def use(peep: Peep) -> None:
             peep.add_user("alice", "secret")
@@ -220,28 +229,25 @@ async def test_both_clients_administer_the_gateway_alike() -> None:
             assert (await peep.capabilities()).integers["t="] == range(0, 86401)
 
 
-async def test_wrong_login_has_an_error_of_its_own() -> None:
-    async with running_gateway() as gateway:
-        with pytest.raises(peep_client.WrongLogin):
-            await asyncio.to_thread(connect, *gateway.address, ROOT, "wrong")
-        with pytest.raises(peep_client.WrongLogin):
-            await connect_async(*gateway.address, ROOT, "wrong").open()
+async def test_wrong_login_has_an_error_of_its_own(gateway: Gateway) -> None:
+    with pytest.raises(peep_client.WrongLogin):
+        await asyncio.to_thread(connect, *gateway.address, ROOT, "wrong")
+    with pytest.raises(peep_client.WrongLogin):
+        await connect_async(*gateway.address, ROOT, "wrong").open()
 
 
-async def test_ten_thousand_users_are_listed() -> None:
-    repository = MemoryRepository()
+async def test_ten_thousand_users_are_listed(gateway: Gateway, shared_redis_server: RedisServer) -> None:
     names = [f"user{number:05}" for number in range(10_000)]
-    async with running_gateway(repository) as gateway:
-        repository._users = dict.fromkeys(names, None)  # type: ignore[assignment]
-        async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
-            assert await peep.users() == names
-        async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD, max_lines=9_999) as peep:
-            with pytest.raises(peep_client.NotPeep, match="10000 lines"):
-                await peep.users()
+    shared_redis_server.add_users(names)
+    async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
+        assert await peep.users() == names
+    async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD, max_lines=9_999) as peep:
+        with pytest.raises(peep_client.NotPeep, match="10000 lines"):
+            await peep.users()
 
 
-async def test_tasks_that_share_a_connection_get_their_own_replies() -> None:
-    async with running_gateway() as gateway, connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
+async def test_tasks_that_share_a_connection_get_their_own_replies(gateway: Gateway) -> None:
+    async with connect_async(*gateway.address, ROOT, ROOT_PASSWORD) as peep:
         limits, timeouts = await asyncio.gather(
             asyncio.gather(*(peep.max_connections() for _ in range(20))),
             asyncio.gather(*(peep.timeout() for _ in range(20))),
@@ -361,9 +367,9 @@ async def test_nobody_there_is_told_with_host_and_port() -> None:
 # TLS
 
 
-async def test_tls_is_verified_and_used(tmp_path: Path) -> None:
+async def test_tls_is_verified_and_used(gateway: Gateway, tmp_path: Path) -> None:
     authority = Authority()
-    async with running_gateway() as gateway, tls_relay(authority, tmp_path, gateway.address) as address:
+    async with tls_relay(authority, tmp_path, gateway.address) as address:
 
         def use() -> int:
             with connect(*address, ROOT, ROOT_PASSWORD, tls=authority.client_context()) as peep:
@@ -375,8 +381,8 @@ async def test_tls_is_verified_and_used(tmp_path: Path) -> None:
             assert await peep.max_connections() == 1000
 
 
-async def test_certificate_of_a_stranger_is_refused(tmp_path: Path) -> None:
-    async with running_gateway() as gateway, tls_relay(Authority(), tmp_path, gateway.address) as address:
+async def test_certificate_of_a_stranger_is_refused(gateway: Gateway, tmp_path: Path) -> None:
+    async with tls_relay(Authority(), tmp_path, gateway.address) as address:
         with pytest.raises(peep_client.CannotConnect, match="certificate is not trusted") as refusal:
             await asyncio.to_thread(connect, *address, ROOT, ROOT_PASSWORD, tls=True)
         assert refusal.value.is_certificate
@@ -384,7 +390,7 @@ async def test_certificate_of_a_stranger_is_refused(tmp_path: Path) -> None:
             await connect_async(*address, ROOT, ROOT_PASSWORD, tls=True).open()
 
 
-async def test_clear_text_to_a_tls_port_is_told(tmp_path: Path) -> None:
-    async with running_gateway() as gateway, tls_relay(Authority(), tmp_path, gateway.address) as address:
+async def test_clear_text_to_a_tls_port_is_told(gateway: Gateway, tmp_path: Path) -> None:
+    async with tls_relay(Authority(), tmp_path, gateway.address) as address:
         with pytest.raises((peep_client.NotPeep, peep_client.ConnectionLost)):
             await asyncio.to_thread(connect, *address, ROOT, ROOT_PASSWORD)

@@ -9,16 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from peep_gateway.connection import PeepConnection
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters
-from support.peep_gateway_server import (
-    CAPABILITIES,
-    LOGIN,
-    Gateway,
-    PeepClient,
-    running_gateway,
-    with_users,
-)
+from state_store.redis.repository import RedisRepository
+from support.peep_gateway_server import CAPABILITIES, LOGIN, Gateway, PeepClient, add_users, running_gateway
+from support.redis_server import RedisServer
 
 
 def only_connection(gateway: Gateway) -> PeepConnection:
@@ -56,60 +50,61 @@ async def until_closed(client: PeepClient) -> bytes:
         return b""
 
 
-async def test_thousand_commands_in_one_packet_are_answered_in_order() -> None:
-    async with running_gateway() as gateway, gateway.client() as client:
+async def test_thousand_commands_in_one_packet_are_answered_in_order(gateway: Gateway) -> None:
+    async with gateway.client() as client:
         stream = LOGIN + b"\r\n"
         stream += b"".join(b"c= %d\r\nc?\r\nnope\r\n" % number for number in range(1, 334))
         expected = b"+\r\n" + b"".join(b"+\r\n+%d\r\n-0\r\n" % number for number in range(1, 334))
         assert await client.exchange(stream) == expected
 
 
-class CountedRepository(MemoryRepository):
-    """Counts the queries of its counters."""
-
-    queries = 0
-
-    async def counters(self) -> Counters:
-        self.queries += 1
-        return await super().counters()
-
-
-async def test_pipelined_queries_are_answered_in_order() -> None:
-    async with running_gateway() as gateway, gateway.client() as client:
+async def test_pipelined_queries_are_answered_in_order(gateway: Gateway) -> None:
+    async with gateway.client() as client:
         stream = LOGIN + b"\r\n" + b"cc?\r\nc?\r\nrb?\r\n" * 128 + b"q\r\ncc?\r\n"
         client.writer.write(stream)
         assert await client.rest() == b"+\r\n" + b"+0\r\n+1000\r\n+0\r\n" * 128 + b"+\r\n"
 
 
-async def test_command_after_pipelined_queries_waits_for_their_answers() -> None:
+async def test_command_after_pipelined_queries_waits_for_their_answers(gateway: Gateway) -> None:
     """`u+` is carried out after the query before it, and before the one behind it."""
     stream = (
         LOGIN + b"\r\nu?\r\nu+ bob pw\r\nu?\r\ncc?\r\ncc?\r\nu- bob\r\nu?\r\ncc?\r\nu- bob\r\nnope\r\nq\r\n"
     )
-    async with running_gateway() as gateway, gateway.client() as client:
+    async with gateway.client() as client:
         client.writer.write(stream)
         assert await client.rest() == (
             b"+\r\n+0\r\n+\r\n+1\r\nbob\r\n+0\r\n+0\r\n+\r\n+0\r\n+0\r\n-4\r\n-0\r\n+\r\n"
         )
 
 
-async def test_line_without_end_behind_pipelined_queries_is_cut_off_after_their_answers() -> None:
-    async with running_gateway() as gateway, gateway.client(logged_in=True) as client:
+async def test_line_without_end_behind_pipelined_queries_is_cut_off_after_their_answers(
+    gateway: Gateway,
+) -> None:
+    async with gateway.client(logged_in=True) as client:
         client.writer.write(b"cc?\r\ncc?\r\nu+ " + b"x" * 66_000)
         assert await client.rest() == b"+0\r\n+0\r\n"
 
 
-async def test_sessions_that_ask_at_the_same_moment_are_all_answered() -> None:
-    repository = CountedRepository()
-    async with running_gateway(repository) as gateway, AsyncExitStack() as clients:
+async def test_sessions_that_ask_at_the_same_moment_are_all_answered(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters, queries = gateway.repository.counters, 0
+
+    async def counted() -> Counters:
+        nonlocal queries
+        queries += 1
+        return await counters()
+
+    monkeypatch.setattr(gateway.repository, "counters", counted)
+    async with AsyncExitStack() as clients:
         asking = [await clients.enter_async_context(gateway.client(logged_in=True)) for _ in range(16)]
         for _ in range(10):
             assert set(await asyncio.gather(*(client.ask(b"cc?") for client in asking))) == {b"+0\r\n"}
-    assert repository.queries < 16 * 10 / 2
+    assert queries < 16 * 10 / 2
 
 
-async def test_octets_may_come_one_at_a_time() -> None:
-    async with running_gateway() as gateway, gateway.client() as client:
+async def test_octets_may_come_one_at_a_time(gateway: Gateway) -> None:
+    async with gateway.client() as client:
         for octet in LOGIN + b"\r\nu+ bob pw\r\nu?\r\nc= x\r\nq\r\n":
             client.writer.write(bytes([octet]))
             await client.writer.drain()
@@ -117,16 +112,17 @@ async def test_octets_may_come_one_at_a_time() -> None:
         assert await client.rest() == b"+\r\n+\r\n+1\r\nbob\r\n-1\r\n+\r\n"
 
 
-async def test_half_closing_client_gets_every_answer_then_the_end() -> None:
-    async with running_gateway() as gateway, gateway.client() as client:
+async def test_half_closing_client_gets_every_answer_then_the_end(gateway: Gateway) -> None:
+    async with gateway.client() as client:
         stream = LOGIN + b"\r\n" + b"cap?\r\nc?\r\n" * 200 + b"c?"
         assert await client.exchange(stream) == b"+\r\n" + (CAPABILITIES + b"+1000\r\n") * 200
 
 
-async def test_client_that_never_reads_is_not_served_further() -> None:
-    users = [f"user-{number:05}-{'x' * 100}" for number in range(20_000)]
-    repository = await with_users(MemoryRepository(), *users)
-    async with running_gateway(repository) as gateway, gateway.client(logged_in=True) as greedy:
+async def test_client_that_never_reads_is_not_served_further(
+    gateway: Gateway, shared_redis_server: RedisServer
+) -> None:
+    shared_redis_server.add_users([f"user-{number:05}-{'x' * 100}" for number in range(20_000)])
+    async with gateway.client(logged_in=True) as greedy:
         greedy.reader._transport.pause_reading()  # type: ignore[attr-defined]
         connection = only_connection(gateway)
         greedy.writer.write(b"u?\r\n" * 50_000)
@@ -140,9 +136,9 @@ async def test_client_that_never_reads_is_not_served_further() -> None:
         reset(greedy)
 
 
-async def test_at_most_sixty_four_replies_are_kept_unsent() -> None:
+async def test_at_most_sixty_four_replies_are_kept_unsent(gateway: Gateway) -> None:
     """P19: each of these is answered without waiting for the store."""
-    async with running_gateway() as gateway, gateway.client(logged_in=True) as greedy:
+    async with gateway.client(logged_in=True) as greedy:
         greedy.reader._transport.pause_reading()  # type: ignore[attr-defined]
         greedy.writer.write(b"cap?\r\n" * 1_000_000)
         await asyncio.sleep(0)
@@ -152,8 +148,8 @@ async def test_at_most_sixty_four_replies_are_kept_unsent() -> None:
         reset(greedy)
 
 
-async def test_slow_reader_gets_everything_in_the_end() -> None:
-    async with running_gateway() as gateway, gateway.client(logged_in=True) as client:
+async def test_slow_reader_gets_everything_in_the_end(gateway: Gateway) -> None:
+    async with gateway.client(logged_in=True) as client:
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         client.writer.write(b"cap?\r\n" * 200_000)
         client.writer.write_eof()
@@ -163,79 +159,87 @@ async def test_slow_reader_gets_everything_in_the_end() -> None:
         assert await client.rest() == CAPABILITIES * 200_000
 
 
-async def test_idle_session_is_closed_without_a_word() -> None:
-    async with running_gateway(idle_seconds=0.3) as gateway, gateway.client(logged_in=True) as client:
+async def test_idle_session_is_closed_without_a_word(repository: RedisRepository) -> None:
+    async with (
+        running_gateway(repository, idle_seconds=0.3) as gateway,
+        gateway.client(logged_in=True) as client,
+    ):
         assert await client.rest() == b""
 
 
-async def test_half_a_command_does_not_keep_a_session() -> None:
-    async with running_gateway(idle_seconds=0.3) as gateway, gateway.client(logged_in=True) as client:
+async def test_half_a_command_does_not_keep_a_session(repository: RedisRepository) -> None:
+    async with (
+        running_gateway(repository, idle_seconds=0.3) as gateway,
+        gateway.client(logged_in=True) as client,
+    ):
         client.writer.write(b"cap?\r\nc")
         assert await client.rest() == CAPABILITIES
 
 
-async def test_session_that_waits_for_its_own_answer_is_not_idle() -> None:
+async def test_session_that_waits_for_its_own_answer_is_not_idle(
+    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer_now = asyncio.Event()
 
-    class SlowRepository(MemoryRepository):
-        async def usernames(self) -> list[str]:
-            await answer_now.wait()
-            return ["alice"]
+    async def usernames() -> list[str]:
+        await answer_now.wait()
+        return ["alice"]
 
-    async with (
-        running_gateway(SlowRepository(), idle_seconds=0.3) as gateway,
-        gateway.client() as client,
-    ):
+    monkeypatch.setattr(repository, "usernames", usernames)
+    async with running_gateway(repository, idle_seconds=0.3) as gateway, gateway.client() as client:
         client.writer.write(LOGIN + b"\r\nu?\r\n")
         assert await client.read_line() == b"+\r\n"
         asyncio.get_running_loop().call_later(0.8, answer_now.set)
         assert await client.rest() == b"+1\r\nalice\r\n"
 
 
-async def test_reset_in_mid_line_ends_only_that_session() -> None:
-    async with running_gateway() as gateway:
-        async with gateway.client() as client:
-            assert await client.ask(b"nope") == b"-0\r\n"
-            connection = only_connection(gateway)
-            client.writer.write(b"a root roo")
-            reset(client)
-            await ended(connection)
-        async with gateway.client(logged_in=True) as client:
-            assert await client.ask(b"c?") == b"+1000\r\n"
+async def test_reset_in_mid_line_ends_only_that_session(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        assert await client.ask(b"nope") == b"-0\r\n"
+        connection = only_connection(gateway)
+        client.writer.write(b"a root roo")
+        reset(client)
+        await ended(connection)
+    async with gateway.client(logged_in=True) as client:
+        assert await client.ask(b"c?") == b"+1000\r\n"
 
 
-async def test_request_of_a_lost_connection_is_given_up() -> None:
+async def test_request_of_a_lost_connection_is_given_up(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     is_asked = asyncio.Event()
     is_given_up = asyncio.Event()
 
-    class EndlessRepository(MemoryRepository):
-        async def usernames(self) -> list[str]:
-            is_asked.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                is_given_up.set()
-            return []
+    async def usernames() -> list[str]:
+        is_asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_given_up.set()
+        return []
 
-    async with running_gateway(EndlessRepository()) as gateway, gateway.client(logged_in=True) as client:
+    monkeypatch.setattr(gateway.repository, "usernames", usernames)
+    async with gateway.client(logged_in=True) as client:
         client.writer.write(b"u?\r\n")
         await asyncio.wait_for(is_asked.wait(), 10)
         reset(client)
         await asyncio.wait_for(is_given_up.wait(), 10)
 
 
-async def test_line_without_end_is_cut_off_after_64_kibioctets() -> None:
-    async with running_gateway() as gateway, gateway.client(logged_in=True) as client:
+async def test_line_without_end_is_cut_off_after_64_kibioctets(gateway: Gateway) -> None:
+    async with gateway.client(logged_in=True) as client:
         client.writer.write(b"c?\r\nu+ " + b"x" * 66_000)
         assert await client.rest() == b"+1000\r\n"
 
 
-async def test_bug_is_logged_with_its_stack_and_closes_only_that_session() -> None:
-    class BrokenRepository(MemoryRepository):
-        async def usernames(self) -> list[str]:
-            raise ZeroDivisionError("a secret detail")
+async def test_bug_is_logged_with_its_stack_and_closes_only_that_session(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def usernames() -> list[str]:
+        raise ZeroDivisionError("a secret detail")
 
-    async with running_gateway(BrokenRepository()) as gateway, gateway.client(logged_in=True) as other:
+    monkeypatch.setattr(gateway.repository, "usernames", usernames)
+    async with gateway.client(logged_in=True) as other:
         with capture_logs() as events:
             async with gateway.client() as client:
                 assert await client.exchange(LOGIN + b"\r\nu?\r\nc?\r\n") == b"+\r\n"
@@ -244,9 +248,9 @@ async def test_bug_is_logged_with_its_stack_and_closes_only_that_session() -> No
         assert await other.ask(b"c?") == b"+1000\r\n"
 
 
-async def test_end_of_a_session_is_logged_once_with_its_counts() -> None:
+async def test_end_of_a_session_is_logged_once_with_its_counts(repository: RedisRepository) -> None:
     with capture_logs() as events:
-        async with running_gateway() as gateway, gateway.client(source="127.0.0.9") as client:
+        async with running_gateway(repository) as gateway, gateway.client(source="127.0.0.9") as client:
             await client.exchange(LOGIN + b"\r\nc?\r\nnope\r\nq\r\n")
     (event,) = [event for event in events if event["event"] == "session ended"]
     assert event["administrator"] == "root"
@@ -256,9 +260,9 @@ async def test_end_of_a_session_is_logged_once_with_its_counts() -> None:
     assert "root-password" not in repr(events)
 
 
-async def test_end_of_who_never_said_anything_is_logged_at_debug_only() -> None:
+async def test_end_of_who_never_said_anything_is_logged_at_debug_only(repository: RedisRepository) -> None:
     with capture_logs() as events:
-        async with running_gateway() as gateway:
+        async with running_gateway(repository) as gateway:
             for octets in (b"", b"c"):
                 async with gateway.client() as client:
                     assert await client.exchange(octets) == b""
@@ -266,17 +270,17 @@ async def test_end_of_who_never_said_anything_is_logged_at_debug_only() -> None:
     assert [(end["log_level"], end["commands"]) for end in ends] == [("debug", 0), ("debug", 0)]
 
 
-async def test_a_health_check_is_logged_at_debug_only() -> None:
+async def test_a_health_check_is_logged_at_debug_only(repository: RedisRepository) -> None:
     with capture_logs() as events:
-        async with running_gateway() as gateway, gateway.client() as client:
+        async with running_gateway(repository) as gateway, gateway.client() as client:
             assert (await client.exchange(b"cap?\r\nq\r\n")).startswith(b"+")
     (event,) = [event for event in events if event["event"] == "session ended"]
     assert event["log_level"] == "debug"
 
 
-async def test_right_password_is_not_kept_waiting_by_another_addresss_wrong_ones() -> None:
+async def test_right_password_is_not_kept_waiting_by_another_addresss_wrong_ones(gateway: Gateway) -> None:
     """P18."""
-    async with running_gateway() as gateway, gateway.client(source="127.0.0.21") as guesser:
+    async with gateway.client(source="127.0.0.21") as guesser:
         guesser.writer.write(b"a root wrong\r\n" * 6)
         for _ in range(3):
             assert await guesser.read_line() == b"-2\r\n"
@@ -284,27 +288,25 @@ async def test_right_password_is_not_kept_waiting_by_another_addresss_wrong_ones
             assert await client.ask(b"c?") == b"+1000\r\n"
 
 
-async def test_tenth_wrong_password_closes_the_connection() -> None:
+async def test_tenth_wrong_password_closes_the_connection(gateway: Gateway) -> None:
     """P18."""
-    async with running_gateway() as gateway, gateway.client() as client:
+    async with gateway.client() as client:
         client.writer.write(b"a root wrong\r\n" * 15)
         assert await client.rest() == b"-2\r\n" * 10
 
 
-async def test_session_with_a_command_in_hand_finishes_it_when_the_server_stops() -> None:
+async def test_session_with_a_command_in_hand_finishes_it_when_the_server_stops(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer_now, is_asked = asyncio.Event(), asyncio.Event()
 
-    class SlowRepository(MemoryRepository):
-        async def usernames(self) -> list[str]:
-            is_asked.set()
-            await answer_now.wait()
-            return ["alice"]
+    async def usernames() -> list[str]:
+        is_asked.set()
+        await answer_now.wait()
+        return ["alice"]
 
-    async with (
-        running_gateway(SlowRepository()) as gateway,
-        gateway.client(logged_in=True) as busy,
-        gateway.client() as idle,
-    ):
+    monkeypatch.setattr(gateway.repository, "usernames", usernames)
+    async with gateway.client(logged_in=True) as busy, gateway.client() as idle:
         assert await idle.ask(b"nope") == b"-0\r\n"
         busy.writer.write(b"u?\r\nc?\r\n")
         await asyncio.wait_for(is_asked.wait(), 10)
@@ -327,9 +329,9 @@ async def line_by_line(client: socket.socket, lines: list[bytes]) -> list[bytes]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::"])
-async def test_client_that_reads_once_finds_the_whole_reply(host: str) -> None:
+async def test_client_that_reads_once_finds_the_whole_reply(repository: RedisRepository, host: str) -> None:
     """P2, over an IPv6 socket with a mapped address, to an IPv4 and to a dual-stack listener."""
-    repository = await with_users(MemoryRepository(), *(f"user{number:03}" for number in range(500)))
+    await add_users(repository, *(f"user{number:03}" for number in range(500)))
     async with running_gateway(repository, host=host) as gateway:
         with socket.socket(socket.AF_INET6) as client:
             client.setblocking(False)
@@ -340,20 +342,36 @@ async def test_client_that_reads_once_finds_the_whole_reply(host: str) -> None:
     assert replies == [CAPABILITIES, b"+\r\n", users, b"-5\r\n", b"+600\r\n", b"+\r\n"]
 
 
-async def test_list_of_a_hundred_thousand_users_is_one_reply() -> None:
+async def test_list_of_a_hundred_thousand_users_is_one_reply(
+    gateway: Gateway, shared_redis_server: RedisServer
+) -> None:
     names = [f"user{number:06}" for number in range(100_000)]
-    repository = await with_users(MemoryRepository(), *names)
-    async with running_gateway(repository) as gateway, gateway.client(logged_in=True) as client:
-        client.writer.write(b"u?\r\nc?\r\n")
-        assert await client.read_line() == b"+100000\r\n"
-        received = [await client.read_line() for _ in names]
-        assert received == [f"{name}\r\n".encode() for name in names]
-        assert await client.read_line() == b"+1000\r\n"
+    shared_redis_server.add_users(names)
+    async with gateway.client(logged_in=True) as client:
+        wanted = "\r\n".join(["+100000", *names, "+1000", "+", ""]).encode()
+        assert await client.exchange(b"u?\r\nc?\r\nq\r\n") == wanted
 
 
-async def test_surplus_arguments_of_a_pipelined_command_are_logged_once() -> None:
+async def test_surplus_arguments_of_a_pipelined_command_are_logged_once(gateway: Gateway) -> None:
     with capture_logs() as events:
-        async with running_gateway() as gateway, gateway.client(logged_in=True) as client:
+        async with gateway.client(logged_in=True) as client:
             client.writer.write(b"cc?\r\nu+ bob pass word\r\nq\r\n")
             assert await client.rest() == b"+0\r\n+\r\n+\r\n"
     assert [event["command"] for event in events if event["event"] == "surplus arguments ignored"] == ["u+"]
+
+
+async def test_session_outlives_an_outage_of_redis(redis_server: RedisServer) -> None:
+    """P16: `-8` to what needs Redis, everything else as ever, and no wrong password counted."""
+    repository = RedisRepository(redis_server.url)
+    async with (
+        running_gateway(repository) as gateway,
+        gateway.client(logged_in=True) as client,
+        gateway.client(source="127.0.0.31") as stranger,
+    ):
+        redis_server.kill()
+        await client.play("C: c?\nS: -8\nC: u+ bob pw\nS: -8\nC: c= 0\nS: -5\nC: h?\nS: -0\nC: c=\nS: -1")
+        assert await stranger.ask(LOGIN) == b"-8\r\n"
+        redis_server.start()
+        await client.play("C: c?\nS: +1000\nC: u+ bob pw\nS: +")
+        assert await stranger.ask(LOGIN) == b"+\r\n"
+    await repository.close()

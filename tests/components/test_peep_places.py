@@ -3,11 +3,12 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
 from structlog.testing import capture_logs
 
 from line_server.budget import MOST_LINES
 from peep_gateway.connection_limits import ConnectionLimits
-from state_store.memory_repository import MemoryRepository
+from state_store.redis.repository import RedisRepository
 from support.peep_gateway_server import LOGIN, Gateway, PeepClient, running_gateway
 
 NO_ROOM = b"-8\r\n"
@@ -29,9 +30,11 @@ async def strangers(gateway: Gateway, clients: AsyncExitStack, count: int) -> li
     return silent
 
 
-async def test_administrators_sign_in_beside_any_number_of_silent_connections() -> None:
+async def test_administrators_sign_in_beside_any_number_of_silent_connections(
+    repository: RedisRepository,
+) -> None:
     async with (
-        running_gateway(limits=ConnectionLimits(max_unknown=20)) as gateway,
+        running_gateway(repository, limits=ConnectionLimits(max_unknown=20)) as gateway,
         gateway.client(logged_in=True) as first,
         AsyncExitStack() as clients,
     ):
@@ -42,10 +45,10 @@ async def test_administrators_sign_in_beside_any_number_of_silent_connections() 
         assert [await client.rest() for client in opened[:40]] == [NO_ROOM] * 40
 
 
-async def test_the_oldest_stranger_goes_first_and_is_told_so() -> None:
+async def test_the_oldest_stranger_goes_first_and_is_told_so(repository: RedisRepository) -> None:
     with capture_logs() as events:
         async with (
-            running_gateway(limits=ConnectionLimits(max_unknown=3)) as gateway,
+            running_gateway(repository, limits=ConnectionLimits(max_unknown=3)) as gateway,
             AsyncExitStack() as clients,
         ):
             silent = await strangers(gateway, clients, 3)
@@ -57,9 +60,11 @@ async def test_the_oldest_stranger_goes_first_and_is_told_so() -> None:
     assert [(event["log_level"], event["before_sign_in"]) for event in shortages] == [("warning", 2)]
 
 
-async def test_who_has_signed_in_takes_no_stranger_s_place_and_never_has_to_go() -> None:
+async def test_who_has_signed_in_takes_no_stranger_s_place_and_never_has_to_go(
+    repository: RedisRepository,
+) -> None:
     async with (
-        running_gateway(limits=ConnectionLimits(max_unknown=1)) as gateway,
+        running_gateway(repository, limits=ConnectionLimits(max_unknown=1)) as gateway,
         AsyncExitStack() as clients,
     ):
         signed_in = [await clients.enter_async_context(gateway.client(logged_in=True)) for _ in range(5)]
@@ -68,10 +73,10 @@ async def test_who_has_signed_in_takes_no_stranger_s_place_and_never_has_to_go()
             assert await client.ask(b"c?") == b"+1000\r\n"
 
 
-async def test_an_administrator_for_whom_there_is_no_place_is_told_so() -> None:
+async def test_an_administrator_for_whom_there_is_no_place_is_told_so(repository: RedisRepository) -> None:
     with capture_logs() as events:
         async with (
-            running_gateway(limits=ConnectionLimits(max_signed_in=1)) as gateway,
+            running_gateway(repository, limits=ConnectionLimits(max_signed_in=1)) as gateway,
             gateway.client(logged_in=True) as first,
         ):
             async with gateway.client() as second:
@@ -87,8 +92,13 @@ async def test_an_administrator_for_whom_there_is_no_place_is_told_so() -> None:
     assert [event["signed_in"] for event in events if event["event"] in SHORTAGES] == [1]
 
 
-async def test_who_does_not_sign_in_in_time_is_closed_whatever_else_is_said() -> None:
-    async with running_gateway(sign_in_seconds=0.3) as gateway, gateway.client(logged_in=True) as client:
+async def test_who_does_not_sign_in_in_time_is_closed_whatever_else_is_said(
+    repository: RedisRepository,
+) -> None:
+    async with (
+        running_gateway(repository, sign_in_seconds=0.3) as gateway,
+        gateway.client(logged_in=True) as client,
+    ):
         async with gateway.client() as talker, gateway.client() as silent:
             assert await talker.ask(b"nope") == b"-0\r\n"
             assert await talker.rest() == b""
@@ -96,16 +106,20 @@ async def test_who_does_not_sign_in_in_time_is_closed_whatever_else_is_said() ->
         assert await client.ask(b"c?") == b"+1000\r\n"
 
 
-async def test_a_password_that_is_being_checked_when_time_is_up_still_signs_in() -> None:
+async def test_a_password_that_is_being_checked_when_time_is_up_still_signs_in(
+    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     is_asked, answer_now = asyncio.Event(), asyncio.Event()
 
-    class SlowRepository(MemoryRepository):
-        async def administrators(self) -> dict[str, str]:
-            is_asked.set()
-            await answer_now.wait()
-            return await super().administrators()
+    known = repository.administrators
 
-    async with running_gateway(SlowRepository(), sign_in_seconds=0.2) as gateway, AsyncExitStack() as clients:
+    async def administrators() -> dict[str, str]:
+        is_asked.set()
+        await answer_now.wait()
+        return await known()
+
+    monkeypatch.setattr(repository, "administrators", administrators)
+    async with running_gateway(repository, sign_in_seconds=0.2) as gateway, AsyncExitStack() as clients:
         right = await clients.enter_async_context(gateway.client())
         wrong = await clients.enter_async_context(gateway.client())
         right.writer.write(LOGIN + b"\r\n")
@@ -119,14 +133,13 @@ async def test_a_password_that_is_being_checked_when_time_is_up_still_signs_in()
         assert await wrong.rest() == b"-2\r\n"
 
 
-async def test_a_stranger_has_so_many_commands_answered_and_then_must_go() -> None:
-    async with running_gateway() as gateway:
-        async with gateway.client() as greedy:
-            greedy.writer.write(b"cap?\r\n" * 10_000)
-            replies = (await greedy.rest()).splitlines(keepends=True)
-            assert replies.count(replies[0]) == MOST_LINES
-            assert replies[0].startswith(b"+")
-            assert replies[-1] == NO_ROOM
-        async with gateway.client(logged_in=True) as client:
-            client.writer.write(b"cap?\r\n" * 1000 + b"q\r\n")
-            assert (await client.rest()).count(replies[0]) == 1000
+async def test_a_stranger_has_so_many_commands_answered_and_then_must_go(gateway: Gateway) -> None:
+    async with gateway.client() as greedy:
+        greedy.writer.write(b"cap?\r\n" * 10_000)
+        replies = (await greedy.rest()).splitlines(keepends=True)
+        assert replies.count(replies[0]) == MOST_LINES
+        assert replies[0].startswith(b"+")
+        assert replies[-1] == NO_ROOM
+    async with gateway.client(logged_in=True) as client:
+        client.writer.write(b"cap?\r\n" * 1000 + b"q\r\n")
+        assert (await client.rest()).count(replies[0]) == 1000

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service_runtime.settings import GatewaySettings
-from support.peep_gateway_server import LOGIN, converse, replies_to, running_gateway
+from support.peep_gateway_server import LOGIN, Gateway
 
 AUTHENTICATED_ONLY = [
     "u+",
@@ -32,26 +32,26 @@ def test_service_listens_on_port_2110() -> None:
     assert GatewaySettings.model_fields["port"].default == 2110
 
 
-async def test_server_says_nothing_before_it_is_asked() -> None:
+async def test_server_says_nothing_before_it_is_asked(gateway: Gateway) -> None:
     """R04, P2: with a greeting the first octets would not be the reply."""
-    assert await replies_to(b"", logged_in=False) == b""
-    assert await replies_to(b"q\r\n", logged_in=False) == b"+\r\n"
+    assert await gateway.replies_to(b"", logged_in=False) == b""
+    assert await gateway.replies_to(b"q\r\n", logged_in=False) == b"+\r\n"
 
 
-async def test_aborted_connection_leaves_the_next_one_unharmed() -> None:
+async def test_aborted_connection_leaves_the_next_one_unharmed(gateway: Gateway) -> None:
     """R05."""
-    async with running_gateway() as gateway:
-        async with gateway.client(logged_in=True) as client:
-            client.writer.write(b"u+ half")
-            client.writer.transport.abort()
-        async with gateway.client(logged_in=True) as client:
-            await client.play("C: u?\nS: +0")
+    async with gateway.client(logged_in=True) as client:
+        client.writer.write(b"u+ half")
+        client.writer.transport.abort()
+    await gateway.converse("C: u?\nS: +0")
 
 
 @pytest.mark.parametrize("commencement", AUTHENTICATED_ONLY)
-async def test_only_three_commands_are_available_in_authentication(commencement: str) -> None:
+async def test_only_three_commands_are_available_in_authentication(
+    gateway: Gateway, commencement: str
+) -> None:
     """R06, R22, P10, P5: unknown, with and without arguments, before any other check."""
-    await converse(
+    await gateway.converse(
         f"""
         C: {commencement}
         S: -0
@@ -64,29 +64,24 @@ async def test_only_three_commands_are_available_in_authentication(commencement:
     )
 
 
-async def test_every_connection_starts_in_authentication() -> None:
+async def test_every_connection_starts_in_authentication(gateway: Gateway) -> None:
     """R07."""
-    async with (
-        running_gateway() as gateway,
-        gateway.client(logged_in=True) as first,
-        gateway.client() as second,
-    ):
+    async with gateway.client(logged_in=True) as first, gateway.client() as second:
         await first.play("C: u?\nS: +0")
         await second.play("C: u?\nS: -0")
 
 
-async def test_several_clients_are_served_at_once() -> None:
+async def test_several_clients_are_served_at_once(gateway: Gateway) -> None:
     """R08."""
-    async with running_gateway() as gateway:
 
-        async def converse_once() -> bytes:
-            async with gateway.client(logged_in=True) as client:
-                return await client.ask(b"t?")
+    async def converse_once() -> bytes:
+        async with gateway.client(logged_in=True) as client:
+            return await client.ask(b"t?")
 
-        assert set(await asyncio.gather(*(converse_once() for _ in range(10)))) == {b"+600\r\n"}
+    assert set(await asyncio.gather(*(converse_once() for _ in range(10)))) == {b"+600\r\n"}
 
 
-async def test_pipelined_commands_are_answered_in_order() -> None:
+async def test_pipelined_commands_are_answered_in_order(gateway: Gateway) -> None:
     """R09: the login included, whose outcome decides about what follows."""
     stream = LOGIN + b"\r\nu?\r\nc= 7\r\nc?\r\nh?\r\nt?\r\nq\r\n"
-    assert await replies_to(stream, logged_in=False) == b"+\r\n+0\r\n+\r\n+7\r\n-0\r\n+600\r\n+\r\n"
+    assert await gateway.replies_to(stream, logged_in=False) == b"+\r\n+0\r\n+\r\n+7\r\n-0\r\n+600\r\n+\r\n"

@@ -3,7 +3,7 @@
 import pytest
 
 from peep_gateway.protocol.commands import COMMANDS, State, capabilities
-from support.peep_gateway_server import replies_to
+from support.peep_gateway_server import Gateway
 
 SUMMARY = """
 a    2 AUTHENTICATION none              2
@@ -48,6 +48,6 @@ def test_extensions_are_told_from_what_the_text_defines() -> None:
             assert any(line.startswith(row.commencement) for line in capabilities())
 
 
-async def test_command_that_only_the_misprint_names_is_unknown() -> None:
+async def test_command_that_only_the_misprint_names_is_unknown(gateway: Gateway) -> None:
     """P1: `h?` stands for `cap?` in the text of `c=`."""
-    assert await replies_to(b"h?\r\n") == b"-0\r\n"
+    assert await gateway.replies_to(b"h?\r\n") == b"-0\r\n"

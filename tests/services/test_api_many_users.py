@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import redis
 
-from state_store.redis import keys
 from support.api_process import RunningApi, running_api
 from support.redis_server import RedisServer
 
@@ -36,13 +35,8 @@ OCTETS_A_PAGE = 64 * 1024
 @pytest.fixture
 def store(redis_url: str, shared_redis_server: RedisServer) -> redis.Redis:
     """Give a way to look at a store with so many users."""
-    client = shared_redis_server.client()
-    names = [f"user{number:06}" for number in range(USERS)]
-    for start in range(0, USERS, 10_000):
-        part = names[start : start + 10_000]
-        client.zadd(keys.USERNAMES, dict.fromkeys(part, 0))
-        client.hset(keys.CREDENTIALS, mapping=dict.fromkeys(part, "v1 $argon2id$none"))
-    return client
+    shared_redis_server.add_users([f"user{number:06}" for number in range(USERS)])
+    return shared_redis_server.client()
 
 
 @pytest.fixture

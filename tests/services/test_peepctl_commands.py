@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 
 from peep_gateway.protocol.commands import COMMANDS
 from service_runtime import VERSION
-from state_store.credentials.attempts import SlowDown
-from state_store.records import Counters
+from state_store.records import Deltas, Exchange
+from support.allowances import slow_down
 from support.background_gateway import BackgroundGateway, background_gateway
 from support.bare_peep_server import ADMINISTRATOR as BOB
 from support.bare_peep_server import NUMBERS, bare_peep_server, canned_server
@@ -64,7 +63,8 @@ def refused(peepctl: Peepctl, *arguments: str, given: str = "", **variables: str
 
 
 def test_stats_as_json_has_the_names_of_the_http_api(gateway: BackgroundGateway, peepctl: Peepctl) -> None:
-    gateway.repository._counters = Counters(retrieved_bytes=2612, retrieved_emails=7, historical_logins=11)
+    deltas = Deltas(retrieved_bytes=2612, retrieved_emails=7, logins=11)
+    gateway.run(gateway.repository.exchange(Exchange("pop3", 1, deltas)))
     told = json.loads(peepctl.output("stats", "--json"))
     assert list(told) == [
         "retrieved_bytes",
@@ -184,29 +184,27 @@ def test_sessions_are_listed_and_closed(gateway: BackgroundGateway, peepctl: Pee
 
 def test_slow_downs_are_listed_and_lifted(gateway: BackgroundGateway, peepctl: Peepctl) -> None:
     assert json.loads(peepctl.output("slow-downs", "--json")) == {"slow_downs": []}
-    since, until = time.time() - 100, time.time() + 1000
-    gateway.repository._slow_downs = {
-        "a1": SlowDown("a1", "203.0.113.9", "", False, since, 1112, until),
-        "b2": SlowDown("b2", "", "alice", False, since, 3, until),
-        "c3": SlowDown("c3", "203.0.113.9", "root", True, since, 1, until),
-    }
+    with gateway.redis_server.client() as store:
+        network = slow_down(store, "network 203.0.113.9", 100, 1112)
+        alice = slow_down(store, "user user alice", 100, 3)
+        root = slow_down(store, "pair 203.0.113.9 administrator root", 100, 1)
     told = json.loads(peepctl.output("slow-downs", "--json"))["slow_downs"]
     assert [(one["id"], one["network"], one["username"], one["is_administrator"]) for one in told] == [
-        ("a1", "203.0.113.9", None, False),
-        ("b2", None, "alice", False),
-        ("c3", "203.0.113.9", "root", True),
+        (network, "203.0.113.9", None, False),
+        (alice, None, "alice", False),
+        (root, "203.0.113.9", "root", True),
     ]
-    assert all(100 <= one["seconds"] < 200 and 900 < one["seconds_left"] <= 1000 for one in told)
+    assert all(100 <= one["seconds"] < 200 and 0 < one["seconds_left"] <= 60 for one in told)
     head, first, *_ = peepctl.output("slow-downs").splitlines()
     assert head.split() == ["ID", "NETWORK", "USER", "SINCE", "DELAYED", "OVER", "IN"]
-    assert first.split()[:3] == ["a1", "203.0.113.9", "-"]
+    assert first.split()[:3] == [network, "203.0.113.9", "-"]
     assert "1,112" in first
-    assert peepctl.output("lift", "alice") == "lifted slow-down b2 (user alice, network -)\n"
+    assert peepctl.output("lift", "alice") == f"lifted slow-down {alice} (user alice, network -)\n"
     assert peepctl.output("lift", "203.0.113.9").splitlines() == [
-        "lifted slow-down a1 (user -, network 203.0.113.9)",
-        "lifted slow-down c3 (user root (administrator), network 203.0.113.9)",
+        f"lifted slow-down {network} (user -, network 203.0.113.9)",
+        f"lifted slow-down {root} (user root (administrator), network 203.0.113.9)",
     ]
-    code, line = refused(peepctl, "lift", "a1")
+    code, line = refused(peepctl, "lift", network)
     assert (code, "peepctl slow-downs lists them" in line) == (1, True)
 
 

@@ -38,8 +38,8 @@ from state_store.credentials.opaque_string import opaque_string
 from state_store.credentials.passwords import Passwords
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters
+from state_store.redis.repository import RedisRepository
 from support.certificates import Authority
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
@@ -377,9 +377,9 @@ def test_handshake_that_never_ends_is_no_way_round_the_idle_timeout(start: Start
 
 @dataclass
 class InThisProcess:
-    """Pop3Connections on this event loop, with a store in memory: waits can be shortened."""
+    """Pop3Connections on this event loop: waits can be shortened."""
 
-    repository: MemoryRepository
+    repository: RedisRepository
     instance: LiveInstance
     server: LineServer
     address: tuple[str, int]
@@ -387,12 +387,12 @@ class InThisProcess:
 
 @asynccontextmanager
 async def in_this_process(
-    context: ssl.SSLContext, *, starts: bool = True, is_implicit: bool = True
+    repository: RedisRepository, context: ssl.SSLContext, *, starts: bool = True, is_implicit: bool = True
 ) -> AsyncIterator[InThisProcess]:
     async def can_use_directory(_: str) -> bool:
         return True
 
-    repository, passwords = MemoryRepository(), Passwords()
+    passwords = Passwords()
     instance = LiveInstance(
         repository,
         InstanceOptions("localhost", 1, "0"),
@@ -434,10 +434,16 @@ def server_context(authority: Authority, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.parametrize("is_implicit", [True, False])
 async def test_handshake_that_never_ends_is_cut_off_by_the_login_timer(
-    server_context: ssl.SSLContext, is_implicit: bool, monkeypatch: pytest.MonkeyPatch
+    repository: RedisRepository,
+    server_context: ssl.SSLContext,
+    is_implicit: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pop3_service.connection, "LOGIN_SECONDS", 0.2)
-    async with in_this_process(server_context, is_implicit=is_implicit) as served, asyncio.timeout(5):
+    async with (
+        in_this_process(repository, server_context, is_implicit=is_implicit) as served,
+        asyncio.timeout(5),
+    ):
         reader, writer = await asyncio.open_connection(*served.address)
         if not is_implicit:
             await reader.readline()
@@ -452,9 +458,12 @@ async def test_handshake_that_never_ends_is_cut_off_by_the_login_timer(
 
 
 async def test_connection_dismissed_before_it_is_admitted_is_no_session(
-    server_context: ssl.SSLContext,
+    repository: RedisRepository, server_context: ssl.SSLContext
 ) -> None:
-    async with in_this_process(server_context, starts=False, is_implicit=False) as served, asyncio.timeout(5):
+    async with (
+        in_this_process(repository, server_context, starts=False, is_implicit=False) as served,
+        asyncio.timeout(5),
+    ):
         reader, writer = await asyncio.open_connection(*served.address)
         while not served.server.connections:
             await asyncio.sleep(0.005)

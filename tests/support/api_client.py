@@ -1,4 +1,4 @@
-"""A client of the HTTP application over the in-memory repository, without a socket between them."""
+"""A client of the HTTP application, without a socket between them."""
 
 import functools
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,7 +11,7 @@ import httpx
 from state_api.app import create_app
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
-from state_store.memory_repository import MemoryRepository
+from state_store.redis.repository import RedisRepository
 from state_store.repository import StateRepository
 from support.cheap_passwords import cheap_passwords
 
@@ -42,9 +42,10 @@ async def api_client(
     proxies: Sequence[str] = (),
     patience_seconds: float = 1.0,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Ask the application over `repository`, by default an empty one in memory, from `address`."""
-    repository = repository if repository is not None else MemoryRepository()
-    if isinstance(repository, MemoryRepository):
+    """Ask the application over `repository`, by default one that cannot be reached, from `address`."""
+    if repository is None:
+        repository = RedisRepository("unix:///nonexistent/redis.sock")
+    else:
         await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
     authenticator = Authenticator(repository, passwords(), patience_seconds=patience_seconds)
     app = create_app(

@@ -4,14 +4,16 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from line_server.connection import LineConnection
 from line_server.listener import listen
-from state_store.memory_repository import MemoryRepository
-from state_store.records import Exchange, NotificationKind, SessionRow
-from support.peep_gateway_server import Gateway, instance, running_gateway
+from state_store.records import Exchange, SessionRow
+from state_store.redis.repository import RedisRepository
+from state_store.repository import RENEWAL_SECONDS
+from support.peep_gateway_server import Gateway, pop3_instance, running_gateway
+from support.redis_server import RedisServer
 
 _INSTANCE = "pop3"
 _WAIT_SECONDS = 20
@@ -20,11 +22,11 @@ _Result = TypeVar("_Result")
 
 
 class BackgroundGateway:
-    """The gateway, a store in memory, and a POP3 instance that closes the sessions it is told to close."""
+    """The gateway, and a POP3 instance that closes the sessions it is told to close."""
 
-    def __init__(self) -> None:
-        # Its clock stands still: no lease lapses, however slow the programs are.
-        self.repository = MemoryRepository(lambda: 0.0)
+    def __init__(self, redis_server: RedisServer) -> None:
+        self.redis_server = redis_server
+        self.repository = RedisRepository(redis_server.url)
         self.address = ("127.0.0.1", 0)
         self._gateway: Gateway
         self._loop = asyncio.new_event_loop()
@@ -69,33 +71,27 @@ class BackgroundGateway:
         self._loop.close()
 
     async def _serve(self) -> None:
-        await self.repository.register_instance(instance(_INSTANCE))
-        obeying = asyncio.create_task(self._obey())
-        async with running_gateway(self.repository) as gateway:
+        async with pop3_instance(self.repository, _INSTANCE), running_gateway(self.repository) as gateway:
             self._gateway = gateway
             self.address = gateway.address
-            await self._is_over.wait()
-        obeying.cancel()
-        await asyncio.gather(obeying, return_exceptions=True)
+            self._is_ready.set()
+            while not self._is_over.is_set():
+                await self.repository.exchange(Exchange(_INSTANCE, 0))  # renews the lease
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._is_over.wait(), RENEWAL_SECONDS)
+        await self.repository.close()
 
     async def _go_away(self) -> None:
         await self._gateway.server.drain(0, LineConnection.abort)
 
-    async def _obey(self) -> None:
-        async for event in self.repository.notifications():
-            self._is_ready.set()
-            if event.kind is NotificationKind.SESSION_TO_CLOSE:
-                await self.repository.exchange(Exchange(_INSTANCE, 0, closed_sessions=[event.identifier]))
-            elif event.kind is NotificationKind.DIRECTORY_PROPOSED:
-                await self.repository.answer_proposal(event.identifier, _INSTANCE, usable=True)
-
 
 @contextmanager
 def background_gateway() -> Iterator[BackgroundGateway]:
-    """Run a gateway as long as it is needed."""
-    gateway = BackgroundGateway()
-    gateway.start()
-    try:
-        yield gateway
-    finally:
-        gateway.stop()
+    """Run a gateway over a server of its own as long as it is needed."""
+    with RedisServer() as redis_server:
+        gateway = BackgroundGateway(redis_server)
+        gateway.start()
+        try:
+            yield gateway
+        finally:
+            gateway.stop()

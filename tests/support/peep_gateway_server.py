@@ -1,4 +1,4 @@
-"""A PEEP server on a free loopback port over the in-memory repository, and a client that plays dialogues."""
+"""A PEEP server on a free loopback port, and a client that plays dialogues."""
 
 import asyncio
 import functools
@@ -16,8 +16,7 @@ from peep_gateway.protocol.commands import capabilities
 from peep_gateway.protocol.replies import wire_form
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
-from state_store.memory_repository import MemoryRepository
-from state_store.records import Credential, Instance, NotificationKind
+from state_store.records import Credential, Exchange, Instance, NotificationKind
 from state_store.repository import StateRepository
 from support.cheap_passwords import cheap_passwords
 from support.dialogue import steps
@@ -109,18 +108,29 @@ class Gateway:
         finally:
             await client.close()
 
+    async def converse(self, conversation: str, *, logged_in: bool = True) -> None:
+        """Hold a conversation of its own; fails also when more is answered than was expected."""
+        async with self.client(logged_in=logged_in) as client:
+            await client.play(conversation)
+            if "<closed>" not in conversation:
+                assert await client.exchange(b"q\r\n") == b"+\r\n"
+
+    async def replies_to(self, octets: bytes, *, logged_in: bool = True) -> bytes:
+        """Return all that a client of its own is answered to these octets."""
+        async with self.client(logged_in=logged_in) as client:
+            return await client.exchange(octets)
+
 
 @asynccontextmanager
 async def running_gateway(
-    repository: StateRepository | None = None,
+    repository: StateRepository,
     *,
     host: str = "127.0.0.1",
     idle_seconds: float = 600,
     sign_in_seconds: float = SIGN_IN_SECONDS,
     limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[Gateway]:
-    """Serve PEEP over `repository`, by default an empty one in memory that knows the administrator."""
-    repository = repository if repository is not None else MemoryRepository()
+    """Serve PEEP over `repository`, to which the administrator is made known."""
     await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
 
     server = LineServer(
@@ -141,27 +151,10 @@ async def running_gateway(
         await server.drain(0, LineConnection.abort)
 
 
-async def converse(
-    conversation: str, repository: StateRepository | None = None, *, logged_in: bool = True
-) -> None:
-    """Hold a conversation with a server of its own; fails also when more is answered than was expected."""
-    async with running_gateway(repository) as gateway, gateway.client(logged_in=logged_in) as client:
-        await client.play(conversation)
-        if "<closed>" not in conversation:
-            assert await client.exchange(b"q\r\n") == b"+\r\n"
-
-
-async def replies_to(octets: bytes, *, logged_in: bool = True) -> bytes:
-    """Return all that a server of its own answers to these octets."""
-    async with running_gateway() as gateway, gateway.client(logged_in=logged_in) as client:
-        return await client.exchange(octets)
-
-
-async def with_users(repository: MemoryRepository, *usernames: str) -> MemoryRepository:
-    """Return `repository` with these users added, whose passwords fit nothing."""
+async def add_users(repository: StateRepository, *usernames: str) -> None:
+    """Add users whose passwords fit nothing."""
     for username in usernames:
-        await repository.add_user(username, Credential("no hash", f"version of {username}"))
-    return repository
+        await repository.add_user(username, Credential("no-hash", f"version-of-{username}"))
 
 
 def instance(instance_id: str = "pop3") -> Instance:
@@ -173,21 +166,37 @@ def instance(instance_id: str = "pop3") -> Instance:
 async def pop3_instance(
     repository: StateRepository, instance_id: str = "pop3", *, usable: bool = True
 ) -> AsyncIterator[None]:
-    """Let a POP3 instance live beside the gateway that finds every proposed mail directory so."""
+    """Let a POP3 instance live that obeys, and finds every proposed mail directory so."""
     await repository.register_instance(instance(instance_id))
+    try:
+        async with obeying(repository, instance_id, usable=usable):
+            yield
+    finally:
+        await repository.end_instance(instance_id)
+
+
+@asynccontextmanager
+async def obeying(
+    repository: StateRepository, instance_id: str = "pop3", *, usable: bool = True
+) -> AsyncIterator[None]:
+    """Do for a registered instance what notifications ask it for."""
     is_listening = asyncio.Event()
 
-    async def answer() -> None:
-        async for event in repository.notifications():
+    async def obey() -> None:
+        async for heard in repository.notifications():
             is_listening.set()
-            if event.kind is NotificationKind.DIRECTORY_PROPOSED:
-                await repository.answer_proposal(event.identifier, instance_id, usable=usable)
+            if heard.kind is NotificationKind.DIRECTORY_PROPOSED:
+                await repository.answer_proposal(heard.identifier, instance_id, usable=usable)
+            elif heard.kind is NotificationKind.SESSION_TO_CLOSE:
+                await repository.exchange(Exchange(instance_id, 0, closed_sessions=[heard.identifier]))
+            elif heard.kind is NotificationKind.SETTINGS_CHANGED:
+                version = (await repository.settings()).version
+                await repository.exchange(Exchange(instance_id, 0, settings_version=version))
 
-    task = asyncio.create_task(answer())
+    task = asyncio.create_task(obey())
     await is_listening.wait()
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await repository.end_instance(instance_id)

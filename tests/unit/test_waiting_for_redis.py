@@ -8,18 +8,18 @@ from structlog.testing import capture_logs
 
 from service_runtime.waiting import prepare_patiently
 from state_store.errors import StoreUnavailable, StoreUnusable
-from state_store.memory_repository import MemoryRepository
+from state_store.redis.repository import RedisRepository
 
 URL = "redis://peep:hunter2@redis.example:6379/0?password=hunter3"
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-class LateRepository(MemoryRepository):
+class LateRepository(RedisRepository):
     """Can be reached at the `available_at`th attempt."""
 
     def __init__(self, available_at: int, stopping: asyncio.Event | None = None) -> None:
-        super().__init__()
+        super().__init__(URL)
         self.attempts = 0
         self._available_at = available_at
         self._stopping = stopping
@@ -53,13 +53,13 @@ async def test_waiting_is_said_once_and_so_is_its_end_without_the_password() -> 
 async def test_waiting_says_a_new_reason_once() -> None:
     reasons = ["connection refused", "connection refused", "out of memory", "out of memory"]
 
-    class Changing(MemoryRepository):
+    class Changing(RedisRepository):
         async def prepare(self) -> None:
             if reasons:
                 raise StoreUnavailable(reasons.pop(0))
 
     with capture_logs() as events:
-        assert await prepare_patiently(Changing(), log, URL, asyncio.Event())
+        assert await prepare_patiently(Changing(URL), log, URL, asyncio.Event())
     assert [(event["event"], event.get("reason")) for event in events] == [
         ("waiting for redis", "connection refused"),
         ("waiting for redis", "out of memory"),
@@ -75,9 +75,9 @@ async def test_waiting_ends_when_the_process_is_to_stop() -> None:
 
 
 async def test_server_that_can_never_serve_us_is_not_waited_for() -> None:
-    class OldServer(MemoryRepository):
+    class OldServer(RedisRepository):
         async def prepare(self) -> None:
             raise StoreUnusable("Redis 6.2 is too old")
 
     with pytest.raises(StoreUnusable, match="too old"):
-        await prepare_patiently(OldServer(), log, URL, asyncio.Event())
+        await prepare_patiently(OldServer(URL), log, URL, asyncio.Event())

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from state_store import slots
 from state_store.credentials import attempts
 from state_store.records import ACTIVITY_LENGTH, Settings
 from state_store.redis import keys
@@ -16,6 +15,9 @@ CLOCK_GRAIN_SECONDS = 1.0
 
 LONGEST_PAUSE_SECONDS = RENEWAL_SECONDS + 1.0
 """As long as an instance lives, leases are read at least this often."""
+
+LARGEST_SPARE = 64
+"""Connections beyond its open ones that an instance may hold slots for, to admit them without an exchange."""
 
 _WITH_ALLOWANCES = {"begin_attempt", "end_attempt", "slow_downs", "lift_slow_down"}
 
@@ -53,7 +55,7 @@ def _figures() -> str:
         "KNOWN_MS": int(attempts.KNOWN_SECONDS * 1000),
         "KNOWN_REFRESH_MS": int(attempts.KNOWN_REFRESH_SECONDS * 1000),
         "KNOWN_NETWORKS": attempts.KNOWN_NETWORKS,
-        "LARGEST_SPARE": slots.LARGEST_SPARE,
+        "LARGEST_SPARE": LARGEST_SPARE,
         "ACTIVITY_LENGTH": ACTIVITY_LENGTH,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }

@@ -93,8 +93,9 @@ for i = 1, login_count do
   outcomes[i] = log_in(argument(), argument(), argument(), argument(), argument(), argument(), argument())
 end
 
--- The connections of one address: the same as slots.py. Who cannot come in because of its address
--- waits for no slot.
+-- The connections of one address. An instance keeps those that it has open, and gets places for those that
+-- wait as far as the address's limit over all instances goes; no place is held in reserve. A connection that
+-- its address's limit keeps out does not wait for a slot either.
 local live = live_instances(now)
 local function open_elsewhere_from(address)
   local count = 0
@@ -119,7 +120,10 @@ for i = 1, address_limit > 0 and number() or 0 do
   end
 end
 
--- The slots of the limit `c=`: the same as slots.py.
+-- The slots of the limit `c=`. An instance keeps what it claims, because it may be filling those slots at this
+-- moment. It gets slots for the connections that wait as far as the limit goes, and spare ones while less than
+-- half of the limit is reserved: far from the limit an instance admits without an exchange, near it every slot
+-- is dealt out one by one. One that claims more than its share shall claim only its open connections next time.
 local settings = redis.call('HMGET', SETTINGS, 'max_connections', 'version')
 local limit = tonumber(settings[1] or DEFAULT_MAX_CONNECTIONS)
 local instances, reserved_elsewhere, open_elsewhere = 0, 0, 0

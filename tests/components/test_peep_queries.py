@@ -1,6 +1,7 @@
 """One query of the store for all sessions that ask at the same moment, and never an older result."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -8,15 +9,15 @@ from peep_gateway import queries as queries_module
 from peep_gateway.protocol.replies import Answer, Lines
 from peep_gateway.queries import Queries
 from state_store.errors import LeaseLapsed, StoreUnavailable
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters, Credential
+from state_store.redis.repository import RedisRepository
 
 
-class WatchedRepository(MemoryRepository):
+class WatchedRepository(RedisRepository):
     """Counts the queries of its counters, and answers them only when it may."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
         self.connections = 0
         self.queries = 0
         self.cancelled = 0
@@ -56,8 +57,10 @@ class Caller:
 
 
 @pytest.fixture
-async def repository() -> WatchedRepository:
-    return WatchedRepository()
+async def repository(redis_url: str) -> AsyncIterator[WatchedRepository]:
+    made = WatchedRepository(redis_url)
+    yield made
+    await made.close()
 
 
 async def queried(repository: WatchedRepository, times: int) -> None:
@@ -158,4 +161,4 @@ async def test_long_list_is_encoded_in_several_turns(
     for count in range(8):
         wanted = [f"+{count}", *(f"user{number}" for number in range(count)), ""]
         assert await Queries(repository).answer("u?") == Lines("\r\n".join(wanted).encode())
-        await repository.add_user(f"user{count}", Credential("no hash", "v1"))
+        await repository.add_user(f"user{count}", Credential("no-hash", "v1"))

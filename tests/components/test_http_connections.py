@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from state_api.http_connection import TimeLimits
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Credential
+from state_store.redis.repository import RedisRepository
 from support.api_client import BASIC
 from support.api_server import ApiServer, api_server, listening
 
@@ -57,21 +57,21 @@ def late(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"GET /livez HT", HEAD, WHOLE + HEAD])
-async def test_half_a_head_is_answered_408_and_closed(sent: bytes) -> None:
-    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
+async def test_half_a_head_is_answered_408_and_closed(repository: RedisRepository, sent: bytes) -> None:
+    async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(sent)
         answer = await all_of(reader)
         late(answer[answer.index(b"HTTP/1.1 408") :])
         assert answer.startswith(b"HTTP/1.1 200") == sent.startswith(WHOLE)
 
 
-async def test_a_silent_connection_is_closed_without_a_word() -> None:
-    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, _):
+async def test_a_silent_connection_is_closed_without_a_word(repository: RedisRepository) -> None:
+    async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, _):
         assert await all_of(reader) == b""
 
 
-async def test_a_head_that_comes_octet_by_octet_has_no_more_time_for_it() -> None:
-    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
+async def test_a_head_that_comes_octet_by_octet_has_no_more_time_for_it(repository: RedisRepository) -> None:
+    async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
 
         async def drip() -> None:
             for octet in HEAD + b"X-Long: " + b"x" * 10_000:
@@ -86,14 +86,14 @@ async def test_a_head_that_comes_octet_by_octet_has_no_more_time_for_it() -> Non
 @pytest.mark.parametrize(
     "head", [ADD_USER, ADD_USER.replace(b"Content-Length: 60", b"Transfer-Encoding: chunked")]
 )
-async def test_half_a_body_is_answered_408_and_closed(head: bytes) -> None:
-    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
+async def test_half_a_body_is_answered_408_and_closed(repository: RedisRepository, head: bytes) -> None:
+    async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(head + (b'5\r\n{"nam' if b"chunked" in head else b'{"nam'))
         late(await all_of(reader))
 
 
-async def test_a_body_that_nobody_wants_is_not_waited_for_long() -> None:
-    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
+async def test_a_body_that_nobody_wants_is_not_waited_for_long(repository: RedisRepository) -> None:
+    async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(WHOLE.replace(b"\r\n\r\n", b"\r\nContent-Length: 60000\r\n\r\nhalf"))
 
         async def drip() -> None:
@@ -108,8 +108,10 @@ async def test_a_body_that_nobody_wants_is_not_waited_for_long() -> None:
         dripping.cancel()
 
 
-async def test_a_body_that_comes_after_its_answer_leaves_the_connection_good_for_the_next_request() -> None:
-    async with api_server(MemoryRepository(), time_limits=LONG) as server, raw(server) as (reader, writer):
+async def test_a_body_that_comes_after_its_answer_leaves_the_connection_good_for_the_next_request(
+    repository: RedisRepository,
+) -> None:
+    async with api_server(repository, time_limits=LONG) as server, raw(server) as (reader, writer):
         for _ in range(2):
             writer.write(WHOLE.replace(b"\r\n\r\n", b"\r\nContent-Length: 4\r\n\r\nha"))
             answer = await asyncio.wait_for(reader.readuntil(b'{"status":"alive"}'), ANSWER_SECONDS)
@@ -117,18 +119,19 @@ async def test_a_body_that_comes_after_its_answer_leaves_the_connection_good_for
             writer.write(b"lf")
 
 
-async def test_a_connection_that_asks_no_more_is_closed_when_its_time_is_over() -> None:
-    async with api_server(MemoryRepository(), time_limits=SHORT) as server, raw(server) as (reader, writer):
+async def test_a_connection_that_asks_no_more_is_closed_when_its_time_is_over(
+    repository: RedisRepository,
+) -> None:
+    async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(WHOLE)
         answer = await all_of(reader)
         assert answer.count(b"HTTP/1.1") == 1
         assert answer.startswith(b"HTTP/1.1 200")
 
 
-async def test_who_does_not_read_an_answer_is_cut_off() -> None:
-    repository = MemoryRepository()
+async def test_who_does_not_read_an_answer_is_cut_off(repository: RedisRepository) -> None:
     for number in range(1000):
-        await repository.add_user(f"{number:0128}", Credential("no hash", "1"))
+        await repository.add_user(f"{number:0128}", Credential("no-hash", "1"))
     async with api_server(repository, time_limits=SHORT, send_buffer=4096) as server:
         credentials = next(BASIC.auth_flow(httpx.Request("GET", "http://peep"))).headers["Authorization"]
         with socket.socket() as client:
@@ -144,9 +147,9 @@ async def test_who_does_not_read_an_answer_is_cut_off() -> None:
                     await asyncio.sleep(0.01)
 
 
-async def test_streams_of_events_outlive_all_limits() -> None:
+async def test_streams_of_events_outlive_all_limits(repository: RedisRepository) -> None:
     async with (
-        api_server(MemoryRepository(), time_limits=SHORT) as server,
+        api_server(repository, time_limits=SHORT) as server,
         listening(server.client) as reader,
     ):
         # Counters come once a second.
@@ -154,11 +157,8 @@ async def test_streams_of_events_outlive_all_limits() -> None:
             await reader.until("counters")
 
 
-async def test_connections_without_a_request_keep_nobody_out() -> None:
-    async with (
-        api_server(MemoryRepository(), time_limits=LONG) as server,
-        contextlib.AsyncExitStack() as stack,
-    ):
+async def test_connections_without_a_request_keep_nobody_out(repository: RedisRepository) -> None:
+    async with api_server(repository, time_limits=LONG) as server, contextlib.AsyncExitStack() as stack:
         held = [await stack.enter_async_context(raw(server)) for _ in range(300)]
         for number, (_, writer) in enumerate(held):
             writer.write((b"", HEAD, ADD_USER + b"{")[number % 3])

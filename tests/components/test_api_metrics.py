@@ -16,7 +16,7 @@ from prometheus_client.samples import Sample
 from service_runtime import VERSION
 from state_store.redis.repository import RedisRepository
 from support.api_client import api_client
-from support.busy_repository import COMMAND_SECONDS, LOGIN_SECONDS, OPENMETRICS, metrics_answer
+from support.busy_store import COMMAND_SECONDS, LOGIN_SECONDS, OPENMETRICS, metrics_of
 from support.peep_gateway_server import instance
 
 INSTANCE = {"instance_id": "pop3", "host": instance().host, "worker": "1"}
@@ -50,8 +50,8 @@ def family_name(sample: str, types: dict[str, str]) -> str:
     return next(name for name in candidates if name in types)
 
 
-async def test_metrics_show_every_number_of_ours() -> None:
-    response = await metrics_answer()
+async def test_metrics_show_every_number_of_ours(busy: RedisRepository) -> None:
+    response = await metrics_of(busy)
     assert response.headers["content-type"].startswith("text/plain; version=")
     shown = {
         sample.name: (sample.value, sample.labels)
@@ -86,10 +86,10 @@ async def test_metrics_show_every_number_of_ours() -> None:
 @FORMATS
 @pytest.mark.parametrize(("name", "seconds"), [("command", COMMAND_SECONDS), ("login", LOGIN_SECONDS)])
 async def test_histograms_are_cumulative_and_whole(
-    accept: str, name: str, seconds: tuple[float, ...]
+    busy: RedisRepository, accept: str, name: str, seconds: tuple[float, ...]
 ) -> None:
     prefix = f"peep_pop3_{name}_duration_seconds"
-    samples = samples_of((await metrics_answer(accept)).text)
+    samples = samples_of((await metrics_of(busy, accept)).text)
     buckets = {
         float(sample.labels["le"]): sample.value for sample in samples if sample.name == f"{prefix}_bucket"
     }
@@ -102,14 +102,14 @@ async def test_histograms_are_cumulative_and_whole(
     assert values[f"{prefix}_sum"] == pytest.approx(sum(seconds))
 
 
-async def test_open_metrics_are_given_to_those_who_ask_for_them() -> None:
-    response = await metrics_answer(f"{OPENMETRICS},text/plain;q=0.5")
+async def test_open_metrics_are_given_to_those_who_ask_for_them(busy: RedisRepository) -> None:
+    response = await metrics_of(busy, f"{OPENMETRICS},text/plain;q=0.5")
     assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert response.text.endswith("# EOF\n")
 
 
-async def test_both_formats_say_the_same_of_us() -> None:
-    texts = [(await metrics_answer(accept)).text for accept in ("", OPENMETRICS)]
+async def test_both_formats_say_the_same_of_us(busy: RedisRepository) -> None:
+    texts = [(await metrics_of(busy, accept)).text for accept in ("", OPENMETRICS)]
     first, second = (
         {
             (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -122,8 +122,10 @@ async def test_both_formats_say_the_same_of_us() -> None:
 
 
 @FORMATS
-async def test_every_family_has_help_and_type_and_no_series_comes_twice(accept: str) -> None:
-    text = (await metrics_answer(accept)).text
+async def test_every_family_has_help_and_type_and_no_series_comes_twice(
+    busy: RedisRepository, accept: str
+) -> None:
+    text = (await metrics_of(busy, accept)).text
     helps, types = described(text, "HELP"), described(text, "TYPE")
     assert set(helps) == set(types)
     assert all(len(words) > 10 and words[0].isupper() for words in helps.values())
@@ -133,8 +135,8 @@ async def test_every_family_has_help_and_type_and_no_series_comes_twice(accept: 
 
 
 @FORMATS
-async def test_names_follow_the_conventions(accept: str) -> None:
-    text = (await metrics_answer(accept)).text
+async def test_names_follow_the_conventions(busy: RedisRepository, accept: str) -> None:
+    text = (await metrics_of(busy, accept)).text
     is_open = accept == OPENMETRICS
     for name, kind in described(text, "TYPE").items():
         words = name.split("_")
@@ -154,16 +156,16 @@ async def test_names_follow_the_conventions(accept: str) -> None:
 
 
 @FORMATS
-async def test_labels_are_few_and_well_named(accept: str) -> None:
-    for sample in samples_of((await metrics_answer(accept)).text):
+async def test_labels_are_few_and_well_named(busy: RedisRepository, accept: str) -> None:
+    for sample in samples_of((await metrics_of(busy, accept)).text):
         if sample.name.startswith("peep_"):
             assert set(sample.labels) <= {"version", "le", "reason", *INSTANCE}
             assert not any(label in sample.name.split("_") for label in sample.labels if label != "le")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process can tell of itself")
-async def test_the_process_that_answers_shows_its_own_numbers() -> None:
-    values = {sample.name: sample.value for sample in samples_of((await metrics_answer()).text)}
+async def test_the_process_that_answers_shows_its_own_numbers(busy: RedisRepository) -> None:
+    values = {sample.name: sample.value for sample in samples_of((await metrics_of(busy)).text)}
     assert values["process_resident_memory_bytes"] > 1e6
     assert values["process_cpu_seconds_total"] > 0
     assert values["python_info"] == 1
@@ -171,10 +173,8 @@ async def test_the_process_that_answers_shows_its_own_numbers() -> None:
 
 @FORMATS
 async def test_metrics_without_a_store_say_so_and_show_no_false_zeros(accept: str) -> None:
-    repository = RedisRepository("unix:///nonexistent/redis.sock")
-    async with api_client(repository, auth=None) as client:
+    async with api_client(auth=None) as client:
         response = await client.get("/metrics", headers={"Accept": accept})
-    await repository.close()
     assert response.status_code == 200
     ours = {
         sample.name: sample.value for sample in samples_of(response.text) if sample.name.startswith("peep_")

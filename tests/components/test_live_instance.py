@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+import redis
 
 from state_store.errors import MailDirectoryRefused, StoreUnavailable
 from state_store.instance import exchanges
 from state_store.instance.lease import MARGIN_SECONDS
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
-from state_store.memory_repository import MemoryRepository
 from state_store.records import (
     AdmissionOutcome,
     Counters,
@@ -25,20 +25,25 @@ from state_store.records import (
     SessionRow,
     Settings,
 )
+from state_store.redis import keys
+from state_store.redis.repository import RedisRepository
 from state_store.repository import LEASE_SECONDS
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "2001:db8::1"
 
 
-class TroubledRepository(MemoryRepository):
-    """Can be taken away, can lose its answers, and answers an exchange only after some loop turns."""
+class TroubledRepository(RedisRepository):
+    """Can be taken away, can lose its answers, and can keep them back."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
         self.is_away = False
         self.loses_answers = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.exchanges = 0
+        self.taken = 0
 
     def _reach(self) -> None:
         if self.is_away:
@@ -53,18 +58,18 @@ class TroubledRepository(MemoryRepository):
         await super().register_instance(instance)
 
     async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
-        await asyncio.sleep(0)
         self.exchanges += 1
         self._reach()
         result = await super().exchange(exchange, reap=reap)
-        await asyncio.sleep(0)
+        self.taken += 1
+        await self.may_answer.wait()
         if self.loses_answers:
             raise StoreUnavailable("answer lost on purpose")
         return result
 
-    def let_leases_lapse(self) -> None:
-        for lease in self._leases.values():
-            lease.expires_at = self._clock()
+    async def let_leases_lapse(self) -> None:
+        for instance_id in await self._client.command("ZRANGE", keys.LEASES, 0, -1):
+            await self._client.command("ZADD", keys.LEASES, 1, instance_id)
 
 
 class Process:
@@ -72,7 +77,7 @@ class Process:
 
     def __init__(
         self,
-        repository: MemoryRepository,
+        repository: RedisRepository,
         clock: Callable[[], float],
         *,
         can_use: bool,
@@ -115,7 +120,7 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    repository: MemoryRepository,
+    repository: RedisRepository,
     clock: Callable[[], float] = time.monotonic,
     *,
     can_use: bool = True,
@@ -137,18 +142,11 @@ async def until(is_true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.002)
 
 
-async def until_counters(repository: MemoryRepository, expected: Counters) -> None:
+async def until_counters(repository: RedisRepository, expected: Counters) -> None:
     deadline = time.monotonic() + 2
     while (found := await repository.counters()) != expected:
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.002)
-
-
-async def set_limit(repository: MemoryRepository, limit: int) -> None:
-    """Set the limit and return when the live instances obey it, as the store in Redis does."""
-    await repository.change_settings(max_connections=limit)
-    version = (await repository.settings()).version
-    await until(lambda: all(lease.settings_version >= version for lease in repository._live()))
 
 
 async def enter(instance: LiveInstance) -> bool:
@@ -160,10 +158,18 @@ def login(session_id: str = "s1", username: str = "alice") -> Login:
 
 
 @pytest.fixture
-async def repository() -> TroubledRepository:
-    made = TroubledRepository()
+async def repository(redis_url: str) -> AsyncIterator[TroubledRepository]:
+    made = TroubledRepository(redis_url)
     await made.add_user("alice", Credential("hash", "v1"))
-    return made
+    yield made
+    await made.close()
+
+
+def places_of_addresses(store: redis.Redis) -> list[dict[str, str]]:
+    """Return what each instance has in the store under the addresses of its connections."""
+    found = store.keys(keys.ADDRESSES + "*")
+    assert isinstance(found, list)
+    return [store.hgetall(key) for key in found]  # type: ignore[misc]
 
 
 async def test_started_instance_is_known_and_a_stopped_one_is_gone(repository: TroubledRepository) -> None:
@@ -202,7 +208,7 @@ async def test_far_from_the_limit_connections_come_in_without_an_exchange(
 
 
 async def until_current_connections(
-    repository: MemoryRepository, expected: int, instance: LiveInstance
+    repository: RedisRepository, expected: int, instance: LiveInstance
 ) -> None:
     instance.counted()
     deadline = time.monotonic() + 2
@@ -214,7 +220,7 @@ async def until_current_connections(
 async def test_exactly_the_limit_comes_in_when_fifty_wait_at_two_instances(
     repository: TroubledRepository,
 ) -> None:
-    await set_limit(repository, 20)
+    await repository.change_settings(max_connections=20)
     async with process(repository) as one, process(repository) as other:
         instances = [one.instance, other.instance]
         answers = await asyncio.gather(*(enter(instances[number % 2]) for number in range(50)))
@@ -226,7 +232,7 @@ async def test_exactly_the_limit_comes_in_when_fifty_wait_at_two_instances(
 async def test_slot_that_one_instance_gives_up_can_be_had_at_the_other(
     repository: TroubledRepository,
 ) -> None:
-    await set_limit(repository, 3)
+    await repository.change_settings(max_connections=3)
     async with process(repository) as one, process(repository) as other:
         assert [await enter(one.instance) for _ in range(3)] == [True] * 3
         assert not await enter(other.instance)
@@ -242,18 +248,18 @@ async def test_spare_slots_of_an_instance_are_given_to_the_one_that_needs_them(
     async with process(repository) as one, process(repository) as other:
         assert await enter(one.instance)
         assert await enter(other.instance)
-        await set_limit(repository, 10)
+        await repository.change_settings(max_connections=10)
         answers = [await enter(other.instance) for _ in range(9)]
         assert answers == [True] * 8 + [False]
 
 
 async def test_raised_limit_lets_more_in_and_a_lowered_one_nobody(repository: TroubledRepository) -> None:
-    await set_limit(repository, 2)
+    await repository.change_settings(max_connections=2)
     async with process(repository) as one:
         assert [await enter(one.instance) for _ in range(3)] == [True, True, False]
-        await set_limit(repository, 4)
+        await repository.change_settings(max_connections=4)
         assert [await enter(one.instance) for _ in range(3)] == [True, True, False]
-        await set_limit(repository, 1)
+        await repository.change_settings(max_connections=1)
         await until(lambda: one.instance.max_connections == 1)
         for _ in range(3):
             one.instance.discharge(ADDRESS)
@@ -269,7 +275,7 @@ async def test_limit_holds_over_two_instances_while_it_falls_and_answers_get_los
         assert await enter(one.instance)
         assert await enter(other.instance)
         repository.loses_answers = True
-        await set_limit(repository, 10)
+        await repository.change_settings(max_connections=10)
         await until(lambda: one.instance.is_away and other.instance.is_away)
         repository.loses_answers = False
         instances = [one.instance, other.instance]
@@ -292,7 +298,7 @@ async def test_address_has_exactly_its_connections_over_two_instances(repository
 
 
 async def test_refusal_says_which_limit_is_reached(repository: TroubledRepository) -> None:
-    await set_limit(repository, 3)
+    await repository.change_settings(max_connections=3)
     async with process(repository, address_limit=2) as one:
         outcomes = [await one.instance.admit(address) for address in (ADDRESS, ADDRESS, ADDRESS, ELSEWHERE)]
         assert outcomes[2:] == [AdmissionOutcome.ADDRESS_LIMIT_REACHED, AdmissionOutcome.ADMITTED]
@@ -343,21 +349,25 @@ async def test_place_of_one_who_went_while_it_was_asked_for_comes_free(
     repository: TroubledRepository,
 ) -> None:
     async with process(repository, address_limit=1) as one, process(repository, address_limit=1) as other:
+        repository.may_answer.clear()
+        before = repository.taken
         gone = one.instance.admit(ADDRESS)
-        while not any(lease.addresses.get(ADDRESS) for lease in repository._live()):
-            await asyncio.sleep(0)
+        await until(lambda: repository.taken > before)
         assert gone.cancel()
+        repository.may_answer.set()
         await until_admitted(other.instance, ADDRESS)
 
 
-async def test_lapsed_instance_tells_its_addresses_anew(repository: TroubledRepository) -> None:
+async def test_lapsed_instance_tells_its_addresses_anew(
+    repository: TroubledRepository, behind_the_scenes: redis.Redis
+) -> None:
     async with process(repository, address_limit=2) as one, process(repository, address_limit=2) as other:
         assert await one.instance.admit(ADDRESS)
         assert await one.instance.admit(ADDRESS)
-        repository.let_leases_lapse()
+        await repository.let_leases_lapse()
         one.instance.counted()
         await until(lambda: one.lapses == 1)
-        await until(lambda: any(lease.addresses == {ADDRESS: 2} for lease in repository._live()))
+        await until(lambda: {ADDRESS: "2"} in places_of_addresses(behind_the_scenes))
         other.instance.counted()
         await until(lambda: other.lapses == 1)
         assert not await other.instance.admit(ADDRESS)
@@ -366,11 +376,13 @@ async def test_lapsed_instance_tells_its_addresses_anew(repository: TroubledRepo
         await until_admitted(other.instance, ADDRESS)
 
 
-async def test_without_a_limit_an_exchange_says_nothing_of_addresses(repository: TroubledRepository) -> None:
+async def test_without_a_limit_an_exchange_says_nothing_of_addresses(
+    repository: TroubledRepository, behind_the_scenes: redis.Redis
+) -> None:
     async with process(repository) as one:
         assert all([await one.instance.admit(ADDRESS) for _ in range(3)])
         assert one.instance.admit_at_once()
-        assert all(not lease.addresses for lease in repository._live())
+        assert places_of_addresses(behind_the_scenes) == []
 
 
 # The login delay
@@ -561,7 +573,7 @@ async def test_lapsed_lease_is_told_and_the_instance_starts_over_under_a_new_id(
         assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
         old = one.instance.instance_id
         one.instance.deltas.retrieved_emails += 2
-        repository.let_leases_lapse()
+        await repository.let_leases_lapse()
         one.instance.counted()
         await until(lambda: one.lapses == 1)
         await until(lambda: one.instance.holds_lease)
@@ -582,7 +594,7 @@ async def test_counts_whose_answer_got_lost_before_the_lease_lapsed_count_once(
         one.instance.counted()
         await until(lambda: one.instance.is_away)
         one.instance.deltas.logins += 6
-        repository.let_leases_lapse()
+        await repository.let_leases_lapse()
         repository.loses_answers = False
         await until(lambda: one.lapses == 1)
         await until_counters(repository, Counters(historical_logins=11))
@@ -597,7 +609,7 @@ async def test_lease_that_lapsed_during_an_outage_is_begun_anew_after_it(
         one.instance.deltas.logins += 1
         one.instance.counted()
         await until(lambda: one.instance.is_away)
-        repository.let_leases_lapse()
+        await repository.let_leases_lapse()
         repository.is_away = False
         await until(lambda: one.lapses == 1)
         await until_counters(repository, Counters(historical_logins=1))
@@ -638,14 +650,11 @@ async def test_changed_settings_are_taken_and_told(repository: TroubledRepositor
 
 
 async def test_settings_changed_while_nobody_listened_come_with_the_next_answer(
-    repository: TroubledRepository,
+    repository: TroubledRepository, behind_the_scenes: redis.Redis
 ) -> None:
     async with process(repository) as one:
-        await until(lambda: len(repository._channels) == 1)
-        listening = repository._channels.copy()
-        repository._channels.clear()
-        await repository.change_settings(timeout_seconds=31)
-        repository._channels.extend(listening)
+        behind_the_scenes.hset(keys.SETTINGS, "timeout_seconds", 31)
+        behind_the_scenes.hincrby(keys.SETTINGS, "version", 1)
         one.instance.deltas.logins += 1
         one.instance.counted()
         await until(lambda: one.instance.settings.timeout_seconds == 31)
@@ -653,7 +662,6 @@ async def test_settings_changed_while_nobody_listened_come_with_the_next_answer(
 
 async def test_mail_directory_is_set_when_every_instance_can_use_it(repository: TroubledRepository) -> None:
     async with process(repository) as one, process(repository) as other:
-        await until(lambda: len(repository._channels) == 2)
         await repository.change_settings(mail_directory="/srv/mail")
         assert one.judged == other.judged == ["/srv/mail"]
         await until(lambda: one.instance.settings.mail_directory == "/srv/mail")
@@ -665,7 +673,6 @@ async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(process(repository))
         await stack.enter_async_context(process(repository, can_use=False))
-        await until(lambda: len(repository._channels) == 2)
         with pytest.raises(MailDirectoryRefused):
             await repository.change_settings(mail_directory="/srv/mail")
 
@@ -673,13 +680,14 @@ async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(
 # The certificate
 
 
-async def certificates_of(repository: MemoryRepository) -> list[float]:
+async def certificates_of(repository: RedisRepository) -> list[float]:
     return [status.certificate_expires_at for status in await repository.instances()]
 
 
-async def test_a_new_certificate_is_told_with_the_next_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_certificate_is_told_with_the_next_renewal(
+    repository: TroubledRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(exchanges, "RENEWAL_SECONDS", 0.01)
-    repository = TroubledRepository()
     async with process(repository) as made:
         assert await certificates_of(repository) == [0.0]
         made.certificate_expires_at = 1_900_000_000.0
@@ -687,7 +695,7 @@ async def test_a_new_certificate_is_told_with_the_next_renewal(monkeypatch: pyte
         while await certificates_of(repository) != [1_900_000_000.0]:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.002)
-        repository.let_leases_lapse()
+        await repository.let_leases_lapse()
         await until(lambda: made.lapses == 1)
         while await certificates_of(repository) != [1_900_000_000.0]:
             assert time.monotonic() < deadline, "the next instance id has it too"

@@ -1,15 +1,15 @@
 """Who may ask state-api: HTTP Basic with the PEEP administrators (RFC 7617, P18)."""
 
 import base64
-from collections.abc import Collection
 
 import httpx
 import pytest
+import redis
 from structlog.testing import capture_logs
 
-from state_store.credentials.attempts import Attempt, Decision, Verdict
-from state_store.memory_repository import MemoryRepository
+from state_store.redis import keys
 from state_store.redis.repository import RedisRepository
+from support.allowances import leave_nothing
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client, passwords, problem
 
 PRIVATE_ROUTES = [
@@ -37,16 +37,18 @@ def encoded(text: bytes) -> str:
 
 
 @pytest.mark.parametrize(("method", "path"), PRIVATE_ROUTES)
-async def test_every_private_route_asks_for_an_administrator(method: str, path: str) -> None:
-    async with api_client(auth=None) as client:
+async def test_every_private_route_asks_for_an_administrator(
+    repository: RedisRepository, method: str, path: str
+) -> None:
+    async with api_client(repository, auth=None) as client:
         response = await client.request(method, path, json={})
     problem(response, 401, "/docs#unauthenticated")
     assert response.headers["www-authenticate"] == 'Basic realm="Peep", charset="UTF-8"'
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_the_list_of_private_routes_is_complete() -> None:
-    async with api_client() as client:
+async def test_the_list_of_private_routes_is_complete(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
     described = {
         (
@@ -73,16 +75,16 @@ async def test_the_list_of_private_routes_is_complete() -> None:
         "Basic " + encoded(f"{ADMINISTRATOR}:{ADMINISTRATOR_PASSWORD}".encode()) + "=x",
     ],
 )
-async def test_a_malformed_header_is_as_good_as_none(header: str) -> None:
-    async with api_client(auth=None) as client:
+async def test_a_malformed_header_is_as_good_as_none(repository: RedisRepository, header: str) -> None:
+    async with api_client(repository, auth=None) as client:
         response = await client.get("/v1/counters", headers=[(b"Authorization", header.encode("latin-1"))])
     problem(response, 401, "/docs#unauthenticated")
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
-async def test_the_scheme_is_taken_in_any_case(scheme: str) -> None:
+async def test_the_scheme_is_taken_in_any_case(repository: RedisRepository, scheme: str) -> None:
     credentials = encoded(f"{ADMINISTRATOR}:{ADMINISTRATOR_PASSWORD}".encode())
-    async with api_client(auth=None) as client:
+    async with api_client(repository, auth=None) as client:
         response = await client.get("/v1/counters", headers={"Authorization": f"{scheme} {credentials}"})
     assert response.status_code == 200
 
@@ -91,8 +93,10 @@ async def test_the_scheme_is_taken_in_any_case(scheme: str) -> None:
     ("name", "password"),
     [(ADMINISTRATOR, "wrong"), (ADMINISTRATOR, ""), ("nobody", ADMINISTRATOR_PASSWORD), ("", "")],
 )
-async def test_a_wrong_name_or_password_is_refused_and_neither_is_logged(name: str, password: str) -> None:
-    async with api_client(auth=httpx.BasicAuth(name, password)) as client:
+async def test_a_wrong_name_or_password_is_refused_and_neither_is_logged(
+    repository: RedisRepository, name: str, password: str
+) -> None:
+    async with api_client(repository, auth=httpx.BasicAuth(name, password)) as client:
         with capture_logs() as events:
             response = await client.get("/v1/counters")
     problem(response, 401, "/docs#unauthenticated")
@@ -102,75 +106,60 @@ async def test_a_wrong_name_or_password_is_refused_and_neither_is_logged(name: s
     assert not password or password not in repr(events)
 
 
-async def test_a_pop3_user_is_no_administrator() -> None:
-    repository = MemoryRepository()
+async def test_a_pop3_user_is_no_administrator(repository: RedisRepository) -> None:
     await repository.add_user("alice", await passwords().new_credential("secret"))
     async with api_client(repository, auth=httpx.BasicAuth("alice", "secret")) as client:
         problem(await client.get("/v1/counters"), 401, "/docs#unauthenticated")
 
 
-class Doorkeeper(MemoryRepository):
-    """Remembers where passwords that were to be checked came from, and may refuse to have them checked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.networks: list[str] = []
-        self.is_open = True
-
-    async def begin_attempt(
-        self,
-        attempt: Attempt,
-        *,
-        ahead: Collection[str] = (),
-        is_first: bool = True,
-        as_unknown: bool = False,
-    ) -> Decision:
-        self.networks.append(attempt.network)
-        return Decision(Verdict.GO if self.is_open else Verdict.WAIT, wait_seconds=3, allowance="network")
+def networks_of(store: redis.Redis) -> set[str]:
+    """Return the networks whose allowances wrong passwords have taken from."""
+    found = store.scan_iter(f"{keys.ALLOWANCE}network *")
+    return {str(name).removeprefix(f"{keys.ALLOWANCE}network ") for name in found}
 
 
-async def test_a_wrong_password_counts_for_the_sockets_peer_whatever_forwarding_headers_say() -> None:
-    repository = Doorkeeper()
+async def test_a_wrong_password_counts_for_the_sockets_peer_whatever_forwarding_headers_say(
+    repository: RedisRepository, behind_the_scenes: redis.Redis
+) -> None:
     wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
     async with api_client(repository, auth=wrong, address="192.0.2.1") as client:
         for headers in ({"X-Forwarded-For": "198.51.100.1"}, {"Forwarded": "for=198.51.100.9"}):
             problem(await client.get("/v1/counters", headers=headers), 401, "/docs#unauthenticated")
-    assert repository.networks == ["192.0.2.1"] * 2
+    assert networks_of(behind_the_scenes) == {"192.0.2.1"}
 
 
-async def test_an_ipv4_client_of_a_dual_stack_socket_counts_under_its_own_address() -> None:
-    repository = Doorkeeper()
+async def test_an_ipv4_client_of_a_dual_stack_socket_counts_under_its_own_address(
+    repository: RedisRepository, behind_the_scenes: redis.Redis
+) -> None:
     wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
     async with api_client(repository, auth=wrong, address="::ffff:192.0.2.44") as client:
         await client.get("/v1/counters")
-    assert repository.networks == ["192.0.2.44"]
+    assert networks_of(behind_the_scenes) == {"192.0.2.44"}
 
 
-async def test_who_has_used_up_its_networks_allowance_is_told_when_to_come_again_not_that_it_is_wrong() -> (
-    None
-):
-    repository = Doorkeeper()
-    repository.is_open = False
-    async with api_client(
-        repository, auth=httpx.BasicAuth(ADMINISTRATOR, "wrong"), patience_seconds=0.05
-    ) as client:
+async def test_who_has_used_up_its_networks_allowance_is_told_when_to_come_again_not_that_it_is_wrong(
+    repository: RedisRepository, behind_the_scenes: redis.Redis
+) -> None:
+    leave_nothing(behind_the_scenes, "192.0.2.1")
+    wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
+    async with api_client(repository, auth=wrong, patience_seconds=0.05) as client:
         refused = await client.get("/v1/counters")
     problem(refused, 429, "/docs#too-many-attempts")
     assert refused.headers["Retry-After"] == "3"
 
 
 async def test_without_a_store_nobody_is_let_in_or_called_wrong() -> None:
-    repository = RedisRepository("unix:///nonexistent/redis.sock")
-    async with api_client(repository) as client:
+    async with api_client() as client:
         response = await client.get("/v1/counters")
-    await repository.close()
     problem(response, 503, "/docs#store-unavailable")
     assert response.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/metrics", "/docs", "/openapi.json"])
-async def test_health_metrics_and_documentation_ask_for_no_password(path: str) -> None:
-    async with api_client(auth=None) as client:
+async def test_health_metrics_and_documentation_ask_for_no_password(
+    repository: RedisRepository, path: str
+) -> None:
+    async with api_client(repository, auth=None) as client:
         assert (await client.get(path)).status_code == 200
 
 
@@ -184,10 +173,10 @@ async def test_health_metrics_and_documentation_ask_for_no_password(path: str) -
     ],
 )
 async def test_only_a_trusted_proxy_says_for_whom_it_asks(
-    peer: str, forwarded_for: str, address: str
+    repository: RedisRepository, peer: str, forwarded_for: str, address: str
 ) -> None:
     wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
-    async with api_client(auth=wrong, address=peer, proxies=["192.0.2.0/24"]) as client:
+    async with api_client(repository, auth=wrong, address=peer, proxies=["192.0.2.0/24"]) as client:
         with capture_logs() as events:
             await client.get("/v1/counters", headers={"X-Forwarded-For": forwarded_for})
     assert {event["address"] for event in events} == {address}

@@ -5,8 +5,8 @@ import time
 import httpx
 
 from state_store.latency import LatencyRecorder
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters, Credential, Deltas, Exchange, Login, LoginOutcome, SessionRow
+from state_store.repository import StateRepository
 from support.api_client import api_client
 from support.peep_gateway_server import instance
 
@@ -26,10 +26,9 @@ CERTIFICATE_EXPIRES_AT = 1_900_000_000.0
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
-async def busy_repository() -> MemoryRepository:
-    """Return one with two connections, of which alice's is logged in, and with counts."""
-    repository = MemoryRepository()
-    await repository.add_user("alice", Credential("no hash", "1"))
+async def make_busy(repository: StateRepository) -> None:
+    """Let there be two connections, alice logged in on one of them, and counts."""
+    await repository.add_user("alice", Credential("no-hash", "1"))
     await repository.register_instance(instance())
     now = time.time()
     deltas = Deltas(retrieved_bytes=1234, retrieved_emails=5, removed_emails=2, connections=9, logins=4)
@@ -48,12 +47,11 @@ async def busy_repository() -> MemoryRepository:
     )
     await repository.note_certificate("pop3", CERTIFICATE_EXPIRES_AT)
     assert (await repository.exchange(exchange)).logins == [LoginOutcome.OPENED]
-    return repository
 
 
-async def metrics_answer(accept: str = "") -> httpx.Response:
-    """Return what `/metrics` says of it, without a password."""
-    async with api_client(await busy_repository(), auth=None) as client:
+async def metrics_of(repository: StateRepository, accept: str = "") -> httpx.Response:
+    """Return what `/metrics` says, without a password."""
+    async with api_client(repository, auth=None) as client:
         return await client.get("/metrics", headers={"Accept": accept})
 
 

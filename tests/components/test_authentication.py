@@ -1,5 +1,7 @@
 """Who is it? Right and wrong passwords of users and administrators."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from scramp import ScramClient  # type: ignore[import-untyped]
 
@@ -7,19 +9,19 @@ from state_store.credentials.attempts import Attempt, Decision, Outcome, Refusal
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.credentials.scram import ScramExchange, ScramMalformed, new_verifier
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Credential
+from state_store.redis.repository import RedisRepository
 from support.cheap_passwords import cheap_passwords
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "192.0.2.2"
 
 
-class WatchedRepository(MemoryRepository):
+class WatchedRepository(RedisRepository):
     """Remembers what it was asked for."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
         self.asked: list[str] = []
         self.outcomes: list[Outcome] = []
 
@@ -27,6 +29,7 @@ class WatchedRepository(MemoryRepository):
         self, attempt: Attempt, decision: Decision, outcome: Outcome, reason: RefusalReason | None = None
     ) -> None:
         self.outcomes.append(outcome)
+        await super().end_attempt(attempt, decision, outcome, reason)
 
     async def credential(self, username: str) -> Credential | None:
         self.asked.append("credential")
@@ -48,11 +51,12 @@ def credential(passwords: Passwords) -> Credential:
 
 
 @pytest.fixture
-async def repository(credential: Credential) -> WatchedRepository:
-    made = WatchedRepository()
+async def repository(redis_url: str, credential: Credential) -> AsyncIterator[WatchedRepository]:
+    made = WatchedRepository(redis_url)
     await made.add_user("alice", credential)
     await made.replace_administrators({"root": credential.password_hash})
-    return made
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -1,19 +1,17 @@
-"""`/v1/settings` over the in-memory repository."""
+"""`/v1/settings` over a real store."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Settings
+from state_store.redis.repository import RedisRepository
 from support.api_client import api_client, failed_fields, problem
 from support.peep_gateway_server import pop3_instance
 
 
-async def test_settings_show_the_defaults() -> None:
-    repository = MemoryRepository()
+async def test_settings_show_the_defaults(repository: RedisRepository) -> None:
     await repository.announce_mail_directory("/srv/mail", overrides=False)
     async with api_client(repository) as client:
         response = await client.get("/v1/settings")
@@ -24,8 +22,7 @@ async def test_settings_show_the_defaults() -> None:
     }
 
 
-async def test_a_change_of_one_setting_leaves_the_others_and_returns_all() -> None:
-    repository = MemoryRepository()
+async def test_a_change_of_one_setting_leaves_the_others_and_returns_all(repository: RedisRepository) -> None:
     async with api_client(repository) as client:
         response = await client.patch("/v1/settings", json={"max_connections": 15})
     assert response.status_code == 200
@@ -33,8 +30,9 @@ async def test_a_change_of_one_setting_leaves_the_others_and_returns_all() -> No
     assert (await repository.settings()).max_connections == 15
 
 
-async def test_several_settings_change_at_once_and_each_change_is_logged_with_the_administrator() -> None:
-    repository = MemoryRepository()
+async def test_several_settings_change_at_once_and_each_change_is_logged_with_the_administrator(
+    repository: RedisRepository,
+) -> None:
     async with api_client(repository) as client:
         with capture_logs() as events:
             response = await client.patch("/v1/settings", json={"max_connections": 7, "timeout_seconds": 0})
@@ -46,16 +44,19 @@ async def test_several_settings_change_at_once_and_each_change_is_logged_with_th
     assert changes[1]["timeout_seconds"] == 0
 
 
-async def test_the_entity_tag_changes_with_the_settings_and_only_with_them() -> None:
-    async with api_client() as client:
+async def test_the_entity_tag_changes_with_the_settings_and_only_with_them(
+    repository: RedisRepository,
+) -> None:
+    async with api_client(repository) as client:
         first = (await client.get("/v1/settings")).headers["etag"]
         assert (await client.get("/v1/settings")).headers["etag"] == first
         changed = (await client.patch("/v1/settings", json={"timeout_seconds": 5})).headers["etag"]
         assert (await client.get("/v1/settings")).headers["etag"] == changed != first
 
 
-async def test_of_two_who_change_what_they_have_seen_the_second_is_refused() -> None:
-    repository = MemoryRepository()
+async def test_of_two_who_change_what_they_have_seen_the_second_is_refused(
+    repository: RedisRepository,
+) -> None:
     async with api_client(repository) as client:
         seen = {"If-Match": (await client.get("/v1/settings")).headers["etag"]}
         assert (await client.patch("/v1/settings", json={"timeout_seconds": 5}, headers=seen)).is_success
@@ -64,44 +65,49 @@ async def test_of_two_who_change_what_they_have_seen_the_second_is_refused() -> 
     assert (await repository.settings()).timeout_seconds == 5
 
 
-class OvertakenRepository(MemoryRepository):
-    """A repository in which somebody else changes the settings right after they were read."""
+async def test_a_change_between_the_check_and_the_write_is_not_overwritten(
+    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = repository.settings
 
-    async def settings(self) -> Settings:
-        read = await super().settings()
-        self._settings = replace(self._settings, version=read.version + 1)
-        return read
+    async def overtaken() -> Settings:
+        seen = await read()
+        monkeypatch.setattr(repository, "settings", read)
+        await repository.change_settings(max_connections=7)
+        return seen
 
-
-async def test_a_change_between_the_check_and_the_write_is_not_overwritten() -> None:
-    repository = OvertakenRepository()
     async with api_client(repository) as client:
+        monkeypatch.setattr(repository, "settings", overtaken)
         lost = await client.patch("/v1/settings", json={"timeout_seconds": 9}, headers={"If-Match": '"0"'})
         problem(lost, 412, "/docs#settings-changed")
-    assert (await repository.settings()).timeout_seconds == 600
+    assert (await read()).timeout_seconds == 600
 
 
 @pytest.mark.parametrize(
     "if_match",
     ['"0"', "*", '"7", "0"', '"7","0","8"', ', "0" ,', 'W/"0", "0"', '"a,b", "0"', '"7"\t,\t"0"', " * "],
 )
-async def test_a_change_goes_through_where_one_of_the_tags_is_the_current_one(if_match: str) -> None:
-    async with api_client() as client:
+async def test_a_change_goes_through_where_one_of_the_tags_is_the_current_one(
+    repository: RedisRepository, if_match: str
+) -> None:
+    async with api_client(repository) as client:
         change = {"timeout_seconds": 5}
         response = await client.patch("/v1/settings", json=change, headers={"If-Match": if_match})
     assert response.status_code == 200
 
 
-async def test_several_lines_of_if_match_are_one_list() -> None:
-    async with api_client() as client:
+async def test_several_lines_of_if_match_are_one_list(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         lines = [("If-Match", '"7"'), ("If-Match", '"0"')]
         response = await client.patch("/v1/settings", json={"timeout_seconds": 5}, headers=lines)
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("if_match", ['"1"', 'W/"0"', '"00"', '""', '"7", W/"0"', '"0,0"', '"\u00e4"'])
-async def test_a_change_is_refused_where_no_strong_tag_is_the_current_one(if_match: str) -> None:
-    async with api_client() as client:
+async def test_a_change_is_refused_where_no_strong_tag_is_the_current_one(
+    repository: RedisRepository, if_match: str
+) -> None:
+    async with api_client(repository) as client:
         response = await client.patch(
             "/v1/settings",
             json={"timeout_seconds": 5},
@@ -111,8 +117,10 @@ async def test_a_change_is_refused_where_no_strong_tag_is_the_current_one(if_mat
 
 
 @pytest.mark.parametrize("if_match", ["0", "", "'0'", '"0', '"0" "1"', '*, "0"', '"0", *', 'w/"0"', ","])
-async def test_what_is_no_list_of_tags_is_refused_with_advice(if_match: str) -> None:
-    async with api_client() as client:
+async def test_what_is_no_list_of_tags_is_refused_with_advice(
+    repository: RedisRepository, if_match: str
+) -> None:
+    async with api_client(repository) as client:
         change = {"timeout_seconds": 5}
         response = await client.patch("/v1/settings", json=change, headers={"If-Match": if_match})
     assert "double quotes" in failed_fields(response)["If-Match"]
@@ -127,8 +135,8 @@ async def test_what_is_no_list_of_tags_is_refused_with_advice(if_match: str) -> 
         ("timeout_seconds", 86_400),
     ],
 )
-async def test_the_ends_of_a_range_are_inside(field: str, value: int) -> None:
-    async with api_client() as client:
+async def test_the_ends_of_a_range_are_inside(repository: RedisRepository, field: str, value: int) -> None:
+    async with api_client(repository) as client:
         response = await client.patch("/v1/settings", json={field: value})
     assert response.json()[field] == value
 
@@ -157,40 +165,38 @@ async def test_the_ends_of_a_range_are_inside(field: str, value: int) -> None:
     ],
 )
 async def test_what_is_out_of_range_or_unknown_is_refused_with_the_field_and_what_is_allowed(
-    field: str, value: Any, message: str
+    repository: RedisRepository, field: str, value: Any, message: str
 ) -> None:
-    repository = MemoryRepository()
     async with api_client(repository) as client:
         response = await client.patch("/v1/settings", json={field: value})
     assert message in failed_fields(response)[field]
     assert (await repository.settings()).version == 0
 
 
-async def test_a_change_of_nothing_is_refused() -> None:
-    async with api_client() as client:
+async def test_a_change_of_nothing_is_refused(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         fields = failed_fields(await client.patch("/v1/settings", json={}))
     assert "at least one" in fields["body"]
 
 
-async def test_a_mail_directory_that_a_pop3_instance_can_use_is_set_in_its_normal_form() -> None:
-    repository = MemoryRepository()
+async def test_a_mail_directory_that_a_pop3_instance_can_use_is_set_in_its_normal_form(
+    repository: RedisRepository,
+) -> None:
     async with pop3_instance(repository), api_client(repository) as client:
         response = await client.patch("/v1/settings", json={"mail_directory": "//srv/./mail//new/"})
     assert response.json()["mail_directory"] == "/srv/mail/new"
 
 
-async def test_a_mail_directory_that_no_pop3_instance_answers_for_is_refused_and_nothing_else_changes() -> (
-    None
-):
-    repository = MemoryRepository()
+async def test_a_mail_directory_that_no_pop3_instance_answers_for_is_refused_and_nothing_else_changes(
+    repository: RedisRepository,
+) -> None:
     async with api_client(repository) as client:
         change = {"mail_directory": "/srv/mail", "max_connections": 3}
         problem(await client.patch("/v1/settings", json=change), 422, "/docs#mail-directory-refused")
     assert (await repository.settings()).max_connections == 1000
 
 
-async def test_a_mail_directory_that_an_instance_cannot_use_is_refused() -> None:
-    repository = MemoryRepository()
+async def test_a_mail_directory_that_an_instance_cannot_use_is_refused(repository: RedisRepository) -> None:
     async with pop3_instance(repository, usable=False), api_client(repository) as client:
         response = await client.patch("/v1/settings", json={"mail_directory": "/srv/mail"})
     problem(response, 422, "/docs#mail-directory-refused")

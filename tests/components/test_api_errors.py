@@ -7,23 +7,16 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Counters
+from state_store.redis.repository import RedisRepository
 from support.api_client import ADMINISTRATOR_PASSWORD, api_client, failed_fields, problem
 
 JSON = {"Content-Type": "application/json"}
 
 
-class BrokenRepository(MemoryRepository):
-    """A repository with a bug."""
-
-    async def counters(self) -> Counters:
-        raise RuntimeError("the secret detail")
-
-
 @pytest.mark.parametrize("path", ["/v1", "/v1/nothing", "/v1/users/", "/docs/", "/v1/..%2f"])
-async def test_an_unknown_path_is_a_problem(path: str) -> None:
-    async with api_client() as client:
+async def test_an_unknown_path_is_a_problem(repository: RedisRepository, path: str) -> None:
+    async with api_client(repository) as client:
         problem(await client.get(path), 404)
 
 
@@ -41,22 +34,28 @@ async def test_an_unknown_path_is_a_problem(path: str) -> None:
     ],
 )
 async def test_a_wrong_method_is_a_problem_that_lists_all_right_ones(
-    method: str, path: str, allowed: str
+    repository: RedisRepository, method: str, path: str, allowed: str
 ) -> None:
-    async with api_client() as client:
+    async with api_client(repository) as client:
         response = await client.request(method, path)
     problem(response, 405)
     assert response.headers["allow"] == allowed
 
 
-async def test_head_is_answered_as_get() -> None:
-    async with api_client() as client:
+async def test_head_is_answered_as_get(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         assert (await client.head("/livez")).status_code == 200
         assert (await client.head("/v1/nothing")).status_code == 404
 
 
-async def test_a_bug_answers_fixed_text_and_logs_the_stack() -> None:
-    async with api_client(BrokenRepository()) as client:
+async def test_a_bug_answers_fixed_text_and_logs_the_stack(
+    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> Counters:
+        raise RuntimeError("the secret detail")
+
+    monkeypatch.setattr(repository, "counters", fail)
+    async with api_client(repository) as client:
         with capture_logs() as events:
             response = await client.get("/v1/counters")
     document = problem(response, 500)
@@ -81,35 +80,37 @@ async def test_a_bug_answers_fixed_text_and_logs_the_stack() -> None:
         b"[" * 30000 + b"]" * 30000,
     ],
 )
-async def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
-    async with api_client() as client:
+async def test_a_body_that_is_no_json_object_is_refused(repository: RedisRepository, body: bytes) -> None:
+    async with api_client(repository) as client:
         fields = failed_fields(await client.patch("/v1/settings", content=body, headers=JSON))
     assert len(fields) == 1
 
 
-async def test_a_body_without_the_content_type_of_json_is_refused_with_advice() -> None:
-    async with api_client() as client:
+async def test_a_body_without_the_content_type_of_json_is_refused_with_advice(
+    repository: RedisRepository,
+) -> None:
+    async with api_client(repository) as client:
         response = await client.patch("/v1/settings", content=b'{"timeout_seconds": 5}')
     assert "Content-Type: application/json" in failed_fields(response)["body"]
 
 
-async def test_many_unknown_fields_with_long_names_make_a_small_answer() -> None:
-    async with api_client() as client:
+async def test_many_unknown_fields_with_long_names_make_a_small_answer(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         body = {f"{number}{'x' * 500}": 1 for number in range(100)}
         response = await client.patch("/v1/settings", json=body)
     assert len(failed_fields(response)) == 10
     assert len(response.content) < 4096
 
 
-async def test_a_body_of_64_kib_is_read_and_a_larger_one_refused() -> None:
-    async with api_client() as client:
+async def test_a_body_of_64_kib_is_read_and_a_larger_one_refused(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         padding = b" " * (64 * 1024 - 22)
         largest = b'{"timeout_seconds": 5}' + padding
         assert (await client.patch("/v1/settings", content=largest, headers=JSON)).status_code == 200
         problem(await client.patch("/v1/settings", content=largest + b" ", headers=JSON), 413)
 
 
-async def test_a_large_body_that_does_not_announce_its_length_is_refused() -> None:
+async def test_a_large_body_that_does_not_announce_its_length_is_refused(repository: RedisRepository) -> None:
     read = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -118,14 +119,16 @@ async def test_a_large_body_that_does_not_announce_its_length_is_refused() -> No
             read += 1
             yield b" " * 1024
 
-    async with api_client() as client:
+    async with api_client(repository) as client:
         problem(await client.patch("/v1/settings", content=chunks(), headers=JSON), 413)
     assert read == 65
 
 
 @pytest.mark.parametrize("given", ["a", "A-b_c.9", "x" * 64])
-async def test_a_well_formed_request_id_is_taken_over_and_logged(given: str) -> None:
-    async with api_client() as client:
+async def test_a_well_formed_request_id_is_taken_over_and_logged(
+    repository: RedisRepository, given: str
+) -> None:
+    async with api_client(repository) as client:
         with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
             response = await client.get("/v1/counters", headers={"X-Request-ID": given})
     assert response.headers["x-request-id"] == given
@@ -133,14 +136,16 @@ async def test_a_well_formed_request_id_is_taken_over_and_logged(given: str) -> 
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\tb", "\u00e4", "<script>"])
-async def test_any_other_request_id_is_replaced(given: str) -> None:
-    async with api_client() as client:
+async def test_any_other_request_id_is_replaced(repository: RedisRepository, given: str) -> None:
+    async with api_client(repository) as client:
         response = await client.get("/livez", headers=[(b"X-Request-ID", given.encode("latin-1"))])
     assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
 
 
-async def test_a_request_is_logged_once_with_its_administrator_and_without_its_secrets() -> None:
-    async with api_client() as client:
+async def test_a_request_is_logged_once_with_its_administrator_and_without_its_secrets(
+    repository: RedisRepository,
+) -> None:
+    async with api_client(repository) as client:
         with capture_logs() as events:
             await client.get("/v1/users?limit=5&token=hidden")
     (event,) = events
@@ -151,15 +156,15 @@ async def test_a_request_is_logged_once_with_its_administrator_and_without_its_s
     assert ADMINISTRATOR_PASSWORD not in repr(event)
 
 
-async def test_a_path_cannot_break_a_line_of_the_log() -> None:
-    async with api_client() as client:
+async def test_a_path_cannot_break_a_line_of_the_log(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         with capture_logs() as events:
             await client.get("/v1/a%0D%0Aforged%1B[2J")
     assert events[0]["path"].isprintable()
 
 
-async def test_health_and_metrics_are_logged_at_debug_only() -> None:
-    async with api_client() as client:
+async def test_health_and_metrics_are_logged_at_debug_only(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         with capture_logs() as events:
             for path in ("/livez", "/healthz", "/readyz", "/metrics", "/v1/counters"):
                 await client.get(path)

@@ -1,15 +1,13 @@
-"""What every repository does: the one in Redis and its in-memory twin pass the same tests."""
+"""What the repository promises: settings, users, administrators, leases, locks, slots, notifications."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import redis
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from state_store.errors import (
     LayoutDiffers,
@@ -19,7 +17,6 @@ from state_store.errors import (
     UnknownUser,
     UserExists,
 )
-from state_store.memory_repository import MemoryRepository
 from state_store.records import (
     ActivityKind,
     AddressCount,
@@ -27,7 +24,6 @@ from state_store.records import (
     Credential,
     Deltas,
     Exchange,
-    ExchangeResult,
     Instance,
     Login,
     LoginOutcome,
@@ -39,9 +35,7 @@ from state_store.records import (
 )
 from state_store.redis import keys
 from state_store.redis import repository as redis_repository
-from state_store.redis.repository import RedisRepository
 from state_store.repository import LEASE_SECONDS, StateRepository
-from support.redis_server import RedisServer
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "2001:db8::1"
@@ -49,12 +43,9 @@ DELAY_SECONDS = 60
 CREDENTIAL = Credential("$argon2id$one", "v1")
 
 
-def let_lease_lapse(repository: StateRepository, client: redis.Redis, instance_id: str) -> None:
+def let_lease_lapse(client: redis.Redis, instance_id: str) -> None:
     """End a lease as the time would."""
-    if isinstance(repository, MemoryRepository):
-        repository._leases[instance_id].expires_at = repository._clock()
-    else:
-        client.zadd(keys.LEASES, {instance_id: 1})
+    client.zadd(keys.LEASES, {instance_id: 1})
 
 
 def instance(name: str = "i1", started_at: float = 1000.0) -> Instance:
@@ -138,36 +129,24 @@ async def test_overriding_announcement_is_a_change_that_instances_see(repository
 # Mail directories (P12)
 
 
-async def answer_proposals(repository: StateRepository, verdicts: dict[str, bool]) -> None:
-    async for event in repository.notifications():
-        if event.kind is NotificationKind.DIRECTORY_PROPOSED:
-            for instance_id, usable in verdicts.items():
-                await repository.answer_proposal(event.identifier, instance_id, usable=usable)
-
-
 async def propose(repository: StateRepository, path: str, verdicts: dict[str, bool]) -> None:
-    answering = asyncio.create_task(answer_proposals(repository, verdicts))
+    listening = asyncio.Event()
+
+    async def answer() -> None:
+        async for heard in repository.notifications():
+            listening.set()
+            if heard.kind is NotificationKind.DIRECTORY_PROPOSED:
+                for instance_id, usable in verdicts.items():
+                    await repository.answer_proposal(heard.identifier, instance_id, usable=usable)
+
+    answering = asyncio.create_task(answer())
     try:
-        await until_subscribed(repository)
+        await listening.wait()
         await repository.change_settings(mail_directory=path)
     finally:
         answering.cancel()
         with suppress(asyncio.CancelledError):
             await answering
-
-
-async def until_subscribed(repository: StateRepository) -> None:
-    deadline = time.monotonic() + 5
-    while True:
-        if isinstance(repository, MemoryRepository):
-            found = len(repository._channels)
-        else:
-            assert isinstance(repository, RedisRepository)
-            found = (await repository._client.command("PUBSUB", "NUMSUB", keys.EVENTS))[1]
-        if found:
-            return
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
 
 
 async def test_mail_directory_is_set_when_all_live_instances_agree(repository: StateRepository) -> None:
@@ -196,7 +175,7 @@ async def test_mail_directory_asks_no_instance_whose_lease_is_over(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await register(repository, "i1")
-    let_lease_lapse(repository, behind_the_scenes, "i1")
+    let_lease_lapse(behind_the_scenes, "i1")
     with pytest.raises(MailDirectoryRefused):
         await repository.change_settings(mail_directory="/srv/mail")
 
@@ -316,21 +295,17 @@ async def test_front_end_that_names_its_administrators_again_brings_back_no_old_
 
 
 async def test_front_end_that_crashed_keeps_its_administrators_for_a_minute(
-    redis_url: str, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    repository = RedisRepository(redis_url)
-    try:
-        await repository.replace_administrators({"bob": "hash1"}, "crashed")
-        await repository.replace_administrators({"carol": "hash2"}, "one")
-        seen = int(behind_the_scenes.hget(keys.FRONT_ENDS, "one").split()[0])  # type: ignore[union-attr]
-        behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 50_000} bob")
-        await repository.replace_administrators({"carol": "hash2"}, "one", Word.AGAIN)
-        assert set(await repository.administrators()) == {"bob", "carol"}
-        behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 61_000} bob")
-        await repository.replace_administrators({"carol": "hash2"}, "one", Word.AGAIN)
-        assert set(await repository.administrators()) == {"carol"}
-    finally:
-        await repository.close()
+    await repository.replace_administrators({"bob": "hash1"}, "crashed")
+    await repository.replace_administrators({"carol": "hash2"}, "one")
+    seen = int(behind_the_scenes.hget(keys.FRONT_ENDS, "one").split()[0])  # type: ignore[union-attr]
+    behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 50_000} bob")
+    await repository.replace_administrators({"carol": "hash2"}, "one", Word.AGAIN)
+    assert set(await repository.administrators()) == {"bob", "carol"}
+    behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 61_000} bob")
+    await repository.replace_administrators({"carol": "hash2"}, "one", Word.AGAIN)
+    assert set(await repository.administrators()) == {"carol"}
 
 
 async def test_administrators_can_be_replaced_by_none(repository: StateRepository) -> None:
@@ -406,7 +381,7 @@ async def test_live_instances_are_listed_the_oldest_first(
     await repository.register_instance(instance("young", 3000.25))
     await repository.register_instance(instance("dead", 1000.0))
     await repository.register_instance(instance("old", 2000.5))
-    let_lease_lapse(repository, behind_the_scenes, "dead")
+    let_lease_lapse(behind_the_scenes, "dead")
     found = await repository.instances()
     assert [one.instance for one in found] == [instance("old", 2000.5), instance("young", 3000.25)]
 
@@ -424,7 +399,7 @@ async def test_instance_is_shown_with_the_end_of_its_certificate(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await register(repository, "i1", "i2", "gone")
-    let_lease_lapse(repository, behind_the_scenes, "gone")
+    let_lease_lapse(behind_the_scenes, "gone")
     for instance_id in ("i1", "gone"):
         await repository.note_certificate(instance_id, 1_900_000_000.5)
     found = {one.instance.instance_id: one.certificate_expires_at for one in await repository.instances()}
@@ -440,7 +415,7 @@ async def test_lapsed_lease_tells_whether_the_counts_were_taken(
 ) -> None:
     await register(repository, "i1")
     await repository.exchange(Exchange("i1", 1, Deltas(logins=1)))
-    let_lease_lapse(repository, behind_the_scenes, "i1")
+    let_lease_lapse(behind_the_scenes, "i1")
     with pytest.raises(LeaseLapsed) as lapsed:
         await repository.exchange(Exchange("i1", 1 if counts_taken else 2, Deltas(logins=1)))
     assert lapsed.value.counts_taken is counts_taken
@@ -452,7 +427,7 @@ async def test_counts_taken_are_still_known_after_another_instance_has_cleared_u
 ) -> None:
     await register(repository, "i1", "i2")
     await repository.exchange(Exchange("i1", 4, Deltas(logins=1)))
-    let_lease_lapse(repository, behind_the_scenes, "i1")
+    let_lease_lapse(behind_the_scenes, "i1")
     await repository.exchange(Exchange("i2", 1), reap=True)
     with pytest.raises(LeaseLapsed) as lapsed:
         await repository.exchange(Exchange("i1", 4, Deltas(logins=1)))
@@ -469,16 +444,11 @@ async def test_exchange_of_an_instance_that_never_registered_is_refused(reposito
 async def test_exchange_renews_the_lease(repository: StateRepository, behind_the_scenes: redis.Redis) -> None:
     await register(repository, "i1")
     soon = 2.0
-    if isinstance(repository, MemoryRepository):
-        repository._leases["i1"].expires_at = repository._clock() + soon
-        await repository.exchange(Exchange("i1", 1))
-        left = repository._leases["i1"].expires_at - repository._clock()
-    else:
-        behind_the_scenes.zadd(keys.LEASES, {"i1": (time.time() + soon) * 1000})
-        await repository.exchange(Exchange("i1", 1))
-        ends = behind_the_scenes.zscore(keys.LEASES, "i1")
-        assert isinstance(ends, float)
-        left = ends / 1000 - time.time()
+    behind_the_scenes.zadd(keys.LEASES, {"i1": (time.time() + soon) * 1000})
+    await repository.exchange(Exchange("i1", 1))
+    ends = behind_the_scenes.zscore(keys.LEASES, "i1")
+    assert isinstance(ends, float)
+    left = ends / 1000 - time.time()
     assert 14 < left <= 15.1
 
 
@@ -543,7 +513,7 @@ async def test_maildrop_of_a_dead_instance_is_taken_over_at_once(
     two_instances: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await ask_to_log_in(two_instances, login("s1"))
-    let_lease_lapse(two_instances, behind_the_scenes, "i1")
+    let_lease_lapse(behind_the_scenes, "i1")
     assert await ask_to_log_in(two_instances, login("s2"), "i2") is LoginOutcome.OPENED
     with pytest.raises(LeaseLapsed):
         await two_instances.exchange(Exchange("i1", 2, releases=[("alice", "s1")]))
@@ -556,7 +526,7 @@ async def test_clearing_up_frees_the_locks_of_the_dead_alone(
     await two_instances.add_user("bob", CREDENTIAL)
     await ask_to_log_in(two_instances, login("s1"))
     await ask_to_log_in(two_instances, login("s2", "bob"), "i2")
-    let_lease_lapse(two_instances, behind_the_scenes, "i1")
+    let_lease_lapse(behind_the_scenes, "i1")
     await two_instances.exchange(Exchange("i2", 2), reap=True)
     assert await two_instances.logged_in_users() == ["bob"]
 
@@ -648,7 +618,7 @@ async def test_maildir_of_a_dead_instance_is_free(
     two_names: StateRepository, behind_the_scenes: redis.Redis, is_reaped: bool
 ) -> None:
     await ask_to_log_in(two_names, of_maildir("m", "s1"))
-    let_lease_lapse(two_names, behind_the_scenes, "i1")
+    let_lease_lapse(behind_the_scenes, "i1")
     await two_names.exchange(Exchange("i2", 1), reap=is_reaped)
     assert await ask_to_log_in(two_names, of_maildir("m", "s2", "bob"), "i2") is LoginOutcome.OPENED
     assert await ask_to_log_in(two_names, of_maildir("m", "s3"), "i2") is LoginOutcome.IN_USE
@@ -710,7 +680,7 @@ async def test_sessions_of_a_dead_instance_are_not_shown(
     two_instances: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await two_instances.exchange(Exchange("i1", 1, open_connections=1, session_rows=[session("s1")]))
-    let_lease_lapse(two_instances, behind_the_scenes, "i1")
+    let_lease_lapse(behind_the_scenes, "i1")
     assert await two_instances.sessions() == []
     assert (await two_instances.counters()).current_connections == 0
 
@@ -736,7 +706,6 @@ async def test_one_who_finds_the_slots_unused_elsewhere_asks_for_them(repository
     events = repository.notifications()
     assert (await asyncio.wait_for(anext(events), 5)).kind is NotificationKind.RECONNECTED
     told = asyncio.ensure_future(anext(events))
-    await until_subscribed(repository)
     result = await repository.exchange(Exchange("i2", 1, waiting_connections=1))
     assert result.spare_elsewhere
     assert (await asyncio.wait_for(told, 5)) == Notification(NotificationKind.SLOTS_WANTED)
@@ -751,7 +720,7 @@ async def test_slots_of_a_dead_instance_are_free(
     await repository.change_settings(max_connections=3)
     await register(repository, "i1", "i2")
     await repository.exchange(Exchange("i1", 1, waiting_connections=3))
-    let_lease_lapse(repository, behind_the_scenes, "i1")
+    let_lease_lapse(behind_the_scenes, "i1")
     assert (await repository.exchange(Exchange("i2", 1, waiting_connections=3))).reserved_connections == 3
 
 
@@ -778,15 +747,10 @@ async def log_in_with_delay(
     return (await repository.exchange(exchange)).logins[0]
 
 
-def let_login_delay_pass(repository: StateRepository, client: redis.Redis, username: str) -> None:
+def let_login_delay_pass(client: redis.Redis, username: str) -> None:
     """End the delay as the time would, after a look at how long it would have lasted."""
-    if isinstance(repository, MemoryRepository):
-        session_id, ends = repository._last_logins[username]
-        left = ends - repository._clock()
-        repository._last_logins[username] = (session_id, repository._clock())
-    else:
-        left = client.pttl(keys.LOGIN + username) / 1000
-        client.pexpire(keys.LOGIN + username, 0)
+    left = client.pttl(keys.LOGIN + username) / 1000
+    client.pexpire(keys.LOGIN + username, 0)
     assert DELAY_SECONDS - 5 < left <= DELAY_SECONDS
 
 
@@ -800,7 +764,7 @@ async def test_login_within_the_delay_after_the_last_one_is_too_soon_everywhere(
     assert await log_in_with_delay(two_instances, login("s3"), "i2") is LoginOutcome.TOO_SOON
     assert await two_instances.logged_in_users() == []
     assert await log_in_with_delay(two_instances, login("s4", "bob")) is LoginOutcome.OPENED
-    let_login_delay_pass(two_instances, behind_the_scenes, "alice")
+    let_login_delay_pass(behind_the_scenes, "alice")
     assert await log_in_with_delay(two_instances, login("s5"), "i2") is LoginOutcome.OPENED
     assert await two_instances.logged_in_users() == ["alice", "bob"]
 
@@ -809,10 +773,7 @@ async def test_refused_login_does_not_begin_the_delay_anew(
     two_instances: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await log_in_with_delay(two_instances, login("s1"))
-    if isinstance(two_instances, MemoryRepository):
-        two_instances._last_logins["alice"] = ("s1", two_instances._clock() + 0.05)
-    else:
-        behind_the_scenes.pexpire(keys.LOGIN + "alice", 50)
+    behind_the_scenes.pexpire(keys.LOGIN + "alice", 50)
     outcome = await log_in_with_delay(two_instances, login("s2"), releases=[("alice", "s1")])
     assert outcome is LoginOutcome.TOO_SOON
     deadline = time.monotonic() + 2
@@ -875,16 +836,14 @@ async def test_login_without_a_delay_begins_none(two_instances: StateRepository)
 
 
 async def test_redis_keeps_a_login_only_where_a_delay_is_set(
-    redis_url: str, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    repository = RedisRepository(redis_url)
     await register(repository, "i1")
     for name in ("alice", "bob"):
         await repository.add_user(name, CREDENTIAL)
     await ask_to_log_in(repository, login("s1"))
     await log_in_with_delay(repository, login("s2", "bob"))
     assert behind_the_scenes.keys(keys.LOGIN + "*") == [keys.LOGIN + "bob"]
-    await repository.close()
 
 
 # Connections of one address
@@ -948,7 +907,7 @@ async def test_places_of_a_dead_instance_are_free(
     two_instances: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await ask_for_places(two_instances, "i1", here(0, 3))
-    let_lease_lapse(two_instances, behind_the_scenes, "i1")
+    let_lease_lapse(behind_the_scenes, "i1")
     assert await ask_for_places(two_instances, "i2", here(0, 3)) == [3]
 
 
@@ -969,9 +928,8 @@ async def test_one_whom_its_address_keeps_out_takes_no_slot(repository: StateRep
 
 
 async def test_redis_keeps_only_addresses_with_connections_and_only_while_the_instance_lives(
-    redis_url: str, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    repository = RedisRepository(redis_url)
     await register(repository, "i1", "i2")
     elsewhere = AddressCount(ELSEWHERE, 0, 1)
     await ask_for_places(repository, "i1", here(0, 2), elsewhere)
@@ -981,7 +939,6 @@ async def test_redis_keeps_only_addresses_with_connections_and_only_while_the_in
     behind_the_scenes.zadd(keys.LEASES, {"i1": 1})
     await repository.exchange(Exchange("i2", 1), reap=True)
     assert not behind_the_scenes.exists(keys.ADDRESSES + "i1")
-    await repository.close()
 
 
 # Events
@@ -997,7 +954,6 @@ async def test_listener_is_told_of_changes_and_first_that_it_listens(repository:
     events = repository.notifications()
     assert await asyncio.wait_for(anext(events), 5) == Notification(NotificationKind.RECONNECTED)
     told = asyncio.ensure_future(anext(events))
-    await until_subscribed(repository)
     await repository.change_settings(timeout_seconds=30)
     assert await asyncio.wait_for(told, 5) == Notification(NotificationKind.SETTINGS_CHANGED)
     await close_events(events)
@@ -1008,7 +964,6 @@ async def test_proposal_carries_its_path_with_every_space(repository: StateRepos
     events = repository.notifications()
     assert (await asyncio.wait_for(anext(events), 5)).kind is NotificationKind.RECONNECTED
     told = asyncio.ensure_future(anext(events))
-    await until_subscribed(repository)
     asking = asyncio.create_task(repository.change_settings(mail_directory="/srv/my  mail"))
     event = await asyncio.wait_for(told, 5)
     assert (event.kind, event.path) == (NotificationKind.DIRECTORY_PROPOSED, "/srv/my  mail")
@@ -1016,144 +971,3 @@ async def test_proposal_carries_its_path_with_every_space(repository: StateRepos
     with pytest.raises(MailDirectoryRefused):
         await asking
     await close_events(events)
-
-
-# The twin and the scripts answer alike, whatever is asked
-
-NAMES = ("i0", "i1", "i2")
-USERS = ("alice", "bob")
-
-
-@dataclass(frozen=True)
-class Lapse:
-    name: str
-
-
-@dataclass(frozen=True)
-class End:
-    name: str
-
-
-@dataclass(frozen=True)
-class Limit:
-    connections: int
-
-
-@dataclass(frozen=True)
-class Say:
-    exchange: Exchange
-    reap: bool
-
-
-Step = Lapse | End | Limit | Say
-
-small = st.integers(0, 3)
-addresses = st.sampled_from(["192.0.2.1", "2001:db8::1"])
-users = st.sampled_from([*USERS, "nobody"])
-session_ids = st.sampled_from(["s1", "s2"])
-logins = st.builds(Login, users, session_ids, st.sampled_from(["v1", "v2"]), addresses, st.just(value=False))
-
-
-@st.composite
-def exchanges(draw: st.DrawFn) -> Exchange:
-    name = draw(st.sampled_from(NAMES))
-    open_connections = draw(st.integers(0, 90))
-    rows = st.builds(SessionRow, session_ids, st.just(name), st.none() | users, addresses, st.just(1000.5))
-    address_limit = draw(small)
-    counts = st.builds(AddressCount, addresses, small, small)
-    return Exchange(
-        name,
-        draw(st.integers(0, 6)),
-        draw(st.builds(Deltas, small, small, small, small, small)),
-        open_connections,
-        open_connections + draw(st.integers(0, 90)),
-        draw(st.integers(0, 90)),
-        draw(small),
-        draw(st.lists(st.tuples(users, session_ids), max_size=2)),
-        draw(st.lists(rows, max_size=2)),
-        draw(st.lists(session_ids, max_size=2)),
-        draw(st.lists(logins, max_size=3)),
-        draw(st.lists(st.tuples(users, session_ids), max_size=1)),
-        draw(st.sampled_from([0, DELAY_SECONDS])),
-        address_limit,
-        draw(st.lists(counts, max_size=2, unique_by=_address)) if address_limit else [],
-        draw(st.sampled_from([2] * 9 + [1])),
-    )
-
-
-def _address(count: AddressCount) -> str:
-    return count.address
-
-
-steps: st.SearchStrategy[Step] = st.one_of(
-    st.builds(Say, exchanges(), st.booleans()),
-    st.builds(Say, exchanges(), st.booleans()),
-    st.builds(Say, exchanges(), st.booleans()),
-    st.builds(Limit, st.integers(1, 500)),
-    st.builds(Lapse, st.sampled_from(NAMES)),
-    st.builds(End, st.sampled_from(NAMES)),
-)
-
-
-async def answer_to(repository: StateRepository, client: redis.Redis, step: Step) -> object:
-    """Carry out one step and return all that the repository says to it."""
-    match step:
-        case Say(exchange, reap):
-            try:
-                result: ExchangeResult = await repository.exchange(exchange, reap=reap)
-            except LeaseLapsed as lapsed:
-                return lapsed.counts_taken
-            except StoreUnavailable as overtaken:
-                return str(overtaken)
-            return result
-        case Limit(connections):
-            if isinstance(repository, RedisRepository):
-                # Without waiting for instances that are no processes here.
-                return await repository._client.script("change_settings", "", "max_connections", connections)
-            await repository.change_settings(max_connections=connections)
-            return (await repository.settings()).version
-        case Lapse(name):
-            if any(one.instance.instance_id == name for one in await repository.instances()):
-                let_lease_lapse(repository, client, name)
-        case End(name):
-            await repository.end_instance(name)
-    return None
-
-
-async def view_of(repository: StateRepository) -> list[object]:
-    return [
-        await repository.counters(),
-        await repository.logged_in_users(),
-        # Here two instances may have the same session id, whose order nobody promises.
-        sorted(await repository.sessions(), key=lambda row: (row.session_id, row.instance_id)),
-        [(one.instance, one.open_connections) for one in await repository.instances()],
-        await repository.settings(),
-    ]
-
-
-async def play_into_both(url: str, client: redis.Redis, played: list[Step]) -> None:
-    twin, real = MemoryRepository(), RedisRepository(url)
-    try:
-        for one in (twin, real):
-            await register(one, *NAMES)
-            for user in USERS:
-                await one.add_user(user, CREDENTIAL)
-        for step in played:
-            assert await answer_to(twin, client, step) == await answer_to(real, client, step), step
-        assert await view_of(twin) == await view_of(real)
-    finally:
-        await real.close()
-
-
-@settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(played=st.lists(steps, min_size=5, max_size=20))
-def test_twin_and_redis_answer_alike_whatever_is_asked(
-    shared_redis_server: RedisServer, behind_the_scenes: redis.Redis, played: list[Step]
-) -> None:
-    shared_redis_server.flush()
-    asyncio.run(play_into_both(shared_redis_server.url, behind_the_scenes, played))

@@ -1,4 +1,4 @@
-"""`/v1/events` over a real socket and the in-memory repository."""
+"""`/v1/events` over a real socket and a real store."""
 
 import asyncio
 import socket
@@ -8,22 +8,24 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import redis
 from structlog.testing import capture_logs
 
 from state_api import event_feed, event_stream
 from state_store.errors import StoreUnavailable
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Activity, Counters, Credential, Exchange, Login
+from state_store.redis import keys
+from state_store.redis.repository import RedisRepository
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, BASIC, api_client, problem
 from support.api_server import EventReader, api_server, listening
 from support.peep_gateway_server import instance
 
 
-class WatchedRepository(MemoryRepository):
+class WatchedRepository(RedisRepository):
     """A repository that counts how often it is asked, and can be out of reach."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
         self.is_away = False
         self.readings = 0
 
@@ -34,14 +36,27 @@ class WatchedRepository(MemoryRepository):
         return await super().activity_after(activity_id, limit)
 
 
-async def log_in(repository: MemoryRepository, *usernames: str) -> None:
+@pytest.fixture
+async def watched(redis_url: str) -> AsyncIterator[WatchedRepository]:
+    made = WatchedRepository(redis_url)
+    await made.prepare()
+    yield made
+    await made.close()
+
+
+async def log_in(repository: RedisRepository, *usernames: str) -> None:
     """Log these users in and out again."""
     await repository.register_instance(instance())
     for username in usernames:
-        await repository.add_user(username, Credential("no hash", "1"))
+        await repository.add_user(username, Credential("no-hash", "1"))
         login = Login(username, f"s-{username}", "1", "192.0.2.7:40000")
         await repository.exchange(Exchange("pop3", 0, logins=[login]))
         await repository.exchange(Exchange("pop3", 0, releases=[(username, f"s-{username}")]))
+
+
+async def ids(repository: RedisRepository) -> list[str]:
+    """Return the ids of all that the store remembers."""
+    return [activity.activity_id for activity in (await repository.activity_after("0-0"))[0]]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -51,8 +66,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_fresh_stream_begins_with_the_newest_id_and_the_counters() -> None:
-    repository = MemoryRepository()
+async def test_a_fresh_stream_begins_with_the_newest_id_and_the_counters(repository: RedisRepository) -> None:
     await log_in(repository, "alice")
     async with api_server(repository) as server, listening(server.client) as reader:
         first, second = await reader.next(), await reader.next()
@@ -64,8 +78,8 @@ async def test_a_fresh_stream_begins_with_the_newest_id_and_the_counters() -> No
         assert "content-length" not in reader.response.headers
 
 
-async def test_counters_come_every_second() -> None:
-    async with api_server(MemoryRepository()) as server, listening(server.client) as reader:
+async def test_counters_come_every_second(repository: RedisRepository) -> None:
+    async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
         started = time.monotonic()
         await reader.until("counters")
@@ -73,8 +87,9 @@ async def test_counters_come_every_second() -> None:
     assert 1.5 < time.monotonic() - started < 6
 
 
-async def test_logins_logouts_and_changed_settings_are_told_in_order_and_once() -> None:
-    repository = MemoryRepository()
+async def test_logins_logouts_and_changed_settings_are_told_in_order_and_once(
+    repository: RedisRepository,
+) -> None:
     async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
         await log_in(repository, "alice")
@@ -90,23 +105,22 @@ async def test_logins_logouts_and_changed_settings_are_told_in_order_and_once() 
     }
     assert set(logout.data) == {"username", "session", "instance", "at"}
     assert (setting.data["name"], setting.data["value"]) == ("timeout_seconds", "5")
-    assert [login.event_id, logout.event_id, setting.event_id] == ["1-0", "2-0", "3-0"]
+    assert [login.event_id, logout.event_id, setting.event_id] == await ids(repository)
 
 
-async def test_who_comes_back_is_told_what_was_missed_and_nothing_twice() -> None:
-    repository = MemoryRepository()
+async def test_who_comes_back_is_told_what_was_missed_and_nothing_twice(repository: RedisRepository) -> None:
     await log_in(repository, "alice", "bob")
+    _, seen, *_ = await ids(repository)
     async with api_server(repository) as server, listening(server.client) as other:
         await other.until("counters")
-        async with listening(server.client, last_event_id="2-0") as reader:
+        async with listening(server.client, last_event_id=seen) as reader:
             await log_in(repository, "carol")
-            ids = [(await reader.until("login", "logout", "gap")).event_id for _ in range(4)]
-    assert ids == ["3-0", "4-0", "5-0", "6-0"]
+            told = [(await reader.until("login", "logout", "gap")).event_id for _ in range(4)]
+    assert told == (await ids(repository))[2:]
 
 
 @pytest.mark.parametrize("last_event_id", ["", "x", "1", "1-", "-1-0", "1-0-0", "9" * 19 + "-0", "1-0\u00b2"])
-async def test_what_is_no_id_counts_as_none(last_event_id: str) -> None:
-    repository = MemoryRepository()
+async def test_what_is_no_id_counts_as_none(repository: RedisRepository, last_event_id: str) -> None:
     await log_in(repository, "alice")
     async with api_server(repository) as server:
         headers = [(b"Last-Event-ID", last_event_id.encode())]
@@ -116,82 +130,87 @@ async def test_what_is_no_id_counts_as_none(last_event_id: str) -> None:
     assert names == ["", "counters"]
 
 
-async def test_events_that_are_no_longer_kept_are_a_gap() -> None:
-    repository = MemoryRepository()
-    await log_in(repository, *(f"user{number}" for number in range(501)))
-    async with api_server(repository) as server, listening(server.client, last_event_id="1-0") as reader:
+async def test_events_that_are_no_longer_kept_are_a_gap(
+    repository: RedisRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await log_in(repository, "alice", "bob", "carol")
+    seen = (await ids(repository))[0]
+    behind_the_scenes.xtrim(keys.ACTIVITY, maxlen=4, approximate=False)
+    async with api_server(repository) as server, listening(server.client, last_event_id=seen) as reader:
         assert (await reader.next()).name == "gap"
-        ids = [(await reader.next()).event_id for _ in range(1000)]
-    assert ids == [f"{number}-0" for number in range(3, 1003)]
+        assert [(await reader.next()).event_id for _ in range(4)] == await ids(repository)
 
 
-async def test_an_id_that_the_store_never_gave_is_a_gap_and_the_stream_goes_on() -> None:
-    repository = MemoryRepository()
+async def test_an_id_that_the_store_never_gave_is_a_gap_and_the_stream_goes_on(
+    repository: RedisRepository,
+) -> None:
     async with api_server(repository) as server, listening(server.client, last_event_id="77-0") as reader:
         await reader.until("gap")
         await reader.until("counters")
         assert reader.last_event_id == "0-0"
         await log_in(repository, "alice")
-        assert (await reader.until("login")).event_id == "1-0"
+        assert [(await reader.until("login")).event_id] == (await ids(repository))[:1]
 
 
-async def test_an_outage_is_told_once_and_nothing_is_missed_over_it() -> None:
-    repository = WatchedRepository()
-    async with api_server(repository) as server, listening(server.client) as reader:
+async def test_an_outage_is_told_once_and_nothing_is_missed_over_it(watched: WatchedRepository) -> None:
+    async with api_server(watched) as server, listening(server.client) as reader:
         await reader.until("counters")
-        repository.is_away = True
+        watched.is_away = True
         assert (await reader.until("store")).data == {"up": False}
-        await log_in(repository, "alice")
-        since = repository.readings
-        await until(lambda: repository.readings > since + 2)
-        repository.is_away = False
+        await log_in(watched, "alice")
+        since = watched.readings
+        await until(lambda: watched.readings > since + 2)
+        watched.is_away = False
         back = await reader.next()
         assert (back.name, back.data) == ("store", {"up": True})
-        assert (await reader.until("login", "store")).event_id == "1-0"
+        assert [(await reader.until("login", "store")).event_id] == (await ids(watched))[:1]
 
 
-async def test_who_comes_during_an_outage_is_told_of_it() -> None:
-    repository = WatchedRepository()
-    async with api_server(repository) as server, listening(server.client) as first:
+async def test_who_comes_during_an_outage_is_told_of_it(watched: WatchedRepository) -> None:
+    async with api_server(watched) as server, listening(server.client) as first:
         await first.until("counters")
-        repository.is_away = True
+        watched.is_away = True
         await first.until("store")
         async with listening(server.client) as second:
             event = await second.next()
             assert (event.name, event.data) == ("store", {"up": False})
-            repository.is_away = False
+            watched.is_away = False
             assert (await second.until("store")).data == {"up": True}
             await second.until("counters")
 
 
-async def test_a_silent_stream_is_kept_alive_by_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_stream_is_kept_alive_by_comments(
+    watched: WatchedRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 0.05)
-    repository = WatchedRepository()
-    async with api_server(repository) as server, listening(server.client) as reader:
+    async with api_server(watched) as server, listening(server.client) as reader:
         await reader.until("counters")
-        repository.is_away = True
+        watched.is_away = True
         await reader.until("store")
         for _ in range(3):
             assert (await reader.next()).name == ""
     assert reader.comments
 
 
-async def test_all_streams_share_one_reader_which_rests_when_nobody_listens() -> None:
-    repository = WatchedRepository()
-    async with api_server(repository) as server:
+async def test_all_streams_share_one_reader_which_rests_when_nobody_listens(
+    watched: WatchedRepository,
+) -> None:
+    async with api_server(watched) as server:
         async with listening(server.client) as one, listening(server.client) as other:
             for reader in (one, other, one, other):
                 await reader.until("counters")
-            assert repository.readings < 15
+            assert watched.readings < 15
         await until(lambda: not [task for task in asyncio.all_tasks() if "EventFeed" in repr(task)])
-        since = repository.readings
+        since = watched.readings
         async with listening(server.client) as again:
             await again.until("counters")
-        assert repository.readings <= since + 2
+        assert watched.readings <= since + 2
 
 
-async def test_a_process_that_is_told_to_stop_ends_its_streams_and_itself_soon() -> None:
-    async with api_server(MemoryRepository()) as server, listening(server.client) as reader:
+async def test_a_process_that_is_told_to_stop_ends_its_streams_and_itself_soon(
+    repository: RedisRepository,
+) -> None:
+    async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
         started = time.monotonic()
         server.stopping.set()
@@ -200,14 +219,15 @@ async def test_a_process_that_is_told_to_stop_ends_its_streams_and_itself_soon()
         assert time.monotonic() - started < 5
 
 
-async def test_a_process_that_is_about_to_stop_begins_no_stream() -> None:
-    async with api_client(is_draining=lambda: True) as client:
+async def test_a_process_that_is_about_to_stop_begins_no_stream(repository: RedisRepository) -> None:
+    async with api_client(repository, is_draining=lambda: True) as client:
         problem(await client.get("/v1/events"), 503, "/docs#draining")
 
 
 @pytest.mark.parametrize("hashes", [{}, {ADMINISTRATOR: "$argon2id$another"}])
-async def test_a_stream_ends_within_seconds_when_its_administrator_is_changed(hashes: dict[str, str]) -> None:
-    repository = MemoryRepository()
+async def test_a_stream_ends_within_seconds_when_its_administrator_is_changed(
+    repository: RedisRepository, hashes: dict[str, str]
+) -> None:
     async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
         started = time.monotonic()
@@ -216,8 +236,9 @@ async def test_a_stream_ends_within_seconds_when_its_administrator_is_changed(ha
         assert time.monotonic() - started < 8
 
 
-async def test_a_stream_of_the_dashboard_ends_within_seconds_when_its_administrator_signs_out() -> None:
-    repository = MemoryRepository()
+async def test_a_stream_of_the_dashboard_ends_within_seconds_when_its_administrator_signs_out(
+    repository: RedisRepository,
+) -> None:
     right = {"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
     async with api_server(repository) as server:
         server.client.auth = httpx.Auth()  # sends nothing
@@ -230,10 +251,10 @@ async def test_a_stream_of_the_dashboard_ends_within_seconds_when_its_administra
 
 
 async def test_more_streams_than_there_may_be_are_refused_until_one_ends(
-    monkeypatch: pytest.MonkeyPatch,
+    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_feed, "MAX_STREAMS", 1)
-    async with api_server(MemoryRepository()) as server:
+    async with api_server(repository) as server:
         async with listening(server.client) as reader:
             await reader.until("counters")
             refused = await server.client.get("/v1/events")
@@ -244,16 +265,16 @@ async def test_more_streams_than_there_may_be_are_refused_until_one_ends(
                 await asyncio.sleep(0.01)
 
 
-async def test_head_is_answered_with_the_headers_of_a_stream_and_ends() -> None:
-    async with api_client() as client:
+async def test_head_is_answered_with_the_headers_of_a_stream_and_ends(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         response = await client.head("/v1/events")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/event-stream")
 
 
-async def test_a_stream_is_logged_at_its_end_with_its_administrator() -> None:
+async def test_a_stream_is_logged_at_its_end_with_its_administrator(repository: RedisRepository) -> None:
     with capture_logs() as events:
-        async with api_server(MemoryRepository()) as server:
+        async with api_server(repository) as server:
             async with listening(server.client) as reader:
                 await reader.until("counters")
                 assert not [event for event in events if event["event"] == "request"]
@@ -265,10 +286,9 @@ async def test_a_stream_is_logged_at_its_end_with_its_administrator() -> None:
 
 
 async def test_a_listener_that_does_not_read_is_cut_off_and_the_others_go_on(
-    monkeypatch: pytest.MonkeyPatch,
+    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "MAX_WAITING_CHUNKS", 2)
-    repository = MemoryRepository()
     with capture_logs() as events:
         async with (
             api_server(repository, send_buffer=4096) as server,
@@ -281,13 +301,15 @@ async def test_a_listener_that_does_not_read_is_cut_off_and_the_others_go_on(
             assert [event["event"] for event in events if event["log_level"] == "warning"] == [
                 "event stream cut off: its client does not read"
             ]
-            while reader.last_event_id != "800-0":
+            last = await repository.last_activity_id()
+            while reader.last_event_id != last:
                 await reader.next()
             await reader.until("counters")
 
 
-async def test_a_listener_that_does_not_read_holds_up_no_end_of_the_process() -> None:
-    repository = MemoryRepository()
+async def test_a_listener_that_does_not_read_holds_up_no_end_of_the_process(
+    repository: RedisRepository,
+) -> None:
     with capture_logs() as events:
         async with (
             api_server(repository, send_buffer=4096) as server,

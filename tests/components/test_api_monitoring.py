@@ -1,35 +1,27 @@
-"""Counters, sessions, instances and health over the in-memory repository."""
+"""Counters, sessions, instances and health over a real store."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
 from structlog.testing import capture_logs
 
 from service_runtime import VERSION
-from state_store.memory_repository import MemoryRepository
-from state_store.records import (
-    Counters,
-    Exchange,
-    NotificationKind,
-)
+from state_store.records import Counters
 from state_store.redis.repository import RedisRepository
 from support.api_client import api_client, problem
-from support.busy_repository import CERTIFICATE_EXPIRES_AT, COUNTERS, busy_repository
-from support.peep_gateway_server import instance
+from support.busy_store import CERTIFICATE_EXPIRES_AT, COUNTERS
+from support.peep_gateway_server import instance, obeying
 
 
-async def test_counters_show_all_seven_fields() -> None:
-    async with api_client(await busy_repository()) as client:
+async def test_counters_show_all_seven_fields(busy: RedisRepository) -> None:
+    async with api_client(busy) as client:
         response = await client.get("/v1/counters")
     assert Counters(**response.json()) == COUNTERS
 
 
-async def test_sessions_show_who_is_connected_from_where_and_for_how_long() -> None:
-    async with api_client(await busy_repository()) as client:
+async def test_sessions_show_who_is_connected_from_where_and_for_how_long(busy: RedisRepository) -> None:
+    async with api_client(busy) as client:
         first, second = (await client.get("/v1/sessions")).json()["sessions"]
     assert (first["id"], first["instance"], first["username"]) == ("s1", "pop3", "alice")
     assert first["address"] == "192.0.2.7:40000"
@@ -41,15 +33,18 @@ async def test_sessions_show_who_is_connected_from_where_and_for_how_long() -> N
     assert (second["username"], second["tls"], second["octets"]) == (None, None, 0)
 
 
-async def test_a_session_from_a_clock_ahead_of_ours_is_not_shown_with_negative_seconds() -> None:
-    async with api_client(await busy_repository()) as client:
+async def test_a_session_from_a_clock_ahead_of_ours_is_not_shown_with_negative_seconds(
+    busy: RedisRepository,
+) -> None:
+    async with api_client(busy) as client:
         sessions = (await client.get("/v1/sessions")).json()["sessions"]
     assert sessions[1]["seconds"] == 0
 
 
-async def test_a_session_is_closed_and_then_unknown_and_the_log_tells_who_did_it() -> None:
-    repository = await busy_repository()
-    async with closing_instance(repository), api_client(repository) as client:
+async def test_a_session_is_closed_and_then_unknown_and_the_log_tells_who_did_it(
+    busy: RedisRepository,
+) -> None:
+    async with obeying(busy, "pop3"), api_client(busy) as client:
         with capture_logs() as events:
             closed = await client.delete("/v1/sessions/s1")
             assert (closed.status_code, closed.content) == (204, b"")
@@ -60,34 +55,15 @@ async def test_a_session_is_closed_and_then_unknown_and_the_log_tells_who_did_it
     assert [(event["session"], event["administrator"]) for event in told] == [("s1", "root")]
 
 
-@asynccontextmanager
-async def closing_instance(repository: MemoryRepository) -> AsyncIterator[None]:
-    """Close sessions as the POP3 service does."""
-    is_listening = asyncio.Event()
-
-    async def obey() -> None:
-        async for event in repository.notifications():
-            is_listening.set()
-            if event.kind is NotificationKind.SESSION_TO_CLOSE:
-                await repository.exchange(
-                    Exchange("pop3", counts_sequence=1, closed_sessions=[event.identifier])
-                )
-
-    task = asyncio.create_task(obey())
-    await is_listening.wait()
-    yield
-    task.cancel()
-
-
 @pytest.mark.parametrize("session_id", ["s3", "%FF", "%00", "a%20b", "..", "x" * 5000])
-async def test_an_unknown_session_is_a_problem(session_id: str) -> None:
-    async with api_client(await busy_repository()) as client:
+async def test_an_unknown_session_is_a_problem(busy: RedisRepository, session_id: str) -> None:
+    async with api_client(busy) as client:
         response = await client.delete(f"/v1/sessions/{session_id}")
     assert problem(response, 404, "about:blank" if session_id == ".." else "/docs#unknown-session")
 
 
-async def test_instances_show_their_lease_and_what_they_carry() -> None:
-    async with api_client(await busy_repository()) as client:
+async def test_instances_show_their_lease_and_what_they_carry(busy: RedisRepository) -> None:
+    async with api_client(busy) as client:
         (shown,) = (await client.get("/v1/instances")).json()["instances"]
     assert (shown["id"], shown["host"], shown["worker"]) == ("pop3", instance().host, 1)
     assert (shown["process_id"], shown["version"]) == (instance().process_id, instance().version)
@@ -98,41 +74,37 @@ async def test_instances_show_their_lease_and_what_they_carry() -> None:
     assert datetime.fromisoformat(shown["started_at"]).timestamp() == instance().started_at
 
 
-async def test_the_version_is_shown() -> None:
-    async with api_client() as client:
+async def test_the_version_is_shown(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         assert (await client.get("/v1/version")).json() == {"version": VERSION}
 
 
-async def test_logged_in_users_are_listed() -> None:
-    async with api_client(await busy_repository()) as client:
+async def test_logged_in_users_are_listed(busy: RedisRepository) -> None:
+    async with api_client(busy) as client:
         assert (await client.get("/v1/logged-in-users")).json() == {"users": ["alice"]}
 
 
 @pytest.mark.parametrize("path", ["/livez", "/healthz"])
 async def test_a_process_without_a_store_is_alive(path: str) -> None:
-    repository = RedisRepository("unix:///nonexistent/redis.sock")
-    async with api_client(repository, auth=None) as client:
-        assert (await client.get(path)).json() == {"status": "alive"}
-    await repository.close()
-
-
-async def test_a_process_with_a_store_is_ready() -> None:
     async with api_client(auth=None) as client:
+        assert (await client.get(path)).json() == {"status": "alive"}
+
+
+async def test_a_process_with_a_store_is_ready(repository: RedisRepository) -> None:
+    async with api_client(repository, auth=None) as client:
         response = await client.get("/readyz")
     assert (response.status_code, response.json()) == (200, {"status": "ready", "warnings": []})
 
 
 async def test_a_process_without_a_store_is_not_ready() -> None:
-    repository = RedisRepository("unix:///nonexistent/redis.sock")
-    async with api_client(repository, auth=None) as client:
+    async with api_client(auth=None) as client:
         response = await client.get("/readyz")
-    await repository.close()
     problem(response, 503, "/docs#store-unavailable")
     assert response.headers["retry-after"] == "1"
     assert "nonexistent" not in response.text
 
 
-async def test_a_draining_process_is_alive_and_not_ready() -> None:
-    async with api_client(auth=None, is_draining=lambda: True) as client:
+async def test_a_draining_process_is_alive_and_not_ready(repository: RedisRepository) -> None:
+    async with api_client(repository, auth=None, is_draining=lambda: True) as client:
         problem(await client.get("/readyz"), 503, "/docs#draining")
         assert (await client.get("/livez")).status_code == 200

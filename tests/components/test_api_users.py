@@ -1,32 +1,25 @@
-"""`/v1/users` over the in-memory repository."""
+"""`/v1/users` over a real store."""
 
 import json
 
 import pytest
 from structlog.testing import capture_logs
 
-from state_store.memory_repository import MemoryRepository
 from state_store.records import Credential
+from state_store.redis.repository import RedisRepository
 from support.api_client import api_client, failed_fields, passwords, problem
+from support.peep_gateway_server import add_users
 
 SECRET = "open sesame \u00fc"
 
 
-async def with_users(*usernames: str) -> MemoryRepository:
-    repository = MemoryRepository()
-    for username in usernames:
-        await repository.add_user(username, Credential("no hash", f"version of {username}"))
-    return repository
-
-
-async def is_password(repository: MemoryRepository, username: str, password: str) -> bool:
+async def is_password(repository: RedisRepository, username: str, password: str) -> bool:
     credential = await repository.credential(username)
     assert credential is not None
     return await passwords().is_right(username, credential, password)
 
 
-async def test_an_added_user_is_shown_where_location_leads() -> None:
-    repository = MemoryRepository()
+async def test_an_added_user_is_shown_where_location_leads(repository: RedisRepository) -> None:
     async with api_client(repository) as client:
         response = await client.post("/v1/users", json={"username": "alice", "password": SECRET})
         assert response.status_code == 201
@@ -35,17 +28,18 @@ async def test_an_added_user_is_shown_where_location_leads() -> None:
     assert await is_password(repository, "alice", SECRET)
 
 
-async def test_location_of_a_name_with_reserved_characters_leads_back_to_it() -> None:
+async def test_location_of_a_name_with_reserved_characters_leads_back_to_it(
+    repository: RedisRepository,
+) -> None:
     username = "a?b#c%2Fd&e..\\~"
-    async with api_client() as client:
+    async with api_client(repository) as client:
         added = await client.post("/v1/users", json={"username": username, "password": "secret"})
         assert (await client.get(added.headers["location"])).json() == {"username": username}
         assert (await client.delete(added.headers["location"])).status_code == 204
         assert (await client.get("/v1/users")).json() == {"users": [], "next": None}
 
 
-async def test_a_name_in_use_is_refused_and_its_password_stays() -> None:
-    repository = MemoryRepository()
+async def test_a_name_in_use_is_refused_and_its_password_stays(repository: RedisRepository) -> None:
     async with api_client(repository) as client:
         await client.post("/v1/users", json={"username": "alice", "password": "first"})
         again = await client.post("/v1/users", json={"username": "alice", "password": "second"})
@@ -53,8 +47,7 @@ async def test_a_name_in_use_is_refused_and_its_password_stays() -> None:
     assert await is_password(repository, "alice", "first")
 
 
-async def test_a_password_is_prepared_before_it_is_hashed() -> None:
-    repository = MemoryRepository()
+async def test_a_password_is_prepared_before_it_is_hashed(repository: RedisRepository) -> None:
     async with api_client(repository) as client:
         await client.post("/v1/users", json={"username": "alice", "password": "a\u00a0u\u0308"})
     assert await is_password(repository, "alice", "a \u00fc")
@@ -64,8 +57,7 @@ async def test_a_password_is_prepared_before_it_is_hashed() -> None:
     "username",
     ["", ".hidden", "..", "../x", "a/b", "a b", "a\0", "a\r\n", "z\u00fcrich", "\ud800", "x" * 129, 7, None],
 )
-async def test_a_name_that_is_no_user_name_is_refused(username: object) -> None:
-    repository = MemoryRepository()
+async def test_a_name_that_is_no_user_name_is_refused(repository: RedisRepository, username: object) -> None:
     async with api_client(repository) as client:
         body = json.dumps({"username": username, "password": "secret"})
         response = await client.post("/v1/users", content=body, headers={"Content-Type": "application/json"})
@@ -74,16 +66,18 @@ async def test_a_name_that_is_no_user_name_is_refused(username: object) -> None:
 
 
 @pytest.mark.parametrize("password", ["", "bell\a", "\ud800tail", "x" * 129, "zero\u200bwidth"])
-async def test_a_password_that_cannot_be_prepared_is_refused_and_never_echoed(password: str) -> None:
-    async with api_client() as client:
+async def test_a_password_that_cannot_be_prepared_is_refused_and_never_echoed(
+    repository: RedisRepository, password: str
+) -> None:
+    async with api_client(repository) as client:
         body = json.dumps({"username": "alice", "password": password})
         response = await client.post("/v1/users", content=body, headers={"Content-Type": "application/json"})
     assert "must" in failed_fields(response)["password"]
     assert not password or password.encode("utf-8", "replace") not in response.content
 
 
-async def test_a_missing_and_an_unknown_field_are_both_named() -> None:
-    async with api_client() as client:
+async def test_a_missing_and_an_unknown_field_are_both_named(repository: RedisRepository) -> None:
+    async with api_client(repository) as client:
         response = await client.post("/v1/users", json={"username": "alice", "pass word": SECRET})
     assert failed_fields(response) == {
         "password": "is required",
@@ -92,8 +86,8 @@ async def test_a_missing_and_an_unknown_field_are_both_named() -> None:
     assert SECRET not in response.text
 
 
-async def test_a_removed_user_is_gone_and_cannot_be_removed_again() -> None:
-    repository = await with_users("alice", "bob")
+async def test_a_removed_user_is_gone_and_cannot_be_removed_again(repository: RedisRepository) -> None:
+    await add_users(repository, "alice", "bob")
     async with api_client(repository) as client:
         removed = await client.delete("/v1/users/alice")
         assert (removed.status_code, removed.content) == (204, b"")
@@ -102,8 +96,7 @@ async def test_a_removed_user_is_gone_and_cannot_be_removed_again() -> None:
     assert await repository.usernames() == ["bob"]
 
 
-async def test_a_new_password_replaces_the_old_one() -> None:
-    repository = MemoryRepository()
+async def test_a_new_password_replaces_the_old_one(repository: RedisRepository) -> None:
     async with api_client(repository) as client:
         await client.post("/v1/users", json={"username": "alice", "password": "first"})
         changed = await client.put("/v1/users/alice/password", json={"password": "second"})
@@ -112,17 +105,17 @@ async def test_a_new_password_replaces_the_old_one() -> None:
     assert not await is_password(repository, "alice", "first")
 
 
-async def test_a_new_password_for_an_unknown_user_adds_nobody() -> None:
-    repository = MemoryRepository()
+async def test_a_new_password_for_an_unknown_user_adds_nobody(repository: RedisRepository) -> None:
     async with api_client(repository) as client:
         response = await client.put("/v1/users/ghost/password", json={"password": "secret"})
         problem(response, 404, "/docs#unknown-user")
     assert await repository.usernames() == []
 
 
-async def test_following_the_links_lists_every_user_once_and_in_order() -> None:
+async def test_following_the_links_lists_every_user_once_and_in_order(repository: RedisRepository) -> None:
     names = sorted(["B", "a", "b&c=d", "~", "!", "c?", "d#"])
-    async with api_client(await with_users(*names)) as client:
+    await add_users(repository, *names)
+    async with api_client(repository) as client:
         seen: list[str] = []
         url = "/v1/users?limit=2"
         while url:
@@ -135,9 +128,12 @@ async def test_following_the_links_lists_every_user_once_and_in_order() -> None:
     assert seen == names
 
 
-async def test_following_the_links_of_a_search_lists_every_name_with_the_prefix() -> None:
+async def test_following_the_links_of_a_search_lists_every_name_with_the_prefix(
+    repository: RedisRepository,
+) -> None:
     names = sorted(["al", "al&x=y", "alan", "alice", "al~", "a", "am", "bal"])
-    async with api_client(await with_users(*names)) as client:
+    await add_users(repository, *names)
+    async with api_client(repository) as client:
         seen: list[str] = []
         url = "/v1/users?limit=2&prefix=al"
         while url:
@@ -147,15 +143,17 @@ async def test_following_the_links_of_a_search_lists_every_name_with_the_prefix(
     assert seen == [name for name in names if name.startswith("al")]
 
 
-async def test_an_empty_prefix_searches_nothing() -> None:
-    async with api_client(await with_users("alice", "bob")) as client:
+async def test_an_empty_prefix_searches_nothing(repository: RedisRepository) -> None:
+    await add_users(repository, "alice", "bob")
+    async with api_client(repository) as client:
         response = await client.get("/v1/users?limit=1&prefix=")
     assert response.json()["next"] == "alice"
     assert "prefix" not in response.headers["link"]
 
 
-async def test_a_page_that_holds_all_users_has_no_next() -> None:
-    async with api_client(await with_users("alice", "bob")) as client:
+async def test_a_page_that_holds_all_users_has_no_next(repository: RedisRepository) -> None:
+    await add_users(repository, "alice", "bob")
+    async with api_client(repository) as client:
         response = await client.get("/v1/users", params={"limit": 2})
     assert response.json() == {"users": [{"username": "alice"}, {"username": "bob"}], "next": None}
     assert "link" not in response.headers
@@ -173,28 +171,32 @@ async def test_a_page_that_holds_all_users_has_no_next() -> None:
         ("prefix", "."),
     ],
 )
-async def test_a_wrong_page_is_refused(parameter: str, value: str) -> None:
-    async with api_client() as client:
+async def test_a_wrong_page_is_refused(repository: RedisRepository, parameter: str, value: str) -> None:
+    async with api_client(repository) as client:
         response = await client.get("/v1/users", params={parameter: value})
     assert set(failed_fields(response)) == {parameter}
 
 
 @pytest.mark.parametrize("path", ["a%00b", "%C3%A4", "%FF", "%2E%2Ex", "%20", "x" * 129])
-async def test_a_path_with_a_name_that_nobody_can_have_is_refused(path: str) -> None:
-    async with api_client() as client:
+async def test_a_path_with_a_name_that_nobody_can_have_is_refused(
+    repository: RedisRepository, path: str
+) -> None:
+    async with api_client(repository) as client:
         assert set(failed_fields(await client.delete(f"/v1/users/{path}"))) == {"username"}
 
 
-async def test_an_encoded_slash_never_reaches_another_route() -> None:
-    repository = await with_users("alice")
+async def test_an_encoded_slash_never_reaches_another_route(repository: RedisRepository) -> None:
+    await add_users(repository, "alice")
     async with api_client(repository) as client:
         response = await client.put("/v1/users/alice%2Fpassword", json={"password": "stolen"})
         problem(response, 404)
-    assert await repository.credential("alice") == Credential("no hash", "version of alice")
+    assert await repository.credential("alice") == Credential("no-hash", "version-of-alice")
 
 
-async def test_user_changes_are_logged_with_the_administrator_and_without_passwords() -> None:
-    async with api_client() as client:
+async def test_user_changes_are_logged_with_the_administrator_and_without_passwords(
+    repository: RedisRepository,
+) -> None:
+    async with api_client(repository) as client:
         with capture_logs() as events:
             await client.post("/v1/users", json={"username": "alice", "password": SECRET})
             await client.put("/v1/users/alice/password", json={"password": SECRET + "2"})

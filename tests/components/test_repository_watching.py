@@ -1,4 +1,4 @@
-"""What operators watch and change from outside: the real repository and its twin, one contract."""
+"""What operators watch and change from outside, as the repository keeps it."""
 
 import asyncio
 
