@@ -1,6 +1,6 @@
-"""The one table of POP3 commands: the session's dispatch and the documentation both come from it.
+"""The table of POP3 commands, from which the session's dispatch and the documentation are made.
 
-APOP (RFC 1939, section 7) is left out on purpose: it needs readable passwords on the server.
+APOP (RFC 1939, section 7) is missing on purpose: it needs readable passwords on the server.
 """
 
 import re
@@ -17,7 +17,7 @@ MAXIMUM_COMMAND_LINE_OCTETS: Final = 255
 
 
 def longest_line(beginning: bytes) -> int:
-    """Return how many octets a line that begins so may have, its end counted (RFC 5034, section 4)."""
+    """Return how many octets a line with this beginning may have, its end counted (RFC 5034, section 4)."""
     is_auth = beginning[:5].upper() == b"AUTH "
     return MAXIMUM_RESPONSE_LINE_OCTETS if is_auth else MAXIMUM_COMMAND_LINE_OCTETS
 
@@ -30,15 +30,15 @@ class State(Enum):
     UPDATE = "UPDATE"
 
 
-# P11. The name becomes a folder's, so neither `/` nor an opening dot.
+# P11. The name becomes a folder's name: no `/`, and no dot at the beginning.
 _USER_NAME: Final = re.compile(rb"[!-\-0-~\x80-\xff][!-.0-~\x80-\xff]{0,127}")
 _CONTROL_BEYOND_ASCII: Final = re.compile("[\x80-\x9f\u2028\u2029]")
 
 
 def is_user_name(octets: bytes) -> bool:
-    """Tell whether `octets` has the form of a user name (P11), in UTF-8 too; it need not be anybody's.
+    """Return whether `octets` has the form of a user name (P11), also in UTF-8; no user need have it.
 
-    No user's name goes beyond ASCII (P11). One in UTF-8 is unknown, and not malformed (D11).
+    User names are ASCII (P11). A name in UTF-8 is unknown, not malformed (D11).
     """
     if _USER_NAME.fullmatch(octets) is None:
         return False
@@ -52,7 +52,7 @@ def is_user_name(octets: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of a command: its name for people, its form, the reply to another form, its value."""
+    """One argument of a command: its name for people, its form, the reply if it has another, its value."""
 
     name: str
     is_well_formed: Callable[[bytes], bool]
@@ -60,8 +60,8 @@ class Argument:
     value: Callable[[bytes], int | str]
 
 
-# `bytes.isdigit` takes ASCII digits and nothing else. `int` alone would also take a sign, spaces
-# and underscores; after the check it has nothing to refuse, and a line is too short to overflow it.
+# `bytes.isdigit` accepts ASCII digits only. `int` alone would also accept a sign, spaces and underscores.
+# After the check it never raises: a line is too short for more digits than it takes.
 NUMBER: Final = Argument("number", bytes.isdigit, replies.NOT_A_NUMBER, int)
 LINES: Final = Argument("lines", bytes.isdigit, replies.NOT_A_NUMBER, int)
 NAME: Final = Argument("name", is_user_name, replies.NOT_A_USER_NAME, bytes.decode)
@@ -73,7 +73,7 @@ LANGUAGE_RANGE: Final = Argument("language", bool, replies.ARGUMENT_MISSING, byt
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A row of the table: what a command looks like, where it is valid, what it is for."""
+    """A row of the table: a command's form, the states in which it is valid, what it does."""
 
     keyword: str
     arguments: tuple[Argument, ...]
@@ -81,24 +81,23 @@ class Command:
     summary: str
     rfc: str
     optional: int = 0
-    """How many of the arguments, counted from the last, may be left out."""
+    """How many arguments may be missing, counted from the last one."""
     takes_rest: bool = False
     """Whether the one argument is the rest of the line, spaces included."""
 
     @property
     def syntax(self) -> str:
-        """The command as people read it: `TOP <number> <lines>`, `LIST [<number>]`."""
+        """The command for people: `TOP <number> <lines>`, `LIST [<number>]`."""
         required = len(self.arguments) - self.optional
         names = [f"<{argument.name}>" for argument in self.arguments]
         names[required:] = [f"[{name}]" for name in names[required:]]
         return " ".join([self.keyword, *names])
 
     def read(self, rest: bytes | None) -> list[int | str] | bytes:
-        """Return what the arguments stand for: numbers as int, names and passwords as str.
+        """Return the values of the arguments: numbers as int, names and passwords as str.
 
-        `rest` is what follows the keyword and its space, None where there is no space. Spaces at its end
-        count only where they are data, in a password. Where the arguments have another form than they
-        should, what is returned is the reply that says so.
+        `rest` is what follows the keyword and a space, None without a space. Spaces at its end are ignored,
+        except in a password. For arguments of a wrong form the negative reply is returned instead.
         """
         arguments: Sequence[bytes] = ()
         if rest is not None and self.takes_rest:
@@ -159,7 +158,7 @@ BARE_COMMANDS: Final = {
     if len(command.arguments) == command.optional
     for form in (keyword, keyword.lower())
 }
-"""Whole lines that are a command without arguments, as clients write it: nothing in them needs a check."""
+"""Whole lines that are a command without arguments; nothing in them needs a check."""
 
 NUMBERED_COMMANDS: Final = {
     form: command
@@ -167,4 +166,4 @@ NUMBERED_COMMANDS: Final = {
     if command.arguments[:1] == (NUMBER,) and len(command.arguments) == 1
     for form in (keyword, keyword.lower())
 }
-"""By the keyword as clients write it, the commands whose one argument is a message's number."""
+"""By keyword, the commands whose only argument is the number of a message."""

@@ -1,7 +1,7 @@
-"""Every reply text that a POP3 client can be sent, and the response codes in them.
+"""All reply texts, and the response codes in them.
 
-A reply line has at most 512 octets, CRLF counted (RFC 2449, section 4). No reply holds anything
-that the client wrote: what is not echoed can neither be injected nor leak into somebody's log.
+A reply line has at most 512 octets, CRLF counted (RFC 2449, section 4). No reply contains text that the
+client wrote: so nothing can be injected into a reply, or get from there into another program's log.
 """
 
 from enum import Enum
@@ -18,15 +18,15 @@ LOGIN_DELAY: Final = "[LOGIN-DELAY]"
 
 
 def ok(text: str = "") -> bytes:
-    """Return the positive reply line with `text`, CRLF included.
+    """Return the positive reply line with `text`, with its CRLF.
 
-    Raises ValueError when the line would break RFC 2449: over 512 octets, or not printable ASCII.
+    Raises ValueError for a line that RFC 2449 forbids: over 512 octets, or not printable ASCII.
     """
     return _reply_line("+OK", text)
 
 
 def error(text: str, response_code: str = "") -> bytes:
-    """Return the negative reply line with `text`, after `response_code` where one is given.
+    """Return the negative reply line with `response_code`, if one is given, and `text`.
 
     Raises ValueError as `ok` does.
     """
@@ -54,7 +54,7 @@ LANGUAGES_FOLLOW: Final = ok("language listing follows")
 MECHANISMS_FOLLOW: Final = ok("mechanism listing follows")
 SIGNING_OFF: Final = ok("Peep signing off")
 
-# The form of a command line is wrong. Each of these counts towards the end of the session.
+# The form of a command line is wrong. After too many of these the session ends.
 UNKNOWN_COMMAND: Final = error("unknown command")
 LINE_TOO_LONG: Final = error("line is longer than 255 octets")
 FORBIDDEN_OCTET: Final = error("line holds a control or 8-bit octet")
@@ -70,7 +70,7 @@ NOT_BASE64: Final = error("the response is not well-formed base64, authenticatio
 TOO_MANY_MISTAKES: Final = error("too many unknown or malformed commands, closing")
 TOO_MUCH_BEFORE_LOGIN: Final = error("too many commands before login, closing")
 
-# The command is well formed, and cannot be done.
+# The command has the right form, and cannot be carried out.
 LOG_IN_FIRST: Final = error("not before login")
 ALREADY_LOGGED_IN: Final = error("not after login")
 SESSION_IS_ENDING: Final = error("not after QUIT")
@@ -87,7 +87,7 @@ MESSAGE_IS_MARKED: Final = error("message is marked as deleted")
 SOME_NOT_REMOVED: Final = error("some deleted messages not removed", SYS_TEMP)
 UPDATE_REFUSED: Final = error("the maildrop's lock could not be held, nothing was removed", SYS_TEMP)
 
-# For the connection, outside of any dialogue. An idle client is told nothing (RFC 1939, section 3).
+# For the connection, outside of any dialogue. An idle client gets no reply (RFC 1939, section 3).
 STATE_STORE_UNREACHABLE: Final = error("the server's state is out of reach, try again later", SYS_TEMP)
 OUT_OF_DESCRIPTORS: Final = error("the server has no room for more connections, try again later", SYS_TEMP)
 CLOSED_BY_ADMINISTRATOR: Final = error("an administrator has closed this session", SYS_TEMP)
@@ -116,23 +116,23 @@ class MessageFault(Enum):
 
 
 def too_many_connections(limit: int) -> bytes:
-    """Return the refusal of a client over the limit of `limit` connections (P8)."""
+    """Return the reply to a client over the limit of `limit` connections (P8)."""
     return error(f"too many connections (limit {limit})", SYS_TEMP)
 
 
 def too_many_connections_of_address(limit: int) -> bytes:
-    """Return the refusal of a client whose address has `limit` connections open already."""
+    """Return the reply to a client whose address already has `limit` open connections."""
     return error(f"too many connections from your address (limit {limit})", SYS_TEMP)
 
 
 def greeting(session_id: str) -> bytes:
     """Return the first line of a session.
 
-    Raises ValueError when the id holds an angle bracket: clients would take the greeting for an
-    offer of APOP (RFC 1939, section 7).
+    Raises ValueError when the id contains an angle bracket: clients would take it for an offer of APOP
+    (RFC 1939, section 7).
     """
     if "<" in session_id or ">" in session_id:
-        raise ValueError("a session id holds no angle brackets")
+        raise ValueError("a session id contains no angle brackets")
     return b"+OK Peep ready %b\r\n" % session_id.encode("ascii")
 
 
@@ -142,5 +142,5 @@ def language_selected(tag: str) -> bytes:
 
 
 def messages_and_octets(count: int, octets: int) -> bytes:
-    """Return the positive reply that sums a maildrop up for people: `+OK 2 messages (320 octets)`."""
+    """Return the positive reply with the size of a maildrop: `+OK 2 messages (320 octets)`."""
     return b"+OK %d message%b (%d octets)\r\n" % (count, b"" if count == 1 else b"s", octets)

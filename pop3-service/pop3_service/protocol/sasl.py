@@ -1,6 +1,6 @@
-"""SASL as POP3 carries it (RFC 5034): mechanisms, base64 lines, and what PLAIN's one message says.
+"""SASL in POP3 (RFC 5034): mechanisms, base64 lines, and the message of PLAIN.
 
-The mathematics of SCRAM needs the user's verifier, and is not done here.
+SCRAM is computed elsewhere: it needs the user's verifier.
 """
 
 import base64
@@ -13,8 +13,8 @@ PLAIN: Final = "PLAIN"
 SCRAM_SHA_256: Final = "SCRAM-SHA-256"
 
 MAXIMUM_RESPONSE_LINE_OCTETS: Final = 12_288
-"""The longest line of a client's response, CRLF counted: RFC 5034 sets no limit but that of its
-mechanisms, and 12,288 octets is what RFC 4954, section 4, gives the same exchange in SMTP."""
+"""The longest line of a client's response, CRLF counted. RFC 5034 sets no limit except that of its
+mechanisms; this one is the limit for the same exchange in SMTP (RFC 4954, section 4)."""
 
 CANCEL: Final = b"*"
 EMPTY_INITIAL_RESPONSE: Final = "="
@@ -26,12 +26,12 @@ def mechanisms(*, clear_passwords: bool) -> tuple[str, ...]:
 
 
 def listing(names: Iterable[str]) -> bytes:
-    """Return the lines that name mechanisms, as AUTH without an argument is answered."""
+    """Return the lines of the reply to AUTH without an argument, one for each mechanism."""
     return b"".join([name.encode("ascii") + b"\r\n" for name in names])
 
 
 def decode(response: bytes) -> bytes | None:
-    """Return what a base64 line stands for, None when it is not well formed (RFC 5034, section 4)."""
+    """Return the octets of a base64 line, None when it is not well formed (RFC 5034, section 4)."""
     try:
         return binascii.a2b_base64(response, strict_mode=True)
     except binascii.Error:
@@ -39,22 +39,22 @@ def decode(response: bytes) -> bytes | None:
 
 
 def challenge(octets: bytes = b"") -> bytes:
-    """Return the line that carries a challenge: a plus sign, one space, base64 (RFC 5034, section 4)."""
+    """Return the line with a challenge: a plus sign, a space, base64 (RFC 5034, section 4)."""
     return b"+ " + base64.b64encode(octets) + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class PlainMessage:
-    """What PLAIN's one message says (RFC 4616, section 2)."""
+    """The message of PLAIN (RFC 4616, section 2)."""
 
     authorization_identity: str
-    """Whose maildrop to open; empty for that of `username`."""
+    """The user whose maildrop to open; empty for `username`."""
     username: str
     password: str = field(repr=False)
 
 
 def plain_message(octets: bytes) -> PlainMessage | None:
-    """Return what the octets of PLAIN's message say, None when they are not one."""
+    """Return the message of PLAIN in these octets, None when they are not one."""
     try:
         parts = octets.decode().split("\0")
     except UnicodeDecodeError:
@@ -65,7 +65,7 @@ def plain_message(octets: bytes) -> PlainMessage | None:
 
 
 def scram_message(octets: bytes) -> str | None:
-    """Return the text of a SCRAM message (RFC 5802, section 7), None when it is none."""
+    """Return the text of a SCRAM message (RFC 5802, section 7), None when it is not one."""
     try:
         text = octets.decode()
     except UnicodeDecodeError:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, TypeAlias
 
 from pop3_service.protocol import languages, replies, sasl
-from pop3_service.protocol.capabilities import Announcer, capability_list
+from pop3_service.protocol.capabilities import Circumstances, capability_list
 from pop3_service.protocol.commands import (
     BARE_COMMANDS,
     COMMANDS_BY_KEYWORD,
@@ -224,7 +224,7 @@ class Session:
     def _capabilities(self) -> Answer:
         self._offered_name = None
         return capability_list(
-            Announcer(self.state, self.policy, self.can_start_tls, self.takes_clear_passwords)
+            Circumstances(self.state, self.policy, self.can_start_tls, self.takes_clear_passwords)
         )
 
     def _start_tls(self) -> Answer:
