@@ -125,7 +125,7 @@ def test_passwords_in_the_clear_are_refused_until_tls_where_it_is_required(state
 def test_wrong_passwords_before_stls_still_count_after_it() -> None:
     peer = EnginePeer(policy=OFFERED)
     peer.send(b"USER mrose\r\nPASS wrong\r\n" * 9)
-    assert not peer.session.is_shut_out
+    assert not peer.is_closed
     peer.send(b"STLS\r\n")
     peer.send(b"USER mrose\r\nPASS wrong\r\n")
-    assert peer.session.is_shut_out
+    assert peer.is_closed

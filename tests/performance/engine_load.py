@@ -44,9 +44,9 @@ def play(session: Session, contents: MaildropContents) -> int:
         assert isinstance(line, bytes)
         answer = session.receive(line)
         if isinstance(answer, LogIn):
-            session.logged_in(contents)
+            session.complete(answer, contents)
         elif isinstance(answer, SendMessage):
-            session.message_opened(answer.message)
+            session.complete(answer, None)
             sent += 1
         else:
             assert isinstance(answer, HangUp) == (line == b"QUIT")

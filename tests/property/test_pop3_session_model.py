@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pop3_service.protocol.commands import State
-from pop3_service.protocol.intentions import HangUp, RemoveMarked, SendMessage
+from pop3_service.protocol.intentions import HangUp, LogIn, RemoveMarked, SendMessage
 from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.session import Session
@@ -79,8 +79,9 @@ def matches(answer: object, expected: object) -> bool:
 def logged_in(octets: list[int]) -> tuple[Session, Model]:
     session, model = Session("1", Policy("Peep-1.0")), Model(octets)
     session.receive(b"USER alice")
-    session.receive(b"PASS secret")
-    session.logged_in(contents_of(model.kept.values()))
+    log_in = session.receive(b"PASS secret")
+    assert isinstance(log_in, LogIn)
+    session.complete(log_in, contents_of(model.kept.values()))
     return session, model
 
 
@@ -96,6 +97,8 @@ def test_session_answers_as_the_model(octets: list[int], spoken: list[tuple[str,
         expected = model.answer(keyword, number)
         answer = session.receive(written(keyword, number))
         assert matches(answer, expected), (keyword, number, answer, expected)
+        if isinstance(answer, SendMessage):
+            session.complete(answer, None)
     farewell = session.receive(b"QUIT")
     removed = tuple(message for _, message in sorted(model.marked.items()))
     assert farewell == RemoveMarked(removed) if removed else isinstance(farewell, HangUp)

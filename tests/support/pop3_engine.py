@@ -1,11 +1,13 @@
 """The POP3 engine with a maildrop in memory behind it: a server without a socket, for conversations."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from line_server.lines import OverlongLine, RunawayLine
 from pop3_service.command_lines import command_lines
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
 from pop3_service.protocol.intentions import (
+    Answer,
     BeginScram,
     Challenge,
     FinishScram,
@@ -14,8 +16,10 @@ from pop3_service.protocol.intentions import (
     LogIn,
     OpenMaildrop,
     RemoveMarked,
+    ScramProof,
     SendMessage,
     StartTls,
+    UpdateOutcome,
 )
 from pop3_service.protocol.maildrop import MaildropContents, Message
 from pop3_service.protocol.multiline import TopEncoder, octets_on_the_wire, wire_form
@@ -78,7 +82,7 @@ class EnginePeer:
                 answer = self.session.receive_overlong(line.head)
             else:
                 answer = self.session.receive(line)
-            self._replies += answer if isinstance(answer, bytes) else self._do(answer)
+            self._replies += self._carry_out(answer)
 
     def read_line(self) -> bytes:
         line, end, self._replies = self._replies.partition(b"\r\n")
@@ -88,14 +92,10 @@ class EnginePeer:
     def unread(self) -> bytes:
         return self._replies
 
-    def _do(self, intention: Intention) -> bytes:
-        match intention:
-            case LogIn(username, password):
-                return self._log_in(username, password)
-            case SendMessage(message, body_lines):
-                return self._send_message(message, body_lines)
-            case RemoveMarked(messages):
-                return self._remove(messages)
+    def _carry_out(self, answer: Answer) -> bytes:
+        match answer:
+            case bytes():
+                return answer
             case HangUp(reply):
                 self.is_closed = True
                 return reply
@@ -105,57 +105,68 @@ class EnginePeer:
             case Challenge(line):
                 self._lines.max_line_octets = MAXIMUM_RESPONSE_LINE_OCTETS
                 return line
-            case BeginScram(message):
-                return self._begin_scram(message)
-            case FinishScram(message):
-                return self._finish_scram(message)
-            case OpenMaildrop():
-                return self._log_in(USER, PASSWORD)
+            case SendMessage():
+                return self._send_message(answer)
+        return self._carry_out(self._done(answer))
 
-    def _begin_scram(self, message: str) -> bytes:
+    def _done(self, intention: Intention[Any]) -> Answer:
+        complete = self.session.complete
+        match intention:
+            case LogIn(username, password):
+                return complete(intention, self._log_in(username, password))
+            case RemoveMarked(messages):
+                return complete(intention, self._remove(messages))
+            case BeginScram(message):
+                return complete(intention, self._begin_scram(message))
+            case FinishScram(message):
+                return complete(intention, self._finish_scram(message))
+            case OpenMaildrop():
+                return complete(intention, self._log_in(USER, PASSWORD))
+        raise AssertionError(intention)
+
+    def _begin_scram(self, message: str) -> str | None:
         credential = Credential("", "1", new_verifier(PASSWORD))
         try:
             first = ClientFirst.parse(message)
         except ScramMalformed:
-            return self.session.response_malformed()
+            return None
         known = credential if first.username == USER else None
         self._scram = ScramExchange(first, known, "a deployment's secret")
-        return self._do(self.session.scram_challenge(self._scram.challenge))
+        return self._scram.challenge
 
-    def _finish_scram(self, message: str) -> bytes:
+    def _finish_scram(self, message: str) -> ScramProof | LoginRefusal:
         assert self._scram is not None
         try:
-            last_message = self._scram.finish(message)
+            return ScramProof(self._scram.username, self._scram.finish(message))
         except ScramRefused:
-            return self.session.login_refused(LoginRefusal.WRONG_CREDENTIALS)
-        return self._do(self.session.scram_proved(self._scram.username, last_message))
+            return LoginRefusal.WRONG_CREDENTIALS
 
-    def _log_in(self, username: str, password: str) -> bytes:
+    def _log_in(self, username: str, password: str) -> MaildropContents | LoginRefusal:
         if self.refusal is not None:
-            return self.session.login_refused(self.refusal)
+            return self.refusal
         if (username, password) != (USER, PASSWORD):
-            return self.session.login_refused(LoginRefusal.WRONG_CREDENTIALS)
-        listed = [_listed(name, content) for name, content in self.mail.items()]
-        return self.session.logged_in(contents_of(listed))
+            return LoginRefusal.WRONG_CREDENTIALS
+        return contents_of(_listed(name, content) for name, content in self.mail.items())
 
-    def _send_message(self, message: Message, body_lines: int | None) -> bytes:
-        if message.unique_id in self.vanished:
-            return self.session.message_unavailable(MessageFault.GONE)
-        content = self.mail[message.unique_id]
-        first_line = self.session.message_opened(message)
-        if body_lines is None:
+    def _send_message(self, intention: SendMessage) -> bytes:
+        unique_id = intention.message.unique_id
+        if unique_id in self.vanished:
+            return self._carry_out(self.session.complete(intention, MessageFault.GONE))
+        content = self.mail[unique_id]
+        first_line = self._carry_out(self.session.complete(intention, None))
+        if intention.body_lines is None:
             return first_line + wire_form(content)
-        top = TopEncoder(body_lines)
+        top = TopEncoder(intention.body_lines)
         return first_line + top.feed(content) + top.end()
 
-    def _remove(self, messages: Sequence[Message]) -> bytes:
-        self.is_closed = True
+    def _remove(self, messages: Sequence[Message]) -> UpdateOutcome:
         if not self.holds_lock:
-            return self.session.update_refused()
+            return UpdateOutcome.LOCK_LOST
         removable = [message.unique_id for message in messages if message.unique_id not in self.stuck]
         for unique_id in removable:
             del self.mail[unique_id]
-        return self.session.removed(failed=len(messages) - len(removable))
+        is_complete = len(removable) == len(messages)
+        return UpdateOutcome.ALL_REMOVED if is_complete else UpdateOutcome.SOME_NOT_REMOVED
 
 
 def contents_of(messages: Iterable[Message]) -> MaildropContents:

@@ -2,11 +2,11 @@ import pytest
 
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import State
-from pop3_service.protocol.intentions import HangUp, LogIn, RemoveMarked, SendMessage
+from pop3_service.protocol.intentions import HangUp, LogIn, RemoveMarked, SendMessage, UpdateOutcome
 from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.policy import Policy
-from pop3_service.protocol.replies import LoginRefusal
-from pop3_service.protocol.session import Session
+from pop3_service.protocol.replies import LoginRefusal, MessageFault
+from pop3_service.protocol.session import OutOfTurn, Session
 from support.pop3_engine import contents_of
 
 FIRST = Message(b"first", 120, "location 1")
@@ -20,10 +20,21 @@ def session() -> Session:
 
 @pytest.fixture
 def open_session(session: Session) -> Session:
-    session.receive(b"USER alice")
-    session.receive(b"PASS secret")
-    session.logged_in(contents_of([FIRST, SECOND]))
+    session.complete(log_in(session), contents_of([FIRST, SECOND]))
     return session
+
+
+def log_in(session: Session) -> LogIn:
+    session.receive(b"USER alice")
+    intention = session.receive(b"PASS secret")
+    assert isinstance(intention, LogIn)
+    return intention
+
+
+def send_message(session: Session, line: bytes) -> SendMessage:
+    intention = session.receive(line)
+    assert isinstance(intention, SendMessage)
+    return intention
 
 
 def test_session_starts_in_authorization_with_nobody_logged_in(session: Session) -> None:
@@ -49,19 +60,21 @@ def test_password_does_not_show_when_the_intention_is_printed() -> None:
 
 
 def test_retr_asks_for_the_whole_message(open_session: Session) -> None:
-    assert open_session.receive(b"RETR 2") == SendMessage(SECOND, None)
-    assert open_session.message_opened(SECOND) == b"+OK 200 octets\r\n"
+    intention = send_message(open_session, b"RETR 2")
+    assert intention == SendMessage(SECOND, None)
+    assert open_session.complete(intention, None) == b"+OK 200 octets\r\n"
 
 
 def test_top_asks_for_some_lines(open_session: Session) -> None:
-    assert open_session.receive(b"TOP 1 10") == SendMessage(FIRST, 10)
-    assert open_session.message_opened(FIRST) == b"+OK\r\n"
+    intention = send_message(open_session, b"TOP 1 10")
+    assert intention == SendMessage(FIRST, 10)
+    assert open_session.complete(intention, None) == b"+OK\r\n"
 
 
-def test_retr_after_top_announces_octets_again(open_session: Session) -> None:
-    open_session.receive(b"TOP 1 0")
-    open_session.receive(b"RETR 1")
-    assert open_session.message_opened(FIRST) == b"+OK 120 octets\r\n"
+def test_message_that_cannot_be_sent_is_refused_and_the_session_goes_on(open_session: Session) -> None:
+    intention = send_message(open_session, b"RETR 1")
+    assert open_session.complete(intention, MessageFault.GONE) == MessageFault.GONE.value
+    assert open_session.receive(b"NOOP") == replies.OK
 
 
 def test_quit_with_marks_asks_for_their_removal_in_update(open_session: Session) -> None:
@@ -71,23 +84,43 @@ def test_quit_with_marks_asks_for_their_removal_in_update(open_session: Session)
 
 
 def test_nothing_is_done_after_quit(open_session: Session) -> None:
-    open_session.receive(b"DELE 2")
-    open_session.receive(b"QUIT")
+    assert open_session.receive(b"QUIT") == HangUp(replies.SIGNING_OFF, "quit")
     assert open_session.receive(b"RSET") == replies.SESSION_IS_ENDING
     assert open_session.receive(b"QUIT") == replies.SESSION_IS_ENDING
+
+
+def test_a_line_is_not_taken_while_an_outcome_is_due(open_session: Session) -> None:
+    intention = send_message(open_session, b"RETR 2")
+    for take in (open_session.receive, open_session.receive_overlong):
+        with pytest.raises(OutOfTurn, match="SendMessage is due"):
+            take(b"NOOP")
+    assert open_session.complete(intention, None) == b"+OK 200 octets\r\n"
+
+
+def test_an_outcome_is_taken_once_and_only_of_the_intention_that_is_due(session: Session) -> None:
+    intention = log_in(session)
+    with pytest.raises(OutOfTurn, match="RemoveMarked is not due"):
+        session.complete(RemoveMarked(()), UpdateOutcome.ALL_REMOVED)
+    with pytest.raises(OutOfTurn, match="LogIn is not due"):
+        session.complete(LogIn("alice", "secret"), contents_of([]))
+    assert session.username is None
+    session.complete(intention, contents_of([]))
+    with pytest.raises(OutOfTurn, match="LogIn is not due"):
+        session.complete(intention, LoginRefusal.WRONG_CREDENTIALS)
+    assert session.username == "alice"
 
 
 @pytest.mark.parametrize("mistake", [b"JUNK", b"RETR x", b"NOOP 1", b"STAT\0", b"\xff", b"", b"RETR"])
 def test_twenty_mistakes_in_a_row_end_the_session(session: Session, mistake: bytes) -> None:
     for _ in range(19):
         assert isinstance(session.receive(mistake), bytes)
-    assert session.receive(mistake) == HangUp(replies.TOO_MANY_MISTAKES)
+    assert session.receive(mistake) == HangUp(replies.TOO_MANY_MISTAKES, "not a POP3 client")
 
 
 def test_overlong_lines_count_as_mistakes(session: Session) -> None:
     for _ in range(19):
         assert session.receive_overlong() == replies.LINE_TOO_LONG
-    assert session.receive_overlong() == HangUp(replies.TOO_MANY_MISTAKES)
+    assert session.receive_overlong() == HangUp(replies.TOO_MANY_MISTAKES, "not a POP3 client")
 
 
 @pytest.mark.parametrize("well_formed", [b"RETR 99", b"NOOP", b"PASS x", b"USER bob"])
@@ -119,23 +152,31 @@ def test_no_reply_echoes_the_input(session: Session, line: bytes) -> None:
     assert b"zqxjk" not in answer
 
 
-def test_tenth_wrong_password_shuts_the_session_out(session: Session) -> None:
-    for attempt in range(1, 11):
-        session.receive(b"USER alice")
-        session.receive(b"PASS wrong")
-        assert session.login_refused(LoginRefusal.WRONG_CREDENTIALS).startswith(b"-ERR [AUTH] ")
-        assert session.is_shut_out is (attempt == 10)
+@pytest.mark.parametrize("refusal", [LoginRefusal.WRONG_CREDENTIALS, LoginRefusal.SLOWED_DOWN])
+def test_tenth_wrong_password_ends_the_session(session: Session, refusal: LoginRefusal) -> None:
+    for _ in range(9):
+        assert session.complete(log_in(session), refusal) == refusal.value
+    assert session.complete(log_in(session), refusal) == HangUp(refusal.value, "too many wrong passwords")
 
 
-def test_refusals_that_are_not_the_clients_fault_shut_nobody_out(session: Session) -> None:
+def test_refusals_that_are_not_the_clients_fault_end_no_session(session: Session) -> None:
     for _ in range(30):
-        session.receive(b"USER alice")
-        session.receive(b"PASS secret")
-        session.login_refused(LoginRefusal.IN_USE)
-    assert not session.is_shut_out
+        assert session.complete(log_in(session), LoginRefusal.IN_USE) == LoginRefusal.IN_USE.value
 
 
-def test_reply_to_quit_depends_on_what_could_be_removed(open_session: Session) -> None:
-    assert open_session.removed(failed=0) == b"+OK Peep signing off\r\n"
-    assert open_session.removed(failed=1) == b"-ERR [SYS/TEMP] some deleted messages not removed\r\n"
-    assert open_session.update_refused().startswith(b"-ERR [SYS/TEMP] ")
+@pytest.mark.parametrize("policy", [Policy("Peep"), Policy("Peep", offers_tls=True)])
+def test_refused_stls_withdraws_the_name_as_any_other_command(policy: Policy) -> None:
+    session = Session("3f2a", policy, is_encrypted=True)
+    session.receive(b"USER alice")
+    assert session.receive(b"STLS") == replies.TLS_IS_ACTIVE
+    assert session.receive(b"PASS secret") == replies.SEND_USER_FIRST
+
+
+@pytest.mark.parametrize("outcome", UpdateOutcome)
+def test_reply_to_quit_depends_on_what_could_be_removed(
+    open_session: Session, outcome: UpdateOutcome
+) -> None:
+    open_session.receive(b"DELE 2")
+    intention = open_session.receive(b"QUIT")
+    assert isinstance(intention, RemoveMarked)
+    assert open_session.complete(intention, outcome) == HangUp(outcome.value, "quit")

@@ -1,13 +1,12 @@
 """The POP3 dialogue of one client as a pure state machine (RFC 1939, 2449, 2595, 3206, 5034, 6856).
 
-`Session.receive` takes a command line and gives either the complete reply or an `Intention`: what
-the connection has to do before there is a reply. The connection then calls the method that the
-intention names, sends what it returns, and only then hands over the next line.
+`Session.receive` takes a command line and returns an `Answer`. Where that is an `Intention` the connection
+does it, and hands the outcome to `Session.complete`, which returns the next answer.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, cast
 
 from pop3_service.protocol import languages, replies, sasl
 from pop3_service.protocol.capabilities import Circumstances, capability_list
@@ -21,6 +20,7 @@ from pop3_service.protocol.commands import (
     longest_line,
 )
 from pop3_service.protocol.intentions import (
+    Answer,
     BeginScram,
     Challenge,
     FinishScram,
@@ -28,14 +28,18 @@ from pop3_service.protocol.intentions import (
     Intention,
     LogIn,
     OpenMaildrop,
+    Outcome,
     RemoveMarked,
     SendMessage,
     StartTls,
+    UpdateOutcome,
 )
-from pop3_service.protocol.maildrop import Maildrop, MaildropContents, Message
+from pop3_service.protocol.maildrop import Maildrop, MaildropContents
+from pop3_service.protocol.mechanisms import DIALOGUES, Dialogue
 from pop3_service.protocol.multiline import TERMINATION_LINE
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal, MessageFault
+from pop3_service.protocol.transaction import TRANSACTION_COMMANDS
 
 MAXIMUM_MISTAKES: Final = 20
 """So many unknown or malformed commands in a row end a session: this is not a POP3 client.
@@ -49,29 +53,37 @@ MAXIMUM_WRONG_PASSWORDS: Final = 10
 _FORBIDDEN_OCTET: Final = re.compile(rb"[^ -~]")
 _CONTROL_OCTET: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _NO_MAILDROP: Final = Maildrop(MaildropContents((), (), ()))
+# Looked up for every command: a global name costs less than an attribute of the class.
+_TRANSACTION: Final = State.TRANSACTION
 _WRONG_STATE: Final = {
     State.AUTHORIZATION: replies.LOG_IN_FIRST,
     State.TRANSACTION: replies.ALREADY_LOGGED_IN,
     State.UPDATE: replies.SESSION_IS_ENDING,
 }
 
-Answer: TypeAlias = bytes | Intention
+
+def _end(_session: object, _intention: RemoveMarked, outcome: UpdateOutcome) -> Answer:
+    return HangUp(outcome.value, "quit")
+
+
+class OutOfTurn(Exception):
+    """The connection broke the session's rules: a bug of ours, and nothing that a client can cause."""
 
 
 class Session:
     """One client's dialogue, from the greeting to QUIT.
 
-    `username` is None until somebody has logged in. `is_encrypted` says whether the dialogue begins
-    inside TLS.
+    `username` is None until a login has succeeded. `is_encrypted` says whether the dialogue begins inside
+    TLS. After an `Intention` only its outcome is taken: everything else raises `OutOfTurn`.
     """
 
     __slots__ = (
-        "_expects_response",
+        "_dialogue",
+        "_due",
         "_is_encrypted",
         "_maildrop",
         "_mistakes",
         "_offered_name",
-        "_sends_top",
         "_wrong_passwords",
         "policy",
         "session_id",
@@ -86,22 +98,18 @@ class Session:
         self.username: str | None = None
         self._is_encrypted = is_encrypted
         self._offered_name: str | None = None
-        # What the client's next line answers, while an AUTH is under way (RFC 5034, section 4).
-        self._expects_response: Callable[[Session, bytes], Answer] | None = None
+        self._due: Intention[Any] | None = None
+        """The intention whose outcome comes next."""
+        self._dialogue: Dialogue | None = None
+        """The AUTH that is under way."""
         self._maildrop = _NO_MAILDROP
         self._mistakes = 0
         self._wrong_passwords = 0
-        self._sends_top = False
 
     @property
     def marked_count(self) -> int:
         """The number of messages that are marked as deleted now."""
         return self._maildrop.marked_count
-
-    @property
-    def is_shut_out(self) -> bool:
-        """Whether its wrong passwords are used up: the connection closes after the reply (P18)."""
-        return self._wrong_passwords >= MAXIMUM_WRONG_PASSWORDS
 
     @property
     def can_start_tls(self) -> bool:
@@ -115,17 +123,17 @@ class Session:
 
     @property
     def may_say_utf8(self) -> bool:
-        """Whether UTF8 would be obeyed now: nobody has logged in, and no AUTH is under way."""
-        return self.state is State.AUTHORIZATION and self._expects_response is None
+        """Whether UTF8 would be obeyed now: before login, and outside of AUTH."""
+        return self.state is State.AUTHORIZATION and self._due is None
 
     def greeting(self) -> bytes:
         """Return the first line of the dialogue; it carries the session's id, as the logs do."""
         return replies.greeting(self.session_id)
 
     def receive(self, line: bytes) -> Answer:
-        """Return the complete reply to a command line without its end, or what to do first."""
-        if self._expects_response is not None:
-            return self._receive_response(line)
+        """Return the answer to a line, which is given without its end."""
+        if self._due is not None and (challenge := self._challenge_due()) is not None:
+            return self._receive_response(challenge, line)
         command = BARE_COMMANDS.get(line)
         if command is not None:
             return self._obey(command, ())
@@ -142,87 +150,97 @@ class Session:
 
     def _obey(self, command: Command, values: Sequence[int | str]) -> Answer:
         self._mistakes = 0
-        if self.state not in command.states:
+        keyword = command.keyword
+        if self.state is _TRANSACTION and keyword in TRANSACTION_COMMANDS:
+            answer = TRANSACTION_COMMANDS[keyword](self._maildrop, *values)
+            if type(answer) is SendMessage:
+                self._due = answer
+            return answer
+        # PASS counts immediately after USER only (RFC 1939, section 7): any other command withdraws the name.
+        if keyword != "PASS":
             self._offered_name = None
+        if self.state not in command.states:
             return _WRONG_STATE[self.state]
-        return self._HANDLERS[command.keyword](self, *values)
+        return self._awaiting(self._HANDLERS[keyword](self, *values))
 
     def receive_overlong(self, head: bytes = b"") -> Answer:
-        """Return the one reply to a line over its limit, which begins with `head` (RFC 2449, section 4)."""
-        is_response = self._expects_response is not None or longest_line(head) > MAXIMUM_COMMAND_LINE_OCTETS
+        """Return the answer to a line over its limit, which begins with `head` (RFC 2449, section 4)."""
+        is_response = self._challenge_due() is not None or longest_line(head) > MAXIMUM_COMMAND_LINE_OCTETS
         return self._mistake(replies.RESPONSE_TOO_LONG if is_response else replies.LINE_TOO_LONG)
 
-    def _receive_response(self, line: bytes) -> Answer:
-        expects, self._expects_response = self._expects_response, None
-        assert expects is not None
+    def complete(self, intention: Intention[Outcome], outcome: Outcome) -> Answer:
+        """Return the answer to what came of `intention`, which must be the last answer."""
+        if intention is not self._due:
+            raise OutOfTurn(f"{type(intention).__name__} is not due")
+        self._due = None
+        if type(intention) is SendMessage:  # the one that a session has many of
+            if outcome is not None:
+                return cast(MessageFault, outcome).value
+            return (
+                replies.OK
+                if intention.body_lines is not None
+                else b"+OK %d octets\r\n" % intention.message.octets
+            )
+        return self._awaiting(self._COMPLETIONS[type(intention)](self, intention, outcome))
+
+    def _awaiting(self, answer: Answer) -> Answer:
+        self._due = answer if isinstance(answer, Intention) else None
+        return answer
+
+    def _challenge_due(self) -> Challenge | None:
+        """Return the challenge that the next line answers, None where a command comes next."""
+        if self._due is not None and not isinstance(self._due, Challenge):
+            raise OutOfTurn(f"a line, though {type(self._due).__name__} is due")
+        return self._due
+
+    def _receive_response(self, challenge: Challenge, line: bytes) -> Answer:
         if line == sasl.CANCEL:
-            self._offered_name = None  # no PASS may follow, least of all in the clear
+            self._due = self._dialogue = None
             return replies.CANCELLED
         response = sasl.decode(line)
-        return self._mistake(replies.NOT_BASE64) if response is None else expects(self, response)
+        return self._mistake(replies.NOT_BASE64) if response is None else self.complete(challenge, response)
 
     def _mistake(self, reply: bytes) -> Answer:
         self._offered_name = None
-        self._expects_response = None
+        self._due = self._dialogue = None
         self._mistakes += 1
-        return reply if self._mistakes < MAXIMUM_MISTAKES else HangUp(replies.TOO_MANY_MISTAKES)
+        if self._mistakes < MAXIMUM_MISTAKES:
+            return reply
+        return HangUp(replies.TOO_MANY_MISTAKES, "not a POP3 client")
 
-    # The answers to what the session wanted done.
+    # The outcomes of intentions
 
-    def logged_in(self, contents: MaildropContents) -> bytes:
-        """Enter TRANSACTION with this maildrop; return the reply to `LogIn` or `OpenMaildrop`."""
-        self.username, self._offered_name = self._offered_name, None
+    def _login_completed(
+        self, intention: LogIn | OpenMaildrop, outcome: MaildropContents | LoginRefusal
+    ) -> Answer:
+        self._offered_name = None
+        if isinstance(outcome, LoginRefusal):
+            return self._refuse(outcome)
+        self.username = intention.username
         self.state = State.TRANSACTION
-        self._maildrop = Maildrop(contents)
+        self._maildrop = Maildrop(outcome)
         return self._maildrop.summary()
 
-    def login_refused(self, refusal: LoginRefusal) -> bytes:
-        """Stay in AUTHORIZATION, where USER must come again; return the reply to whatever tried to log in.
-
-        Afterwards `is_shut_out` tells whether the session ends here.
-        """
-        self._offered_name = None
+    def _refuse(self, refusal: LoginRefusal) -> Answer:
         if refusal in {LoginRefusal.WRONG_CREDENTIALS, LoginRefusal.SLOWED_DOWN}:
             self._wrong_passwords += 1
+            if self._wrong_passwords >= MAXIMUM_WRONG_PASSWORDS:
+                return HangUp(refusal.value, "too many wrong passwords")
         return refusal.value
 
-    def scram_challenge(self, message: str) -> Challenge:
-        """Send the server's first SCRAM message (RFC 5802, section 5)."""
-        self._expects_response = Session._scram_proof
-        return Challenge(sasl.challenge(message.encode()))
+    def _continue_dialogue(self, _intention: Intention[Any], outcome: object) -> Answer:
+        if self._dialogue is None:
+            raise OutOfTurn("no AUTH is under way")
+        try:
+            return self._dialogue.send(outcome)
+        except StopIteration as ended:
+            self._dialogue = None
+            ending: Answer | LoginRefusal = ended.value
+        return self._refuse(ending) if isinstance(ending, LoginRefusal) else ending
 
-    def response_malformed(self) -> bytes:
-        """Return the reply to a response that the mechanism cannot take."""
-        self._offered_name = None
-        return replies.MALFORMED_RESPONSE
-
-    def scram_proved(self, username: str, message: str) -> Challenge:
-        """Send the server's last SCRAM message: `username`'s password is known (RFC 5802, section 5)."""
-        self._offered_name = username
-        # A positive reply cannot carry it, so the client answers it with an empty line (RFC 5034, section 4).
-        self._expects_response = Session._scram_end
-        return Challenge(sasl.challenge(message.encode()))
-
-    def message_opened(self, message: Message) -> bytes:
-        """Return the first line of the reply to RETR or TOP, once the message can surely be read."""
-        return replies.OK if self._sends_top else b"+OK %d octets\r\n" % message.octets
-
-    def message_unavailable(self, fault: MessageFault) -> bytes:
-        """Return the reply to RETR or TOP of a message that cannot be sent."""
-        return fault.value
-
-    def removed(self, failed: int) -> bytes:
-        """Return the one reply to QUIT, when all but `failed` messages are gone (RFC 1939, section 6)."""
-        return replies.SOME_NOT_REMOVED if failed else replies.SIGNING_OFF
-
-    def update_refused(self) -> bytes:
-        """Return the one reply to QUIT when the maildrop was no longer surely ours to change."""
-        return replies.UPDATE_REFUSED
-
-    # The commands, in the order of the table.
+    # The commands that are not only the maildrop's, in the order of the table
 
     def _capabilities(self) -> Answer:
-        self._offered_name = None
         return capability_list(
             Circumstances(self.state, self.policy, self.can_start_tls, self.takes_clear_passwords)
         )
@@ -232,58 +250,34 @@ class Session:
             return replies.TLS_IS_ACTIVE
         if not self.policy.offers_tls:
             return replies.TLS_NOT_OFFERED
-        # Nothing that the client said in the clear holds from now on, but for its wrong passwords.
+        # Nothing that the client said in the clear holds from now on, except for its wrong passwords.
         self._is_encrypted = True
-        self._offered_name = None
         return StartTls(replies.BEGIN_TLS)
 
     def _use_utf8(self) -> Answer:
-        self._offered_name = None
         return replies.UTF8_ENABLED
 
     def _language(self, wanted: str | None = None) -> Answer:
-        self._offered_name = None
         if wanted is None:
             return replies.LANGUAGES_FOLLOW + languages.LISTING + TERMINATION_LINE
         tag = languages.matching(wanted)
         return replies.NO_SUCH_LANGUAGE if tag is None else replies.language_selected(tag)
 
     def _authenticate(self, name: str | None = None, initial_response: str | None = None) -> Answer:
-        self._offered_name = None
         offered = sasl.mechanisms(clear_passwords=self.takes_clear_passwords)
-        if name is None:  # older than RFC 5034, and still said by some clients
+        if name is None:  # older than RFC 5034, and still sent by some clients
             return replies.MECHANISMS_FOLLOW + sasl.listing(offered) + TERMINATION_LINE
         mechanism = name.upper()
         if mechanism not in offered:
             return replies.TLS_REQUIRED if mechanism == sasl.PLAIN else replies.UNKNOWN_MECHANISM
-        self._expects_response = self._FIRST_RESPONSES[mechanism]
-        if initial_response is None:
-            return Challenge(sasl.challenge())
+        self._dialogue = DIALOGUES[mechanism]()
+        challenge = next(self._dialogue)
+        if initial_response is None or not isinstance(challenge, Challenge):
+            return challenge
+        self._due = challenge
         if initial_response == sasl.EMPTY_INITIAL_RESPONSE:
             initial_response = ""
-        return self._receive_response(initial_response.encode())
-
-    def _plain_response(self, response: bytes) -> Answer:
-        message = sasl.plain_message(response)
-        if message is None:
-            return replies.MALFORMED_RESPONSE
-        # A name that nobody can have is tried as any other: as late, counted and logged. So is whoever asks
-        # for another user's rights, as a name with a slash.
-        identity, username = message.authorization_identity, message.username
-        name = username if identity in ("", username) else f"{identity}/{username}"
-        self._offered_name = name
-        return LogIn(name, message.password)
-
-    def _scram_response(self, response: bytes) -> Answer:
-        message = sasl.scram_message(response)
-        return replies.MALFORMED_RESPONSE if message is None else BeginScram(message)
-
-    def _scram_proof(self, response: bytes) -> Answer:
-        message = sasl.scram_message(response)
-        return self.response_malformed() if message is None else FinishScram(message)
-
-    def _scram_end(self, response: bytes) -> Answer:
-        return self.response_malformed() if response else OpenMaildrop()
+        return self._receive_response(challenge, initial_response.encode())
 
     def _offer_name(self, name: str) -> Answer:
         if not self.takes_clear_passwords:
@@ -292,54 +286,16 @@ class Session:
         return replies.SEND_PASSWORD
 
     def _log_in(self, password: str) -> Answer:
-        # PASS counts immediately after a good USER only (RFC 1939, section 7): whatever else the
-        # client says in between, wrong or right, takes the name back.
         name = self._offered_name
         return replies.SEND_USER_FIRST if name is None else LogIn(name, password)
-
-    def _drop_listing(self) -> Answer:
-        return self._maildrop.drop_listing()
-
-    def _scan_listing(self, number: int | None = None) -> Answer:
-        if number is None:
-            return self._maildrop.scan_listing()
-        message = self._maildrop.message(number)
-        return self._no_message(number) if message is None else b"+OK %d %d\r\n" % (number, message.octets)
-
-    def _unique_id_listing(self, number: int | None = None) -> Answer:
-        if number is None:
-            return self._maildrop.unique_id_listing()
-        message = self._maildrop.message(number)
-        return self._no_message(number) if message is None else b"+OK %d %b\r\n" % (number, message.unique_id)
-
-    def _retrieve(self, number: int, body_lines: int | None = None) -> Answer:
-        self._sends_top = body_lines is not None
-        message = self._maildrop.message(number)
-        return self._no_message(number) if message is None else SendMessage(message, body_lines)
-
-    def _mark_deleted(self, number: int) -> Answer:
-        if self._maildrop.message(number) is None:
-            return self._no_message(number)
-        self._maildrop.mark_deleted(number)
-        return replies.MARKED
-
-    def _unmark_all(self) -> Answer:
-        self._maildrop.unmark_all()
-        return self._maildrop.summary()
-
-    def _no_operation(self) -> Answer:
-        return replies.OK
 
     def _quit(self) -> Answer:
         if self.state is State.TRANSACTION:
             self.state = State.UPDATE
         marked = self._maildrop.marked()
-        return RemoveMarked(marked) if marked else HangUp(replies.SIGNING_OFF)
+        return RemoveMarked(marked) if marked else HangUp(replies.SIGNING_OFF, "quit")
 
-    def _no_message(self, number: int) -> bytes:
-        return replies.MESSAGE_IS_MARKED if self._maildrop.is_marked(number) else replies.NO_SUCH_MESSAGE
-
-    # Functions, not methods bound to one session: ten thousand idle sessions share this table.
+    # Functions, not methods bound to one session: ten thousand idle sessions share these tables.
     _HANDLERS: ClassVar[dict[str, Callable[..., Answer]]] = {
         "CAPA": _capabilities,
         "STLS": _start_tls,
@@ -348,20 +304,16 @@ class Session:
         "AUTH": _authenticate,
         "USER": _offer_name,
         "PASS": _log_in,
-        "STAT": _drop_listing,
-        "LIST": _scan_listing,
-        "UIDL": _unique_id_listing,
-        "RETR": _retrieve,
-        "TOP": _retrieve,
-        "DELE": _mark_deleted,
-        "RSET": _unmark_all,
-        "NOOP": _no_operation,
         "QUIT": _quit,
     }
 
-    _FIRST_RESPONSES: ClassVar[dict[str, Callable[["Session", bytes], Answer]]] = {
-        sasl.PLAIN: _plain_response,
-        sasl.SCRAM_SHA_256: _scram_response,
+    _COMPLETIONS: ClassVar[dict[type[Intention[Any]], Callable[..., Answer]]] = {
+        LogIn: _login_completed,
+        OpenMaildrop: _login_completed,
+        Challenge: _continue_dialogue,
+        BeginScram: _continue_dialogue,
+        FinishScram: _continue_dialogue,
+        RemoveMarked: _end,
     }
 
 
