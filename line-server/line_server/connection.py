@@ -53,11 +53,11 @@ class LineConnection(asyncio.Protocol):
         "__weakref__",
         "_connections",
         "_entrance",
-        "_is_at_end",
         "_is_held",
         "_is_throttled",
         "_pump_state",
         "address",
+        "is_at_end",
         "is_closing",
         "is_lost",
         "lines",
@@ -72,12 +72,14 @@ class LineConnection(asyncio.Protocol):
         self.address = ""
         self.is_lost = True
         """Whether the connection has not begun, or is gone: what is sent does not reach the client."""
+        self.is_at_end = False
+        """Whether the client will send nothing more; it may still be reading."""
         self.is_closing = False
         """Whether the connection is at its end: nothing more is answered."""
         self._connections = connections
         self._entrance = entrance
         self._pump_state = _IDLE
-        self._is_held = self._is_throttled = self._is_at_end = False
+        self._is_held = self._is_throttled = False
 
     # What a subclass gives
 
@@ -163,8 +165,8 @@ class LineConnection(asyncio.Protocol):
         if self._is_throttled:
             self._settle()
         channel = self.output.channel
-        if channel is None or channel.is_established or self._is_at_end:
-            self.output.close(linger=linger and not self._is_at_end)
+        if channel is None or channel.is_established or self.is_at_end:
+            self.output.close(linger=linger and not self.is_at_end)
         else:
             self.output.close_after_handshake(linger=linger)
 
@@ -199,7 +201,7 @@ class LineConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Note that the client will send nothing more; it may still be reading (asyncio)."""
-        self._is_at_end = True
+        self.is_at_end = True
         if self.is_closing:
             return False
         self._pump()
@@ -241,7 +243,7 @@ class LineConnection(asyncio.Protocol):
         if channel.is_established and not was_established and self.output.handshake_completed():
             self.sent()
         if channel.is_ended:
-            self._is_at_end = True
+            self.is_at_end = True
         return plain
 
     def _pump(self) -> None:
@@ -263,7 +265,7 @@ class LineConnection(asyncio.Protocol):
             bulk().add(self._pump_on)
         if output.flush():
             self.sent()
-        if has_more or self._is_held or output.is_stalled or self._is_throttled or self._is_at_end:
+        if has_more or self._is_held or output.is_stalled or self._is_throttled or self.is_at_end:
             self._settle()
 
     def _take_turn(self, output: Output) -> bool:
@@ -307,5 +309,5 @@ class LineConnection(asyncio.Protocol):
                 output.transport.pause_reading()
             else:
                 output.transport.resume_reading()
-        if self._is_at_end and not is_waiting and not self.is_closing:
+        if self.is_at_end and not is_waiting and not self.is_closing:
             self.hang_up()

@@ -1,172 +1,258 @@
-"""From a user name and a password to an open maildrop: check, lock, read."""
+"""From a name and a password, or a SCRAM proof of it, to an open maildrop: check, lock, list."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import structlog
 
 from pop3_service.context import Pop3Context
 from pop3_service.maildir import Maildir, MaildirPath, MaildirUnreadable, MovedMessages, maildir_of
+from pop3_service.protocol.intentions import ScramProof
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginRefusal
 from state_store.credentials.attempts import RefusalReason
 from state_store.credentials.opaque_string import UnusablePassword, opaque_string
 from state_store.credentials.presence import Presence
-from state_store.credentials.scram import ScramExchange
+from state_store.credentials.scram import ScramExchange, ScramMalformed
 from state_store.errors import SlowedDown, StoreUnavailable
-from state_store.records import Login, LoginOutcome
+from state_store.records import Login as LockRequest
+from state_store.records import LoginOutcome
 
 LOCK_PATIENCE_SECONDS = 0.25
 LOCK_POLL_SECONDS = 0.02
-"""A client that comes back at once may be faster than the word that its last session is over: a lock
-that somebody holds is asked for again a few times before `[IN-USE]` is said."""
+"""A client that comes back at once may be faster than the release of its last session's lock (D2): a lock
+that is held is requested again a few times before the reply is `[IN-USE]`."""
+
+_REFUSALS = {
+    LoginOutcome.IN_USE: LoginRefusal.IN_USE,
+    LoginOutcome.TOO_SOON: LoginRefusal.TOO_SOON,
+}
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """That a client knows the password of `username`'s credential of this version, shown by SCRAM."""
-
-    username: str
-    credential_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedIn:
-    """An open maildrop: whose, where, and what it held at login. Its lock is ours."""
+class OpenedMaildrop:
+    """A maildrop that is locked, and what it held at login."""
 
     username: str
     maildir: Maildir
     contents: MaildropContents
     lease: str
-    """The instance id under which the lock was taken: with another one it is ours no more."""
-    moved: MovedMessages
+    """The instance id under which the lock was taken: under another one it is no longer ours."""
+    moved: MovedMessages = field(default_factory=MovedMessages)
 
 
-def remembered_login(
-    context: Pop3Context, username: str, password: str, session_id: str, address: str
-) -> Login | None:
-    """Return what to lock the maildrop with, for who gives the password that was right before.
-
-    None where nobody has logged in with it lately, and it has to be checked: `log_in` does.
-    """
-    version = context.passwords.recall(username, _prepared(password))
-    if version is None:
-        return None
-    is_remembered = not context.authenticator.is_trusted(address)
-    return Login(username, session_id, version, address, is_remembered, _lock_name(context, username))
+LoginEnd: TypeAlias = OpenedMaildrop | LoginRefusal
+"""How a login ends. Whoever is given an `OpenedMaildrop` has to close the maildir and release the lock."""
 
 
-def open_at_once(context: Pop3Context, login: Login) -> LoggedIn | None:
-    """Return the maildrop that has just been locked, if what it holds is known without the disk.
+class Login:
+    """A session's attempts to log in, by a password or by SCRAM. It is dropped once one has succeeded."""
 
-    On None the lock is still owed: `open_maildrop` goes on.
-    """
-    try:
-        maildir = context.maildirs.at(_path(context, login.username))
-    except MaildirUnreadable:
-        return None
-    contents = context.maildirs.remembered(maildir)
-    if contents is None or not contents.messages or maildir.lock_name != login.maildir:
-        maildir.close()
-        return None
-    return LoggedIn(login.username, maildir, contents, context.instance.instance_id, MovedMessages())
+    __slots__ = ("_address", "_context", "_credential_version", "_exchange", "_presence", "_session_id")
 
+    def __init__(self, context: Pop3Context, session_id: str, address: str) -> None:
+        self._context = context
+        self._session_id = session_id
+        self._address = address
+        self._presence = Presence()
+        self._exchange: ScramExchange | None = None
+        self._credential_version = ""
+        """Of the password that SCRAM has proved."""
 
-async def log_in(
-    context: Pop3Context,
-    username: str,
-    evidence: str | Proof,
-    session_id: str,
-    address: str,
-    presence: Presence,
-) -> LoggedIn | LoginRefusal:
-    """Lock the maildrop for who gives a right password, or a proof of it, and list it.
+    def client_left(self) -> None:
+        """Take note that the client is gone, or sends nothing more: no wrong answer of its own is awaited."""
+        self._presence.leave()
 
-    Whoever gets `LoggedIn` owes the lock's release.
-    """
-    try:
-        if isinstance(evidence, Proof):
-            locked = await _lock_on_proof(context, evidence, session_id, address)
-        else:
-            locked = await _lock_on_password(
-                context, username, _prepared(evidence), session_id, address, presence
+    # A password that this process remembers: mostly one question to the store, no task and no disk
+
+    def remembered(self, username: str, password: str) -> LockRequest | None:
+        """Return the lock request for a password that this process has verified before, None for any other.
+
+        The store's answer to it goes to `locked`.
+        """
+        version = self._context.passwords.recall(username, _prepared(password))
+        if version is None:
+            return None
+        is_remembered = not self._context.authenticator.is_trusted(self._address)
+        return self._lock_request(username, version, is_remembered=is_remembered)
+
+    def locked(
+        self, request: LockRequest, password: str, answer: "asyncio.Future[LoginOutcome]"
+    ) -> LoginEnd | Coroutine[Any, Any, LoginEnd]:
+        """Return how the login ends, or what is left to do until it does."""
+        if answer.exception() is not None:
+            return LoginRefusal.STORE_UNAVAILABLE
+        if answer.result() is not LoginOutcome.OPENED:
+            return self.by_password(request.username, password)  # knows what else may be tried
+        try:
+            return self._open_at_once(request) or self._open(request)
+        except BaseException:
+            self._withdraw(request)
+            raise
+
+    def _open_at_once(self, request: LockRequest) -> OpenedMaildrop | None:
+        try:
+            maildir = self._context.maildirs.at(self._path(request.username))
+        except MaildirUnreadable:
+            return None
+        contents = self._context.maildirs.remembered(maildir)
+        if contents is None or not contents.messages or maildir.lock_name != request.maildir:
+            maildir.close()
+            return None
+        return OpenedMaildrop(request.username, maildir, contents, self._context.instance.instance_id)
+
+    # Any other password
+
+    async def by_password(self, username: str, password: str) -> LoginEnd:
+        """Check a password, lock the maildrop and list it."""
+        try:
+            locked = await self._lock_on_password(username, _prepared(password))
+        except StoreUnavailable:
+            return LoginRefusal.STORE_UNAVAILABLE
+        return await self._open(locked) if isinstance(locked, LockRequest) else locked
+
+    async def _lock_on_password(self, username: str, password: str) -> LockRequest | LoginRefusal:
+        while True:
+            try:
+                version = await self._context.authenticator.check_user(
+                    username, password, self._address, self._presence
+                )
+            except SlowedDown:
+                version = RefusalReason.SLOWED_DOWN
+            if isinstance(version, RefusalReason):
+                return self._refuse(username, version)
+            request = self._lock_request(username, version)
+            outcome = await self._lock(request)
+            if outcome is LoginOutcome.OPENED:
+                return request
+            if outcome in _REFUSALS:
+                return _REFUSALS[outcome]
+            # The password has been changed since it was checked: check it again, against the store's new one.
+            self._context.passwords.forget(username)
+
+    # SCRAM
+
+    async def begin_scram(self, message: str) -> str | LoginRefusal | None:
+        """Return the server's first message, None where the client's is malformed."""
+        try:
+            self._exchange = await self._context.authenticator.begin_scram(message)
+        except ScramMalformed:
+            return None
+        except StoreUnavailable:
+            return LoginRefusal.STORE_UNAVAILABLE
+        return self._exchange.challenge
+
+    async def finish_scram(self, message: str) -> ScramProof | LoginRefusal:
+        """Check the client's last message, and return the server's."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            raise ValueError("no SCRAM exchange has begun")
+        try:
+            proved = await self._context.authenticator.finish_scram(
+                exchange, message, self._address, self._presence
             )
-    except StoreUnavailable:
-        return LoginRefusal.STORE_UNAVAILABLE
-    return await open_maildrop(context, locked) if isinstance(locked, Login) else locked
+        except StoreUnavailable:
+            return LoginRefusal.STORE_UNAVAILABLE
+        except SlowedDown:
+            proved = RefusalReason.SLOWED_DOWN
+        if isinstance(proved, RefusalReason):
+            return self._refuse(exchange.username, proved)
+        last_message, self._credential_version = proved
+        return ScramProof(exchange.username, last_message)
 
+    async def by_proof(self, username: str) -> LoginEnd:
+        """Lock and list the maildrop of the user whose password `finish_scram` has found proved."""
+        request = self._lock_request(username, self._credential_version)
+        try:
+            outcome = await self._lock(request)
+        except StoreUnavailable:
+            return LoginRefusal.STORE_UNAVAILABLE
+        if outcome is LoginOutcome.OPENED:
+            return await self._open(request)
+        # What is no refusal here can only be that the password has been changed since it was proved.
+        return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
 
-async def prove(
-    context: Pop3Context,
-    exchange: ScramExchange,
-    message: str,
-    session_id: str,
-    address: str,
-    presence: Presence,
-) -> tuple[Proof, str] | LoginRefusal:
-    """Return what a client's last SCRAM message proves, with the server's own last message."""
-    try:
-        proved = await context.authenticator.finish_scram(exchange, message, address, presence)
-    except StoreUnavailable:
-        return LoginRefusal.STORE_UNAVAILABLE
-    except SlowedDown:
-        proved = RefusalReason.SLOWED_DOWN
-    if isinstance(proved, RefusalReason):
-        return refuse(context, exchange.username, session_id, address, proved)
-    last_message, version = proved
-    return Proof(exchange.username, version), last_message
+    # What they share
 
+    def _refuse(self, username: str, reason: RefusalReason) -> LoginRefusal:
+        # The address first: whatever a client gives as its name comes after it.
+        log.warning(
+            "password refused",
+            address=self._address,
+            reason=reason.value,
+            session=self._session_id,
+            user=username,
+        )
+        self._context.instance.count_refusal(reason)
+        is_unchecked = reason is RefusalReason.SLOWED_DOWN
+        return LoginRefusal.SLOWED_DOWN if is_unchecked else LoginRefusal.WRONG_CREDENTIALS
 
-def refuse(
-    context: Pop3Context, username: str, session_id: str, address: str, reason: RefusalReason
-) -> LoginRefusal:
-    """Log and count a password that is not taken, and return how that is said."""
-    # The address first: whatever a client gives as its name comes after it.
-    log.warning("password refused", address=address, reason=reason.value, session=session_id, user=username)
-    context.instance.count_refusal(reason)
-    is_unchecked = reason is RefusalReason.SLOWED_DOWN
-    return LoginRefusal.SLOWED_DOWN if is_unchecked else LoginRefusal.WRONG_CREDENTIALS
+    def _lock_request(self, username: str, version: str, *, is_remembered: bool = False) -> LockRequest:
+        try:
+            lock_name = self._context.maildirs.lock_name(self._path(username))
+        except MaildirUnreadable:
+            lock_name = ""
+        return LockRequest(username, self._session_id, version, self._address, is_remembered, lock_name)
 
+    def _path(self, username: str) -> MaildirPath:
+        context = self._context
+        return maildir_of(context.instance.settings.mail_directory, username, context.layout)
 
-async def open_maildrop(context: Pop3Context, login: Login) -> LoggedIn | LoginRefusal:
-    """List the maildrop that has just been locked; where that fails its lock is given back."""
-    maildir: Maildir | None = None
-    try:
-        lease = context.instance.instance_id
-        maildir = context.maildirs.at(_path(context, login.username))
-        contents = await _locked_contents(context, maildir, login)
-        if isinstance(contents, MaildropContents):
-            return LoggedIn(login.username, maildir, contents, lease, MovedMessages())
-        refusal = contents
-    except MaildirUnreadable as error:
-        log.warning("maildrop unreadable", session=login.session_id, user=login.username, reason=str(error))
-        refusal = LoginRefusal.MAILDROP_AWAY if error.is_temporary else LoginRefusal.MAILDROP_UNREADABLE
-    except StoreUnavailable:
-        refusal = LoginRefusal.STORE_UNAVAILABLE
-    except BaseException:
-        _give_up(context, maildir, login)
-        raise
-    _give_up(context, maildir, login)
-    return refusal
+    async def _lock(self, request: LockRequest) -> LoginOutcome:
+        loop = asyncio.get_running_loop()
+        patience_ends = loop.time() + LOCK_PATIENCE_SECONDS
+        while True:
+            outcome = await self._context.instance.lock_maildrop(request)
+            if outcome is not LoginOutcome.IN_USE or loop.time() > patience_ends:
+                return outcome
+            await asyncio.sleep(LOCK_POLL_SECONDS)
 
+    async def _open(self, request: LockRequest) -> LoginEnd:
+        """List the maildrop that has just been locked; where that fails its lock is given back."""
+        maildir: Maildir | None = None
+        is_open = False
+        try:
+            lease = self._context.instance.instance_id
+            maildir = self._context.maildirs.at(self._path(request.username))
+            contents = await self._list(maildir, request)
+            if isinstance(contents, MaildropContents):
+                is_open = True
+                return OpenedMaildrop(request.username, maildir, contents, lease)
+            return contents
+        except MaildirUnreadable as error:
+            log.warning(
+                "maildrop unreadable", session=self._session_id, user=request.username, reason=str(error)
+            )
+            return LoginRefusal.MAILDROP_AWAY if error.is_temporary else LoginRefusal.MAILDROP_UNREADABLE
+        except StoreUnavailable:
+            return LoginRefusal.STORE_UNAVAILABLE
+        finally:
+            if not is_open:
+                self._withdraw(request)
+                if maildir is not None:
+                    maildir.close()
 
-def _give_up(context: Pop3Context, maildir: Maildir | None, login: Login) -> None:
-    context.instance.withdraw_login(login.username, login.session_id)
-    if maildir is not None:
-        maildir.close()
+    def _withdraw(self, request: LockRequest) -> None:
+        self._context.instance.withdraw_login(request.username, self._session_id)
 
-
-def _path(context: Pop3Context, username: str) -> MaildirPath:
-    return maildir_of(context.instance.settings.mail_directory, username, context.layout)
-
-
-def _lock_name(context: Pop3Context, username: str) -> str:
-    try:
-        return context.maildirs.lock_name(_path(context, username))
-    except MaildirUnreadable:
-        return ""
+    async def _list(self, maildir: Maildir, request: LockRequest) -> MaildropContents | LoginRefusal:
+        """Return what `maildir` holds, once it is locked under all of its names; `request` locked one."""
+        contents = await self._context.listings.contents_if_locked(maildir, request.maildir)
+        if contents is None:
+            # The process did not know which maildir it is. It is held open: no other can take its place.
+            again = request._replace(maildir=maildir.lock_name, is_remembered=False)
+            outcome = await self._lock(again)
+            if outcome is not LoginOutcome.OPENED:
+                return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
+            contents = await self._context.listings.contents(maildir)
+        left_out = self._context.maildirs.unreadable_messages(maildir)
+        if left_out:
+            log.warning("messages left out: they cannot be read", session=self._session_id, messages=left_out)
+        return contents
 
 
 def _prepared(password: str) -> str:
@@ -175,74 +261,3 @@ def _prepared(password: str) -> str:
         return opaque_string(password)
     except UnusablePassword:
         return password
-
-
-async def _lock_on_password(
-    context: Pop3Context,
-    username: str,
-    password: str,
-    session_id: str,
-    address: str,
-    presence: Presence,
-) -> Login | LoginRefusal:
-    while True:
-        try:
-            version = await context.authenticator.check_user(username, password, address, presence)
-        except SlowedDown:
-            version = RefusalReason.SLOWED_DOWN
-        if isinstance(version, RefusalReason):
-            return refuse(context, username, session_id, address, version)
-        login = Login(username, session_id, version, address, maildir=_lock_name(context, username))
-        outcome = await _lock(context, login)
-        if outcome is LoginOutcome.OPENED:
-            return login
-        if outcome in _REFUSALS:
-            return _REFUSALS[outcome]
-        # The password has been changed since it was checked: check it once more, against what the store
-        # says now.
-        context.passwords.forget(username)
-
-
-async def _lock_on_proof(
-    context: Pop3Context, proof: Proof, session_id: str, address: str
-) -> Login | LoginRefusal:
-    maildir = _lock_name(context, proof.username)
-    login = Login(proof.username, session_id, proof.credential_version, address, maildir=maildir)
-    outcome = await _lock(context, login)
-    if outcome is LoginOutcome.OPENED:
-        return login
-    # What is no refusal here can only be that the password has been changed since it was proved.
-    return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
-
-
-_REFUSALS = {
-    LoginOutcome.IN_USE: LoginRefusal.IN_USE,
-    LoginOutcome.TOO_SOON: LoginRefusal.TOO_SOON,
-}
-
-
-async def _lock(context: Pop3Context, login: Login) -> LoginOutcome:
-    loop = asyncio.get_running_loop()
-    patience_ends = loop.time() + LOCK_PATIENCE_SECONDS
-    while True:
-        outcome = await context.instance.lock_maildrop(login)
-        if outcome is not LoginOutcome.IN_USE or loop.time() > patience_ends:
-            return outcome
-        await asyncio.sleep(LOCK_POLL_SECONDS)
-
-
-async def _locked_contents(
-    context: Pop3Context, maildir: Maildir, login: Login
-) -> MaildropContents | LoginRefusal:
-    """Return what `maildir` holds, once it is locked under all of its names; `login` has locked one."""
-    contents = await context.listings.contents_if_locked(maildir, login.maildir)
-    if contents is None:
-        # The process did not know which maildir it is. It is held open: no other can take its place.
-        outcome = await _lock(context, login._replace(maildir=maildir.lock_name, is_remembered=False))
-        if outcome is not LoginOutcome.OPENED:
-            return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
-        contents = await context.listings.contents(maildir)
-    left_out = context.maildirs.unreadable_messages(maildir)
-    if left_out:
-        log.warning("messages left out: they cannot be read", session=login.session_id, messages=left_out)
-    return contents

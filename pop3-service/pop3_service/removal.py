@@ -1,29 +1,36 @@
-"""The UPDATE state's work: remove what was marked, as long as the maildrop is surely ours."""
+"""UPDATE: removes what was marked, as long as the maildrop is surely ours, and says how QUIT is answered."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pop3_service.maildir import Maildir, MovedMessages, QuotaTally, Removal, RemovalFailed, removal_from
+from pop3_service.protocol.intentions import UpdateOutcome
 from pop3_service.protocol.maildrop import Message
 
 
 @dataclass(slots=True)
 class Removed:
-    """What became of the marked messages: `already_gone` ones were removed by another program."""
+    """What became of the marked messages. Those that another program had removed already count as neither."""
 
     removed: int = 0
-    already_gone: int = 0
     failed: int = 0
     withheld: int = 0
     """Not tried, because the lease was no longer sure to hold."""
     quota_fault: str = ""
     """Why the maildir's own count of its mail (`maildirsize`) is not true any more; empty if all is well."""
 
+    @property
+    def outcome(self) -> UpdateOutcome:
+        """The outcome for the session."""
+        if self.withheld and not self.removed:
+            return UpdateOutcome.LOCK_LOST
+        return UpdateOutcome.SOME_NOT_REMOVED if self.failed + self.withheld else UpdateOutcome.ALL_REMOVED
+
 
 def remove_marked(maildir: Maildir, messages: Sequence[Message], holds_lease: Callable[[], bool]) -> Removed:
     """Remove messages one by one; blocks on the disk.
 
-    The lease is looked at before each one: somebody else may have opened the maildrop since it ended.
+    The lease is checked before each one: another session may have opened the maildrop since it ended.
     """
     result, tally = Removed(), QuotaTally()
     try:
@@ -41,11 +48,7 @@ def remove_marked(maildir: Maildir, messages: Sequence[Message], holds_lease: Ca
 
 def _remove_one(message: Message, remove: Callable[[Message], Removal], result: Removed) -> None:
     try:
-        outcome = remove(message)
+        if remove(message) is Removal.REMOVED:
+            result.removed += 1
     except RemovalFailed:
         result.failed += 1
-        return
-    if outcome is Removal.REMOVED:
-        result.removed += 1
-    else:
-        result.already_gone += 1

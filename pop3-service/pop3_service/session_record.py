@@ -1,50 +1,91 @@
-"""What counts of everything that a connection sends: `rb?` and `re?` (PEEP section 4, P14)."""
+"""What a session has counted (P14), and the row that operators see of it."""
 
+import sys
+import time
 from collections import deque
 
+import structlog
+
+from line_server.connection import LineConnection
+from pop3_service.protocol.session import Session
 from state_store.instance.live_instance import LiveInstance
+from state_store.records import SessionRow
+
+_NEVER = sys.maxsize
+
+log = structlog.get_logger()
 
 
-class ReplyCount:
-    """Counts octets and messages as the kernel takes them.
+class SessionRecord:
+    """Counts octets and messages as the kernel takes them, and shows the session to operators.
 
-    Positions are octets from the connection's first one. What answers a command lies after the
-    greeting, and before a last word that answers none.
+    Positions are octets from the connection's first one. Only replies to commands count: they lie after the
+    greeting, and before a last word that answers none. Before `begin` nothing is counted or shown.
     """
 
-    __slots__ = ("_begin", "_counted", "_end", "_instance", "_message_ends", "octets", "retrieved")
+    __slots__ = (
+        "_began",
+        "_connection",
+        "_counted",
+        "_end",
+        "_instance",
+        "_is_counted",
+        "_is_row_current",
+        "_message_ends",
+        "_session",
+        "ending",
+        "octets",
+        "removed",
+        "retrieved",
+    )
 
-    def __init__(self, instance: LiveInstance) -> None:
-        self.octets = 0
-        self.retrieved = 0
+    def __init__(
+        self, instance: LiveInstance, session: Session, connection: LineConnection, began: float
+    ) -> None:
+        self.ending = "client gone"
+        self.octets = self.retrieved = self.removed = 0
         self._instance = instance
-        self._begin = self._counted = 0
-        self._end: int | None = None
+        self._session = session
+        self._connection = connection
+        self._began = began
+        self._counted, self._end = _NEVER, _NEVER
         self._message_ends: deque[int] | None = None
+        self._is_counted = False
+        """Whether the client has sent a line or stayed: until then it may be a probe of the port."""
+        self._is_row_current = False
+        """Whether the store's row of the session shows its present figures."""
 
-    def begin_at(self, position: int) -> None:
-        """Count nothing before `position`."""
-        self._begin = self._counted = position
+    @property
+    def has_begun(self) -> bool:
+        """Whether the session is counted and shown."""
+        return self._counted != _NEVER
 
-    def end_at(self, position: int) -> None:
+    def begin(self, position: int) -> None:
+        """Count from `position` on, and show the session."""
+        self._counted = position
+        self.show()
+
+    def end_counting(self, position: int) -> None:
         """Count nothing from `position` on."""
         self._end = position
 
-    def message_ends_at(self, position: int) -> None:
+    def message_ends(self, position: int) -> None:
         """Count a retrieved message once everything before `position` has been taken."""
-        if self._message_ends is None:  # most sessions look for new mail, and find none
+        if self._message_ends is None:  # most sessions ask for new mail, and find none
             self._message_ends = deque()
         self._message_ends.append(position)
 
-    def taken(self, position: int) -> None:
-        """Note that the kernel has taken everything before `position`."""
-        if self._end is not None and position > self._end:
-            position = self._end
+    def sent(self, position: int) -> None:
+        """Take note that the kernel has taken everything before `position`."""
+        if self._is_row_current:
+            self._is_row_current = False
+            self._instance.session_changed(self._session.session_id)
+        position = min(position, self._end)
         if position <= self._counted:
             return
         deltas = self._instance.deltas
         if not deltas.retrieved_bytes:
-            self._instance.counted()  # by whoever is first to add; what others add rides along
+            self._instance.counted()  # by the first that adds; what others add travels with it
         deltas.retrieved_bytes += position - self._counted
         self.octets += position - self._counted
         self._counted = position
@@ -53,3 +94,59 @@ class ReplyCount:
             ends.popleft()
             self.retrieved += 1
             deltas.retrieved_emails += 1
+
+    def count_connection(self) -> None:
+        """Count the connection once, if the session has begun."""
+        if not self._is_counted and self.has_begun:
+            self._is_counted = True
+            self._instance.deltas.connections += 1
+
+    def count_login(self) -> None:
+        """Count a login, and show the user's name."""
+        self._instance.deltas.logins += 1
+        self.show()
+
+    def count_removed(self, messages: int) -> None:
+        """Count messages whose files are gone."""
+        self.removed = messages
+        self._instance.deltas.removed_emails += messages
+        self._instance.counted()
+
+    def show(self) -> None:
+        """Show the session to operators as it is now."""
+        self._instance.session_opened(self._session.session_id, self._row)
+
+    def hide(self) -> None:
+        """Show the session no longer."""
+        self._instance.session_closed(self._session.session_id)
+
+    def log_end(self) -> None:
+        """Log the session's end with its figures; that of a port probe at debug."""
+        write = log.info if self._is_counted else log.debug
+        write(
+            "session ended",
+            session=self._session.session_id,
+            user=self._session.username,
+            address=self._connection.address,
+            tls=self._connection.output.tls_version or None,
+            ending=self.ending,
+            octets=self.octets,
+            retrieved=self.retrieved,
+            removed=self.removed,
+            seconds=round(time.time() - self._began, 3),
+        )
+
+    def _row(self) -> SessionRow:
+        self._is_row_current = True
+        self.count_connection()
+        return SessionRow(
+            self._session.session_id,
+            self._instance.instance_id,
+            self._session.username,
+            self._connection.address,
+            self._began,
+            self._connection.output.tls_version,
+            self.octets,
+            self.retrieved,
+            self._session.marked_count,
+        )

@@ -1,0 +1,364 @@
+"""Does what a session wants: logins, messages, removals, one at a time, and ends it for reasons of ours."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from enum import Enum, auto
+from functools import partial
+from typing import Any
+
+import structlog
+
+from line_server.budget import Budget
+from line_server.connection import LineConnection
+from line_server.lines import OverlongLine
+from pop3_service import retrieval
+from pop3_service.context import Pop3Context
+from pop3_service.login import Login, LoginEnd, OpenedMaildrop
+from pop3_service.maildir import MaildirError, MessageFile
+from pop3_service.protocol import replies
+from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
+from pop3_service.protocol.intentions import (
+    Answer,
+    BeginScram,
+    Challenge,
+    FinishScram,
+    HangUp,
+    Intention,
+    LogIn,
+    OpenMaildrop,
+    Outcome,
+    RemoveMarked,
+    SendMessage,
+    StartTls,
+    UpdateOutcome,
+)
+from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
+from pop3_service.protocol.session import OutOfTurn, Session
+from pop3_service.removal import remove_marked
+from pop3_service.session_record import SessionRecord
+from state_store.credentials.networks import network_of
+from state_store.records import Login as LockRequest
+from state_store.records import LoginOutcome
+
+log = structlog.get_logger()
+
+
+class Work(Enum):
+    """What a session is at between two commands; further commands wait until it is over."""
+
+    NONE = auto()
+    ANSWERING = auto()
+    """A login, a removal, the opening of a message. It is never cut short: when the client is gone
+    meanwhile, its end gives the maildrop back."""
+    SENDING = auto()
+    """A long message is on its way: there is no place for a reply."""
+
+
+# Looked up for every command: as names of the module they cost less than as attributes of the class.
+_NONE, _ANSWERING, _SENDING = Work
+
+
+class SessionDriver:
+    """Carries out a session's answers on its connection, from the greeting to the end.
+
+    `login_timer` is cancelled by a login.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_command_began",
+        "_connection",
+        "_context",
+        "_dismissal",
+        "_login",
+        "_login_timer",
+        "_maildrop",
+        "_task",
+        "_work",
+        "record",
+        "session",
+    )
+
+    def __init__(
+        self,
+        context: Pop3Context,
+        connection: LineConnection,
+        session: Session,
+        record: SessionRecord,
+        login_timer: asyncio.TimerHandle,
+    ) -> None:
+        self.session = session
+        self.record = record
+        self._context = context
+        self._connection = connection
+        self._budget: Budget | None = Budget(context.allowances, connection.address, network_of)
+        """What the client may still ask for before login; None after it."""
+        self._login_timer: asyncio.TimerHandle | None = login_timer
+        self._login: Login | None = None
+        """From the first attempt to log in to the one that succeeds."""
+        self._maildrop: OpenedMaildrop | None = None
+        self._work = _NONE
+        self._task: asyncio.Task[None] | None = None  # the event loop itself keeps no strong reference
+        self._dismissal: tuple[str, bytes] | None = None
+        self._command_began = 0.0
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the client waits for us, and not we for the client."""
+        return self._work is _ANSWERING
+
+    def receive(self, line: bytes | OverlongLine) -> None:
+        """Answer a line, within the limits of a client that has not logged in; record how long it takes."""
+        began = self._command_began = time.perf_counter()
+        if self._budget is not None:
+            octets = len(line if isinstance(line, bytes) else line.head)
+            if not self._budget.spend(octets):
+                self.end("too many commands before login", replies.TOO_MUCH_BEFORE_LOGIN)
+                return
+        self._connection.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
+        self.answer(line)
+        if self._work is _NONE:  # else it takes longer than this turn of the event loop
+            self._context.instance.command_latency.record(time.perf_counter() - began)
+
+    def answer(self, line: bytes | OverlongLine) -> None:
+        """Answer a line."""
+        session = self.session
+        self._carry_out(
+            session.receive(line) if isinstance(line, bytes) else session.receive_overlong(line.head)
+        )
+
+    def client_left(self) -> None:
+        """Take note that the client is gone, or sends nothing more."""
+        if self._login is not None:
+            self._login.client_left()
+
+    def failed(self, error: BaseException) -> None:
+        """Log a bug, and end the session: with a fixed text, or in the middle of a message without one."""
+        log.error("bug", session=self.session.session_id, exc_info=error)
+        if self._work is _SENDING:
+            self.cut("bug")
+        else:
+            self.end("bug", replies.INTERNAL_ERROR)
+
+    # The end
+
+    def end(self, ending: str, reply: bytes = b"") -> None:
+        """Send a last reply, and close the connection."""
+        self.record.ending = ending
+        # Closing on input that nobody read would reset the connection, and take the reply with it.
+        linger = ending != "quit" or self._connection.lines.pending_octets > 0
+        self._connection.hang_up(reply, linger=linger)
+
+    def cut(self, ending: str) -> None:
+        """Close the connection without a word."""
+        self.record.ending = ending
+        self._connection.abort()
+
+    def dismiss(self, ending: str, reply: bytes) -> None:
+        """End the session without UPDATE, for a reason of ours; a removal under way comes to its end."""
+        output = self._connection.output
+        if self._work is _SENDING or output.unsent_octets():
+            self.cut(ending)
+        elif self._work is _ANSWERING:
+            self._dismissal = (ending, reply)  # once the work is done
+        else:
+            self.record.end_counting(output.octets_queued)
+            self.end(ending, reply)
+            # Given back now: a client that does not close its side must not keep others waiting (D25).
+            self._give_back_maildrop()
+            self.record.hide()
+
+    def closed(self) -> None:
+        """Take note that the connection is gone: give the maildrop back, at once or when the work is done."""
+        self.client_left()
+        self._leave_login()
+        if self._work is not _ANSWERING:
+            self._give_back_maildrop()
+
+    def _give_back_maildrop(self) -> None:
+        maildrop, self._maildrop = self._maildrop, None
+        if maildrop is not None:
+            maildrop.maildir.close()
+            self._context.instance.release_maildrop(maildrop.username, self.session.session_id)
+
+    def _leave_login(self) -> None:
+        self._login = self._budget = None
+        if self._login_timer is not None:
+            self._login_timer.cancel()
+            self._login_timer = None
+
+    # The session's answers
+
+    def _carry_out(self, answer: Answer) -> None:
+        match answer:
+            case bytes():
+                self._connection.send(answer)
+            case SendMessage() if self._maildrop is not None:
+                self._send_message(answer, self._maildrop)
+            case RemoveMarked() if self._maildrop is not None:
+                self._begin(self._complete(answer, self._remove(answer, self._maildrop)))
+            case HangUp(reply, ending):
+                self.end(ending, reply)
+            case Challenge(line):
+                self._connection.lines.max_line_octets = MAXIMUM_RESPONSE_LINE_OCTETS
+                self._connection.send(line)
+            case StartTls(reply) if self._context.tls is not None:
+                self._connection.send(reply)
+                self._connection.start_tls(self._context.tls())
+            case LogIn() | OpenMaildrop() | BeginScram() | FinishScram():
+                self._log_in(answer)
+            case _:
+                raise OutOfTurn(f"{type(answer).__name__} cannot be carried out now")
+
+    async def _complete(self, intention: Intention[Outcome], work: Coroutine[Any, Any, Outcome]) -> None:
+        self._carry_out(self.session.complete(intention, await work))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._connection.hold()
+        self._work = _ANSWERING
+        self._task = asyncio.get_running_loop().create_task(work)
+        self._task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: "asyncio.Task[None]") -> None:
+        error = task.exception() if not task.cancelled() else None
+        if isinstance(error, Exception):
+            self.failed(error)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take the client's next command, or do what has become due during the work."""
+        self._context.instance.command_latency.record(time.perf_counter() - self._command_began)
+        self._work = _NONE
+        self._task = None
+        if self._connection.is_lost:
+            self._give_back_maildrop()
+        elif self._dismissal is not None:
+            self.dismiss(*self._dismissal)
+        else:
+            self._connection.release()
+
+    # Logins
+
+    def _log_in(self, intention: LogIn | OpenMaildrop | BeginScram | FinishScram) -> None:
+        connection = self._connection
+        login = self._login or Login(self._context, self.session.session_id, connection.address)
+        self._login = login
+        if connection.is_at_end:
+            login.client_left()
+        match intention:
+            case LogIn(username, password):
+                request = login.remembered(username, password)
+                if request is None:
+                    self._begin(self._log_in_by(intention, login.by_password(username, password)))
+                    return
+                connection.hold()
+                self._work = _ANSWERING
+                answered = partial(self._lock_answered, intention, login, request)
+                self._context.instance.lock_maildrop(request).add_done_callback(answered)
+            case OpenMaildrop(username):
+                self._begin(self._log_in_by(intention, login.by_proof(username)))
+            case BeginScram(message):
+                self._begin(self._complete(intention, login.begin_scram(message)))
+            case FinishScram(message):
+                self._begin(self._finish_scram(intention, login))
+
+    async def _finish_scram(self, intention: FinishScram, login: Login) -> None:
+        outcome = await login.finish_scram(intention.message)
+        if isinstance(outcome, replies.LoginRefusal):
+            self._record_login_latency()
+        self._carry_out(self.session.complete(intention, outcome))
+
+    async def _log_in_by(self, intention: LogIn | OpenMaildrop, work: Coroutine[Any, Any, LoginEnd]) -> None:
+        self._login_ended(intention, await work)
+
+    def _lock_answered(
+        self, intention: LogIn, login: Login, request: LockRequest, answer: "asyncio.Future[LoginOutcome]"
+    ) -> None:
+        try:
+            end = login.locked(request, intention.password, answer)
+            if isinstance(end, Coroutine):
+                self._begin(self._log_in_by(intention, end))
+                return
+            self._login_ended(intention, end)
+        except Exception as error:
+            self.failed(error)
+        self._go_on()
+
+    def _login_ended(self, intention: LogIn | OpenMaildrop, end: LoginEnd) -> None:
+        self._record_login_latency()
+        if not isinstance(end, OpenedMaildrop):
+            self._carry_out(self.session.complete(intention, end))
+            return
+        self._maildrop = end
+        self._leave_login()
+        answer = self.session.complete(intention, end.contents)
+        if not self._connection.is_lost:
+            self.record.count_login()
+            self._carry_out(answer)
+
+    def _record_login_latency(self) -> None:
+        self._context.instance.login_latency.record(time.perf_counter() - self._command_began)
+
+    # Messages
+
+    def _send_message(self, intention: SendMessage, maildrop: OpenedMaildrop) -> None:
+        try:
+            found = retrieval.cached(maildrop.maildir, intention)
+        except MaildirError as error:
+            self._refuse_message(intention, error)
+            return
+        if isinstance(found, bytes):
+            connection = self._connection
+            self._carry_out(self.session.complete(intention, None))
+            self.record.message_ends(connection.output.octets_queued + len(found))
+            connection.send(found)
+        else:
+            self._begin(self._send_in_pieces(intention, maildrop, found))
+
+    def _refuse_message(self, intention: SendMessage, error: MaildirError) -> None:
+        log.info("message unavailable", session=self.session.session_id, reason=str(error))
+        self._carry_out(self.session.complete(intention, retrieval.fault_of(error)))
+
+    async def _send_in_pieces(
+        self, intention: SendMessage, maildrop: OpenedMaildrop, opened: MessageFile | None
+    ) -> None:
+        try:
+            file, start = await retrieval.opened(self._context, maildrop, intention.message, opened)
+        except MaildirError as error:
+            self._refuse_message(intention, error)
+            return
+        self._work = _SENDING
+        connection = self._connection
+        try:
+            self._carry_out(self.session.complete(intention, None))
+            last = await retrieval.send(connection, self._context, file, start, intention.body_lines)
+            if intention.body_lines is None:
+                self.record.message_ends(connection.output.octets_queued + len(last))
+            connection.send(last)
+        except ConnectionResetError:
+            pass  # the client is gone
+        except MaildirError as error:
+            log.warning("message cut short", session=self.session.session_id, reason=str(error))
+            self.cut("message unreadable")
+        finally:
+            self._context.close(file)
+
+    # Removal
+
+    async def _remove(self, intention: RemoveMarked, maildrop: OpenedMaildrop) -> UpdateOutcome:
+        context, session_id = self._context, self.session.session_id
+        result = await context.disk.run(
+            context.maildirs.lane(maildrop.maildir),
+            remove_marked,
+            maildrop.maildir,
+            intention.messages,
+            partial(context.instance.still_holds, maildrop.lease),
+        )
+        self.record.count_removed(result.removed)
+        self._give_back_maildrop()
+        if result.quota_fault:
+            log.warning("maildirsize not kept true", session=session_id, reason=result.quota_fault)
+        if result.failed or result.withheld:
+            log.warning("not all removed", session=session_id, failed=result.failed, withheld=result.withheld)
+        return result.outcome
