@@ -13,7 +13,7 @@ from peepctl.up.embedded import EmbeddedServer
 from service_runtime.processors import usable_processors
 from state_store.credentials.passwords import Passwords
 from state_store.records import Credential
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 ADMINISTRATOR = "admin"
 PASSWORD = "benchmark"  # noqa: S105 - of a server that lives for a minute on the loopback
@@ -108,7 +108,7 @@ def forget_peak(process: int) -> None:
 
 async def add_users(url: str, count: int) -> None:
     """Add users of the same credential: making a hundred thousand would take an hour."""
-    repository = RedisRepository(url)
+    repository = StateRepository(url)
     passwords = Passwords(usable_processors())
     credential = await passwords.new_credential(PASSWORD)
     for first in range(0, count, USERS_A_BATCH):
@@ -117,5 +117,5 @@ async def add_users(url: str, count: int) -> None:
     await repository.close()
 
 
-async def _add(repository: RedisRepository, credential: Credential, numbers: range) -> None:
+async def _add(repository: StateRepository, credential: Credential, numbers: range) -> None:
     await asyncio.gather(*(repository.add_user(f"user{number:06d}", credential) for number in numbers))

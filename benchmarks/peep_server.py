@@ -13,7 +13,7 @@ from servers import Server, Site
 from service_runtime.processors import usable_processors
 from state_store.credentials.passwords import MEMORY_KIBIBYTES, Passwords
 from state_store.records import Credential
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 PASSWORD = "secret"  # noqa: S105 - what popbench sends
 CONNECTIONS = 20_000
@@ -75,7 +75,7 @@ class PeepServer(Server):
         }
 
     async def _add_users(self) -> None:
-        repository = RedisRepository(self._valkey.url)
+        repository = StateRepository(self._valkey.url)
         await repository.change_settings(max_connections=CONNECTIONS)
         credential = await _credential(self._has_cheap_hashes)
         for first in range(0, self.site.users, _AT_ONCE):

@@ -7,7 +7,7 @@ import pytest
 import redis
 from hypothesis import settings
 
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.peep_gateway_server import Gateway, running_gateway
 from support.redis_server import RedisServer
 
@@ -31,16 +31,16 @@ def redis_url(shared_redis_server: RedisServer) -> str:
 
 
 @pytest.fixture
-async def repository(redis_url: str) -> AsyncIterator[RedisRepository]:
+async def repository(redis_url: str) -> AsyncIterator[StateRepository]:
     """Give Peep's state in a real, empty server."""
-    made = RedisRepository(redis_url)
+    made = StateRepository(redis_url)
     await made.prepare()
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def gateway(repository: RedisRepository) -> AsyncIterator[Gateway]:
+async def gateway(repository: StateRepository) -> AsyncIterator[Gateway]:
     """Give a PEEP server over that state."""
     async with running_gateway(repository) as running:
         yield running

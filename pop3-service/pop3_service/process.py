@@ -41,7 +41,7 @@ from state_store.credentials.passwords import Passwords
 from state_store.errors import LayoutDiffers, StoreEmptied, StoreUnusable
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 WORKER_VARIABLE = "PEEP_WORKER"
 """Set by the parent process in its workers: their number, from 1."""
@@ -89,7 +89,7 @@ class ServerProcess:
             if settings.tls_cert_file
             else None
         )
-        self._repository = RedisRepository(settings.redis_url, deployment_learned=self._deployment_learned)
+        self._repository = StateRepository(settings.redis_url, deployment_learned=self._deployment_learned)
         self._passwords = Passwords(usable_processors())
         self._disk = DiskThreads()
         self._instance = LiveInstance(

@@ -20,7 +20,6 @@ from state_store.credentials.administrators import Administrators
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StoreUnusable
-from state_store.redis.repository import RedisRepository
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -70,7 +69,7 @@ async def serve_front_end(
                     open_sockets.enter_context(bound)
         except ListenError as error:
             raise StartError(str(error)) from None
-        repository = RedisRepository(settings.redis_url)
+        repository = StateRepository(settings.redis_url)
         passwords = Passwords(usable_processors())
         is_trusted = TrustedProxies(settings.trusted_networks).trusts
         authenticator = Authenticator(

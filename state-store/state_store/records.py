@@ -12,6 +12,16 @@ TIMEOUT_SECONDS_RANGE = range(0, 86_401)
 """What `t=` takes, in seconds; 0 means no timeout (P8)."""
 
 
+LEASE_SECONDS = 15.0
+"""How long an instance that reports nothing still holds its connections, sessions and locks."""
+
+RENEWAL_SECONDS = 5.0
+"""An instance with nothing to report renews its lease at least this often."""
+
+FRONT_END_SECONDS = 60.0
+"""How long a front end that is not seen any more still keeps the administrators that its settings name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What operators change while the server runs; `version` grows with every change."""
@@ -114,6 +124,8 @@ class Word(Enum):
     """Add those who are missing; leave the hashes of the others."""
     KEEP = "keep"
     """As `AGAIN`, and remove nobody: this front end's settings name no administrators."""
+    FIRST = "first"
+    """As `KEEP`, if there are no administrators yet. To repeat it with the same hash has the same answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import expect
 
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Verdict
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.dashboard import Dashboard
 from support.peep_services import Peep
 
@@ -29,7 +29,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 async def guess(redis_url: str) -> None:
     """Use up what these users, and the network of one of them, are allowed."""
-    repository = RedisRepository(redis_url)
+    repository = StateRepository(redis_url)
     for subject, network in SUBJECTS.items():
         # However slowly this machine guesses: some of the allowance comes back meanwhile.
         for number in itertools.count():

@@ -8,7 +8,7 @@ import redis
 from structlog.testing import capture_logs
 
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.allowances import leave_nothing
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client, passwords, problem
 
@@ -38,7 +38,7 @@ def encoded(text: bytes) -> str:
 
 @pytest.mark.parametrize(("method", "path"), PRIVATE_ROUTES)
 async def test_every_private_route_asks_for_an_administrator(
-    repository: RedisRepository, method: str, path: str
+    repository: StateRepository, method: str, path: str
 ) -> None:
     async with api_client(repository, auth=None) as client:
         response = await client.request(method, path, json={})
@@ -47,7 +47,7 @@ async def test_every_private_route_asks_for_an_administrator(
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_the_list_of_private_routes_is_complete(repository: RedisRepository) -> None:
+async def test_the_list_of_private_routes_is_complete(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
     described = {
@@ -75,14 +75,14 @@ async def test_the_list_of_private_routes_is_complete(repository: RedisRepositor
         "Basic " + encoded(f"{ADMINISTRATOR}:{ADMINISTRATOR_PASSWORD}".encode()) + "=x",
     ],
 )
-async def test_a_malformed_header_is_as_good_as_none(repository: RedisRepository, header: str) -> None:
+async def test_a_malformed_header_is_as_good_as_none(repository: StateRepository, header: str) -> None:
     async with api_client(repository, auth=None) as client:
         response = await client.get("/v1/counters", headers=[(b"Authorization", header.encode("latin-1"))])
     problem(response, 401, "/docs#unauthenticated")
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
-async def test_the_scheme_is_taken_in_any_case(repository: RedisRepository, scheme: str) -> None:
+async def test_the_scheme_is_taken_in_any_case(repository: StateRepository, scheme: str) -> None:
     credentials = encoded(f"{ADMINISTRATOR}:{ADMINISTRATOR_PASSWORD}".encode())
     async with api_client(repository, auth=None) as client:
         response = await client.get("/v1/counters", headers={"Authorization": f"{scheme} {credentials}"})
@@ -94,7 +94,7 @@ async def test_the_scheme_is_taken_in_any_case(repository: RedisRepository, sche
     [(ADMINISTRATOR, "wrong"), (ADMINISTRATOR, ""), ("nobody", ADMINISTRATOR_PASSWORD), ("", "")],
 )
 async def test_a_wrong_name_or_password_is_refused_and_neither_is_logged(
-    repository: RedisRepository, name: str, password: str
+    repository: StateRepository, name: str, password: str
 ) -> None:
     async with api_client(repository, auth=httpx.BasicAuth(name, password)) as client:
         with capture_logs() as events:
@@ -106,7 +106,7 @@ async def test_a_wrong_name_or_password_is_refused_and_neither_is_logged(
     assert not password or password not in repr(events)
 
 
-async def test_a_pop3_user_is_no_administrator(repository: RedisRepository) -> None:
+async def test_a_pop3_user_is_no_administrator(repository: StateRepository) -> None:
     await repository.add_user("alice", await passwords().new_credential("secret"))
     async with api_client(repository, auth=httpx.BasicAuth("alice", "secret")) as client:
         problem(await client.get("/v1/counters"), 401, "/docs#unauthenticated")
@@ -119,7 +119,7 @@ def networks_of(store: redis.Redis) -> set[str]:
 
 
 async def test_a_wrong_password_counts_for_the_sockets_peer_whatever_forwarding_headers_say(
-    repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
     async with api_client(repository, auth=wrong, address="192.0.2.1") as client:
@@ -129,7 +129,7 @@ async def test_a_wrong_password_counts_for_the_sockets_peer_whatever_forwarding_
 
 
 async def test_an_ipv4_client_of_a_dual_stack_socket_counts_under_its_own_address(
-    repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
     async with api_client(repository, auth=wrong, address="::ffff:192.0.2.44") as client:
@@ -138,7 +138,7 @@ async def test_an_ipv4_client_of_a_dual_stack_socket_counts_under_its_own_addres
 
 
 async def test_who_has_used_up_its_networks_allowance_is_told_when_to_come_again_not_that_it_is_wrong(
-    repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     leave_nothing(behind_the_scenes, "192.0.2.1")
     wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
@@ -157,7 +157,7 @@ async def test_without_a_store_nobody_is_let_in_or_called_wrong() -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/metrics", "/docs", "/openapi.json"])
 async def test_health_metrics_and_documentation_ask_for_no_password(
-    repository: RedisRepository, path: str
+    repository: StateRepository, path: str
 ) -> None:
     async with api_client(repository, auth=None) as client:
         assert (await client.get(path)).status_code == 200
@@ -173,7 +173,7 @@ async def test_health_metrics_and_documentation_ask_for_no_password(
     ],
 )
 async def test_only_a_trusted_proxy_says_for_whom_it_asks(
-    repository: RedisRepository, peer: str, forwarded_for: str, address: str
+    repository: StateRepository, peer: str, forwarded_for: str, address: str
 ) -> None:
     wrong = httpx.BasicAuth(ADMINISTRATOR, "wrong")
     async with api_client(repository, auth=wrong, address=peer, proxies=["192.0.2.0/24"]) as client:

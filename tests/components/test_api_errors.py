@@ -8,14 +8,14 @@ import structlog
 from structlog.testing import capture_logs
 
 from state_store.records import Counters
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_client import ADMINISTRATOR_PASSWORD, api_client, failed_fields, problem
 
 JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/nothing", "/v1/users/", "/docs/", "/v1/..%2f"])
-async def test_an_unknown_path_is_a_problem(repository: RedisRepository, path: str) -> None:
+async def test_an_unknown_path_is_a_problem(repository: StateRepository, path: str) -> None:
     async with api_client(repository) as client:
         problem(await client.get(path), 404)
 
@@ -34,7 +34,7 @@ async def test_an_unknown_path_is_a_problem(repository: RedisRepository, path: s
     ],
 )
 async def test_a_wrong_method_is_a_problem_that_lists_all_right_ones(
-    repository: RedisRepository, method: str, path: str, allowed: str
+    repository: StateRepository, method: str, path: str, allowed: str
 ) -> None:
     async with api_client(repository) as client:
         response = await client.request(method, path)
@@ -42,14 +42,14 @@ async def test_a_wrong_method_is_a_problem_that_lists_all_right_ones(
     assert response.headers["allow"] == allowed
 
 
-async def test_head_is_answered_as_get(repository: RedisRepository) -> None:
+async def test_head_is_answered_as_get(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         assert (await client.head("/livez")).status_code == 200
         assert (await client.head("/v1/nothing")).status_code == 404
 
 
 async def test_a_bug_answers_fixed_text_and_logs_the_stack(
-    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail() -> Counters:
         raise RuntimeError("the secret detail")
@@ -80,21 +80,21 @@ async def test_a_bug_answers_fixed_text_and_logs_the_stack(
         b"[" * 30000 + b"]" * 30000,
     ],
 )
-async def test_a_body_that_is_no_json_object_is_refused(repository: RedisRepository, body: bytes) -> None:
+async def test_a_body_that_is_no_json_object_is_refused(repository: StateRepository, body: bytes) -> None:
     async with api_client(repository) as client:
         fields = failed_fields(await client.patch("/v1/settings", content=body, headers=JSON))
     assert len(fields) == 1
 
 
 async def test_a_body_without_the_content_type_of_json_is_refused_with_advice(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_client(repository) as client:
         response = await client.patch("/v1/settings", content=b'{"timeout_seconds": 5}')
     assert "Content-Type: application/json" in failed_fields(response)["body"]
 
 
-async def test_many_unknown_fields_with_long_names_make_a_small_answer(repository: RedisRepository) -> None:
+async def test_many_unknown_fields_with_long_names_make_a_small_answer(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         body = {f"{number}{'x' * 500}": 1 for number in range(100)}
         response = await client.patch("/v1/settings", json=body)
@@ -102,7 +102,7 @@ async def test_many_unknown_fields_with_long_names_make_a_small_answer(repositor
     assert len(response.content) < 4096
 
 
-async def test_a_body_of_64_kib_is_read_and_a_larger_one_refused(repository: RedisRepository) -> None:
+async def test_a_body_of_64_kib_is_read_and_a_larger_one_refused(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         padding = b" " * (64 * 1024 - 22)
         largest = b'{"timeout_seconds": 5}' + padding
@@ -110,7 +110,7 @@ async def test_a_body_of_64_kib_is_read_and_a_larger_one_refused(repository: Red
         problem(await client.patch("/v1/settings", content=largest + b" ", headers=JSON), 413)
 
 
-async def test_a_large_body_that_does_not_announce_its_length_is_refused(repository: RedisRepository) -> None:
+async def test_a_large_body_that_does_not_announce_its_length_is_refused(repository: StateRepository) -> None:
     read = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -126,7 +126,7 @@ async def test_a_large_body_that_does_not_announce_its_length_is_refused(reposit
 
 @pytest.mark.parametrize("given", ["a", "A-b_c.9", "x" * 64])
 async def test_a_well_formed_request_id_is_taken_over_and_logged(
-    repository: RedisRepository, given: str
+    repository: StateRepository, given: str
 ) -> None:
     async with api_client(repository) as client:
         with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
@@ -136,14 +136,14 @@ async def test_a_well_formed_request_id_is_taken_over_and_logged(
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\tb", "\u00e4", "<script>"])
-async def test_any_other_request_id_is_replaced(repository: RedisRepository, given: str) -> None:
+async def test_any_other_request_id_is_replaced(repository: StateRepository, given: str) -> None:
     async with api_client(repository) as client:
         response = await client.get("/livez", headers=[(b"X-Request-ID", given.encode("latin-1"))])
     assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
 
 
 async def test_a_request_is_logged_once_with_its_administrator_and_without_its_secrets(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_client(repository) as client:
         with capture_logs() as events:
@@ -156,14 +156,14 @@ async def test_a_request_is_logged_once_with_its_administrator_and_without_its_s
     assert ADMINISTRATOR_PASSWORD not in repr(event)
 
 
-async def test_a_path_cannot_break_a_line_of_the_log(repository: RedisRepository) -> None:
+async def test_a_path_cannot_break_a_line_of_the_log(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         with capture_logs() as events:
             await client.get("/v1/a%0D%0Aforged%1B[2J")
     assert events[0]["path"].isprintable()
 
 
-async def test_health_and_metrics_are_logged_at_debug_only(repository: RedisRepository) -> None:
+async def test_health_and_metrics_are_logged_at_debug_only(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         with capture_logs() as events:
             for path in ("/livez", "/healthz", "/readyz", "/metrics", "/v1/counters"):

@@ -15,13 +15,13 @@ from state_api import event_feed, event_stream
 from state_store.errors import StoreUnavailable
 from state_store.records import Activity, Counters, Credential, Exchange, Login
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, BASIC, api_client, problem
 from support.api_server import EventReader, api_server, listening
 from support.peep_gateway_server import instance
 
 
-class WatchedRepository(RedisRepository):
+class WatchedRepository(StateRepository):
     """A repository that counts how often it is asked, and can be out of reach."""
 
     def __init__(self, url: str) -> None:
@@ -44,7 +44,7 @@ async def watched(redis_url: str) -> AsyncIterator[WatchedRepository]:
     await made.close()
 
 
-async def log_in(repository: RedisRepository, *usernames: str) -> None:
+async def log_in(repository: StateRepository, *usernames: str) -> None:
     """Log these users in and out again."""
     await repository.register_instance(instance())
     for username in usernames:
@@ -54,7 +54,7 @@ async def log_in(repository: RedisRepository, *usernames: str) -> None:
         await repository.exchange(Exchange("pop3", 0, releases=[(username, f"s-{username}")]))
 
 
-async def ids(repository: RedisRepository) -> list[str]:
+async def ids(repository: StateRepository) -> list[str]:
     """Return the ids of all that the store remembers."""
     return [activity.activity_id for activity in (await repository.activity_after("0-0"))[0]]
 
@@ -66,7 +66,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_fresh_stream_begins_with_the_newest_id_and_the_counters(repository: RedisRepository) -> None:
+async def test_a_fresh_stream_begins_with_the_newest_id_and_the_counters(repository: StateRepository) -> None:
     await log_in(repository, "alice")
     async with api_server(repository) as server, listening(server.client) as reader:
         first, second = await reader.next(), await reader.next()
@@ -78,7 +78,7 @@ async def test_a_fresh_stream_begins_with_the_newest_id_and_the_counters(reposit
         assert "content-length" not in reader.response.headers
 
 
-async def test_counters_come_every_second(repository: RedisRepository) -> None:
+async def test_counters_come_every_second(repository: StateRepository) -> None:
     async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
         started = time.monotonic()
@@ -88,7 +88,7 @@ async def test_counters_come_every_second(repository: RedisRepository) -> None:
 
 
 async def test_logins_logouts_and_changed_settings_are_told_in_order_and_once(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
@@ -108,7 +108,7 @@ async def test_logins_logouts_and_changed_settings_are_told_in_order_and_once(
     assert [login.event_id, logout.event_id, setting.event_id] == await ids(repository)
 
 
-async def test_who_comes_back_is_told_what_was_missed_and_nothing_twice(repository: RedisRepository) -> None:
+async def test_who_comes_back_is_told_what_was_missed_and_nothing_twice(repository: StateRepository) -> None:
     await log_in(repository, "alice", "bob")
     _, seen, *_ = await ids(repository)
     async with api_server(repository) as server, listening(server.client) as other:
@@ -120,7 +120,7 @@ async def test_who_comes_back_is_told_what_was_missed_and_nothing_twice(reposito
 
 
 @pytest.mark.parametrize("last_event_id", ["", "x", "1", "1-", "-1-0", "1-0-0", "9" * 19 + "-0", "1-0\u00b2"])
-async def test_what_is_no_id_counts_as_none(repository: RedisRepository, last_event_id: str) -> None:
+async def test_what_is_no_id_counts_as_none(repository: StateRepository, last_event_id: str) -> None:
     await log_in(repository, "alice")
     async with api_server(repository) as server:
         headers = [(b"Last-Event-ID", last_event_id.encode())]
@@ -131,7 +131,7 @@ async def test_what_is_no_id_counts_as_none(repository: RedisRepository, last_ev
 
 
 async def test_events_that_are_no_longer_kept_are_a_gap(
-    repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await log_in(repository, "alice", "bob", "carol")
     seen = (await ids(repository))[0]
@@ -142,7 +142,7 @@ async def test_events_that_are_no_longer_kept_are_a_gap(
 
 
 async def test_an_id_that_the_store_never_gave_is_a_gap_and_the_stream_goes_on(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_server(repository) as server, listening(server.client, last_event_id="77-0") as reader:
         await reader.until("gap")
@@ -208,7 +208,7 @@ async def test_all_streams_share_one_reader_which_rests_when_nobody_listens(
 
 
 async def test_a_process_that_is_told_to_stop_ends_its_streams_and_itself_soon(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
@@ -219,14 +219,14 @@ async def test_a_process_that_is_told_to_stop_ends_its_streams_and_itself_soon(
         assert time.monotonic() - started < 5
 
 
-async def test_a_process_that_is_about_to_stop_begins_no_stream(repository: RedisRepository) -> None:
+async def test_a_process_that_is_about_to_stop_begins_no_stream(repository: StateRepository) -> None:
     async with api_client(repository, is_draining=lambda: True) as client:
         problem(await client.get("/v1/events"), 503, "/docs#draining")
 
 
 @pytest.mark.parametrize("hashes", [{}, {ADMINISTRATOR: "$argon2id$another"}])
 async def test_a_stream_ends_within_seconds_when_its_administrator_is_changed(
-    repository: RedisRepository, hashes: dict[str, str]
+    repository: StateRepository, hashes: dict[str, str]
 ) -> None:
     async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
@@ -237,7 +237,7 @@ async def test_a_stream_ends_within_seconds_when_its_administrator_is_changed(
 
 
 async def test_a_stream_of_the_dashboard_ends_within_seconds_when_its_administrator_signs_out(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     right = {"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
     async with api_server(repository) as server:
@@ -251,7 +251,7 @@ async def test_a_stream_of_the_dashboard_ends_within_seconds_when_its_administra
 
 
 async def test_more_streams_than_there_may_be_are_refused_until_one_ends(
-    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_feed, "MAX_STREAMS", 1)
     async with api_server(repository) as server:
@@ -265,14 +265,14 @@ async def test_more_streams_than_there_may_be_are_refused_until_one_ends(
                 await asyncio.sleep(0.01)
 
 
-async def test_head_is_answered_with_the_headers_of_a_stream_and_ends(repository: RedisRepository) -> None:
+async def test_head_is_answered_with_the_headers_of_a_stream_and_ends(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         response = await client.head("/v1/events")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/event-stream")
 
 
-async def test_a_stream_is_logged_at_its_end_with_its_administrator(repository: RedisRepository) -> None:
+async def test_a_stream_is_logged_at_its_end_with_its_administrator(repository: StateRepository) -> None:
     with capture_logs() as events:
         async with api_server(repository) as server:
             async with listening(server.client) as reader:
@@ -286,7 +286,7 @@ async def test_a_stream_is_logged_at_its_end_with_its_administrator(repository: 
 
 
 async def test_a_listener_that_does_not_read_is_cut_off_and_the_others_go_on(
-    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "MAX_WAITING_CHUNKS", 2)
     with capture_logs() as events:
@@ -308,7 +308,7 @@ async def test_a_listener_that_does_not_read_is_cut_off_and_the_others_go_on(
 
 
 async def test_a_listener_that_does_not_read_holds_up_no_end_of_the_process(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     with capture_logs() as events:
         async with (

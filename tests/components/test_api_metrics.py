@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from service_runtime import VERSION
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_client import api_client
 from support.busy_store import COMMAND_SECONDS, LOGIN_SECONDS, OPENMETRICS, metrics_of
 from support.peep_gateway_server import instance
@@ -50,7 +50,7 @@ def family_name(sample: str, types: dict[str, str]) -> str:
     return next(name for name in candidates if name in types)
 
 
-async def test_metrics_show_every_number_of_ours(busy: RedisRepository) -> None:
+async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
     response = await metrics_of(busy)
     assert response.headers["content-type"].startswith("text/plain; version=")
     shown = {
@@ -86,7 +86,7 @@ async def test_metrics_show_every_number_of_ours(busy: RedisRepository) -> None:
 @FORMATS
 @pytest.mark.parametrize(("name", "seconds"), [("command", COMMAND_SECONDS), ("login", LOGIN_SECONDS)])
 async def test_histograms_are_cumulative_and_whole(
-    busy: RedisRepository, accept: str, name: str, seconds: tuple[float, ...]
+    busy: StateRepository, accept: str, name: str, seconds: tuple[float, ...]
 ) -> None:
     prefix = f"peep_pop3_{name}_duration_seconds"
     samples = samples_of((await metrics_of(busy, accept)).text)
@@ -102,13 +102,13 @@ async def test_histograms_are_cumulative_and_whole(
     assert values[f"{prefix}_sum"] == pytest.approx(sum(seconds))
 
 
-async def test_open_metrics_are_given_to_those_who_ask_for_them(busy: RedisRepository) -> None:
+async def test_open_metrics_are_given_to_those_who_ask_for_them(busy: StateRepository) -> None:
     response = await metrics_of(busy, f"{OPENMETRICS},text/plain;q=0.5")
     assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert response.text.endswith("# EOF\n")
 
 
-async def test_both_formats_say_the_same_of_us(busy: RedisRepository) -> None:
+async def test_both_formats_say_the_same_of_us(busy: StateRepository) -> None:
     texts = [(await metrics_of(busy, accept)).text for accept in ("", OPENMETRICS)]
     first, second = (
         {
@@ -123,7 +123,7 @@ async def test_both_formats_say_the_same_of_us(busy: RedisRepository) -> None:
 
 @FORMATS
 async def test_every_family_has_help_and_type_and_no_series_comes_twice(
-    busy: RedisRepository, accept: str
+    busy: StateRepository, accept: str
 ) -> None:
     text = (await metrics_of(busy, accept)).text
     helps, types = described(text, "HELP"), described(text, "TYPE")
@@ -135,7 +135,7 @@ async def test_every_family_has_help_and_type_and_no_series_comes_twice(
 
 
 @FORMATS
-async def test_names_follow_the_conventions(busy: RedisRepository, accept: str) -> None:
+async def test_names_follow_the_conventions(busy: StateRepository, accept: str) -> None:
     text = (await metrics_of(busy, accept)).text
     is_open = accept == OPENMETRICS
     for name, kind in described(text, "TYPE").items():
@@ -156,7 +156,7 @@ async def test_names_follow_the_conventions(busy: RedisRepository, accept: str) 
 
 
 @FORMATS
-async def test_labels_are_few_and_well_named(busy: RedisRepository, accept: str) -> None:
+async def test_labels_are_few_and_well_named(busy: StateRepository, accept: str) -> None:
     for sample in samples_of((await metrics_of(busy, accept)).text):
         if sample.name.startswith("peep_"):
             assert set(sample.labels) <= {"version", "le", "reason", *INSTANCE}
@@ -164,7 +164,7 @@ async def test_labels_are_few_and_well_named(busy: RedisRepository, accept: str)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process can tell of itself")
-async def test_the_process_that_answers_shows_its_own_numbers(busy: RedisRepository) -> None:
+async def test_the_process_that_answers_shows_its_own_numbers(busy: StateRepository) -> None:
     values = {sample.name: sample.value for sample in samples_of((await metrics_of(busy)).text)}
     assert values["process_resident_memory_bytes"] > 1e6
     assert values["process_cpu_seconds_total"] > 0

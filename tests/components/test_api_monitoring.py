@@ -8,19 +8,19 @@ from structlog.testing import capture_logs
 
 from service_runtime import VERSION
 from state_store.records import Counters
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_client import api_client, problem
 from support.busy_store import CERTIFICATE_EXPIRES_AT, COUNTERS
 from support.peep_gateway_server import instance, obeying
 
 
-async def test_counters_show_all_seven_fields(busy: RedisRepository) -> None:
+async def test_counters_show_all_seven_fields(busy: StateRepository) -> None:
     async with api_client(busy) as client:
         response = await client.get("/v1/counters")
     assert Counters(**response.json()) == COUNTERS
 
 
-async def test_sessions_show_who_is_connected_from_where_and_for_how_long(busy: RedisRepository) -> None:
+async def test_sessions_show_who_is_connected_from_where_and_for_how_long(busy: StateRepository) -> None:
     async with api_client(busy) as client:
         first, second = (await client.get("/v1/sessions")).json()["sessions"]
     assert (first["id"], first["instance"], first["username"]) == ("s1", "pop3", "alice")
@@ -34,7 +34,7 @@ async def test_sessions_show_who_is_connected_from_where_and_for_how_long(busy: 
 
 
 async def test_a_session_from_a_clock_ahead_of_ours_is_not_shown_with_negative_seconds(
-    busy: RedisRepository,
+    busy: StateRepository,
 ) -> None:
     async with api_client(busy) as client:
         sessions = (await client.get("/v1/sessions")).json()["sessions"]
@@ -42,7 +42,7 @@ async def test_a_session_from_a_clock_ahead_of_ours_is_not_shown_with_negative_s
 
 
 async def test_a_session_is_closed_and_then_unknown_and_the_log_tells_who_did_it(
-    busy: RedisRepository,
+    busy: StateRepository,
 ) -> None:
     async with obeying(busy, "pop3"), api_client(busy) as client:
         with capture_logs() as events:
@@ -56,13 +56,13 @@ async def test_a_session_is_closed_and_then_unknown_and_the_log_tells_who_did_it
 
 
 @pytest.mark.parametrize("session_id", ["s3", "%FF", "%00", "a%20b", "..", "x" * 5000])
-async def test_an_unknown_session_is_a_problem(busy: RedisRepository, session_id: str) -> None:
+async def test_an_unknown_session_is_a_problem(busy: StateRepository, session_id: str) -> None:
     async with api_client(busy) as client:
         response = await client.delete(f"/v1/sessions/{session_id}")
     assert problem(response, 404, "about:blank" if session_id == ".." else "/docs#unknown-session")
 
 
-async def test_instances_show_their_lease_and_what_they_carry(busy: RedisRepository) -> None:
+async def test_instances_show_their_lease_and_what_they_carry(busy: StateRepository) -> None:
     async with api_client(busy) as client:
         (shown,) = (await client.get("/v1/instances")).json()["instances"]
     assert (shown["id"], shown["host"], shown["worker"]) == ("pop3", instance().host, 1)
@@ -74,12 +74,12 @@ async def test_instances_show_their_lease_and_what_they_carry(busy: RedisReposit
     assert datetime.fromisoformat(shown["started_at"]).timestamp() == instance().started_at
 
 
-async def test_the_version_is_shown(repository: RedisRepository) -> None:
+async def test_the_version_is_shown(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         assert (await client.get("/v1/version")).json() == {"version": VERSION}
 
 
-async def test_logged_in_users_are_listed(busy: RedisRepository) -> None:
+async def test_logged_in_users_are_listed(busy: StateRepository) -> None:
     async with api_client(busy) as client:
         assert (await client.get("/v1/logged-in-users")).json() == {"users": ["alice"]}
 
@@ -90,7 +90,7 @@ async def test_a_process_without_a_store_is_alive(path: str) -> None:
         assert (await client.get(path)).json() == {"status": "alive"}
 
 
-async def test_a_process_with_a_store_is_ready(repository: RedisRepository) -> None:
+async def test_a_process_with_a_store_is_ready(repository: StateRepository) -> None:
     async with api_client(repository, auth=None) as client:
         response = await client.get("/readyz")
     assert (response.status_code, response.json()) == (200, {"status": "ready", "warnings": []})
@@ -104,7 +104,7 @@ async def test_a_process_without_a_store_is_not_ready() -> None:
     assert "nonexistent" not in response.text
 
 
-async def test_a_draining_process_is_alive_and_not_ready(repository: RedisRepository) -> None:
+async def test_a_draining_process_is_alive_and_not_ready(repository: StateRepository) -> None:
     async with api_client(repository, auth=None, is_draining=lambda: True) as client:
         problem(await client.get("/readyz"), 503, "/docs#draining")
         assert (await client.get("/livez")).status_code == 200

@@ -6,12 +6,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from state_store.records import Settings
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_client import api_client, failed_fields, problem
 from support.peep_gateway_server import pop3_instance
 
 
-async def test_settings_show_the_defaults(repository: RedisRepository) -> None:
+async def test_settings_show_the_defaults(repository: StateRepository) -> None:
     await repository.announce_mail_directory("/srv/mail", overrides=False)
     async with api_client(repository) as client:
         response = await client.get("/v1/settings")
@@ -22,7 +22,7 @@ async def test_settings_show_the_defaults(repository: RedisRepository) -> None:
     }
 
 
-async def test_a_change_of_one_setting_leaves_the_others_and_returns_all(repository: RedisRepository) -> None:
+async def test_a_change_of_one_setting_leaves_the_others_and_returns_all(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         response = await client.patch("/v1/settings", json={"max_connections": 15})
     assert response.status_code == 200
@@ -31,7 +31,7 @@ async def test_a_change_of_one_setting_leaves_the_others_and_returns_all(reposit
 
 
 async def test_several_settings_change_at_once_and_each_change_is_logged_with_the_administrator(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_client(repository) as client:
         with capture_logs() as events:
@@ -45,7 +45,7 @@ async def test_several_settings_change_at_once_and_each_change_is_logged_with_th
 
 
 async def test_the_entity_tag_changes_with_the_settings_and_only_with_them(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_client(repository) as client:
         first = (await client.get("/v1/settings")).headers["etag"]
@@ -55,7 +55,7 @@ async def test_the_entity_tag_changes_with_the_settings_and_only_with_them(
 
 
 async def test_of_two_who_change_what_they_have_seen_the_second_is_refused(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_client(repository) as client:
         seen = {"If-Match": (await client.get("/v1/settings")).headers["etag"]}
@@ -66,7 +66,7 @@ async def test_of_two_who_change_what_they_have_seen_the_second_is_refused(
 
 
 async def test_a_change_between_the_check_and_the_write_is_not_overwritten(
-    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = repository.settings
 
@@ -88,7 +88,7 @@ async def test_a_change_between_the_check_and_the_write_is_not_overwritten(
     ['"0"', "*", '"7", "0"', '"7","0","8"', ', "0" ,', 'W/"0", "0"', '"a,b", "0"', '"7"\t,\t"0"', " * "],
 )
 async def test_a_change_goes_through_where_one_of_the_tags_is_the_current_one(
-    repository: RedisRepository, if_match: str
+    repository: StateRepository, if_match: str
 ) -> None:
     async with api_client(repository) as client:
         change = {"timeout_seconds": 5}
@@ -96,7 +96,7 @@ async def test_a_change_goes_through_where_one_of_the_tags_is_the_current_one(
     assert response.status_code == 200
 
 
-async def test_several_lines_of_if_match_are_one_list(repository: RedisRepository) -> None:
+async def test_several_lines_of_if_match_are_one_list(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         lines = [("If-Match", '"7"'), ("If-Match", '"0"')]
         response = await client.patch("/v1/settings", json={"timeout_seconds": 5}, headers=lines)
@@ -105,7 +105,7 @@ async def test_several_lines_of_if_match_are_one_list(repository: RedisRepositor
 
 @pytest.mark.parametrize("if_match", ['"1"', 'W/"0"', '"00"', '""', '"7", W/"0"', '"0,0"', '"\u00e4"'])
 async def test_a_change_is_refused_where_no_strong_tag_is_the_current_one(
-    repository: RedisRepository, if_match: str
+    repository: StateRepository, if_match: str
 ) -> None:
     async with api_client(repository) as client:
         response = await client.patch(
@@ -118,7 +118,7 @@ async def test_a_change_is_refused_where_no_strong_tag_is_the_current_one(
 
 @pytest.mark.parametrize("if_match", ["0", "", "'0'", '"0', '"0" "1"', '*, "0"', '"0", *', 'w/"0"', ","])
 async def test_what_is_no_list_of_tags_is_refused_with_advice(
-    repository: RedisRepository, if_match: str
+    repository: StateRepository, if_match: str
 ) -> None:
     async with api_client(repository) as client:
         change = {"timeout_seconds": 5}
@@ -135,7 +135,7 @@ async def test_what_is_no_list_of_tags_is_refused_with_advice(
         ("timeout_seconds", 86_400),
     ],
 )
-async def test_the_ends_of_a_range_are_inside(repository: RedisRepository, field: str, value: int) -> None:
+async def test_the_ends_of_a_range_are_inside(repository: StateRepository, field: str, value: int) -> None:
     async with api_client(repository) as client:
         response = await client.patch("/v1/settings", json={field: value})
     assert response.json()[field] == value
@@ -165,7 +165,7 @@ async def test_the_ends_of_a_range_are_inside(repository: RedisRepository, field
     ],
 )
 async def test_what_is_out_of_range_or_unknown_is_refused_with_the_field_and_what_is_allowed(
-    repository: RedisRepository, field: str, value: Any, message: str
+    repository: StateRepository, field: str, value: Any, message: str
 ) -> None:
     async with api_client(repository) as client:
         response = await client.patch("/v1/settings", json={field: value})
@@ -173,14 +173,14 @@ async def test_what_is_out_of_range_or_unknown_is_refused_with_the_field_and_wha
     assert (await repository.settings()).version == 0
 
 
-async def test_a_change_of_nothing_is_refused(repository: RedisRepository) -> None:
+async def test_a_change_of_nothing_is_refused(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         fields = failed_fields(await client.patch("/v1/settings", json={}))
     assert "at least one" in fields["body"]
 
 
 async def test_a_mail_directory_that_a_pop3_instance_can_use_is_set_in_its_normal_form(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with pop3_instance(repository), api_client(repository) as client:
         response = await client.patch("/v1/settings", json={"mail_directory": "//srv/./mail//new/"})
@@ -188,7 +188,7 @@ async def test_a_mail_directory_that_a_pop3_instance_can_use_is_set_in_its_norma
 
 
 async def test_a_mail_directory_that_no_pop3_instance_answers_for_is_refused_and_nothing_else_changes(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_client(repository) as client:
         change = {"mail_directory": "/srv/mail", "max_connections": 3}
@@ -196,7 +196,7 @@ async def test_a_mail_directory_that_no_pop3_instance_answers_for_is_refused_and
     assert (await repository.settings()).max_connections == 1000
 
 
-async def test_a_mail_directory_that_an_instance_cannot_use_is_refused(repository: RedisRepository) -> None:
+async def test_a_mail_directory_that_an_instance_cannot_use_is_refused(repository: StateRepository) -> None:
     async with pop3_instance(repository, usable=False), api_client(repository) as client:
         response = await client.patch("/v1/settings", json={"mail_directory": "/srv/mail"})
     problem(response, 422, "/docs#mail-directory-refused")

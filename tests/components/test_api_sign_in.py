@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from state_api.sign_in import COOKIE, LASTS_SECONDS
 from state_store.credentials.attempts import Attempt, Decision, Verdict
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_client import (
     ADMINISTRATOR,
     ADMINISTRATOR_PASSWORD,
@@ -31,7 +31,7 @@ USER = {"username": "alice", "password": "secret"}
 
 
 @pytest.fixture
-async def page(repository: RedisRepository) -> AsyncIterator[httpx.AsyncClient]:
+async def page(repository: StateRepository) -> AsyncIterator[httpx.AsyncClient]:
     """Give a browser's requests before anybody has signed in."""
     async with api_client(repository, auth=None) as client:
         yield client
@@ -85,7 +85,7 @@ async def test_a_wrong_password_is_refused_without_the_browsers_dialogue(page: h
 
 
 async def test_wrong_passwords_of_the_form_and_of_basic_count_together(
-    page: httpx.AsyncClient, repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+    page: httpx.AsyncClient, repository: StateRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, str]] = []
 
@@ -131,7 +131,7 @@ async def test_a_made_up_cookie_is_worth_nothing(page: httpx.AsyncClient, cookie
 
 
 async def test_another_deployments_cookie_is_worth_nothing(
-    repository: RedisRepository, page: httpx.AsyncClient, behind_the_scenes: redis.Redis
+    repository: StateRepository, page: httpx.AsyncClient, behind_the_scenes: redis.Redis
 ) -> None:
     async with api_client(repository, auth=None) as elsewhere:
         await sign_in(elsewhere)
@@ -151,7 +151,7 @@ async def test_a_sign_in_lasts_twelve_hours(
 
 
 async def test_a_changed_password_ends_the_sign_in_at_once(
-    page: httpx.AsyncClient, repository: RedisRepository
+    page: httpx.AsyncClient, repository: StateRepository
 ) -> None:
     await sign_in(page)
     await repository.replace_administrators({ADMINISTRATOR: await passwords().new_hash("another")})
@@ -159,7 +159,7 @@ async def test_a_changed_password_ends_the_sign_in_at_once(
 
 
 async def test_a_removed_administrator_is_signed_out_at_once(
-    page: httpx.AsyncClient, repository: RedisRepository
+    page: httpx.AsyncClient, repository: StateRepository
 ) -> None:
     await sign_in(page)
     await repository.replace_administrators({"other": administrator_hash()})
@@ -167,7 +167,7 @@ async def test_a_removed_administrator_is_signed_out_at_once(
 
 
 async def test_a_cookie_of_one_replica_is_good_at_another(
-    page: httpx.AsyncClient, repository: RedisRepository
+    page: httpx.AsyncClient, repository: StateRepository
 ) -> None:
     token = await sign_in(page)
     async with api_client(repository, auth=None) as replica:
@@ -238,7 +238,7 @@ async def test_signing_out_takes_the_cookie_away(page: httpx.AsyncClient) -> Non
 
 
 async def test_a_copied_cookie_is_worth_nothing_after_signing_out_and_another_sign_in_goes_on(
-    page: httpx.AsyncClient, repository: RedisRepository
+    page: httpx.AsyncClient, repository: StateRepository
 ) -> None:
     token = await sign_in(page)
     copy = page.cookies[COOKIE]
@@ -254,7 +254,7 @@ async def test_a_copied_cookie_is_worth_nothing_after_signing_out_and_another_si
 
 
 async def test_a_cookie_of_an_earlier_version_asks_to_sign_in_again(
-    page: httpx.AsyncClient, repository: RedisRepository
+    page: httpx.AsyncClient, repository: StateRepository
 ) -> None:
     signer = URLSafeTimedSerializer(
         await repository.deployment_secret(),
@@ -304,7 +304,7 @@ async def test_the_cookie_names_its_administrator_in_the_log(page: httpx.AsyncCl
     assert [event["administrator"] for event in events if event["event"] == "request"] == [ADMINISTRATOR]
 
 
-async def test_no_answer_lets_a_page_of_another_origin_read_it(repository: RedisRepository) -> None:
+async def test_no_answer_lets_a_page_of_another_origin_read_it(repository: StateRepository) -> None:
     asks = {"Origin": "https://ops.example.org", "Access-Control-Request-Method": "PATCH"}
     async with api_client(repository) as client:
         asked = await client.options("/v1/settings", headers=asks)

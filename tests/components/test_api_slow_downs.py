@@ -6,13 +6,13 @@ from datetime import datetime
 import pytest
 from structlog.testing import capture_logs
 
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.allowances import use_up
 from support.api_client import api_client, problem
 
 
 @pytest.fixture
-async def slowed(repository: RedisRepository) -> RedisRepository:
+async def slowed(repository: StateRepository) -> StateRepository:
     """Give a store with a slow-down of each kind."""
     await use_up(repository, "user carol", "203.0.113.9")
     await use_up(repository, "user alice", "198.51.100.{}")
@@ -20,7 +20,7 @@ async def slowed(repository: RedisRepository) -> RedisRepository:
     return repository
 
 
-async def test_slow_downs_show_whom_they_are_about_since_when_and_until_when(slowed: RedisRepository) -> None:
+async def test_slow_downs_show_whom_they_are_about_since_when_and_until_when(slowed: StateRepository) -> None:
     async with api_client(slowed) as client:
         found = (await client.get("/v1/slow-downs")).json()["slow_downs"]
     assert [(one["network"], one["username"], one["is_administrator"]) for one in found] == [
@@ -35,7 +35,7 @@ async def test_slow_downs_show_whom_they_are_about_since_when_and_until_when(slo
 
 
 async def test_a_slow_down_is_lifted_and_then_unknown_and_the_log_tells_who_did_it(
-    slowed: RedisRepository,
+    slowed: StateRepository,
 ) -> None:
     async with api_client(slowed) as client:
         first, second, third = [

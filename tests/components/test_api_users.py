@@ -6,20 +6,20 @@ import pytest
 from structlog.testing import capture_logs
 
 from state_store.records import Credential
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_client import api_client, failed_fields, passwords, problem
 from support.peep_gateway_server import add_users
 
 SECRET = "open sesame \u00fc"
 
 
-async def is_password(repository: RedisRepository, username: str, password: str) -> bool:
+async def is_password(repository: StateRepository, username: str, password: str) -> bool:
     credential = await repository.credential(username)
     assert credential is not None
     return await passwords().is_right(username, credential, password)
 
 
-async def test_an_added_user_is_shown_where_location_leads(repository: RedisRepository) -> None:
+async def test_an_added_user_is_shown_where_location_leads(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         response = await client.post("/v1/users", json={"username": "alice", "password": SECRET})
         assert response.status_code == 201
@@ -29,7 +29,7 @@ async def test_an_added_user_is_shown_where_location_leads(repository: RedisRepo
 
 
 async def test_location_of_a_name_with_reserved_characters_leads_back_to_it(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     username = "a?b#c%2Fd&e..\\~"
     async with api_client(repository) as client:
@@ -39,7 +39,7 @@ async def test_location_of_a_name_with_reserved_characters_leads_back_to_it(
         assert (await client.get("/v1/users")).json() == {"users": [], "next": None}
 
 
-async def test_a_name_in_use_is_refused_and_its_password_stays(repository: RedisRepository) -> None:
+async def test_a_name_in_use_is_refused_and_its_password_stays(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         await client.post("/v1/users", json={"username": "alice", "password": "first"})
         again = await client.post("/v1/users", json={"username": "alice", "password": "second"})
@@ -47,7 +47,7 @@ async def test_a_name_in_use_is_refused_and_its_password_stays(repository: Redis
     assert await is_password(repository, "alice", "first")
 
 
-async def test_a_password_is_prepared_before_it_is_hashed(repository: RedisRepository) -> None:
+async def test_a_password_is_prepared_before_it_is_hashed(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         await client.post("/v1/users", json={"username": "alice", "password": "a\u00a0u\u0308"})
     assert await is_password(repository, "alice", "a \u00fc")
@@ -57,7 +57,7 @@ async def test_a_password_is_prepared_before_it_is_hashed(repository: RedisRepos
     "username",
     ["", ".hidden", "..", "../x", "a/b", "a b", "a\0", "a\r\n", "z\u00fcrich", "\ud800", "x" * 129, 7, None],
 )
-async def test_a_name_that_is_no_user_name_is_refused(repository: RedisRepository, username: object) -> None:
+async def test_a_name_that_is_no_user_name_is_refused(repository: StateRepository, username: object) -> None:
     async with api_client(repository) as client:
         body = json.dumps({"username": username, "password": "secret"})
         response = await client.post("/v1/users", content=body, headers={"Content-Type": "application/json"})
@@ -67,7 +67,7 @@ async def test_a_name_that_is_no_user_name_is_refused(repository: RedisRepositor
 
 @pytest.mark.parametrize("password", ["", "bell\a", "\ud800tail", "x" * 129, "zero\u200bwidth"])
 async def test_a_password_that_cannot_be_prepared_is_refused_and_never_echoed(
-    repository: RedisRepository, password: str
+    repository: StateRepository, password: str
 ) -> None:
     async with api_client(repository) as client:
         body = json.dumps({"username": "alice", "password": password})
@@ -76,7 +76,7 @@ async def test_a_password_that_cannot_be_prepared_is_refused_and_never_echoed(
     assert not password or password.encode("utf-8", "replace") not in response.content
 
 
-async def test_a_missing_and_an_unknown_field_are_both_named(repository: RedisRepository) -> None:
+async def test_a_missing_and_an_unknown_field_are_both_named(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         response = await client.post("/v1/users", json={"username": "alice", "pass word": SECRET})
     assert failed_fields(response) == {
@@ -86,7 +86,7 @@ async def test_a_missing_and_an_unknown_field_are_both_named(repository: RedisRe
     assert SECRET not in response.text
 
 
-async def test_a_removed_user_is_gone_and_cannot_be_removed_again(repository: RedisRepository) -> None:
+async def test_a_removed_user_is_gone_and_cannot_be_removed_again(repository: StateRepository) -> None:
     await add_users(repository, "alice", "bob")
     async with api_client(repository) as client:
         removed = await client.delete("/v1/users/alice")
@@ -96,7 +96,7 @@ async def test_a_removed_user_is_gone_and_cannot_be_removed_again(repository: Re
     assert await repository.usernames() == ["bob"]
 
 
-async def test_a_new_password_replaces_the_old_one(repository: RedisRepository) -> None:
+async def test_a_new_password_replaces_the_old_one(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         await client.post("/v1/users", json={"username": "alice", "password": "first"})
         changed = await client.put("/v1/users/alice/password", json={"password": "second"})
@@ -105,14 +105,14 @@ async def test_a_new_password_replaces_the_old_one(repository: RedisRepository) 
     assert not await is_password(repository, "alice", "first")
 
 
-async def test_a_new_password_for_an_unknown_user_adds_nobody(repository: RedisRepository) -> None:
+async def test_a_new_password_for_an_unknown_user_adds_nobody(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         response = await client.put("/v1/users/ghost/password", json={"password": "secret"})
         problem(response, 404, "/docs#unknown-user")
     assert await repository.usernames() == []
 
 
-async def test_following_the_links_lists_every_user_once_and_in_order(repository: RedisRepository) -> None:
+async def test_following_the_links_lists_every_user_once_and_in_order(repository: StateRepository) -> None:
     names = sorted(["B", "a", "b&c=d", "~", "!", "c?", "d#"])
     await add_users(repository, *names)
     async with api_client(repository) as client:
@@ -129,7 +129,7 @@ async def test_following_the_links_lists_every_user_once_and_in_order(repository
 
 
 async def test_following_the_links_of_a_search_lists_every_name_with_the_prefix(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     names = sorted(["al", "al&x=y", "alan", "alice", "al~", "a", "am", "bal"])
     await add_users(repository, *names)
@@ -143,7 +143,7 @@ async def test_following_the_links_of_a_search_lists_every_name_with_the_prefix(
     assert seen == [name for name in names if name.startswith("al")]
 
 
-async def test_an_empty_prefix_searches_nothing(repository: RedisRepository) -> None:
+async def test_an_empty_prefix_searches_nothing(repository: StateRepository) -> None:
     await add_users(repository, "alice", "bob")
     async with api_client(repository) as client:
         response = await client.get("/v1/users?limit=1&prefix=")
@@ -151,7 +151,7 @@ async def test_an_empty_prefix_searches_nothing(repository: RedisRepository) -> 
     assert "prefix" not in response.headers["link"]
 
 
-async def test_a_page_that_holds_all_users_has_no_next(repository: RedisRepository) -> None:
+async def test_a_page_that_holds_all_users_has_no_next(repository: StateRepository) -> None:
     await add_users(repository, "alice", "bob")
     async with api_client(repository) as client:
         response = await client.get("/v1/users", params={"limit": 2})
@@ -171,7 +171,7 @@ async def test_a_page_that_holds_all_users_has_no_next(repository: RedisReposito
         ("prefix", "."),
     ],
 )
-async def test_a_wrong_page_is_refused(repository: RedisRepository, parameter: str, value: str) -> None:
+async def test_a_wrong_page_is_refused(repository: StateRepository, parameter: str, value: str) -> None:
     async with api_client(repository) as client:
         response = await client.get("/v1/users", params={parameter: value})
     assert set(failed_fields(response)) == {parameter}
@@ -179,13 +179,13 @@ async def test_a_wrong_page_is_refused(repository: RedisRepository, parameter: s
 
 @pytest.mark.parametrize("path", ["a%00b", "%C3%A4", "%FF", "%2E%2Ex", "%20", "x" * 129])
 async def test_a_path_with_a_name_that_nobody_can_have_is_refused(
-    repository: RedisRepository, path: str
+    repository: StateRepository, path: str
 ) -> None:
     async with api_client(repository) as client:
         assert set(failed_fields(await client.delete(f"/v1/users/{path}"))) == {"username"}
 
 
-async def test_an_encoded_slash_never_reaches_another_route(repository: RedisRepository) -> None:
+async def test_an_encoded_slash_never_reaches_another_route(repository: StateRepository) -> None:
     await add_users(repository, "alice")
     async with api_client(repository) as client:
         response = await client.put("/v1/users/alice%2Fpassword", json={"password": "stolen"})
@@ -194,7 +194,7 @@ async def test_an_encoded_slash_never_reaches_another_route(repository: RedisRep
 
 
 async def test_user_changes_are_logged_with_the_administrator_and_without_passwords(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_client(repository) as client:
         with capture_logs() as events:

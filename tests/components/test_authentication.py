@@ -10,14 +10,14 @@ from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.credentials.scram import ScramExchange, ScramMalformed, new_verifier
 from state_store.records import Credential
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.cheap_passwords import cheap_passwords
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "192.0.2.2"
 
 
-class WatchedRepository(RedisRepository):
+class WatchedRepository(StateRepository):
     """Remembers what it was asked for."""
 
     def __init__(self, url: str) -> None:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
+from state_store.records import LEASE_SECONDS, Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
-from state_store.repository import LEASE_SECONDS
+from state_store.repository import StateRepository
 from support.shifted_clock import ShiftedClock, server_with_a_clock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a library is preloaded as on Linux")
@@ -30,7 +29,7 @@ def shifted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShiftedClock]:
 class Store:
     """Two instances over a server whose clock can be set."""
 
-    repository: RedisRepository
+    repository: StateRepository
     clock: ShiftedClock
 
     async def log_in(self, instance_id: str, session_id: str, delay: int = 0) -> LoginOutcome:
@@ -55,7 +54,7 @@ class Store:
 @pytest.fixture
 async def store(shifted: ShiftedClock) -> AsyncIterator[Store]:
     shifted.server.flush()
-    repository = RedisRepository(shifted.server.url)
+    repository = StateRepository(shifted.server.url)
     await repository.prepare()
     await repository.add_user("alice", Credential("$argon2id$one", "v1"))
     for name in ("i1", "i2"):

@@ -8,7 +8,6 @@ import redis
 from state_store.errors import UserExists
 from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
 from state_store.repository import StateRepository
 from support.cheap_passwords import cheap_passwords
 
@@ -79,7 +78,7 @@ async def test_deployments_have_different_secrets(
 async def test_replicas_that_ask_at_the_same_time_get_one_secret(
     redis_url: str, behind_the_scenes: redis.Redis
 ) -> None:
-    replicas = [RedisRepository(redis_url) for _ in range(8)]
+    replicas = [StateRepository(redis_url) for _ in range(8)]
     secrets = await asyncio.gather(*(replica.deployment_secret() for replica in replicas))
     await asyncio.gather(*(replica.close() for replica in replicas))
     kept = behind_the_scenes.get(keys.SECRET)

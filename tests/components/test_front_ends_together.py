@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 import redis
 
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.allowances import leave_nothing
 from support.api_client import ADMINISTRATOR, administrator_hash, problem
 from support.api_server import ApiServer, api_server
@@ -17,7 +17,7 @@ from support.peep_gateway_server import administrator_hash as peep_hash
 @asynccontextmanager
 async def both_front_ends(redis_url: str) -> AsyncIterator[tuple[Gateway, ApiServer]]:
     """Run both, each with its own connections to the store, as if they were on two machines."""
-    ours, theirs = RedisRepository(redis_url), RedisRepository(redis_url)
+    ours, theirs = StateRepository(redis_url), StateRepository(redis_url)
     try:
         await ours.prepare()
         await theirs.prepare()

@@ -15,7 +15,7 @@ from state_store.credentials.passwords import Passwords
 from state_store.credentials.presence import Presence
 from state_store.errors import SlowedDown, StoreUnavailable
 from state_store.records import Credential
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.allowances import leave_nothing
 from support.redis_server import RedisServer
 
@@ -24,7 +24,7 @@ ELSEWHERE = "192.0.2.9"
 PATIENCE_SECONDS = 0.3
 
 
-class WatchedRepository(RedisRepository):
+class WatchedRepository(StateRepository):
     """Remembers what it was asked."""
 
     def __init__(self, url: str) -> None:
@@ -285,7 +285,7 @@ async def test_administrator_who_is_remembered_is_not_taken_from_a_network_that_
 async def test_outage_in_the_middle_of_checks_keeps_nobody_waiting_after_it(
     redis_server: RedisServer, held: HeldPasswords
 ) -> None:
-    ours, others = RedisRepository(redis_server.url), RedisRepository(redis_server.url)
+    ours, others = StateRepository(redis_server.url), StateRepository(redis_server.url)
     await ours.add_user("alice", Credential("$argon2id$any", "v1"))
     patient = Authenticator(ours, held)
     held.go_on.clear()

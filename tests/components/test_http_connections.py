@@ -12,7 +12,7 @@ import pytest
 
 from state_api.http_connection import TimeLimits
 from state_store.records import Credential
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_client import BASIC
 from support.api_server import ApiServer, api_server, listening
 
@@ -57,7 +57,7 @@ def late(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"GET /livez HT", HEAD, WHOLE + HEAD])
-async def test_half_a_head_is_answered_408_and_closed(repository: RedisRepository, sent: bytes) -> None:
+async def test_half_a_head_is_answered_408_and_closed(repository: StateRepository, sent: bytes) -> None:
     async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(sent)
         answer = await all_of(reader)
@@ -65,12 +65,12 @@ async def test_half_a_head_is_answered_408_and_closed(repository: RedisRepositor
         assert answer.startswith(b"HTTP/1.1 200") == sent.startswith(WHOLE)
 
 
-async def test_a_silent_connection_is_closed_without_a_word(repository: RedisRepository) -> None:
+async def test_a_silent_connection_is_closed_without_a_word(repository: StateRepository) -> None:
     async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, _):
         assert await all_of(reader) == b""
 
 
-async def test_a_head_that_comes_octet_by_octet_has_no_more_time_for_it(repository: RedisRepository) -> None:
+async def test_a_head_that_comes_octet_by_octet_has_no_more_time_for_it(repository: StateRepository) -> None:
     async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
 
         async def drip() -> None:
@@ -86,13 +86,13 @@ async def test_a_head_that_comes_octet_by_octet_has_no_more_time_for_it(reposito
 @pytest.mark.parametrize(
     "head", [ADD_USER, ADD_USER.replace(b"Content-Length: 60", b"Transfer-Encoding: chunked")]
 )
-async def test_half_a_body_is_answered_408_and_closed(repository: RedisRepository, head: bytes) -> None:
+async def test_half_a_body_is_answered_408_and_closed(repository: StateRepository, head: bytes) -> None:
     async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(head + (b'5\r\n{"nam' if b"chunked" in head else b'{"nam'))
         late(await all_of(reader))
 
 
-async def test_a_body_that_nobody_wants_is_not_waited_for_long(repository: RedisRepository) -> None:
+async def test_a_body_that_nobody_wants_is_not_waited_for_long(repository: StateRepository) -> None:
     async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(WHOLE.replace(b"\r\n\r\n", b"\r\nContent-Length: 60000\r\n\r\nhalf"))
 
@@ -109,7 +109,7 @@ async def test_a_body_that_nobody_wants_is_not_waited_for_long(repository: Redis
 
 
 async def test_a_body_that_comes_after_its_answer_leaves_the_connection_good_for_the_next_request(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_server(repository, time_limits=LONG) as server, raw(server) as (reader, writer):
         for _ in range(2):
@@ -120,7 +120,7 @@ async def test_a_body_that_comes_after_its_answer_leaves_the_connection_good_for
 
 
 async def test_a_connection_that_asks_no_more_is_closed_when_its_time_is_over(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with api_server(repository, time_limits=SHORT) as server, raw(server) as (reader, writer):
         writer.write(WHOLE)
@@ -129,7 +129,7 @@ async def test_a_connection_that_asks_no_more_is_closed_when_its_time_is_over(
         assert answer.startswith(b"HTTP/1.1 200")
 
 
-async def test_who_does_not_read_an_answer_is_cut_off(repository: RedisRepository) -> None:
+async def test_who_does_not_read_an_answer_is_cut_off(repository: StateRepository) -> None:
     for number in range(1000):
         await repository.add_user(f"{number:0128}", Credential("no-hash", "1"))
     async with api_server(repository, time_limits=SHORT, send_buffer=4096) as server:
@@ -147,7 +147,7 @@ async def test_who_does_not_read_an_answer_is_cut_off(repository: RedisRepositor
                     await asyncio.sleep(0.01)
 
 
-async def test_streams_of_events_outlive_all_limits(repository: RedisRepository) -> None:
+async def test_streams_of_events_outlive_all_limits(repository: StateRepository) -> None:
     async with (
         api_server(repository, time_limits=SHORT) as server,
         listening(server.client) as reader,
@@ -157,7 +157,7 @@ async def test_streams_of_events_outlive_all_limits(repository: RedisRepository)
             await reader.until("counters")
 
 
-async def test_connections_without_a_request_keep_nobody_out(repository: RedisRepository) -> None:
+async def test_connections_without_a_request_keep_nobody_out(repository: StateRepository) -> None:
     async with api_server(repository, time_limits=LONG) as server, contextlib.AsyncExitStack() as stack:
         held = [await stack.enter_async_context(raw(server)) for _ in range(300)]
         for number, (_, writer) in enumerate(held):

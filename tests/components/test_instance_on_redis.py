@@ -13,7 +13,7 @@ from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import AdmissionOutcome, Counters, Credential, Login, LoginOutcome
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.redis_server import RedisServer
 
 HERE = "192.0.2.1"
@@ -27,8 +27,8 @@ async def instance_on(
     address_limit: int = 0,
     login_delay: int = 0,
     lease_lapsed: Callable[[], None] = lambda: None,
-) -> AsyncIterator[tuple[RedisRepository, LiveInstance]]:
-    repository = RedisRepository(url)
+) -> AsyncIterator[tuple[StateRepository, LiveInstance]]:
+    repository = StateRepository(url)
     await repository.prepare()
 
     async def can_use(path: str) -> bool:
@@ -60,7 +60,7 @@ async def until_away(instance: LiveInstance, *, is_away: bool) -> None:
         await asyncio.sleep(0.01)
 
 
-async def until_counters(repository: RedisRepository, expected: Counters) -> None:
+async def until_counters(repository: StateRepository, expected: Counters) -> None:
     deadline = time.monotonic() + 10
     while (found := await repository.counters()) != expected:
         assert time.monotonic() < deadline, found

@@ -14,6 +14,7 @@ from state_store.instance.lease import MARGIN_SECONDS
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import (
+    LEASE_SECONDS,
     AdmissionOutcome,
     Counters,
     Credential,
@@ -26,14 +27,13 @@ from state_store.records import (
     Settings,
 )
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
-from state_store.repository import LEASE_SECONDS
+from state_store.repository import StateRepository
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "2001:db8::1"
 
 
-class TroubledRepository(RedisRepository):
+class TroubledRepository(StateRepository):
     """Can be taken away, can lose its answers, and can keep them back."""
 
     def __init__(self, url: str) -> None:
@@ -77,7 +77,7 @@ class Process:
 
     def __init__(
         self,
-        repository: RedisRepository,
+        repository: StateRepository,
         clock: Callable[[], float],
         *,
         can_use: bool,
@@ -120,7 +120,7 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    repository: RedisRepository,
+    repository: StateRepository,
     clock: Callable[[], float] = time.monotonic,
     *,
     can_use: bool = True,
@@ -142,7 +142,7 @@ async def until(is_true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.002)
 
 
-async def until_counters(repository: RedisRepository, expected: Counters) -> None:
+async def until_counters(repository: StateRepository, expected: Counters) -> None:
     deadline = time.monotonic() + 2
     while (found := await repository.counters()) != expected:
         assert time.monotonic() < deadline, found
@@ -208,7 +208,7 @@ async def test_far_from_the_limit_connections_come_in_without_an_exchange(
 
 
 async def until_current_connections(
-    repository: RedisRepository, expected: int, instance: LiveInstance
+    repository: StateRepository, expected: int, instance: LiveInstance
 ) -> None:
     instance.counted()
     deadline = time.monotonic() + 2
@@ -680,7 +680,7 @@ async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(
 # The certificate
 
 
-async def certificates_of(repository: RedisRepository) -> list[float]:
+async def certificates_of(repository: StateRepository) -> list[float]:
     return [status.certificate_expires_at for status in await repository.instances()]
 
 

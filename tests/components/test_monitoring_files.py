@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from service_runtime.settings import ApiSettings
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.busy_store import metrics_of
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -54,13 +54,13 @@ def expressions() -> Iterator[str]:
     yield from (variable["definition"] for variable in dashboard()["templating"]["list"][1:])
 
 
-async def exported(busy: RedisRepository) -> dict[str, set[str]]:
+async def exported(busy: StateRepository) -> dict[str, set[str]]:
     """Return the labels of every series that `/metrics` tells, by its name."""
     families = text_string_to_metric_families((await metrics_of(busy)).text)
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
 
-async def test_alerts_and_dashboard_ask_only_for_what_is_told(busy: RedisRepository) -> None:
+async def test_alerts_and_dashboard_ask_only_for_what_is_told(busy: StateRepository) -> None:
     asked = {name for expression in expressions() for name in METRIC.findall(expression)}
     told = await exported(busy)
     if sys.platform != "linux":  # elsewhere no process can tell of itself
@@ -68,14 +68,14 @@ async def test_alerts_and_dashboard_ask_only_for_what_is_told(busy: RedisReposit
     assert asked <= set(told)
 
 
-async def test_every_metric_of_ours_is_on_the_dashboard(busy: RedisRepository) -> None:
+async def test_every_metric_of_ours_is_on_the_dashboard(busy: StateRepository) -> None:
     shown = {
         name for panel in panels() for target in panel["targets"] for name in METRIC.findall(target["expr"])
     }
     assert {name for name in await exported(busy) if name.startswith("peep_")} <= shown
 
 
-async def test_labels_by_which_is_grouped_are_there(busy: RedisRepository) -> None:
+async def test_labels_by_which_is_grouped_are_there(busy: StateRepository) -> None:
     labels = set.union(*(await exported(busy)).values()) | {"job", "instance"}  # Prometheus adds these two
     for expression in expressions():
         for group in re.findall(r"by \(([a-z_, ]+)\)", expression):

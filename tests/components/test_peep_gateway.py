@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from peep_gateway.connection import PeepConnection
 from state_store.records import Counters
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.peep_gateway_server import CAPABILITIES, LOGIN, Gateway, PeepClient, add_users, running_gateway
 from support.redis_server import RedisServer
 
@@ -159,7 +159,7 @@ async def test_slow_reader_gets_everything_in_the_end(gateway: Gateway) -> None:
         assert await client.rest() == CAPABILITIES * 200_000
 
 
-async def test_idle_session_is_closed_without_a_word(repository: RedisRepository) -> None:
+async def test_idle_session_is_closed_without_a_word(repository: StateRepository) -> None:
     async with (
         running_gateway(repository, idle_seconds=0.3) as gateway,
         gateway.client(logged_in=True) as client,
@@ -167,7 +167,7 @@ async def test_idle_session_is_closed_without_a_word(repository: RedisRepository
         assert await client.rest() == b""
 
 
-async def test_half_a_command_does_not_keep_a_session(repository: RedisRepository) -> None:
+async def test_half_a_command_does_not_keep_a_session(repository: StateRepository) -> None:
     async with (
         running_gateway(repository, idle_seconds=0.3) as gateway,
         gateway.client(logged_in=True) as client,
@@ -177,7 +177,7 @@ async def test_half_a_command_does_not_keep_a_session(repository: RedisRepositor
 
 
 async def test_session_that_waits_for_its_own_answer_is_not_idle(
-    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer_now = asyncio.Event()
 
@@ -248,7 +248,7 @@ async def test_bug_is_logged_with_its_stack_and_closes_only_that_session(
         assert await other.ask(b"c?") == b"+1000\r\n"
 
 
-async def test_end_of_a_session_is_logged_once_with_its_counts(repository: RedisRepository) -> None:
+async def test_end_of_a_session_is_logged_once_with_its_counts(repository: StateRepository) -> None:
     with capture_logs() as events:
         async with running_gateway(repository) as gateway, gateway.client(source="127.0.0.9") as client:
             await client.exchange(LOGIN + b"\r\nc?\r\nnope\r\nq\r\n")
@@ -260,7 +260,7 @@ async def test_end_of_a_session_is_logged_once_with_its_counts(repository: Redis
     assert "root-password" not in repr(events)
 
 
-async def test_end_of_who_never_said_anything_is_logged_at_debug_only(repository: RedisRepository) -> None:
+async def test_end_of_who_never_said_anything_is_logged_at_debug_only(repository: StateRepository) -> None:
     with capture_logs() as events:
         async with running_gateway(repository) as gateway:
             for octets in (b"", b"c"):
@@ -270,7 +270,7 @@ async def test_end_of_who_never_said_anything_is_logged_at_debug_only(repository
     assert [(end["log_level"], end["commands"]) for end in ends] == [("debug", 0), ("debug", 0)]
 
 
-async def test_a_health_check_is_logged_at_debug_only(repository: RedisRepository) -> None:
+async def test_a_health_check_is_logged_at_debug_only(repository: StateRepository) -> None:
     with capture_logs() as events:
         async with running_gateway(repository) as gateway, gateway.client() as client:
             assert (await client.exchange(b"cap?\r\nq\r\n")).startswith(b"+")
@@ -329,7 +329,7 @@ async def line_by_line(client: socket.socket, lines: list[bytes]) -> list[bytes]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::"])
-async def test_client_that_reads_once_finds_the_whole_reply(repository: RedisRepository, host: str) -> None:
+async def test_client_that_reads_once_finds_the_whole_reply(repository: StateRepository, host: str) -> None:
     """P2, over an IPv6 socket with a mapped address, to an IPv4 and to a dual-stack listener."""
     await add_users(repository, *(f"user{number:03}" for number in range(500)))
     async with running_gateway(repository, host=host) as gateway:
@@ -362,7 +362,7 @@ async def test_surplus_arguments_of_a_pipelined_command_are_logged_once(gateway:
 
 async def test_session_outlives_an_outage_of_redis(redis_server: RedisServer) -> None:
     """P16: `-8` to what needs Redis, everything else as ever, and no wrong password counted."""
-    repository = RedisRepository(redis_server.url)
+    repository = StateRepository(redis_server.url)
     async with (
         running_gateway(repository) as gateway,
         gateway.client(logged_in=True) as client,

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from line_server.budget import MOST_LINES
 from peep_gateway.connection_limits import ConnectionLimits
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.peep_gateway_server import LOGIN, Gateway, PeepClient, running_gateway
 
 NO_ROOM = b"-8\r\n"
@@ -31,7 +31,7 @@ async def strangers(gateway: Gateway, clients: AsyncExitStack, count: int) -> li
 
 
 async def test_administrators_sign_in_beside_any_number_of_silent_connections(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with (
         running_gateway(repository, limits=ConnectionLimits(max_unknown=20)) as gateway,
@@ -45,7 +45,7 @@ async def test_administrators_sign_in_beside_any_number_of_silent_connections(
         assert [await client.rest() for client in opened[:40]] == [NO_ROOM] * 40
 
 
-async def test_the_oldest_stranger_goes_first_and_is_told_so(repository: RedisRepository) -> None:
+async def test_the_oldest_stranger_goes_first_and_is_told_so(repository: StateRepository) -> None:
     with capture_logs() as events:
         async with (
             running_gateway(repository, limits=ConnectionLimits(max_unknown=3)) as gateway,
@@ -61,7 +61,7 @@ async def test_the_oldest_stranger_goes_first_and_is_told_so(repository: RedisRe
 
 
 async def test_who_has_signed_in_takes_no_stranger_s_place_and_never_has_to_go(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with (
         running_gateway(repository, limits=ConnectionLimits(max_unknown=1)) as gateway,
@@ -73,7 +73,7 @@ async def test_who_has_signed_in_takes_no_stranger_s_place_and_never_has_to_go(
             assert await client.ask(b"c?") == b"+1000\r\n"
 
 
-async def test_an_administrator_for_whom_there_is_no_place_is_told_so(repository: RedisRepository) -> None:
+async def test_an_administrator_for_whom_there_is_no_place_is_told_so(repository: StateRepository) -> None:
     with capture_logs() as events:
         async with (
             running_gateway(repository, limits=ConnectionLimits(max_signed_in=1)) as gateway,
@@ -93,7 +93,7 @@ async def test_an_administrator_for_whom_there_is_no_place_is_told_so(repository
 
 
 async def test_who_does_not_sign_in_in_time_is_closed_whatever_else_is_said(
-    repository: RedisRepository,
+    repository: StateRepository,
 ) -> None:
     async with (
         running_gateway(repository, sign_in_seconds=0.3) as gateway,
@@ -107,7 +107,7 @@ async def test_who_does_not_sign_in_in_time_is_closed_whatever_else_is_said(
 
 
 async def test_a_password_that_is_being_checked_when_time_is_up_still_signs_in(
-    repository: RedisRepository, monkeypatch: pytest.MonkeyPatch
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_asked, answer_now = asyncio.Event(), asyncio.Event()
 

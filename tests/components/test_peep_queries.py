@@ -10,10 +10,10 @@ from peep_gateway.protocol.replies import Answer, Lines
 from peep_gateway.queries import Queries
 from state_store.errors import LeaseLapsed, StoreUnavailable
 from state_store.records import Counters, Credential
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 
-class WatchedRepository(RedisRepository):
+class WatchedRepository(StateRepository):
     """Counts the queries of its counters, and answers them only when it may."""
 
     def __init__(self, url: str) -> None:

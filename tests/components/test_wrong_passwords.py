@@ -19,7 +19,7 @@ from state_store.records import (
     LoginOutcome,
 )
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 NETWORK = "192.0.2.1"
 ELSEWHERE = "192.0.2.2"
@@ -27,8 +27,8 @@ WRONG = RefusalReason.WRONG_PASSWORD
 
 
 @pytest.fixture
-async def store(redis_url: str) -> AsyncIterator[RedisRepository]:
-    made = RedisRepository(redis_url)
+async def store(redis_url: str) -> AsyncIterator[StateRepository]:
+    made = StateRepository(redis_url)
     await made.prepare()
     await made.add_user("alice", Credential("$argon2id$one", "v1"))
     yield made
@@ -41,7 +41,7 @@ def attempt(
     return Attempt(f"user {name}", network, f"digest {number}", trusted)
 
 
-async def guess(store: RedisRepository, one: Attempt, outcome: Outcome = Outcome.WRONG) -> Decision:
+async def guess(store: StateRepository, one: Attempt, outcome: Outcome = Outcome.WRONG) -> Decision:
     """Have a password checked if that is allowed now."""
     decision = await store.begin_attempt(one)
     if decision.verdict is Verdict.GO:
@@ -49,12 +49,12 @@ async def guess(store: RedisRepository, one: Attempt, outcome: Outcome = Outcome
     return decision
 
 
-async def know(store: RedisRepository, name: str = "alice", network: str = NETWORK) -> None:
+async def know(store: StateRepository, name: str = "alice", network: str = NETWORK) -> None:
     """Let a user have logged in from a network."""
     await guess(store, attempt(-1, name, network), Outcome.RIGHT)
 
 
-async def use_up(store: RedisRepository, network: str = NETWORK) -> None:
+async def use_up(store: StateRepository, network: str = NETWORK) -> None:
     """Leave nothing of a network's allowance, by guesses at many users."""
     for number in range(attempts.BURST):
         await guess(store, attempt(number, f"somebody{number}", network))
@@ -69,7 +69,7 @@ def let_time_pass(client: redis.Redis, seconds: float) -> None:
 
 
 async def test_twenty_wrong_passwords_of_a_network_are_checked_at_once_and_then_one_in_three_seconds(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     verdicts = [
         (await guess(store, attempt(number, f"user{number}"))).verdict for number in range(attempts.BURST)
@@ -86,21 +86,21 @@ async def test_twenty_wrong_passwords_of_a_network_are_checked_at_once_and_then_
 
 
 async def test_attempts_side_by_side_are_not_allowed_more_than_those_one_after_the_other(
-    store: RedisRepository,
+    store: StateRepository,
 ) -> None:
     decisions = await asyncio.gather(*(store.begin_attempt(attempt(number)) for number in range(50)))
     assert Counter(decision.verdict for decision in decisions) == {Verdict.GO: 20, Verdict.WAIT: 30}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RIGHT, Outcome.UNCHECKED])
-async def test_right_and_unchecked_passwords_cost_nothing(store: RedisRepository, outcome: Outcome) -> None:
+async def test_right_and_unchecked_passwords_cost_nothing(store: StateRepository, outcome: Outcome) -> None:
     for number in range(2 * attempts.BURST):
         assert (await guess(store, attempt(number, f"user{number}"), outcome)).verdict is Verdict.GO
     assert await store.slow_downs() == []
 
 
 async def test_who_waits_for_checks_that_are_under_way_asks_again_soon_and_is_no_slow_down(
-    store: RedisRepository,
+    store: StateRepository,
 ) -> None:
     under_way = [(one, await store.begin_attempt(one)) for one in map(attempt, range(attempts.BURST))]
     waiting = await store.begin_attempt(attempt(20))
@@ -111,7 +111,7 @@ async def test_who_waits_for_checks_that_are_under_way_asks_again_soon_and_is_no
 
 
 async def test_check_whose_process_has_died_is_waited_for_as_a_wrong_one(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     for number in range(attempts.BURST):
         await store.begin_attempt(attempt(number))
@@ -119,7 +119,7 @@ async def test_check_whose_process_has_died_is_waited_for_as_a_wrong_one(
     assert (await store.begin_attempt(attempt(20))).wait_seconds > 2
 
 
-async def test_known_pair_is_answered_while_its_network_has_nothing_left(store: RedisRepository) -> None:
+async def test_known_pair_is_answered_while_its_network_has_nothing_left(store: StateRepository) -> None:
     await know(store)
     await use_up(store)
     for _ in range(2 * attempts.BURST):
@@ -129,7 +129,7 @@ async def test_known_pair_is_answered_while_its_network_has_nothing_left(store: 
 
 
 async def test_wrong_password_of_a_known_pair_is_said_only_by_its_networks_allowance(
-    store: RedisRepository,
+    store: StateRepository,
 ) -> None:
     await know(store)
     await use_up(store)
@@ -138,7 +138,7 @@ async def test_wrong_password_of_a_known_pair_is_said_only_by_its_networks_allow
     assert (await store.begin_attempt(one, as_unknown=True)).verdict is Verdict.WAIT
 
 
-async def test_known_pair_has_an_allowance_and_no_more(store: RedisRepository) -> None:
+async def test_known_pair_has_an_allowance_and_no_more(store: StateRepository) -> None:
     await know(store)
     for number in range(attempts.BURST):
         assert (await guess(store, attempt(number))).from_pair
@@ -146,7 +146,7 @@ async def test_known_pair_has_an_allowance_and_no_more(store: RedisRepository) -
 
 
 async def test_guesses_at_a_user_from_many_networks_slow_unknown_networks_only(
-    store: RedisRepository,
+    store: StateRepository,
 ) -> None:
     await know(store)
     for number in range(attempts.BURST):
@@ -156,7 +156,7 @@ async def test_guesses_at_a_user_from_many_networks_slow_unknown_networks_only(
     assert (await guess(store, attempt(98, "bob", ELSEWHERE))).verdict is Verdict.GO
 
 
-async def test_trusted_network_is_never_slowed(store: RedisRepository) -> None:
+async def test_trusted_network_is_never_slowed(store: StateRepository) -> None:
     for number in range(3 * attempts.BURST):
         assert (await guess(store, attempt(number, trusted=True))).verdict is Verdict.GO
     assert (await guess(store, attempt(99))).verdict is Verdict.GO
@@ -164,7 +164,7 @@ async def test_trusted_network_is_never_slowed(store: RedisRepository) -> None:
 
 @pytest.mark.parametrize("name", ["alice", "nobody"])
 async def test_password_that_was_refused_is_no_new_attempt_when_it_comes_again_from_the_same_network(
-    store: RedisRepository, name: str
+    store: StateRepository, name: str
 ) -> None:
     await guess(store, attempt(1, name))
     for _ in range(2 * attempts.BURST):
@@ -173,14 +173,14 @@ async def test_password_that_was_refused_is_no_new_attempt_when_it_comes_again_f
         assert (await guess(store, other)).verdict is Verdict.GO
 
 
-async def test_refused_password_is_forgotten_with_the_users_old_one(store: RedisRepository) -> None:
+async def test_refused_password_is_forgotten_with_the_users_old_one(store: StateRepository) -> None:
     await guess(store, attempt(1))
     await store.set_credential("alice", Credential("$argon2id$two", "v2"))
     assert (await guess(store, attempt(1), Outcome.RIGHT)).verdict is Verdict.GO
 
 
 async def test_password_that_is_set_while_it_is_being_refused_is_not_refused_again(
-    store: RedisRepository,
+    store: StateRepository,
 ) -> None:
     decision = await store.begin_attempt(attempt(1))
     await store.set_credential("alice", Credential("$argon2id$two", "v2"))
@@ -189,7 +189,7 @@ async def test_password_that_is_set_while_it_is_being_refused_is_not_refused_aga
 
 
 async def test_only_the_last_refused_passwords_are_kept_and_none_in_clear(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     for number in range(attempts.REFUSED_PASSWORDS + 5):
         await guess(store, attempt(number, trusted=True))
@@ -201,7 +201,7 @@ async def test_only_the_last_refused_passwords_are_kept_and_none_in_clear(
 
 
 async def test_everything_that_guessing_leaves_behind_goes_by_itself(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     before = set(behind_the_scenes.scan_iter("*"))
     await use_up(store)
@@ -211,7 +211,7 @@ async def test_everything_that_guessing_leaves_behind_goes_by_itself(
         assert 0 < behind_the_scenes.ttl(key) <= attempts.REFUSED_SECONDS, key
 
 
-async def test_nobody_overtakes_those_who_wait_for_the_same_allowance(store: RedisRepository) -> None:
+async def test_nobody_overtakes_those_who_wait_for_the_same_allowance(store: StateRepository) -> None:
     decision = await store.begin_attempt(attempt(), ahead={f"network {NETWORK}"})
     assert (decision.verdict, decision.allowance) == (Verdict.WAIT, f"network {NETWORK}")
     assert decision.wait_seconds == 0
@@ -221,7 +221,7 @@ async def test_nobody_overtakes_those_who_wait_for_the_same_allowance(store: Red
 
 
 async def test_clock_that_was_set_back_makes_nobody_wait_for_longer_than_a_whole_allowance(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await use_up(store)
     let_time_pass(behind_the_scenes, -3600)
@@ -232,7 +232,7 @@ async def test_clock_that_was_set_back_makes_nobody_wait_for_longer_than_a_whole
 
 
 async def test_user_is_known_where_it_has_logged_in_lately_and_nowhere_else(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await know(store)
     assert await store.recognise("user alice", NETWORK)
@@ -242,13 +242,13 @@ async def test_user_is_known_where_it_has_logged_in_lately_and_nowhere_else(
     assert not await store.recognise("user alice", NETWORK)
 
 
-async def test_wrong_password_makes_nobody_known(store: RedisRepository) -> None:
+async def test_wrong_password_makes_nobody_known(store: StateRepository) -> None:
     await guess(store, attempt(1))
     assert not await store.recognise("user alice", NETWORK)
 
 
 async def test_the_latest_networks_of_a_user_are_known_and_a_removed_user_nowhere(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     networks = [f"198.51.100.{number}" for number in range(attempts.KNOWN_NETWORKS + 1)]
     for network in networks:
@@ -262,7 +262,7 @@ async def test_the_latest_networks_of_a_user_are_known_and_a_removed_user_nowher
 
 
 async def test_remembered_password_opens_a_maildrop_from_a_known_network_only_and_keeps_it_known(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await store.register_instance(Instance("i1", "host.example", 42, "1.2.3", 1000.0))
     remembered = Login("alice", "s1", "v1", NETWORK, is_remembered=True)
@@ -287,7 +287,7 @@ async def test_remembered_password_opens_a_maildrop_from_a_known_network_only_an
 
 
 async def test_slow_down_is_shown_as_long_as_its_allowance_is_not_whole(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await use_up(store)
     assert await store.slow_downs() == []
@@ -302,7 +302,7 @@ async def test_slow_down_is_shown_as_long_as_its_allowance_is_not_whole(
     assert await store.slow_downs() == []
 
 
-async def test_slow_downs_of_users_and_pairs_say_whose_they_are(store: RedisRepository) -> None:
+async def test_slow_downs_of_users_and_pairs_say_whose_they_are(store: StateRepository) -> None:
     root = Attempt("administrator root", NETWORK, "")
     decision = await store.begin_attempt(root)
     await store.end_attempt(root, decision, Outcome.RIGHT)
@@ -313,7 +313,7 @@ async def test_slow_downs_of_users_and_pairs_say_whose_they_are(store: RedisRepo
     assert shown == {("", "alice", False), (NETWORK, "root", True)}
 
 
-async def test_lifted_slow_down_is_over_at_once(store: RedisRepository) -> None:
+async def test_lifted_slow_down_is_over_at_once(store: StateRepository) -> None:
     await use_up(store)
     await store.begin_attempt(attempt(99))
     (shown,) = await store.slow_downs()
@@ -326,7 +326,7 @@ async def test_lifted_slow_down_is_over_at_once(store: RedisRepository) -> None:
 
 
 async def test_flood_of_wrong_passwords_leaves_few_events_which_count_them_all(
-    store: RedisRepository,
+    store: StateRepository,
 ) -> None:
     since = await store.last_activity_id()
     for number in range(100):
@@ -343,7 +343,7 @@ async def test_flood_of_wrong_passwords_leaves_few_events_which_count_them_all(
 
 
 async def test_beginning_of_a_slow_down_is_an_event_without_an_administrators_name(
-    store: RedisRepository, behind_the_scenes: redis.Redis
+    store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     for number in range(attempts.BURST):
         await guess(store, Attempt("administrator hunter2", f"198.51.100.{number}", ""))

@@ -23,10 +23,9 @@ from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
-from state_store.records import Counters
+from state_store.records import LEASE_SECONDS, Counters
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
-from state_store.repository import LEASE_SECONDS
+from state_store.repository import StateRepository
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process
 from support.redis_server import RedisServer
 
@@ -68,7 +67,7 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
             connection.dismiss("lease lost", replies.STATE_STORE_UNREACHABLE)
 
     async with AsyncExitStack() as stack:
-        repository = RedisRepository(redis_url)
+        repository = StateRepository(redis_url)
         stack.push_async_callback(repository.close)
         passwords = Passwords()
         stack.callback(passwords.close)

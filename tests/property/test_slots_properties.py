@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from state_store.records import AddressCount, Exchange, Instance
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
 from state_store.redis.scripting import LARGEST_SPARE
+from state_store.repository import StateRepository
 from support.redis_server import RedisServer
 
 INSTANCES = ("i1", "i2", "i3")
@@ -46,9 +46,9 @@ turns = st.builds(
 )
 
 
-def with_three_instances(server: RedisServer, play: Callable[[RedisRepository], Awaitable[None]]) -> None:
+def with_three_instances(server: RedisServer, play: Callable[[StateRepository], Awaitable[None]]) -> None:
     async def run() -> None:
-        repository = RedisRepository(server.url)
+        repository = StateRepository(server.url)
         for name in INSTANCES:
             await repository.register_instance(Instance(name, "host.example", 42, "1.2.3", 1000.0))
         await play(repository)
@@ -62,7 +62,7 @@ def with_three_instances(server: RedisServer, play: Callable[[RedisRepository], 
 def test_slots_go_to_connections_that_wait_and_never_beyond_the_limit(
     shared_redis_server: RedisServer, turns: list[Turn]
 ) -> None:
-    async def play(repository: RedisRepository) -> None:
+    async def play(repository: StateRepository) -> None:
         reserved, opened = Counter[str](), Counter[str]()
         for turn in turns:
             name = turn.instance_id
@@ -111,7 +111,7 @@ def test_slots_go_to_connections_that_wait_and_never_beyond_the_limit(
 def test_places_of_an_address_go_to_connections_that_wait_and_never_beyond_its_limit(
     shared_redis_server: RedisServer, limit: int, turns: list[tuple[str, float, int]]
 ) -> None:
-    async def play(repository: RedisRepository) -> None:
+    async def play(repository: StateRepository) -> None:
         opened = Counter[str]()
         for name, closed, waiting in turns:
             opened[name] -= int(opened[name] * closed)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_process import RunningApi, running_api
 from support.api_server import listening
 from support.redis_server import RedisServer
@@ -60,7 +60,7 @@ async def test_after_a_thousand_events_of_absence_nothing_is_missed(redis_url: s
     async with running_api(redis_url, tmp_path) as api:
         async with listening(api.client) as reader:
             await reader.next()
-        repository = RedisRepository(redis_url)
+        repository = StateRepository(redis_url)
         values = range(1, 501)
         for value in values:
             await repository.change_settings(timeout_seconds=value, max_connections=value)

@@ -17,7 +17,7 @@ from schemathesis.checks import CHECKS
 from state_api.app import create_app
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_process import ADMINISTRATOR, RunningApi, running_api
 from support.pop3_process import Pop3Process
 from support.redis_server import RedisServer
@@ -53,7 +53,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
 
 def described() -> dict[str, Any]:
     """Return the document, before there is a process that serves it."""
-    repository, passwords = RedisRepository("redis://never-connected"), Passwords()
+    repository, passwords = StateRepository("redis://never-connected"), Passwords()
     return create_app(repository, Authenticator(repository, passwords), passwords).openapi()
 
 

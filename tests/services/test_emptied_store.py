@@ -16,7 +16,7 @@ from pop3_service.deployment_mark import MARK, read_mark, write_mark
 from state_store.errors import StoreEmptied, StoreUnavailable
 from state_store.records import Credential
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.peep_program import PeepSession, port_of, program
 from support.pop3_process import PASSWORD as USERS_PASSWORD
 from support.pop3_process import Pop3Process, wait_until
@@ -162,22 +162,22 @@ def test_services_that_start_beside_an_empty_volume_know_it_by_the_mark(tmp_path
 
 
 @pytest.fixture
-async def repository(redis_url: str) -> AsyncIterator[RedisRepository]:
-    made = RedisRepository(redis_url)
+async def repository(redis_url: str) -> AsyncIterator[StateRepository]:
+    made = StateRepository(redis_url)
     await made.prepare()
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def other(redis_url: str) -> AsyncIterator[RedisRepository]:
-    made = RedisRepository(redis_url)
+async def other(redis_url: str) -> AsyncIterator[StateRepository]:
+    made = StateRepository(redis_url)
     yield made
     await made.close()
 
 
 async def test_deployment_without_users_has_nothing_to_lose(
-    repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await repository.replace_administrators({"root": "$argon2id$"})
     behind_the_scenes.flushall()
@@ -186,7 +186,7 @@ async def test_deployment_without_users_has_nothing_to_lose(
 
 
 async def test_unknown_user_of_an_emptied_store_is_no_unknown_user(
-    repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await repository.add_user("alice", CREDENTIAL)
     await repository.attend()
@@ -198,7 +198,7 @@ async def test_unknown_user_of_an_emptied_store_is_no_unknown_user(
 
 
 async def test_store_that_lost_its_users_is_refused_by_those_who_never_saw_them(
-    repository: RedisRepository, other: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, other: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await repository.add_user("alice", CREDENTIAL)
     await repository.attend()
@@ -212,7 +212,7 @@ async def test_store_that_lost_its_users_is_refused_by_those_who_never_saw_them(
 
 
 async def test_newcomer_of_another_deployment_serves_nobody_and_changes_nothing_for_others(
-    repository: RedisRepository, other: RedisRepository
+    repository: StateRepository, other: StateRepository
 ) -> None:
     await repository.add_user("alice", CREDENTIAL)
     await repository.attend()
@@ -225,7 +225,7 @@ async def test_newcomer_of_another_deployment_serves_nobody_and_changes_nothing_
 
 
 async def test_backup_of_a_version_before_is_taken_for_what_it_is(
-    repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     await repository.add_user("alice", CREDENTIAL)
     await repository.attend()
@@ -235,7 +235,7 @@ async def test_backup_of_a_version_before_is_taken_for_what_it_is(
 
 
 async def test_store_that_was_accepted_is_missed_anew_when_it_is_emptied_again(
-    repository: RedisRepository, behind_the_scenes: redis.Redis
+    repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     for name in ("alice", "bob"):
         await repository.add_user(name, Credential(f"$argon2id${name}", "v1"))
@@ -247,7 +247,7 @@ async def test_store_that_was_accepted_is_missed_anew_when_it_is_emptied_again(
         await repository.attend()
 
 
-async def test_store_where_nothing_is_missed_has_nothing_to_accept(repository: RedisRepository) -> None:
+async def test_store_where_nothing_is_missed_has_nothing_to_accept(repository: StateRepository) -> None:
     await repository.add_user("alice", CREDENTIAL)
     assert await repository.accept() == 0
 

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from state_store.redis.danger import eviction_warnings
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.api_process import running_api
 from support.redis_server import RedisServer
 
@@ -52,7 +52,7 @@ async def test_user_who_may_not_ask_is_served(redis_server: RedisServer) -> None
         client.config_set("maxmemory", "1gb")
         client.config_set("maxmemory-policy", "allkeys-lru")
         client.acl_setuser("default", enabled=True, nopass=True, commands=["-info"])
-    repository = RedisRepository(redis_server.url)
+    repository = StateRepository(redis_server.url)
     try:
         with structlog.testing.capture_logs() as logs:
             assert await repository.warnings() == []

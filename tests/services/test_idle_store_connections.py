@@ -12,8 +12,8 @@ from redis.asyncio.connection import Connection
 from state_store.records import NotificationKind
 from state_store.redis import channel, connection
 from state_store.redis.connection import RedisConnection
-from state_store.redis.repository import RedisRepository
 from state_store.redis.topology import OneServer, topology_of
+from state_store.repository import StateRepository
 from support.forgetful_relay import ForgetfulRelay
 from support.pop3_process import Pop3Process, wait_until
 from support.redis_server import RedisServer
@@ -110,7 +110,7 @@ async def test_subscription_that_was_forgotten_is_made_anew(
     relay: ForgetfulRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "SILENCE_SECONDS", 0.1)
-    repository = RedisRepository(relay.url)
+    repository = StateRepository(relay.url)
     try:
         events = repository.notifications()
         assert (await anext(events)).kind is NotificationKind.RECONNECTED

@@ -9,7 +9,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.peep_program import port_of, program
 from support.pop3_process import Pop3Process
 
@@ -90,7 +90,7 @@ def test_newcomer_with_another_layout_of_maildirs_ends_with_one_line(redis_url: 
 
 
 async def _instances(redis_url: str) -> list[str]:
-    repository = RedisRepository(redis_url)
+    repository = StateRepository(redis_url)
     try:
         return [status.instance.instance_id for status in await repository.instances()]
     finally:

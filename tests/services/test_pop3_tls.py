@@ -39,7 +39,7 @@ from state_store.credentials.passwords import Passwords
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import Counters
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.certificates import Authority
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
@@ -379,7 +379,7 @@ def test_handshake_that_never_ends_is_no_way_round_the_idle_timeout(start: Start
 class InThisProcess:
     """Pop3Connections on this event loop: waits can be shortened."""
 
-    repository: RedisRepository
+    repository: StateRepository
     instance: LiveInstance
     server: LineServer
     address: tuple[str, int]
@@ -387,7 +387,7 @@ class InThisProcess:
 
 @asynccontextmanager
 async def in_this_process(
-    repository: RedisRepository, context: ssl.SSLContext, *, starts: bool = True, is_implicit: bool = True
+    repository: StateRepository, context: ssl.SSLContext, *, starts: bool = True, is_implicit: bool = True
 ) -> AsyncIterator[InThisProcess]:
     async def can_use_directory(_: str) -> bool:
         return True
@@ -434,7 +434,7 @@ def server_context(authority: Authority, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.parametrize("is_implicit", [True, False])
 async def test_handshake_that_never_ends_is_cut_off_by_the_login_timer(
-    repository: RedisRepository,
+    repository: StateRepository,
     server_context: ssl.SSLContext,
     is_implicit: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -458,7 +458,7 @@ async def test_handshake_that_never_ends_is_cut_off_by_the_login_timer(
 
 
 async def test_connection_dismissed_before_it_is_admitted_is_no_session(
-    repository: RedisRepository, server_context: ssl.SSLContext
+    repository: StateRepository, server_context: ssl.SSLContext
 ) -> None:
     async with (
         in_this_process(repository, server_context, starts=False, is_implicit=False) as served,

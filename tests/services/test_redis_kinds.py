@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from state_store.errors import StoreUnavailable
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from support.certificates import Authority
 from support.redis_kinds import (
     MASTER_NAME,
@@ -121,7 +121,7 @@ async def test_cluster_serves_inside_tls(tls: tuple[ssl.SSLContext, Path]) -> No
         )
 
 
-async def until_served(repository: RedisRepository) -> float:
+async def until_served(repository: StateRepository) -> float:
     """Return after how many seconds a write succeeded again; asks as an instance does, with pauses."""
     begun = time.monotonic()
     pause = 0.02
@@ -136,7 +136,7 @@ async def until_served(repository: RedisRepository) -> float:
             return time.monotonic() - begun
 
 
-async def count_through(repository: RedisRepository, fail_over: Callable[[], object]) -> list[dict[str, Any]]:
+async def count_through(repository: StateRepository, fail_over: Callable[[], object]) -> list[dict[str, Any]]:
     """Count while the master changes; every count has to be there in time, once. Returns what was logged."""
     before = (await repository.counters()).retrieved_bytes
     with capture_logs() as events:
@@ -158,7 +158,7 @@ async def count_through(repository: RedisRepository, fail_over: Callable[[], obj
     return [dict(event) for event in events if event["log_level"] != "debug"]
 
 
-async def counters_or_none(repository: RedisRepository) -> int | None:
+async def counters_or_none(repository: StateRepository) -> int | None:
     try:
         return (await repository.counters()).retrieved_bytes
     except StoreUnavailable:

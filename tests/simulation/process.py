@@ -21,7 +21,7 @@ from state_store.records import (
     SessionRow,
 )
 from state_store.redis.client import RedisClient
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -38,7 +38,7 @@ OPENED = "transaction"
 """The state of a session that has opened its maildrop."""
 
 
-class SimulatedRepository(RedisRepository):
+class SimulatedRepository(StateRepository):
     """The real repository on a simulated way to Redis."""
 
     def __init__(self, link: SimulatedLink) -> None:

@@ -13,9 +13,8 @@ from typing import Any
 from simulation.event_loop import Owner, SimulatedLoop
 from simulation.network import CALM, LATEST_ARRIVAL_SECONDS, Network, ScriptServer, SimulatedLink, Troubles
 from simulation.process import COUNTED, OPENED, SimulatedProcess, SimulatedRepository, SimulatedSession
-from state_store.records import Exchange, Notification, NotificationKind
+from state_store.records import LEASE_SECONDS, RENEWAL_SECONDS, Exchange, Notification, NotificationKind
 from state_store.redis import keys
-from state_store.repository import LEASE_SECONDS, RENEWAL_SECONDS
 
 STEPS_SECONDS = (-3600, -60, 60, 3600)
 

@@ -11,7 +11,6 @@ import httpx
 from state_api.app import create_app
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
-from state_store.redis.repository import RedisRepository
 from state_store.repository import StateRepository
 from support.cheap_passwords import cheap_passwords
 
@@ -44,7 +43,7 @@ async def api_client(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Ask the application over `repository`, by default one that cannot be reached, from `address`."""
     if repository is None:
-        repository = RedisRepository("unix:///nonexistent/redis.sock")
+        repository = StateRepository("unix:///nonexistent/redis.sock")
     else:
         await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
     authenticator = Authenticator(repository, passwords(), patience_seconds=patience_seconds)

@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 from line_server.connection import LineConnection
 from line_server.listener import listen
-from state_store.records import Exchange, SessionRow
-from state_store.redis.repository import RedisRepository
-from state_store.repository import RENEWAL_SECONDS
+from state_store.records import RENEWAL_SECONDS, Exchange, SessionRow
+from state_store.repository import StateRepository
 from support.peep_gateway_server import Gateway, pop3_instance, running_gateway
 from support.redis_server import RedisServer
 
@@ -26,7 +25,7 @@ class BackgroundGateway:
 
     def __init__(self, redis_server: RedisServer) -> None:
         self.redis_server = redis_server
-        self.repository = RedisRepository(redis_server.url)
+        self.repository = StateRepository(redis_server.url)
         self.address = ("127.0.0.1", 0)
         self._gateway: Gateway
         self._loop = asyncio.new_event_loop()

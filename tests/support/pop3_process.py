@@ -20,7 +20,7 @@ from typing import Self
 
 from state_store.credentials.passwords import Passwords
 from state_store.records import Counters
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 SECONDS = 30
 PASSWORD = "secret"
@@ -181,7 +181,7 @@ class Pop3Process:
 
     def __enter__(self) -> Self:
         self._runner = self._stack.enter_context(asyncio.Runner())
-        self.repository = RedisRepository(self._redis_url)
+        self.repository = StateRepository(self._redis_url)
         self._stack.callback(lambda: self._runner.run(self.repository.close()))
         self._passwords = Passwords()
         self._stack.callback(self._passwords.close)

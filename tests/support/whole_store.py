@@ -15,8 +15,17 @@ from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Ve
 from state_store.errors import UnknownSlowDown
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
-from state_store.records import Credential, Deltas, Exchange, Instance, Login, LoginOutcome, NotificationKind
-from state_store.redis.repository import RedisRepository
+from state_store.records import (
+    Credential,
+    Deltas,
+    Exchange,
+    Instance,
+    Login,
+    LoginOutcome,
+    NotificationKind,
+    Word,
+)
+from state_store.repository import StateRepository
 from support.redis_kinds import PASSWORD, USER_PASSWORD
 
 SECONDS = 30
@@ -32,15 +41,15 @@ numbers = itertools.count(1)
 
 
 @asynccontextmanager
-async def repository_on(url: str) -> AsyncIterator[RedisRepository]:
+async def repository_on(url: str) -> AsyncIterator[StateRepository]:
     """Give a repository on this Redis."""
-    repository = RedisRepository(url)
+    repository = StateRepository(url)
     async with closing(repository):
         yield repository
 
 
 @asynccontextmanager
-async def closing(repository: RedisRepository) -> AsyncIterator[None]:
+async def closing(repository: StateRepository) -> AsyncIterator[None]:
     """Close the repository at the end of the block."""
     try:
         yield
@@ -49,7 +58,7 @@ async def closing(repository: RedisRepository) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def instance_on(repository: RedisRepository) -> AsyncIterator[LiveInstance]:
+async def instance_on(repository: StateRepository) -> AsyncIterator[LiveInstance]:
     """Give an instance that lives until the block ends."""
 
     async def can_use(path: str) -> bool:
@@ -67,7 +76,7 @@ async def instance_on(repository: RedisRepository) -> AsyncIterator[LiveInstance
         await instance.stop()
 
 
-async def use_the_whole_store(repository: RedisRepository) -> None:
+async def use_the_whole_store(repository: StateRepository) -> None:
     """Log in, hold the maildrop's lock, count, and ask for all that operators ask for."""
     number = next(numbers)
     username, one, other = f"user{number}", f"one{number}", f"other{number}"
@@ -92,7 +101,7 @@ async def use_the_whole_store(repository: RedisRepository) -> None:
     await repository.deployment_secret()
     await repository.replace_administrators({"admin": "$argon2id$two"})
     assert await repository.administrators() == {"admin": "$argon2id$two"}
-    assert not await repository.add_first_administrator("late", "$argon2id$three")
+    assert not await repository.replace_administrators({"late": "$argon2id$three"}, "one", Word.FIRST)
     attempt = Attempt(f"user user{number}", f"192.0.2.{number}", "digest")
     assert not await repository.recognise(attempt.subject, attempt.network)
     decision = await repository.begin_attempt(attempt)
@@ -112,7 +121,7 @@ async def use_the_whole_store(repository: RedisRepository) -> None:
     await repository.ping()
 
 
-async def hear_a_change(repository: RedisRepository) -> None:
+async def hear_a_change(repository: StateRepository) -> None:
     """Subscribe, change a setting, and return when the change was heard."""
 
     async def listen() -> None:
@@ -145,7 +154,7 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-class _CountingRepository(RedisRepository):
+class _CountingRepository(StateRepository):
     attempts = 0
 
     async def prepare(self) -> None:

@@ -8,7 +8,7 @@ from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, 
 
 from state_store.errors import StoreUnusable
 from state_store.redis.address import Kind, parse
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 
 def connection_arguments(url: str) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def test_url_that_cannot_be_read_is_refused_without_its_password(url: str, fault
         parse(url)
     assert "hunter" not in str(refused.value)
     with pytest.raises(StoreUnusable, match=r"^PEEP_REDIS_URL: "):
-        RedisRepository(url)
+        StateRepository(url)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_url_that_cannot_be_read_is_refused_without_its_password(url: str, fault
     ],
 )
 async def test_every_kind_is_taken(url: str) -> None:
-    await RedisRepository(url).close()
+    await StateRepository(url).close()
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from structlog.testing import capture_logs
 
 from service_runtime.waiting import prepare_patiently
 from state_store.errors import StoreUnavailable, StoreUnusable
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 URL = "redis://peep:hunter2@redis.example:6379/0?password=hunter3"
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-class LateRepository(RedisRepository):
+class LateRepository(StateRepository):
     """Can be reached at the `available_at`th attempt."""
 
     def __init__(self, available_at: int, stopping: asyncio.Event | None = None) -> None:
@@ -53,7 +53,7 @@ async def test_waiting_is_said_once_and_so_is_its_end_without_the_password() -> 
 async def test_waiting_says_a_new_reason_once() -> None:
     reasons = ["connection refused", "connection refused", "out of memory", "out of memory"]
 
-    class Changing(RedisRepository):
+    class Changing(StateRepository):
         async def prepare(self) -> None:
             if reasons:
                 raise StoreUnavailable(reasons.pop(0))
@@ -75,7 +75,7 @@ async def test_waiting_ends_when_the_process_is_to_stop() -> None:
 
 
 async def test_server_that_can_never_serve_us_is_not_waited_for() -> None:
-    class OldServer(RedisRepository):
+    class OldServer(StateRepository):
         async def prepare(self) -> None:
             raise StoreUnusable("Redis 6.2 is too old")
 

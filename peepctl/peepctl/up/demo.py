@@ -13,7 +13,7 @@ from service_runtime.errors import StartError
 from service_runtime.maildir_layout import MaildirLayout
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StateError, UserExists
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 DEMO_USER = "demo"
 DEMO_USER_WITH_DOMAIN = "demo@example.org"
@@ -37,7 +37,7 @@ async def add_demo_user(redis_url: str, username: str) -> None:
 
     Raises StartError when the server at `redis_url` cannot serve Peep.
     """
-    repository = RedisRepository(redis_url)
+    repository = StateRepository(redis_url)
     passwords = Passwords()
     try:
         await repository.prepare()

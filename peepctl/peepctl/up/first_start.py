@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
-import secrets
 from pathlib import Path
 
 from peepctl.up.directory_lock import LOCK_FILE
 from peepctl.up.settings import UpSettings
 from service_runtime.errors import StartError
+from state_store.credentials.administrators import FIRST_ADMINISTRATOR, new_password
 
-FIRST_ADMINISTRATOR = "admin"
-PASSWORD_OCTETS = 15  # of randomness, 20 characters
 READ, CHANGE, ENTER = os.R_OK, os.R_OK | os.W_OK, os.R_OK | os.W_OK | os.X_OK
 NEEDED = {"": ENTER, LOCK_FILE: CHANGE, "redis": ENTER, "mail": ENTER, "admins": READ}
 """What is kept in a data directory, and what a start has to be allowed with it."""
@@ -51,7 +49,7 @@ def make_administrator(path: Path) -> str | None:
     """
     if path.exists():
         return None
-    pair = f"{FIRST_ADMINISTRATOR}:{secrets.token_urlsafe(PASSWORD_OCTETS)}"
+    pair = f"{FIRST_ADMINISTRATOR}:{new_password()}"
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -17,6 +17,7 @@ from peepctl.up.settings import UpSettings
 from service_runtime.child_process import Address, Program
 from service_runtime.errors import StartError
 from service_runtime.supervisor import Supervisor
+from state_store.credentials.administrators import FIRST_ADMINISTRATOR
 from state_store.redis import address as redis_address
 
 SERVICES = {"pop3-service": "pop3_service", "peep-gateway": "peep_gateway", "state-api": "state_api"}
@@ -140,7 +141,7 @@ class LocalSystem:
         administer = f"administer: {shown.get('HTTP')}/"
         if not settings.admins:
             kept = _near(settings.administrators_file)
-            administer += f" as {first_start.FIRST_ADMINISTRATOR} (password in {kept})"
+            administer += f" as {FIRST_ADMINISTRATOR} (password in {kept})"
         hints.append(f"{administer} or {_near(Path(sys.executable).with_name('peepctl'))} top")
         return "   ".join(hints)
 

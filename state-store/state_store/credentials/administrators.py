@@ -1,25 +1,28 @@
-"""The administrators of a deployment: those that the settings name, or a first one of our own making."""
+"""The administrators of a deployment: those that the settings name, or a first one with a random password."""
 
-import asyncio
 import contextlib
 import secrets
 from collections.abc import Mapping
 
 from state_store.credentials.passwords import Passwords
-from state_store.errors import StateError, StoreUnavailable
+from state_store.errors import StateError
 from state_store.records import Credential, Word
-from state_store.repository import AdministratorRepository
+from state_store.repository.administrators import AdministratorRepository
 
 FIRST_ADMINISTRATOR = "admin"
+PASSWORD_OCTETS = 15
+"""Of randomness: 20 characters."""
 
-ATTEMPTS = 10
-PAUSE_SECONDS = 0.5
+
+def new_password() -> str:
+    """Return a random password for the first administrator."""
+    return secrets.token_urlsafe(PASSWORD_OCTETS)
 
 
 class Administrators:
     """The administrators that one front end's settings name, beside those that others name.
 
-    Whom no front end names any more is an administrator no longer. One without names of its own keeps
+    An administrator whom no front end names any more is removed. A front end without names of its own keeps
     `admin`, whom a first start has made.
     """
 
@@ -31,26 +34,32 @@ class Administrators:
         self._given = given
         self._front_end = secrets.token_hex(8)
         self._hashes: Mapping[str, str] = {}
+        self._first_password = ""
+        """Of the first administrator, while the store's answer to its hash in `_hashes` is outstanding."""
 
     async def install(self) -> str | None:
         """Make the given names and passwords administrators.
 
         With none given and none in the store, make `admin` with a random password, which is returned so
         that it can be shown once; only its hash is kept. Otherwise return None.
+
+        Raises `StoreUnavailable`. The next call then finds out whether the store had made `admin`.
         """
         known = await self._repository.administrators()
         if self._given:
+            self._first_password = ""
             self._hashes = await _hashes(self._passwords, self._given, known)
             await self._name(Word.START)
             return None
-        password = None if known else await self._make_first()
+        if (self._first_password or not known) and (password := await self._make_first()):
+            return password
         known = await self._repository.administrators()
         self._hashes = {name: known[name] for name in known if name == FIRST_ADMINISTRATOR}
         await self.name_again()
-        return password
+        return None
 
     async def change(self, given: Mapping[str, str]) -> None:
-        """Do what a start with other settings does."""
+        """Replace the given administrators, as a start with other settings does."""
         before, self._given = self._given, given
         try:
             await self.install()
@@ -59,33 +68,25 @@ class Administrators:
             raise
 
     async def name_again(self) -> None:
-        """Say that this front end is still there, and whom it names."""
+        """Report that this front end is still there, and which administrators it names."""
         await self._name(Word.AGAIN if self._given else Word.KEEP)
 
     async def leave(self) -> None:
-        """Say that it ends; a store that is away learns it from the silence."""
+        """Report that this front end ends. A store that is away notices it after `FRONT_END_SECONDS`."""
         with contextlib.suppress(StateError):
             await self._repository.leave(self._front_end)
 
-    async def _name(self, word: Word) -> None:
-        await self._repository.replace_administrators(self._hashes, self._front_end, word)
+    async def _name(self, word: Word) -> bool:
+        return await self._repository.replace_administrators(self._hashes, self._front_end, word)
 
     async def _make_first(self) -> str | None:
-        password = secrets.token_urlsafe(15)
-        password_hash = await self._passwords.new_hash(password)
-        is_first = await _add_first(self._repository, password_hash)
+        if not self._first_password:
+            password = new_password()
+            self._hashes = {FIRST_ADMINISTRATOR: await self._passwords.new_hash(password)}
+            self._first_password = password
+        is_first = await self._name(Word.FIRST)
+        password, self._first_password = self._first_password, ""
         return password if is_first else None
-
-
-async def _add_first(repository: AdministratorRepository, password_hash: str) -> bool:
-    # The answer may be lost after it was done: asked again with the same hash, the store says so,
-    # and the password is still shown.
-    for _ in range(ATTEMPTS):
-        try:
-            return await repository.add_first_administrator(FIRST_ADMINISTRATOR, password_hash)
-        except StoreUnavailable:
-            await asyncio.sleep(PAUSE_SECONDS)
-    return await repository.add_first_administrator(FIRST_ADMINISTRATOR, password_hash)
 
 
 async def _hashes(passwords: Passwords, given: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:

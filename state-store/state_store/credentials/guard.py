@@ -7,7 +7,7 @@ from contextlib import suppress
 from state_store.credentials.attempts import Attempt, Decision, Outcome, RefusalReason, Verdict
 from state_store.credentials.presence import Presence
 from state_store.errors import SlowedDown, StateError
-from state_store.repository import AttemptRepository
+from state_store.repository.attempts import AttemptRepository
 
 LINE_LENGTH = 64
 """The most attempts that wait for one allowance; more are refused at once. Each holds a connection, and so

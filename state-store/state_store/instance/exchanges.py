@@ -14,8 +14,8 @@ from state_store.instance.lease import Lease
 from state_store.instance.options import InstanceOptions
 from state_store.instance.outbox import CHANGED_ROW_SECONDS, Outbox
 from state_store.instance.pacing import Pacing
-from state_store.records import Exchange
-from state_store.repository import RENEWAL_SECONDS, StateRepository
+from state_store.records import RENEWAL_SECONDS, Exchange
+from state_store.repository import StateRepository
 
 COUNTS_SECONDS = 0.04
 """Counts and session rows wait at most so long: operators see them within 100 ms (P15)."""

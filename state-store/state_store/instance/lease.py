@@ -7,8 +7,8 @@ from collections.abc import Callable
 import structlog
 
 from state_store.instance.options import InstanceOptions
-from state_store.records import Instance
-from state_store.repository import LEASE_SECONDS, StateRepository
+from state_store.records import LEASE_SECONDS, Instance
+from state_store.repository import StateRepository
 
 MARGIN_SECONDS = 3.0
 """So long before its end a lease counts as held no more: a removal that has begun must fit into the rest."""

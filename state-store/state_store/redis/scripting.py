@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from importlib import resources
 
 from state_store.credentials import attempts
-from state_store.records import ACTIVITY_LENGTH, Settings
+from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
 from state_store.redis import keys
-from state_store.repository import FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS
 
 CLOCK_GRAIN_SECONDS = 1.0
 """The time when leases were last read is written down once a second."""

@@ -1,13 +1,16 @@
--- Front end, 'start', 'again' or 'keep', then name and hash pairs of the administrators that its settings name.
--- Those whom no live front end's settings name go, unless this one only keeps some. A hash is set anew at a start
--- only: what is said again may be older.
+-- Front end, a `records.Word`, then name and hash pairs of the administrators that its settings name. Removes those
+-- that no live front end names, unless the word is 'keep' or 'first'. Only 'start' replaces hashes: those named again
+-- may be older. Answers 0, and changes nothing, when the word is 'first' and there are administrators already, unless
+-- they were made by this very call: its answer was lost then.
+if ARGV[2] == 'first' and redis.call('EXISTS', ADMINISTRATORS) == 1
+  and redis.call('HGET', ADMINISTRATORS, ARGV[3]) ~= ARGV[4] then return 0 end
 local now, own, newest, named = now_ms(), ARGV[1], 0, {}
 local claims = redis.call('HGETALL', FRONT_ENDS)
 for i = 2, #claims, 2 do newest = math.max(newest, tonumber(string.match(claims[i], '^%d+'))) end
 for i = 1, #claims, 2 do
   local seen = tonumber(string.match(claims[i + 1], '^%d+'))
   if claims[i] == own then
-    -- said anew below
+    -- set below
   elseif newest - seen > FRONT_END_MS then
     redis.call('HDEL', FRONT_ENDS, claims[i])
   else
@@ -21,7 +24,8 @@ for i = 3, #ARGV, 2 do
   claim = claim .. ' ' .. ARGV[i]
 end
 redis.call('HSET', FRONT_ENDS, own, claim)
-if ARGV[2] == 'keep' then return end
+if ARGV[2] == 'keep' or ARGV[2] == 'first' then return 1 end
 for _, name in ipairs(redis.call('HKEYS', ADMINISTRATORS)) do
   if not named[name] then redis.call('HDEL', ADMINISTRATORS, name) end
 end
+return 1

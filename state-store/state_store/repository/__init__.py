@@ -1,0 +1,61 @@
+"""The state of Peep in the words of its services: settings, users, administrators, counters, instances."""
+
+from contextlib import suppress
+
+import structlog
+
+from state_store.errors import StoreEmptied, StoreUnavailable
+from state_store.redis import keys
+from state_store.redis.danger import eviction_warnings
+from state_store.repository.administrators import AdministratorRepository
+from state_store.repository.attempts import AttemptRepository
+from state_store.repository.instances import InstanceRepository
+from state_store.repository.monitoring import MonitoringRepository
+from state_store.repository.settings import SettingsRepository
+from state_store.repository.users import UserRepository
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class StateRepository(
+    SettingsRepository,
+    UserRepository,
+    AdministratorRepository,
+    AttemptRepository,
+    MonitoringRepository,
+    InstanceRepository,
+):
+    """Everything that Peep keeps, in the Redis that a URL names.
+
+    Every method may raise `StoreUnavailable`; what else it raises is said with it. Each change is one script,
+    which is one atomic step.
+    """
+
+    async def prepare(self) -> None:
+        """Check that the store can serve us. Raises `StoreUnusable` where it never will."""
+        await self._client.check_server(keys.LAYOUT, keys.LAYOUT_VERSION)
+        for warning in await self.warnings():
+            log.warning(warning)
+        with suppress(StoreEmptied):  # it may be restored, or accepted, while we serve
+            await self.attend()
+
+    async def accept(self) -> int:
+        """Go on with a store that has lost its users; return how many deployments were missed in it."""
+        return len(await self._client.script("accept_store"))
+
+    async def ping(self) -> None:
+        """Return when the store answers and takes writes."""
+        # A write that changes nothing and leaves no trace, but is refused where writes are.
+        await self._client.command("SET", keys.PULSE, "", "XX")
+
+    async def warnings(self) -> list[str]:
+        """Return what is dangerous about the store as it is set up, a line each."""
+        try:
+            fields = await self._client.send("INFO", "memory")
+        except StoreUnavailable:
+            return []  # away, or INFO is forbidden: `ping` tells the former
+        return eviction_warnings(str(fields))
+
+    async def close(self) -> None:
+        """Close all connections to the store."""
+        await self._client.close()

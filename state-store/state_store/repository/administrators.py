@@ -1,0 +1,40 @@
+"""Who may use PEEP and HTTP: the password hashes of administrators, and sign-ins that are over."""
+
+from collections.abc import Mapping
+
+from state_store.records import Word
+from state_store.redis import keys
+from state_store.repository.answers import flat, pairs
+from state_store.repository.deployment import DeploymentStore
+
+
+class AdministratorRepository(DeploymentStore):
+    """Administrators, by name."""
+
+    async def administrators(self) -> dict[str, str]:
+        """Return the argon2id hash of every administrator by name."""
+        return pairs(await self._ours("HGETALL", keys.ADMINISTRATORS))
+
+    async def replace_administrators(
+        self, hashes: Mapping[str, str], front_end: str = "", word: Word = Word.START
+    ) -> bool:
+        """Make these the administrators that a front end's settings name, in the way that `word` says.
+
+        Unless `word` is `KEEP` or `FIRST`, this removes names that no front end names that was seen within
+        `records.FRONT_END_SECONDS`. Returns False, and changes nothing, where `FIRST` finds other
+        administrators.
+        """
+        script = "name_administrators"
+        return bool(await self._client.script(script, front_end, word.value, *flat(hashes)))
+
+    async def leave(self, front_end: str) -> None:
+        """Take note that a front end ends. Its administrators stay until the next one names others."""
+        await self._client.command("HDEL", keys.FRONT_ENDS, front_end)
+
+    async def end_sign_in(self, sign_in_id: str, seconds: int) -> None:
+        """Remember for so many seconds that this sign-in on the dashboard is over."""
+        await self._client.command("SET", keys.SIGNED_OUT + sign_in_id, "", "EX", seconds)
+
+    async def is_ended_sign_in(self, sign_in_id: str) -> bool:
+        """Return whether `end_sign_in` was called for it."""
+        return bool(await self._client.command("EXISTS", keys.SIGNED_OUT + sign_in_id))

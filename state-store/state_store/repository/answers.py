@@ -1,0 +1,16 @@
+"""The forms in which Redis gives and takes hashes, and how often it is polled."""
+
+from collections.abc import Mapping
+from typing import Any
+
+POLL_SECONDS = 0.01
+
+
+def pairs(answer: Any) -> dict[str, str]:
+    """Return a hash, which comes as a flat list from scripts and as a mapping from RESP3's HGETALL."""
+    return dict(answer) if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+
+
+def flat(fields: Mapping[str, Any]) -> list[Any]:
+    """Return a hash as scripts take it: names and values in turn."""
+    return [word for pair in fields.items() for word in pair]

@@ -1,0 +1,112 @@
+"""The POP3 processes' side: leases, group commit, notifications."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from state_store.credentials.networks import network_of
+from state_store.errors import LayoutDiffers, LeaseLapsed, StoreUnavailable
+from state_store.records import Exchange, ExchangeResult, Instance, LoginOutcome, Notification
+from state_store.redis.channel import notifications
+from state_store.repository.answers import flat
+from state_store.repository.deployment import DeploymentStore
+
+_OVERTAKEN = 2
+"""What `exchange.lua` begins its answer with when a later exchange came first."""
+
+
+class InstanceRepository(DeploymentStore):
+    """What an instance tells the store and requests of it."""
+
+    async def register_instance(self, instance: Instance) -> None:
+        """Begin a lease of `records.LEASE_SECONDS` for a new instance id.
+
+        Raises `LayoutDiffers` when a live instance has another layout of maildirs: two layouts may lead to
+        one maildir for two users.
+        """
+        row = asdict(instance)
+        del row["instance_id"]
+        other = await self._client.script(
+            "register_instance", instance.instance_id, instance.layout, *flat(row)
+        )
+        if other is not None:
+            raise LayoutDiffers(str(other))
+
+    async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
+        """Report and request everything at once, and renew the lease; with `reap`, clear up after the dead.
+
+        Raises `LeaseLapsed` when the lease was over, or the store has lost an exchange that it had answered
+        (a failover). Counts of a sequence number that the store has already taken are not taken again, lapsed
+        or not. An exchange whose number is not higher than the last one's (it came late, or twice) changes
+        nothing and raises `StoreUnavailable`.
+        """
+        if self._client.refusal is not None:
+            await self.attend()
+        answer = await self._client.script("exchange", *_exchange_arguments(exchange, reap=reap))
+        if answer[0] == _OVERTAKEN:
+            raise StoreUnavailable("overtaken by a later exchange")
+        if answer[0]:
+            raise LeaseLapsed(counts_taken=bool(answer[1]))
+        _, _, reserved, should_shrink, limit, spare_elsewhere, version, outcomes, allowed = answer
+        return ExchangeResult(
+            reserved_connections=reserved,
+            should_shrink=bool(should_shrink),
+            max_connections=limit,
+            spare_elsewhere=bool(spare_elsewhere),
+            settings_version=version,
+            logins=[LoginOutcome(outcome) for outcome in outcomes],
+            addresses=allowed,
+        )
+
+    async def note_certificate(self, instance_id: str, expires_at: float) -> None:
+        """Write down when the certificate of a live instance expires, in seconds since the epoch."""
+        await self._client.script("note_certificate", instance_id, expires_at)
+
+    async def end_instance(self, instance_id: str) -> None:
+        """Give up the lease and everything that hangs on it."""
+        await self._client.script("end_instance", instance_id)
+
+    async def answer_proposal(self, proposal_id: str, instance_id: str, *, usable: bool) -> None:
+        """Answer whether this instance can use a proposed mail directory."""
+        await self._client.script("answer_proposal", proposal_id, instance_id, int(usable))
+
+    def notifications(self) -> AsyncIterator[Notification]:
+        """Yield notifications for ever, `RECONNECTED` first and after every `DISCONNECTED`."""
+        return notifications(self._client)
+
+
+def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
+    deltas = exchange.deltas
+    yield from (exchange.instance_id, exchange.counts_sequence)
+    yield from (exchange.exchange_number, exchange.confirmed_number)
+    yield from (deltas.retrieved_bytes, deltas.retrieved_emails, deltas.removed_emails)
+    yield from (deltas.connections, deltas.logins, len(deltas.latencies))
+    for latency in deltas.latencies.items():
+        yield from latency
+    yield from (exchange.open_connections, exchange.claimed_connections, exchange.waiting_connections)
+    yield from (exchange.settings_version, round(exchange.load, 3), int(reap))
+    for locks in (exchange.releases, exchange.withdrawn_logins):
+        yield len(locks)
+        for lock in locks:
+            yield from lock
+    yield len(exchange.session_rows)
+    for row in exchange.session_rows:
+        yield row.session_id
+        yield json.dumps(
+            [row.username, row.address, row.connected_at, row.tls, row.octets, row.retrieved, row.marked]
+        )
+    yield len(exchange.closed_sessions)
+    yield from exchange.closed_sessions
+    yield len(exchange.logins)
+    if exchange.logins:
+        yield exchange.login_delay_seconds
+    for login in exchange.logins:
+        yield from (login.username, login.session_id, login.credential_version, login.address)
+        yield network_of(login.address)
+        yield from (int(login.is_remembered), login.maildir)
+    yield exchange.address_limit
+    if exchange.address_limit:
+        yield len(exchange.addresses)
+        for one in exchange.addresses:
+            yield from (one.address, one.open_connections, one.waiting_connections)

@@ -1,0 +1,131 @@
+"""What operators watch: counters, sessions, instances, latencies, activity."""
+
+import asyncio
+import json
+from typing import Any
+
+from state_store.errors import StoreUnavailable, UnknownSession
+from state_store.latency import histogram, refused
+from state_store.records import (
+    ACTIVITY_LENGTH,
+    Activity,
+    ActivityKind,
+    Counters,
+    Instance,
+    InstanceStatus,
+    Latencies,
+    SessionRow,
+)
+from state_store.redis import keys
+from state_store.repository.answers import POLL_SECONDS, pairs
+from state_store.repository.deployment import DeploymentStore
+
+CLOSING_SECONDS = 3.0
+"""How long the end of a session that is to be closed is waited for: it may be removing mail."""
+
+ASKING_SECONDS = 0.25
+"""After so long its instance is notified again: the first notification may have been lost."""
+
+
+class MonitoringRepository(DeploymentStore):
+    """The state of all instances together."""
+
+    async def counters(self) -> Counters:
+        """Return all counters and gauges."""
+        answer = await self._client.script("observe")
+        nbytes, retrieved, removed, connections, logins, current, logged_in = map(int, answer)
+        return Counters(nbytes, retrieved, removed, current, logged_in, connections, logins)
+
+    async def logged_in_users(self) -> list[str]:
+        """Return the names of users with an open session, sorted, each once (P13)."""
+        return sorted(await self._client.script("logged_in_users"))
+
+    async def sessions(self) -> list[SessionRow]:
+        """Return the open connections of all live instances, the oldest first."""
+        found = [
+            SessionRow(session_id, instance_id, *json.loads(row))
+            for instance_id, rows in await self._client.script("sessions")
+            for session_id, row in pairs(rows).items()
+        ]
+        return sorted(found, key=lambda session: (session.connected_at, session.session_id))
+
+    async def close_session(self, session_id: str) -> None:
+        """Have a POP3 session closed without UPDATE, and return once it is.
+
+        Raises `UnknownSession`. A session that is removing mail ends only after that.
+        """
+        if not await self._client.script("close_session", session_id, 1):
+            raise UnknownSession
+        loop = asyncio.get_running_loop()
+        end, ask_again_at = loop.time() + CLOSING_SECONDS, loop.time() + ASKING_SECONDS
+        is_asking = False
+        while await self._client.script("close_session", session_id, int(is_asking)):
+            if loop.time() > end:
+                raise StoreUnavailable("the session's instance has not closed it")
+            await asyncio.sleep(POLL_SECONDS)
+            is_asking = loop.time() > ask_again_at
+            if is_asking:
+                ask_again_at += ASKING_SECONDS
+
+    async def instances(self) -> list[InstanceStatus]:
+        """Return the live POP3 instances, the oldest first."""
+        found = [
+            _instance_status(instance_id, lease_ms, pairs(row))
+            for instance_id, lease_ms, row in await self._client.script("instances")
+        ]
+        return sorted(found, key=lambda status: status.instance.started_at)
+
+    async def latencies(self) -> Latencies:
+        """Return how long commands and logins have taken over all instances, up to a few seconds ago."""
+        fields = pairs(await self._client.command("HGETALL", keys.LATENCIES))
+        return Latencies(histogram("command", fields), histogram("login", fields), refused(fields))
+
+    async def last_activity_id(self) -> str:
+        """Return the id of the newest activity; there need not be one yet."""
+        _, last, *_ = await self._client.script("activity", "0-0", 1)
+        return str(last)
+
+    async def activity_after(
+        self, activity_id: str, limit: int = ACTIVITY_LENGTH
+    ) -> tuple[list[Activity], bool]:
+        """Return at most `limit` activities after this one, the oldest first, and whether any are missing.
+
+        The last `ACTIVITY_LENGTH` at least are remembered. After an id that this store cannot have given
+        out, they begin with the first one that it remembers.
+        """
+        first, last, added, length, entries = await self._client.script("activity", activity_id, limit)
+        if _position(activity_id) > _position(last):
+            found, _ = await self.activity_after("0-0", limit)
+            return found, True
+        is_gap = added > length and _position(activity_id) < _position(first)
+        return [_activity(entry_id, pairs(fields)) for entry_id, fields in entries], is_gap
+
+
+def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> InstanceStatus:
+    instance = Instance(
+        instance_id,
+        row["host"],
+        int(row["process_id"]),
+        row["version"],
+        float(row["started_at"]),
+        int(row["worker"]),
+    )
+    return InstanceStatus(
+        instance,
+        lease_ms / 1000,
+        int(row.get("open", 0)),
+        int(row.get("reserved", 0)),
+        float(row.get("load", 0)),
+        float(row.get("certificate_expires_at", 0)),
+    )
+
+
+def _activity(activity_id: str, fields: dict[str, Any]) -> Activity:
+    milliseconds, _ = _position(activity_id)
+    return Activity(activity_id, ActivityKind(fields.pop("kind")), milliseconds / 1000, fields)
+
+
+def _position(activity_id: str) -> tuple[int, int]:
+    """Return what ids of a stream are compared by."""
+    milliseconds, _, number = activity_id.partition("-")
+    return int(milliseconds), int(number or 0)

@@ -1,0 +1,95 @@
+"""What operators set: limits, timeouts, the mail directory."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+
+from state_store.errors import MailDirectoryRefused, SettingsChanged
+from state_store.records import Settings
+from state_store.redis import keys
+from state_store.repository.answers import POLL_SECONDS, flat, pairs
+from state_store.repository.deployment import DeploymentStore
+
+OBEYED_SECONDS = 1.0
+"""How long a change waits for every live instance to take note of it."""
+
+PROPOSAL_SECONDS = 3.0
+"""How long the live instances may take to examine a proposed mail directory."""
+
+_CHANGED_MEANWHILE = -1
+"""What `change_settings.lua` answers instead of a version when another change came first."""
+
+
+class SettingsRepository(DeploymentStore):
+    """The settings in force, and how they change."""
+
+    async def settings(self) -> Settings:
+        """Return the settings in force."""
+        fields = pairs(await self._client.command("HGETALL", keys.SETTINGS))
+        default = Settings()
+        return Settings(
+            max_connections=int(fields.get("max_connections", default.max_connections)),
+            timeout_seconds=int(fields.get("timeout_seconds", default.timeout_seconds)),
+            mail_directory=fields.get("mail_directory") or fields.get("announced_directory", ""),
+            version=int(fields.get("version", 0)),
+        )
+
+    async def change_settings(
+        self,
+        *,
+        max_connections: int | None = None,
+        timeout_seconds: int | None = None,
+        mail_directory: str | None = None,
+        if_version: int | None = None,
+    ) -> Settings:
+        """Set what is given, all of it or nothing, and return the settings once live instances obey them.
+
+        A mail directory is set only when every live POP3 instance has agreed (P12): raises
+        `MailDirectoryRefused` when one cannot use it or none is there to ask. Raises `SettingsChanged`
+        when `if_version` is given and is not the version of the settings any more.
+        """
+        if if_version is not None and (await self.settings()).version != if_version:
+            raise SettingsChanged
+        if mail_directory is not None:
+            await self._propose(mail_directory)
+        changes = {
+            "max_connections": max_connections,
+            "timeout_seconds": timeout_seconds,
+            "mail_directory": mail_directory,
+        }
+        await self._change({name: value for name, value in changes.items() if value is not None}, if_version)
+        return await self.settings()
+
+    async def announce_mail_directory(self, path: str, *, overrides: bool) -> str:
+        """Name the directory that holds until one is first set, and return the one in force.
+
+        An announcement that `overrides`, as a POP3 instance's does, replaces an earlier one while no instance
+        is live.
+        """
+        return str(await self._client.script("announce_directory", path, int(overrides)))
+
+    async def _propose(self, path: str) -> None:
+        proposal_id = secrets.token_hex(8)
+        asked = await self._client.script("propose_directory", proposal_id, path)
+        verdicts = await self._verdicts(proposal_id, len(asked))
+        if not asked or not all(verdicts.get(instance_id) == "1" for instance_id in asked):
+            raise MailDirectoryRefused
+
+    async def _verdicts(self, proposal_id: str, expected: int) -> dict[str, str]:
+        end = asyncio.get_running_loop().time() + PROPOSAL_SECONDS
+        while True:
+            verdicts = pairs(await self._client.command("HGETALL", keys.PROPOSAL + proposal_id))
+            if len(verdicts) >= expected or asyncio.get_running_loop().time() > end:
+                return verdicts
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _change(self, changes: Mapping[str, str | int], if_version: int | None) -> None:
+        expected = "" if if_version is None else if_version
+        version = await self._client.script("change_settings", expected, *flat(changes))
+        if version == _CHANGED_MEANWHILE:
+            raise SettingsChanged
+        end = asyncio.get_running_loop().time() + OBEYED_SECONDS
+        while not await self._client.script("obeyed", version):
+            if asyncio.get_running_loop().time() > end:
+                break  # an instance that is dead or cut off obeys when it is back
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,69 @@
+"""POP3 users and their passwords."""
+
+import secrets
+
+from state_store.errors import UnknownUser, UserExists
+from state_store.records import Credential
+from state_store.redis import keys
+from state_store.repository.deployment import DeploymentStore
+
+NAMES_A_PAGE = 2000
+"""Names that are read at once: a list of all users holds Redis up for less than a millisecond at a time."""
+
+
+class UserRepository(DeploymentStore):
+    """POP3 users; names are case-sensitive, and sorted by their octets."""
+
+    async def usernames(self) -> list[str]:
+        """Return the names of all users, sorted; one that is added or removed meanwhile may be among them."""
+        names: list[str] = []
+        while True:
+            page = await self.usernames_after(names[-1] if names else "", NAMES_A_PAGE)
+            names += page
+            if len(page) < NAMES_A_PAGE:
+                return names
+
+    async def usernames_after(self, after: str, limit: int, prefix: str = "") -> list[str]:
+        """Return at most `limit` names, sorted, that begin with `prefix` and follow `after`."""
+        start = f"({after}" if after and after >= prefix else f"[{prefix}" if prefix else "-"
+        end = f"({prefix}\x7f" if prefix else "+"  # names are of printable ASCII
+        return list(await self._client.command("ZRANGEBYLEX", keys.USERNAMES, start, end, "LIMIT", 0, limit))
+
+    async def credential(self, username: str) -> Credential | None:
+        """Return how the user's password is checked, or None for an unknown user."""
+        text = await self._ours("HGET", keys.CREDENTIALS, username)
+        if text is None:
+            return None
+        version, _, secrets_text = text.partition(" ")
+        password_hash, _, scram_verifier = secrets_text.partition(" ")
+        return Credential(password_hash, version, scram_verifier)
+
+    async def add_user(self, username: str, credential: Credential) -> None:
+        """Add a user. Raises `UserExists`; adding the same credential again (a retry) succeeds."""
+        if await self._client.script("add_user", username, _credential_text(credential)):
+            raise UserExists
+
+    async def remove_user(self, username: str) -> None:
+        """Remove a user; open sessions go on. Raises `UnknownUser`."""
+        if await self._client.script("remove_user", username):
+            raise UnknownUser
+
+    async def set_credential(self, username: str, credential: Credential) -> None:
+        """Give a user a new password. Raises `UnknownUser`."""
+        if await self._client.script("set_credential", username, _credential_text(credential)):
+            raise UnknownUser
+
+    async def deployment_secret(self) -> str:
+        """Return a random text, made once, that is the same for all replicas and at all times.
+
+        The answers to unknown users are derived from it (see `scram`).
+        """
+        # Set and read in one step: the first replica decides for all.
+        candidate = secrets.token_hex(32)
+        known = await self._client.command("SET", keys.SECRET, candidate, "NX", "GET")
+        return candidate if known is None else str(known)
+
+
+def _credential_text(credential: Credential) -> str:
+    words = [credential.version, credential.password_hash]
+    return " ".join([*words, credential.scram_verifier] if credential.scram_verifier else words)

@@ -1,0 +1,71 @@
+"""The administrator that a first start makes: once, and its password is shown even after a lost answer."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from state_store.credentials.administrators import FIRST_ADMINISTRATOR, Administrators
+from state_store.credentials.passwords import Passwords
+from state_store.errors import StoreUnavailable
+from state_store.records import Credential, Word
+from state_store.repository import StateRepository
+from support.cheap_passwords import cheap_passwords
+
+
+@pytest.fixture(scope="module")
+def passwords() -> Passwords:
+    return cheap_passwords()
+
+
+class ForgetfulRepository(StateRepository):
+    """Loses the answer to the next change of administrators."""
+
+    loses_answer = False
+
+    async def replace_administrators(
+        self, hashes: Mapping[str, str], front_end: str = "", word: Word = Word.START
+    ) -> bool:
+        done = await super().replace_administrators(hashes, front_end, word)
+        if self.loses_answer:
+            self.loses_answer = False
+            raise StoreUnavailable("answer lost on purpose")
+        return done
+
+
+async def fits(passwords: Passwords, repository: StateRepository, password: str) -> bool:
+    known = (await repository.administrators())[FIRST_ADMINISTRATOR]
+    return await passwords.is_right("", Credential(known, known), password)
+
+
+async def test_the_first_start_makes_an_administrator_and_no_later_one_does(
+    repository: StateRepository, passwords: Passwords
+) -> None:
+    password = await Administrators(repository, passwords, {}).install()
+    assert password is not None
+    assert await fits(passwords, repository, password)
+    assert await Administrators(repository, passwords, {}).install() is None
+    assert await fits(passwords, repository, password)
+
+
+async def test_the_password_is_shown_after_a_lost_answer(redis_url: str, passwords: Passwords) -> None:
+    repository = ForgetfulRepository(redis_url)
+    administrators = Administrators(repository, passwords, {})
+    repository.loses_answer = True
+    with pytest.raises(StoreUnavailable):
+        await administrators.install()
+    password = await administrators.install()
+    assert password is not None
+    assert await fits(passwords, repository, password)
+    assert await administrators.install() is None
+    await repository.close()
+
+
+async def test_of_two_first_starts_one_makes_the_administrator(
+    repository: StateRepository, passwords: Passwords
+) -> None:
+    front_ends = [Administrators(repository, passwords, {}) for _ in range(2)]
+    shown = [password for one in front_ends if (password := await one.install()) is not None]
+    assert len(shown) == 1
+    assert await fits(passwords, repository, shown[0])
+    await front_ends[1].name_again()
+    assert list(await repository.administrators()) == [FIRST_ADMINISTRATOR]
