@@ -101,7 +101,7 @@ class Exchanges:
             async with asyncio.timeout(max(FAREWELL_SECONDS, patience_seconds)):
                 await self._report_the_rest()
         except TimeoutError:
-            log.warning("state store not told of the end", counts_lost=self._outbox.has_lasting_work)
+            log.warning("stopped without the state store", counts_lost=self._outbox.has_lasting_work)
 
     def note_away(self, error: StoreUnavailable) -> None:
         """Take note that the store cannot be reached: clients are refused until it can."""

@@ -1,7 +1,6 @@
 """The Lua scripts as Redis gets them: key names, figures, the prelude, then the script's own file."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -34,7 +33,7 @@ def load_scripts() -> dict[str, Script]:
     """Return every script of the `scripts` folder by its name."""
     folder = resources.files("state_store.redis") / "scripts"
     head = keys.lua_names() + _figures() + (folder / "prelude.lua").read_text(encoding="utf-8")
-    allowances = _figures_of_allowances() + (folder / "allowances.lua").read_text(encoding="utf-8")
+    allowances = (folder / "allowances.lua").read_text(encoding="utf-8")
     scripts = {}
     for file in folder.iterdir():
         name = file.name.removesuffix(".lua")
@@ -46,39 +45,19 @@ def load_scripts() -> dict[str, Script]:
 
 
 def _figures() -> str:
-    figures = {
-        "LEASE_MS": int(LEASE_SECONDS * 1000),
-        "FRONT_END_MS": int(FRONT_END_SECONDS * 1000),
-        "CLOCK_GRAIN_MS": int(CLOCK_GRAIN_SECONDS * 1000),
-        "LONGEST_PAUSE_MS": int(LONGEST_PAUSE_SECONDS * 1000),
-        "KNOWN_MS": int(attempts.KNOWN_SECONDS * 1000),
-        "KNOWN_REFRESH_MS": int(attempts.KNOWN_REFRESH_SECONDS * 1000),
-        "KNOWN_NETWORKS": attempts.KNOWN_NETWORKS,
+    """Return figures as Lua locals: `X_SECONDS` in milliseconds as `X_MS`, all others as they are."""
+    figures: dict[str, float] = {
+        "LEASE_SECONDS": LEASE_SECONDS,
+        "FRONT_END_SECONDS": FRONT_END_SECONDS,
+        "CLOCK_GRAIN_SECONDS": CLOCK_GRAIN_SECONDS,
+        "LONGEST_PAUSE_SECONDS": LONGEST_PAUSE_SECONDS,
         "LARGEST_SPARE": LARGEST_SPARE,
         "ACTIVITY_LENGTH": ACTIVITY_LENGTH,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }
-    return _locals(figures)
-
-
-def _figures_of_allowances() -> str:
-    return _locals(
-        {
-            "BURST": attempts.BURST,
-            "INTERVAL_MS": int(attempts.INTERVAL_SECONDS * 1000),
-            "UNDER_CHECK_POLL_MS": int(attempts.UNDER_CHECK_POLL_SECONDS * 1000),
-            "CHECK_MS": int(attempts.CHECK_SECONDS * 1000),
-            "REFUSED_PASSWORDS": attempts.REFUSED_PASSWORDS,
-            "REFUSED_MS": int(attempts.REFUSED_SECONDS * 1000),
-            "EVENTS_OF_A_NETWORK": attempts.EVENTS_OF_A_NETWORK,
-            "EVENTS_OF_A_NETWORK_MS": int(attempts.EVENTS_OF_A_NETWORK_SECONDS * 1000),
-            "EVENTS_OF_ALL": attempts.EVENTS_OF_ALL,
-            "EVENTS_OF_ALL_MS": int(attempts.EVENTS_OF_ALL_SECONDS * 1000),
-            "UNTOLD_MS": int(attempts.UNTOLD_SECONDS * 1000),
-            "SLOW_DOWNS": attempts.SLOW_DOWNS,
-        }
-    )
-
-
-def _locals(figures: Mapping[str, int]) -> str:
-    return "".join(f"local {name} = {value}\n" for name, value in figures.items())
+    figures |= {name: value for name, value in vars(attempts).items() if isinstance(value, int | float)}
+    lines = []
+    for name, value in figures.items():
+        unit = 1000 if name.endswith("_SECONDS") else 1
+        lines.append(f"local {name.replace('_SECONDS', '_MS')} = {value * unit:.0f}\n")
+    return "".join(lines)
