@@ -1,10 +1,17 @@
 """Slow-downs of guessing over PEEP (P17, P18), with a real store."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
 
+import pytest
+
+from state_store.credentials import attempts
+from state_store.credentials.attempts import Attempt, Decision
+from state_store.repository import StateRepository
 from support import peep_gateway_server
 from support.allowances import use_up
-from support.peep_gateway_server import Gateway
+from support.peep_gateway_server import Gateway, passwords, running_gateway
 
 LOGIN = peep_gateway_server.LOGIN + b"\r\n"
 
@@ -53,3 +60,37 @@ async def test_administrator_who_is_known_logs_in_while_others_of_the_network_gu
     await use_up(gateway.repository, "user somebody", "127.0.0.1")
     async with asyncio.timeout(5), gateway.client(logged_in=True) as client:
         assert await client.ask(b"c?") == b"+1000\r\n"
+
+
+async def test_right_passwords_of_one_address_wait_in_one_queue(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each check that ends wakes the next: with an `Authenticator` a session only one would log in."""
+    monkeypatch.setattr(attempts, "INTERVAL_SECONDS", 600.0)
+    monkeypatch.setattr(attempts, "UNDER_CHECK_POLL_SECONDS", 600.0)
+    repository, may_check, waiting = StateRepository(redis_url), asyncio.Event(), 0
+    begin_attempt, is_right = repository.begin_attempt, passwords().is_right
+
+    async def counted(*arguments: Any, **named: Any) -> Decision:
+        nonlocal waiting
+        decision = await begin_attempt(*arguments, **named)
+        waiting += 1
+        return decision
+
+    async def held(*arguments: Any, **named: Any) -> bool:
+        await may_check.wait()
+        return await is_right(*arguments, **named)
+
+    await repository.prepare()
+    for number in range(attempts.BURST - 1):  # checks of another process
+        await begin_attempt(Attempt(f"user user{number}", "127.0.0.1"))
+    monkeypatch.setattr(repository, "begin_attempt", counted)
+    monkeypatch.setattr(passwords(), "is_right", held)
+    async with running_gateway(repository) as gateway, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(gateway.client()) for _ in range(8)]
+        answers = asyncio.gather(*(client.ask(peep_gateway_server.LOGIN) for client in clients))
+        while waiting < len(clients):
+            await asyncio.sleep(0)
+        may_check.set()
+        assert set(await answers) == {b"+\r\n"}
+    await repository.close()

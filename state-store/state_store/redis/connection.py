@@ -31,7 +31,6 @@ class RedisConnection:
         self._clock = clock
         self._connection: AbstractConnection | None = None
         self._answered_at = 0.0
-        self._is_refused = False
 
     @property
     def server(self) -> str | None:
@@ -48,8 +47,8 @@ class RedisConnection:
         try:
             async with time_limit(seconds):
                 answers = await self._ask_again_when_cut(commands, seconds)
-                if self._is_refused:
-                    await self._ask_elsewhere(commands, answers, seconds)
+                if refused := _refused_here(answers):
+                    await self._ask_elsewhere(commands, answers, refused, seconds)
                 return answers
         except BaseException:
             # Answers that arrive late must not be taken for the next batch's.
@@ -62,18 +61,15 @@ class RedisConnection:
         if connection is not None:
             await connection.disconnect(nowait=True)
 
-    async def _ask_elsewhere(self, commands: Sequence[Command], answers: list[Any], seconds: float) -> None:
-        refused = [
-            number
-            for number, answer in enumerate(answers)
-            if isinstance(answer, Exception) and is_elsewhere(answer)
-        ]
+    async def _ask_elsewhere(
+        self, commands: Sequence[Command], answers: list[Any], refused: list[int], seconds: float
+    ) -> None:
         self._topology.learn(answers[refused[0]])
         await self.close()
         again = await self._ask_again_when_cut([commands[number] for number in refused], seconds)
         for number, answer in zip(refused, again, strict=True):
             answers[number] = answer
-        if self._is_refused:
+        if _refused_here(again):
             await self.close()  # refused there too: the next batch finds the server again
 
     async def _ask_again_when_cut(self, commands: Sequence[Command], seconds: float) -> list[Any]:
@@ -99,7 +95,6 @@ class RedisConnection:
         return True
 
     async def _converse(self, connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:
-        self._is_refused = False
         await send(connection, commands)
         answers: list[Any] = []
         for _ in commands:
@@ -107,13 +102,21 @@ class RedisConnection:
                 answers.append(await connection.read_response(disconnect_on_error=False))
             except ResponseError as error:
                 answers.append(error)
-                self._is_refused = self._is_refused or is_elsewhere(error)
             except RedisConnectionError as error:
                 if not error.status_code:
                     raise
-                answers.append(error)  # LOADING, for one: an answer that redis-py takes for a cut
+                answers.append(error)  # such as LOADING: an answer that redis-py raises as a cut connection
         self._answered_at = self._clock()
         return answers
+
+
+def _refused_here(answers: list[Any]) -> list[int]:
+    """Return the indexes of commands that this server refused and another may carry out."""
+    return [
+        number
+        for number, answer in enumerate(answers)
+        if isinstance(answer, Exception) and is_elsewhere(answer)
+    ]
 
 
 async def send(connection: AbstractConnection, commands: Sequence[Command]) -> None:
@@ -122,10 +125,10 @@ async def send(connection: AbstractConnection, commands: Sequence[Command]) -> N
         # redis-py packs word by word in Python: 12 times slower for an exchange of a hundred words.
         await connection.send_packed_command([hiredis.pack_command(command) for command in commands])
     except RuntimeError as error:
-        # uvloop closes by itself what was reset while nobody read from it.
+        # uvloop closes a transport that was reset while nothing was being read.
         raise RedisConnectionError("reset while it was idle") from error
 
 
 def server_of(connection: AbstractConnection) -> str:
-    """Return which server a connection leads to, in a form to compare."""
+    """Return the server at a connection's other end, in a form to compare."""
     return str(connection.repr_pieces())  # type: ignore[no-untyped-call]

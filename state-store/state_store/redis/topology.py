@@ -29,8 +29,8 @@ OUR_SLOT = key_slot(b"peep")
 
 
 def is_elsewhere(answer: Exception) -> bool:
-    """Tell whether a server carried nothing out and another may do so: a failover went past us."""
-    # NOREPLICAS: the replicas of a master that was replaced, and does not know it yet, have left it.
+    """Return whether a server refused because of a failover: another one may carry the command out."""
+    # NOREPLICAS: a master that was replaced and does not know it yet has lost its replicas.
     return isinstance(answer, MovedError | ReadOnlyError | ClusterDownError) or code_of(answer) == NO_REPLICAS
 
 
