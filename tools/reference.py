@@ -25,7 +25,7 @@ from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.latency import histogram
 from state_store.records import Counters, Latencies, Settings
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _openapi() -> dict[str, Any]:
-    repository, passwords = RedisRepository("redis://localhost"), Passwords()  # connects to nothing here
+    repository, passwords = StateRepository("redis://localhost"), Passwords()  # connects to nothing here
     return create_app(repository, Authenticator(repository, passwords), passwords).openapi()
 
 

@@ -26,7 +26,7 @@ from state_store.credentials.attempts import Attempt, Outcome, RefusalReason
 from state_store.credentials.passwords import Passwords
 from state_store.records import Credential, Login
 from state_store.redis import keys
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 from studies.redis_load import (
     MILLION,
     USERS,
@@ -80,7 +80,7 @@ class Bench:
         self._credential = credential
         self._rounds = rounds
         self._reading_seconds = 0.0
-        self._repositories = [RedisRepository(server.url) for _ in range(BUSY_INSTANCES)]
+        self._repositories = [StateRepository(server.url) for _ in range(BUSY_INSTANCES)]
 
     async def run(self) -> None:
         """Measure everything."""
@@ -175,7 +175,7 @@ class Bench:
 
     async def _measure_service(self, instances: int, rate: int) -> None:
         """Measure sessions as in the service: many at a time, each at its own pace."""
-        repositories = [RedisRepository(self._server.url) for _ in range(instances)]
+        repositories = [StateRepository(self._server.url) for _ in range(instances)]
         live = [live_instance(repository) for repository in repositories]
         await asyncio.gather(*(instance.start() for instance in live))
         cpu, exchanges, logs, sessions = [], [], [], rate * SERVICE_SECONDS

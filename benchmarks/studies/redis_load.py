@@ -11,7 +11,7 @@ from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import AddressCount, Deltas, Exchange, Instance, Login, LoginOutcome, SessionRow
 from state_store.redis.client import RedisClient
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 USERS = 100_000
 USERS_OF_A_WORKER = 1_000
@@ -113,7 +113,7 @@ class Worker:
 
     numbers = itertools.count(1)
 
-    def __init__(self, repository: RedisRepository, credential_version: str) -> None:
+    def __init__(self, repository: StateRepository, credential_version: str) -> None:
         self.repository = repository
         self._version = credential_version
         self._number = next(self.numbers)
@@ -159,7 +159,7 @@ class Worker:
         return SessionRow(login.session_id, self.instance_id, login.username, login.address, time.time())
 
 
-def live_instance(repository: RedisRepository) -> LiveInstance:
+def live_instance(repository: StateRepository) -> LiveInstance:
     """Return an instance as a POP3 process has it."""
 
     async def can_use_directory(path: str) -> bool:

@@ -10,7 +10,7 @@ import sys
 from service_runtime.errors import StartError
 from service_runtime.settings import CommonSettings, load
 from state_store.errors import StateError
-from state_store.redis.repository import RedisRepository
+from state_store.repository import StateRepository
 
 ACCEPTED = "accepted: the services go on with this Redis as it is"
 NOTHING_MISSED = "nothing is missed in this Redis: nothing has changed"
@@ -18,7 +18,7 @@ NOTHING_MISSED = "nothing is missed in this Redis: nothing has changed"
 
 async def accept(redis_url: str) -> str:
     """Accept the store as it is, and return a line about that. Raises `StateError`."""
-    repository = RedisRepository(redis_url)
+    repository = StateRepository(redis_url)
     try:
         return ACCEPTED if await repository.accept() else NOTHING_MISSED
     finally:
