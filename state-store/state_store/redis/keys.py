@@ -6,38 +6,39 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     settings          hash    max_connections timeout_seconds mail_directory announced_directory version
     usernames         zset    names of POP3 users, all with score 0: sorted by their octets
     credentials       hash    username -> "<version> <argon2id hash> <SCRAM verifier, where there is one>"
-    deployment        string  id of this deployment, made with its first user
-    missed            set     ids of deployments that processes have missed here
+    deployment        string  id of this deployment, set with its first user
+    missed            set     ids of deployments that processes have missed in this store
     accepted          set     ids of those that an operator has given up
-    secret            string  what made-up SCRAM verifiers are derived from, made once
+    secret            string  the secret that made-up SCRAM verifiers are derived from, made once
     administrators    hash    name -> argon2id hash
-    signed_out:<id>   string  empty, as long as a cookie of this ended sign-in would be good
-    front_ends        hash    front end -> when it was seen last, ms, and the administrators of its settings
+    signed_out:<id>   string  empty; there as long as a cookie of this ended sign-in would be valid
+    front_ends        hash    front end -> "<when it was last seen, ms> <administrators of its settings>"
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
-    latencies         hash    "command <bucket>", "login <bucket>" -> how many were so slow, and
-                              "command us", "login us" -> microseconds in all
+    latencies         hash    "command <bucket>", "login <bucket>" -> how many took so long, and
+                              "command us", "login us" -> microseconds in all, and
+                              "refused <reason>" -> refused passwords
     activity          stream  the last logins, logouts and changes of settings
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
-    clock             string  when leases were looked at last, ms by that clock: tells that it was set
+    clock             string  when leases were last read, ms by that clock: shows a step of it
     instance:<id>     hash    host process_id version started_at worker layout sequence number open
                               reserved settings_version load certificate_expires_at
     sessions:<id>     hash    session id -> JSON [user, address, connected_at, tls, octets, retrieved,
                               marked], of one instance
     addresses:<id>    hash    client address -> connections that an instance may have open from it
     maildrops         hash    username -> "<instance id> <session id> <maildir, if known>": the maildrop locks
-    maildirs          hash    maildir (what all names of it have in common) -> "<instance id> <session id>"
-    login:<username>  string  session id of the last login, as long as the login delay lasts
+    maildirs          hash    maildir (a name equal for all its users) -> "<instance id> <session id>"
+    login:<username>  string  session id of the last login; there as long as the login delay lasts
     known:<subject>   zset    network -> last login, ms; a subject is "user <name>" or "administrator <name>"
     refused:<network> <subject> list  keyed digests of the last wrong passwords, the newest first
     allowance:<id>    hash    full_at checks checks_until since held, ms; an id is "network <network>",
                               "user <subject>" or "pair <network> <subject>"
     slowed            zset    id of an allowance that was used up -> when it is whole at the latest, ms
-    told:<network>    string  when its events about wrong passwords are whole in number again, ms
+    told:<network>    string  when its rate of activities about wrong passwords is whole again, ms
     told              string  the same for all networks together
-    untold:<network>  string  wrong passwords that no event has told
-    proposal:<id>     hash    instance id -> 1 or 0: can it use the proposed mail directory
-    pulse             never there: what is written to it tells whether writes are taken
-    events            channel of changes
+    untold:<network>  string  wrong passwords without an activity yet
+    proposal:<id>     hash    instance id -> 1 if it can use the proposed mail directory, else 0
+    pulse             never there: a write to it shows whether writes are accepted
+    events            channel of notifications to the instances
 """
 
 LAYOUT_VERSION = "1"

@@ -1,4 +1,4 @@
--- Go on with the store as it is. Answers the ids of the deployments that were missed in it.
+-- Accepts the store as it is. Answers the ids of the deployments that were missed in it.
 local missed = redis.call('SMEMBERS', MISSED)
 if #missed > 0 then
   redis.call('SADD', ACCEPTED, unpack(missed))

@@ -1,4 +1,5 @@
--- Id, limit. {id of the first that is remembered, of the last, how many there were, are, {activity after id...}}.
+-- Id, limit. Answers {id of the first remembered activity, of the last, how many were ever added, how many are
+-- remembered, {activity after the id...}}.
 if redis.call('EXISTS', ACTIVITY) == 0 then return {'0-0', '0-0', 0, 0, {}} end
 local about, info = redis.call('XINFO', 'STREAM', ACTIVITY), {}
 for i = 1, #about, 2 do info[about[i]] = about[i + 1] end

@@ -1,6 +1,6 @@
--- Wrong passwords (P18): at the head of the scripts that decide about them. An allowance is a hash that ends
--- when it is whole again: when that is (full_at), how many checks are under way on it, and, once somebody had
--- to wait, since when and how many have.
+-- Wrong passwords (P18): at the head of the scripts that need it. An allowance is a hash that expires when it is
+-- whole again. Its fields: when that is (full_at), how many checks are under way on it (checks) and until when that
+-- counts (checks_until), and once attempts had to wait, since when (since) and how many (held).
 
 local function full_at(id, now)
   local at = tonumber(redis.call('HGET', ALLOWANCE .. id, 'full_at') or 0)
@@ -12,7 +12,7 @@ local function under_check(id, now)
   return tonumber(checks[2] or 0) > now and tonumber(checks[1] or 0) or 0
 end
 
--- For how many ms nothing is left, and whether that is so even if all checks under way find right passwords.
+-- For how many ms no answer is left, and whether that holds even if all checks under way find right passwords.
 local function shortage(id, now)
   local wait = full_at(id, now) - (BURST - 1) * INTERVAL_MS - now
   if wait <= 0 then return 0, false end
@@ -28,7 +28,7 @@ local function take(id, now)
   redis.call('PEXPIRE', key, at - now)
 end
 
--- A check is over; `gives_back` when it has cost nothing.
+-- A check has ended. With `gives_back` it has cost nothing.
 local function check_ended(id, gives_back, now)
   local key = ALLOWANCE .. id
   if redis.call('EXISTS', key) == 0 then return end
@@ -44,7 +44,7 @@ local function check_ended(id, gives_back, now)
   end
 end
 
--- Whether one more fits into `burst` at once and one every `interval` ms after that.
+-- Whether one more fits into the rate: `burst` at once, then one every `interval` ms.
 local function is_within(key, burst, interval, now)
   local at = math.min(tonumber(redis.call('GET', key) or 0), now + burst * interval)
   if at > now + (burst - 1) * interval then return false end
@@ -58,7 +58,7 @@ local function may_tell(network, now)
     and is_within(TOLD_OF_ALL, EVENTS_OF_ALL, EVENTS_OF_ALL_MS, now)
 end
 
--- An administrator's name may be a password that slipped into its place.
+-- An administrator's name is not shown: it may be a password typed in the wrong place.
 local function name_of(subject)
   return string.sub(subject, 1, 5) == 'user ' and string.sub(subject, 6) or ''
 end
@@ -88,7 +88,7 @@ local function note_slowed(id, subject, network, now)
   end
 end
 
--- A refused password is kept together with what it was compared with: a new one makes it another.
+-- A refused password is remembered together with the credential it was compared with: a new one voids it.
 local function refused_entry(subject, digest)
   local kind, name = string.match(subject, '^(%a+) (.*)$')
   local compared = redis.call('HGET', kind == 'user' and CREDENTIALS or ADMINISTRATORS, name) or ''

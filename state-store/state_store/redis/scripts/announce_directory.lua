@@ -1,5 +1,5 @@
--- The mail directory that holds until one is set: path, 1 when it decides where no instance is live. Answers
--- the one in force.
+-- Announces the mail directory that holds until one is set: path, 1 when it replaces an earlier one while no instance
+-- is live. Answers the directory in force.
 if ARGV[2] == '1' and #live_instances(lease_time()) == 0 then
   if redis.call('HGET', SETTINGS, 'announced_directory') ~= ARGV[1] then
     redis.call('HSET', SETTINGS, 'announced_directory', ARGV[1])

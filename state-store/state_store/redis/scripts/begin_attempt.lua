@@ -1,7 +1,7 @@
--- Subject, network, digest or '', 1 when the network is trusted, 1 when it does not matter whether the pair is
--- known, 1 when this attempt asks for the first time, then 1 each when others wait for the allowance of the
--- pair, of the network, of the user. Answers {verdict, taken from the pair's, from the network's and the
--- user's, ms to wait, for which allowance, what is remembered of the password if it turns out to be wrong}.
+-- Subject, network, digest or '', 1 when the network is trusted, 1 when the pair counts as unknown, 1 when this
+-- attempt asks for the first time, then 1 each when others wait for the allowance of the pair, of the network, of
+-- the user. Answers {verdict, 1 when taken from the pair's allowance, 1 when from the network's and the user's, ms
+-- to wait, for which allowance, the entry to remember if the password is wrong}.
 local subject, network, digest, now = ARGV[1], ARGV[2], ARGV[3], now_ms()
 local is_trusted, as_unknown, is_first = ARGV[4] == '1', ARGV[5] == '1', ARGV[6] == '1'
 local others_for_pair, others_for_network, others_for_user = ARGV[7] == '1', ARGV[8] == '1', ARGV[9] == '1'

@@ -1,8 +1,8 @@
--- Version that is to be changed or '', then field and value pairs. Sets them and tells everybody; answers
--- the new version, or -1 when the settings are not those of that version any more.
+-- Version that is to be changed or '', then field and value pairs. Sets them and notifies the instances. Answers the
+-- new version, or -1 when the settings have another version than the given one.
 local version = tonumber(setting('version', 0))
 if ARGV[1] ~= '' and tonumber(ARGV[1]) ~= version then
-  -- A retry whose first answer was lost finds its own change.
+  -- After a lost answer a retry finds its own change.
   local is_done = version == tonumber(ARGV[1]) + 1
   for i = 2, #ARGV, 2 do is_done = is_done and redis.call('HGET', SETTINGS, ARGV[i]) == ARGV[i + 1] end
   return is_done and version or -1

@@ -1,4 +1,4 @@
--- Session id, 1 to ask for its end. 1 when some live instance has this session open.
+-- Session id, 1 to notify its instance. Answers 1 when a live instance has this session open.
 for _, instance in ipairs(live_instances(lease_time())) do
   if redis.call('HEXISTS', SESSIONS .. instance, ARGV[1]) == 1 then
     if ARGV[2] == '1' then redis.call('PUBLISH', EVENTS, 'close ' .. ARGV[1]) end

@@ -1,4 +1,4 @@
--- Subject, network, what to remember of a wrong password or '', outcome, 1 when it was taken from the pair's
+-- Subject, network, the entry to remember of a wrong password or '', outcome, 1 when it was taken from the pair's
 -- allowance, 1 when from those of the network and the user, reason of the refusal or ''.
 local subject, network, entry, outcome, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4], now_ms()
 local gives_back = outcome == 'right' or outcome == 'unchecked'
@@ -9,7 +9,7 @@ if ARGV[6] == '1' then
 end
 if outcome == 'right' then remember_pair(subject, network, now) end
 if outcome ~= 'wrong' then return end
--- The entry is from before the check: a password that was set meanwhile may be this very one.
+-- The entry was made before the check, with the credential of then: one set meanwhile may have this password.
 if entry ~= '' then
   local key = REFUSED .. network .. ' ' .. subject
   redis.call('LPUSH', key, entry)

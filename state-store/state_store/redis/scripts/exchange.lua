@@ -1,4 +1,4 @@
--- All that one instance tells and asks in one round trip; see records.Exchange.
+-- All that one instance reports and requests in one round trip; see records.Exchange.
 -- Answers {1 when lapsed or 2 when overtaken, counts taken before, reserved, should shrink, limit,
 -- spare elsewhere, settings version, {outcome...}, {connections that an address may have...}}.
 
@@ -16,11 +16,11 @@ local own = INSTANCE .. instance
 local known = redis.call('HMGET', own, 'sequence', 'number')
 local is_known = tonumber(known[1] or 0) >= counts_sequence
 local last_number = tonumber(known[2] or 0)
--- A server that took over before it had heard all knows less than was answered: locks that were granted
--- may be missing, and are not ours any more.
+-- A replica that took over before it had received everything lacks answered exchanges: locks that they granted may be
+-- missing, and are not the instance's any more.
 if not is_live(instance, now) or last_number < confirmed_number then return {1, is_known and 1 or 0} end
--- A lost exchange that arrives late, or one that arrives twice, would take locks and places that nobody
--- gives back. One without a number (0) is always taken.
+-- An exchange that arrives late or twice would take locks and places that nobody gives back. One without a number (0)
+-- is always taken.
 if exchange_number < last_number or (exchange_number == last_number and last_number > 0) then return {2, 0} end
 redis.call('ZADD', LEASES, now + LEASE_MS, instance)
 
@@ -62,15 +62,15 @@ local function log_in(username, session, version, address, network, is_remembere
   local its_instance, its_session, its_maildir = holder(redis.call('HGET', MAILDROPS, username))
   local is_ours = its_instance == instance and its_session == session
   if its_instance and not is_ours and is_live(its_instance, now) then return 'in use' end
-  -- Of a maildir that two users' names lead to, by links.
+  -- The names of two users may lead to one maildir by links.
   local wanted = instance .. ' ' .. session
   local other = maildir ~= '' and redis.call('HGET', MAILDIRS, maildir)
   if other and other ~= wanted and is_live(holder(other), now) then return 'in use' end
-  -- Who holds the lock already asks again after a lost answer, or with the maildir: the delay that runs is
-  -- its own.
+  -- A session that holds the lock already requests it again, after a lost answer or with the maildir: the delay that
+  -- runs is its own.
   if login_delay > 0 and not is_ours
     and not redis.call('SET', LOGIN .. username, session, 'EX', login_delay, 'NX') then
-    -- No delay ends later than now and its length: the server's clock may have been set back.
+    -- After a step back of the server's clock a delay must not last longer than its length.
     if redis.call('PTTL', LOGIN .. username) > login_delay * 1000 then
       redis.call('EXPIRE', LOGIN .. username, login_delay)
     end

@@ -1,4 +1,4 @@
--- For every live instance: its id, for how many ms its lease still holds, its hash as field and value pairs.
+-- Answers for every live instance {id, ms that its lease still holds, its hash as field and value pairs}.
 local now, answer = lease_time(), {}
 for i, instance in ipairs(live_instances(now)) do
   answer[i] = {instance, tonumber(redis.call('ZSCORE', LEASES, instance)) - now,

@@ -1,3 +1,3 @@
--- The names of users whose maildrop is held by a live instance.
+-- Answers the names of users whose maildrop a live instance holds.
 reap(lease_time())
 return redis.call('HKEYS', MAILDROPS)

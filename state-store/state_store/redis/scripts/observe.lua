@@ -1,4 +1,4 @@
--- Counters and gauges: {retrieved bytes, retrieved emails, removed emails, connections, logins, open, logged in}.
+-- Answers {retrieved bytes, retrieved emails, removed emails, connections, logins, open, logged in}.
 local now = lease_time()
 local counted = redis.call('HMGET', COUNTERS, 'retrieved_bytes', 'retrieved_emails', 'removed_emails',
   'connections', 'logins')

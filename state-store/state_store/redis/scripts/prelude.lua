@@ -5,10 +5,11 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- What leases go by: `now_ms`, and that their ends mean what they meant when somebody looked last. A clock
--- that was set, or a server that took over with another one, moves them all by so much: else a step back would
--- let the dead hold what they had for as long, and a step forward would give it away under the living. Time in
--- which nobody looked, as while the server was away, is not told from a step, and lets no lease lapse either.
+-- The time that leases go by: `now_ms`, with the ends of all leases moved by any step of the clock since they were
+-- last read. A step comes from a clock that was set, or a replica that took over with another clock. Unmoved, a
+-- step back would let dead instances hold what they had for as long, and a step forward would take it from live
+-- ones. Time in which nothing read the leases, such as an outage of the server, looks like a step, and lets no
+-- lease lapse.
 local function lease_time()
   local now = now_ms()
   local passed = now - tonumber(redis.call('GET', CLOCK) or now - CLOCK_GRAIN_MS)
@@ -31,19 +32,18 @@ local function setting(name, default)
   return redis.call('HGET', SETTINGS, name) or default
 end
 
--- For those who watch: a kind, then field and value pairs.
+-- Adds an activity: its kind, then field and value pairs.
 local function note_activity(kind, ...)
   redis.call('XADD', ACTIVITY, 'MAXLEN', '~', ACTIVITY_LENGTH, '*', 'kind', kind, ...)
 end
 
--- Which instance and session hold a maildrop, and under which name its maildir is locked ('' when it is not):
--- nil when nobody does.
+-- Instance, session and maildir ('' when unknown) of a maildrop's lock; nil when it is free.
 local function holder(lock)
   if not lock then return nil end
   return string.match(lock, '^(%S+) (%S+) ?(.*)$')
 end
 
--- Give back the lock of a maildir, unless another session has it.
+-- Frees a maildir's lock, unless another session has it.
 local function free_maildir(maildir, instance, session)
   if maildir ~= '' and redis.call('HGET', MAILDIRS, maildir) == instance .. ' ' .. session then
     redis.call('HDEL', MAILDIRS, maildir)
@@ -61,7 +61,7 @@ local function is_live(instance, now)
   return ends and tonumber(ends) > now
 end
 
--- The pairs of user and client network that have logged in lately (P18).
+-- Remembers that a user has logged in from a client network (P18).
 local function remember_pair(subject, network, now)
   local key = KNOWN .. subject
   redis.call('ZADD', key, now, network)
@@ -77,8 +77,8 @@ local function is_known_pair(subject, network, now)
   return true
 end
 
--- Locks, sessions, slots and addresses of instances whose lease is over go; their sequence number
--- stays a day, so that counts sent twice are still known for what they are.
+-- Removes locks, sessions, slots and addresses of instances whose lease is over. Their sequence number stays a day, so
+-- that counts that are sent again are recognised.
 local function reap(now)
   local dead = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now)
   if #dead == 0 then return end

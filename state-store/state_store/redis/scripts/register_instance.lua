@@ -1,5 +1,5 @@
--- Begin the lease of a new instance: id, layout of maildirs, then field and value pairs of its hash. Answers
--- the layout of a live instance that has another one, and changes nothing then.
+-- Begins the lease of a new instance: id, layout of maildirs, then field and value pairs of its hash. If a live
+-- instance has another layout, changes nothing and answers that one.
 local now = lease_time()
 for _, other in ipairs(live_instances(now)) do
   local layout = redis.call('HGET', INSTANCE .. other, 'layout')

@@ -1,4 +1,4 @@
--- Username. 1 when there is no such user.
+-- Username. Answers 1 when there is no such user.
 redis.call('ZREM', USERNAMES, ARGV[1])
 redis.call('DEL', KNOWN .. 'user ' .. ARGV[1])
 return redis.call('HDEL', CREDENTIALS, ARGV[1]) == 1 and 0 or 1

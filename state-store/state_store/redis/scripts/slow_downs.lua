@@ -1,5 +1,5 @@
--- For every allowance that was used up and is not whole again: which, since when, how many had to wait, and
--- when it will be whole.
+-- Answers for every allowance that was used up and is not whole again {id, since when, how many attempts had to wait,
+-- when it will be whole}.
 local now, answer = now_ms(), {}
 for _, id in ipairs(redis.call('ZRANGE', SLOWED, 0, -1)) do
   local since, held = unpack(redis.call('HMGET', ALLOWANCE .. id, 'since', 'held'))
