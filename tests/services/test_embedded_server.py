@@ -100,7 +100,7 @@ def test_a_second_server_on_the_same_directory_is_refused_with_the_number_of_the
 ) -> None:
     server.start()
     second = EmbeddedServer(server.directory)
-    with pytest.raises(DirectoryInUseError, match=f"is in use by process {os.getpid()}: stop that one first"):
+    with pytest.raises(DirectoryInUseError, match=f"is in use by process {os.getpid()}: stop that"):
         second.start()
     assert ask(server, "PING") == "+PONG\r\n"
 

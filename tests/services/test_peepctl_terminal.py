@@ -122,13 +122,22 @@ def test_top_fills_the_screen_follows_its_size_and_gives_it_back(
     terminal.expect_exact("pop3-7")
     terminal.expect_exact("q quit")
     terminal.setwinsize(12, 40)
-    # A narrow screen has no room for what stands at the right of the gauge.
-    terminal.expect(r"open connections +\d[^\r\n]*\r\n[^\r\n]*users logged in")
+    # Else only what changes is drawn: the whole screen comes again because its size is another one.
+    terminal.expect_exact("open connections")
+    terminal.expect_exact("users logged in")
     terminal.send("n")
     terminal.send("q")
     terminal.expect_exact("\x1b[?1049l")
     assert ended(terminal) == 0
     gateway.run(gateway.repository.close_session("pop3-7"))
+
+
+def test_top_ends_at_ctrl_c(peepctl: Peepctl) -> None:
+    terminal = peepctl.terminal("top")
+    terminal.expect_exact("q quit")
+    terminal.sendintr()
+    terminal.expect_exact("\x1b[?1049l")
+    assert ended(terminal) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -154,8 +163,8 @@ def test_top_shows_a_lost_connection_and_makes_it_anew(tmp_path: Path) -> None:
         terminal.expect_exact("NOT CONNECTED")
         terminal.expect("connection refused|closed the connection|broke off")
         gateway.come_back()
-        terminal.expect_exact("  Peep ")
-        terminal.expect("(?<!NOT )(?i:connected)  [0-9:]{8}")
+        terminal.expect_exact("Peep")
+        terminal.expect_exact("connected")
         terminal.send("q")
         assert ended(terminal) == 0
 

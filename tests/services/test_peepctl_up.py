@@ -202,10 +202,7 @@ def test_the_end_of_one_service_stops_the_rest(start: Callable[..., Up], module:
     exit_code, _ = up.end()
     assert exit_code == 1
     service = module.replace("_", "-")
-    assert (
-        f"peepctl: {service} was ended by SIGKILL (its last log lines above say more)"
-        in up.errors.read_text()
-    )
+    assert f"peepctl: {service} was ended by SIGKILL (see its last log lines above)" in up.errors.read_text()
 
 
 @NEEDS_PROC
@@ -213,7 +210,7 @@ def test_a_killed_embedded_server_is_started_again_and_the_services_wait(start: 
     up = start().ready()
     client = up.log_in()
     os.kill(process_of(up, "redis.sock"), signal.SIGKILL)
-    told = "server was ended by SIGKILL: starting it again with its data, the services wait meanwhile"
+    told = "server was ended by SIGKILL: starting it again with its data; the services wait"
     assert up.until("the") == f"embedded {told}"
     wait_until(lambda: is_served(up), "logins work again", 15)
     assert client.noop().startswith(b"+OK")
@@ -306,7 +303,7 @@ def test_a_second_one_on_the_same_data_is_refused_and_the_first_goes_on(start: C
     exit_code, output = second.end()
     assert (exit_code, output) == (1, "")
     (line,) = second.errors.read_text().splitlines()
-    assert f"is in use by process {first.process.pid}: stop that one first" in line
+    assert f"is in use by process {first.process.pid}: stop that process first" in line
     client = first.pop3()
     assert client.quit().startswith(b"+OK")
 

@@ -89,7 +89,7 @@ def test_a_start_says_what_a_damage_in_the_middle_costs_and_how_to_repair_it(dat
     assert damage is not None
     assert damage.octets == path.stat().st_size
     assert damage.octets // 2 - 100 < damage.sound_octets <= damage.octets // 2
-    assert f"{path.name} is damaged behind octet {damage.sound_octets:,} of {damage.octets:,}; " in reason
+    assert f"{path.name} is damaged after octet {damage.sound_octets:,} of {damage.octets:,}; " in reason
     assert "% of the changes since it was begun: `peepctl repair-store` does that and keeps a copy" in reason
     assert f"(its log: {data / 'redis' / 'server.log'})" in reason
 
@@ -124,7 +124,7 @@ def test_repair_says_that_a_damaged_base_file_needs_a_backup_and_changes_nothing
     data: Path, peepctl: Peepctl
 ) -> None:
     overwrite_the_middle(file_of(data, "base"))
-    assert "nothing of that can be repaired: put back a backup" in reason_of_failure(data)
+    assert "this cannot be repaired: restore a backup" in reason_of_failure(data)
     assert "only a backup helps" in peepctl.output("repair-store", "--yes")
     assert list(data.glob("redis.damaged-*")) == []
 

@@ -1,1 +1,1 @@
-"""`peepctl top`: `history` counts, `screen` draws, `keys` reads the keyboard, `watching` runs all of it."""
+"""`peepctl top`: `history` keeps the counters, `screen` draws, `watching` runs the loop."""

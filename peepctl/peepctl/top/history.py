@@ -1,4 +1,4 @@
-"""Rates out of counters that were looked at now and then."""
+"""Rates calculated from samples of the counters."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from peep_client import Counters
 MINUTE = 60.0
 
 MAX_SAMPLES = 400
-"""A minute at the shortest interval, and more points than the widest sparkline shows."""
+"""More than a minute at the shortest interval, and more points than the widest sparkline shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one look has shown, and when, in seconds of a clock that never goes back."""
+    """The counters at one time, in seconds of a monotonic clock."""
 
     at: float
     counters: Counters
 
 
 class History:
-    """The last samples. `name` in its methods is a field of `Counters`."""
+    """The latest samples. `name` in its methods is a field of `Counters`."""
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
 
     @property
     def last(self) -> Counters | None:
-        """What the last look has shown, None before the first."""
+        """The counters of the latest sample; None without any."""
         return self._samples[-1].counters if self._samples else None
 
     def add(self, at: float, counters: Counters) -> None:
-        """Take a sample. A server whose counters have gone back has begun anew, and so does the history."""
+        """Add a sample. If the counters have gone back, the server was reset and the history starts again."""
         last = self.last
         if last is not None and counters.historical_connections < last.historical_connections:
             self._samples.clear()
         self._samples.append(Sample(at, counters))
 
     def per_second(self, name: str) -> float | None:
-        """Return how fast a counter has grown between the last two looks, None before there are two."""
+        """Return a counter's growth per second between the last two samples; None without two."""
         series = self.series(name, 1)
         return series[-1] if series else None
 
     def per_minute(self, name: str) -> float | None:
-        """Return how much a counter has grown in the last minute, or at what rate in the time there was."""
+        """Return a counter's growth in the last minute, extrapolated while the history is shorter."""
         if len(self._samples) < 2:
             return None
         last = self._samples[-1]
@@ -54,7 +54,7 @@ class History:
         return _rate(first, last, name) * MINUTE if last.at > first.at else None
 
     def series(self, name: str, points: int) -> list[float]:
-        """Return the rates a second between the last looks, at most `points` of them, the latest last."""
+        """Return the growth per second between successive samples, the last `points` values at most."""
         samples = list(self._samples)[-points - 1 :]
         return [_rate(earlier, later, name) for earlier, later in pairwise(samples) if later.at > earlier.at]
 

@@ -1,11 +1,11 @@
-"""What `peepctl top` shows, as lines that fit the terminal."""
+"""The screen of `peepctl top`, as lines of styled text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rich.text import Text
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from peep_client import Session, Settings
 from peepctl.output import amount, duration, shown
@@ -22,24 +22,27 @@ RATES = (
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN_BLOCKS = "_.-=+*%#"
 
+Line = StyleAndTextTuples
+"""One line as pairs of a style and a text."""
+
 _LABEL_WIDTH = 16
 _GAUGE_WIDTH = 40
 _NEARLY_FULL = 0.9
 _FIXED_WIDTH = _LABEL_WIDTH + 3 * 12 + 2
 _ABOVE_SESSIONS = 13
-"""Lines above the list of sessions, its head included; one more is the last line."""
+"""Lines above the sessions, their heading included; the key help is one more, at the bottom."""
 
 ORDERS: dict[str, tuple[str, Callable[[Session], tuple[object, ...]]]] = {
     "o": ("oldest first", lambda session: (-session.seconds, session.id)),
     "n": ("newest first", lambda session: (session.seconds, session.id)),
     "u": ("by user", lambda session: (session.username is None, session.username or "", -session.seconds)),
 }
-"""How sessions may be sorted, by the key that does it."""
+"""The orders of sessions, by the key that selects them."""
 
 
 @dataclass(slots=True)
 class View:
-    """All that is known, and how it is wanted."""
+    """What is known of the server, and how to show it."""
 
     address: str
     history: History = field(default_factory=History)
@@ -47,44 +50,41 @@ class View:
     settings: Settings | None = None
     sessions: Sequence[Session] = ()
     has_sessions: bool = True
-    """Whether the server can list them."""
+    """Whether the server can list sessions."""
     trouble: str = ""
-    """Why nothing new comes, empty as long as it does."""
+    """Why there are no new data; empty while there are."""
     is_lost: bool = False
-    """Whether that is because there is no connection."""
+    """Whether that is because the connection is lost."""
     order: str = "o"
     offset: int = 0
-    """How many sessions are scrolled over."""
+    """How many sessions are scrolled past."""
 
 
-def lines(view: View, width: int, height: int, clock: str, blocks: str = BLOCKS) -> list[Text]:
-    """Return exactly `height` lines, none wider than `width`."""
-    above = [
+def lines(view: View, width: int, height: int, clock: str, blocks: str = BLOCKS) -> list[Line]:
+    """Return exactly `height` lines, laid out for `width` columns; a narrow terminal cuts them off."""
+    above: list[Line] = [
         _head(view, width, clock),
-        Text(shown(view.trouble), "bold red"),
+        [("bold ansired", shown(view.trouble))],
         *_gauges(view, width, blocks),
-        Text(),
+        [],
         *_rates(view, width, blocks),
-        Text(),
+        [],
     ]
-    below = Text("q quit   o oldest   n newest   u by user   up/down scroll", "dim")
+    below: Line = [("dim", "q quit   o oldest   n newest   u by user   up/down scroll")]
     rows = _sessions(view, max(height - len(above) - 1, 0))
     drawn = [*above, *rows][: max(height - 1, 0)]
-    drawn += [Text()] * (height - 1 - len(drawn))
-    drawn.append(below)
-    for line in drawn:
-        line.truncate(width, overflow="crop")
-    return drawn[:height]
+    drawn += [[]] * (height - 1 - len(drawn))
+    return [*drawn, below]
 
 
 def scrolled(view: View, by: int, height: int) -> int:
-    """Return the next `offset` that leaves no empty room at the list's end."""
+    """Return the offset after scrolling `by` lines, which leaves no empty lines at the end of the list."""
     room = max(height - _ABOVE_SESSIONS - 1, 1)
     return max(0, min(view.offset + by, len(view.sessions) - room))
 
 
 def sparkline(rates: Sequence[float], width: int, blocks: str = BLOCKS) -> str:
-    """Return rates as a row of blocks, the highest of them full, at most `width` wide."""
+    """Return the rates as a row of at most `width` blocks; the highest rate is a full block."""
     rates = rates[-width:] if width > 0 else []
     highest = max(rates, default=0.0)
     if highest <= 0:
@@ -92,7 +92,7 @@ def sparkline(rates: Sequence[float], width: int, blocks: str = BLOCKS) -> str:
     return "".join(blocks[min(int(rate / highest * len(blocks)), len(blocks) - 1)] for rate in rates)
 
 
-def _head(view: View, width: int, clock: str) -> Text:
+def _head(view: View, width: int, clock: str) -> Line:
     version = f"  Peep {shown(view.version)}" if view.version else ""
     left = f"peepctl top  {view.address}{version}"
     state = "NOT CONNECTED" if view.is_lost else "NOTHING NEW" if view.trouble else "connected"
@@ -100,59 +100,55 @@ def _head(view: View, width: int, clock: str) -> Text:
     if len(left) + len(right) + 2 > width:
         left = view.address
     gap = max(width - len(left) - len(right), 2)
-    head = Text(left, "bold")
-    head.append(" " * gap)
-    head.append(right, "bold red" if view.trouble else "green")
-    return head
+    return [("bold", left + " " * gap), ("bold ansired" if view.trouble else "ansigreen", right)]
 
 
-def _gauges(view: View, width: int, blocks: str) -> list[Text]:
+def _gauges(view: View, width: int, blocks: str) -> list[Line]:
     counters, settings = view.history.last, view.settings
     if counters is None:
-        return [Text("waiting for the first counters ..."), Text()]
+        return [[("", "waiting for the first counters ...")], []]
     limit = settings.max_connections if settings else 0
-    line = Text(f"{'open connections':{_LABEL_WIDTH}}{counters.current_connections:>12,}")
+    line: Line = [("", f"{'open connections':{_LABEL_WIDTH}}{counters.current_connections:>12,}")]
     if limit:
         share = min(counters.current_connections / limit, 1.0)
         room = min(_GAUGE_WIDTH, max(width - 60, 10))
         full = round(share * room)
         bar = blocks[-1] * full + blocks[0] * (room - full)
-        line.append(f"  {bar}", "red" if share > _NEARLY_FULL else "cyan")
-        line.append(f" {share:.0%} of {limit:,}")
-    users = Text(f"{'users logged in':{_LABEL_WIDTH}}{counters.logged_in_users:>12,}")
+        line += [("ansired" if share > _NEARLY_FULL else "ansicyan", f"  {bar}")]
+        line += [("", f" {share:.0%} of {limit:,}")]
+    users: Line = [("", f"{'users logged in':{_LABEL_WIDTH}}{counters.logged_in_users:>12,}")]
     if settings:
         timeout = duration(settings.timeout_seconds) if settings.timeout_seconds else "none"
-        users.append(f"  timeout {timeout}, mail in {shown(settings.mail_directory)}", "dim")
+        users += [("dim", f"  timeout {timeout}, mail in {shown(settings.mail_directory)}")]
     return [line, users]
 
 
-def _rates(view: View, width: int, blocks: str) -> list[Text]:
+def _rates(view: View, width: int, blocks: str) -> list[Line]:
     room = max(width - _FIXED_WIDTH, 0)
     head = f"{'':{_LABEL_WIDTH}}{'total':>12}{'a second':>12}{'a minute':>12}  lately"
-    return [Text(head, "bold"), *(_rate(view.history, label, name, room, blocks) for label, name in RATES)]
+    return [[("bold", head)], *(_rate(view.history, label, name, room, blocks) for label, name in RATES)]
 
 
-def _rate(history: History, label: str, name: str, room: int, blocks: str) -> Text:
+def _rate(history: History, label: str, name: str, room: int, blocks: str) -> Line:
     total = getattr(history.last, name, None)
-    told = amount if name == "retrieved_bytes" else _number
+    in_words = amount if name == "retrieved_bytes" else _number
     cells = (total, history.per_second(name), history.per_minute(name))
-    line = Text(f"{label:{_LABEL_WIDTH}}")
-    line.append("".join(f"{'-' if cell is None else told(cell):>12}" for cell in cells))
-    line.append("  " + sparkline(history.series(name, room), room, blocks), "cyan")
-    return line
+    columns = "".join(f"{'-' if cell is None else in_words(cell):>12}" for cell in cells)
+    series = sparkline(history.series(name, room), room, blocks)
+    return [("", f"{label:{_LABEL_WIDTH}}{columns}"), ("ansicyan", f"  {series}")]
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.1f}"
 
 
-def _sessions(view: View, room: int) -> list[Text]:
+def _sessions(view: View, room: int) -> list[Line]:
     if not view.has_sessions:
-        return [Text("this server does not list sessions (no extension s?)", "dim")]
+        return [[("dim", "this server does not list sessions (no extension s?)")]]
     order, key = ORDERS[view.order]
     found = sorted(view.sessions, key=key)
     room = max(room - 1, 0)
-    # The list may have become shorter than what was scrolled over.
+    # The list may have become shorter than the offset.
     first = max(0, min(view.offset, len(found) - room))
     listed = found[first : first + room]
     rows = [
@@ -161,12 +157,12 @@ def _sessions(view: View, room: int) -> list[Text]:
     ]
     names = ("SESSION", "ADDRESS", "OPEN FOR")
     widths = [max([len(name), *(len(row[number]) for row in rows)]) for number, name in enumerate(names)]
-    title = Text(_row((*names, "USER"), widths), "bold")
-    title.append(f"  ({len(found):,}, {order})", "dim")
-    return [title, *(Text(_row(row, widths)) for row in rows)]
+    title: Line = [("bold", _row((*names, "USER"), widths)), ("dim", f"  ({len(found):,}, {order})")]
+    drawn: list[Line] = [[("", _row(row, widths))] for row in rows]
+    return [title, *drawn]
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    # The user comes last: of all that a line may be too short for, a name's end is missed the least.
+    # The user comes last: where a line is cut off, the end of a name is missed least.
     session, address, open_for, user = cells
     return f"{session:{widths[0]}}  {address:{widths[1]}}  {open_for:>{widths[2]}}  {user}"

@@ -1,4 +1,4 @@
-"""`peepctl top` as it runs: it looks at the server, reads the keys and draws, all on one event loop."""
+"""The loop of `peepctl top`: queries, keys, signals and the screen on one event loop."""
 
 from __future__ import annotations
 
@@ -9,83 +9,80 @@ import time
 from contextlib import suppress
 from itertools import chain, repeat
 
-from rich.console import Console, Group
-from rich.live import Live
+from prompt_toolkit.application import Application
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 
 from peep_client import AsyncPeep, NegativeReply, NotSupported, PeepError, WrongLogin
 from peepctl.server import Exit, Server
-from peepctl.top.keys import Keyboard
 from peepctl.top.screen import BLOCKS, ORDERS, PLAIN_BLOCKS, View, lines, scrolled
 
 SESSIONS_SECONDS = 2.0
-"""How often sessions are listed at the most: there may be thousands."""
+"""The shortest time between two lists of sessions: there may be thousands."""
 
 RECONNECT_SECONDS = (0.5, 1.0, 2.0, 5.0)
-"""Pauses between attempts to connect anew; the last one goes on for ever."""
+"""Pauses between attempts to connect again; the last one is repeated."""
 
 CLOCK_SECONDS = 1.0
+"""How often the screen is drawn if nothing changes: it shows the time."""
 
 
 def watch(server: Server, seconds: float) -> Exit:
-    """Show the server until `q`, looking at it every `seconds`.
+    """Show the server until `q` is pressed, querying it every `seconds`.
 
-    Raises `PeepError` when the first connection fails, or when the password is wrong later on.
+    Raises `PeepError` if the first connection or query fails, or if the password is refused later on.
     """
-    peep = server.connect_async()
-    return asyncio.run(_run(server, peep, seconds))
+    return asyncio.run(_watch(server, server.connect_async(), seconds))
 
 
-async def _run(server: Server, peep: AsyncPeep, seconds: float) -> Exit:
+async def _watch(server: Server, peep: AsyncPeep, seconds: float) -> Exit:
     await peep.open()
-    watching = _Watching(server, seconds)
+    watching = _Watching(server.endpoint.address, peep, seconds)
     try:
-        # What fails at once is told in a line, and no screen is opened for it.
-        await watching.look(peep)
+        # Before the screen is opened: a failure here is printed in one line.
+        await watching.query()
     except NegativeReply:
         await peep.close()
         raise
-    await watching.run(peep)
+    await watching.run()
     return Exit.DONE
 
 
 class _Watching:
-    """One run."""
+    """One run of `peepctl top`."""
 
-    def __init__(self, server: Server, seconds: float) -> None:
-        self._server = server
+    def __init__(self, address: str, peep: AsyncPeep, seconds: float) -> None:
+        self._peep = peep
         self._seconds = seconds
-        self._view = View(server.endpoint.address)
+        self._view = View(address)
         self._sessions_at = float("-inf")
-        self._console = Console(highlight=False)
         is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
         self._blocks = BLOCKS if is_unicode else PLAIN_BLOCKS
-        self._changed = asyncio.Event()
-        self._is_over = False
+        self._screen: Application[None] = Application(
+            layout=Layout(Window(FormattedTextControl(self._drawn), always_hide_cursor=True)),
+            key_bindings=self._keys(),
+            full_screen=True,
+            refresh_interval=CLOCK_SECONDS,
+        )
 
-    async def run(self, peep: AsyncPeep) -> None:
-        """Show what there is until `q`, a signal that asks for the end, or a wrong password."""
-        looking = asyncio.create_task(self._look_again_and_again(peep))
-        looking.add_done_callback(lambda task: self._end())
+    async def run(self) -> None:
+        """Show the view until `q`, a signal that ends it, or a wrong password."""
+        querying = asyncio.create_task(self._query_repeatedly())
+        querying.add_done_callback(lambda task: self._end())
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._end)
         try:
-            with (
-                Keyboard() as keyboard,
-                Live(
-                    console=self._console, screen=True, auto_refresh=False, vertical_overflow="crop"
-                ) as live,
-            ):
-                self._listen(keyboard)
-                while not self._is_over:
-                    self._draw(live)
-                    await self._change()
+            with suppress(EOFError):  # the terminal is gone
+                await self._screen.run_async()
         finally:
-            self._stop_listening()
-            looking.cancel()
+            querying.cancel()
             with suppress(asyncio.CancelledError):
-                await looking
+                await querying
 
-    async def look(self, peep: AsyncPeep) -> None:
-        """Look at the server once."""
-        view = self._view
+    async def query(self) -> None:
+        """Query the server once."""
+        view, peep = self._view, self._peep
         view.history.add(time.monotonic(), await peep.counters())
         view.settings = await peep.settings()
         if view.version is None:
@@ -99,86 +96,62 @@ class _Watching:
             self._sessions_at = time.monotonic()
         view.trouble, view.is_lost = "", False
 
-    async def _look_again_and_again(self, peep: AsyncPeep) -> None:
+    async def _query_repeatedly(self) -> None:
         try:
             while True:
                 await asyncio.sleep(self._seconds)
                 try:
-                    await self.look(peep)
-                except NegativeReply as error:
-                    self._tell(error)
+                    await self.query()
                 except PeepError as error:
-                    self._tell(error)
-                    await self._connect_anew(peep)
-                self._changed.set()
+                    self._show(error)
+                    if not isinstance(error, NegativeReply):
+                        await self._connect_again()
+                self._screen.invalidate()
         finally:
-            await peep.close()
+            await self._peep.close()
 
-    async def _connect_anew(self, peep: AsyncPeep) -> None:
-        # It may be another version, which can do other things.
+    async def _connect_again(self) -> None:
+        # It may then be another version, with other extensions.
         self._view.version, self._view.has_sessions = None, True
         for pause in chain(RECONNECT_SECONDS, repeat(RECONNECT_SECONDS[-1])):
             await asyncio.sleep(pause)
             try:
-                await peep.open()
+                await self._peep.open()
             except WrongLogin:
                 raise
             except PeepError as error:
-                self._tell(error)
+                self._show(error)
             else:
                 return
 
-    def _tell(self, error: PeepError) -> None:
+    def _show(self, error: PeepError) -> None:
         self._view.trouble = str(error)
         self._view.is_lost = not isinstance(error, NegativeReply)
-        self._changed.set()
+        self._screen.invalidate()
 
-    # The screen
+    def _drawn(self) -> StyleAndTextTuples:
+        size = self._screen.output.get_size()
+        clock = time.strftime("%H:%M:%S")
+        drawn = lines(self._view, size.columns, size.rows, clock, self._blocks)
+        return [fragment for line in drawn for fragment in (*line, ("", "\n"))][:-1]
 
-    def _draw(self, live: Live) -> None:
-        width, height = self._console.size
-        drawn = lines(self._view, width, height, time.strftime("%H:%M:%S"), self._blocks)
-        live.update(Group(*drawn), refresh=True)
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        for key in ("q", "Q", "c-c", "<sigint>"):
+            keys.add(key)(lambda event: self._end())
+        keys.add("c-z")(lambda event: event.app.suspend_to_background())
+        keys.add("up")(lambda event: self._scroll(-1))
+        keys.add("down")(lambda event: self._scroll(1))
+        for key in ORDERS:
+            keys.add(key)(self._sort)
+        return keys
 
-    async def _change(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOCK_SECONDS):
-                await self._changed.wait()
-        self._changed.clear()
+    def _sort(self, event: KeyPressEvent) -> None:
+        self._view.order, self._view.offset = event.data, 0
 
-    # The keyboard and signals
-
-    def _listen(self, keyboard: Keyboard) -> None:
-        loop = asyncio.get_running_loop()
-        self._keyboard = keyboard
-        loop.add_reader(keyboard.file_descriptor, self._read_keys)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._end)
-        loop.add_signal_handler(signal.SIGWINCH, self._changed.set)
-        loop.add_signal_handler(signal.SIGCONT, self._resume)
-
-    def _stop_listening(self) -> None:
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-
-    def _read_keys(self) -> None:
-        pressed = self._keyboard.read()
-        for key in pressed if pressed is not None else ["q"]:
-            self._obey(key)
-        self._changed.set()
-
-    def _obey(self, key: str) -> None:
-        view = self._view
-        if key.lower() == "q":
-            self._end()
-        elif key in ORDERS:
-            view.order, view.offset = key, 0
-        elif key in ("up", "down"):
-            view.offset = scrolled(view, 1 if key == "down" else -1, self._console.size.height)
-
-    def _resume(self) -> None:
-        self._keyboard.resume()
-        self._changed.set()
+    def _scroll(self, by: int) -> None:
+        self._view.offset = scrolled(self._view, by, self._screen.output.get_size().rows)
 
     def _end(self) -> None:
-        self._is_over = True
-        self._changed.set()
+        if self._screen.future is not None and not self._screen.future.done():
+            self._screen.exit()

@@ -1,7 +1,7 @@
-"""The embedded server's append-only files when they cannot be read: what is wrong, and a repair with a copy.
+"""Damaged append-only files of the embedded server: what is wrong, and a repair that keeps a copy.
 
-A base file holds everything up to its making, and an incremental one every change since then. Of a damaged
-incremental file the part before the damage can be kept; for a damaged base file only a backup helps.
+The base file contains all data up to the time it was written, incremental files every change after that. Of
+a damaged incremental file the part before the damage can be kept; a damaged base file needs a backup.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pathlib import Path
 from service_runtime.errors import StartError
 
 FOLDER = "appendonlydir"
-CHECKER = "redis-check-aof"  # called by this name, the server's own program checks and shortens such files
+CHECKER = "redis-check-aof"  # under this name the server's program checks and shortens such files
 CHECK_SECONDS = 60.0  # it reads some hundred megabytes a second
 
 _ANALYSED = re.compile(rb"size=(\d+), ok_up_to=(\d+)")
 
 
 class UnreadableError(StartError):
-    """The append-only files cannot be examined or repaired; the text is one line that says why."""
+    """The append-only files cannot be examined or repaired; the text is one line with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One incremental file: how many of its octets come before the damage, and how many there are."""
+    """A damaged incremental file: its octets before the damage, and all its octets."""
 
     path: Path
     sound_octets: int
@@ -39,16 +39,16 @@ class Damage:
         lost = self.octets - self.sound_octets
         share = lost * 100 / self.octets
         return (
-            f"{self.path.name} is damaged behind octet {self.sound_octets:,} of {self.octets:,};"
-            f" to cut it there loses {lost:,} octets, {share:.3g} % of the changes since it was begun"
+            f"{self.path.name} is damaged after octet {self.sound_octets:,} of {self.octets:,};"
+            f" cutting it there loses {lost:,} octets, {share:.3g} % of the changes since it was begun"
         )
 
 
 def examine(binary: str, files: Path) -> Damage | None:
-    """Return the damage of the last incremental file below `files`; None if the form of all of them is sound.
+    """Return the damage of the last incremental file below `files`; None if all are well-formed.
 
-    `binary` is the server's program. Raises UnreadableError when one is missing, cannot be checked, or is
-    damaged and not the last: what follows would be changes to something else.
+    `binary` is the server's program. Raises UnreadableError if a file is missing, cannot be checked, or is
+    damaged without being the last: the changes in the next one would not fit a shortened file.
     """
     *earlier, last = _incremental_files(files / FOLDER)
     for path in earlier:
@@ -58,10 +58,10 @@ def examine(binary: str, files: Path) -> Damage | None:
 
 
 def repair(binary: str, files: Path, damage: Damage) -> Path:
-    """Copy all of `files`, then shorten the damaged file to its sound part; return the copy.
+    """Copy all of `files`, then cut the damaged file where its damage begins; return the copy.
 
-    Raises OSError when the copy cannot be made, UnreadableError when the file cannot be shortened. Nothing is
-    changed before the copy is complete and on the disk.
+    Raises OSError if the copy fails, UnreadableError if the file cannot be cut. Nothing is changed before the
+    copy is complete and on the disk.
     """
     copy = files.with_name(f"{files.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
     unfinished = copy.with_name(f"{copy.name}.unfinished")
@@ -74,7 +74,7 @@ def repair(binary: str, files: Path, damage: Damage) -> Path:
         raise
     done = _check(binary, "--fix", str(damage.path), answer=b"y\n")
     if done.returncode != 0:
-        raise UnreadableError(f"{damage.path} cannot be shortened: {_last_line(done.stdout + done.stderr)}")
+        raise UnreadableError(f"{damage.path} cannot be cut: {_last_line(done.stdout + done.stderr)}")
     return copy
 
 

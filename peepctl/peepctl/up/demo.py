@@ -1,4 +1,4 @@
-"""Sample mail and a user to fetch it, for the first `peepctl up`."""
+"""The demo user and its sample mail, for the first `peepctl up`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from state_store.repository import StateRepository
 
 DEMO_USER = "demo"
 DEMO_USER_WITH_DOMAIN = "demo@example.org"
-DEMO_PASSWORD = "demo"  # noqa: S105 - as public as the samples that it opens
+DEMO_PASSWORD = "demo"  # noqa: S105 - as public as the samples
 
 
 def demo_user(layout: MaildirLayout) -> str:
-    """Return the demo user's name: `demo`, with a domain where `layout` asks for one."""
+    """Return the demo user's name: `demo`, with a domain if `layout` needs one."""
     return DEMO_USER if layout.folder_of(DEMO_USER) is not None else DEMO_USER_WITH_DOMAIN
 
 
@@ -33,9 +33,9 @@ def demo_maildir(mail_directory: Path, layout: MaildirLayout) -> Path:
 
 
 async def add_demo_user(redis_url: str, username: str) -> None:
-    """Add the POP3 user `username` with the password `demo`, unless there is one.
+    """Add the POP3 user `username` with the password `demo`, unless it exists.
 
-    Raises StartError when the server at `redis_url` cannot serve Peep.
+    Raises StartError if the server at `redis_url` cannot serve Peep.
     """
     repository = StateRepository(redis_url)
     passwords = Passwords()
@@ -52,7 +52,7 @@ async def add_demo_user(redis_url: str, username: str) -> None:
 
 
 def make_mail_directory(mail_directory: Path, layout: MaildirLayout) -> int:
-    """Make `mail_directory` with the demo user's samples in it, or not at all; return how many they are."""
+    """Create `mail_directory` with the samples, or not at all; return the number of samples."""
     unfinished = mail_directory.with_name(f"{mail_directory.name}.{os.getpid()}")
     try:
         number = deliver_samples(demo_maildir(unfinished, layout))
@@ -64,9 +64,9 @@ def make_mail_directory(mail_directory: Path, layout: MaildirLayout) -> int:
 
 
 def deliver_samples(maildir: Path) -> int:
-    """Deliver the sample messages to `maildir`, which it makes, and return how many.
+    """Create `maildir`, deliver the samples to it, and return their number.
 
-    Each is written to `tmp` and renamed into `new`, as Maildir asks: nobody ever sees half a message.
+    Each is written to `tmp` and renamed into `new`, as Maildir demands: no reader sees half a message.
     """
     for name in ("tmp", "new", "cur"):
         (maildir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,5 +81,5 @@ def deliver_samples(maildir: Path) -> int:
 
 
 def _host_name() -> str:
-    # As Maildir says: these two would end the name's fields or the name.
+    # As Maildir specifies: these two characters would end the field or the name.
     return socket.gethostname().replace("/", "\\057").replace(":", "\\072")

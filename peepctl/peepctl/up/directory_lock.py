@@ -1,4 +1,4 @@
-"""One `peepctl up` for one data directory."""
+"""The lock that admits one `peepctl up` to a data directory."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from service_runtime.errors import StartError
 
 LOCK_FILE = "peepctl.lock"
-RELEASE_SECONDS = 5.0  # how long the server of a killed peepctl may take to write its last octets and end
+RELEASE_SECONDS = 5.0  # how long the server of a killed peepctl may take to end
 POLL_SECONDS = 0.05
 
 
 class DirectoryInUseError(StartError):
-    """Another running peepctl, or the server of one, holds the data directory."""
+    """Another running peepctl, or the server of one, has locked the data directory."""
 
 
 class DirectoryLock:
-    """The right to use a data directory, held as long as any process has the file open.
+    """The lock of a data directory, held as long as any process has its file open.
 
-    The embedded server inherits the open file. So when a peepctl is killed, the next one cannot start a
+    The embedded server inherits the open file. So after a peepctl was killed, the next one cannot start a
     second server on the same files before the first has ended.
     """
 
@@ -32,13 +32,13 @@ class DirectoryLock:
 
     @property
     def file_descriptor(self) -> int:
-        """The open file to be inherited by the server."""
+        """The open file that the server inherits."""
         return self._file
 
     def acquire(self) -> None:
         """Take the lock and write this process's number into it; raise DirectoryInUseError if it is taken.
 
-        Where the holder that the file names is gone, its server is about to end: that is waited for.
+        If the holder that the file names has ended, its server is about to end: this waits for it.
         """
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + RELEASE_SECONDS
@@ -48,14 +48,14 @@ class DirectoryLock:
                 self.release()
                 raise DirectoryInUseError(
                     f"the data directory {self._directory} is in use by process {holder or 'unknown'}:"
-                    " stop that one first, or set PEEP_DATA_DIR to another directory"
+                    " stop that process first, or set PEEP_DATA_DIR to another directory"
                 )
             time.sleep(POLL_SECONDS)
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Close the file; the lock is free when the server has ended too."""
+        """Close the file; the lock is free once the server has ended too."""
         if self._file != -1:
             os.close(self._file)
             self._file = -1
@@ -70,7 +70,7 @@ class DirectoryLock:
 
 def _is_gone(holder: str) -> bool:
     if not holder.isdecimal():
-        return False  # it has just locked the file and not yet written its number
+        return False  # the holder has locked the file but not written its number yet
     try:
         os.kill(int(holder), 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The embedded Valkey: a real server of our own on a Unix socket, its data in the data directory."""
+"""The embedded server: a Valkey or Redis on a Unix socket, with its data in the data directory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
@@ -23,28 +23,28 @@ from peepctl.up.server_binary import find_server, server_version
 from service_runtime.errors import StartError
 
 SOCKET_NAME = "redis.sock"
-SOCKET_PATH_OCTETS = 100  # the system's own limit on a Unix socket's path is 104 (macOS) or 108 (Linux)
+SOCKET_PATH_OCTETS = 100  # the system allows 104 (macOS) or 108 (Linux)
 PROGRESS_AFTER_SECONDS = 1.0
 POLL_SECONDS = 0.01
 ANSWER_SECONDS = 1.0
 STOP_SECONDS = 5.0
-LONGEST_LOG_OCTETS = 1 << 20  # of what it says in one start
+LONGEST_LOG_OCTETS = 1 << 20  # of one start, searched for the reason of a failure
 LINUX = sys.platform == "linux"
 
-# `#` marks what the server thinks important, advice on the machine's settings included.
+# `#` marks warnings. Those that begin with WARNING are advice on the machine's settings.
 _IMPORTANT = re.compile(rb"\d+:\w .*? # (?!WARNING)(.+)")
 _ABOUT_ITS_FILES = re.compile(r"AOF|append only file|RDB", re.IGNORECASE)
 
 
 class EmbeddedServerError(StartError):
-    """The embedded server ended while it started; the text is one line with the reason from its log."""
+    """The embedded server did not start; the text is one line with the reason from its log."""
 
 
 class EmbeddedServer:
     """A Valkey or Redis server that keeps its data under `directory` and never outlives this process.
 
     The methods block: asyncio callers use `asyncio.to_thread`, and may call `stop` or `kill` while `start`
-    still runs in another thread. A start that takes long tells `progress` so, in a line.
+    still runs in another thread. A long start calls `progress` with a line for the user.
     """
 
     def __init__(
@@ -66,16 +66,18 @@ class EmbeddedServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: Sequence[int] = ()
         self._is_to_stop = threading.Event()
-        self._changing = threading.Lock()  # a server that `stop` does not see is never started
+        self._changing = threading.Lock()  # so that `stop` never misses a server that is being started
+        # The kernel ends the server when the thread that started it ends. An executor's thread stays.
+        self._spawner = ThreadPoolExecutor(1, "embedded server")
 
     @property
     def socket_path(self) -> Path:
-        """Where the server listens: in the data directory, or a private folder if that path is too long."""
+        """Where the server listens: the data directory, or a private folder if that path is too long."""
         return self._socket_directory / SOCKET_NAME
 
     @property
     def url(self) -> str:
-        """The server's address as PEEP_REDIS_URL takes it."""
+        """The server's address for PEEP_REDIS_URL."""
         return f"unix://{quote(os.fsencode(self.socket_path))}"
 
     @property
@@ -96,8 +98,8 @@ class EmbeddedServer:
     def start(self) -> None:
         """Start the server and return when it answers, with the data of earlier starts loaded.
 
-        Raises NoServerError when there is none to start, DirectoryInUseError when another process uses the
-        directory, EmbeddedServerError when the server ends or is stopped meanwhile.
+        Raises NoServerError if no server is installed, DirectoryInUseError if another process uses the
+        directory, EmbeddedServerError if the server ends or is stopped before it answers.
         """
         self._binary = find_server()
         self.version = server_version(self._binary)
@@ -112,7 +114,7 @@ class EmbeddedServer:
             raise
 
     def start_again(self) -> None:
-        """Start the server anew, with its data, after it ended by itself; the directory stays ours meanwhile.
+        """Start the server again, with its data, after it ended; the directory stays locked in between.
 
         Raises EmbeddedServerError as `start` does, and may then be called again.
         """
@@ -125,7 +127,7 @@ class EmbeddedServer:
             raise
 
     def wait(self) -> int:
-        """Wait until the started server ends; return its exit code, or minus the number of the signal."""
+        """Wait until the server ends; return its exit code, or minus the number of the signal."""
         if self._process is None:
             raise RuntimeError("the embedded server was not started")
         return self._process.wait()
@@ -144,7 +146,7 @@ class EmbeddedServer:
         return True
 
     def kill(self) -> None:
-        """End the server at once; what it had not yet written, at most a second's changes, is lost."""
+        """End the server at once; changes not yet written, at most those of one second, are lost."""
         process = self._last_process()
         if process is not None:
             process.kill()
@@ -170,11 +172,22 @@ class EmbeddedServer:
             self._lifeline = os.pipe()
             inherited.append(self._lifeline[0])
         watch = str(self._lifeline[0]) if self._lifeline else guard.BY_KERNEL
-        turned_into = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), watch)
-        # What it says before it has read its options, or past its log, belongs there too.
+        guarded = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), watch, binary)
+
+        def start(log: BinaryIO) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                (*guarded, *self._options()),
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+        # Its output goes to its log too, for the time before it has read its options.
         with self.log_path.open("ab") as log:
             self._log_begins = log.tell()
-            return _start_from_lasting_thread((*turned_into, binary, *self._options()), inherited, log)
+            return self._spawner.submit(start, log).result()
 
     def _options(self) -> list[str]:
         options = {
@@ -207,8 +220,8 @@ class EmbeddedServer:
     def _reason(self) -> str:
         with self.log_path.open("rb") as log:
             log.seek(self._log_begins)
-            told = log.read(LONGEST_LOG_OCTETS)
-        important = _IMPORTANT.findall(told) or told.strip().splitlines() or [b"it has not said why"]
+            output = log.read(LONGEST_LOG_OCTETS)
+        important = _IMPORTANT.findall(output) or output.strip().splitlines() or [b"it gave no reason"]
         reason = important[-1].decode(errors="replace").strip()
         if _ABOUT_ITS_FILES.search(reason):
             reason = self._damage(reason)
@@ -220,9 +233,9 @@ class EmbeddedServer:
         except append_only_file.UnreadableError as error:
             return f"{reason}; {error}"
         if damage is None:
-            return f"{reason}; nothing of that can be repaired: put back a backup"
-        # The server's own advice is left out: its checker does not take such a folder as a whole.
-        return f"{damage}: `peepctl repair-store` does that and keeps a copy, or put back a backup"
+            return f"{reason}; this cannot be repaired: restore a backup"
+        # The server's own advice is left out: its checker does not accept the folder as a whole.
+        return f"{damage}: `peepctl repair-store` does that and keeps a copy; or restore a backup"
 
     def _close_lifeline(self) -> None:
         for end in self._lifeline:
@@ -242,36 +255,9 @@ def _short_directory(too_long: Path) -> Path:
         return Path(tempfile.mkdtemp(prefix="peep-"))
     except OSError as error:
         raise EmbeddedServerError(
-            f"{too_long} is too long for a socket, and there is no folder for temporary files instead: "
+            f"{too_long} is too long for a socket, and there is no folder for temporary files: "
             f"{error.strerror}; set TMPDIR to one, or PEEP_DATA_DIR to a shorter path"
         ) from None
-
-
-def _start_from_lasting_thread(
-    command: Sequence[str], inherited: Sequence[int], output: BinaryIO
-) -> subprocess.Popen[bytes]:
-    # The kernel ends the server when the thread that started it ends, not only when the whole process does.
-    # So this thread stays until then: a caller's thread, of an executor for instance, may end sooner.
-    started: Future[subprocess.Popen[bytes]] = Future()
-
-    def start_and_stay() -> None:
-        try:
-            process = subprocess.Popen(
-                command,
-                pass_fds=inherited,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        except OSError as error:
-            started.set_exception(error)
-            return
-        started.set_result(process)
-        process.wait()
-
-    threading.Thread(target=start_and_stay, name="embedded server", daemon=True).start()
-    return started.result()
 
 
 def _answers(path: Path) -> bool:

@@ -17,7 +17,7 @@ from service_runtime.errors import StartError
 def up() -> int:
     """Run Peep until a signal or the end of one part; return the exit code.
 
-    0 after a clean stop, 2 when a setting is wrong, 1 when a part does not start, ends, or has to be killed.
+    0 after a clean stop, 2 if a setting is wrong, 1 if a part does not start, ends, or has to be killed.
     """
     try:
         chosen = settings.load(UpSettings)
@@ -29,10 +29,10 @@ def up() -> int:
 
 async def _run(system: LocalSystem) -> int:
     request = _StopRequest(system)
-    asked = asyncio.create_task(request.wait())
+    stop_requested = asyncio.create_task(request.wait())
     working = asyncio.create_task(_work(system))
     try:
-        await asyncio.wait({asked, working}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stop_requested, working}, return_when=asyncio.FIRST_COMPLETED)
         failure = working.result() if working.done() else None
         if failure is None:
             working.cancel()
@@ -56,45 +56,45 @@ async def _work(system: LocalSystem) -> str:
     except StartError as error:
         return str(error)
     except OSError as error:
-        # A disk that is full or a folder that is somebody else's can show at any file that a start makes.
+        # A full disk or a missing permission can show at any file that a start creates.
         return f"cannot start: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     return await system.first_ending()
 
 
 class _StopRequest:
-    """A signal that asks for a clean stop; Ctrl-C a second time ends everything at once.
+    """A signal requests a clean stop; a second Ctrl-C ends everything at once.
 
-    The other signals may well come twice for one wish: from a closing terminal, or by way of `make`. SIGHUP
-    asks for a stop only from a terminal that is gone, and else has the services read their files anew.
+    Other signals do not: a closing terminal or `make` may send them twice. SIGHUP requests a stop only if the
+    terminal is gone, and otherwise has the services load their files again.
     """
 
     def __init__(self, system: LocalSystem) -> None:
         self.is_impatient = False
         self._system = system
-        self._asked = asyncio.Event()
-        is_to_outlive_it = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # under nohup
-        streams = () if is_to_outlive_it else range(3)
+        self._requested = asyncio.Event()
+        ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # under nohup
+        streams = () if ignores_hangup else range(3)
         self._terminal = next((stream for stream in streams if os.isatty(stream)), None)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        loop.add_signal_handler(signal.SIGTERM, self._asked.set)
+        loop.add_signal_handler(signal.SIGTERM, self._requested.set)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up)
 
     async def wait(self) -> None:
-        await self._asked.wait()
+        await self._requested.wait()
 
     def _hung_up(self) -> None:
-        # The system lets go of a terminal that closes before it tells us.
+        # The kernel has detached a closing terminal by the time the signal arrives.
         if self._terminal is not None and not os.isatty(self._terminal):
-            self._asked.set()
-        elif not self._asked.is_set():
+            self._requested.set()
+        elif not self._requested.is_set():
             self._system.reload()
 
     def _interrupt(self) -> None:
-        if self._asked.is_set():
+        if self._requested.is_set():
             self.is_impatient = True
             self._system.kill()
-        self._asked.set()
+        self._requested.set()
 
 
 def _say(line: str) -> None:
@@ -108,8 +108,8 @@ def _complain(line: str) -> None:
 def _write(stream: TextIO, line: str) -> None:
     encoding = stream.encoding or "ascii"
     try:
-        # A path may hold octets that the terminal's encoding has not.
+        # A path may contain characters that the terminal's encoding lacks.
         print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
     except OSError:
-        # The terminal or the reader of the pipe is gone. What runs is stopped in order all the same.
+        # The terminal or the reader of the pipe is gone; the stop still has to be an orderly one.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

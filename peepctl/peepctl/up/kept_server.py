@@ -1,4 +1,4 @@
-"""The embedded server is started again when it ends, as long as it can be."""
+"""Restarts of the embedded server when it ends."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from peepctl.up.embedded import EmbeddedServer, EmbeddedServerError
 from service_runtime.child_process import Ending
 
-STARTS_ALLOWED = 3  # so many in a row that fail are the end: another one would find the same
-FIRST_PAUSE_SECONDS = 0.1  # doubled for each further end soon after a start, and for each start that failed
+STARTS_ALLOWED = 3  # after so many failures in a row, another start would fail too
+FIRST_PAUSE_SECONDS = 0.1  # doubled for each end soon after a start, and for each start that failed
 LONGEST_PAUSE_SECONDS = 5.0
-SOON_SECONDS = 10.0  # who runs for longer has recovered
+SOON_SECONDS = 10.0  # a server that runs longer has recovered
 
 
 async def keep_running(server: EmbeddedServer, say: Callable[[str], None]) -> str:
-    """Start `server` again whenever it ends; return what to tell when three starts in a row have failed.
+    """Restart `server` whenever it ends; return the failure once three starts in a row have failed.
 
-    Each end is told to `say` in one line. What the server's clients do meanwhile is theirs.
+    Each end is reported to `say` in one line.
     """
     clock = asyncio.get_running_loop().time
     pause = FIRST_PAUSE_SECONDS
@@ -25,7 +25,7 @@ async def keep_running(server: EmbeddedServer, say: Callable[[str], None]) -> st
         began = clock()
         ending = Ending("the embedded server", await asyncio.to_thread(server.wait))
         pause = FIRST_PAUSE_SECONDS if clock() - began > SOON_SECONDS else _longer(pause)
-        say(f"{ending}: starting it again with its data, the services wait meanwhile")
+        say(f"{ending}: starting it again with its data; the services wait")
         await asyncio.sleep(pause)
         if (failure := await _start_again(server)) is not None:
             return failure

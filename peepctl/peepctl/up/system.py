@@ -1,4 +1,4 @@
-"""The whole of Peep on one machine: the embedded server, if one is wanted, and the three services."""
+"""All of Peep on one machine: the embedded server, unless an external one is set, and the three services."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from state_store.credentials.administrators import FIRST_ADMINISTRATOR
 from state_store.redis import address as redis_address
 
 SERVICES = {"pop3-service": "pop3_service", "peep-gateway": "peep_gateway", "state-api": "state_api"}
-KILL_AFTER_DRAIN_SECONDS = 1.5  # what a service may take beyond its drain before it is killed
-STORE_STOP_SECONDS = 1.0  # the embedded server writes every second anyhow
+KILL_AFTER_DRAIN_SECONDS = 1.5  # how long a service may take after its drain before it is killed
+STORE_STOP_SECONDS = 1.0  # enough: the embedded server writes to disk every second
 PROGRESS_AFTER_SECONDS = 1.0
 
 
 class LocalSystem:
     """Starts everything in order, watches it, and stops it in reverse.
 
-    What there is to tell goes to `say`, a line at a time.
+    Calls `say` with each line for the user.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class LocalSystem:
         self._server = None if settings.redis_url else EmbeddedServer(settings.directory, progress=say)
 
     async def start(self) -> None:
-        """Start everything and tell where each part listens; raise StartError when a part does not start."""
+        """Start everything and report where each part listens; raise StartError if a part does not start."""
         first_start.make_directories(self._settings)
         redis_url = await self._start_store()
         await self._prepare_first_start(redis_url)
@@ -52,9 +52,9 @@ class LocalSystem:
         self._say(_line("ready", self._what_to_type(addresses)))
 
     async def first_ending(self) -> str:
-        """Wait until a part ends for good that was not asked to, and return what to tell of it.
+        """Wait until a part ends for good without having been stopped, and return a line about it.
 
-        The embedded server is started again when it ends.
+        The embedded server is restarted when it ends.
         """
         parts = [asyncio.create_task(self._service_ending())]
         if self._server is not None:
@@ -67,24 +67,24 @@ class LocalSystem:
                 part.cancel()
 
     async def stop(self) -> tuple[str, ...]:
-        """Stop the services, then the store they use; return the names of those that had to be killed."""
+        """Stop the services, then the store; return the names of those that had to be killed."""
         killed = await self._supervisor.stop(self._settings.drain_seconds + KILL_AFTER_DRAIN_SECONDS)
         if self._server is not None and not await asyncio.to_thread(self._server.stop, STORE_STOP_SECONDS):
             killed = (*killed, "the embedded server")
         return killed
 
     def reload(self) -> None:
-        """Let the services read anew what can be: certificates."""
+        """Have the services load their certificates again."""
         self._supervisor.reload()
 
     def kill(self) -> None:
-        """End everything at once; `stop` then has nothing left to wait for."""
+        """End everything at once; `stop` then has nothing to wait for."""
         self._supervisor.kill()
         if self._server is not None:
             self._server.kill()
 
     async def _service_ending(self) -> str:
-        return f"{await self._supervisor.first_ending()} (its last log lines above say more)"
+        return f"{await self._supervisor.first_ending()} (see its last log lines above)"
 
     async def _start_store(self) -> str:
         if self._server is None:
@@ -96,7 +96,7 @@ class LocalSystem:
 
     async def _prepare_first_start(self, redis_url: str) -> None:
         settings = self._settings
-        # A well-known password is for our own server only, never for one that others may use.
+        # The well-known password goes only into the embedded server, never into one that others may use.
         if settings.demo and self._server is not None and self._has_no_mail_yet():
             user = demo.demo_user(settings.layout)
             await demo.add_demo_user(redis_url, user)
@@ -123,18 +123,18 @@ class LocalSystem:
 
     @contextmanager
     def _progress(self, line: str) -> Iterator[None]:
-        telling = asyncio.get_running_loop().call_later(PROGRESS_AFTER_SECONDS, self._say, line)
+        timer = asyncio.get_running_loop().call_later(PROGRESS_AFTER_SECONDS, self._say, line)
         try:
             yield
         finally:
-            telling.cancel()
+            timer.cancel()
 
     def _what_to_type(self, addresses: list[Address]) -> str:
         shown = {address.label: _address_shown(address) for address in addresses}
         hints = []
         settings = self._settings
         if settings.demo and demo.demo_maildir(settings.own_mail_directory, settings.layout).exists():
-            # With a certificate, passwords may be refused in the clear. It need not be for this address.
+            # With a certificate, passwords may be refused in the clear. -k: it may be for another name.
             way, address = ("-k pop3s", shown["POP3S"]) if "POP3S" in shown else ("pop3", shown.get("POP3"))
             user = quote(demo.demo_user(settings.layout))
             hints.append(f"fetch: curl {way}://{user}:{demo.DEMO_PASSWORD}@{address}/1")
