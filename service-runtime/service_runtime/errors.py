@@ -1,5 +1,5 @@
-"""Errors that end a program at its start."""
+"""The error that ends a program at its start."""
 
 
 class StartError(Exception):
-    """The program cannot start as it was asked to; the text is one line for the person who started it."""
+    """The program cannot start as requested; the text is one line for the person who started it."""

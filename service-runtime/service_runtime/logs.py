@@ -1,4 +1,4 @@
-"""Structured logs on standard error: one event a line, JSON or for people."""
+"""Structured logs on standard error: one event per line, as JSON or for people."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def configure(service: str, log_format: str, log_level: str, **fields: str) -> None:
-    """Set up logging for this process; every event carries the service's name and `fields`."""
+    """Set up logging for this process; every event includes the service's name and `fields`."""
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     structlog.configure(
         processors=[
@@ -28,7 +28,7 @@ def configure(service: str, log_format: str, log_level: str, **fields: str) -> N
 
 
 def _for_programs() -> list[Processor]:
-    # One encoder for all events: json.dumps would make a new one each time.
+    # One encoder for all events: json.dumps would create one for each.
     encoder = json.JSONEncoder(default=repr)
     return [
         structlog.processors.format_exc_info,
@@ -37,7 +37,7 @@ def _for_programs() -> list[Processor]:
 
 
 def _for_people() -> list[Processor]:
-    # The richer tracebacks show local variables, and with them passwords.
+    # Rich tracebacks show local variables, and so passwords.
     return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
 
 

@@ -1,4 +1,4 @@
-"""Where below the mail directory each user's maildir lies: `PEEP_MAILDIR_LAYOUT`."""
+"""The paths of users' maildirs below the mail directory: `PEEP_MAILDIR_LAYOUT`."""
 
 import re
 
@@ -14,10 +14,10 @@ _PLAIN_NAME = re.compile(r"(?!\.{1,2}$)[!-.0-z|~]+")
 class MaildirLayout:
     """A template of folders, such as `{domain}/{local}/Maildir`.
 
-    No two users share a maildir, since the template holds all of the user's name. None lies inside of
-    another's, since each folder of the template is one folder on disk: all maildirs lie equally deep.
+    No two users share a maildir, because the template contains the whole user name. No maildir contains
+    another, because each folder of the template is one folder on disk, so all maildirs are equally deep.
 
-    Raises ValueError for a text that is no such template, and says what it must be.
+    Raises ValueError, which says what the text must be, if it is not such a template.
     """
 
     __slots__ = ("_splits_names", "_template")
@@ -36,15 +36,15 @@ class MaildirLayout:
         self._template = text
 
     def folder_of(self, username: str) -> str | None:
-        """Return where `username`'s maildir lies, as a path below the mail directory.
+        """Return the path of `username`'s maildir below the mail directory.
 
-        None where the name has no maildir: it is no `local@domain`, divided at the last `@`, and the
-        layout asks for one. `username` has to be one that P11 allows.
+        None if the layout needs a `local@domain`, divided at the last `@`, and the name is not one.
+        `username` must be one that P11 allows.
         """
         if not self._splits_names:
-            return self._template.replace("{user}", username)  # at each login: faster than `format`
+            return self._template.replace("{user}", username)  # faster than `format`, at each login
         local, _, domain = username.rpartition("@")
-        # A part is a folder, so it obeys what P11 asks of a whole name: nothing hidden, no `..`.
+        # Each part is a folder, so P11 applies to it as to a whole name: nothing hidden, no `..`.
         if not local or not domain or local.startswith(".") or domain.startswith("."):
             return None
         return self._template.format(user=username, local=local, domain=domain)
@@ -55,7 +55,7 @@ def _require_folder(folder: str) -> None:
         return
     unknown = [field for field in _FIELD.findall(folder) if field not in FIELDS]
     if unknown:
-        raise ValueError(f"{unknown[0]} is no field: {', '.join(FIELDS)} are")
+        raise ValueError(f"{unknown[0]} is not a field: {', '.join(FIELDS)} are")
     if folder in {"", ".", ".."}:
         raise ValueError("must be names separated by single slashes, none of them . or ..")
     raise ValueError(

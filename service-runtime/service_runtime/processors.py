@@ -1,4 +1,4 @@
-"""How many of the machine's processors this process may use: its affinity and its control groups say."""
+"""The number of processors that this process may use, by its affinity and its control groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Microseconds = tuple[str, str]
 
 
 def usable_processors(process: Path = Path("/proc/self")) -> int:
-    """Return how many processors the process may keep busy, quotas rounded up, at least 1."""
+    """Return how many processors the process may keep busy: at least 1, quotas rounded up."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(process))]))
 
@@ -33,7 +33,7 @@ def _version_1(folder: Path) -> _Microseconds:
 
 
 def _control_groups(process: Path) -> Iterator[Path]:
-    """Yield the folders of the process's own groups, and of those above, where processors are limited."""
+    """Yield the folders of the process's own control groups for CPU time, and of the groups above."""
     paths = {}
     for line in _text(process / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -45,7 +45,7 @@ def _control_groups(process: Path) -> Iterator[Path]:
         if version not in paths or (version == "cgroup" and "cpu" not in options.split(",")):
             continue
         _, _, _, root, point, *_ = mount.split()
-        # Of a container that sees the machine's paths, the mount begins at its own group.
+        # In a container that sees the machine's paths, the mount begins at the container's own group.
         below = paths[version].removeprefix(root.rstrip("/")) if paths[version].startswith(root) else ""
         folder = Path(point, below.lstrip("/"))
         yield folder

@@ -70,7 +70,7 @@ def test_layout_of_maildirs_is_a_folder_with_the_users_name_unless_set(
 @pytest.mark.parametrize(
     ("layout", "reason"),
     [
-        ("{name}", "{name} is no field: {user}, {local}, {domain} are"),
+        ("{name}", "{name} is not a field: {user}, {local}, {domain} are"),
         ("/srv/{user}", "must be a path below the mail directory"),
         ("{user}/../Maildir", "must be names separated by single slashes, none of them . or .."),
         ("{domain}", "must hold {user}, or {local} and {domain}"),
