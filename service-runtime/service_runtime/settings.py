@@ -36,10 +36,14 @@ INTERNAL = ("PEEP_READY_FD", "PEEP_PARENT_FD", "PEEP_ANSWER_FD", "PEEP_WORKER", 
 MOST_WORKERS = 256
 
 
+MODEL_CONFIG = ConfigDict(frozen=True, defer_build=True)
+"""Pydantic builds a validator at first use: each program uses one of these classes and imports them all."""
+
+
 class CommonSettings(BaseModel):
     """Settings of all three services."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = MODEL_CONFIG
 
     redis_url: RedisUrl = Field(
         description="Redis or Valkey: `redis://`, `rediss://` (TLS), `unix://`, "
@@ -194,7 +198,7 @@ class ApiSettings(AdministratorSettings):
 class LocalSettings(BaseModel):
     """Settings that only `peepctl up` reads."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = MODEL_CONFIG
 
     data_dir: str = Field(
         "./data", description="`make up` only: the embedded server's files, sample mail, generated secrets"

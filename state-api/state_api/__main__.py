@@ -12,6 +12,8 @@ def main() -> int:
     # Imported only here: a check runs every few seconds, and needs nothing of the service.
     # structlog would import rich, if it is installed, for tracebacks that print variables: we show none.
     sys.modules["rich"] = None  # type: ignore[assignment]
+    # FastAPI would import Pydantic's older version to refuse models of it: we have none.
+    sys.modules["pydantic.v1"] = None  # type: ignore[assignment]
     from state_api import service
 
     return service.main()
