@@ -10,8 +10,10 @@ def main() -> int:
     if sys.argv[1:] == ["health"]:
         return health.main()
     # Imported only here: a check runs every few seconds, and needs nothing of the service.
-    # structlog would import rich, if it is installed, for tracebacks that print variables: we show none.
-    sys.modules["rich"] = None  # type: ignore[assignment]
+    from service_runtime.optional_packages import leave_out
+
+    # structlog looks for rich, to show variables in tracebacks; redis-py for OpenTelemetry, to send metrics.
+    leave_out("rich", "opentelemetry")
     from peep_gateway import service
 
     return service.main()

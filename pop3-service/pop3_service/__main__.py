@@ -9,9 +9,11 @@ def main() -> int:
     """Do what the command line says and return the process's exit code."""
     if sys.argv[1:] == ["health"]:
         return check.main()
-    # Only here: a check is made every few seconds, and should not cost what the service imports.
-    # structlog would import rich, if it is installed, for tracebacks that print variables: we show none.
-    sys.modules["rich"] = None  # type: ignore[assignment]
+    # Imported only here: a check runs every few seconds, and needs nothing of the service.
+    from service_runtime.optional_packages import leave_out
+
+    # structlog looks for rich, to show variables in tracebacks; redis-py for OpenTelemetry, to send metrics.
+    leave_out("rich", "opentelemetry")
     from pop3_service import service
 
     return service.main()

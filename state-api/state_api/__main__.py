@@ -10,10 +10,10 @@ def main() -> int:
     if sys.argv[1:] == ["health"]:
         return health.main()
     # Imported only here: a check runs every few seconds, and needs nothing of the service.
-    # structlog would import rich, if it is installed, for tracebacks that print variables: we show none.
-    sys.modules["rich"] = None  # type: ignore[assignment]
-    # FastAPI would import Pydantic's older version to refuse models of it: we have none.
-    sys.modules["pydantic.v1"] = None  # type: ignore[assignment]
+    from service_runtime.optional_packages import leave_out
+
+    # structlog looks for rich, to show variables in tracebacks; FastAPI for Pydantic 1, to refuse its models.
+    leave_out("rich", "pydantic.v1")
     from state_api import service
 
     return service.main()
