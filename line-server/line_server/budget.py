@@ -1,36 +1,35 @@
-"""How much work is done for a client who has not said yet who it is."""
+"""Limits for the work that is done for a client before it logs in."""
 
 import time
 from collections.abc import Callable
 
 LINE_OCTETS = 1024
-"""A line counts once more for each so many octets of it. The longest that POP3 takes has 12,288."""
+"""A line counts once more for each of these octets. The longest line in POP3 has 12,288."""
 
 FREE_LINES = 20
-"""Lines that nobody is refused: clients send fewer than ten before they log in."""
+"""Lines that are always answered: clients send fewer than ten before they log in."""
 
 MOST_LINES = 100
-"""Lines of one connection before login: ten wrong passwords by any mechanism take 40."""
+"""Lines of one connection before login; ten wrong passwords by any mechanism need 40."""
 
 NETWORK_LINES = 500
-"""Lines beyond the free ones that all connections of one network may send in `NETWORK_SECONDS`: some 10 ms
-of CPU time. A network that has used them up is left the free ones, so that others behind the same address
-log in as ever."""
+"""Lines beyond the free ones of all connections of one network in `NETWORK_SECONDS`: some 10 ms of CPU time.
+The free lines are always answered, so others behind the same address can log in."""
 
 NETWORK_SECONDS = 10.0
 
 
 class Allowances:
-    """What networks have used lately, beyond what is free; one for all connections of a process."""
+    """What networks have used of NETWORK_LINES; one for all connections of a process."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._since = now()
-        # Small: whoever gets into it has sent more than `FREE_LINES` on one connection in these seconds.
+        # Small: only networks with more than `FREE_LINES` on one connection in these seconds.
         self._used: dict[str, int] = {}
 
     def take(self, network: str, lines: int) -> bool:
-        """Count so many more lines of a network; return False, counting none, where it has fewer left."""
+        """Count lines of a network and return True; return False, and count none, if fewer are left."""
         now = self._now()
         if now - self._since >= NETWORK_SECONDS:
             self._used.clear()
@@ -43,7 +42,7 @@ class Allowances:
 
 
 class Budget:
-    """What one connection may still ask for before it logs in."""
+    """The lines that one connection may still send before it logs in."""
 
     __slots__ = ("_address", "_allowances", "_lines", "_network_of")
 
@@ -54,7 +53,7 @@ class Budget:
         self._lines = 0
 
     def spend(self, octets: int) -> bool:
-        """Count a line of so many octets; return whether it may be answered, or the connection is to end."""
+        """Count a line of so many octets; return False when the connection must end instead."""
         lines = 1 + octets // LINE_OCTETS
         self._lines += lines
         beyond = self._lines - FREE_LINES

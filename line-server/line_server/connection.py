@@ -5,26 +5,26 @@ import ssl
 from enum import Enum, auto
 from typing import cast
 
-from line_server.entrance import PLAIN, Entrance
 from line_server.lines import LineBuffer, OverlongLine, RunawayLine
 from line_server.listener import plain_host
+from line_server.listener_options import PLAIN, ListenerOptions
 from line_server.output import Output
 from line_server.tls import TlsChannel, TlsError
 from line_server.turns import bulk
 
 INPUT_OCTETS = 64 * 1024
-"""Unanswered input that one connection may have in memory before we stop reading from it."""
+"""Unanswered input of one connection in memory; with more we stop reading from it."""
 
 LINES_PER_TURN = 32
-"""Lines that one connection may have answered in one turn of the event loop: tens of thousands fit into
-one read, and everybody else would wait for all of them. Few pipelined sessions have more."""
+"""Lines of one connection that are answered in one turn of the event loop. One read may contain tens of
+thousands, and all other connections would wait for them. Few clients pipeline more than this."""
 
 OUTPUT_OCTETS = 64 * 1024
-"""Replies gathered before they are written in one go; they too are all of a connection's turn."""
+"""Replies that are gathered before they are written; with more a connection's turn is over too."""
 
 
 class Pump(Enum):
-    """Where a connection is with handing out lines."""
+    """The state of handing out lines."""
 
     IDLE = auto()
     RUNNING = auto()
@@ -32,29 +32,29 @@ class Pump(Enum):
     """It has had its share of this turn of the event loop, and goes on in another."""
 
 
-# Looked up for every reply: as names of the module they cost a third of what they cost in the class.
+# Read for every reply: names of the module cost a third of attributes of the class.
 _IDLE, _RUNNING, _RESTING = Pump
 
 
 class LineConnection(asyncio.Protocol):
     """Base of a protocol's connection: lines in, replies out.
 
-    A subclass answers `line_received` with `send`. When the answer takes waiting it calls `hold`, and
-    `release` once it has sent the reply: meanwhile further lines wait, and past `INPUT_OCTETS` of them
-    the client does. A client that does not read is not served further either: no line is handed out
-    while replies wait to be sent. A client that half-closes gets every reply still owed.
+    A subclass answers `line_received` with `send`. If it has to wait for something it calls `hold`, and
+    `release` after the reply. Meanwhile further lines wait, and after `INPUT_OCTETS` of them nothing more is
+    read. No line is handed out while replies wait for the client to read them. A client that half-closes gets
+    all its replies.
 
-    `lines` cuts what comes in into lines. `entrance` says what comes before them: a proxy's header, TLS,
-    or nothing. The connection is in `connections` as long as it is open.
+    `lines` cuts the input into lines. `options` are those of the port. The connection is in `connections` as
+    long as it is open.
     """
 
-    # Ten thousand idle connections are usual: without a dictionary each takes 500 octets less.
+    # Ten thousand idle connections are usual: each takes 500 octets less without a dictionary.
     __slots__ = (
         "__weakref__",
         "_connections",
-        "_entrance",
         "_is_held",
         "_is_throttled",
+        "_options",
         "_pump_state",
         "address",
         "is_at_end",
@@ -65,50 +65,50 @@ class LineConnection(asyncio.Protocol):
     )
 
     def __init__(
-        self, lines: LineBuffer, connections: "set[LineConnection]", entrance: Entrance = PLAIN
+        self, lines: LineBuffer, connections: "set[LineConnection]", options: ListenerOptions = PLAIN
     ) -> None:
         self.lines = lines
         self.output = Output()
         self.address = ""
         self.is_lost = True
-        """Whether the connection has not begun, or is gone: what is sent does not reach the client."""
+        """Whether the connection has not begun or is gone: nothing reaches the client."""
         self.is_at_end = False
-        """Whether the client will send nothing more; it may still be reading."""
+        """Whether the client sends nothing more; it may still be reading."""
         self.is_closing = False
-        """Whether the connection is at its end: nothing more is answered."""
+        """Whether the connection is closing or closed: nothing more is answered."""
         self._connections = connections
-        self._entrance = entrance
+        self._options = options
         self._pump_state = _IDLE
         self._is_held = self._is_throttled = False
 
     # What a subclass gives
 
     def opened(self) -> None:
-        """Take note of a new connection, its `address` known; may send a greeting."""
+        """Begin: the `address` is known, and a greeting may be sent."""
 
     def turned_away(self, reason: str) -> None:
-        """Take note of a connection that never begins, or ends in its TLS handshake, and why."""
+        """Report a connection that is refused before its first line, or fails in its TLS handshake."""
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer one line, given without its end."""
         raise NotImplementedError
 
     def line_unfinished(self) -> None:
-        """Take note that no more than a part of a line has come (`lines.unfinished`)."""
+        """Report that only a part of a line has come (`lines.unfinished`)."""
 
     def runaway_received(self) -> None:
-        """Answer a line that does not end (RUNAWAY_OCTETS); closes the connection by default."""
+        """Answer a line without an end (RUNAWAY_OCTETS); closes the connection by default."""
         self.hang_up(linger=True)
 
     def failed(self, error: Exception) -> None:
-        """Report a bug met while answering; the connection is cut off afterwards unless this hangs up."""
+        """Report a bug in answering a line; the connection is aborted afterwards unless this hangs up."""
         raise NotImplementedError
 
     def sent(self) -> None:
-        """Take note that `output.octets_sent` has grown."""
+        """Report that `output.octets_sent` has grown."""
 
     def closed(self) -> None:
-        """Take note of the connection's end, whoever wanted it."""
+        """Report the connection's end, by either side."""
 
     # What a subclass uses
 
@@ -133,15 +133,15 @@ class LineConnection(asyncio.Protocol):
         self._pump()
 
     def end_line(self) -> None:
-        """Answer what has come of a line as if it were all of it."""
+        """Answer the part of a line that has come as if it were the whole line."""
         self.lines.end_line()
         self._pump()
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Speak TLS from the next octet on; what has been sent so far goes out in the clear.
+        """Begin TLS with the next octet; what was sent before goes out in the clear.
 
-        Whatever the client sent ahead of the handshake is thrown away unread: nobody can tell who
-        wrote it (the command injection of CVE-2011-0411).
+        What the client sent before the handshake is discarded: it may be from an attacker (the command
+        injection of CVE-2011-0411).
         """
         if self.output.flush():
             self.sent()
@@ -149,11 +149,11 @@ class LineConnection(asyncio.Protocol):
         self.output.start_tls(context)
 
     def hang_up(self, last: bytes = b"", *, linger: bool = False) -> None:
-        """Send what is owed, and `last`, then close.
+        """Send all replies, and `last`, then close.
 
-        With `linger` the client may still be sending: it gets the reply and our end of stream, and
-        what it sends is thrown away, since closing on unread input would reset the connection and
-        take the reply with it.
+        With `linger` the client may still be sending. It gets the replies and our end of stream, and its
+        input is discarded: closing with unread input would reset the connection, and the replies would be
+        lost.
         """
         if self.is_closing or self.is_lost:
             return
@@ -186,8 +186,8 @@ class LineConnection(asyncio.Protocol):
             peer = transport.get_extra_info("peername")
             self.address = plain_host(peer[0]) if peer else ""
         self._connections.add(self)
-        if self._entrance.tls is not None:
-            self.output.start_tls(self._entrance.tls())
+        if self._options.tls is not None:
+            self.output.start_tls(self._options.tls())
         self.opened()
 
     def data_received(self, data: bytes) -> None:
@@ -200,7 +200,7 @@ class LineConnection(asyncio.Protocol):
         self._pump()
 
     def eof_received(self) -> bool:
-        """Note that the client will send nothing more; it may still be reading (asyncio)."""
+        """Take the client's end of stream; it may still be reading (asyncio)."""
         self.is_at_end = True
         if self.is_closing:
             return False
@@ -208,11 +208,11 @@ class LineConnection(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Note that the client reads more slowly than we send (asyncio)."""
+        """Stop handing out lines: the client reads more slowly than we send (asyncio)."""
         self.output.is_stalled = True
 
     def resume_writing(self) -> None:
-        """Note that the kernel has taken everything (asyncio)."""
+        """Go on: the kernel has taken everything (asyncio)."""
         if self.output.resume():
             self.sent()
         # Not now: asyncio's transport must not be closed from within this very callback.
@@ -237,7 +237,7 @@ class LineConnection(asyncio.Protocol):
         except TlsError as error:
             self.is_closing = True
             self.turned_away(f"TLS: {error}")
-            self.output.close(linger=False)  # after the alert that says what we did not like
+            self.output.close(linger=False)  # sends the alert first
             return b""
         self.output.write_ciphertext()
         if channel.is_established and not was_established and self.output.handshake_completed():
@@ -247,7 +247,7 @@ class LineConnection(asyncio.Protocol):
         return plain
 
     def _pump(self) -> None:
-        """Hand out the lines that have come, and send what they were answered."""
+        """Hand out the lines that have come, and send the replies."""
         if self._pump_state is not _IDLE:
             return
         output = self.output
@@ -293,12 +293,12 @@ class LineConnection(asyncio.Protocol):
         self._pump()
 
     def _settle(self) -> None:
-        """Stop or go on reading, and end a half-closed connection that has had all its answers."""
+        """Stop or resume reading, and close a half-closed connection that has had all its replies."""
         output = self.output
         if output.transport is None:
             return
         is_waiting = self._is_held or output.is_stalled or self._pump_state is _RESTING
-        # Under TLS even the client's empty records can make us answer: one that does not read is not read.
+        # Under TLS even empty records may cause answers: from a client that does not read nothing is read.
         must_stop = (is_waiting and self.lines.pending_octets > INPUT_OCTETS) or (
             output.is_stalled and output.channel is not None
         )

@@ -1,4 +1,4 @@
-"""The last descriptors that a process may have: kept from connections, for what serves those there are."""
+"""Keeps the last file descriptors of a process from new connections."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,8 @@ from typing import cast
 import structlog
 
 RESERVED = 32
-"""Descriptors that no connection keeps: they are for threads that read mail, new connections to Redis, the
-log, and to tell whoever comes that there are no more."""
+"""Descriptors that connections do not get. They are for reading mail, connections to Redis, the log, and for
+telling clients that there are no more."""
 
 OWN = 32
 """Descriptors that a service has open for itself: event loop, log, listeners, connections to Redis."""
@@ -26,19 +26,19 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 def free_for_connections() -> int:
-    """Return the number of descriptors, the reserve left out, that the system allows this process."""
-    # Read each time, since it may change while we run (`prlimit`).
+    """Return the number of descriptors that the system allows this process, without the reserve."""
+    # Read each time: it may change meanwhile (`prlimit`).
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return (sys.maxsize if allowed == resource.RLIM_INFINITY else allowed) - RESERVED
 
 
 def room_for_connections() -> int:
-    """Return how many connections this process may have beside what it has open for itself; at least one."""
+    """Return how many connections this process may have besides its OWN descriptors; at least one."""
     return max(1, free_for_connections() - OWN)
 
 
 class Reserve:
-    """Tells clients, and once a minute the log, that there are no descriptors for more connections."""
+    """Refuses connections for which there is no descriptor, and logs it once a minute."""
 
     def __init__(self, words: bytes, now: Callable[[], float] = time.monotonic) -> None:
         self._words = words
@@ -46,12 +46,12 @@ class Reserve:
         self._report_at = now()
 
     def is_touched_by(self, connected: socket.socket) -> bool:
-        """Return whether this connection has one of the last descriptors."""
+        """Return whether this connection has a descriptor of the reserve."""
         return connected.fileno() >= free_for_connections()
 
     def is_next(self, bound: socket.socket) -> bool:
-        """Return whether only the last descriptors are left; `bound` is any open socket."""
-        # The system gives the lowest number that is free; nothing else tells it without a search.
+        """Return whether only the reserve is left; `bound` is any open socket."""
+        # `dup` gets the lowest free number: there is no quicker way to find it.
         try:
             number = os.dup(bound.fileno())
         except OSError:
@@ -60,7 +60,7 @@ class Reserve:
         return number >= free_for_connections()
 
     def turn_away(self, connected: socket.socket, *, in_clear: bool) -> None:
-        """Close a connection at once; where it is in the clear its client is told why."""
+        """Close a connection at once; in the clear its client gets the words."""
         self._report()
         connected.setblocking(False)
         with contextlib.suppress(OSError):
@@ -68,7 +68,7 @@ class Reserve:
         connected.close()
 
     def protocol(self, *, in_clear: bool) -> asyncio.Protocol:
-        """Return what does the same for a connection that an event loop has accepted."""
+        """Return a protocol that does the same with a connection that the event loop has accepted."""
         self._report()
         return _TurnedAway(self._words if in_clear else b"")
 
@@ -85,7 +85,7 @@ class Reserve:
 
 
 class _TurnedAway(asyncio.Protocol):
-    """Says its words and closes."""
+    """Sends the words and closes."""
 
     def __init__(self, words: bytes) -> None:
         self._words = words

@@ -1,4 +1,4 @@
-"""What the services' `health` commands have in common; imports nothing that takes long."""
+"""Common parts of the services' `health` commands; imports nothing that is slow."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -4,30 +4,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 RUNAWAY_OCTETS = 64 * 1024
-"""A line longer than this is no slip of a client any more: the connection ends (P6)."""
+"""A longer line is no mistake of a client any more: the connection ends (P6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class OverlongLine:
-    """A line over the limit, told once; `head` holds its first octets, the rest is thrown away."""
+    """A line over the limit; `head` is its first octets, the rest is discarded."""
 
     head: bytes
 
 
 class RunawayLine:
-    """More than `RUNAWAY_OCTETS` without an end of line: nothing more will be read from this stream."""
+    """More than `RUNAWAY_OCTETS` without an end of line: nothing more is read from this stream."""
 
 
 RUNAWAY = RunawayLine()
 
 
 class LineBuffer:
-    """Octets in, lines out; what comes out never depends on how the stream was cut into chunks.
+    """Octets in, lines out, however the stream was cut into chunks.
 
-    CRLF ends a line, and with `takes_bare_lf` a lone LF too; a lone CR is an ordinary octet of it.
-    `max_line_octets` counts the line's end. `limit_of` may allow more: it gets a line's first
-    `max_line_octets`, when that has more, and returns how many that one may have. What is kept of an
-    unfinished line is less than its limit.
+    CRLF ends a line, and with `takes_bare_lf` a lone LF too; a lone CR is an ordinary octet.
+    `max_line_octets` includes the line's end. For a longer line `limit_of` gets the first `max_line_octets`,
+    and returns how many this line may have. Less than its limit is kept of an unfinished line.
     """
 
     __slots__ = (
@@ -55,27 +54,27 @@ class LineBuffer:
         self._limit_of = limit_of
         self._end = b"\n" if takes_bare_lf else b"\r\n"
         self._end_octets = len(self._end)
-        self._optional = ord("\r") if takes_bare_lf else None  # belongs to an end, and need not be there
+        self._optional = ord("\r") if takes_bare_lf else None  # the optional octet before an end
         self._data = b""
         self._start = 0
         self.has_part = False
-        """Whether all that is left is a part of a line (`unfinished`), once `next` has returned None."""
-        self._head: bytes | None = None  # of an over-long line whose end has not come yet
+        """Whether only a part of a line is left (`unfinished`), after `next` has returned None."""
+        self._head: bytes | None = None  # of an over-long line whose end has not come
         self._discarded = 0
-        self._owed_end = b""  # what may still come of the end of a line that `end_line` has ended
+        self._owed_end = b""  # the end that may still come after `end_line`
 
     @property
     def pending_octets(self) -> int:
-        """How many octets wait to be taken as lines."""
+        """How many octets are left."""
         return len(self._data) - self._start
 
     @property
     def unfinished(self) -> bytes:
-        """What has come of a line that is not over its limit, once `next` has returned None."""
+        """The part of a line within its limit that is left, after `next` has returned None."""
         return self._data[self._start :] if self._head is None else b""
 
     def feed(self, chunk: bytes) -> None:
-        """Take octets as they came from the network."""
+        """Add octets from the network."""
         if self._owed_end:
             chunk = self._without_owed_end(chunk)
         self.has_part = False
@@ -86,20 +85,20 @@ class LineBuffer:
         self._start = 0
 
     def clear(self) -> None:
-        """Throw away what has come and was not taken."""
+        """Discard all octets that are left."""
         self._data, self._start = b"", 0
         self._head, self._discarded = None, 0
         self._owed_end = b""
         self.has_part = False
 
     def end_line(self) -> None:
-        """Take what has come of a line as all of it; its end will be passed over if it still comes."""
+        """Make the part of a line that is left a whole line; its end is ignored if it still comes."""
         self.feed(b"\r\n")
         self._owed_end = b"\r\n"
 
     def _without_owed_end(self, chunk: bytes) -> bytes:
         if self._owed_end == b"\n":
-            chunk = b"\r" + chunk  # the CR that has been held back
+            chunk = b"\r" + chunk  # the CR that was kept
         if chunk in (b"", b"\r"):
             self._owed_end = b"\r\n"[len(chunk) :]
             return b""
@@ -127,7 +126,7 @@ class LineBuffer:
         return self._end_overlong(start, end)
 
     def give_back(self, line: bytes) -> None:
-        """Make `line` the next one again; it is the last that `next` returned, and nothing was fed since."""
+        """Make `line` the next one again: the last that `next` returned, with nothing fed since."""
         self._start -= len(line) + (2 if self._data.endswith(b"\r\n", 0, self._start) else 1)
 
     def _limit(self, start: int) -> int:
@@ -144,7 +143,7 @@ class LineBuffer:
         return RUNAWAY if octets > RUNAWAY_OCTETS else OverlongLine(head)
 
     def _keep_unfinished(self) -> RunawayLine | None:
-        # One octet may be the CR of a CRLF that the next chunk completes.
+        # The last octet may be the CR of a CRLF that the next chunk completes.
         if self._head is None:
             if self.pending_octets < self.max_line_octets or self.pending_octets < self._limit(self._start):
                 self.has_part = True

@@ -1,4 +1,4 @@
-"""Listening sockets, and clear words when a port cannot be had."""
+"""Listening sockets, and clear messages when a port is not available."""
 
 import contextlib
 import ctypes
@@ -9,18 +9,18 @@ import struct
 import sys
 
 BACKLOG = 4096
-"""Connections that may wait to be accepted: a burst of clients must not wait for repeated SYNs."""
+"""Connections that may wait to be accepted: in a burst no client has to repeat its SYN."""
 
 IDLE_SECONDS_BEFORE_PROBE = 60
-"""How long a client may be silent before the kernel asks whether it is still there."""
+"""How long a client may be silent before the kernel sends a keep-alive probe."""
 
 PROBE_SECONDS = 10
-"""How long after that it asks again, and again."""
+"""How long after a probe the next one is sent."""
 
 VANISHED_SECONDS = 150
-"""A client that has acknowledged nothing for so long, no probe and no octet of ours, is gone, whatever the
-protocol's own timeout says: what it holds is needed by others, and is free within three minutes. Linux counts
-one whose window stays shut as silent as well, though its kernel answers."""
+"""A client that acknowledges no probe and no octet for so long is gone, whatever the protocol's own timeout
+is: what it holds is free again within three minutes. On Linux this includes a client whose window stays
+closed."""
 
 # Linux, asm-generic/socket.h: they are not among Python's constants.
 _SO_ATTACH_FILTER = 26
@@ -36,14 +36,14 @@ _DROP_EVERY_SYN = (
 
 
 class ListenError(Exception):
-    """A listening address cannot be had; the text says why and what to do."""
+    """A listening address is not available; the text says why and what to do."""
 
 
 def listen(host: str, port: int, variable: str, *, shared: bool = False) -> list[socket.socket]:
-    """Return bound sockets for every address that `host` stands for; port 0 picks one free port.
+    """Return bound sockets for every address of `host`; port 0 picks one free port.
 
-    With `shared`, other processes may bind the same port (SO_REUSEPORT) and the kernel deals out the
-    connections. Raises `ListenError`, which names the settings `variable` to change.
+    With `shared` other processes may bind the same port (SO_REUSEPORT), and the kernel distributes the
+    connections. Raises `ListenError`; its text names the settings `variable`.
     """
     sockets: list[socket.socket] = []
     try:
@@ -58,9 +58,9 @@ def listen(host: str, port: int, variable: str, *, shared: bool = False) -> list
 
 
 def require_free(host: str, port: int, variable: str) -> None:
-    """Raise `ListenError` when somebody listens there already.
+    """Raise `ListenError` when another program listens there.
 
-    `listen(shared=True)` cannot tell: it would quietly share the port with another program of ours.
+    `listen(shared=True)` does not: it would share the port with another of our programs.
     """
     for bound in listen(host, port, variable):
         bound.close()
@@ -72,13 +72,13 @@ def is_shared(bound: socket.socket) -> bool:
 
 
 def take_no_new_clients(bound: socket.socket) -> bool:
-    """Let the kernel drop every SYN that it deals out to this listening socket; return whether it can.
+    """Let the kernel drop each new SYN for this listening socket; return whether that is possible.
 
-    Handshakes that have begun go on, and end up in the queue to be accepted. A client whose SYN was
-    dropped hears nothing, and sends it again after a second. Only Linux can.
+    Handshakes that have begun are completed, and their connections wait to be accepted. A client whose SYN
+    was dropped repeats it after a second. Linux only.
     """
-    # Closing the socket right away would reset every client that it has been dealt and has not accepted,
-    # and nothing else takes it out of those that share the port (net.ipv4.tcp_migrate_req is off by default).
+    # Closing the socket would reset the clients that wait to be accepted from it (net.ipv4.tcp_migrate_req is
+    # off by default).
     if not sys.platform.startswith("linux"):
         return False
     program = b"".join(struct.pack("HBBI", *instruction) for instruction in _DROP_EVERY_SYN)
@@ -99,13 +99,13 @@ def take_new_clients(bound: socket.socket) -> None:
 
 
 def display(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """Return a socket's address as people write it, `host:port`; IPv4 inside IPv6 is shown as IPv4."""
+    """Return a socket's address as `host:port`; IPv4 mapped to IPv6 becomes IPv4."""
     host, port = plain_host(address[0]), address[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def plain_host(host: str) -> str:
-    """Return an address without the wrapping that a dual-stack socket gives to IPv4."""
+    """Return an address; IPv4 mapped to IPv6, as on dual-stack sockets, becomes IPv4."""
     return host.removeprefix("::ffff:") if host.startswith("::ffff:") and "." in host else host
 
 
@@ -120,7 +120,7 @@ def _resolve(host: str, port: int, variable: str) -> list[tuple[socket.AddressFa
 
 def _bind(address: tuple[socket.AddressFamily, tuple[str, int]], port: int, *, shared: bool) -> socket.socket:
     family, (host, _) = address
-    # asyncio's own loop sets TCP_NODELAY only where the protocol is named; a short reply waited 40 ms.
+    # asyncio's own loop sets TCP_NODELAY only on sockets made with IPPROTO_TCP; short replies waited 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -138,7 +138,7 @@ def _bind(address: tuple[socket.AddressFamily, tuple[str, int]], port: int, *, s
 
 
 def _notice_vanished_clients(bound: socket.socket) -> None:
-    """Have the kernel end connections whose client is gone; who is accepted inherits it."""
+    """Let the kernel end connections whose client is gone; accepted sockets inherit this."""
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     probes = (VANISHED_SECONDS - IDLE_SECONDS_BEFORE_PROBE) // PROBE_SECONDS
     idle = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"  # the latter on macOS
@@ -146,7 +146,7 @@ def _notice_vanished_clients(bound: socket.socket) -> None:
         (idle, IDLE_SECONDS_BEFORE_PROBE),
         ("TCP_KEEPINTVL", PROBE_SECONDS),
         ("TCP_KEEPCNT", probes),
-        ("TCP_USER_TIMEOUT", VANISHED_SECONDS * 1000),  # Linux alone has it, for octets that nobody takes
+        ("TCP_USER_TIMEOUT", VANISHED_SECONDS * 1000),  # Linux only, for octets that are not acknowledged
     ):
         if hasattr(socket, name):
             bound.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,4 +1,4 @@
-"""What a connection sends: gathered, written in few pieces, and counted as the kernel takes it."""
+"""The output of a connection: gathered, written in few pieces, and counted as the kernel takes it."""
 
 import asyncio
 import ssl
@@ -6,15 +6,15 @@ import ssl
 from line_server.tls import TlsChannel
 
 LARGE_PIECE_OCTETS = 8 * 1024
-"""Replies that are as large as this on average are given to the system one by one: joining smaller ones
-costs less than their number does, joining larger ones copies them for nothing."""
+"""Pieces of this size on average are written one by one, smaller ones are joined first: copying them costs
+less than more calls."""
 
 FAREWELL_SECONDS = 5.0
-"""How long a client may take to read the last reply before the connection is cut off."""
+"""How long a client may take to read the last reply before the connection is aborted."""
 
 
 class Output:
-    """A connection's way out, in the clear or through TLS. All counts of octets are of plain text.
+    """The output of one connection, in the clear or through TLS. Octets are counted before encryption.
 
     Methods that return a bool say whether `octets_sent` has grown.
     """
@@ -53,7 +53,7 @@ class Output:
         transport.set_write_buffer_limits(high=0, low=0)
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Encrypt what is gathered from now on, once the client has shaken hands."""
+        """Encrypt what is flushed from now on, after the handshake."""
         self.channel = TlsChannel(context)
 
     @property
@@ -106,7 +106,7 @@ class Output:
         return True
 
     def resume(self) -> bool:
-        """Take note that the kernel has taken everything."""
+        """Go on after a stall: the kernel has taken everything."""
         self.is_stalled = False
         self._wake()
         return self._count_sent()
@@ -124,26 +124,26 @@ class Output:
             raise ConnectionResetError
 
     def write_ciphertext(self) -> None:
-        """Write what TLS has to say by itself: its part of the handshake, an alert."""
+        """Write what the channel has to send: parts of the handshake, alerts, encrypted text."""
         octets = self.channel.outgoing() if self.channel is not None else b""
         if octets and self.transport is not None:
             self.transport.write(octets)
 
     def handshake_completed(self) -> bool:
-        """Count what the handshake let go, and close if that was being waited for."""
+        """Count what had waited for the handshake, and close if `close_after_handshake` was called."""
         has_grown = self._count_sent()
         if self._lingers_after_handshake is not None:
             self.close(linger=self._lingers_after_handshake)
         return has_grown
 
     def close_after_handshake(self, *, linger: bool) -> None:
-        """Close when the client has shaken hands: only then can it read what was sent."""
+        """Close after the handshake: before it the client cannot read what was sent."""
         self._lingers_after_handshake = linger
         if self.transport is not None:
             asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self.transport.abort)
 
     def close(self, *, linger: bool) -> None:
-        """Close when everything has been sent; with `linger` end only our side of the stream."""
+        """Close once everything has been sent; with `linger` close only our side of the stream."""
         transport = self.transport
         if transport is None:
             return
@@ -158,7 +158,7 @@ class Output:
             asyncio.get_running_loop().call_later(FAREWELL_SECONDS, transport.abort)
 
     def end(self, *, is_clean: bool) -> bool:
-        """Take note that the connection is gone; `is_clean` when it was closed and not cut off."""
+        """End: the connection is gone; `is_clean` when it was closed and not aborted."""
         has_grown = is_clean and not self.is_stalled and self._count_sent()
         self.transport = None
         if self._waiters is not None:
@@ -166,7 +166,7 @@ class Output:
         return has_grown
 
     def _count_sent(self) -> bool:
-        # What waits encrypted is never less than its plain text, so this never says too much.
+        # Encrypted octets that wait are never fewer than their plain text: the count is never too high.
         octets_sent = self.octets_written - self.unsent_octets()
         if octets_sent <= self.octets_sent:
             return False

@@ -1,4 +1,4 @@
-"""A connection of which it is not known yet whose it is: the proxy's header, read in front of the lines."""
+"""Reads the PROXY header, then hands the transport to the real connection."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from line_server.listener import plain_host
 from line_server.proxy_header import ProxyHeader, ProxyHeaderError, ProxyHeaderReader, TrustedProxies
 
 PROXY_HEADER_SECONDS = 5.0
-"""How long a proxy may take to say for whom it connects: it has nothing to wait for."""
+"""How long a proxy may take to send its header: it has nothing to wait for."""
 
 
 class ProxiedConnection(asyncio.Protocol):
-    """Reads the PROXY header, and hands its transport over to the connection that stands behind it.
+    """Reads the PROXY header, then hands its transport to `connection`, which begins only then.
 
-    That one begins only then. One that does not get so far is told by `turned_away`, and never begins.
-    What the proxy opens for itself is most often a check, and goes to the connection that `make_check` makes.
+    Without a valid header `connection.turned_away` is called, and it never begins. A connection that the
+    proxy opens for itself is usually a health check: its transport goes to a connection from `make_check`.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ProxiedConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def abort(self) -> None:
-        """Close now; nobody has been heard of who could be told anything."""
+        """Close now."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -89,7 +89,7 @@ class ProxiedConnection(asyncio.Protocol):
         self.abort()
 
     def _step_aside(self) -> None:
-        # Left alone the timer would keep a connection that is over in memory until it fires.
+        # Otherwise the timer would keep a closed connection in memory until it fires.
         if self._timer is not None:
             self._timer.cancel()
         self._waiting.discard(self)

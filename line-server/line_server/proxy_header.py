@@ -1,7 +1,7 @@
-"""The PROXY protocol, versions 1 and 2: the header by which a proxy tells whose connection it relays.
+"""The PROXY protocol, versions 1 and 2: a header with the address of the client whose connection is relayed.
 
-Written from HAProxy's specification (proxy-protocol.txt, 2020/03/05). Nothing is guessed: what is not
-exactly a header is an error, so that no client can give itself an address.
+From HAProxy's specification (proxy-protocol.txt, 2020/03/05). Everything that is not exactly a header is an
+error, so no client can choose its own address.
 """
 
 import re
@@ -11,10 +11,10 @@ from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 LONGEST_LINE_OCTETS = 107
-"""Version 1 with its CRLF, at its longest (section 2.1)."""
+"""The longest line of version 1, with its CRLF (section 2.1)."""
 
 LONGEST_BLOCK_OCTETS = 4096
-"""What may follow version 2's first 16 octets: 216 of addresses, and ample extensions."""
+"""The most octets after the first 16 of version 2: 216 for addresses, the rest for extensions."""
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _PREAMBLE_OCTETS = 16
@@ -26,20 +26,20 @@ _PORT = re.compile(r"0|[1-9][0-9]{0,4}")
 _LOCAL, _PROXY = 0x20, 0x21
 _TCP4, _TCP6 = 0x11, 0x21
 _ADDRESS_OCTETS = {_TCP4: 12, 0x12: 12, _TCP6: 36, 0x22: 36, 0x31: 216, 0x32: 216}
-"""Of version 2's families with their transports; of the others, what the block holds is left open."""
+"""For each family and transport of version 2 whose addresses the specification defines."""
 _CRC32C = 3
 
 
 class ProxyHeaderError(Exception):
-    """What came is no PROXY header; the text says for people what is wrong, and quotes no octet of it."""
+    """The octets are no PROXY header; the text says what is wrong, and quotes none of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """What a proxy said: the client's `address` as text, an IPv4-mapped one in IPv4's form.
+    """A proxy's header: the client's `address` as text, IPv4 mapped to IPv6 as IPv4.
 
-    None where it names no Internet address, or `is_local`, as the proxy speaks for itself (a health
-    check): then the connection's own peer is the client.
+    The address is None when the header has none, or `is_local`: the proxy connects for itself (a health
+    check). Then the connection's own peer is the client.
     """
 
     address: str | None
@@ -47,9 +47,9 @@ class ProxyHeader:
 
 
 class ProxyHeaderReader:
-    """Reads the header at a connection's beginning; how its octets are cut makes no difference.
+    """Reads the header at the beginning of a connection, in chunks cut anywhere.
 
-    After `feed` has returned a header the reader has done its work, and `rest` holds what came after.
+    Once `feed` has returned a header, `rest` is what came after it.
     """
 
     __slots__ = ("_data", "rest")
@@ -59,7 +59,7 @@ class ProxyHeaderReader:
         self.rest = b""
 
     def feed(self, chunk: bytes) -> ProxyHeader | None:
-        """Take octets and return the header once it is complete.
+        """Add octets and return the header once it is complete.
 
         Raises `ProxyHeaderError` as soon as the octets cannot become a header. At most
         `LONGEST_BLOCK_OCTETS` and the preamble are kept.
@@ -81,20 +81,20 @@ class ProxyHeaderReader:
 
 
 class TrustedProxies:
-    """The networks whose hosts may say for whom they connect."""
+    """The networks whose hosts may send a PROXY header."""
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:
         self._networks = tuple(networks)
 
     def trusts(self, host: str) -> bool:
-        """Return whether the peer `host` is one of them; what is no address (a Unix socket) is not."""
+        """Return whether the peer `host` is in one of them; a Unix socket is not."""
         if not self._networks:
             return False
         try:
             address = ip_address(host)
         except ValueError:
             return False
-        # A socket that serves both families shows IPv4 peers as IPv4-mapped IPv6.
+        # On a socket for both families IPv4 peers have IPv4-mapped IPv6 addresses.
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         return any(
             address in network or (mapped is not None and mapped in network) for network in self._networks
@@ -107,7 +107,7 @@ class TrustedProxies:
 def _line_octets(data: bytes) -> int | None:
     line = data[:LONGEST_LINE_OCTETS]
     if line.startswith(_TCP_BEGINNINGS):
-        # Only of an UNKNOWN connection may anything stand before the CRLF.
+        # Only after UNKNOWN any octets may come before the CRLF.
         line = line[: line.find(b"\n") + 1 or None]
         if not _FIELDS_SO_FAR.fullmatch(line, len(_TCP_BEGINNINGS[0])):
             raise ProxyHeaderError("the PROXY line holds an octet that cannot be there")
@@ -166,7 +166,7 @@ def _binary_address(header: bytes) -> IPv4Address | IPv6Address | None:
 
 
 def _check_extensions(header: bytes, start: int) -> None:
-    """Step over the extensions from `start` on, each a type, a length and a value; check a checksum."""
+    """Check the extensions from `start` on: each is a type, a length and a value; one is a checksum."""
     while start < len(header):
         value = start + 3
         end = value + int.from_bytes(header[start + 1 : value])

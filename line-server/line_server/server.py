@@ -1,4 +1,4 @@
-"""A set of listening sockets and the connections that came from them."""
+"""Listening sockets and their connections."""
 
 import asyncio
 import contextlib
@@ -8,31 +8,31 @@ from collections.abc import Callable
 
 from line_server.connection import LineConnection
 from line_server.descriptors import Reserve
-from line_server.entrance import PLAIN, Entrance
 from line_server.listener import BACKLOG, is_shared, take_new_clients, take_no_new_clients
+from line_server.listener_options import PLAIN, ListenerOptions
 from line_server.proxied import ProxiedConnection
 from line_server.proxy_header import TrustedProxies
 
 ABORT_SECONDS = 1.0
-"""How long closed connections may take to be gone before they are cut off."""
+"""How long dismissed connections may take to close before they are aborted."""
 
 HAND_OVER_SECONDS = 0.9
-"""How long a shared port is kept when it is given up: longer than a handshake takes, and a little less
-than the second after which a client repeats a SYN that got no answer."""
+"""How long a shared port is kept while no new clients are taken: longer than a handshake, and a little less
+than the second after which a client repeats its SYN."""
 
 ACCEPTS_PER_TURN = 256
-"""Clients that one listening socket lets in during one turn of the event loop: some 10 ms."""
+"""Connections that are accepted from one socket in one turn of the event loop: some 10 ms."""
 
-MakeConnection = Callable[[set[LineConnection], Entrance], LineConnection]
-"""Makes a connection that puts itself into the set for as long as it is open."""
+MakeConnection = Callable[[set[LineConnection], ListenerOptions], LineConnection]
+"""Makes a connection that is in the set as long as it is open."""
 
 
 class LineServer:
-    """Accepts connections until told to stop, and sees the open ones to their end.
+    """Accepts connections, and drains them at the end.
 
-    What a proxy opens for itself, and for no client, is made by `make_check` where that is given: such
-    connections are not among `connections`, and nobody waits for their end, unless they move there.
-    `no_room` is said to clients for whom there is no descriptor.
+    Connections that a proxy opens for itself are made by `make_check`, if that is given. They are not in
+    `connections` and are not drained, unless they move there. A client for which there is no descriptor gets
+    `no_room`.
     """
 
     def __init__(
@@ -53,40 +53,40 @@ class LineServer:
         self._checks: set[LineConnection] = set()
         self.connections: set[LineConnection] = set()
 
-    async def listen(self, sockets: list[socket.socket], entrance: Entrance = PLAIN) -> None:
-        """Accept connections on bound sockets, TCP or Unix; they come in through `entrance`."""
+    async def listen(self, sockets: list[socket.socket], options: ListenerOptions = PLAIN) -> None:
+        """Accept connections on bound sockets, TCP or Unix, with these options."""
         loop = asyncio.get_running_loop()
-        make = self._maker(entrance)
+        make = self._maker(options)
         for bound in sockets:
-            take_new_clients(bound)  # a process before us may have left it to others
+            take_new_clients(bound)  # another process may have stopped that
             create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
-            let_in = functools.partial(self._let_in, bound, make, entrance.tls is None)
+            let_in = functools.partial(self._let_in, bound, make, options.tls is None)
             server = await create(let_in, sock=bound, backlog=BACKLOG)
             self._servers.append(server)
             self._sockets.append(bound)
 
-    def take_over(self, sockets: list[socket.socket], entrance: Entrance = PLAIN) -> None:
-        """Accept also from sockets of another process, which does not, until `give_back`.
+    def take_over(self, sockets: list[socket.socket], options: ListenerOptions = PLAIN) -> None:
+        """Accept also from sockets of another process that hangs, until `give_back`.
 
-        Several may do so at once: whoever comes first has the client. To be called again now and then: the
-        other may have begun to leave.
+        Several processes may do this at once. Call it again now and then: the other process may have called
+        `take_no_new_clients`.
         """
         loop = asyncio.get_running_loop()
         for bound in sockets:
             take_new_clients(bound)
             if bound not in self._taken_over:
-                make, in_clear = self._maker(entrance), entrance.tls is None
+                make, in_clear = self._maker(options), options.tls is None
                 loop.add_reader(bound, self._accept_waiting, bound, make, ACCEPTS_PER_TURN, in_clear)
                 self._taken_over.add(bound)
 
     def give_back(self, sockets: list[socket.socket]) -> None:
-        """Leave these to their own process again."""
+        """Stop accepting from sockets of another process."""
         for bound in self._taken_over.intersection(sockets):
             asyncio.get_running_loop().remove_reader(bound)
             self._taken_over.remove(bound)
 
     def stop_listening(self) -> None:
-        """Accept no further connection, at once: those that the kernel has in its queue are reset."""
+        """Accept no more connections; those in the kernel's queue are reset."""
         self.give_back(list(self._taken_over))
         for server in self._servers:
             server.close()
@@ -96,13 +96,13 @@ class LineServer:
     async def drain(self, seconds: float, dismiss: Callable[[LineConnection], None]) -> None:
         """Stop listening, give open connections up to `seconds` to end, then `dismiss` the rest.
 
-        Of these seconds a port that is shared takes up to `HAND_OVER_SECONDS`, in which whoever was dealt
-        to us is still served, and who comes anew is left to those who share it.
+        With a shared port the first of these seconds, up to `HAND_OVER_SECONDS`, are used to serve the
+        connections that the kernel has already assigned to us; new ones go to the other processes.
         """
         seconds -= await self._hand_over_ports(min(seconds, HAND_OVER_SECONDS))
         self.stop_listening()
-        for nobody in list(self._before_header):
-            nobody.abort()
+        for proxied in list(self._before_header):
+            proxied.abort()
         for check in list(self._checks):
             check.abort()
         await self._all_gone(seconds)
@@ -114,7 +114,7 @@ class LineServer:
         await self._all_gone(ABORT_SECONDS)
 
     async def _hand_over_ports(self, seconds: float) -> float:
-        """Leave new clients to those who share our ports, serve who is under way; return the time it took."""
+        """Stop taking new connections on shared ports, finish those assigned to us; return the seconds."""
         shared = [bound for bound in self._sockets if is_shared(bound)]
         if not shared or not seconds or not all(take_no_new_clients(bound) for bound in shared):
             return 0.0
@@ -124,10 +124,10 @@ class LineServer:
     def _let_in(
         self, bound: socket.socket, make: Callable[[], asyncio.Protocol], in_clear: bool
     ) -> asyncio.Protocol:
-        """Return the protocol of a client that the loop has accepted, and accept all who wait behind it.
+        """Return the protocol for a connection that the loop has accepted, and accept all that wait.
 
-        The loop's library accepts one a turn. The busier the loop is the longer its turns are: everybody
-        would wait in the kernel's queue, while those who are in are served with ease, until it overflows.
+        The loop accepts one connection a turn. On a busy loop turns are long: new clients would wait in the
+        kernel's queue until it overflows.
         """
         is_last = bound.family != socket.AF_UNIX and self._reserve.is_next(bound)
         self._accept_waiting(bound, make, ACCEPTS_PER_TURN - 1, in_clear)
@@ -137,8 +137,8 @@ class LineServer:
         self, bound: socket.socket, make: Callable[[], asyncio.Protocol], number: int, in_clear: bool
     ) -> None:
         loop = asyncio.get_running_loop()
-        is_check = bound.family == socket.AF_UNIX  # whoever watches us may have one of the last descriptors
-        with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
+        is_check = bound.family == socket.AF_UNIX  # health checks may have the last descriptors
+        with contextlib.suppress(OSError):  # BlockingIOError: no more to accept
             for _ in range(number):
                 accepted, _address = bound.accept()
                 if not is_check and self._reserve.is_touched_by(accepted):
@@ -154,18 +154,18 @@ class LineServer:
         except OSError:  # gone already
             accepted.close()
 
-    def _maker(self, entrance: Entrance) -> Callable[[], asyncio.Protocol]:
-        if entrance.proxies is not None:
-            return functools.partial(self._proxied, entrance, entrance.proxies)
-        return functools.partial(self._make_connection, self.connections, entrance)
+    def _maker(self, options: ListenerOptions) -> Callable[[], asyncio.Protocol]:
+        if options.proxies is not None:
+            return functools.partial(self._proxied, options, options.proxies)
+        return functools.partial(self._make_connection, self.connections, options)
 
-    def _proxied(self, entrance: Entrance, proxies: TrustedProxies) -> ProxiedConnection:
-        connection = self._make_connection(self.connections, entrance)
-        make_check = self._make_check and functools.partial(self._make_check, self._checks, entrance)
+    def _proxied(self, options: ListenerOptions, proxies: TrustedProxies) -> ProxiedConnection:
+        connection = self._make_connection(self.connections, options)
+        make_check = self._make_check and functools.partial(self._make_check, self._checks, options)
         return ProxiedConnection(connection, proxies, self._before_header, make_check)
 
     async def _all_gone(self, seconds: float) -> None:
-        # Asked a few times a second, once in a process's life: not worth a signal from every connection.
+        # Polled, once in a process's life: not worth a signal from every connection.
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while self.connections and loop.time() < end:

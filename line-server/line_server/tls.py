@@ -1,7 +1,7 @@
 """TLS between a connection's transport and its lines: octets in, octets out, no socket.
 
-The library does all of it in memory. So one class of connection counts, holds back and closes in the
-same way with and without TLS, and nothing depends on an event loop's own idea of a TLS transport.
+So one class of connection counts, waits and closes in the same way with and without TLS, and on every event
+loop.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ RECORD_OCTETS = 16 * 1024
 
 
 class TlsError(Exception):
-    """The other side broke the rules of TLS, or does not speak it; the text says how."""
+    """The client broke the rules of TLS, or does not use it; the text says how."""
 
 
 class TlsChannel:
     """The server's side of one TLS connection.
 
-    Whatever is called, `outgoing` then gives what has to go to the network. Plain text that is sent
-    before the handshake is complete waits for it.
+    After every call `outgoing` returns the octets for the network. Plain text that is sent before the end of
+    the handshake waits for it.
     """
 
     __slots__ = (
@@ -43,7 +43,7 @@ class TlsChannel:
         """Plain text that waits for the end of the handshake."""
         self.is_established = False
         self.is_ended = False
-        """The other side has said that it will send nothing more."""
+        """The client has announced that it sends nothing more."""
 
     @property
     def version(self) -> str:
@@ -51,16 +51,16 @@ class TlsChannel:
         return (self._tls.version() or "") if self.is_established else ""
 
     def receive(self, octets: bytes) -> bytes:
-        """Return the plain text in what came from the network; nothing after its end.
+        """Return the plain text of octets from the network, b"" after the client's end.
 
-        Raises `TlsError`; plain text that came with the fault is lost, as no answer could be sent.
+        Raises `TlsError`. Plain text from before the fault is lost: it could not be answered.
         """
-        # In pieces, since the library keeps the room that it once had for what waits to be read.
+        # In pieces: the library never frees the memory that it once used for unread octets.
         pieces = range(0, len(octets), RECORD_OCTETS)
         return b"".join([self._receive(octets[start : start + RECORD_OCTETS]) for start in pieces])
 
     def send(self, plain: bytes) -> None:
-        """Encrypt plain text, or keep it until the handshake is complete."""
+        """Encrypt plain text, after the handshake."""
         if self.is_established:
             self._write(plain)
         else:
@@ -68,21 +68,21 @@ class TlsChannel:
             self.waiting_octets += len(plain)
 
     def close(self) -> None:
-        """Say that nothing more will be sent (RFC 8446, section 6.1), once the handshake is complete."""
+        """Announce that nothing more is sent (RFC 8446, section 6.1), if the handshake is complete."""
         if not self.is_established:
             return
-        with contextlib.suppress(ssl.SSLError):  # it wants the other side's answer, for which nobody waits
+        with contextlib.suppress(ssl.SSLError):  # it wants to wait for the client's answer
             self._tls.unwrap()
 
     def outgoing(self) -> bytes:
-        """Return, once, what is to be sent to the network."""
+        """Return the octets for the network, each once."""
         self._take_records()
         records, self._records = self._records, []
         return records[0] if len(records) == 1 else b"".join(records)
 
     def _receive(self, octets: bytes) -> bytes:
         if self.is_ended:
-            return b""  # the library would keep it all
+            return b""  # the library would keep the octets
         self._incoming.write(octets)
         try:
             if not self.is_established:
@@ -102,8 +102,8 @@ class TlsChannel:
             self._write(plain)
 
     def _write(self, plain: bytes) -> None:
-        # Record by record: the library keeps the room that it once had, so a long message written at
-        # once would cost its 256 KiB for as long as the connection lasts.
+        # One record at a time: the library never frees the memory that it once used, so a long message
+        # written at once would take 256 KiB until the connection ends.
         rest = memoryview(plain)
         while rest:
             rest = rest[self._tls.write(rest[:RECORD_OCTETS]) :]

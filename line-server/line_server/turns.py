@@ -1,4 +1,4 @@
-"""Turns of the event loop, shared out so that bulk keeps nobody waiting who has come anew."""
+"""Share the turns of the event loop, so that connections with much work do not delay the others."""
 
 import asyncio
 import time
@@ -7,19 +7,19 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 BULK_SECONDS = 0.002
-"""How much of one turn of the event loop goes to all those together who want more than their share of one:
-whoever connects or logs in meanwhile waits for so long in each of the few turns that it takes."""
+"""How much of one turn of the event loop all the bulk takes together. A client that connects or logs in
+meanwhile waits for so long in each turn that it needs."""
 
 
 class Bulk:
-    """The queue of those who have had their share of a turn and want to go on; who came first is first."""
+    """The queue of callbacks that have had their share of a turn and want to go on, in order of arrival."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
         self._is_due = False
 
     def add(self, go_on: Callable[[], None]) -> None:
-        """Call `go_on` in a turn to come; it takes one share and no more."""
+        """Call `go_on` in a later turn; it must take one share only."""
         self._waiting.append(go_on)
         if not self._is_due:
             self._call_soon()
@@ -32,7 +32,7 @@ class Bulk:
         self._is_due = False
         end = time.perf_counter() + BULK_SECONDS
         try:
-            for _ in range(len(self._waiting)):  # who comes back at once has had a share of this turn
+            for _ in range(len(self._waiting)):  # one that is added again has had its share of this turn
                 self._waiting.popleft()()
                 if time.perf_counter() >= end:
                     break
@@ -45,7 +45,7 @@ _bulks: "WeakKeyDictionary[asyncio.AbstractEventLoop, Bulk]" = WeakKeyDictionary
 
 
 def bulk() -> Bulk:
-    """Return the queue of the event loop that runs."""
+    """Return the queue of the running event loop."""
     loop = asyncio.get_running_loop()
     found = _bulks.get(loop)
     if found is None:

@@ -8,8 +8,8 @@ import structlog
 from line_server.budget import Budget
 from line_server.connection import LineConnection
 from line_server.deadline import Deadline
-from line_server.entrance import Entrance
 from line_server.lines import LineBuffer, OverlongLine
+from line_server.listener_options import ListenerOptions
 from peep_gateway.administration import Administration, Client
 from peep_gateway.connection_limits import ConnectionLimits
 from peep_gateway.protocol.commands import MAX_LINE_OCTETS
@@ -35,14 +35,14 @@ class PeepConnection(LineConnection):
     def __init__(
         self,
         connections: set[LineConnection],
-        entrance: Entrance,
+        options: ListenerOptions,
         administration: Administration,
         limits: ConnectionLimits,
         *,
         idle_seconds: float = IDLE_SECONDS,
         sign_in_seconds: float = SIGN_IN_SECONDS,
     ) -> None:
-        super().__init__(LineBuffer(MAX_LINE_OCTETS), connections, entrance)
+        super().__init__(LineBuffer(MAX_LINE_OCTETS), connections, options)
         self.session = Session()
         self.session_id = secrets.token_hex(6)
         self._administration = administration

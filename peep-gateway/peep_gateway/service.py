@@ -5,8 +5,8 @@ import functools
 import structlog
 
 from line_server.connection import LineConnection
-from line_server.entrance import Entrance
 from line_server.listener import display
+from line_server.listener_options import ListenerOptions
 from line_server.server import LineServer
 from peep_gateway.administration import Administration
 from peep_gateway.connection import NO_ROOM, PeepConnection
@@ -64,7 +64,7 @@ async def _serve(
     plain, *in_tls = front_end.sockets
     await server.listen(plain)
     if certificates is not None:
-        await server.listen(in_tls[0], Entrance(tls=certificates.context))
+        await server.listen(in_tls[0], ListenerOptions(tls=certificates.context))
     lifecycle.ready(
         (label, display(bound[0].getsockname()))
         for label, bound in zip(("PEEP", "PEEPS"), front_end.sockets, strict=False)

@@ -7,8 +7,8 @@ import structlog
 
 from line_server.connection import LineConnection
 from line_server.deadline import Deadline
-from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
+from line_server.listener_options import ListenerOptions
 from pop3_service.command_lines import command_lines
 from pop3_service.context import Pop3Context
 from pop3_service.protocol import replies
@@ -39,8 +39,10 @@ class Pop3Connection(LineConnection):
         "_unended",
     )
 
-    def __init__(self, context: Pop3Context, connections: set[LineConnection], entrance: Entrance) -> None:
-        super().__init__(command_lines(), connections, entrance)
+    def __init__(
+        self, context: Pop3Context, connections: set[LineConnection], options: ListenerOptions
+    ) -> None:
+        super().__init__(command_lines(), connections, options)
         self._context = context
         self._began = time.time()
         self._driver: SessionDriver | None = None

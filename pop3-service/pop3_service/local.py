@@ -9,8 +9,8 @@ address.
 from collections.abc import Callable
 
 from line_server.connection import LineConnection
-from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
+from line_server.listener_options import ListenerOptions
 from pop3_service.connection import Pop3Connection
 from pop3_service.context import Pop3Context
 from pop3_service.protocol import replies
@@ -30,11 +30,11 @@ class LocalConnection(Pop3Connection):
         self,
         context: Pop3Context,
         checks: set[LineConnection],
-        entrance: Entrance,
+        options: ListenerOptions,
         sessions: set[LineConnection],
         is_leaving: Callable[[], bool],
     ) -> None:
-        super().__init__(context, checks, entrance)
+        super().__init__(context, checks, options)
         self._sessions = sessions
         self._is_leaving = is_leaving
 

@@ -14,7 +14,7 @@ from typing import cast
 import structlog
 
 from line_server.connection import LineConnection
-from line_server.entrance import Entrance
+from line_server.listener_options import ListenerOptions
 from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
@@ -140,9 +140,9 @@ class ServerProcess:
             no_room=replies.OUT_OF_DESCRIPTORS,
         )
 
-    def _make_check(self, checks: set[LineConnection], entrance: Entrance) -> LocalConnection:
+    def _make_check(self, checks: set[LineConnection], options: ListenerOptions) -> LocalConnection:
         sessions = self._server.connections
-        return LocalConnection(self._context, checks, entrance, sessions, lambda: self._is_leaving)
+        return LocalConnection(self._context, checks, options, sessions, lambda: self._is_leaving)
 
     async def serve(
         self, ports: Ports, lifecycle: Lifecycle, neighbours: Mapping[int, Ports] = NOBODY
@@ -192,7 +192,7 @@ class ServerProcess:
     ) -> None:
         await self._check_mail_directory()
         proxies = TrustedProxies(self._settings.proxy_trusted) if self._settings.proxy_protocol else None
-        plain, tls = Entrance(proxies=proxies), Entrance(tls=self._context.tls, proxies=proxies)
+        plain, tls = ListenerOptions(proxies=proxies), ListenerOptions(tls=self._context.tls, proxies=proxies)
         await self._server.listen(ports.plain, plain)
         await self._server.listen(ports.tls, tls)
 

@@ -25,7 +25,7 @@ class Greeter(LineConnection):
 
 async def greeted(clients: list[socket.socket]) -> int:
     """Let so many clients wait; return how many are greeted after a few turns of the event loop."""
-    server = LineServer(lambda connections, entrance: Greeter(LineBuffer(255), connections, entrance))
+    server = LineServer(lambda connections, options: Greeter(LineBuffer(255), connections, options))
     (bound,) = listen("127.0.0.1", 0, "PEEP_POP3_PORT")
     await server.listen([bound])
     for client in clients:

@@ -16,9 +16,9 @@ import line_server.output
 import line_server.server
 import line_server.turns
 from line_server.connection import INPUT_OCTETS, LINES_PER_TURN, OUTPUT_OCTETS, LineConnection
-from line_server.entrance import Entrance
 from line_server.lines import RUNAWAY_OCTETS, LineBuffer, OverlongLine
 from line_server.listener import listen
+from line_server.listener_options import ListenerOptions
 from line_server.server import LineServer
 
 MAX_LINE_OCTETS = 1024
@@ -38,8 +38,8 @@ FLOOD = [b"%06d" % number + b"x" * 900 for number in range(4000)]
 class Answering(LineConnection):
     """Repeats each line, except for a few that it knows as commands."""
 
-    def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
-        super().__init__(LineBuffer(MAX_LINE_OCTETS), connections, entrance)
+    def __init__(self, connections: set[LineConnection], options: ListenerOptions) -> None:
+        super().__init__(LineBuffer(MAX_LINE_OCTETS), connections, options)
         self.received: list[bytes | OverlongLine] = []
         self.errors: list[Exception] = []
         self.sent_notes: list[int] = []
@@ -149,8 +149,8 @@ class Service:
         self.server = LineServer(self._make)
         self._clients = contextlib.ExitStack()
 
-    def _make(self, connections: set[LineConnection], entrance: Entrance) -> Answering:
-        connection = Answering(connections, entrance)
+    def _make(self, connections: set[LineConnection], options: ListenerOptions) -> Answering:
+        connection = Answering(connections, options)
         self.made.append(connection)
         return connection
 

@@ -21,9 +21,9 @@ import line_server.output
 import line_server.proxied
 import line_server.server
 from line_server.connection import INPUT_OCTETS, LineConnection
-from line_server.entrance import PLAIN, Entrance
 from line_server.lines import LineBuffer, OverlongLine
 from line_server.listener import listen
+from line_server.listener_options import PLAIN, ListenerOptions
 from line_server.proxy_header import SIGNATURE, TrustedProxies
 from line_server.server import LineServer
 from support.certificates import Authority
@@ -40,11 +40,11 @@ SERVER_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 with TemporaryDirectory() as folder:
     SERVER_CONTEXT.load_cert_chain(*AUTHORITY.issue(Path(folder)))
 
-TLS = Entrance(tls=lambda: SERVER_CONTEXT)
+TLS = ListenerOptions(tls=lambda: SERVER_CONTEXT)
 PROXIES = TrustedProxies([ip_network("127.0.0.0/8")])
-PROXIED = Entrance(proxies=PROXIES)
-PROXIED_TLS = Entrance(tls=lambda: SERVER_CONTEXT, proxies=PROXIES)
-STRANGERS = Entrance(proxies=TrustedProxies([ip_network("192.0.2.0/24")]))
+PROXIED = ListenerOptions(proxies=PROXIES)
+PROXIED_TLS = ListenerOptions(tls=lambda: SERVER_CONTEXT, proxies=PROXIES)
+STRANGERS = ListenerOptions(proxies=TrustedProxies([ip_network("192.0.2.0/24")]))
 
 LINE_HEADER = b"PROXY TCP4 198.51.100.7 192.0.2.1 40000 110\r\n"
 BINARY_HEADER = SIGNATURE + b"\x21\x11\x00\x0c" + bytes((198, 51, 100, 7, 192, 0, 2, 1)) + b"\x9c\x40\x00\x6e"
@@ -53,8 +53,8 @@ BINARY_HEADER = SIGNATURE + b"\x21\x11\x00\x0c" + bytes((198, 51, 100, 7, 192, 0
 class Answering(LineConnection):
     """Greets, and repeats each line, except for a few that it knows as commands."""
 
-    def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
-        super().__init__(LineBuffer(1024), connections, entrance)
+    def __init__(self, connections: set[LineConnection], options: ListenerOptions) -> None:
+        super().__init__(LineBuffer(1024), connections, options)
         self.received: list[bytes | OverlongLine] = []
         self.errors: list[Exception] = []
         self.reasons: list[str] = []
@@ -220,18 +220,18 @@ class Service:
         self.server = LineServer(self._make)
         self._clients = contextlib.ExitStack()
 
-    def _make(self, connections: set[LineConnection], entrance: Entrance) -> Answering:
-        connection = Answering(connections, entrance)
+    def _make(self, connections: set[LineConnection], options: ListenerOptions) -> Answering:
+        connection = Answering(connections, options)
         self.made.append(connection)
         return connection
 
-    async def connect(self, entrance: Entrance) -> tuple[Client, Answering]:
+    async def connect(self, options: ListenerOptions) -> tuple[Client, Answering]:
         """Return a client at a port with this way in, and the server's side of it."""
         (bound,) = listen("127.0.0.1", 0, "PEEP_PORT")
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # what it accepts inherits these
             bound.setsockopt(socket.SOL_SOCKET, option, KERNEL_OCTETS)
         address = bound.getsockname()
-        await self.server.listen([bound], entrance)
+        await self.server.listen([bound], options)
         connected = self._clients.enter_context(socket.socket())
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             connected.setsockopt(socket.SOL_SOCKET, option, KERNEL_OCTETS)

@@ -54,7 +54,7 @@ class BusyTalker(Talker):
 async def seconds_until_gone(talker: type[Talker]) -> float:
     """Return after how long a client is given up that vanishes once connected."""
     loop = asyncio.get_running_loop()
-    server = LineServer(lambda connections, entrance: talker(LineBuffer(255), connections, entrance))
+    server = LineServer(lambda connections, options: talker(LineBuffer(255), connections, options))
     (bound,) = listen("127.0.0.1", 0, "PEEP_POP3_PORT")
     await server.listen([bound])
     with socket.socket() as client:

@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 
 from line_server.connection import LineConnection
-from line_server.entrance import PLAIN
+from line_server.listener_options import PLAIN
 from pop3_service.connection import Pop3Connection
 from pop3_service.context import Pop3Context
 from pop3_service.disk import LANE_THREADS, LONG_THREADS, DiskThreads

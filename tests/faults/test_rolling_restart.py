@@ -49,7 +49,7 @@ class Greeter(LineConnection):
 
 
 def greeter_server() -> LineServer:
-    return LineServer(lambda connections, entrance: Greeter(LineBuffer(255), connections, entrance))
+    return LineServer(lambda connections, options: Greeter(LineBuffer(255), connections, options))
 
 
 def shared_socket(port: int = 0) -> socket.socket:

@@ -23,8 +23,8 @@ import pytest
 from scramp import ScramClient  # type: ignore[import-untyped]
 
 import pop3_service.connection
-from line_server.entrance import Entrance
 from line_server.listener import listen
+from line_server.listener_options import ListenerOptions
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
 from pop3_service.context import Pop3Context
@@ -412,7 +412,7 @@ async def in_this_process(
         )
         server = LineServer(functools.partial(Pop3Connection, pop3))
         (bound,) = listen("127.0.0.1", 0, "PEEP_POP3_PORT")
-        await server.listen([bound], Entrance(tls=pop3.tls if is_implicit else None))
+        await server.listen([bound], ListenerOptions(tls=pop3.tls if is_implicit else None))
         address = bound.getsockname()
         if starts:
             await instance.start()

@@ -24,24 +24,24 @@ class Clock:
         self.now = 1000.0
         self.timers_set = 0
         self._order = itertools.count()
-        self._timers: list[tuple[float, int, _Handle, Callable[[], object]]] = []
+        self._timers: list[tuple[float, int, _Handle, Callable[..., object], tuple[object, ...]]] = []
 
     def time(self) -> float:
         return self.now
 
-    def call_at(self, when: float, callback: Callable[[], object]) -> _Handle:
+    def call_at(self, when: float, callback: Callable[..., object], *arguments: object) -> _Handle:
         self.timers_set += 1
         handle = _Handle()
-        heapq.heappush(self._timers, (when, next(self._order), handle, callback))
+        heapq.heappush(self._timers, (when, next(self._order), handle, callback, arguments))
         return handle
 
     def advance(self, seconds: float) -> None:
         end = self.now + seconds
         while self._timers and self._timers[0][0] <= end:
-            when, _, handle, callback = heapq.heappop(self._timers)
+            when, _, handle, callback, arguments = heapq.heappop(self._timers)
             self.now = max(self.now, when)
             if not handle.is_cancelled:
-                callback()
+                callback(*arguments)
         self.now = end
 
 

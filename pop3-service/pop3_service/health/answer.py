@@ -14,8 +14,8 @@ import socket
 import structlog
 
 from line_server.connection import LineConnection
-from line_server.entrance import Entrance
 from line_server.lines import OverlongLine
+from line_server.listener_options import ListenerOptions
 from line_server.server import LineServer
 from pop3_service.command_lines import command_lines
 from pop3_service.health.check import socket_paths
@@ -31,8 +31,8 @@ log = structlog.get_logger()
 class HealthConnection(LineConnection):
     """Greets and answers what needs no maildrop."""
 
-    def __init__(self, connections: set[LineConnection], entrance: Entrance) -> None:
-        super().__init__(command_lines(), connections, entrance)
+    def __init__(self, connections: set[LineConnection], options: ListenerOptions) -> None:
+        super().__init__(command_lines(), connections, options)
         self._session = Session("health", Policy("Peep"))
 
     def opened(self) -> None:
