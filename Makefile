@@ -15,6 +15,9 @@ NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 JOBS ?= auto
 SHARED := --numprocesses=$(JOBS) --dist=loadfile
 
+# Every start of a service in a test would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What is tried where python3 is too old. A Python that was asked for is used, or none is.
 OTHER_PYTHONS := $(if $(filter python3,$(PYTHON)),python3.14 python3.13 python3.12 python3.11)
 

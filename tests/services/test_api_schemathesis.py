@@ -22,6 +22,9 @@ from support.api_process import ADMINISTRATOR, RunningApi, running_api
 from support.pop3_process import Pop3Process
 from support.redis_server import RedisServer
 
+# Loaded for this file alone (pyproject.toml): its imports take a second.
+pytest_plugins = ["schemathesis.pytest.plugin"]
+
 EXAMPLES = 12
 """Random requests an operation, beside the ones that schemathesis makes for every bound of each field."""
 
