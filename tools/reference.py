@@ -6,15 +6,16 @@ is out of date.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 from pydantic.fields import FieldInfo
 
 from generated import renew, table, with_tables
 from peep_gateway.protocol import commands as peep
-from peepctl.reference import commands as peepctl_commands
+from peepctl.__main__ import NAME, app
 from peepctl.server import EXIT_CODES
 from peepctl.sources import KEYS
 from pop3_service.protocol import commands as pop3
@@ -112,7 +113,21 @@ def _no_numbers() -> Numbers:
 
 def peepctl_commands_table() -> str:
     """Return the table of `peepctl`'s commands."""
-    return table(("Command", "What it does"), ((_code(usage), text) for usage, text in peepctl_commands()))
+    rows = ((_code(usage), text) for usage, text in peepctl_commands(typer.main.get_command(app), NAME))
+    return table(("Command", "What it does"), rows)
+
+
+def peepctl_commands(command: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield each command below `command` as it is typed, with its help in one line."""
+    if below := getattr(command, "commands", None):
+        for name, one in below.items():
+            yield from peepctl_commands(one, f"{path} {name}")
+        return
+    with command.make_context(path, [], resilient_parsing=True) as context:
+        _, *arguments = command.collect_usage_pieces(context)
+    # Click puts required arguments in braces, as if they were choices.
+    words = [argument.strip("{}") for argument in arguments]
+    yield " ".join([path, *words]), " ".join((command.help or "").split())
 
 
 def peepctl_settings_table() -> str:

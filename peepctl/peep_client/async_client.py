@@ -20,7 +20,6 @@ from peep_client.transport import (
     QUIT_SECONDS,
     READ_OCTETS,
     SILENCE_SECONDS,
-    Address,
     address,
     hanging_up_on_failure,
 )
@@ -42,24 +41,29 @@ def _awaited(
 
 
 class AsyncPeep:
-    """A connection to a PEEP server, opened by `async with` or `open`. `connect_async` makes it.
+    """A connection to a PEEP server, opened by `async with` or `open`.
 
-    Tasks may share it: their operations run one after another. Cancelling one that is owed a reply ends the
-    connection. Methods do and raise what those of `Peep` do.
+    The arguments are those of `Peep`, and the methods do and raise what those of `Peep` do. Tasks may share
+    it: their operations run one after another. Cancelling one that is owed a reply ends the connection.
     """
 
     def __init__(
         self,
-        server: Address,
-        login: tuple[str, str] | None,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        username: str | None = None,
+        password: str | None = None,
         *,
+        tls: bool | ssl.SSLContext = False,
         connect_seconds: float = CONNECT_SECONDS,
         silence_seconds: float = SILENCE_SECONDS,
         pipelining: bool | None = None,
         max_lines: int = MAX_REPLY_LINES,
     ) -> None:
-        self._server = server
-        self._login = login
+        self._login = None if username is None else (username, password or "")
+        if self._login is not None:
+            request("a", *self._login)  # a name that cannot be sent costs no connection
+        self._server = address(host, port, tls)
         self._connect_seconds = connect_seconds
         self._silence_seconds = silence_seconds
         self._pipelining = pipelining
@@ -183,27 +187,5 @@ class AsyncPeep:
             stream[1].close()
 
 
-def connect_async(
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    username: str | None = None,
-    password: str | None = None,
-    *,
-    tls: bool | ssl.SSLContext = False,
-    connect_seconds: float = CONNECT_SECONDS,
-    silence_seconds: float = SILENCE_SECONDS,
-    pipelining: bool | None = None,
-    max_lines: int = MAX_REPLY_LINES,
-) -> AsyncPeep:
-    """Return a connection for `async with` to open: `connect` for asyncio, same arguments and errors."""
-    login = None if username is None else (username, password or "")
-    if login is not None:
-        request("a", *login)  # a name that cannot be sent costs no connection
-    return AsyncPeep(
-        address(host, port, tls),
-        login,
-        connect_seconds=connect_seconds,
-        silence_seconds=silence_seconds,
-        pipelining=pipelining,
-        max_lines=max_lines,
-    )
+connect_async = AsyncPeep
+"""Reads better where a connection is made."""

@@ -42,19 +42,41 @@ def _blocking(
 
 
 class Peep:
-    """A connection to a PEEP server, for one thread at a time. `connect` makes it.
+    """A connection to the PEEP server at `host`, for one thread at a time; logged in if `username` is given.
 
-    Methods raise `NegativeReply` when the server refuses. `ConnectionLost`, `TimedOut` and `NotPeep` end
-    the connection.
+    `port` defaults to 2110, inside TLS to 2995. `tls=True` trusts the system's certificates; pass a context
+    to trust others. A server that owes a reply and sends nothing for `silence_seconds` raises `TimedOut`.
+    `pipelining=None` sends several requests at once to servers known to take them; `max_lines` bounds a
+    reply. Raises `CannotConnect`, `WrongLogin`, and what the methods raise: `NegativeReply` if the server
+    refuses; `ConnectionLost`, `TimedOut` and `NotPeep`, which end the connection.
     """
 
     def __init__(
-        self, connection: socket.socket, *, pipelining: bool | None = None, max_lines: int = MAX_REPLY_LINES
+        self,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        tls: bool | ssl.SSLContext = False,
+        connect_seconds: float = CONNECT_SECONDS,
+        silence_seconds: float = SILENCE_SECONDS,
+        pipelining: bool | None = None,
+        max_lines: int = MAX_REPLY_LINES,
     ) -> None:
-        self._connection: socket.socket | None = connection
-        self._silence_seconds = connection.gettimeout() or 0
+        if username is not None:
+            request("a", username, password or "")  # a name that cannot be sent costs no connection
+        self._silence_seconds = silence_seconds
         self._dialogue = Dialogue(pipelining)
         self._parser = ReplyParser(max_lines)
+        self._connection: socket.socket | None = _connection(address(host, port, tls), connect_seconds)
+        self._connection.settimeout(silence_seconds)
+        if username is not None:
+            try:
+                self.log_in(username, password or "")
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -133,37 +155,8 @@ class Peep:
             connection.close()
 
 
-def connect(
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    username: str | None = None,
-    password: str | None = None,
-    *,
-    tls: bool | ssl.SSLContext = False,
-    connect_seconds: float = CONNECT_SECONDS,
-    silence_seconds: float = SILENCE_SECONDS,
-    pipelining: bool | None = None,
-    max_lines: int = MAX_REPLY_LINES,
-) -> Peep:
-    """Return a connection to the PEEP server at `host`, logged in if `username` is given.
-
-    `port` defaults to 2110, inside TLS to 2995. `tls=True` trusts the system's certificates; pass a context
-    to trust others. A server that owes a reply and sends nothing for `silence_seconds` raises `TimedOut`.
-    `pipelining=None` sends several requests at once to servers known to take them; `max_lines` bounds a
-    reply. Raises `CannotConnect`, `WrongLogin`, and what the methods of `Peep` raise.
-    """
-    if username is not None:
-        request("a", username, password or "")  # a name that cannot be sent costs no connection
-    connection = _connection(address(host, port, tls), connect_seconds)
-    connection.settimeout(silence_seconds)
-    peep = Peep(connection, pipelining=pipelining, max_lines=max_lines)
-    try:
-        if username is not None:
-            peep.log_in(username, password or "")
-    except BaseException:
-        peep.close()
-        raise
-    return peep
+connect = Peep
+"""Reads better where a connection is made."""
 
 
 def _connection(server: Address, seconds: float) -> socket.socket:

@@ -1,4 +1,4 @@
-"""How `peepctl` shows numbers, times and foreign words, and which commands it has for the reference."""
+"""How `peepctl` shows numbers, times and foreign words, and what its start imports."""
 
 import subprocess
 import sys
@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from peepctl.output import amount, duration, shown
-from peepctl.reference import commands
 
 
 @pytest.mark.parametrize(
@@ -36,15 +35,6 @@ def test_octets_are_told_in_a_unit(octets: float, words: str) -> None:
 def test_control_characters_are_written_out() -> None:
     assert shown("a\x1b[2J\x07\u200f") == "a\\x1b[2J\\x07\\u200f"
     assert shown("café /srv/mail") == "café /srv/mail"
-
-
-def test_every_command_is_told_with_its_help() -> None:
-    told = dict(commands())
-    assert "peepctl up" in told
-    assert "peepctl users add USER" in told
-    assert "peepctl kick SESSION|USER" in told
-    assert "peepctl get [SETTING]" in told
-    assert all(text.endswith(".") for text in told.values())
 
 
 def test_programs_start_does_not_pay_for_what_few_commands_need() -> None:

@@ -27,3 +27,10 @@ def test_changed_tables_are_noticed_and_mended(tmp_path: Path, capsys: pytest.Ca
     assert page.read_text() == changed
     assert reference.main([str(page)]) == 0
     assert page.read_text() == right
+
+
+def test_every_command_of_peepctl_is_listed_with_its_help() -> None:
+    table = reference.peepctl_commands_table()
+    for command in ("up", "users add USER", "kick SESSION\\|USER", "get [SETTING]"):
+        assert f"| `peepctl {command}` | " in table
+    assert all(row.endswith(". |") for row in table.splitlines()[2:])

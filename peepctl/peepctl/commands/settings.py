@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -26,6 +27,11 @@ _FIELDS = {
     Setting.MAX_CONNECTIONS: "max_connections",
     Setting.TIMEOUT: "timeout_seconds",
     Setting.MAIL_DIRECTORY: "mail_directory",
+}
+_CHANGES: dict[Setting, Callable[[Peep, str], None]] = {
+    Setting.MAX_CONNECTIONS: lambda peep, value: peep.set_max_connections(int(value)),
+    Setting.TIMEOUT: lambda peep, value: peep.set_timeout(int(value)),
+    Setting.MAIL_DIRECTORY: lambda peep, value: peep.set_mail_directory(value),
 }
 _COMMENCEMENTS = {Setting.MAX_CONNECTIONS: "c=", Setting.TIMEOUT: "t="}
 _OUT_OF_RANGE = {5, 7}
@@ -68,10 +74,11 @@ def set_setting(
 
     It takes effect in all POP3 processes within a second.
     """
-    number = None if setting is Setting.MAIL_DIRECTORY else _number(setting, value)
+    if setting is not Setting.MAIL_DIRECTORY:
+        _require_number(setting, value)
     with server.connect() as peep:
         try:
-            _change(peep, setting, value if number is None else number)
+            _CHANGES[setting](peep, value)
         except NegativeReply as error:
             if error.code not in _OUT_OF_RANGE:
                 raise
@@ -81,21 +88,10 @@ def set_setting(
     return Exit.DONE
 
 
-def _change(peep: Peep, setting: Setting, value: int | str) -> None:
-    match setting, value:
-        case Setting.MAX_CONNECTIONS, int():
-            peep.set_max_connections(value)
-        case Setting.TIMEOUT, int():
-            peep.set_timeout(value)
-        case _:
-            peep.set_mail_directory(str(value))
-
-
-def _number(setting: Setting, text: str) -> int:
+def _require_number(setting: Setting, text: str) -> None:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(text) <= 128):
         raise WrongSettings(f"{setting.value} must be a whole number, not {text!r}")
-    return int(text)
 
 
 def _range_in_words(peep: Peep, setting: Setting, value: str) -> str:
