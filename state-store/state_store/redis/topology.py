@@ -1,8 +1,10 @@
 """The server that takes our writes: the one in the URL, the sentinels' master, or our shard of a Cluster."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, ClassVar
 
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.asyncio.retry import Retry
@@ -34,41 +36,28 @@ def is_elsewhere(answer: Exception) -> bool:
     return isinstance(answer, MovedError | ReadOnlyError | ClusterDownError) or code_of(answer) == NO_REPLICAS
 
 
-class Topology(Protocol):
-    """Finds the server that takes our writes."""
+class Topology(ABC):
+    """Finds the server that takes our writes, and connects to it."""
 
+    def __init__(self, address: RedisAddress) -> None:
+        self._address = address
+        self._arguments: dict[str, Any] = dict(parse_url(address.server_url))
+        self._connection_class = self._arguments.pop("connection_class", Connection)
+
+    @abstractmethod
     async def open(self, seconds: float) -> AbstractConnection:
         """Return a new connection to it; the caller gives up after `seconds`.
 
         Raises `StateError`, `RedisError` or `OSError`.
         """
 
-    def learn(self, refusal: Exception) -> None:
+    def learn(self, refusal: Exception) -> None:  # noqa: B027 - only a Cluster's refusals name one
         """Take note of the server that a refusal names."""
 
-
-class Dialler:
-    """Makes connections to the servers of an address, all alike."""
-
-    def __init__(self, address: RedisAddress) -> None:
-        self._arguments: dict[str, Any] = dict(parse_url(address.server_url))
-        self._connection_class = self._arguments.pop("connection_class", Connection)
-        tls = {name: value for name, value in self._arguments.items() if name in TLS_OPTIONS}
-        self._sentinel_arguments = tls | address.sentinel_options
-
-    async def connect(self, endpoint: Endpoint | None = None) -> AbstractConnection:
-        """Return a connection to a server, by default to the one that the URL names."""
-        return await self._connect(self._arguments, endpoint)
-
-    async def connect_to_sentinel(self, endpoint: Endpoint) -> AbstractConnection:
-        """Return a connection to a sentinel."""
-        return await self._connect(self._sentinel_arguments, endpoint)
-
-    async def _connect(self, arguments: dict[str, Any], endpoint: Endpoint | None) -> AbstractConnection:
-        where = {} if endpoint is None else {"host": endpoint[0], "port": endpoint[1]}
+    async def _connect(self, **arguments: Any) -> AbstractConnection:
         # The caller limits the time of everything that belongs together, and nothing else does.
         connection: AbstractConnection = self._connection_class(
-            **{**arguments, **where},
+            **arguments,
             decode_responses=True,
             socket_timeout=None,
             socket_connect_timeout=ANSWER_SECONDS,
@@ -81,38 +70,107 @@ class Dialler:
             raise
         return connection
 
+    async def _connect_to(self, endpoint: Endpoint) -> AbstractConnection:
+        return await self._connect(**{**self._arguments, "host": endpoint[0], "port": endpoint[1]})
 
-class OneServer:
+
+class OneServer(Topology):
     """The server that the URL names."""
 
-    def __init__(self, address: RedisAddress) -> None:
-        self._dialler = Dialler(address)
-
     async def open(self, seconds: float) -> AbstractConnection:
         """See `Topology`."""
-        return await self._dialler.connect()
-
-    def learn(self, refusal: Exception) -> None:
-        """See `Topology`: there is no other server."""
+        return await self._connect(**self._arguments)
 
 
-class MasterOfSentinels:
+class GuidedTopology(Topology):
+    """A server that others, the guides, name: all are asked at once, and the first useful answer is taken."""
+
+    title: ClassVar[str]
+    """What a guide is called."""
+
+    @abstractmethod
+    async def _ask(self, guide: Endpoint) -> Endpoint:
+        """Return the server that a guide names."""
+
+    @abstractmethod
+    async def _check(self, connection: AbstractConnection) -> None:
+        """Raise `StoreUnavailable` or `RedisError` if this server does not take our writes."""
+
+    async def _open_checked(self, endpoint: Endpoint) -> AbstractConnection:
+        connection = await self._connect_to(endpoint)
+        try:
+            await self._check(connection)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+    async def _open_first(self, guides: Sequence[Endpoint], seconds: float) -> AbstractConnection:
+        openings: dict[Endpoint, asyncio.Task[AbstractConnection]] = {}
+        failures: dict[Endpoint, Exception] = {}
+
+        async def follow(guide: Endpoint) -> AbstractConnection:
+            try:
+                async with asyncio.timeout(seconds * GUIDE_SHARE):
+                    endpoint = await self._ask(guide)
+            except (RedisError, OSError, StoreUnavailable) as error:
+                failures[guide] = error
+                raise
+            if endpoint not in openings:
+                openings[endpoint] = asyncio.ensure_future(self._open_checked(endpoint))
+            return await asyncio.shield(openings[endpoint])
+
+        following = [asyncio.create_task(follow(guide)) for guide in guides]
+        chosen: AbstractConnection | None = None
+        try:
+            for done in asyncio.as_completed(following):
+                try:
+                    chosen = await done
+                except (RedisError, OSError, StoreUnavailable):
+                    continue
+                return chosen
+            raise self._most_telling(guides, openings, failures)
+        finally:
+            for task in [*following, *openings.values()]:
+                task.cancel()
+            results = await asyncio.gather(*following, *openings.values(), return_exceptions=True)
+            for connection in results:
+                if isinstance(connection, AbstractConnection) and connection is not chosen:
+                    await connection.disconnect(nowait=True)
+
+    def _most_telling(
+        self,
+        guides: Sequence[Endpoint],
+        openings: Mapping[Endpoint, "asyncio.Task[AbstractConnection]"],
+        failures: Mapping[Endpoint, Exception],
+    ) -> Exception:
+        # In a fixed order, so that the same outage always has the same reason.
+        for endpoint in sorted(openings):
+            error = openings[endpoint].exception()
+            assert isinstance(error, Exception)
+            return _prefixed("redis", endpoint, error)
+        for guide in guides:
+            if isinstance(failures[guide], StoreUnavailable) or code_of(failures[guide]):
+                return _prefixed(self.title, guide, failures[guide])
+        shown = ", ".join(f"{host}:{port}" for host, port in guides)
+        first = failures[guides[0]]
+        why = "too slow" if isinstance(first, TimeoutError) else describe(first)
+        return StoreUnavailable(f"no {self.title} answers at {shown}: {why}")
+
+
+class MasterOfSentinels(GuidedTopology):
     """The server that a sentinel calls the master, and that says so itself."""
 
-    def __init__(self, address: RedisAddress) -> None:
-        self._dialler = Dialler(address)
-        self._address = address
+    title = "sentinel"
 
     async def open(self, seconds: float) -> AbstractConnection:
         """See `Topology`."""
-        return await _open_first("sentinel", self._address.endpoints, self._ask, self._open_master, seconds)
-
-    def learn(self, refusal: Exception) -> None:
-        """See `Topology`: the sentinels are asked again each time."""
+        return await self._open_first(self._address.endpoints, seconds)
 
     async def _ask(self, sentinel: Endpoint) -> Endpoint:
-        name = self._address.master_name
-        connection = await self._dialler.connect_to_sentinel(sentinel)
+        name, (host, port) = self._address.master_name, sentinel
+        tls = {option: value for option, value in self._arguments.items() if option in TLS_OPTIONS}
+        connection = await self._connect(**tls, **self._address.sentinel_options, host=host, port=port)
         try:
             answer = await _ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
         finally:
@@ -121,44 +179,37 @@ class MasterOfSentinels:
             raise StoreUnavailable(f"knows no master named {name}: see the end of PEEP_REDIS_URL")
         return str(answer[0]), int(answer[1])
 
-    async def _open_master(self, place: Endpoint) -> AbstractConnection:
-        connection = await self._dialler.connect(place)
-        try:
-            # A sentinel that was cut off may name a former master.
-            if "role:master" not in str(await _ask(connection, "INFO", "replication")).split():
-                raise StoreUnavailable("the sentinels' master is a replica: a failover is under way")
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return connection
+    async def _check(self, connection: AbstractConnection) -> None:
+        # A sentinel that was cut off may name a former master.
+        if "role:master" not in str(await _ask(connection, "INFO", "replication")).split():
+            raise StoreUnavailable("the sentinels' master is a replica: a failover is under way")
 
 
-class ShardOfCluster:
+class ShardOfCluster(GuidedTopology):
     """The node of a Cluster that serves our keys, which all have the same slot."""
 
+    title = "node"
+
     def __init__(self, address: RedisAddress) -> None:
-        self._dialler = Dialler(address)
-        self._address = address
+        super().__init__(address)
         self._nodes: dict[Endpoint, None] = dict.fromkeys(address.endpoints)
-        self._told: Endpoint | None = None
+        self._redirected_to: Endpoint | None = None
 
     async def open(self, seconds: float) -> AbstractConnection:
         """See `Topology`."""
-        told, self._told = self._told, None
-        if told is not None:
-            try:
-                return await self._open_node(told)
-            except (RedisError, OSError):
-                pass  # gone since: ask the nodes
-        return await _open_first("node", list(self._nodes)[:MAX_GUIDES], self._ask, self._open_node, seconds)
+        endpoint, self._redirected_to = self._redirected_to, None
+        if endpoint is not None:
+            with suppress(RedisError, OSError):  # gone since: ask the nodes
+                return await self._open_checked(endpoint)
+        return await self._open_first(list(self._nodes)[:MAX_GUIDES], seconds)
 
     def learn(self, refusal: Exception) -> None:
         """See `Topology`."""
         if isinstance(refusal, MovedError) and refusal.host:
-            self._told = (str(refusal.host), int(refusal.port))
+            self._redirected_to = (str(refusal.host), int(refusal.port))
 
     async def _ask(self, node: Endpoint) -> Endpoint:
-        connection = await self._dialler.connect(node)
+        connection = await self._connect_to(node)
         try:
             ranges = await _ask(connection, "CLUSTER", "SLOTS")
         finally:
@@ -173,15 +224,16 @@ class ShardOfCluster:
                 return endpoints[0]
         raise StoreUnavailable(f"knows no node for slot {OUR_SLOT}, which holds our keys: see CLUSTER INFO")
 
-    async def _open_node(self, place: Endpoint) -> AbstractConnection:
-        connection = await self._dialler.connect(place)
-        try:
-            # A node that is cut off from the others names itself, and then refuses: CLUSTERDOWN, MOVED.
-            await _ask(connection, "GET", keys.LAYOUT)
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return connection
+    async def _check(self, connection: AbstractConnection) -> None:
+        # A node that is cut off from the others names itself, and then refuses: CLUSTERDOWN, MOVED.
+        await _ask(connection, "GET", keys.LAYOUT)
+
+
+TOPOLOGIES: dict[Kind, type[Topology]] = {
+    Kind.SINGLE: OneServer,
+    Kind.SENTINEL: MasterOfSentinels,
+    Kind.CLUSTER: ShardOfCluster,
+}
 
 
 def topology_of(url: str) -> Topology:
@@ -190,12 +242,7 @@ def topology_of(url: str) -> Topology:
         address = parse(url)
     except ValueError as error:
         raise StoreUnusable(f"PEEP_REDIS_URL: {error}") from None
-    ways: dict[Kind, type[OneServer | MasterOfSentinels | ShardOfCluster]] = {
-        Kind.SINGLE: OneServer,
-        Kind.SENTINEL: MasterOfSentinels,
-        Kind.CLUSTER: ShardOfCluster,
-    }
-    return ways[address.kind](address)
+    return TOPOLOGIES[address.kind](address)
 
 
 async def _ask(connection: AbstractConnection, *words: str) -> Any:
@@ -203,68 +250,6 @@ async def _ask(connection: AbstractConnection, *words: str) -> Any:
     return await connection.read_response()
 
 
-async def _open_first(
-    title: str,
-    guides: Iterable[Endpoint],
-    ask: Callable[[Endpoint], Awaitable[Endpoint]],
-    open_one: Callable[[Endpoint], Awaitable[AbstractConnection]],
-    seconds: float,
-) -> AbstractConnection:
-    """Ask all guides for the server at once, and return the first connection that results."""
-    guides = list(guides)
-    openings: dict[Endpoint, asyncio.Task[AbstractConnection]] = {}
-    failures: dict[Endpoint, Exception] = {}
-
-    async def follow(guide: Endpoint) -> AbstractConnection:
-        try:
-            async with asyncio.timeout(seconds * GUIDE_SHARE):
-                place = await ask(guide)
-        except (RedisError, OSError, StoreUnavailable) as error:
-            failures[guide] = error
-            raise
-        if place not in openings:
-            openings[place] = asyncio.ensure_future(open_one(place))
-        return await asyncio.shield(openings[place])
-
-    following = [asyncio.create_task(follow(guide)) for guide in guides]
-    chosen: AbstractConnection | None = None
-    try:
-        for done in asyncio.as_completed(following):
-            try:
-                chosen = await done
-            except (RedisError, OSError, StoreUnavailable):
-                continue
-            return chosen
-        raise _most_telling(title, guides, openings, failures)
-    finally:
-        for task in [*following, *openings.values()]:
-            task.cancel()
-        results = await asyncio.gather(*following, *openings.values(), return_exceptions=True)
-        for connection in results:
-            if isinstance(connection, AbstractConnection) and connection is not chosen:
-                await connection.disconnect(nowait=True)
-
-
-def _most_telling(
-    title: str,
-    guides: list[Endpoint],
-    openings: dict[Endpoint, "asyncio.Task[AbstractConnection]"],
-    failures: dict[Endpoint, Exception],
-) -> Exception:
-    # In the order of the URL, so that the same outage always has the same reason.
-    for place in sorted(openings):
-        error = openings[place].exception()
-        assert isinstance(error, Exception)
-        return _prefixed(f"redis {place[0]}:{place[1]}", error)
-    for guide in guides:
-        if isinstance(failures[guide], StoreUnavailable) or code_of(failures[guide]):
-            return _prefixed(f"{title} {guide[0]}:{guide[1]}", failures[guide])
-    shown = ", ".join(f"{host}:{port}" for host, port in guides)
-    first = failures[guides[0]]
-    why = "too slow" if isinstance(first, TimeoutError) else describe(first)
-    return StoreUnavailable(f"no {title} answers at {shown}: {why}")
-
-
-def _prefixed(where: str, error: Exception) -> Exception:
+def _prefixed(title: str, endpoint: Endpoint, error: Exception) -> Exception:
     ours = translate(error)
-    return type(ours)(f"{where}: {ours}")
+    return type(ours)(f"{title} {endpoint[0]}:{endpoint[1]}: {ours}")
