@@ -62,14 +62,7 @@ class Deltas:
     """Durations of commands and logins, and refused passwords, as the fields that `latency` defines."""
 
     def __bool__(self) -> bool:
-        return bool(
-            self.retrieved_bytes
-            or self.connections
-            or self.logins
-            or self.retrieved_emails
-            or self.removed_emails
-            or self.latencies
-        )
+        return self != Deltas()
 
     def add(self, other: "Deltas") -> None:
         """Add another's counts to these."""

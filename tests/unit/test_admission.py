@@ -170,7 +170,7 @@ def test_lapsed_lease_takes_all_slots_along() -> None:
 def told(admission: Admission) -> list[AddressCount]:
     """Begin an exchange and return what it says of addresses."""
     admission.ask()
-    return admission.told_addresses()
+    return admission.address_counts()
 
 
 def allow(admission: Admission, *allowed: int, reserved: int = 50, spare_elsewhere: bool = False) -> None:
@@ -205,7 +205,7 @@ async def test_without_a_limit_addresses_are_never_told() -> None:
     allow(admission)
     admission.discharge(HERE)
     assert told(admission) == []
-    assert not admission.must_tell
+    assert not admission.must_report
 
 
 async def test_with_a_limit_nobody_comes_in_without_the_word_of_the_store() -> None:
@@ -227,14 +227,14 @@ async def test_address_that_has_all_its_places_here_is_refused_without_asking() 
 
 async def test_counts_are_told_when_they_have_changed_and_only_then() -> None:
     admission = await limited_with(5, open_connections=3)
-    assert not admission.must_tell
+    assert not admission.must_report
     assert told(admission) == []
     allow(admission)
     admission.discharge(HERE)
-    assert admission.must_tell
+    assert admission.must_report
     assert told(admission) == [AddressCount(HERE, 2, 0)]
     allow(admission, 2)
-    assert not admission.must_tell
+    assert not admission.must_report
 
 
 async def test_last_connection_of_an_address_is_told_as_none() -> None:
@@ -251,7 +251,7 @@ async def test_place_that_comes_free_while_it_is_told_is_told_again() -> None:
     told(admission)
     admission.discharge(HERE)
     allow(admission, 2)
-    assert admission.must_tell
+    assert admission.must_report
     assert told(admission) == [AddressCount(HERE, 1, 0)]
 
 
@@ -261,7 +261,7 @@ async def test_place_of_one_who_has_gone_is_told_to_be_free() -> None:
     told(admission)
     gone.cancel()
     allow(admission, 1)
-    assert admission.must_tell
+    assert admission.must_report
     assert told(admission) == [AddressCount(HERE, 0, 0)]
 
 
@@ -283,7 +283,7 @@ async def test_one_who_waits_for_slots_held_elsewhere_asks_for_its_place_again()
     assert told(admission) == [AddressCount(HERE, 0, 1)]
     allow(admission, 1)
     assert waiting.result() is ADMITTED
-    assert not admission.must_tell
+    assert not admission.must_report
 
 
 async def test_place_granted_in_an_answer_that_got_lost_is_told_to_be_free() -> None:
@@ -292,7 +292,7 @@ async def test_place_granted_in_an_answer_that_got_lost_is_told_to_be_free() -> 
     told(admission)
     admission.failed()
     assert isinstance(waiting.exception(), StoreUnavailable)
-    assert admission.must_tell
+    assert admission.must_report
     assert told(admission) == [AddressCount(HERE, 1, 0)]
 
 

@@ -30,43 +30,48 @@ class Addresses:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
+        """0: no limit; nothing is counted then."""
         self._open: dict[str, int] = {}
         self._allowed: dict[str, int] = {}
         self._asked: list[str] = []
-        self._untold: dict[str, None] = {}
+        self._unreported: dict[str, None] = {}
 
     @property
-    def has_untold(self) -> bool:
+    def has_unreported(self) -> bool:
         """Whether the store may count more connections of some address than are open."""
-        return bool(self._untold)
+        return bool(self._unreported)
 
     def is_full(self, address: str) -> bool:
         """Return whether this instance alone has all connections that the address may have."""
-        return self._open.get(address, 0) >= self._limit
+        return 0 < self.limit <= self._open.get(address, 0)
 
     def has_place(self, address: str) -> bool:
         """Return whether one more from this address may be admitted without an exchange."""
-        return self._open.get(address, 0) < self._allowed.get(address, 0)
+        return not self.limit or self._open.get(address, 0) < self._allowed.get(address, 0)
 
     def enter(self, address: str) -> None:
         """Take a place."""
+        if not self.limit:
+            return
         self._open[address] = self._open.get(address, 0) + 1
         if not self.has_place(address):
-            self._untold.pop(address, None)
+            self._unreported.pop(address, None)
 
     def leave(self, address: str) -> None:
         """Give up a place."""
         self._open[address] -= 1
         if not self._open[address]:
             del self._open[address]
-        self._untold[address] = None
+        self._unreported[address] = None
 
     def ask(self, waiting: Iterable[str]) -> list[AddressCount]:
         """Begin an exchange: return the counts to report, with the addresses of waiting connections."""
+        if not self.limit:
+            return []
         count = Counter(waiting)
-        self._asked = list(self._untold | count)
-        self._untold.clear()
+        self._asked = list(self._unreported | count)
+        self._unreported.clear()
         return [AddressCount(one, self._open.get(one, 0), count[one]) for one in self._asked]
 
     def answered(self, allowed: list[int]) -> None:
@@ -77,17 +82,17 @@ class Addresses:
             else:
                 self._allowed.pop(address, None)
             if self.has_place(address):
-                self._untold[address] = None  # until it is taken
+                self._unreported[address] = None  # until it is taken
 
     def failed(self) -> None:
         """Take note that no answer came: what the store counts is unknown until it is reported again."""
-        self._untold.update(dict.fromkeys(self._asked))
+        self._unreported.update(dict.fromkeys(self._asked))
 
     def lapsed(self) -> None:
         """Report everything again: the store has forgotten this instance."""
         self._allowed.clear()
         self._asked = []
-        self._untold = dict.fromkeys(self._open)
+        self._unreported = dict.fromkeys(self._open)
 
 
 class Admission:
@@ -106,7 +111,7 @@ class Admission:
         self.waits_for_others = False
         """Whether connections wait for slots that other instances have been asked to give back."""
         self._waiting: deque[_Wait] = deque()
-        self._addresses = Addresses(address_limit) if address_limit else None
+        self._addresses = Addresses(address_limit)
 
     @property
     def waiting_connections(self) -> int:
@@ -119,18 +124,18 @@ class Admission:
         return bool(self._waiting) or (self._claim_only_open and self._reserved > self.open_connections)
 
     @property
-    def must_tell(self) -> bool:
+    def must_report(self) -> bool:
         """Whether the store may count connections of an address that are gone."""
-        return self._addresses is not None and self._addresses.has_untold
+        return self._addresses.has_unreported
 
     def admit_at_once(self) -> bool:
         """Take a slot if one is held, without an exchange; never where addresses are limited.
 
         Connections get slots strictly in order of arrival: none is taken while others wait.
         """
-        if self._addresses is not None or self._waiting:
+        if self._addresses.limit or self._waiting or self._claim_only_open:
             return False
-        if self._claim_only_open or self.open_connections >= min(self._reserved, self.max_connections):
+        if self.open_connections >= min(self._reserved, self.max_connections):
             return False
         self.open_connections += 1
         return True
@@ -143,7 +148,7 @@ class Admission:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[AdmissionOutcome] = loop.create_future()
         network = network_of(address)
-        if self._addresses is not None and self._addresses.is_full(network):
+        if self._addresses.is_full(network):
             answer.set_result(AdmissionOutcome.ADDRESS_LIMIT_REACHED)
         else:
             self._waiting.append(_Wait(loop.time() + WAIT_SECONDS, network, answer))
@@ -152,7 +157,7 @@ class Admission:
     def discharge(self, address: str) -> None:
         """Give up one connection's slot, and its place among those of its address."""
         self.open_connections -= 1
-        if self._addresses is not None:
+        if self._addresses.limit:
             self._addresses.leave(network_of(address))
 
     def shrink(self) -> None:
@@ -168,10 +173,8 @@ class Admission:
             self._claim_only_open = False
         return max(self._reserved, self.open_connections)
 
-    def told_addresses(self) -> list[AddressCount]:
+    def address_counts(self) -> list[AddressCount]:
         """Return the counts of addresses that wait or have changed; after `ask`, for the same exchange."""
-        if self._addresses is None:
-            return []
         return self._addresses.ask(wait.address for wait in self._waiting if not wait.answer.done())
 
     def answered(self, result: ExchangeResult, now: float) -> None:
@@ -180,8 +183,7 @@ class Admission:
         # A call of `shrink` during this exchange holds for the next one.
         self._claim_only_open = self._claim_only_open or result.should_shrink
         self.max_connections = result.max_connections
-        if self._addresses is not None:
-            self._addresses.answered(result.addresses)
+        self._addresses.answered(result.addresses)
         if self._claim_only_open:
             self.waits_for_others = False
             return  # what is held may be over the limit: the next exchange answers those that wait
@@ -200,13 +202,12 @@ class Admission:
 
     def _outcome(self, address: str, *, was_asked: bool, is_patient: bool) -> AdmissionOutcome | None:
         """Admit a waiting connection, or return why not; None: it goes on waiting."""
-        if self._addresses is not None and not self._addresses.has_place(address):
+        if not self._addresses.has_place(address):
             return AdmissionOutcome.ADDRESS_LIMIT_REACHED if was_asked else None
         if self.open_connections >= self._reserved:
             return None if is_patient else AdmissionOutcome.LIMIT_REACHED
         self.open_connections += 1
-        if self._addresses is not None:
-            self._addresses.enter(address)
+        self._addresses.enter(address)
         return AdmissionOutcome.ADMITTED
 
     def failed(self) -> None:
@@ -214,8 +215,7 @@ class Admission:
         self.waits_for_others = False
         self._asked = 0
         waiting, self._waiting = self._waiting, deque()
-        if self._addresses is not None:
-            self._addresses.failed()
+        self._addresses.failed()
         for wait in waiting:
             if not wait.answer.done():
                 wait.answer.set_exception(StoreUnavailable("no slot can be granted"))
@@ -224,5 +224,4 @@ class Admission:
         """Forget all slots: the lease that they were held under is over."""
         self._reserved = 0
         self._claim_only_open = True
-        if self._addresses is not None:
-            self._addresses.lapsed()
+        self._addresses.lapsed()

@@ -150,13 +150,13 @@ class Exchanges:
             load=self._load.measured(now),
             login_delay_seconds=self._options.login_delay_seconds,
             address_limit=self._options.max_connections_per_address,
-            addresses=self._admission.told_addresses(),
+            addresses=self._admission.address_counts(),
         )
         self._outbox.fill(exchange, now)
         return exchange
 
     def _wake_for_the_rest(self) -> None:
-        if self._admission.must_tell:
+        if self._admission.must_report:
             self._pacing.wake_within(RELEASE_SECONDS)
         if self._outbox.has_work:
             self._pacing.wake_within(COUNTS_SECONDS)
