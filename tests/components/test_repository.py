@@ -704,15 +704,15 @@ async def test_one_who_finds_the_slots_unused_elsewhere_asks_for_them(repository
     await repository.change_settings(max_connections=4)
     await register(repository, "i1", "i2")
     await repository.exchange(Exchange("i1", 1, waiting_connections=4))
-    events = repository.notifications()
-    assert (await asyncio.wait_for(anext(events), 5)).kind is NotificationKind.RECONNECTED
-    told = asyncio.ensure_future(anext(events))
+    channel = repository.notifications()
+    assert (await asyncio.wait_for(anext(channel), 5)).kind is NotificationKind.RECONNECTED
+    told = asyncio.ensure_future(anext(channel))
     result = await repository.exchange(Exchange("i2", 1, waiting_connections=1))
     assert result.spare_elsewhere
     assert (await asyncio.wait_for(told, 5)) == Notification(NotificationKind.SLOTS_WANTED)
     await repository.exchange(Exchange("i1", 2, open_connections=1, claimed_connections=1))
     assert (await repository.exchange(Exchange("i2", 2, waiting_connections=1))).reserved_connections == 1
-    await close_events(events)
+    await close_channel(channel)
 
 
 async def test_slots_of_a_dead_instance_are_free(
@@ -945,30 +945,30 @@ async def test_redis_keeps_only_addresses_with_connections_and_only_while_the_in
 # Events
 
 
-async def close_events(events: AsyncIterator[Notification]) -> None:
-    closing = getattr(events, "aclose", None)
+async def close_channel(channel: AsyncIterator[Notification]) -> None:
+    closing = getattr(channel, "aclose", None)
     assert closing is not None
     await closing()
 
 
 async def test_listener_is_told_of_changes_and_first_that_it_listens(repository: StateRepository) -> None:
-    events = repository.notifications()
-    assert await asyncio.wait_for(anext(events), 5) == Notification(NotificationKind.RECONNECTED)
-    told = asyncio.ensure_future(anext(events))
+    channel = repository.notifications()
+    assert await asyncio.wait_for(anext(channel), 5) == Notification(NotificationKind.RECONNECTED)
+    told = asyncio.ensure_future(anext(channel))
     await repository.change_settings(timeout_seconds=30)
     assert await asyncio.wait_for(told, 5) == Notification(NotificationKind.SETTINGS_CHANGED)
-    await close_events(events)
+    await close_channel(channel)
 
 
 async def test_proposal_carries_its_path_with_every_space(repository: StateRepository) -> None:
     await register(repository, "i1")
-    events = repository.notifications()
-    assert (await asyncio.wait_for(anext(events), 5)).kind is NotificationKind.RECONNECTED
-    told = asyncio.ensure_future(anext(events))
+    channel = repository.notifications()
+    assert (await asyncio.wait_for(anext(channel), 5)).kind is NotificationKind.RECONNECTED
+    told = asyncio.ensure_future(anext(channel))
     asking = asyncio.create_task(repository.change_settings(mail_directory="/srv/my  mail"))
-    event = await asyncio.wait_for(told, 5)
-    assert (event.kind, event.path) == (NotificationKind.DIRECTORY_PROPOSED, "/srv/my  mail")
-    await repository.answer_proposal(event.identifier, "i1", usable=False)
+    notification = await asyncio.wait_for(told, 5)
+    assert (notification.kind, notification.path) == (NotificationKind.DIRECTORY_PROPOSED, "/srv/my  mail")
+    await repository.answer_proposal(notification.identifier, "i1", usable=False)
     with pytest.raises(MailDirectoryRefused):
         await asking
-    await close_events(events)
+    await close_channel(channel)

@@ -124,12 +124,12 @@ async def test_session_is_closed_by_the_instance_that_holds_it(repository: State
     asked: list[str] = []
 
     async def obey() -> None:
-        async for event in repository.notifications():
-            if event.kind is NotificationKind.RECONNECTED:
+        async for notification in repository.notifications():
+            if notification.kind is NotificationKind.RECONNECTED:
                 listening.set()
-            if event.kind is NotificationKind.SESSION_TO_CLOSE:
-                asked.append(event.identifier)
-                await repository.exchange(Exchange("i2", 0, closed_sessions=[event.identifier]))
+            if notification.kind is NotificationKind.SESSION_TO_CLOSE:
+                asked.append(notification.identifier)
+                await repository.exchange(Exchange("i2", 0, closed_sessions=[notification.identifier]))
 
     listening = asyncio.Event()
     instance = asyncio.create_task(obey())

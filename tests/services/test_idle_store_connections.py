@@ -112,14 +112,14 @@ async def test_subscription_that_was_forgotten_is_made_anew(
     monkeypatch.setattr(channel, "SILENCE_SECONDS", 0.1)
     repository = StateRepository(relay.url)
     try:
-        events = repository.notifications()
-        assert (await anext(events)).kind is NotificationKind.RECONNECTED
-        waiting = asyncio.ensure_future(anext(events))
+        notifications = repository.notifications()
+        assert (await anext(notifications)).kind is NotificationKind.RECONNECTED
+        waiting = asyncio.ensure_future(anext(notifications))
         relay.forget(silently=True)
         assert (await asyncio.wait_for(waiting, 10)).kind is NotificationKind.DISCONNECTED
-        assert (await anext(events)).kind is NotificationKind.RECONNECTED
+        assert (await anext(notifications)).kind is NotificationKind.RECONNECTED
         await repository.change_settings(timeout_seconds=300)
-        assert (await asyncio.wait_for(anext(events), 10)).kind is NotificationKind.SETTINGS_CHANGED
+        assert (await asyncio.wait_for(anext(notifications), 10)).kind is NotificationKind.SETTINGS_CHANGED
     finally:
         await repository.close()
 

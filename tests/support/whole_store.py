@@ -125,10 +125,10 @@ async def hear_a_change(repository: StateRepository) -> None:
     """Subscribe, change a setting, and return when the change was heard."""
 
     async def listen() -> None:
-        async for event in repository.notifications():
-            if event.kind is NotificationKind.RECONNECTED:
+        async for notification in repository.notifications():
+            if notification.kind is NotificationKind.RECONNECTED:
                 await repository.announce_mail_directory(f"/srv/{next(numbers)}", overrides=True)
-            elif event.kind is NotificationKind.SETTINGS_CHANGED:
+            elif notification.kind is NotificationKind.SETTINGS_CHANGED:
                 return
 
     await asyncio.wait_for(listen(), SECONDS)
