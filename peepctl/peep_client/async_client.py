@@ -172,8 +172,8 @@ class AsyncPeep:
         writer.write(b"".join([one.octets for one in requests]))
         return [await self._reply(reader, one) for one in requests]
 
-    async def _reply(self, reader: asyncio.StreamReader, asked: Request) -> Reply:
-        while (reply := self._parser.next_reply(asked.shape)) is None:
+    async def _reply(self, reader: asyncio.StreamReader, sent: Request) -> Reply:
+        while (reply := self._parser.next_reply(sent.shape)) is None:
             async with asyncio.timeout(self._silence_seconds):
                 octets = await reader.read(READ_OCTETS)
             if not octets:

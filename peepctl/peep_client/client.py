@@ -141,8 +141,8 @@ class Peep:
         self._connection.sendall(b"".join([one.octets for one in requests]))
         return [self._reply(self._connection, one) for one in requests]
 
-    def _reply(self, connection: socket.socket, asked: Request) -> Reply:
-        while (reply := self._parser.next_reply(asked.shape)) is None:
+    def _reply(self, connection: socket.socket, sent: Request) -> Reply:
+        while (reply := self._parser.next_reply(sent.shape)) is None:
             octets = connection.recv(READ_OCTETS)
             if not octets:
                 raise ConnectionLost("the server closed the connection")

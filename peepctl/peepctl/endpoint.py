@@ -22,7 +22,7 @@ USER = "admin"
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """The options that say where to connect; None for those that were not given."""
+    """The connection options; None for those that were not given."""
 
     host: str | None = None
     port: int | None = None

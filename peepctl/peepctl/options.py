@@ -1,4 +1,4 @@
-"""The options that say where to connect, for every command that connects."""
+"""The connection options, for every command that connects."""
 
 from __future__ import annotations
 

@@ -109,14 +109,14 @@ class Server:
                 )
             case peep_client.CannotConnect():
                 inside = " inside TLS" if self.endpoint.tls else ""
-                advice = "--host and --port (or PEEPCTL_HOST) say where it is"
+                advice = "--host and --port (or PEEPCTL_HOST) set the address"
                 return f"{error}. Is PEEP{inside} served there? {advice}"
             case peep_client.NotPeep():
                 return f"the server at {address} does not speak PEEP: {error}. PEEP is usually on port 2110"
             case peep_client.TimedOut():
                 return f"{address} is silent: {error}. Is PEEP served there?"
             case peep_client.ConnectionLost() if not (self._has_answered or self.endpoint.tls):
-                return f"{address} gave no reply: {error}. If it speaks TLS there, say --tls"
+                return f"{address} gave no reply: {error}. If it speaks TLS there, use --tls"
         return f"lost the connection to {address}: {error}"
 
     def _wrong_login(self) -> str:

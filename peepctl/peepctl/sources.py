@@ -1,4 +1,4 @@
-"""What each source (options, environment, settings file) says of the endpoint and of the login."""
+"""The settings of each source: options, environment, settings file."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ _Settings = TypeVar("_Settings", bound=BaseModel)
 
 
 def load(settings_class: type[_Settings]) -> _Settings:
-    """Return the settings that the environment gives.
+    """Return the settings in the environment.
 
     Raises `StartError` with one line that names the variable and says what is allowed.
     """
@@ -237,14 +237,14 @@ def load(settings_class: type[_Settings]) -> _Settings:
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Return a warning for each `PEEP_` variable that nobody reads, with the likely right name."""
+    """Return a warning for each `PEEP_` variable that no program reads, with the likely right name."""
     known = {variable(name) for settings in ALL_SETTINGS for name in settings.model_fields}
     known |= {variable(name) + "_FILE" for name in SECRETS}
     warnings = []
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known and name not in INTERNAL:
             close = difflib.get_close_matches(name, known, 1)
-            warnings.append(f"{name} is no setting of Peep" + (f"; {close[0]}?" if close else ""))
+            warnings.append(f"{name} is not a setting of Peep" + (f"; {close[0]}?" if close else ""))
     return warnings
 
 

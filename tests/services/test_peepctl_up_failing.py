@@ -56,7 +56,7 @@ def test_a_data_directory_of_another_user_is_named_with_both_users(tmp_path: Pat
     os.chmod(data / name, 0o700)
     line = one_line({"PEEP_DATA_DIR": str(data)}, ordinary_rights=True)
     assert (
-        f"PEEP_DATA_DIR={data}: {data / name} belongs to the user nobody, and the user root may not use it"
+        f"PEEP_DATA_DIR={data}: {data / name} belongs to the user nobody, and the user root has no access"
         in line
     )
 

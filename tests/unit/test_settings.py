@@ -348,7 +348,7 @@ def test_a_file_of_a_secret_that_a_service_does_not_read_is_left_alone(
     ],
 )
 def test_a_variable_that_nobody_reads_is_told_with_the_likely_right_name(name: str, suggestion: str) -> None:
-    assert unknown_variables({name: "hunter2"}) == [f"{name} is no setting of Peep{suggestion}"]
+    assert unknown_variables({name: "hunter2"}) == [f"{name} is not a setting of Peep{suggestion}"]
 
 
 def test_every_setting_is_known_and_what_is_not_ours_is_left_alone() -> None:

@@ -45,29 +45,29 @@ class Dialogue:
     def capabilities(self) -> Operation[Capabilities]:
         """Return the server's capabilities, from memory after the first time."""
         if self._capabilities is None:
-            asked = request("cap?")
-            (reply,) = yield (asked,)
-            self._capabilities = parse_capabilities(_positive(asked, reply).lines)
+            sent = request("cap?")
+            (reply,) = yield (sent,)
+            self._capabilities = parse_capabilities(_positive(sent, reply).lines)
         return self._capabilities
 
     def ask(self, commencement: str, *arguments: str | int) -> Operation[Reply]:
         """Return the positive reply to a command; an extension is looked up in `cap?` first."""
-        asked = request(commencement, *arguments)
+        sent = request(commencement, *arguments)
         if KNOWN[commencement].is_extension:
             found = yield from self.capabilities()
             if commencement not in found.extensions:
                 raise NotSupported(commencement)
-        (reply,) = yield (asked,)
-        return _positive(asked, reply)
+        (reply,) = yield (sent,)
+        return _positive(sent, reply)
 
     def ask_all(self, *commencements: str) -> Operation[list[Reply]]:
         """Return the positive replies to several commands, sent at once where the server takes that."""
-        asked = [request(commencement) for commencement in commencements]
+        sent = [request(commencement) for commencement in commencements]
         may_pipeline = self._pipelining
         if may_pipeline is None:
             may_pipeline = (yield from self.capabilities()).pipelines
         replies: list[Reply] = []
-        for batch in [asked] if may_pipeline else [[one] for one in asked]:
+        for batch in [sent] if may_pipeline else [[one] for one in sent]:
             answers = yield batch
             replies += map(_positive, batch, answers)
         return replies
@@ -79,11 +79,11 @@ class Dialogue:
 
 def log_in(dialogue: Dialogue, username: str, password: str) -> Operation[None]:
     """Log in as an administrator; raises `WrongLogin`. `connect` does it when it is given a user name."""
-    asked = request("a", username, password)
-    (reply,) = yield (asked,)
+    sent = request("a", username, password)
+    (reply,) = yield (sent,)
     if reply.code == WRONG_LOGIN:
         raise WrongLogin(username)
-    _require_bare(_positive(asked, reply))
+    _require_bare(_positive(sent, reply))
 
 
 def end() -> Operation[None]:
@@ -208,9 +208,9 @@ def version(dialogue: Dialogue) -> Operation[str]:
     return (yield from dialogue.ask("v?")).text
 
 
-def _positive(asked: Request, reply: Reply) -> Reply:
+def _positive(sent: Request, reply: Reply) -> Reply:
     if reply.code is not None:
-        raise NegativeReply(asked.commencement, reply.code)
+        raise NegativeReply(sent.commencement, reply.code)
     return reply
 
 

@@ -41,7 +41,7 @@ def stats(server: Server, as_json: AsJson = False) -> None:
 
 @connected
 def who(server: Server, as_json: AsJson = False) -> None:
-    """Show who is logged in, each user once."""
+    """List the users who are logged in, each once."""
     with server.connect() as peep:
         users = peep.logged_in_users()
     if as_json:

@@ -1,4 +1,4 @@
-"""What a first `peepctl up` puts into an empty data directory."""
+"""The content of the data directory before the first start of the services."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from state_store.credentials.administrators import FIRST_ADMINISTRATOR, new_pass
 
 READ, CHANGE, ENTER = os.R_OK, os.R_OK | os.W_OK, os.R_OK | os.W_OK | os.X_OK
 NEEDED = {"": ENTER, LOCK_FILE: CHANGE, "redis": ENTER, "mail": ENTER, "admins": READ}
-"""What is kept in a data directory, and what a start has to be allowed with it."""
+"""The content of a data directory, and the access to each part that a start needs."""
 
 
 def make_directories(settings: UpSettings) -> None:
-    """Make the data directory, closed to other users; raise StartError if the system refuses.
+    """Create the data directory, closed to other users.
 
-    The same when it, or what is kept in it, is there and not for this user.
+    Raises StartError if that fails, or if this user has no access to an existing one or to its content.
     """
     try:
         settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StartError(f"PEEP_DATA_DIR={settings.data_dir}: cannot be made: {error.strerror}") from error
+        raise StartError(f"PEEP_DATA_DIR={settings.data_dir}: cannot be created: {error.strerror}") from error
     for name, needed in NEEDED.items():
         path = settings.directory / name
         if path.exists() and not os.access(path, needed):
             owner, user = _user(path.stat().st_uid), _user(os.geteuid())
             raise StartError(
-                f"PEEP_DATA_DIR={settings.data_dir}: {path} belongs to {owner}, and {user} may not use it:"
+                f"PEEP_DATA_DIR={settings.data_dir}: {path} belongs to {owner}, and {user} has no access:"
                 " start as its owner, or set another directory"
             )
 
@@ -43,9 +43,9 @@ def _user(number: int) -> str:
 
 
 def make_administrator(path: Path) -> str | None:
-    """Write one administrator with a random password to `path` unless it exists.
+    """Write an administrator with a random password to `path`, unless that exists.
 
-    Returns the pair `name:password` to be shown once, or None when there was nothing to do.
+    Returns the pair `name:password` to show once, or None if the file exists.
     """
     if path.exists():
         return None
