@@ -13,7 +13,7 @@ class StoreUnavailable(StateError):
 
 
 class StoreEmptied(StoreUnavailable):
-    """Redis answers, but has lost this deployment's users or is another's: nobody is served from it."""
+    """Redis answers, but has lost this deployment's users or is another's: no service uses it."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -108,17 +108,17 @@ class SessionRow:
     """Messages that are marked as deleted now."""
 
 
-class Word(Enum):
+class Naming(Enum):
     """In which way a front end names administrators."""
 
     START = "start"
-    """Replace the hashes of those who have one."""
+    """Add the named ones, and replace their hashes."""
     AGAIN = "again"
-    """Add those who are missing; leave the hashes of the others."""
+    """Add the missing ones; leave the hashes of the others."""
     KEEP = "keep"
-    """As `AGAIN`, and remove nobody: this front end's settings name no administrators."""
+    """As `AGAIN`, and remove none: this front end's settings name no administrators."""
     FIRST = "first"
-    """As `KEEP`, if there are no administrators yet. To repeat it with the same hash has the same answer."""
+    """As `KEEP`, if there are no administrators yet. A repetition with the same hash has the same answer."""
 
 
 @dataclass(frozen=True, slots=True)

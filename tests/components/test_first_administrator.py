@@ -7,7 +7,7 @@ import pytest
 from state_store.credentials.administrators import FIRST_ADMINISTRATOR, Administrators
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StoreUnavailable
-from state_store.records import Credential, Word
+from state_store.records import Credential, Naming
 from state_store.repository import StateRepository
 from support.cheap_passwords import cheap_passwords
 
@@ -23,9 +23,9 @@ class ForgetfulRepository(StateRepository):
     loses_answer = False
 
     async def replace_administrators(
-        self, hashes: Mapping[str, str], front_end: str = "", word: Word = Word.START
+        self, hashes: Mapping[str, str], front_end: str = "", naming: Naming = Naming.START
     ) -> bool:
-        done = await super().replace_administrators(hashes, front_end, word)
+        done = await super().replace_administrators(hashes, front_end, naming)
         if self.loses_answer:
             self.loses_answer = False
             raise StoreUnavailable("answer lost on purpose")

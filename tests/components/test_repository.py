@@ -28,11 +28,11 @@ from state_store.records import (
     Instance,
     Login,
     LoginOutcome,
+    Naming,
     Notification,
     NotificationKind,
     SessionRow,
     Settings,
-    Word,
 )
 from state_store.redis import keys
 from state_store.repository import StateRepository, users
@@ -255,8 +255,8 @@ async def test_unknown_user_can_be_neither_removed_nor_changed(repository: State
 async def test_first_administrator_is_added_only_once(repository: StateRepository) -> None:
     assert await repository.administrators() == {}
     for _ in range(2):  # the answer to the first may have been lost
-        assert await repository.replace_administrators({"admin": "hash1"}, "one", Word.FIRST)
-    assert not await repository.replace_administrators({"other": "hash2"}, "two", Word.FIRST)
+        assert await repository.replace_administrators({"admin": "hash1"}, "one", Naming.FIRST)
+    assert not await repository.replace_administrators({"other": "hash2"}, "two", Naming.FIRST)
     assert await repository.administrators() == {"admin": "hash1"}
 
 
@@ -280,7 +280,7 @@ async def test_administrators_of_a_front_end_that_ended_go_with_the_next_start(
     await repository.replace_administrators({"bob": "hash1"}, "one")
     await repository.leave("one")
     assert await repository.administrators() == {"bob": "hash1"}
-    await repository.replace_administrators({"admin": "hash2"}, "without names", Word.KEEP)
+    await repository.replace_administrators({"admin": "hash2"}, "without names", Naming.KEEP)
     assert await repository.administrators() == {"bob": "hash1", "admin": "hash2"}
     await repository.replace_administrators({"carol": "hash3"}, "next")
     assert await repository.administrators() == {"admin": "hash2", "carol": "hash3"}
@@ -291,7 +291,7 @@ async def test_front_end_that_names_its_administrators_again_brings_back_no_old_
 ) -> None:
     await repository.replace_administrators({"bob": "old"}, "one")
     await repository.replace_administrators({"bob": "new"}, "other")
-    await repository.replace_administrators({"bob": "old"}, "one", Word.AGAIN)
+    await repository.replace_administrators({"bob": "old"}, "one", Naming.AGAIN)
     assert await repository.administrators() == {"bob": "new"}
 
 
@@ -302,10 +302,10 @@ async def test_front_end_that_crashed_keeps_its_administrators_for_a_minute(
     await repository.replace_administrators({"carol": "hash2"}, "one")
     seen = int(behind_the_scenes.hget(keys.FRONT_ENDS, "one").split()[0])  # type: ignore[union-attr]
     behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 50_000} bob")
-    await repository.replace_administrators({"carol": "hash2"}, "one", Word.AGAIN)
+    await repository.replace_administrators({"carol": "hash2"}, "one", Naming.AGAIN)
     assert set(await repository.administrators()) == {"bob", "carol"}
     behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 61_000} bob")
-    await repository.replace_administrators({"carol": "hash2"}, "one", Word.AGAIN)
+    await repository.replace_administrators({"carol": "hash2"}, "one", Naming.AGAIN)
     assert set(await repository.administrators()) == {"carol"}
 
 

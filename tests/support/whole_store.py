@@ -22,8 +22,8 @@ from state_store.records import (
     Instance,
     Login,
     LoginOutcome,
+    Naming,
     NotificationKind,
-    Word,
 )
 from state_store.repository import StateRepository
 from support.redis_kinds import PASSWORD, USER_PASSWORD
@@ -101,7 +101,7 @@ async def use_the_whole_store(repository: StateRepository) -> None:
     await repository.deployment_secret()
     await repository.replace_administrators({"admin": "$argon2id$two"})
     assert await repository.administrators() == {"admin": "$argon2id$two"}
-    assert not await repository.replace_administrators({"late": "$argon2id$three"}, "one", Word.FIRST)
+    assert not await repository.replace_administrators({"late": "$argon2id$three"}, "one", Naming.FIRST)
     attempt = Attempt(f"user user{number}", f"192.0.2.{number}", "digest")
     assert not await repository.recognise(attempt.subject, attempt.network)
     decision = await repository.begin_attempt(attempt)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StateError
-from state_store.records import Credential, Word
+from state_store.records import Credential, Naming
 from state_store.repository.administrators import AdministratorRepository
 
 FIRST_ADMINISTRATOR = "admin"
@@ -22,8 +22,8 @@ def new_password() -> str:
 class Administrators:
     """The administrators that one front end's settings name, beside those that others name.
 
-    An administrator whom no front end names any more is removed. A front end without names of its own keeps
-    `admin`, whom a first start has made.
+    An administrator that no front end names any more is removed. A front end whose settings name none keeps
+    `admin`, made by a first start.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Administrators:
         if self._given:
             self._first_password = ""
             self._hashes = await _hashes(self._passwords, self._given, known)
-            await self._name(Word.START)
+            await self._name(Naming.START)
             return None
         if (self._first_password or not known) and (password := await self._make_first()):
             return password
@@ -69,22 +69,22 @@ class Administrators:
 
     async def name_again(self) -> None:
         """Report that this front end is still there, and which administrators it names."""
-        await self._name(Word.AGAIN if self._given else Word.KEEP)
+        await self._name(Naming.AGAIN if self._given else Naming.KEEP)
 
     async def leave(self) -> None:
         """Report that this front end ends. A store that is away notices it after `FRONT_END_SECONDS`."""
         with contextlib.suppress(StateError):
             await self._repository.leave(self._front_end)
 
-    async def _name(self, word: Word) -> bool:
-        return await self._repository.replace_administrators(self._hashes, self._front_end, word)
+    async def _name(self, naming: Naming) -> bool:
+        return await self._repository.replace_administrators(self._hashes, self._front_end, naming)
 
     async def _make_first(self) -> str | None:
         if not self._first_password:
             password = new_password()
             self._hashes = {FIRST_ADMINISTRATOR: await self._passwords.new_hash(password)}
             self._first_password = password
-        is_first = await self._name(Word.FIRST)
+        is_first = await self._name(Naming.FIRST)
         password, self._first_password = self._first_password, ""
         return password if is_first else None
 

@@ -158,15 +158,10 @@ def slow_down_id(allowance: str) -> str:
 def slow_down(allowance: str, since: float, attempts: int, until: float) -> SlowDown:
     """Return the slow-down of an allowance that was used up."""
     kind, _, rest = allowance.partition(" ")
-    network, whose = "", ""
-    if kind != "user":
-        network, _, whose = rest.partition(" ")
-    else:
-        whose = rest
-    whose_kind, _, name = whose.partition(" ")
-    return SlowDown(
-        slow_down_id(allowance), network, name, whose_kind == ADMINISTRATOR, since, attempts, until
-    )
+    network, _, subject_text = ("", "", rest) if kind == USER else rest.partition(" ")
+    subject_kind, _, name = subject_text.partition(" ")
+    is_administrator = subject_kind == ADMINISTRATOR
+    return SlowDown(slow_down_id(allowance), network, name, is_administrator, since, attempts, until)
 
 
 def ahead_flags(attempt: Attempt, ahead: Collection[str]) -> list[int]:

@@ -68,9 +68,9 @@ class Authenticator:
         self, name: str, password: str, address: str, presence: Presence | None = None
     ) -> bool:
         """Return whether these are an administrator's name and password. Raises `SlowedDown`."""
-        whose = subject(ADMINISTRATOR, name)
-        recalled = self._passwords.recall(whose, password)
-        if recalled is not None and await self._is_known(whose, address):
+        subject_id = subject(ADMINISTRATOR, name)
+        recalled = self._passwords.recall(subject_id, password)
+        if recalled is not None and await self._is_known(subject_id, address):
             administrators = await self._repository.administrators()
             if administrators.get(name) == recalled:
                 return True
@@ -79,9 +79,9 @@ class Authenticator:
         async def check(is_stranger: bool) -> str | RefusalReason:
             known_hash = (await self._repository.administrators()).get(name)
             credential = Credential(known_hash, known_hash) if known_hash is not None else None
-            return await self._checked(whose, credential, password, present, is_stranger=is_stranger)
+            return await self._checked(subject_id, credential, password, present, is_stranger=is_stranger)
 
-        attempt = await self._attempt(whose, address, password)
+        attempt = await self._attempt(subject_id, address, password)
         answer = await _to_its_end(self._judged(attempt, check, present), present)
         return not isinstance(answer, RefusalReason)
 
@@ -131,16 +131,16 @@ class Authenticator:
         attempt = await self._attempt(subject(USER, exchange.username), address)
         return await _to_its_end(self._judged(attempt, check, present), present)
 
-    async def _is_known(self, whose: str, address: str) -> bool:
-        return self.is_trusted(address) or await self._repository.recognise(whose, network_of(address))
+    async def _is_known(self, subject_id: str, address: str) -> bool:
+        return self.is_trusted(address) or await self._repository.recognise(subject_id, network_of(address))
 
-    async def _attempt(self, whose: str, address: str, password: str | None = None) -> Attempt:
+    async def _attempt(self, subject_id: str, address: str, password: str | None = None) -> Attempt:
         digest = ""
         if password is not None:
             secret = await self._deployment_secret()
-            tried = f"{whose}\0{password}".encode("utf-8", "surrogatepass")
+            tried = f"{subject_id}\0{password}".encode("utf-8", "surrogatepass")
             digest = hashlib.blake2b(tried, key=secret.encode()[:64], digest_size=16).hexdigest()
-        return Attempt(whose, network_of(address), digest, self.is_trusted(address))
+        return Attempt(subject_id, network_of(address), digest, self.is_trusted(address))
 
     async def _deployment_secret(self) -> str:
         if self._secret is None:
@@ -178,7 +178,7 @@ class Authenticator:
                 return answer
             reason, outcome = answer, Outcome.UNANSWERED
             if decision.from_pair and not decision.from_network:
-                # The refusal takes as long as if nobody had ever logged in from there.
+                # The refusal takes as long as it does for an unknown pair.
                 allowed = await self._guard.begin(attempt, presence, patience_ends, as_unknown=True)
                 decision = replace(decision, from_network=allowed.from_network)
                 await check(True)

@@ -1,7 +1,7 @@
 """SCRAM-SHA-256 (RFC 5802, RFC 7677): the server's side of an exchange, and the stored verifier.
 
 The library scramp does the mathematics. This module adds the text form of the verifier, authorization
-identities, and exchanges for names that nobody has.
+identities, and exchanges for unknown names.
 """
 
 import base64
@@ -86,8 +86,8 @@ class ClientFirst:
 def _with_preparable_names(bare: str, authorization: str | None) -> tuple[str, str | None]:
     """Return the bare message and the authorization identity with names that SASLprep accepts.
 
-    SASLprep knows the Unicode of 2002. A name with later characters, which nobody has, is replaced by one
-    that nobody can have: it is then refused like any unknown name, not as malformed.
+    SASLprep knows the Unicode of 2002. A name with later characters, which no user has, is replaced by one
+    that no user can have: it is then refused like any unknown name, not as malformed.
     """
     found = _NAME.match(bare)
     if found is None or found["name"].isascii():
@@ -112,7 +112,7 @@ class ScramExchange:
     `credential_version` is that of the credential whose verifier is used, and `is_of_somebody` says whether a
     user has this name.
 
-    A name without a verifier, because nobody has it or its password was set before there were verifiers, gets
+    A name without a verifier, because it is unknown or its password was set before there were verifiers, gets
     the same exchange with a made-up one, and is refused at its end. The made-up verifier depends on the name
     and the deployment's `secret` alone, so it is the same at every replica at all times: a salt that changed
     would reveal that there is no such user.

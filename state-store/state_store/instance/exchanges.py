@@ -43,8 +43,8 @@ log = structlog.get_logger()
 class Exchanges:
     """Renews the lease and empties the outbox, one exchange at a time.
 
-    A lost answer leaves everything in the outbox for the next exchange. A lapsed lease is begun anew under
-    another id, and `lease_lapsed` is called: all sessions have to close.
+    A lost answer leaves everything in the outbox for the next exchange. A lapsed lease is followed by one
+    under another id, and `lease_lapsed` is called: all sessions have to close.
     """
 
     def __init__(

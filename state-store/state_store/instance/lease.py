@@ -50,7 +50,7 @@ class Lease:
         return self.is_held and instance_id == self.instance_id
 
     async def register(self) -> None:
-        """Begin a lease under a new id. Raises `StoreUnavailable`, of which `LayoutDiffers` is one kind."""
+        """Begin a lease under a new id. Raises `StoreUnavailable`, also as `LayoutDiffers`."""
         about = self._options
         await self._repository.attend()
         if about.mail_directory:

@@ -139,7 +139,7 @@ class LiveInstance:
         return not self._exchanges.is_away and self._admission.admit_at_once()
 
     def admit(self, address: str) -> "asyncio.Future[AdmissionOutcome]":
-        """Return a future: ADMITTED once a slot is taken, which limit is reached, or `StoreUnavailable`.
+        """Return a future: ADMITTED once a slot is taken, the limit that is reached, or `StoreUnavailable`.
 
         The caller has to `discharge` a slot that comes after its connection has gone.
         """

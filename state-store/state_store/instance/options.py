@@ -1,4 +1,4 @@
-"""What a POP3 process tells its `LiveInstance` once: what it is, which limits hold, what to call when."""
+"""What a `LiveInstance` is made with: the process's description, its limits, and callbacks."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class InstanceCallbacks:
     """Judges a proposed mail directory."""
     settings_changed: Callable[[], None]
     lease_lapsed: Callable[[], None]
-    """All sessions have to close: their locks may belong to somebody else."""
+    """All sessions have to close: their locks may belong to another instance."""
     close_session: Callable[[str], None] = lambda _: None
     """An administrator wants a session closed, which may be another instance's."""
     certificate_expires_at: Callable[[], float] = lambda: 0.0

@@ -57,7 +57,7 @@ _NAMED = {
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """What a URL says."""
+    """The contents of a URL."""
 
     kind: Kind
     endpoints: tuple[Endpoint, ...]
@@ -72,7 +72,7 @@ class RedisAddress:
 
 
 def parse(url: str) -> RedisAddress:
-    """Return what `url` says. Raises `ValueError`, which never quotes a password."""
+    """Return the contents of `url`. Raises `ValueError`, which never quotes a password."""
     # `urlsplit` does not expect several hosts.
     scheme, _, rest = url.partition("://")
     before_query, _, query = rest.partition("?")

@@ -166,10 +166,10 @@ class Subscription:
 
         Raises `RedisError` or `OSError` when the connection is cut.
         """
-        said = await self._connection.read_response(timeout=seconds, push_request=True)
-        if said is None:
+        reply = await self._connection.read_response(timeout=seconds, push_request=True)
+        if reply is None:
             return None
-        return str(said[2]) if said[0] == "message" else ""
+        return str(reply[2]) if reply[0] == "message" else ""
 
     async def ping(self) -> None:
         """Have the server send a reply."""

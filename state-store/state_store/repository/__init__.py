@@ -27,8 +27,8 @@ class StateRepository(
 ):
     """Everything that Peep keeps, in the Redis that a URL names.
 
-    Every method may raise `StoreUnavailable`; what else it raises is said with it. Each change is one script,
-    which is one atomic step.
+    Every method may raise `StoreUnavailable`; its docstring names the other errors. Each change is one
+    script, which is one atomic step.
     """
 
     async def prepare(self) -> None:
@@ -53,7 +53,7 @@ class StateRepository(
         try:
             fields = await self._client.send("INFO", "memory")
         except StoreUnavailable:
-            return []  # away, or INFO is forbidden: `ping` tells the former
+            return []  # away, which `ping` shows, or INFO is forbidden
         return eviction_warnings(str(fields))
 
     async def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Who may use PEEP and HTTP: the password hashes of administrators, and sign-ins that are over."""
+"""The administrators of PEEP and HTTP: their password hashes, and ended sign-ins."""
 
 from collections.abc import Mapping
 
-from state_store.records import Word
+from state_store.records import Naming
 from state_store.redis import keys
 from state_store.repository.answers import flat, pairs
 from state_store.repository.deployment import DeploymentStore
@@ -16,16 +16,16 @@ class AdministratorRepository(DeploymentStore):
         return pairs(await self._ours("HGETALL", keys.ADMINISTRATORS))
 
     async def replace_administrators(
-        self, hashes: Mapping[str, str], front_end: str = "", word: Word = Word.START
+        self, hashes: Mapping[str, str], front_end: str = "", naming: Naming = Naming.START
     ) -> bool:
-        """Make these the administrators that a front end's settings name, in the way that `word` says.
+        """Make these the administrators that a front end's settings name, in the way of `naming`.
 
-        Unless `word` is `KEEP` or `FIRST`, this removes names that no front end names that was seen within
+        Unless `naming` is `KEEP` or `FIRST`, this removes names that no front end names that was seen within
         `records.FRONT_END_SECONDS`. Returns False, and changes nothing, where `FIRST` finds other
         administrators.
         """
-        script = "name_administrators"
-        return bool(await self._client.script(script, front_end, word.value, *flat(hashes)))
+        arguments = front_end, naming.value, *flat(hashes)
+        return bool(await self._client.script("name_administrators", *arguments))
 
     async def leave(self, front_end: str) -> None:
         """Take note that a front end ends. Its administrators stay until the next one names others."""

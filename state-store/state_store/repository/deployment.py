@@ -1,4 +1,4 @@
-"""Which deployment's store this is: a process serves nobody from one that is emptied or another's."""
+"""The deployment that a store belongs to: no process uses a store that is emptied or another's."""
 
 import asyncio
 import secrets
@@ -24,7 +24,7 @@ class DeploymentStore:
         self._client = RedisClient(url)
         self._deployment_learned = deployment_learned
         self.deployment = ""
-        """The id of the deployment that this process works for; who knows it from before sets it first."""
+        """The id of the deployment that this process works for; set before `prepare` if it is known."""
 
     async def attend(self) -> None:
         """Make sure that the store is that of the deployment that this process works for.

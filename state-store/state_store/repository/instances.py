@@ -17,7 +17,7 @@ _OVERTAKEN = 2
 
 
 class InstanceRepository(DeploymentStore):
-    """What an instance tells the store and requests of it."""
+    """What an instance reports to the store and requests of it."""
 
     async def register_instance(self, instance: Instance) -> None:
         """Begin a lease of `records.LEASE_SECONDS` for a new instance id.

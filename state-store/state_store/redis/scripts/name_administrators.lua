@@ -1,4 +1,4 @@
--- Front end, a `records.Word`, then name and hash pairs of the administrators that its settings name. Removes those
+-- Front end, a `records.Naming`, then name and hash pairs of the administrators that its settings name. Removes those
 -- that no live front end names, unless the word is 'keep' or 'first'. Only 'start' replaces hashes: those named again
 -- may be older. Answers 0, and changes nothing, when the word is 'first' and there are administrators already, unless
 -- they were made by this very call: its answer was lost then.
