@@ -1,9 +1,11 @@
 """Whose links lead to a maildir, what it is locked under, and what is held open of it."""
 
+import ctypes
 import errno
 import os
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -228,3 +230,108 @@ def test_a_folder_that_is_let_go_stays_open_for_who_works_in_it(mail: Path) -> N
     del directory
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def test_a_maildir_that_is_opened_after_its_session_is_not_held_open(mail: Path) -> None:
+    maildir = at(mail / "alice")
+    maildir.close()
+    assert os.fstat(maildir.open().number).st_ino == inode(mail / "alice")
+    assert maildir.held is None
+
+
+def test_another_maildir_in_the_place_of_a_remembered_one_is_not_opened_without_the_disk(mail: Path) -> None:
+    bob, newcomer = at(mail / "bob"), at(mail / "alice")
+    bob.open()
+    assert bob.identity is not None
+    assert not newcomer.open_if_cached(bob.identity, bob.lock_name)
+    assert newcomer.held is None
+    assert newcomer.identity is None
+
+
+def test_of_a_maildir_that_was_let_go_nothing_is_known_to_be_in_memory(mail: Path) -> None:
+    maildir = at(mail / "alice")
+    maildir.open()
+    maildir.let_go()
+    assert not maildir.has_cached(b"new")
+
+
+# Maildirs on another file system than the mail directory
+
+
+@on_linux
+def test_the_lock_name_on_another_file_system_has_the_root_and_no_device_number(mail: Path) -> None:
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        (mail / "erin").symlink_to(elsewhere)
+        missing, root = Path("/nowhere"), Path("/dev/shm")
+        maildir = located(mail, "erin", missing, root)
+        maildir.open()
+        assert maildir.lock_name == f"/dev/shm:{inode(Path(elsewhere))}"
+
+
+@on_linux
+def test_the_lock_name_on_a_file_system_of_no_root_has_the_device_number(mail: Path) -> None:
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        (mail / "erin").symlink_to(elsewhere)
+        maildir = located(mail, "erin", Path("/dev"))
+        maildir.open()
+        assert maildir.lock_name == f"{os.stat(elsewhere).st_dev}:{inode(Path(elsewhere))}"
+
+
+# What the system refuses
+
+
+class Library:
+    """The system's calls: each fails once with EINTR, and `fstatfs` always where that is wanted."""
+
+    def __init__(self, *, knows_file_systems: bool = True) -> None:
+        self._real = beneath._library()
+        self._interruptions = [errno.EINTR]
+        self._knows_file_systems = knows_file_systems
+
+    def syscall(self, *arguments: object) -> int:
+        if self._interruptions:
+            ctypes.set_errno(self._interruptions.pop())
+            return -1
+        return int(self._real.syscall(*arguments))
+
+    def fstatfs(self, *arguments: object) -> int:
+        return int(self._real.fstatfs(*arguments)) if self._knows_file_systems else -1
+
+
+@on_linux
+def test_a_signal_while_a_maildir_is_opened_changes_nothing(
+    mail: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert beneath.has_openat2() in (True, False)
+    library = Library()
+    monkeypatch.setattr(beneath, "_library", lambda: library)
+    maildir = at(mail / "alice")
+    assert os.fstat(maildir.open().number).st_ino == inode(mail / "alice")
+    assert maildir.is_local
+
+
+@on_linux
+def test_a_disk_that_the_system_does_not_describe_is_treated_as_a_distant_one(
+    mail: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library(knows_file_systems=False)
+    monkeypatch.setattr(beneath, "_library", lambda: library)
+    maildir = at(mail / "alice")
+    maildir.open()
+    assert not maildir.is_local
+
+
+def test_a_container_that_forbids_openat2_serves_mail_and_never_claims_that_it_is_in_memory(
+    mail: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_arguments: object) -> int:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(beneath, "_openat2", forbidden)
+    beneath.has_openat2.cache_clear()
+    try:
+        maildir = located(mail, "deep/er/carol")
+        assert os.fstat(maildir.open().number).st_ino == inode(mail / "deep/er/carol")
+        assert not maildir.has_cached(b"new")
+    finally:
+        beneath.has_openat2.cache_clear()

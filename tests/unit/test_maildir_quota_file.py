@@ -179,3 +179,12 @@ def test_a_count_that_may_not_be_written_is_a_fault_of_which_mail_knows_nothing(
         (maildir / "maildirsize").chmod(0o400)
         assert remove_all(maildir) == Removed(removed=1, quota_fault=os.strerror(errno.EACCES))
         assert (maildir / "maildirsize").read_bytes() == COUNT
+
+
+def test_a_count_that_cannot_be_opened_is_reported_and_holds_up_no_removal() -> None:
+    with ordinary_user() as maildir:
+        (maildir / "new" / "1.a").write_bytes(b"one\n")
+        (maildir / "maildirsize").write_bytes(COUNT)
+        (maildir / "maildirsize").chmod(0)
+        assert remove_all(maildir) == Removed(removed=1, quota_fault="Permission denied")
+        assert not (maildir / "new" / "1.a").exists()

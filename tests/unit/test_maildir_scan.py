@@ -11,6 +11,7 @@ from typing import NoReturn, cast
 
 import pytest
 
+import pop3_service.maildir.maildirs
 from pop3_service.maildir import FileIdentity, FileLocation, Maildirs, MaildirUnreadable
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.maildirs import GRAIN_SECONDS, MESSAGES_CHECKED_ON_THE_LOOP
@@ -831,3 +832,39 @@ def test_short_reads_do_not_change_the_octets(maildir: Path, monkeypatch: pytest
     real_pread = os.pread
     monkeypatch.setattr(os, "pread", lambda file, _, position: real_pread(file, 3, position))
     assert scan(maildir).messages[0].octets == expected
+
+
+def test_a_failing_disk_fails_the_login_and_hides_no_message(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int, count: int, position: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    deliver(maildir, "1.a")
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(MaildirUnreadable) as caught:
+        scan(maildir)
+    assert caught.value.is_temporary
+
+
+def test_the_lock_name_of_a_scanned_maildir_is_known_before_it_is_opened_again(
+    maildir: Path, maildirs: Maildirs
+) -> None:
+    scanned = at(maildir)
+    assert maildirs.lock_name(scanned.path) == ""
+    maildirs.scan(scanned)
+    assert maildirs.lock_name(scanned.path) == scanned.lock_name != ""
+
+
+def test_a_disk_that_was_slow_is_not_read_on_the_event_loop_until_it_is_fast_again(
+    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(maildir, "1.a")
+    contents = trust(maildirs, maildir, clock)
+    assert maildirs.remembered(at(maildir)) is contents
+    monkeypatch.setattr(pop3_service.maildir.maildirs, "QUICK_SECONDS", -1.0)
+    assert maildirs.scan(at(maildir)) is contents
+    assert maildirs.remembered(at(maildir)) is None
+    monkeypatch.setattr(pop3_service.maildir.maildirs, "QUICK_SECONDS", 60.0)
+    assert maildirs.scan(at(maildir)) is contents
+    assert maildirs.remembered(at(maildir)) is contents
