@@ -227,3 +227,12 @@ def test_name_given_by_user_does_not_outlive_an_auth() -> None:
         "S: + ...\nS: -ERR authentication cancelled\nS: -ERR send USER right before PASS",
         EnginePeer(),
     )
+
+
+@pytest.mark.parametrize("message", [b"", b"nonsense", b"\xff"])
+def test_scram_message_of_another_form_is_refused(message: bytes) -> None:
+    peer = EnginePeer()
+    answer(peer, "AUTH SCRAM-SHA-256")
+    response = base64.b64encode(message).decode()
+    assert answer(peer, response).startswith("-ERR the response does not follow")
+    assert answer(peer, "STAT") == "-ERR not before login"

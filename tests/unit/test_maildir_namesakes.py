@@ -125,3 +125,10 @@ def test_a_maildir_that_cannot_be_written_to_is_served() -> None:
         deliver(folder, "1.a", b"younger\n")
         folder.chmod(0o500)
         assert len(set(unique_ids(scan(folder)))) == 2
+
+
+def test_a_file_of_somebody_else_in_place_of_the_notes_is_not_written_to(maildir: Path) -> None:
+    foreign = deliver(maildir, "foreign", b"", folder="..")
+    (maildir / "peep-unique-ids").hardlink_to(foreign)
+    namesakes(maildir)
+    assert foreign.read_bytes() == b""

@@ -387,3 +387,35 @@ def test_a_disk_that_fails_while_reading_is_passing_trouble(
         with pytest.raises(MessageUnreadable) as caught:
             file.read(10)
     assert caught.value.is_temporary
+
+
+def test_content_that_is_not_in_memory_is_not_had_at_once(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def preadv(*arguments: object) -> int:
+        raise BlockingIOError
+
+    _, message = listed(maildir)
+    monkeypatch.setattr(read, "_NOWAIT", 8)
+    monkeypatch.setattr(os, "preadv", preadv, raising=False)
+    assert content_if_cached(opened(maildir), message, 1000) is None
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
+        assert file.read(100) == b"one\ntwo\n"
+
+
+def test_a_maildir_that_is_not_held_open_is_not_read_on_the_event_loop(maildir: Path) -> None:
+    _, message = listed(maildir)
+    assert content_if_cached(at(maildir), message, 1000) is None
+    assert MessageFile.open_if_cached(at(maildir), message) is None
+
+
+def test_a_file_in_memory_is_opened_at_once(maildir: Path) -> None:
+    file, message = listed(maildir)
+    held = opened(maildir)
+    at_once = MessageFile.open_if_cached(held, message)
+    if at_once is None:
+        pytest.skip("this file system cannot open without waiting")
+    with at_once:
+        assert at_once.read(100) == b"one\ntwo\n"
+    file.unlink()
+    assert MessageFile.open_if_cached(held, message) is None

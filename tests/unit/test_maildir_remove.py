@@ -233,3 +233,39 @@ def test_a_message_that_cannot_be_caught_is_not_reported_gone(
     with pytest.raises(RemovalFailed):
         remove(maildir, message)
     assert place[0].exists()
+
+
+def test_a_message_is_not_called_gone_when_the_mail_directory_is(maildir: Path) -> None:
+    file, message = listed(maildir)
+    lost, mounted = maildir.parent, maildir.parent.with_name("mounted elsewhere")
+    lost.rename(mounted)
+    with pytest.raises(RemovalFailed, match="the mail directory is not there"):
+        remove(maildir, message)
+    mounted.rename(lost)
+    assert file.exists()
+
+
+def test_a_message_in_a_folder_that_may_not_be_searched_is_not_called_gone() -> None:
+    with ordinary_user() as maildir:
+        file, message = listed(maildir, "1.a:2,", folder="cur")
+        (maildir / "cur").chmod(0o600)
+        with pytest.raises(RemovalFailed, match="cannot be removed: Permission denied"):
+            remove(maildir, message)
+        (maildir / "cur").chmod(0o700)
+        assert file.exists()
+
+
+def test_a_message_that_is_renamed_at_each_attempt_is_not_called_gone(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, message = listed(maildir)
+    names = iter([f"1.a:2,{flags}" for flags in ("S", "FS", "FRS", "FRST", "DFRST")])
+
+    def renamed_before(folder: Folder, name: bytes) -> None:
+        next(maildir.glob("*/1.a*")).rename(maildir / "cur" / next(names))
+        os.unlink(name, dir_fd=folder._descriptor)
+
+    monkeypatch.setattr(Folder, "unlink", renamed_before)
+    with pytest.raises(RemovalFailed, match="keep changing"):
+        remove(maildir, message)
+    assert only_message(maildir).unique_id == message.unique_id

@@ -77,3 +77,11 @@ def test_unmarking_brings_everything_back(maildrop: Maildrop) -> None:
     maildrop.unmark_all()
     assert maildrop.scan_listing() is before
     assert (maildrop.count, maildrop.octets, maildrop.marked()) == (3, 370, ())
+
+
+def test_marks_are_counted(maildrop: Maildrop) -> None:
+    maildrop.mark_deleted(1)
+    maildrop.mark_deleted(3)
+    assert maildrop.marked_count == 2
+    maildrop.unmark_all()
+    assert maildrop.marked_count == 0

@@ -20,6 +20,9 @@ def test_negative_replies_all_differ() -> None:
 
 def test_refusal_over_the_limit_names_the_limit() -> None:
     assert replies.too_many_connections(1000) == b"-ERR [SYS/TEMP] too many connections (limit 1000)\r\n"
+    assert replies.too_many_connections_of_address(5) == (
+        b"-ERR [SYS/TEMP] too many connections from your address (limit 5)\r\n"
+    )
 
 
 def test_error_puts_the_response_code_first() -> None:

@@ -2,7 +2,14 @@ import pytest
 
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import State
-from pop3_service.protocol.intentions import HangUp, LogIn, RemoveMarked, SendMessage, UpdateOutcome
+from pop3_service.protocol.intentions import (
+    BeginScram,
+    HangUp,
+    LogIn,
+    RemoveMarked,
+    SendMessage,
+    UpdateOutcome,
+)
 from pop3_service.protocol.maildrop import Message
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal, MessageFault
@@ -180,3 +187,19 @@ def test_reply_to_quit_depends_on_what_could_be_removed(
     intention = open_session.receive(b"QUIT")
     assert isinstance(intention, RemoveMarked)
     assert open_session.complete(intention, outcome) == HangUp(outcome.value, "quit")
+
+
+def test_scram_without_the_store_is_refused_as_temporary(session: Session) -> None:
+    challenge = session.receive(b"AUTH SCRAM-SHA-256 biws")
+    assert isinstance(challenge, BeginScram)
+    refusal = LoginRefusal.STORE_UNAVAILABLE
+    assert session.complete(challenge, refusal) == refusal.value
+    assert session.state is State.AUTHORIZATION
+
+
+def test_an_outcome_of_a_dialogue_that_is_over_is_refused(session: Session) -> None:
+    begun = session.receive(b"AUTH SCRAM-SHA-256 biws")
+    assert isinstance(begun, BeginScram)
+    session.complete(begun, None)
+    with pytest.raises(OutOfTurn):
+        session.complete(begun, None)

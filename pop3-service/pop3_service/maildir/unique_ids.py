@@ -76,9 +76,6 @@ def with_unique_ids(
         by_part[unique_part(location.name)].append(location)
     identified, own = [], set()
     for part, namesakes in by_part.items():
-        if len(namesakes) == 1 and not noted:
-            identified.append((namesakes[0], unique_id_of(part)))
-            continue
         free = []
         for location in _one_for_each_file(namesakes):
             own_id = unique_id_of_namesake(part, location.identity.inode)
