@@ -1,4 +1,4 @@
-"""CPU time and memory of a whole server: every process of it, those that have ended included."""
+"""CPU time and memory of a whole server: all its processes, including those that have ended."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,23 +16,23 @@ class Account(Protocol):
     """Counts CPU time for the processes that join it, and for all their descendants."""
 
     def join(self) -> None:
-        """Put the calling process in. Between fork and exec this is the new server."""
+        """Add the calling process. Between fork and exec this is the new server."""
 
     def add(self, process_id: int) -> None:
-        """Put a running process in."""
+        """Add a running process."""
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time until now. Only differences mean something."""
+        """Return the CPU time until now. Only differences are meaningful."""
 
     def process_ids(self) -> list[int]:
         """Return the processes that run now."""
 
     def close(self) -> None:
-        """Let go of what the account keeps; its processes must have ended."""
+        """Release the account's resources; its processes must have ended."""
 
 
 def open_account(name: str) -> Account:
-    """Return an exact account where control groups can be made, else one that reads the process table."""
+    """Return an exact account if control groups can be created, else one that reads the process table."""
     for root in (_CPUACCT, _UNIFIED):
         folder = root / f"peep-bench-{os.getpid()}-{name}"
         try:
@@ -90,7 +90,7 @@ class _ProcessTree:
         self._roots: list[int] = []
 
     def join(self) -> None:
-        """Nothing: the process table tells parents and children."""
+        """Do nothing: the process table shows parents and children."""
 
     def add(self, process_id: int) -> None:
         self._roots.append(process_id)
@@ -106,7 +106,7 @@ class _ProcessTree:
 
 
 def descendants(process_id: int) -> Iterator[int]:
-    """Return a process, its children, their children and so on, as far as they run."""
+    """Return a process and all its running descendants."""
     yield process_id
     for listing in Path(f"/proc/{process_id}/task").glob("*/children"):
         try:
@@ -126,7 +126,7 @@ def _ticks(process_id: int) -> int:
 
 
 def memory_octets(process_ids: Sequence[int]) -> int:
-    """Return the proportional set size of all these processes: what is shared counts once."""
+    """Return the proportional set size of these processes: shared memory counts once."""
     return sum(_kilobytes(process_id, "smaps_rollup", "Pss") for process_id in process_ids) * 1024
 
 
@@ -136,7 +136,7 @@ def peak_octets(process_ids: Sequence[int]) -> int:
 
 
 def forget_peak(process_ids: Sequence[int]) -> None:
-    """Let the largest resident size of these processes begin anew with the present one."""
+    """Reset the largest resident size of these processes to the present one."""
     for process_id in process_ids:
         Path(f"/proc/{process_id}/clear_refs").write_text("5")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure the administrators' side: PEEP commands and HTTP requests a second, their waits, their CPU time.
+"""Measure administration: PEEP commands and HTTP requests per second, their latency and CPU time.
 
     administration.py [--quick] [--json FILE]
 
@@ -26,17 +26,17 @@ USERS = 100_000
 QUICK_USERS = 10_000
 CONNECTIONS = (1, 64)
 DEPTHS = {"cc?": (1, 16), "u+": (1, 4)}
-"""Commands that a connection keeps under way: it waits for each answer, or pipelines. `u+` costs 25 ms."""
+"""Commands in flight per connection: it waits for each reply, or pipelines. `u+` costs 25 ms."""
 
 SILENT_SESSIONS = 20
-"""Sessions that ask for all users and read nothing, each with a full pipeline."""
+"""Sessions that request all users and read nothing, each with a full pipeline."""
 
 IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - a folder of our own in it
-"""Where Valkey's append-only file lies: a busy disk would be measured otherwise, and not the servers."""
+"""The folder of Valkey's append-only file: on a busy disk, the disk would be measured."""
 
 
 def measure(*, seconds: float = 5.0, users: int = USERS, peepbench: Path | None = None) -> Administration:
-    """Return the figures of one run, `seconds` for each; HTTP is left out where there is no wrk.
+    """Return the figures of one run, `seconds` for each; HTTP is left out without wrk.
 
     Raises `subprocess.CalledProcessError` when any answer was wrong.
     """
@@ -108,7 +108,7 @@ def _http_rates(servers: Servers, seconds: float) -> Iterator[Rate]:
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Measure PEEP and HTTP: requests a second, p99, CPU time.")
     parser.add_argument("--quick", action="store_true", help="a second for each figure, and fewer users")
     parser.add_argument("--json", type=Path, help="a file for the figures")

@@ -5,34 +5,34 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What one kind of request came to."""
+    """The figures of one kind of request."""
 
     request: str
     connections: int
     pipelined: int
-    """Requests that each connection keeps under way."""
+    """Requests in flight per connection."""
     per_second: float
     per_cpu_second: float
-    """Requests a second and core: of the CPU time of front end and Valkey."""
+    """Requests per second and core, by the CPU time of the front end and Valkey."""
     p50_ms: float
     p99_ms: float
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What `u?` with many users comes to, and does to others."""
+    """The cost of `u?` with many users, and its effect on other sessions."""
 
     users: int
     octets: int
     seconds: float
-    """From the command to the last octet of the answer."""
+    """From the command to the last octet of the reply."""
     cpu_seconds: float
     peak_growth_octets: int
-    """How much more memory the gateway had for a while."""
+    """The temporary growth of the gateway's memory."""
     longest_pause_ms: float
-    """Of another session that asks `cc?` again and again meanwhile."""
+    """Latency of another session that repeats `cc?` meanwhile."""
     silent_growth_octets: int
-    """How much more memory the gateway has for a session that pipelines `u?` and reads nothing."""
+    """The growth of the gateway's memory for a session that pipelines `u?` and reads nothing."""
 
 
 @dataclass(frozen=True, slots=True)

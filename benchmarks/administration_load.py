@@ -31,7 +31,7 @@ class Load:
         self._runs = 0
 
     def run(self, servers: Servers, *options: str) -> dict[str, float]:
-        """Return the figures that it prints. Raises `CalledProcessError` when a command failed."""
+        """Return the figures that it prints. Raises `CalledProcessError` if a command fails."""
         self._runs += 1
         where = ["-p", str(servers.port), "-a", ADMINISTRATOR, "-w", PASSWORD, "-u", f"added{self._runs}-"]
         return _figures(str(self._peepbench), *where, *options)
@@ -49,7 +49,7 @@ def _on_load_core(*command: str) -> str:
 
 @contextmanager
 def silent_sessions(servers: Servers, count: int) -> Iterator[None]:
-    """Have sessions that pipeline `u?` and read nothing."""
+    """Open sessions that pipeline `u?` and read nothing."""
     clients = [socket.create_connection(("127.0.0.1", servers.port)) for _ in range(count)]
     try:
         for client in clients:
@@ -63,7 +63,7 @@ def silent_sessions(servers: Servers, count: int) -> Iterator[None]:
 
 
 def http_rate(servers: Servers, path: str, connections: int, seconds: float) -> Rate:
-    """Return the figures of wrk, asking for a path as the administrator."""
+    """Return the figures of wrk for a path, requested as the administrator."""
     token = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode()).decode()
     wrk = ["wrk", "--latency", "-t", "1", "-c", str(connections), "-H", f"Authorization: Basic {token}"]
     address = f"http://127.0.0.1:{servers.port}{path}"

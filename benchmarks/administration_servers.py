@@ -24,11 +24,11 @@ USERS_A_BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """A front end that is being served, with the Valkey behind it."""
+    """A running front end and the Valkey behind it."""
 
     port: int
     front_end: int
-    """Its process, and that of Valkey."""
+    """The front end's process, and Valkey's."""
     valkey: int
     url: str
 
@@ -83,7 +83,7 @@ def _front_end(
 
 
 def pin(process: int, core: int) -> None:
-    """Have every thread of a process run on one core."""
+    """Run every thread of a process on one core."""
     for thread in os.listdir(f"/proc/{process}/task"):
         os.sched_setaffinity(int(thread), {core})
 
@@ -94,7 +94,7 @@ def cpu_nanoseconds(process: int) -> int:
 
 
 def memory_octets(process: int, field: str = "VmRSS") -> int:
-    """Return a figure of a process's memory: what it has now (VmRSS), the most it has had (VmHWM)."""
+    """Return a figure of a process's memory: the present one (VmRSS) or the largest so far (VmHWM)."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
@@ -102,12 +102,12 @@ def memory_octets(process: int, field: str = "VmRSS") -> int:
 
 
 def forget_peak(process: int) -> None:
-    """Have VmHWM count from now on."""
+    """Reset VmHWM."""
     Path(f"/proc/{process}/clear_refs").write_text("5")
 
 
 async def add_users(url: str, count: int) -> None:
-    """Add users of the same credential: making a hundred thousand would take an hour."""
+    """Add users with the same credential: hashing a hundred thousand would take an hour."""
     repository = StateRepository(url)
     passwords = Passwords(usable_processors())
     credential = await passwords.new_credential(PASSWORD)

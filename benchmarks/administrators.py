@@ -1,4 +1,4 @@
-"""PEEP and HTTP as a section of the report: what `administration.py` measures by itself."""
+"""PEEP and HTTP as a section of the report: the measurements of `administration.py`."""
 
 from dataclasses import asdict
 

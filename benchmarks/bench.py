@@ -39,7 +39,7 @@ SECTIONS: list[Section] = [
     growth.SECTION,
     administrators.SECTION,
 ]
-"""All that can be measured, in the order of the report. A new section is one more row."""
+"""All sections, in the order of the report."""
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "benchmarks"
 _QUICK = (2, 1.5)
@@ -47,14 +47,14 @@ _THOROUGH = (5, 3.0)
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command line."""
     given = _arguments()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         machine.require()
         machine.raise_file_limit()
         with tempfile.TemporaryDirectory(prefix="peep-bench-", ignore_cleanup_errors=True) as folder:
-            # Servers that give up their privileges must come at their mail.
+            # Servers that drop their privileges need access to their mail.
             Path(folder).chmod(0o755)
             _measure(given, Path(folder))
     except (MachineError, LoadError, ServerError) as error:

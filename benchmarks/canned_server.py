@@ -1,4 +1,4 @@
-"""The floor of the measurements: a server in C that answers from memory, whatever is asked."""
+"""The lower bound: a server in C that sends canned replies from memory."""
 
 import subprocess
 from pathlib import Path
@@ -11,15 +11,15 @@ _MEAN_OCTETS = 30_591
 
 
 class CannedServer(Server):
-    """What sockets and load generator cost without a server's work."""
+    """The cost of sockets and load generator alone."""
 
     name: ClassVar[str] = "Floor"
 
     def start(self) -> None:
-        """Start it with maildrops of as many messages as the others have, of about the mean size."""
+        """Start it with as many messages as the others have, all of about their mean size."""
         command: list[str | Path] = [self.site.programs / "canned", str(MESSAGES), str(_MEAN_OCTETS)]
         process = self.spawn(command, stdout=subprocess.PIPE)
         assert process.stdout is not None
-        with process.stdout as told:
-            self.port = int(told.readline())
+        with process.stdout as output:
+            self.port = int(output.readline())
         self.await_greeting()

@@ -1,4 +1,4 @@
-"""Peep beside other servers: sessions a second, CPU time a session, and how long clients wait."""
+"""Peep beside other servers: sessions per second, CPU time per session, and latency."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,19 +17,19 @@ from servers import Server
 
 CONNECTIONS = (1, 16, 256)
 REFERENCE_CONNECTIONS = 16
-"""Servers beside Peep and Dovecot, and the bars of the picture, have this number."""
+"""The number of connections for servers other than Peep and Dovecot, and in the picture."""
 
 GOALS = {"check": 5.0, "auth": 5.0, "fetch": 2.5, "drain": 2.0, "noop": 1.5}
 _PIPELINED_MODES = ("check", "fetch", "drain")
 _ARGON_MODES = ("auth", "check")
-"""With hashes Dovecot's cost is that of the hash, whatever the client does then."""
+"""With hashes, Dovecot's cost is that of the hash, whatever the client does afterwards."""
 
 _WARM_UP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One row of the comparison: what the clients do, and with how many connections."""
+    """One row of the comparison: what the clients do, over how many connections."""
 
     mode: str
     connections: int
@@ -40,13 +40,13 @@ class Cell:
         return f"{self.mode}{pipelined}, {self.connections} connection{'s' * (self.connections > 1)}"
 
     def load(self) -> Load:
-        """Return what popbench is to do; a maildrop is drained once."""
+        """Return the load for popbench; a maildrop can be drained only once."""
         return Load(self.mode, self.connections, self.is_pipelined, is_once=self.mode == "drain")
 
 
 @dataclass(slots=True)
 class Results:
-    """What each server did in each round, and what must be said beside that."""
+    """The runs of each server, and notes on them."""
 
     first_logins: dict[str, Run]
     runs: dict[Cell, dict[str, list[Run]]]
@@ -63,7 +63,7 @@ def cells(options: Options) -> Iterator[Cell]:
 
 
 def takes_part(name: str, cell: Cell) -> bool:
-    """Tell whether a server is measured in this cell."""
+    """Return whether a server is measured in this cell."""
     if name in (PEEP, DOVECOT):
         return True
     if name == DovecotArgonServer.name and cell.mode not in _ARGON_MODES:

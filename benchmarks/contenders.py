@@ -31,19 +31,19 @@ MAIN: tuple[type[Server], ...] = (PeepServer, DovecotServer)
 
 @dataclass(slots=True)
 class Contenders:
-    """The servers that run, by name, and why others do not."""
+    """The running servers by name, and why others are missing."""
 
     servers: dict[str, Server] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def absences(self) -> str:
-        """Return what the report says of servers that could not be measured."""
+        """Return the report's note on servers that could not be measured."""
         return "".join(f"\nNot measured: {name}, {reason}.\n" for name, reason in self.missing.items())
 
 
 @contextmanager
 def running(options: Options, mail: Mail, kinds: Sequence[type[Server]]) -> Iterator[Contenders]:
-    """Run these servers while the block lasts. Raises `ServerError` when Peep or Dovecot cannot run."""
+    """Run these servers while the block lasts. Raises `ServerError` if Peep or Dovecot cannot run."""
     found = Contenders()
     with ExitStack() as stack:
         for kind in kinds:
@@ -59,7 +59,7 @@ def running(options: Options, mail: Mail, kinds: Sequence[type[Server]]) -> Iter
 
 
 def site(options: Options, mail: Mail, name: str) -> Site:
-    """Return a site for one server, with a copy of the mail."""
+    """Return a site for one server with its own copy of the mail."""
     folder = options.folder / name.lower().replace(", ", "-").replace(" ", "-")
     own = linked_copy(mail, options.folder / f"{folder.name}-mail")
     return Site(folder, own.folder, own.users, frozenset({options.server_core}), options.programs)

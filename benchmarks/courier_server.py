@@ -1,4 +1,4 @@
-"""Courier's POP3 server as a server of the measurements."""
+"""Courier's POP3 server for the measurements."""
 
 import pwd
 from typing import ClassVar, Final
@@ -13,7 +13,7 @@ LISTENER: Final = (
 """Courier's listener, which starts a process for each connection."""
 
 DES_HASH: Final = "abNANd1rDfiNc"  # gitleaks:allow
-"""crypt(3) of the users' password, by its cheapest method."""
+"""crypt(3) of the users' password, with its cheapest method."""
 
 _AUTHENTICATION = """\
 authmodulelist="authuserdb"

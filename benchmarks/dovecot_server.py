@@ -1,4 +1,4 @@
-"""Dovecot 2.3 as a server of the measurements, configured to be as fast as we know how."""
+"""Dovecot 2.3 for the measurements, configured to be as fast as we know how."""
 
 import pwd
 import shutil
@@ -110,14 +110,14 @@ class DovecotServer(Server):
         self.await_greeting()
 
     def log(self) -> str:
-        """Return the last line that says what went wrong."""
+        """Return the last line of the log that reports an error."""
         path = self.site.folder / "dovecot.log"
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         wrong = [line for line in lines if "Info:" not in line]
         return wrong[-1] if wrong else super().log()
 
     def password_field(self) -> str:
-        """Return what stands in the password file, with its scheme."""
+        """Return the password for the password file, with its scheme."""
         return f"{{PLAIN}}{PASSWORD}"
 
     def _write_users(self) -> None:
@@ -130,7 +130,7 @@ class DovecotServer(Server):
 
 
 class DovecotArgonServer(DovecotServer):
-    """Dovecot with the same hashes as ours. Its cache spares it the lookup, not the check."""
+    """Dovecot with the same hashes as Peep. Its cache avoids the lookup but not the check."""
 
     name: ClassVar[str] = "Dovecot, argon2id"
 
@@ -140,7 +140,7 @@ class DovecotArgonServer(DovecotServer):
 
 
 class DovecotSharedServer(DovecotServer):
-    """Dovecot with many sessions in one mail process, which its own default is not."""
+    """Dovecot with many sessions in one mail process, which is not its default."""
 
     name: ClassVar[str] = "Dovecot, shared processes"
     clients_a_process: ClassVar[int] = 1_000

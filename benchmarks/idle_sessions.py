@@ -1,4 +1,4 @@
-"""Sessions that are logged in and do nothing: the memory of all processes of the server for each."""
+"""Idle sessions: the server's memory for each."""
 
 import time
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sections import Json, Options, Section, SectionResult
 from servers import Server
 
 SESSIONS = {PEEP: 10_000, DOVECOT: 1_000}
-"""Dovecot's are fewer because each has a process of its own; what is told is the memory of one."""
+"""Dovecot has fewer because each has its own process; the result is the memory of one session."""
 
 _QUICK_SESSIONS = {PEEP: 2_000, DOVECOT: 200}
 _GOAL = 60.0
@@ -23,7 +23,7 @@ _SETTLING_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """So many sessions, and the memory of the whole server in octets before them and with them."""
+    """The number of sessions, and the whole server's memory in octets before and with them."""
 
     sessions: int
     before: int
@@ -31,12 +31,12 @@ class Idle:
 
     @property
     def octets_each(self) -> float:
-        """Return the memory that one session takes."""
+        """The memory of one session."""
         return (self.after - self.before) / self.sessions
 
 
 def measure(options: Options) -> SectionResult:
-    """Measure one server after the other: memory does not depend on what else the machine does."""
+    """Measure one server after another: memory does not depend on other work of the machine."""
     sessions = _QUICK_SESSIONS if options.is_quick else SESSIONS
     mail = maildrops.small(options.folder / "mail", users=max(sessions.values()), messages=2)
     options.progress.plan(len(sessions))
@@ -49,7 +49,7 @@ def measure(options: Options) -> SectionResult:
 
 
 def measure_one(options: Options, server: Server, count: int) -> Idle:
-    """Open so many sessions and return what they take; a few before them are not counted."""
+    """Open `count` sessions and return their memory, after a few that are not counted."""
     with idle_sessions(options, server, min(count, 16)):
         pass
     time.sleep(_SETTLING_SECONDS)
@@ -61,7 +61,7 @@ def measure_one(options: Options, server: Server, count: int) -> Idle:
 
 def _server(options: Options, mail: Mail, name: str) -> Server:
     own = site(options, mail, name)
-    # Everybody logs in once, and 10,000 checks of a real hash would take minutes.
+    # 10,000 checks of real hashes would take minutes.
     return PeepServer(own, has_cheap_hashes=True) if name == PEEP else DovecotServer(own)
 
 

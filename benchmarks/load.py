@@ -1,4 +1,4 @@
-"""The load: popbench, on a core of its own, and what a run of it found."""
+"""The load: popbench on a core of its own, and the results of a run."""
 
 import os
 import subprocess
@@ -14,35 +14,35 @@ _LONGEST_RUN_SECONDS = 600.0
 
 
 class LoadError(Exception):
-    """A run of the load generator says nothing; the text is one line that says why."""
+    """A run of the load generator failed; the text is one line with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What clients do: see popbench.c."""
+    """What the clients do: see popbench.c."""
 
     mode: str
     connections: int = 16
     is_pipelined: bool = False
     is_once: bool = False
     rate: float = 0
-    """Sessions a second in all, 0 for as many as the server takes."""
+    """Sessions per second in all; 0: as many as the server can take."""
 
     only_user: int | None = None
-    """The number of the one user who logs in; None: all do."""
+    """The number of the only user that logs in; None: all users."""
 
     def arguments(self) -> list[str]:
-        """Return popbench's arguments, all but those of the server."""
+        """Return popbench's arguments, except those for the server."""
         words = ["-m", self.mode, "-c", str(self.connections)]
         words += ["-P"] * self.is_pipelined + ["-1"] * self.is_once
         words += ["-r", f"{self.rate:.3f}"] if self.rate else []
-        # popbench takes the last of two options.
+        # popbench uses the last of two equal options.
         return words if self.only_user is None else [*words, "-o", str(self.only_user), "-u", "1"]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run found. Operations are sessions, or NOOPs in the mode `noop`."""
+    """The results of one run. Operations are sessions, or NOOPs in the mode `noop`."""
 
     operations: int
     seconds: float
@@ -58,7 +58,7 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Operations a second."""
+        """Operations per second."""
         return self.operations / self.seconds
 
     @property
@@ -84,12 +84,12 @@ def build(options_folder: Path) -> None:
 
 
 def run(options: Options, server: Server, load: Load, *, seconds: float | None = None) -> Run:
-    """Let clients work; return what they and the server's account say.
+    """Run the clients; return their results and those of the server's account.
 
     Raises `LoadError` when not one session succeeded, and `ServerError` when the server does not greet.
     """
-    # Another server's turn, with hundreds of processes on this core, may have kept Peep's Valkey from
-    # answering for so long that Peep refuses clients, until it has asked again.
+    # Another server's hundreds of processes on this core may have starved Peep's Valkey for so long that
+    # Peep refuses clients until its next query succeeds.
     server.await_greeting()
     limit = _LONGEST_RUN_SECONDS if load.is_once else (seconds or options.seconds)
     command = [*_command(options, server), *load.arguments(), "-s", f"{limit:.3f}"]
@@ -120,7 +120,7 @@ def _read(output: str, cpu_seconds: float, name: str) -> Run:
 
 @contextmanager
 def idle_sessions(options: Options, server: Server, count: int) -> Iterator[int]:
-    """Keep so many sessions open that do nothing; return how many are logged in.
+    """Keep `count` idle sessions open; return how many are logged in.
 
     Raises `LoadError` when they do not all get in.
     """

@@ -1,4 +1,4 @@
-"""The machine that is measured on: whether it will do, and what the report says of it."""
+"""The machine: whether it is suitable, and its description for the report."""
 
 import os
 import platform
@@ -11,11 +11,11 @@ _CORES = 2
 
 
 class MachineError(Exception):
-    """Raised where this machine will not do; the text is one line that says why."""
+    """The machine is not suitable; the text is one line with the reason."""
 
 
 def require() -> None:
-    """Raise `MachineError` where the measurements cannot be made."""
+    """Raise `MachineError` if the measurements cannot be made here."""
     if sys.platform != "linux":
         raise MachineError(f"the measurements need Linux, this is {platform.system()}")
     if len(os.sched_getaffinity(0)) < _CORES:
@@ -29,18 +29,18 @@ def cores() -> tuple[int, int]:
 
 
 def all_cores() -> list[int]:
-    """Return the cores that we may use."""
+    """Return the cores that this process may use."""
     return sorted(os.sched_getaffinity(0))
 
 
 def raise_file_limit() -> None:
-    """Let us and all that we start have as many open files as the system allows."""
+    """Raise the limit of open files, also for child processes, to the maximum."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def description() -> list[str]:
-    """Return a line for each thing that figures depend on."""
+    """Return a line for each property that the figures depend on."""
     return [
         f"{_processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
         _python(),

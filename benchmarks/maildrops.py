@@ -1,4 +1,4 @@
-"""The mail that is measured with: lifelike maildrops, one large message, large and small maildrops."""
+"""The mail of the measurements: lifelike maildrops, one large message, large and small maildrops."""
 
 import itertools
 import os
@@ -12,7 +12,7 @@ from typing import Final
 import make_maildirs
 
 MAIL_USER: Final = "nobody"
-"""Who owns the mail when we are root: servers that give up their privileges must read and remove it."""
+"""The owner of the mail if this runs as root: servers that drop their privileges must read and remove it."""
 
 USERS: Final = 400
 MESSAGES: Final = 20
@@ -43,12 +43,12 @@ def lifelike(folder: Path) -> Mail:
 
 
 def small(folder: Path, users: int, messages: int) -> Mail:
-    """Fill a folder with users who have so many messages of 100 octets."""
+    """Fill a folder with users with `messages` messages of 100 octets each."""
     return growing(folder, [messages] * users)
 
 
 def growing(folder: Path, sizes: Sequence[int]) -> Mail:
-    """Fill a folder with a user for each size, who has so many messages of 100 octets."""
+    """Fill a folder with a user for each size, with so many messages of 100 octets."""
     for index, messages in enumerate(sizes):
         maildir = folder / f"u{index:04d}"
         for part in ("tmp", "new", "cur"):
@@ -61,7 +61,7 @@ def growing(folder: Path, sizes: Sequence[int]) -> Mail:
 
 
 def large_message(folder: Path) -> Mail:
-    """Fill a folder with one user who has one message of about 600 MB."""
+    """Fill a folder with one user with one message of about 600 MB."""
     mail = small(folder, 1, 0)
     lines = b"".join(b"%07d " % number + b"lorem ipsum dolor sit amet " * 2 + b"\n" for number in range(1000))
     head, repeats = b"Subject: large\n\n", LARGE_OCTETS // (len(lines) + 1000)
@@ -75,14 +75,14 @@ def large_message(folder: Path) -> Mail:
 
 
 def linked_copy(mail: Mail, folder: Path) -> Mail:
-    """Return the same mail for another server: what one moves or indexes the other does not see."""
+    """Return a copy of the mail for another server, so that neither sees what the other moves or indexes."""
     shutil.copytree(mail.folder, folder, copy_function=os.link)
     hand_over(folder)
     return Mail(folder, mail.users, mail.messages, mail.octets)
 
 
 def refill(pristine: Mail, folder: Path) -> None:
-    """Deliver all messages anew, as new files with names that no server has seen."""
+    """Deliver all messages again, as new files with names that no server has seen."""
     owner, delivery = _owner(), next(_deliveries)
     for source in pristine.folder.glob("*/*/*"):
         seconds, rest = source.name.split(".", 1)
@@ -94,12 +94,12 @@ def refill(pristine: Mail, folder: Path) -> None:
 
 
 def left_over(folder: Path) -> int:
-    """Return how many messages there still are."""
+    """Return how many messages are left."""
     return sum(1 for part in ("new", "cur") for _ in folder.glob(f"*/{part}/*"))
 
 
 def hand_over(folder: Path) -> None:
-    """Make `MAIL_USER` the owner of a folder and all that is in it, as far as we may."""
+    """Make `MAIL_USER` the owner of a folder and its content, if this runs as root."""
     owner = _owner()
     if owner is None:
         return

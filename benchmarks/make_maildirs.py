@@ -81,7 +81,7 @@ def fill(root: str, users: int, messages: int, seed: int) -> int:
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Fill a folder with Maildirs of lifelike mail.")
     parser.add_argument("root")
     parser.add_argument("--users", type=int, default=400)

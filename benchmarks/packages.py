@@ -1,4 +1,4 @@
-"""The Debian packages that are measured: installed where we may, else named."""
+"""The Debian packages that are measured: installed as root, else named."""
 
 import os
 import shutil
@@ -15,17 +15,17 @@ _INSTALLED = {
     "gcc": Path("/usr/bin/cc"),
     "wrk": Path("/usr/bin/wrk"),
 }
-"""What is installed as usual, by a file of it."""
+"""The packages that are installed as usual, by one of their files."""
 
 _UNPACKED = (
     *("courier-pop", "courier-base", "courier-authlib", "courier-authlib-userdb", "popa3d"),
     *("libcourier-unicode4", "libgamin0", "libgdbm6", "libidn12", "libltdl7", "libpcre3"),
 )
-"""What conflicts with Dovecot's POP3 package, and what it needs: laid beside it and not installed."""
+"""The packages that conflict with Dovecot's POP3 package, and their dependencies: unpacked, not installed."""
 
 
 def provide(folder: Path, progress: Progress) -> None:
-    """Install what is missing, and unpack into `folder` what must lie beside it.
+    """Install what is missing, and unpack into `folder` what cannot be installed.
 
     Raises `ServerError`, naming what to install, where we may not. Packages that only other servers need
     may be missing: then these are not measured, and the report says so.

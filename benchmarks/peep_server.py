@@ -1,4 +1,4 @@
-"""Peep as a server of the measurements: POP3 workers and the embedded Valkey."""
+"""Peep for the measurements: POP3 workers and the embedded Valkey."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from state_store.repository import StateRepository
 
 PASSWORD = "secret"  # noqa: S105 - what popbench sends
 CONNECTIONS = 20_000
-"""The limit `c=` while it is measured."""
+"""The limit `c=` during the measurements."""
 
 _AT_ONCE = 200
 
@@ -38,7 +38,7 @@ class PeepServer(Server):
         self._valkey = EmbeddedServer(site.folder / "data")
 
     def start(self) -> None:
-        """Start Valkey, make the users, then start the service."""
+        """Start Valkey, add the users, then start the service."""
         self._valkey.start()
         assert self._valkey.process_id is not None
         self.account.add(self._valkey.process_id)
@@ -85,7 +85,7 @@ class PeepServer(Server):
 
 
 async def _credential(is_cheap: bool) -> Credential:
-    # All users have the same: making hundreds would take a while, and nothing would be different.
+    # All users have the same one: hashing hundreds would take a while and change nothing.
     passwords = Passwords(usable_processors())
     credential = await passwords.new_credential(PASSWORD)
     passwords.close()

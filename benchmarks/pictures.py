@@ -14,7 +14,7 @@ GOAL_COLOUR: Final = "#c0392b"
 GREY: Final = "#8a8a8a"
 _DOTS_AN_INCH: Final = 150
 
-# What the JSON file holds: the drawing code knows the names, and mypy cannot.
+# The content of the JSON file, whose names mypy does not know.
 Figures = Mapping[str, Any]
 
 
@@ -63,7 +63,7 @@ def _ratio_axis(axes: Axes, largest: float) -> None:
 
 
 def draw_growth(parts: Mapping[str, Figures], path: Path) -> None:
-    """Draw a plot for each part of the growth section, with the law that was expected as a dashed line."""
+    """Draw a plot for each part of the growth section, with the expected law as a dashed line."""
     figure = _new_figure(11, 8)
     drawings: dict[str, Callable[[Axes, Figures], None]] = {
         "workers": _draw_workers,

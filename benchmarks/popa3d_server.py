@@ -1,4 +1,4 @@
-"""popa3d as a server of the measurements. It knows no Maildirs: the same messages lie in mbox files."""
+"""popa3d for the measurements. It has no Maildirs: the same messages are in mbox files."""
 
 import grp
 import os
@@ -13,7 +13,7 @@ from servers import Server, free_port
 _FIRST_USER_ID: Final = 70_000
 _POSTMARK: Final = b"From sender@example.org Mon Mar  2 10:00:00 2026\n"
 _AUTHENTICATION = "auth required pam_unix.so\naccount required pam_permit.so\n"
-# Its own daemon has one port, 110, on all addresses; so the other way to run it is taken, behind a listener.
+# Its own daemon only has port 110 on all addresses; so it runs behind a listener.
 _BEGIN = """
 mount --bind {mboxes} /var/mail
 exec {listener} {port} /usr/sbin/popa3d
@@ -21,7 +21,7 @@ exec {listener} {port} /usr/sbin/popa3d
 
 
 class Popa3dServer(Server):
-    """popa3d with accounts of the system, which it sees in a file of its own: a process for each session."""
+    """popa3d with system accounts, in a passwd file of its own: a process for each session."""
 
     name: ClassVar[str] = "popa3d"
 
@@ -45,7 +45,7 @@ class Popa3dServer(Server):
         self.await_greeting()
 
     def refill(self, pristine: Mail) -> None:
-        """Deliver all messages anew."""
+        """Deliver all messages again."""
         self._write_mboxes(pristine.folder)
 
     def left_over(self) -> int:

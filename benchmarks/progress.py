@@ -1,11 +1,11 @@
-"""What is being measured now, and how long it will take: lines on standard error."""
+"""Progress on standard error: what is being measured, and the time left."""
 
 import sys
 import time
 
 
 class Progress:
-    """Counts the steps of a section and tells the time that is left, from the time that the others took."""
+    """Counts the steps of a section and estimates the time left from the steps so far."""
 
     def __init__(self) -> None:
         self._section = ""
@@ -14,19 +14,19 @@ class Progress:
         self._began = time.monotonic()
 
     def begin(self, section: str) -> None:
-        """Begin a section, of which no steps are known yet."""
+        """Begin a section whose steps are not known yet."""
         self._section, self._steps, self._done = section, 0, 0
         self._began = time.monotonic()
         self.say("preparing")
 
     def plan(self, steps: int) -> None:
-        """Announce so many more steps."""
+        """Announce more steps."""
         if self._done == 0:
             self._began = time.monotonic()  # what came before was preparation, and says nothing of the steps
         self._steps += steps
 
     def step(self, what: str) -> None:
-        """Tell that the next step begins."""
+        """Report that the next step begins."""
         left = ""
         if self._done:
             seconds = (time.monotonic() - self._began) / self._done * (self._steps - self._done)
@@ -37,6 +37,6 @@ class Progress:
         self.say(f"{self._done}/{self._steps} {what}{left}")
 
     def say(self, what: str) -> None:
-        """Print a line that belongs to the present section."""
+        """Print a line for the present section."""
         prefix = f"{self._section}: " if self._section else ""
         print(f"bench: {prefix}{what}", file=sys.stderr, flush=True)

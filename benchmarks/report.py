@@ -1,4 +1,4 @@
-"""What `make bench` leaves behind: results.json, and the part of the report between two markers."""
+"""The output of `make bench`: results.json, and the part of the report between two markers."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ END: Final = "<!-- `make bench` wrote what precedes -->"
 
 
 class Report:
-    """The results of all sections; one that is measured again replaces what it said before.
+    """The results of all sections; a section that is measured again replaces its earlier result.
 
     `order` names the sections, in the order of the report.
     """
@@ -29,7 +29,7 @@ class Report:
             self._sections = json.loads(self._path.read_text())["sections"]
 
     def add(self, section: Section, result: SectionResult, machine: list[str]) -> None:
-        """Take a section's result, and write everything anew: what comes later may fail."""
+        """Add a section's result, and write everything: later sections may fail."""
         self._sections[section.name] = {
             "title": section.title,
             "date": str(date.today()),
@@ -41,7 +41,7 @@ class Report:
         self._path.write_text(json.dumps({"sections": self._sections}, indent=1) + "\n")
 
     def figures(self, name: str) -> dict[str, Json]:
-        """Return what a section found, an empty dictionary where it was never measured."""
+        """Return a section's figures; an empty dictionary if it was never measured."""
         section = self._sections.get(name)
         return cast("dict[str, Json]", section["figures"]) if section else {}
 
@@ -51,7 +51,7 @@ class Report:
         return [cast("dict[str, Json]", bar) for bars in found for bar in cast("list[Json]", bars)]
 
     def draw(self) -> None:
-        """Draw the pictures for which there are figures."""
+        """Draw the pictures that there are figures for."""
         if bars := self.bars():
             pictures.draw_comparison(bars, self._folder / "comparison.png")
         if growth := self.figures("growth"):

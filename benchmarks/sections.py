@@ -1,4 +1,4 @@
-"""What `bench.py` and the modules that measure say to each other."""
+"""The interface between `bench.py` and the modules that measure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | Non
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How long to measure, and with what.
+    """The duration and the means of measurements.
 
     `folder` is empty at the start of a section, and removed after it.
     """
@@ -24,7 +24,7 @@ class Options:
 
     is_quick: bool
     programs: Path
-    """The folder of what was built or unpacked for all sections: popbench, canned, other servers."""
+    """The folder of programs built or unpacked for all sections: popbench, canned, other servers."""
 
     progress: Progress
     server_core: int = 0
@@ -33,7 +33,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class SectionResult:
-    """What one section found: Markdown for the report, and figures for the JSON file and the pictures."""
+    """The result of a section: Markdown for the report, and figures for the JSON file and the pictures."""
 
     text: str
     figures: dict[str, Json] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class SectionResult:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the report that can be measured by itself."""
+    """A part of the report that can be measured alone."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""A server that is measured: its processes on one core, their CPU time and memory, its end."""
+"""A measured server: its processes on one core, their CPU time and memory, its end."""
 
 import contextlib
 import ctypes
@@ -19,12 +19,12 @@ from maildrops import Mail, left_over, refill
 START_SECONDS = 20.0
 END_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
-# Servers give up their privileges, and must still come at their folders.
+# Servers drop their privileges, and still need access to their folders.
 _OPEN_TO_ALL = 0o755
 
 
 class ServerError(Exception):
-    """A server cannot be measured; the text is one line that says why."""
+    """A server cannot be measured; the text is one line with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,18 @@ class Server:
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """Start the server and set `port`. Raises `ServerError` when it cannot be had here."""
+        """Start the server and set `port`. Raises `ServerError` if it is not available."""
         raise NotImplementedError
 
     def end(self) -> None:
-        """End what `start` began beside the processes that `spawn` started."""
+        """End what `start` started without `spawn`."""
 
     def refill(self, pristine: Mail) -> None:
-        """Deliver all messages anew, as mail that the server has not seen."""
+        """Deliver all messages again, as new mail to the server."""
         refill(pristine, self.site.mail)
 
     def left_over(self) -> int:
-        """Return how many messages there still are."""
+        """Return how many messages are left."""
         return left_over(self.site.mail)
 
     def __enter__(self) -> Self:
@@ -86,12 +86,12 @@ class Server:
 
     @property
     def account(self) -> Account:
-        """What the server's processes are counted in."""
+        """The account of the server's processes."""
         assert self._account is not None, "the server runs"
         return self._account
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of all processes of the server; only differences mean something."""
+        """Return the CPU time of all processes of the server; only differences are meaningful."""
         return self.account.cpu_seconds()
 
     def memory_octets(self) -> int:
@@ -99,7 +99,7 @@ class Server:
         return memory_octets(self.account.process_ids())
 
     def spawn(self, command: Sequence[str | Path], **options: Any) -> subprocess.Popen[bytes]:
-        """Start a process of the server; it ends when we do."""
+        """Start a process of the server; it ends with this one."""
         join = self.account.join
 
         def begin() -> None:
@@ -115,13 +115,13 @@ class Server:
         return process
 
     def log(self) -> str:
-        """Return the last line that the server has written, for a message."""
+        """Return the last line of the server's output, for a message."""
         path = self.site.folder / "server.log"
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         return lines[-1] if lines else "it has written nothing"
 
     def await_greeting(self) -> None:
-        """Return when the server greets. Raises `ServerError` when it ends, or does not greet in time."""
+        """Wait until the server greets. Raises `ServerError` if it ends, or does not greet in time."""
         wait_until(self._greets_or_ended, f"{self.name} greets")
         if any(process.poll() is not None for process in self._started):
             raise ServerError(f"{self.name} has ended: {self.log()}")
@@ -142,7 +142,7 @@ class Server:
             self._end_rest(self._account, known)
 
     def _end_rest(self, account: Account, known: Sequence[int]) -> None:
-        # A process whose parent has ended is no longer below it, so those that were known count as well.
+        # A process whose parent has ended is no longer a descendant, so known processes count as well.
         def is_over() -> bool:
             left = {*account.process_ids(), *known}
             for process_id in left:
@@ -162,7 +162,7 @@ def _is_alive(process_id: int) -> bool:
 
 
 def greets(port: int) -> bool:
-    """Tell whether a POP3 server answers on this port of the loopback interface."""
+    """Return whether a POP3 server answers on this port of the loopback interface."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=END_SECONDS) as client:
             return client.recv(3) == b"+OK"
@@ -171,14 +171,14 @@ def greets(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that nobody has at this moment."""
+    """Return a port that is free at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def wait_until(is_true: Callable[[], bool], what: str) -> None:
-    """Return when something has become true. Raises `ServerError` after `START_SECONDS`."""
+    """Wait until a condition is true. Raises `ServerError` after `START_SECONDS`."""
     limit = time.monotonic() + START_SECONDS
     while not is_true():
         if time.monotonic() > limit:
@@ -188,7 +188,7 @@ def wait_until(is_true: Callable[[], bool], what: str) -> None:
 
 @contextlib.contextmanager
 def on_cores(cores: frozenset[int]) -> Iterator[None]:
-    """Let what is started meanwhile run on these cores only."""
+    """Run processes that are started meanwhile on these cores only."""
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:

@@ -131,7 +131,7 @@ def peepctl_commands(command: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def peepctl_settings_table() -> str:
-    """Return the table of the settings that tell `peepctl` where to connect."""
+    """Return the table of the connection settings of `peepctl`."""
     rows = ((_code(f"PEEPCTL_{key.upper()}"), _code(key)) for key in KEYS)
     return table(("Variable", "In the settings file"), rows)
 

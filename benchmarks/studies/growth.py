@@ -1,4 +1,4 @@
-"""Growth: how cost, latency and memory follow the size of what the server is asked to do."""
+"""Growth: how cost, latency and memory depend on the size of the load."""
 
 import shutil
 from collections.abc import Callable

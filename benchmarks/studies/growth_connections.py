@@ -1,4 +1,4 @@
-"""Growth: how long clients wait against the number of connections."""
+"""Growth: latency against the number of connections."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _PART_OF_CAPACITY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`check` with so many connections: at half of what the server can do, and at all of it."""
+    """`check` with a number of connections, at half of the server's capacity and at all of it."""
 
     connections: int
     paced: Run
@@ -41,7 +41,7 @@ def measure(options: Options) -> SectionResult:
 
 def _measure_one(options: Options, server: PeepServer, count: int, capacity: float) -> Point:
     rate = capacity * _PART_OF_CAPACITY
-    # Each connection has a few sessions, or the beginning and the end would be most of it.
+    # A few sessions for each connection, so that start and end do not dominate.
     options.progress.step(f"{count:,} connections at half of the capacity")
     paced = load.run(
         options, server, Load("check", count, rate=rate), seconds=options.seconds + 2 * count / rate

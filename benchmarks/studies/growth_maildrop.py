@@ -1,4 +1,4 @@
-"""Growth: what a login costs against the number of messages in the maildrop."""
+"""Growth: the cost of a login against the number of messages in the maildrop."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _QUICK_MESSAGES = (10, 100, 1_000, 10_000)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The cost of USER, PASS and QUIT with so many messages, in microseconds of CPU."""
+    """The cost of USER, PASS and QUIT for a number of messages, in microseconds of CPU."""
 
     messages: int
     microseconds: float
 
 
 def measure(options: Options) -> SectionResult:
-    """Log in again and again to one maildrop after the other."""
+    """Log in repeatedly to one maildrop after another."""
     sizes = _QUICK_MESSAGES if options.is_quick else MESSAGES
     mail = maildrops.growing(options.folder / "mail", sizes)
     found: dict[str, list[Point]] = defaultdict(list)
@@ -35,14 +35,14 @@ def measure(options: Options) -> SectionResult:
                 login = Load("auth", connections=1, only_user=user)
                 load.run(
                     options, server, login, seconds=3.0
-                )  # the first looks into every file, or writes an index
+                )  # the first reads every file, or writes an index
                 run = load.run(options, server, login)
                 found[name].append(Point(size, run.cpu_microseconds))
     return SectionResult(_text(found), {"servers": {name: _json(own) for name, own in found.items()}})
 
 
 def expected(points: list[Point], messages: int) -> float:
-    """Return the cost of a login by the law: a part that is the same for all, and a part a message."""
+    """Return the expected cost of a login: a constant, and a part for each message."""
     first, last = points[0], points[-1]
     each = (last.microseconds - first.microseconds) / (last.messages - first.messages)
     return first.microseconds + each * (messages - first.messages)

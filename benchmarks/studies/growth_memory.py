@@ -20,7 +20,7 @@ _SETTLING_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The memory with so many sessions, in octets."""
+    """The memory with a number of sessions, in octets."""
 
     sessions: int
     octets: int
@@ -55,7 +55,7 @@ def _measure_one(options: Options, server: Server, counts: Sequence[int]) -> lis
 
 
 def expected(points: list[Point], sessions: int) -> float:
-    """Return the memory by the law: so much for the server, and so much a session."""
+    """Return the expected memory: a constant, and a part for each session."""
     first, last = points[0], points[-1]
     return first.octets + sessions * (last.octets - first.octets) / last.sessions
 

@@ -17,7 +17,7 @@ _LOAD = Load("check", connections=64)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What so many workers did, and sessions a second as the law has it."""
+    """The result with a number of workers, and the expected sessions per second."""
 
     workers: int
     run: Run
@@ -47,7 +47,7 @@ def _measure_one(options: Options, mail: maildrops.Mail, workers: int) -> Run:
 
 
 def _expected(first: Run, workers: int) -> float:
-    """Return n times what one worker does; where the clients need one of its cores, their share less."""
+    """Return n times the rate of one worker, less the clients' share of a core that they use too."""
     server, clients = first.cpu_seconds / first.operations, first.client_cpu_seconds / first.operations
     if workers < len(all_cores()):
         return workers / server

@@ -1,4 +1,4 @@
-"""One message of 600 MB: how fast it is sent, and whether it costs memory."""
+"""One message of 600 MB: the rate of sending, and the memory it takes."""
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ _LOAD = Load("fetch", connections=1, is_once=True)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One RETR: what it cost, and by how much the server's processes grew meanwhile, in octets."""
+    """One RETR: its cost, and the growth of the server's processes meanwhile, in octets."""
 
     run: Run
     grown_octets: int

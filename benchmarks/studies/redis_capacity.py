@@ -287,7 +287,7 @@ class Bench:
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Measure how far one Redis carries.")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
