@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from starlette.responses import Response
@@ -17,7 +18,9 @@ KEEP_ALIVE_SECONDS = 10.0
 """Proxies close what is silent for longer, some after 30 s; while Redis is away nothing else is sent."""
 
 FLUSH_SECONDS = 0.5
-"""How long the last octets of a stream that ends may take to leave."""
+"""How long a client may take to read the last octets of a stream that ends."""
+
+FLUSH_POLL_SECONDS = 0.01
 
 MAX_WAITING_CHUNKS = 64
 """What may be left unread, beside the socket's own buffers: about a minute of counters."""
@@ -84,7 +87,7 @@ class EventStream(Response):
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if self._ended.is_set():
-                await self._finish(sending, scope["state"].get("abort"))
+                await self._finish(sending, scope["state"])
             if sending.done():
                 sending.result()
         finally:
@@ -93,13 +96,14 @@ class EventStream(Response):
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    async def _finish(self, sending: "asyncio.Task[None]", abort: Callable[[], None] | None) -> None:
+    async def _finish(self, sending: "asyncio.Task[None]", connection: Mapping[str, Any]) -> None:
         if self._is_cut_off:
             log.warning("event stream cut off: its client does not read")
         else:
             await asyncio.wait({sending}, timeout=FLUSH_SECONDS)
-        if abort is not None and not sending.done():
-            abort()
+        # What was sent may wait in the transport, whose close would wait for the client without end.
+        if "abort" in connection and not (sending.done() and await _is_read(connection["unread_octets"])):
+            connection["abort"]()
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -118,3 +122,13 @@ class EventStream(Response):
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _is_read(unread_octets: Callable[[], int]) -> bool:
+    """Return whether the client reads what is left within `FLUSH_SECONDS`."""
+    end = asyncio.get_running_loop().time() + FLUSH_SECONDS
+    while unread_octets():
+        if asyncio.get_running_loop().time() > end:
+            return False
+        await asyncio.sleep(FLUSH_POLL_SECONDS)
+    return True

@@ -49,7 +49,8 @@ class HttpConnection(H11Protocol):
     """uvicorn's protocol, which on its own waits for ever for the rest of a request, and for its reader.
 
     A request finds in its state `abort`, which ends the connection at once (ASGI only knows a close that
-    waits until the client has read what was written), `body_seconds`, and the connection's `access`.
+    waits until the client has read what was written), `unread_octets`, `body_seconds`, and the connection's
+    `access`.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class HttpConnection(H11Protocol):
         self.app_state = {
             **self.app_state,
             "abort": transport.abort,
+            "unread_octets": transport.get_write_buffer_size,
             "body_seconds": self._time_limits.body,
             "access": access,
         }
