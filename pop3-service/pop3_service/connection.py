@@ -13,7 +13,7 @@ from pop3_service.command_lines import command_lines
 from pop3_service.context import Pop3Context
 from pop3_service.protocol import replies
 from pop3_service.protocol.session import OutOfTurn, Session
-from pop3_service.session_driver import SessionDriver
+from pop3_service.session_driver import Activity, SessionDriver
 from pop3_service.session_record import SessionRecord
 from state_store.records import AdmissionOutcome
 
@@ -180,7 +180,7 @@ class Pop3Connection(LineConnection):
         octets_taken = self.output.octets_written - unsent_octets
         is_slow_but_reading = unsent_octets and octets_taken != self._octets_at_last_expiry
         self._octets_at_last_expiry = octets_taken
-        if is_slow_but_reading or self._driver.is_answering:
+        if is_slow_but_reading or self._driver.activity is Activity.ANSWERING:
             self._idle.touch()
             self.timeout_changed()
         else:

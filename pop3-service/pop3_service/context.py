@@ -17,7 +17,7 @@ from state_store.instance.live_instance import LiveInstance
 
 @dataclass(frozen=True, slots=True)
 class Pop3Context:
-    """The process's place in the store, its memory of maildirs and passwords, and threads for the disk."""
+    """The process's instance in the store, its remembered maildirs and passwords, its threads, its policy."""
 
     instance: LiveInstance
     maildirs: Maildirs
@@ -31,10 +31,10 @@ class Pop3Context:
     layout: MaildirLayout = field(default_factory=MaildirLayout)
     """Where below the mail directory the maildirs lie."""
     allowances: Allowances = field(default_factory=Allowances)
-    """What networks may ask for before they log in."""
+    """The commands that networks have left before login (D55)."""
 
     def close(self, file: MessageFile) -> None:
-        """Give a message file back; one that may lie on a file server is closed in a thread."""
+        """Close a message file; one that may lie on a file server is closed in a thread."""
         if file.is_local:
             file.close()
         else:

@@ -1,4 +1,4 @@
-"""Threads that wait for disks, so that the event loop never does, and no disk makes another's users wait."""
+"""Threads that wait for disks: the event loop never does, and a slow disk delays only its own users (D50)."""
 
 import asyncio
 import functools
@@ -10,27 +10,27 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 LANE_THREADS = 4
-"""Work for one disk that may be under way at once, as long as none of it takes long: more threads would only
-take the interpreter away from the event loop."""
+"""Jobs of one disk that run at once, while none of them takes long. More threads would only take the
+interpreter away from the event loop."""
 
 LONG_SECONDS = 1.0
-"""Work that takes longer waits for a disk, or is a large maildrop's: others need not wait for it."""
+"""A job that takes longer waits for its disk, or lists a large maildrop: others do not wait for it."""
 
 LONG_THREADS = 4
-"""So much of it may be under way in a lane besides; then the lane waits. So a file server that hangs takes
-eight threads of a process at the most."""
+"""So many long jobs may run in a lane besides; then the lane waits. So a file server that hangs takes eight
+threads of a process at the most."""
 
 LONG_THREADS_OF_UNKNOWN = 32
-"""The same where the disk that the work is for is not known yet: it may be a healthy one."""
+"""The same in the lane of jobs whose disk is not known yet: others of them may be for a healthy one."""
 
 IDLE_THREADS = 8
-"""Threads that are kept for the next work."""
+"""Threads that are kept for the next job."""
 
 _Result = TypeVar("_Result")
 
 
 class Work(Generic[_Result]):
-    """Something that a thread does; `answer` is a future of what comes of it."""
+    """A job for a thread; `answer` is the future of its result."""
 
     __slots__ = ("_do", "answer", "began", "lane")
 
@@ -41,25 +41,25 @@ class Work(Generic[_Result]):
         self._do = do
 
     def withdraw(self) -> None:
-        """Have it not done at all, if it has not begun yet."""
+        """Cancel the job if it has not begun yet."""
         if self.began is None:
             self.answer.cancel()
 
     def outcome(self) -> Callable[[], None]:
-        """Do it, in a thread; return what tells `answer`, on the event loop."""
+        """Run the job, in a thread; return the function that sets `answer`, for the event loop to call."""
         try:
             result = self._do()
         except BaseException as error:
-            return functools.partial(self._tell, self.answer.set_exception, error)
-        return functools.partial(self._tell, self.answer.set_result, result)
+            return functools.partial(self._set, self.answer.set_exception, error)
+        return functools.partial(self._set, self.answer.set_result, result)
 
-    def _tell(self, tell: Callable[[Any], None], what: object) -> None:
-        if not self.answer.done():  # somebody still wants to know
-            tell(what)
+    def _set(self, setter: Callable[[Any], None], value: object) -> None:
+        if not self.answer.done():
+            setter(value)
 
 
 class _Lane:
-    """What is to be done for one disk."""
+    """The jobs of one disk."""
 
     def __init__(self, long_threads: int) -> None:
         self.waiting: deque[Work[Any]] = deque()
@@ -68,16 +68,15 @@ class _Lane:
         self._long_threads = long_threads
 
     def has_room(self, now: float) -> bool:
-        """Tell whether the next work may begin."""
+        """Return whether the next job may begin."""
         long = sum(now - (work.began or now) >= LONG_SECONDS for work in self.running)
         return len(self.running) - min(long, self._long_threads) < LANE_THREADS
 
 
 class DiskThreads:
-    """Does work in threads, by lanes: what one lane's disk keeps waiting takes nothing from the others.
+    """Runs jobs in threads, in one lane for each disk: a slow disk takes no threads from the other lanes.
 
-    Used from one event loop. Its threads hold up nobody's end: a process that is told to stop does not wait
-    for a disk that does not answer.
+    Used from one event loop. The threads are daemons: a process ends without waiting for a disk that hangs.
     """
 
     def __init__(self) -> None:
@@ -89,7 +88,7 @@ class DiskThreads:
         return await self.begin(lane, do, *arguments).answer
 
     def begin(self, lane: Hashable, do: Callable[..., _Result], *arguments: object) -> Work[_Result]:
-        """Have something done in a thread once `lane` has room for it; None is that of unknown disks."""
+        """Run `do` in a thread once `lane` has room for it; the lane None is for unknown disks."""
         work = Work(lane, functools.partial(do, *arguments))
         if lane not in self._lanes:
             self._lanes[lane] = _Lane(LONG_THREADS_OF_UNKNOWN if lane is None else LONG_THREADS)
@@ -104,7 +103,7 @@ class DiskThreads:
         self._idle.clear()
 
     def _advance(self, key: Hashable) -> None:
-        """Begin what there is room for; as long as something waits, look again when more of it takes long."""
+        """Begin the jobs that there is room for; while others wait, try again when more have become long."""
         lane, loop = self._lanes[key], asyncio.get_running_loop()
         if lane.timer is not None:
             lane.timer.cancel()
@@ -121,7 +120,7 @@ class DiskThreads:
             del self._lanes[key]
 
     def _thread(self, loop: asyncio.AbstractEventLoop) -> "SimpleQueue[Work[Any] | None]":
-        """Return where a thread that is free takes its work from."""
+        """Return the queue of a free thread."""
         if self._idle:
             return self._idle.pop()
         queue: SimpleQueue[Work[Any] | None] = SimpleQueue()
@@ -149,4 +148,4 @@ def _serve(
         tell = work.outcome()
         with suppress(RuntimeError):  # the loop is closed: the process ends
             loop.call_soon_threadsafe(done, queue, work, tell)
-        del work, tell  # what came of it is not kept until the next
+        del work, tell  # else the result would be kept until the next job

@@ -34,14 +34,14 @@ class Ports:
             raise
 
     def addresses(self) -> Iterator[tuple[str, str]]:
-        """Yield what to tell of each socket: a label, and the address."""
+        """Yield a label and the address of each socket, to be logged."""
         for label, sockets in (("POP3", self.plain), ("POP3S", self.tls)):
             for bound in sockets:
                 yield label, display(bound.getsockname())
 
     @classmethod
     def bind_each(cls, settings: Pop3Settings, number: int) -> "list[Ports]":
-        """Bind the same ports `number` times, for as many processes to share. Raises `ListenError`."""
+        """Bind the same ports `number` times, once for each process. Raises `ListenError`."""
         first = cls.bind(settings, shared=True)
         same = settings.model_copy(update=_numbers(first))
         ports = [first]
@@ -56,7 +56,7 @@ class Ports:
 
     @classmethod
     def inherited(cls, description: str) -> "Ports":
-        """Return what another process has bound and passed on, as it describes it."""
+        """Return the sockets that the parent process has bound and passed on; `description` is its own."""
         plain, tls = (
             [int(number) for number in part.split(",") if number] for part in description.split("+")
         )
@@ -70,11 +70,11 @@ class Ports:
         return ports
 
     def description(self) -> str:
-        """Return how `inherited` finds these sockets."""
+        """Return the argument with which a child process calls `inherited`."""
         return "+".join(",".join(str(bound.fileno()) for bound in part) for part in (self.plain, self.tls))
 
     def descriptors(self) -> list[int]:
-        """Return the numbers under which these sockets are passed on."""
+        """Return the file descriptors that a child process has to inherit."""
         return [bound.fileno() for bound in self.plain + self.tls]
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Ports:
 
 
 def require_free_ports(settings: Pop3Settings) -> None:
-    """Raise `ListenError` when somebody listens already where the settings say."""
+    """Raise `ListenError` when another program listens on one of the ports already."""
     require_free(settings.pop3_host, settings.pop3_port, PLAIN_VARIABLE)
     if settings.tls_cert_file is not None:
         require_free(settings.pop3_host, settings.pop3s_port, TLS_VARIABLE)

@@ -8,7 +8,6 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import cast
 
 import structlog
@@ -19,7 +18,7 @@ from line_server.proxy_header import TrustedProxies
 from line_server.server import LineServer
 from pop3_service.connection import Pop3Connection
 from pop3_service.context import Pop3Context
-from pop3_service.deployment_mark import read_mark, write_mark
+from pop3_service.deployment_mark import read_mark, write_marks
 from pop3_service.disk import DiskThreads
 from pop3_service.health.answer import HealthServer
 from pop3_service.listing import Listings
@@ -44,32 +43,28 @@ from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.repository import StateRepository
 
 WORKER_VARIABLE = "PEEP_WORKER"
-"""Set by the parent process in its workers: their number, from 1."""
+"""Set by the parent process for its workers: the worker's number, from 1."""
 
 SOCKETS_VARIABLE = "PEEP_WORKER_SOCKETS"
-"""Beside that: the listening sockets of all workers in this order, as `Ports.inherited` takes them."""
-
-NOBODY: Mapping[int, Ports] = MappingProxyType({})
+"""Set too: the listening sockets of all workers by number, each as `Ports.inherited` takes it."""
 
 VERDICT_SECONDS = 5.0
-"""How long a start waits for the mail directory to be looked at: its users are not all there are to serve."""
+"""How long a start waits for the disk of the mail directory: users on other disks can be served."""
 
 GARBAGE_THRESHOLDS = (100_000, 5, 5)
-"""When the garbage collector looks at its three generations (`gc.set_threshold`).
+"""For `gc.set_threshold`. The collector stops all threads, and sessions contain no reference cycles to find.
 
-It stops all threads while it looks, and sessions leave it nothing to find. It comes when there are so many
-objects more than there were, and then looks at all young ones: among thousands of sessions, of 25 objects
-each, nearly all are young. Now that is 30 ms for every 4,000 sessions that there are more; with a threshold
-of 5,000 objects it was up to 80 ms with 8,000 sessions, several times a minute. All of it, which takes
-hundreds of milliseconds, is looked at once in 2.5 million objects: remembered messages, when big maildirs are
-scanned.
+The young generation is collected after 100,000 net allocations: with thousands of sessions of 25 objects
+each nearly all objects are young. That takes 30 ms, once for 4,000 more sessions. With a threshold of 5,000
+it took up to 80 ms with 8,000 sessions, several times a minute. A full collection takes hundreds of
+milliseconds; it comes once in 2.5 million allocations, which are remembered messages of large maildirs.
 """
 
 log = structlog.get_logger()
 
 
 class ServerProcess:
-    """Builds what one process needs, and serves until it is told to stop.
+    """Builds what one process needs, and serves until it is asked to stop.
 
     Raises `StartError` when the certificate cannot be used.
     """
@@ -77,22 +72,35 @@ class ServerProcess:
     def __init__(self, settings: Pop3Settings) -> None:
         self._settings = settings
         self._number = int(os.environ.get(WORKER_VARIABLE, "1"))
-        self._certificates = (
-            CertificateFiles(
-                settings.tls_cert_file,
-                settings.tls_key_file,
-                # The parent has loaded it before the first start. At a later one the files may be broken, and
-                # the other workers go on with what they have: this one then serves without TLS.
-                must_load=WORKER_VARIABLE not in os.environ,
-                is_logging=self._number == 1,
-            )
-            if settings.tls_cert_file
-            else None
-        )
+        self._is_leaving = False
+        self._certificates = self._load_certificates()
         self._repository = StateRepository(settings.redis_url, deployment_learned=self._deployment_learned)
         self._passwords = Passwords(usable_processors())
         self._disk = DiskThreads()
-        self._instance = LiveInstance(
+        self._instance = self._new_instance()
+        self._context = self._new_context()
+        self._server = LineServer(
+            functools.partial(Pop3Connection, self._context),
+            self._make_check,
+            no_room=replies.OUT_OF_DESCRIPTORS,
+        )
+
+    def _load_certificates(self) -> CertificateFiles | None:
+        settings = self._settings
+        if not settings.tls_cert_file:
+            return None
+        return CertificateFiles(
+            settings.tls_cert_file,
+            settings.tls_key_file,
+            # The parent has loaded them before the first start. At a later one they may be broken while the
+            # other workers go on with what they have: this one then serves without TLS.
+            must_load=WORKER_VARIABLE not in os.environ,
+            is_logging=self._number == 1,
+        )
+
+    def _new_instance(self) -> LiveInstance:
+        settings = self._settings
+        return LiveInstance(
             self._repository,
             InstanceOptions(
                 socket.gethostname(),
@@ -112,46 +120,40 @@ class ServerProcess:
                 self._certificate_expires_at,
             ),
         )
+
+    def _new_context(self) -> Pop3Context:
+        settings, certificates = self._settings, self._certificates
         maildirs = Maildirs(roots=settings.mail_roots)
-        self._context = Pop3Context(
+        is_trusted = TrustedProxies(settings.trusted_networks).trusts
+        policy = Policy(
+            implementation=f"Peep-{VERSION}",
+            offers_tls=certificates is not None,
+            requires_tls=settings.require_tls,
+            login_delay_seconds=settings.login_delay,
+        )
+        return Pop3Context(
             self._instance,
             maildirs,
             self._passwords,
-            Authenticator(
-                self._repository,
-                self._passwords,
-                is_trusted=TrustedProxies(settings.trusted_networks).trusts,
-            ),
+            Authenticator(self._repository, self._passwords, is_trusted=is_trusted),
             self._disk,
             Listings(maildirs, self._disk),
-            Policy(
-                implementation=f"Peep-{VERSION}",
-                offers_tls=self._certificates is not None,
-                requires_tls=settings.require_tls,
-                login_delay_seconds=settings.login_delay,
-            ),
-            self._certificates.context if self._certificates is not None else None,
+            policy,
+            certificates.context if certificates is not None else None,
             MaildirLayout(settings.maildir_layout),
-        )
-        self._is_leaving = False
-        self._server = LineServer(
-            functools.partial(Pop3Connection, self._context),
-            self._make_check,
-            no_room=replies.OUT_OF_DESCRIPTORS,
         )
 
     def _make_check(self, checks: set[LineConnection], options: ListenerOptions) -> LocalConnection:
         sessions = self._server.connections
         return LocalConnection(self._context, checks, options, sessions, lambda: self._is_leaving)
 
-    async def serve(
-        self, ports: Ports, lifecycle: Lifecycle, neighbours: Mapping[int, Ports] = NOBODY
-    ) -> None:
+    async def serve(self, ports: Ports, lifecycle: Lifecycle, neighbours: Mapping[int, Ports]) -> None:
         """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`.
 
-        Clients of the workers `neighbours`, by their numbers, are served too while these do not.
+        `neighbours` are the ports of the other workers, by number. Their clients are served too while a
+        worker does not do so itself.
         """
-        with contextlib.suppress(TimeoutError):  # of a disk that hangs nothing is known, nor needed now
+        with contextlib.suppress(TimeoutError):  # a disk that hangs: nothing is known, and the start goes on
             reading = self._disk.run("verdicts", read_mark, self._settings.mail_dir)
             self._repository.deployment = await asyncio.wait_for(reading, VERDICT_SECONDS)
         try:
@@ -168,7 +170,7 @@ class ServerProcess:
 
     async def _enter_store(self) -> None:
         own = in_force = self._settings.mail_dir
-        with contextlib.suppress(StoreEmptied):  # what is in force shows when it is restored or accepted
+        with contextlib.suppress(StoreEmptied):  # it is known once the store is restored or accepted
             in_force = await self._repository.announce_mail_directory(own, overrides=True)
         if in_force != own and not await self._can_use_directory(in_force):
             raise StartError(
@@ -205,22 +207,22 @@ class ServerProcess:
                     self._server.give_back(theirs.plain + theirs.tls)
 
         lifecycle.on_unserved(stand_in)
-        health = HealthServer(ports.plain[0].getsockname()[1], tells=self._number == 1)
+        health = HealthServer(ports.plain[0].getsockname()[1], is_logging=self._number == 1)
         await health.start()
-        gc.freeze()  # what is there now stays to the end
+        gc.freeze()  # the objects of the start live to the end
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         if self._certificates is not None:
             lifecycle.on_reload(self._certificates.reload)
         lifecycle.ready(ports.addresses())
         await lifecycle.until_stopped(watch(self._certificates))
-        for theirs in neighbours.values():  # they leave too, and shall be the last that have their own
+        for theirs in neighbours.values():  # closed before we drain: the neighbours drain too
             self._server.give_back(theirs.plain + theirs.tls)
             theirs.close()
         await self._leave()
         health.stop()
 
     async def _leave(self) -> None:
-        """Let proxies turn elsewhere, let clients finish, then tell the store what is left to tell."""
+        """Give proxies time to notice, let clients finish, then report what is left to the store."""
         self._is_leaving = True
         await asyncio.sleep(self._settings.drain_notice_seconds)
         began = time.monotonic()
@@ -228,12 +230,12 @@ class ServerProcess:
             self._settings.drain_seconds,
             lambda connection: _pop3(connection).dismiss("server stopping", replies.GOING_DOWN),
         )
-        # What the drain has left of its time is there for a store that is away, in a failover for one.
+        # The rest of the drain's time is for a store that is away, as in a failover.
         await self._instance.stop(self._settings.drain_seconds - (time.monotonic() - began))
 
     async def _check_mail_directory(self) -> None:
         directory = self._instance.settings.mail_directory
-        is_usable = not directory  # that of an emptied store shows once it is restored or accepted
+        is_usable = not directory  # of an emptied store it is known once that is restored or accepted
         with contextlib.suppress(TimeoutError):
             is_usable = is_usable or await asyncio.wait_for(
                 self._can_use_directory(directory), VERDICT_SECONDS
@@ -245,18 +247,8 @@ class ServerProcess:
         return await self._disk.run("verdicts", mail_directory_verdict, path, self._settings.mail_roots)
 
     def _deployment_learned(self, deployment: str) -> None:
-        self._disk.begin("verdicts", self._leave_marks, deployment)
-
-    def _leave_marks(self, deployment: str) -> None:
-        for directory in {self._settings.mail_dir, self._instance.settings.mail_directory} - {""}:
-            try:
-                write_mark(directory, deployment)
-            except OSError as error:
-                log.warning(
-                    "no mark of the deployment left: a start beside an emptied store would not be noticed",
-                    mail_directory=directory,
-                    reason=str(error.strerror),
-                )
+        directories = {self._settings.mail_dir, self._instance.settings.mail_directory} - {""}
+        self._disk.begin("verdicts", write_marks, directories, deployment)
 
     def _certificate_expires_at(self) -> float:
         return self._certificates.expires_at if self._certificates is not None else 0.0

@@ -1,4 +1,4 @@
-"""POP3 over TCP, in one process or in several that share the port: environment to objects to service."""
+"""POP3 over TCP, in one process or in several workers that share the port."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ KILL_AFTER_SECONDS = 4.0
 
 
 async def serve(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
-    """Serve in this process, or start the workers and look after them."""
+    """Serve in this process, or start the workers and supervise them."""
     try:
         if WORKER_VARIABLE in os.environ:
             of_all = os.environ[SOCKETS_VARIABLE].split()
@@ -32,9 +32,9 @@ async def serve(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
         require_mail_directory(settings)
         if settings.pop3_workers == 1:
             ports = Ports.bind(settings, shared=settings.pop3_share_ports)
-            await ServerProcess(settings).serve(ports, lifecycle)
+            await ServerProcess(settings).serve(ports, lifecycle, neighbours={})
         else:
-            await look_after_workers(settings, lifecycle)
+            await supervise_workers(settings, lifecycle)
     except ListenError as error:
         raise StartError(str(error)) from None
 
@@ -48,8 +48,8 @@ def require_mail_directory(settings: Pop3Settings) -> None:
         )
 
 
-async def look_after_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
-    """Keep `PEEP_POP3_WORKERS` processes running on one port until told to stop.
+async def supervise_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
+    """Keep `PEEP_POP3_WORKERS` processes running on one port until `lifecycle` says to stop.
 
     Raises `StartError` when they cannot start, or keep dying.
     """
@@ -86,5 +86,5 @@ def _worker(number: int, ports: list[Ports]) -> Program:
 
 
 def main() -> int:
-    """Serve until told to stop, and return the process's exit code."""
+    """Serve until asked to stop, and return the process's exit code."""
     return run("pop3-service", "Serve Maildirs over POP3, as Peep does.", Pop3Settings, serve)

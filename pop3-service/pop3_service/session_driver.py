@@ -33,6 +33,8 @@ from pop3_service.protocol.intentions import (
     StartTls,
     UpdateOutcome,
 )
+from pop3_service.protocol.maildrop import MaildropContents
+from pop3_service.protocol.replies import LoginRefusal
 from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
 from pop3_service.protocol.session import OutOfTurn, Session
 from pop3_service.removal import remove_marked
@@ -44,7 +46,7 @@ from state_store.records import LoginOutcome
 log = structlog.get_logger()
 
 
-class Work(Enum):
+class Activity(Enum):
     """What a session is at between two commands; further commands wait until it is over."""
 
     NONE = auto()
@@ -56,7 +58,7 @@ class Work(Enum):
 
 
 # Looked up for every command: as names of the module they cost less than as attributes of the class.
-_NONE, _ANSWERING, _SENDING = Work
+_NONE, _ANSWERING, _SENDING = Activity
 
 
 class SessionDriver:
@@ -75,7 +77,7 @@ class SessionDriver:
         "_login_timer",
         "_maildrop",
         "_task",
-        "_work",
+        "activity",
         "record",
         "session",
     )
@@ -90,23 +92,18 @@ class SessionDriver:
     ) -> None:
         self.session = session
         self.record = record
+        self.activity = _NONE
         self._context = context
         self._connection = connection
         self._budget: Budget | None = Budget(context.allowances, connection.address, network_of)
         """What the client may still ask for before login; None after it."""
-        self._login_timer: asyncio.TimerHandle | None = login_timer
+        self._login_timer = login_timer
         self._login: Login | None = None
         """From the first attempt to log in to the one that succeeds."""
         self._maildrop: OpenedMaildrop | None = None
-        self._work = _NONE
         self._task: asyncio.Task[None] | None = None  # the event loop itself keeps no strong reference
         self._dismissal: tuple[str, bytes] | None = None
         self._command_began = 0.0
-
-    @property
-    def is_answering(self) -> bool:
-        """Whether the client waits for us, and not we for the client."""
-        return self._work is _ANSWERING
 
     def receive(self, line: bytes | OverlongLine) -> None:
         """Answer a line, within the limits of a client that has not logged in; record how long it takes."""
@@ -118,7 +115,7 @@ class SessionDriver:
                 return
         self._connection.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
         self.answer(line)
-        if self._work is _NONE:  # else it takes longer than this turn of the event loop
+        if self.activity is _NONE:  # else it takes longer than this turn of the event loop
             self._context.instance.command_latency.record(time.perf_counter() - began)
 
     def answer(self, line: bytes | OverlongLine) -> None:
@@ -136,7 +133,7 @@ class SessionDriver:
     def failed(self, error: BaseException) -> None:
         """Log a bug, and end the session: with a fixed text, or in the middle of a message without one."""
         log.error("bug", session=self.session.session_id, exc_info=error)
-        if self._work is _SENDING:
+        if self.activity is _SENDING:
             self.cut("bug")
         else:
             self.end("bug", replies.INTERNAL_ERROR)
@@ -158,9 +155,9 @@ class SessionDriver:
     def dismiss(self, ending: str, reply: bytes) -> None:
         """End the session without UPDATE, for a reason of ours; a removal under way comes to its end."""
         output = self._connection.output
-        if self._work is _SENDING or output.unsent_octets():
+        if self.activity is _SENDING or output.unsent_octets():
             self.cut(ending)
-        elif self._work is _ANSWERING:
+        elif self.activity is _ANSWERING:
             self._dismissal = (ending, reply)  # once the work is done
         else:
             self.record.end_counting(output.octets_queued)
@@ -172,8 +169,8 @@ class SessionDriver:
     def closed(self) -> None:
         """Take note that the connection is gone: give the maildrop back, at once or when the work is done."""
         self.client_left()
-        self._leave_login()
-        if self._work is not _ANSWERING:
+        self._login_timer.cancel()
+        if self.activity is not _ANSWERING:
             self._give_back_maildrop()
 
     def _give_back_maildrop(self) -> None:
@@ -181,12 +178,6 @@ class SessionDriver:
         if maildrop is not None:
             maildrop.maildir.close()
             self._context.instance.release_maildrop(maildrop.username, self.session.session_id)
-
-    def _leave_login(self) -> None:
-        self._login = self._budget = None
-        if self._login_timer is not None:
-            self._login_timer.cancel()
-            self._login_timer = None
 
     # The session's answers
 
@@ -197,7 +188,7 @@ class SessionDriver:
             case SendMessage() if self._maildrop is not None:
                 self._send_message(answer, self._maildrop)
             case RemoveMarked() if self._maildrop is not None:
-                self._begin(self._complete(answer, self._remove(answer, self._maildrop)))
+                self._begin(self._complete_with(answer, self._remove(answer, self._maildrop)))
             case HangUp(reply, ending):
                 self.end(ending, reply)
             case Challenge(line):
@@ -211,12 +202,18 @@ class SessionDriver:
             case _:
                 raise OutOfTurn(f"{type(answer).__name__} cannot be carried out now")
 
-    async def _complete(self, intention: Intention[Outcome], work: Coroutine[Any, Any, Outcome]) -> None:
-        self._carry_out(self.session.complete(intention, await work))
+    def _complete(self, intention: Intention[Outcome], outcome: Outcome) -> None:
+        if isinstance(outcome, LoginRefusal | MaildropContents):
+            seconds = time.perf_counter() - self._command_began
+            self._context.instance.login_latency.record(seconds)
+        self._carry_out(self.session.complete(intention, outcome))
+
+    async def _complete_with(self, intention: Intention[Outcome], work: Coroutine[Any, Any, Outcome]) -> None:
+        self._complete(intention, await work)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._connection.hold()
-        self._work = _ANSWERING
+        self.activity = _ANSWERING
         self._task = asyncio.get_running_loop().create_task(work)
         self._task.add_done_callback(self._task_ended)
 
@@ -229,7 +226,7 @@ class SessionDriver:
     def _go_on(self) -> None:
         """Take the client's next command, or do what has become due during the work."""
         self._context.instance.command_latency.record(time.perf_counter() - self._command_began)
-        self._work = _NONE
+        self.activity = _NONE
         self._task = None
         if self._connection.is_lost:
             self._give_back_maildrop()
@@ -241,36 +238,26 @@ class SessionDriver:
     # Logins
 
     def _log_in(self, intention: LogIn | OpenMaildrop | BeginScram | FinishScram) -> None:
-        connection = self._connection
-        login = self._login or Login(self._context, self.session.session_id, connection.address)
+        login = self._login or Login(self._context, self.session.session_id, self._connection.address)
         self._login = login
-        if connection.is_at_end:
+        if self._connection.is_at_end:
             login.client_left()
         match intention:
             case LogIn(username, password):
                 request = login.remembered(username, password)
                 if request is None:
-                    self._begin(self._log_in_by(intention, login.by_password(username, password)))
+                    self._begin(self._log_in_with(intention, login.by_password(username, password)))
                     return
-                connection.hold()
-                self._work = _ANSWERING
+                self._connection.hold()
+                self.activity = _ANSWERING
                 answered = partial(self._lock_answered, intention, login, request)
                 self._context.instance.lock_maildrop(request).add_done_callback(answered)
             case OpenMaildrop(username):
-                self._begin(self._log_in_by(intention, login.by_proof(username)))
+                self._begin(self._log_in_with(intention, login.by_proof(username)))
             case BeginScram(message):
-                self._begin(self._complete(intention, login.begin_scram(message)))
+                self._begin(self._complete_with(intention, login.begin_scram(message)))
             case FinishScram(message):
-                self._begin(self._finish_scram(intention, login))
-
-    async def _finish_scram(self, intention: FinishScram, login: Login) -> None:
-        outcome = await login.finish_scram(intention.message)
-        if isinstance(outcome, replies.LoginRefusal):
-            self._record_login_latency()
-        self._carry_out(self.session.complete(intention, outcome))
-
-    async def _log_in_by(self, intention: LogIn | OpenMaildrop, work: Coroutine[Any, Any, LoginEnd]) -> None:
-        self._login_ended(intention, await work)
+                self._begin(self._complete_with(intention, login.finish_scram(message)))
 
     def _lock_answered(
         self, intention: LogIn, login: Login, request: LockRequest, answer: "asyncio.Future[LoginOutcome]"
@@ -278,27 +265,28 @@ class SessionDriver:
         try:
             end = login.locked(request, intention.password, answer)
             if isinstance(end, Coroutine):
-                self._begin(self._log_in_by(intention, end))
+                self._begin(self._log_in_with(intention, end))
                 return
             self._login_ended(intention, end)
         except Exception as error:
             self.failed(error)
         self._go_on()
 
-    def _login_ended(self, intention: LogIn | OpenMaildrop, end: LoginEnd) -> None:
-        self._record_login_latency()
-        if not isinstance(end, OpenedMaildrop):
-            self._carry_out(self.session.complete(intention, end))
-            return
-        self._maildrop = end
-        self._leave_login()
-        answer = self.session.complete(intention, end.contents)
-        if not self._connection.is_lost:
-            self.record.count_login()
-            self._carry_out(answer)
+    async def _log_in_with(
+        self, intention: LogIn | OpenMaildrop, work: Coroutine[Any, Any, LoginEnd]
+    ) -> None:
+        self._login_ended(intention, await work)
 
-    def _record_login_latency(self) -> None:
-        self._context.instance.login_latency.record(time.perf_counter() - self._command_began)
+    def _login_ended(self, intention: LogIn | OpenMaildrop, end: LoginEnd) -> None:
+        if isinstance(end, OpenedMaildrop):
+            self._maildrop = end
+            self._login = self._budget = None
+            self._login_timer.cancel()
+            self._complete(intention, end.contents)
+            if not self._connection.is_lost:
+                self.record.count_login()
+        else:
+            self._complete(intention, end)
 
     # Messages
 
@@ -328,7 +316,7 @@ class SessionDriver:
         except MaildirError as error:
             self._refuse_message(intention, error)
             return
-        self._work = _SENDING
+        self.activity = _SENDING
         connection = self._connection
         try:
             self._carry_out(self.session.complete(intention, None))

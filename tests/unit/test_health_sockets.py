@@ -21,7 +21,7 @@ def folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path
 
 
 async def test_without_a_writable_folder_there_is_one_warning(folders: tuple[Path, Path]) -> None:
-    servers = [HealthServer(1110), HealthServer(1110, tells=False)]
+    servers = [HealthServer(1110), HealthServer(1110, is_logging=False)]
     with capture_logs() as events:
         for server in servers:
             await server.start()

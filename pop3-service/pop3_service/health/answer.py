@@ -1,9 +1,8 @@
 """Each process's end of the health checks, `python -m pop3_service health`.
 
-A check comes through a Unix socket of its own in each process: it is no POP3 connection, so it appears in no
-counter, log or limit, and a full house does not look like a sick one. Nobody can log in there. Redis plays no
-part: while it is away every process would look sick, and clients could no longer be told why they are not
-served.
+Each process has a Unix socket for it. A check is no POP3 connection: it appears in no counter, log or limit,
+and succeeds when all connections are taken. It allows no login. Redis plays no part: while it is away every
+process would fail, and clients would no longer get the reply that says why they are not served (D8).
 """
 
 import asyncio
@@ -29,7 +28,7 @@ log = structlog.get_logger()
 
 
 class HealthConnection(LineConnection):
-    """Greets and answers what needs no maildrop."""
+    """Greets, and answers commands that need no maildrop."""
 
     def __init__(self, connections: set[LineConnection], options: ListenerOptions) -> None:
         super().__init__(command_lines(), connections, options)
@@ -57,14 +56,14 @@ class HealthConnection(LineConnection):
 class HealthServer:
     """One process's end of the health checks, for the POP3 port that it serves."""
 
-    def __init__(self, port: int, *, tells: bool = True) -> None:
-        # By process, not by worker: two services may share a port, and then have equal worker numbers.
+    def __init__(self, port: int, *, is_logging: bool = True) -> None:
+        # Named by process id and not by worker number: two services that share a port have equal numbers.
         self._paths = socket_paths(port, str(os.getpid()))
         self._server = LineServer(HealthConnection)
-        self._tells = tells
+        self._is_logging = is_logging
 
     async def start(self) -> None:
-        """Listen. Where that cannot be, say so in the log (`tells`): mail is served all the same."""
+        """Listen. A failure is logged, at debug unless `is_logging`: mail is served all the same."""
         faults = []
         for path in self._paths:
             try:
@@ -73,11 +72,11 @@ class HealthServer:
                 faults.append(f"{path}: {error.strerror or error}")
             else:
                 return
-        tell = log.warning if self._tells else log.debug
-        tell("health checks cannot be answered: no folder for their socket", tried=faults)
+        write = log.warning if self._is_logging else log.debug
+        write("health checks cannot be answered: no folder for their socket", tried=faults)
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Stop listening, and close open checks."""
         self._server.stop_listening()
         for connection in list(self._server.connections):
             connection.abort()

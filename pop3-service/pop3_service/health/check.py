@@ -1,4 +1,4 @@
-"""Asks whether each POP3 process on this machine still answers; imports nothing that takes long."""
+"""`python -m pop3_service health`: asks each POP3 process of this machine. Imports little, to start fast."""
 
 import contextlib
 import glob
@@ -15,12 +15,12 @@ FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - after TMPDIR; the name in it is t
 
 
 def main() -> int:
-    """Print a line about it; return 0 if all is well, else 1."""
+    """Print the result; return 0 if all is well, else 1."""
     return report("pop3-service", check)
 
 
 def check(environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Ask every process that serves the configured port; return whether all is well, and a line about it."""
+    """Check every process that serves the configured port; return whether all is well, and a line."""
     port = environment.get(PORT_VARIABLE) or DEFAULT_PORT
     patterns = socket_paths(glob.escape(port), "*")
     verdicts = [_ask(path) for pattern in patterns for path in glob.glob(pattern)]
@@ -33,14 +33,14 @@ def check(environment: Mapping[str, str]) -> tuple[bool, str]:
 
 
 def socket_paths(port: int | str, process_id: str) -> list[str]:
-    """Return where a process that serves this port answers checks: in the first folder where it can."""
-    # Not the `tempfile` module's folder: it has to be written to before it is named, and there may be none.
+    """Return the paths of which a process that serves this port uses the first that it can bind."""
+    # Not `tempfile.gettempdir`, which writes a file to find out, and fails where no folder can be written to.
     folders = dict.fromkeys((os.environ.get("TMPDIR") or FOLDERS[0], *FOLDERS))
     return [f"{folder}/peep-pop3-{os.getuid()}-{port}-{process_id}.sock" for folder in folders]
 
 
 def _ask(path: str) -> bool | None:
-    """Return whether a process speaks POP3, None when there is none behind this socket any more."""
+    """Return whether a process answers in POP3, None when no process listens on this socket any more."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(ANSWER_SECONDS)
