@@ -45,5 +45,5 @@ def test_all_who_wait_are_let_in_together() -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.socket()) for _ in range(CLIENTS)]
         for client in clients:
-            client.settimeout(5)
+            client.settimeout(20)
         assert uvloop.run(greeted(clients)) == CLIENTS

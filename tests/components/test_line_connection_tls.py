@@ -498,7 +498,7 @@ async def test_a_server_that_drains_is_not_held_up_by_handshakes(service: Servic
     assert await open_one.rest() == b"bye\r\n"
     await half_done.send_raw(await half_done.finished())
     assert await half_done.rest() == GREETING + b"bye\r\n"
-    await asyncio.wait_for(draining, 5)
+    await asyncio.wait_for(draining, 20)
     assert await silent.rest_raw() == b""
     assert [connection.closed_times for connection in service.made] == [1, 1, 1]
 

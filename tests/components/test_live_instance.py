@@ -136,14 +136,14 @@ async def process(
 
 
 async def until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while not is_true():
         assert time.monotonic() < deadline, "it did not come true in time"
         await asyncio.sleep(0.002)
 
 
 async def until_counters(repository: StateRepository, expected: Counters) -> None:
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while (found := await repository.counters()) != expected:
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.002)
@@ -211,7 +211,7 @@ async def until_current_connections(
     repository: StateRepository, expected: int, instance: LiveInstance
 ) -> None:
     instance.counted()
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while (found := (await repository.counters()).current_connections) != expected:
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.002)
@@ -318,7 +318,7 @@ async def test_address_that_has_all_its_places_here_is_refused_without_an_exchan
 
 
 async def until_admitted(instance: LiveInstance, address: str) -> None:
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while not await instance.admit(address):
         assert time.monotonic() < deadline, "no place came free"
         await asyncio.sleep(0.002)
@@ -395,7 +395,7 @@ async def test_second_login_within_the_delay_is_too_soon_at_every_instance(
         assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
         assert await other.instance.lock_maildrop(login("s2")) is LoginOutcome.IN_USE
         one.instance.release_maildrop("alice", "s1")
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 20
         while (outcome := await other.instance.lock_maildrop(login("s3"))) is LoginOutcome.IN_USE:
             assert time.monotonic() < deadline
         assert outcome is LoginOutcome.TOO_SOON
@@ -432,13 +432,13 @@ async def test_counts_and_sessions_are_seen_soon(repository: TroubledRepository)
         one.instance.counted()
         await until_counters(repository, Counters(retrieved_bytes=5, current_connections=1))
         while not await repository.sessions():
-            assert time.monotonic() < began + 5
+            assert time.monotonic() < began + 20
             await asyncio.sleep(0.002)
         one.instance.session_closed("s1")
         one.instance.discharge(ADDRESS)
         await until_counters(repository, Counters(retrieved_bytes=5))
         while await repository.sessions():
-            assert time.monotonic() < began + 5
+            assert time.monotonic() < began + 20
             await asyncio.sleep(0.002)
 
 
@@ -460,7 +460,7 @@ async def test_maildrop_is_in_use_at_the_other_instance_until_it_is_released(
         assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
         assert await other.instance.lock_maildrop(login("s2")) is LoginOutcome.IN_USE
         one.instance.release_maildrop("alice", "s1")
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 20
         while await repository.logged_in_users():
             assert time.monotonic() < deadline
             await asyncio.sleep(0.002)
@@ -555,7 +555,7 @@ async def test_lock_whose_answer_got_lost_is_given_back(repository: TroubledRepo
             await one.instance.lock_maildrop(login("s1"))
         assert await repository.logged_in_users() == ["alice"]
         repository.loses_answers = False
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 20
         while await repository.logged_in_users():
             assert time.monotonic() < deadline
             await asyncio.sleep(0.002)
@@ -689,7 +689,7 @@ async def test_a_new_certificate_is_told_with_the_next_renewal(
     async with process(repository) as made:
         assert await certificates_of(repository) == [0.0]
         made.certificate_expires_at = 1_900_000_000.0
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 20
         while await certificates_of(repository) != [1_900_000_000.0]:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.002)

@@ -52,7 +52,7 @@ class Caller:
         return self._asking.done() and not self._asking.cancelled()
 
     async def answer(self) -> Answer:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await self._asking
 
 
@@ -64,7 +64,7 @@ async def repository(redis_url: str) -> AsyncIterator[WatchedRepository]:
 
 
 async def queried(repository: WatchedRepository, times: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while repository.queries < times:
             await asyncio.sleep(0)
 

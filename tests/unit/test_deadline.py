@@ -157,6 +157,6 @@ async def test_a_deadline_on_a_real_loop_expires_not_before_its_time() -> None:
     deadline = Deadline(loop, lambda: expired.set_result(loop.time()))
     start = loop.time()
     deadline.allow(0.02)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         # The loop may call a timer early by its clock's resolution.
         assert await expired - start >= 0.019

@@ -38,7 +38,7 @@ def test_port_0_picks_a_free_port_that_can_be_connected_to() -> None:
     [bound] = listen("127.0.0.1", 0, "PEEP_PORT")
     with closing(bound):
         bound.listen()
-        with socket.create_connection(bound.getsockname(), timeout=2) as client:
+        with socket.create_connection(bound.getsockname(), timeout=20) as client:
             assert client.getpeername() == bound.getsockname()
         assert bound.getblocking() is False
 
@@ -110,8 +110,8 @@ def test_a_socket_on_all_ipv6_addresses_takes_ipv4_clients_too() -> None:
         bound.listen()
         port = bound.getsockname()[1]
         for host in ("127.0.0.1", "::1"):
-            with socket.create_connection((host, port), timeout=2) as client:
-                bound.settimeout(2)
+            with socket.create_connection((host, port), timeout=20) as client:
+                bound.settimeout(20)
                 accepted, address = bound.accept()
                 accepted.close()
                 assert plain_host(address[0]) == host
