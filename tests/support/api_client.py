@@ -3,15 +3,14 @@
 import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from ipaddress import ip_network
 from typing import Any
 
 import httpx
 
-from state_api.app import create_app
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
+from support.api_application import application
 from support.cheap_passwords import cheap_passwords
 
 ADMINISTRATOR = "root"
@@ -47,16 +46,10 @@ async def api_client(
     else:
         await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
     authenticator = Authenticator(repository, passwords(), patience_seconds=patience_seconds)
-    app = create_app(
-        repository,
-        authenticator,
-        passwords(),
-        is_draining=is_draining,
-        proxies=[ip_network(proxy) for proxy in proxies],
-    )
-    transport = httpx.ASGITransport(app, client=(address, 40000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://peep", auth=auth) as client:
-        yield client
+    with application(repository, authenticator, passwords(), is_draining=is_draining, proxies=proxies) as app:
+        transport = httpx.ASGITransport(app, client=(address, 40000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://peep", auth=auth) as client:
+            yield client
 
 
 def problem(response: httpx.Response, status: int, kind: str = "about:blank") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,15 +12,18 @@ from typing import Any
 import httpx
 
 from line_server.listener import listen
-from state_api.app import create_app
 from state_api.connection_limits import ConnectionLimits
 from state_api.http_connection import TimeLimits
 from state_api.serving import serve_http
 from state_store.credentials.authentication import Authenticator
 from state_store.repository import StateRepository
+from support.api_application import application
 from support.api_client import ADMINISTRATOR, BASIC, administrator_hash, passwords
 
 ANSWER_SECONDS = 20
+
+# Made once: each client would read the certificates of all authorities.
+_NO_TLS = ssl.create_default_context()
 
 
 @dataclass(frozen=True)
@@ -114,27 +118,29 @@ async def api_server(
     stopping, started = asyncio.Event(), asyncio.Event()
     connection_limits = ConnectionLimits()
     authenticator = Authenticator(repository, passwords(), patience_seconds=0.1)
-    app = create_app(repository, authenticator, passwords(), is_draining=stopping.is_set)
-    sockets = listen("127.0.0.1", 0, "a port")
-    if send_buffer is not None:
-        sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-    serving = asyncio.create_task(
-        serve_http(
-            app,
-            sockets,
-            stopping=stopping,
-            notice_seconds=0,
-            drain_seconds=30,
-            on_started=started.set,
-            time_limits=time_limits,
-            connection_limits=connection_limits,
+    with application(repository, authenticator, passwords(), is_draining=stopping.is_set) as app:
+        sockets = listen("127.0.0.1", 0, "a port")
+        if send_buffer is not None:
+            sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        serving = asyncio.create_task(
+            serve_http(
+                app,
+                sockets,
+                stopping=stopping,
+                notice_seconds=0,
+                drain_seconds=30,
+                on_started=started.set,
+                time_limits=time_limits,
+                connection_limits=connection_limits,
+            )
         )
-    )
-    await started.wait()
-    address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    try:
-        async with httpx.AsyncClient(base_url=address, auth=BASIC, timeout=ANSWER_SECONDS) as client:
-            yield ApiServer(client, stopping, serving, connection_limits)
-    finally:
-        stopping.set()
-        await serving
+        await started.wait()
+        address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+        try:
+            async with httpx.AsyncClient(
+                base_url=address, auth=BASIC, timeout=ANSWER_SECONDS, verify=_NO_TLS
+            ) as client:
+                yield ApiServer(client, stopping, serving, connection_limits)
+        finally:
+            stopping.set()
+            await serving
