@@ -1,13 +1,10 @@
 """Structured logs on standard error: one event per line, as JSON or for people."""
 
 import json
-import logging
 import sys
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
-
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def configure(service: str, log_format: str, log_level: str, **fields: str) -> None:
@@ -21,7 +18,7 @@ def configure(service: str, log_format: str, log_level: str, **fields: str) -> N
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(_for_programs() if as_json else _for_people()),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[log_level]),
+        wrapper_class=structlog.make_filtering_bound_logger(log_level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

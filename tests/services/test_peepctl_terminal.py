@@ -83,12 +83,12 @@ def test_several_sessions_are_closed_when_that_is_confirmed(
     for number in (1, 2):
         gateway.open_session(f"pop3-{number}", "alice")
     terminal = peepctl.terminal("kick", "alice")
-    terminal.expect_exact("Close these 2 sessions of alice? [y/N] ")
+    terminal.expect_exact("Close these 2 sessions of alice? [y/N]: ")
     terminal.sendline("n")
     assert ended(terminal) == 0
     assert len(gateway.open_sessions()) == 2
     terminal = peepctl.terminal("kick", "alice")
-    terminal.expect_exact("[y/N] ")
+    terminal.expect_exact("[y/N]: ")
     terminal.sendline("y")
     assert ended(terminal) == 0
     assert gateway.open_sessions() == []

@@ -196,11 +196,7 @@ def _user_of(one: SlowDown) -> str:
 def _confirmed(meant: list[Session]) -> bool:
     for session in meant:
         say(f"{session.id}  from {session.address}, open for {duration(session.seconds)}")
-    try:
-        answer = input(f"Close these {len(meant)} sessions of {shown(meant[0].username or '-')}? [y/N] ")
-    except EOFError:
-        return False
-    return answer.strip().lower() in ("y", "yes")
+    return typer.confirm(f"Close these {len(meant)} sessions of {shown(meant[0].username or '-')}?")
 
 
 def _end(end: Callable[[], None], done: str, was_over: str) -> None:

@@ -69,12 +69,10 @@ class DirectoryLock:
 
 
 def _is_gone(holder: str) -> bool:
-    if not holder.isdecimal():
-        return False  # the holder has locked the file but not written its number yet
     try:
         os.kill(int(holder), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:
-        return False
+    except (ValueError, PermissionError):
+        return False  # ValueError: the holder has locked the file but not written its number yet
     return False
