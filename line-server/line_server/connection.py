@@ -91,7 +91,6 @@ class LineConnection(asyncio.Protocol):
 
     def line_received(self, line: bytes | OverlongLine) -> None:
         """Answer one line, given without its end."""
-        raise NotImplementedError
 
     def line_unfinished(self) -> None:
         """Report that only a part of a line has come (`lines.unfinished`)."""
@@ -102,7 +101,6 @@ class LineConnection(asyncio.Protocol):
 
     def failed(self, error: Exception) -> None:
         """Report a bug in answering a line; the connection is aborted afterwards unless this hangs up."""
-        raise NotImplementedError
 
     def sent(self) -> None:
         """Report that `output.octets_sent` has grown."""
@@ -213,15 +211,14 @@ class LineConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Go on: the kernel has taken everything (asyncio)."""
-        if self.output.resume():
-            self.sent()
+        self.output.resume()
+        self.sent()
         # Not now: asyncio's transport must not be closed from within this very callback.
         asyncio.get_running_loop().call_soon(self._pump)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End (asyncio)."""
-        if self.output.end(is_clean=exc is None):
-            self.sent()
+        self.output.end()
         self.is_closing = self.is_lost = True
         self._connections.discard(self)
         self.closed()

@@ -105,11 +105,11 @@ class Output:
         self.octets_sent = self.octets_written  # or `pause_writing` would have been called
         return True
 
-    def resume(self) -> bool:
+    def resume(self) -> None:
         """Go on after a stall: the kernel has taken everything."""
         self.is_stalled = False
+        self._count_sent()
         self._wake()
-        return self._count_sent()
 
     async def drained(self) -> None:
         """Wait until the kernel has taken what was written.
@@ -138,15 +138,14 @@ class Output:
 
     def close_after_handshake(self, *, linger: bool) -> None:
         """Close after the handshake: before it the client cannot read what was sent."""
+        assert self.transport is not None, "only an open connection is closed"
         self._lingers_after_handshake = linger
-        if self.transport is not None:
-            asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self.transport.abort)
+        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self.transport.abort)
 
     def close(self, *, linger: bool) -> None:
         """Close once everything has been sent; with `linger` close only our side of the stream."""
         transport = self.transport
-        if transport is None:
-            return
+        assert transport is not None, "only an open connection is closed"
         if self.channel is not None:
             self.channel.close()
             self.write_ciphertext()
@@ -157,13 +156,11 @@ class Output:
         if linger or self.is_stalled:
             asyncio.get_running_loop().call_later(FAREWELL_SECONDS, transport.abort)
 
-    def end(self, *, is_clean: bool) -> bool:
-        """End: the connection is gone; `is_clean` when it was closed and not aborted."""
-        has_grown = is_clean and not self.is_stalled and self._count_sent()
+    def end(self) -> None:
+        """End: the connection is gone. What the kernel has taken is counted already."""
         self.transport = None
         if self._waiters is not None:
             self._wake()
-        return has_grown
 
     def _count_sent(self) -> bool:
         # Encrypted octets that wait are never fewer than their plain text: the count is never too high.

@@ -31,13 +31,11 @@ class ProxiedConnection(asyncio.Protocol):
         self._waiting = waiting
         self._make_check = make_check
         self._reader = ProxyHeaderReader()
-        self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def abort(self) -> None:
         """Close now."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     # asyncio.Protocol
 
@@ -54,15 +52,13 @@ class ProxiedConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take octets from the network (asyncio)."""
-        if self._transport is None or self._transport.is_closing():
-            return
         try:
             header = self._reader.feed(data)
         except ProxyHeaderError as error:
             self._turn_away(str(error))
         else:
             if header is not None:
-                self._hand_over(header, self._transport)
+                self._hand_over(header)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End (asyncio)."""
@@ -70,14 +66,14 @@ class ProxiedConnection(asyncio.Protocol):
 
     # Inside
 
-    def _hand_over(self, header: ProxyHeader, transport: asyncio.Transport) -> None:
+    def _hand_over(self, header: ProxyHeader) -> None:
         self._step_aside()
         if header.is_local and self._make_check is not None:
             self._connection = self._make_check()
         elif header.address is not None:
             self._connection.address = header.address
-        transport.set_protocol(self._connection)
-        self._connection.connection_made(transport)
+        self._transport.set_protocol(self._connection)
+        self._connection.connection_made(self._transport)
         if self._reader.rest:
             self._connection.data_received(self._reader.rest)
 
@@ -93,4 +89,3 @@ class ProxiedConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._waiting.discard(self)
-        self._transport = None

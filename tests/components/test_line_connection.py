@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import functools
+import os
 import socket
 import struct
 import sys
@@ -10,12 +12,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+import structlog
 import uvloop
 
+import line_server.descriptors
 import line_server.output
 import line_server.server
 import line_server.turns
 from line_server.connection import INPUT_OCTETS, LINES_PER_TURN, OUTPUT_OCTETS, LineConnection
+from line_server.descriptors import Reserve
 from line_server.lines import RUNAWAY_OCTETS, LineBuffer, OverlongLine
 from line_server.listener import listen
 from line_server.listener_options import ListenerOptions
@@ -619,3 +624,130 @@ async def test_draining_dismisses_idle_clients_and_cuts_off_one_that_never_reads
     assert not service.server.connections
     assert [idle_connection.closed_times, deaf_connection.closed_times] == [1, 1]
     assert deaf_connection.output.octets_sent < deaf_connection.output.octets_written
+
+
+# A line that a subclass ends
+
+
+@on_both_event_loops
+async def test_a_line_without_an_end_can_be_answered_and_its_end_is_ignored_later(service: Service) -> None:
+    client, connection = await service.connect()
+    await client.send(b"half")
+    await until(lambda: connection.lines.unfinished == b"half")
+    connection.end_line()
+    assert await client.read(6) == b"half\r\n"
+    await client.send(b"\r\nnext\r\n")
+    assert await client.read(6) == b"next\r\n"
+    assert connection.received == [b"half", b"next"]
+
+
+# Waiting for a client to read
+
+
+@on_both_event_loops
+async def test_a_wait_that_is_given_up_leaves_the_others_and_none_is_needed_without_a_stall(
+    service: Service,
+) -> None:
+    client, connection = await service.connect()
+    await connection.output.drained()
+    connection.send(b"g" * 3_000_000)
+    given_up, kept = (asyncio.create_task(connection.output.drained()) for _ in range(2))
+    await until(lambda: len(connection.output._waiters or ()) == 2)
+    given_up.cancel()
+    assert len(await client.read(3_000_000)) == 3_000_000
+    await kept
+    assert given_up.cancelled()
+
+
+@on_both_event_loops
+async def test_a_connection_that_is_gone_can_be_aborted_and_never_drains(service: Service) -> None:
+    client, connection = await service.connect()
+    client.reset()
+    await until(lambda: connection.is_lost)
+    connection.abort()
+    assert connection.closed_times == 1
+    with pytest.raises(ConnectionResetError):
+        await connection.output.drained()
+
+
+# Sockets of other processes
+
+
+@on_both_event_loops
+async def test_clients_of_a_socket_that_its_process_does_not_serve_are_served_until_it_is_given_back(
+    service: Service,
+) -> None:
+    (of_another,) = listen("127.0.0.1", 0, "PEEP_PORT")
+    with of_another:
+        of_another.listen()
+        service.address = of_another.getsockname()
+        service.server.take_over([of_another])
+        service.server.take_over([of_another])  # again and again, as long as the other one hangs
+        client, _ = await service.connect()
+        await client.send(b"a\r\n")
+        assert await client.read(3) == b"a\r\n"
+        service.server.give_back([of_another])
+        with socket.create_connection(of_another.getsockname()):
+            await client.send(b"b\r\n")
+            assert await client.read(3) == b"b\r\n"
+        assert len(service.made) == 1
+
+
+@on_both_event_loops
+async def test_of_many_who_wait_so_many_are_accepted_in_a_turn_and_the_others_in_the_next(
+    service: Service,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        line_server.server.ACCEPTS_PER_TURN, before = 2, line_server.server.ACCEPTS_PER_TURN
+        stack.callback(setattr, line_server.server, "ACCEPTS_PER_TURN", before)
+        for _ in range(7):
+            stack.enter_context(socket.create_connection(service.address))
+        await until(lambda: len(service.made) == 7)
+
+
+# No descriptors for more connections
+
+
+@pytest.mark.parametrize("waiting", [1, 3])
+def test_a_client_without_a_descriptor_is_told_so_in_the_clear_and_the_log_once_a_minute(
+    waiting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def words_of_all() -> list[bytes]:
+        made: list[LineConnection] = []
+
+        def make(connections: set[LineConnection], options: ListenerOptions) -> Answering:
+            connection = Answering(connections, options)
+            made.append(connection)
+            return connection
+
+        server = LineServer(make, no_room=b"-ERR no room\r\n")
+        (bound,) = listen("127.0.0.1", 0, "PEEP_PORT")
+        await server.listen([bound])
+        clients = [Client(socket.create_connection(bound.getsockname())) for _ in range(waiting)]
+        for client in clients:
+            client.socket.setblocking(False)
+        words = [await client.rest() for client in clients]
+        await server.drain(0, LineConnection.abort)
+        for client in clients:
+            client.socket.close()
+        assert made == []
+        return words
+
+    monkeypatch.setattr(line_server.descriptors, "free_for_connections", lambda: 0)
+    with structlog.testing.capture_logs() as logs:
+        assert uvloop.run(words_of_all()) == [b"-ERR no room\r\n"] * waiting
+    assert [entry["log_level"] for entry in logs] == ["error"]
+    assert logs[0]["event"].startswith("no descriptors left for more connections")
+
+
+def test_a_process_without_any_descriptor_left_still_refuses_with_a_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def exhausted(_descriptor: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    reserve = Reserve(b"-ERR no room\r\n")
+    with socket.socket() as bound:
+        assert not reserve.is_next(bound)
+        monkeypatch.setattr(os, "dup", exhausted)
+        assert reserve.is_next(bound)

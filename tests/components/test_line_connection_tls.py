@@ -652,3 +652,60 @@ async def test_last_words_before_the_header_go_nowhere(service: Service) -> None
     assert await client.rest_raw() == b""
     await until(lambda: not service.server._before_header)
     assert connection.output.octets_written == 0
+
+
+@on_both_event_loops
+async def test_a_header_that_names_no_address_leaves_the_client_that_of_the_proxy(service: Service) -> None:
+    client, connection = await service.connect(PROXIED)
+    await client.send_raw(b"PROXY UNKNOWN\r\n")
+    assert await client.read_raw(len(GREETING)) == GREETING
+    await client.send_raw(b"a\r\n")
+    assert await client.read_raw(3) == b"a\r\n"
+    assert connection.address == "127.0.0.1"
+
+
+@on_both_event_loops
+async def test_what_a_proxy_opens_for_itself_is_a_check_and_not_among_the_connections(
+    service: Service,
+) -> None:
+    checks: list[Answering] = []
+
+    def make_check(connections: set[LineConnection], options: ListenerOptions) -> Answering:
+        checks.append(Answering(connections, options))
+        return checks[-1]
+
+    service.server = LineServer(service._make, make_check)
+    client, connection = await service.connect(PROXIED)
+    await client.send_raw(SIGNATURE + b"\x20\x00\x00\x00a\r\n")
+    assert await client.read_raw(len(GREETING) + 3) == GREETING + b"a\r\n"
+    assert connection.opened_times == 0
+    assert checks[0].received == [b"a"]
+    assert service.server.connections == set()
+    draining = asyncio.create_task(service.server.drain(5, LineConnection.abort))
+    assert await client.rest_raw() == b""
+    await draining
+
+
+# The end inside TLS
+
+
+@on_both_event_loops
+async def test_what_a_client_sends_after_its_last_reply_is_discarded(service: Service) -> None:
+    client, connection = await service.connect(TLS)
+    await client.shake_hands()
+    await client.send(b"quit\r\n")
+    assert await client.read(len(GREETING) + 5) == GREETING + b"bye\r\n"
+    await client.send(b"never\r\n")
+    client.half_close()
+    await until(lambda: connection.closed_times == 1)
+    assert connection.received == [b"quit"]
+
+
+@on_both_event_loops
+async def test_tls_may_begin_without_a_reply_in_the_clear(service: Service) -> None:
+    client, connection = await service.connect(PLAIN)
+    assert await client.read_raw(len(GREETING)) == GREETING
+    connection.start_tls(SERVER_CONTEXT)
+    await client.shake_hands()
+    await client.send(b"a\r\n")
+    assert await client.read(3) == b"a\r\n"

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from line_server.health_check import DEFAULT_HOST
+from line_server.health_check import DEFAULT_HOST, ask_port, report
 from peep_gateway import health as of_gateway
 from pop3_service.health import check as of_pop3
 from service_runtime.settings import ApiSettings, GatewaySettings, Pop3Settings, variable
@@ -43,3 +43,28 @@ def test_a_check_imports_nothing_that_takes_long(package: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_check_prints_its_line_and_exits_with_1_unless_all_is_well(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert report("service", lambda _environment: (True, "well")) == 0
+    assert report("service", lambda _environment: (False, "not well")) == 1
+    assert capsys.readouterr().out == "service: well\nservice: not well\n"
+
+
+def test_a_service_on_all_addresses_is_asked_on_this_machine_and_its_silence_is_a_verdict() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def answers(host: str, port: int) -> tuple[bool, str]:
+        asked.append((host, port))
+        return True, "well"
+
+    def refused(host: str, port: int) -> tuple[bool, str]:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    environment = {"PEEP_HOST": "0.0.0.0", "PEEP_PORT": "99"}  # noqa: S104 - a setting, not bound
+    assert ask_port(environment, "PEEP_", "2110", answers) == (True, "well")
+    assert asked == [("127.0.0.1", 99)]
+    verdict = False, "no answer from 127.0.0.1:2110: Connection refused"
+    assert ask_port({}, "PEEP_", "2110", refused) == verdict

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
+import line_server.listener
 from line_server.listener import ListenError, _explain, display, listen, plain_host, require_free
 from pop3_service.ports import Ports, require_free_ports
 from service_runtime.settings import Pop3Settings
@@ -211,3 +212,12 @@ def test_a_taken_port_of_pop3s_is_told_and_leaves_the_plain_port_free(
             with pytest.raises(ListenError, match=r"\(PEEP_POP3S_PORT\): the port is taken"):
                 bind(settings)
             require_free("127.0.0.1", plain, "PEEP_POP3_PORT")
+
+
+def test_any_other_failure_is_told_in_the_systems_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_arguments: object, **_options: object) -> socket.socket:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(line_server.listener, "_bind", exhausted)
+    with pytest.raises(ListenError, match=r"127\.0\.0\.1:0 \(PEEP_PORT\): Too many open files"):
+        listen("127.0.0.1", 0, "PEEP_PORT")
