@@ -137,6 +137,21 @@ def test_the_servers_own_end_is_seen(tmp_path: Path, kernel_ends_orphans: bool) 
     server.stop()
 
 
+def test_only_the_server_holds_the_directory_and_not_what_watches_over_it(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path, kernel_ends_orphans=False)
+    server.start()
+    try:
+        assert server.process_id is not None
+        os.kill(server.process_id, signal.SIGKILL)
+        server.wait()
+        server._lock.release()
+        following = DirectoryLock(tmp_path)
+        following.acquire()
+        following.release()
+    finally:
+        server.stop()
+
+
 def test_a_server_lasts_longer_than_the_thread_that_called_start(server: EmbeddedServer) -> None:
     starter = threading.Thread(target=server.start)
     starter.start()

@@ -13,6 +13,7 @@ import signal
 import sys
 
 BY_KERNEL = "-"
+MOST_DESCRIPTORS = 65536  # more than the starting process has open
 PR_SET_PDEATHSIG = 1  # linux/prctl.h; it outlives execve
 
 
@@ -31,6 +32,9 @@ def end_with_lifeline(lifeline: int) -> None:
     if os.fork() != 0:
         os.close(lifeline)
         return
+    # The lock of the data directory is among what is inherited: the server alone holds it.
+    os.closerange(3, lifeline)
+    os.closerange(lifeline + 1, MOST_DESCRIPTORS)
     os.read(lifeline, 1)
     # With another parent the server has ended, and its number may belong to another process.
     if os.getppid() == server:
