@@ -56,7 +56,7 @@ async def instance_on(
 
 async def until_away(instance: LiveInstance, *, is_away: bool) -> None:
     deadline = time.monotonic() + 10
-    while instance.is_away is not is_away:
+    while instance._exchanges.is_away is not is_away:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
 
@@ -238,7 +238,7 @@ async def test_instance_whose_server_has_lost_what_it_answered_starts_over(redis
         instance.counted()
         async with asyncio.timeout(20):
             await lapsed.wait()
-            while instance.instance_id == first_id or not instance.holds_lease:
+            while instance.instance_id == first_id or not instance._lease.is_held:
                 await asyncio.sleep(0.01)
         assert not instance.still_holds(first_id)
 

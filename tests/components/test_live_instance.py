@@ -276,11 +276,11 @@ async def test_limit_holds_over_two_instances_while_it_falls_and_answers_get_los
         assert await enter(other.instance)
         repository.loses_answers = True
         await repository.change_settings(max_connections=10)
-        await until(lambda: one.instance.is_away and other.instance.is_away)
+        await until(lambda: one.instance._exchanges.is_away and other.instance._exchanges.is_away)
         repository.loses_answers = False
         instances = [one.instance, other.instance]
         await asyncio.gather(*(enter(instances[number % 2]) for number in range(60)), return_exceptions=True)
-        await until(lambda: not one.instance.is_away and not other.instance.is_away)
+        await until(lambda: not one.instance._exchanges.is_away and not other.instance._exchanges.is_away)
         await asyncio.gather(*(enter(instances[number % 2]) for number in range(60)))
         await until_current_connections(repository, 10, one.instance)
 
@@ -341,7 +341,7 @@ async def test_place_whose_answer_got_lost_comes_free(repository: TroubledReposi
         with pytest.raises(StoreUnavailable):
             await one.instance.admit(ADDRESS)
         repository.loses_answers = False
-        await until(lambda: not one.instance.is_away and not other.instance.is_away)
+        await until(lambda: not one.instance._exchanges.is_away and not other.instance._exchanges.is_away)
         await until_admitted(other.instance, ADDRESS)
 
 
@@ -411,7 +411,7 @@ async def test_login_that_failed_after_its_lock_delays_nobody(
             with pytest.raises(StoreUnavailable):
                 await one.instance.lock_maildrop(login("s1"))
             repository.loses_answers = False
-            await until(lambda: not one.instance.is_away)
+            await until(lambda: not one.instance._exchanges.is_away)
         else:
             assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
             one.instance.withdraw_login("alice", "s1")
@@ -501,14 +501,14 @@ async def test_nothing_is_lost_while_the_store_is_away(repository: TroubledRepos
             one.instance.deltas.logins += 1
             one.instance.counted()
             await asyncio.sleep(0)
-        await until(lambda: one.instance.is_away)
+        await until(lambda: one.instance._exchanges.is_away)
         one.instance.deltas.retrieved_bytes += 100
         repository.is_away = False
         await until_counters(
             repository, Counters(retrieved_bytes=110, historical_logins=10, current_connections=1)
         )
         assert one.lapses == 0
-        await until(lambda: not one.instance.is_away)
+        await until(lambda: not one.instance._exchanges.is_away)
 
 
 async def test_nothing_is_counted_twice_when_answers_get_lost(repository: TroubledRepository) -> None:
@@ -516,13 +516,13 @@ async def test_nothing_is_counted_twice_when_answers_get_lost(repository: Troubl
         repository.loses_answers = True
         one.instance.deltas.removed_emails += 3
         one.instance.counted()
-        await until(lambda: one.instance.is_away)
+        await until(lambda: one.instance._exchanges.is_away)
         one.instance.deltas.removed_emails += 4
         before = repository.exchanges
         await until(lambda: repository.exchanges >= before + 2)
         repository.loses_answers = False
         await until_counters(repository, Counters(removed_emails=7))
-        await until(lambda: not one.instance.is_away)
+        await until(lambda: not one.instance._exchanges.is_away)
     assert await repository.counters() == Counters(removed_emails=7)
 
 
@@ -534,7 +534,7 @@ async def test_logins_and_admissions_fail_at_once_while_the_store_is_away(
         repository.is_away = True
         with pytest.raises(StoreUnavailable):
             await one.instance.lock_maildrop(login("s2"))
-        await until(lambda: one.instance.is_away)
+        await until(lambda: one.instance._exchanges.is_away)
         while one.instance.admit_at_once():
             pass
         before = repository.exchanges
@@ -544,7 +544,7 @@ async def test_logins_and_admissions_fail_at_once_while_the_store_is_away(
             await one.instance.admit(ADDRESS)
         assert repository.exchanges == before
         repository.is_away = False
-        await until(lambda: not one.instance.is_away)
+        await until(lambda: not one.instance._exchanges.is_away)
         assert await one.instance.lock_maildrop(login("s1")) is LoginOutcome.OPENED
 
 
@@ -574,7 +574,7 @@ async def test_lapsed_lease_is_told_and_the_instance_starts_over_under_a_new_id(
         await repository.let_leases_lapse()
         one.instance.counted()
         await until(lambda: one.lapses == 1)
-        await until(lambda: one.instance.holds_lease)
+        await until(lambda: one.instance._lease.is_held)
         assert one.instance.instance_id != old
         await until_counters(repository, Counters(retrieved_emails=2))
         assert [live.instance.instance_id for live in await repository.instances()] == [
@@ -590,7 +590,7 @@ async def test_counts_whose_answer_got_lost_before_the_lease_lapsed_count_once(
         repository.loses_answers = True
         one.instance.deltas.logins += 5
         one.instance.counted()
-        await until(lambda: one.instance.is_away)
+        await until(lambda: one.instance._exchanges.is_away)
         one.instance.deltas.logins += 6
         await repository.let_leases_lapse()
         repository.loses_answers = False
@@ -606,7 +606,7 @@ async def test_lease_that_lapsed_during_an_outage_is_begun_anew_after_it(
         repository.is_away = True
         one.instance.deltas.logins += 1
         one.instance.counted()
-        await until(lambda: one.instance.is_away)
+        await until(lambda: one.instance._exchanges.is_away)
         await repository.let_leases_lapse()
         repository.is_away = False
         await until(lambda: one.lapses == 1)
@@ -625,15 +625,15 @@ class StoppedClock:
 async def test_lease_surely_holds_only_until_a_margin_before_its_end(repository: TroubledRepository) -> None:
     clock = StoppedClock()
     async with process(repository, clock) as one:
-        assert one.instance.holds_lease
+        assert one.instance._lease.is_held
         repository.is_away = True
         clock.seconds += LEASE_SECONDS - MARGIN_SECONDS - 0.01
-        assert one.instance.holds_lease
+        assert one.instance._lease.is_held
         clock.seconds += 0.02
-        assert not one.instance.holds_lease
+        assert not one.instance._lease.is_held
         repository.is_away = False
         one.instance.counted()
-        await until(lambda: one.instance.holds_lease)
+        await until(lambda: one.instance._lease.is_held)
 
 
 # Settings and mail directories

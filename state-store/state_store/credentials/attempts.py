@@ -1,7 +1,6 @@
 """The rule for wrong passwords (P18): its figures, and the values that the guard and the store exchange."""
 
 import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -162,8 +161,3 @@ def slow_down(allowance: str, since: float, attempts: int, until: float) -> Slow
     subject_kind, _, name = subject_text.partition(" ")
     is_administrator = subject_kind == ADMINISTRATOR
     return SlowDown(slow_down_id(allowance), network, name, is_administrator, since, attempts, until)
-
-
-def ahead_flags(attempt: Attempt, ahead: Collection[str]) -> list[int]:
-    """Return for each allowance of an attempt whether it is in `ahead`, as 0 or 1."""
-    return [int(one in ahead) for one in attempt.allowances]

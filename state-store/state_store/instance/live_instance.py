@@ -110,16 +110,6 @@ class LiveInstance:
         """The limit that the store's last answer went by."""
         return self._admission.max_connections
 
-    @property
-    def is_away(self) -> bool:
-        """Whether the last attempt to reach the store failed."""
-        return self._exchanges.is_away
-
-    @property
-    def holds_lease(self) -> bool:
-        """Whether the lease surely holds for `lease.MARGIN_SECONDS` more, by this process's own clock."""
-        return self._lease.is_held
-
     def still_holds(self, instance_id: str) -> bool:
         """Return whether what was locked under `instance_id` is still ours: see `Lease.still_holds`."""
         return self._lease.still_holds(instance_id)

@@ -9,7 +9,6 @@ from state_store.credentials.attempts import (
     RefusalReason,
     SlowDown,
     Verdict,
-    ahead_flags,
     slow_down,
 )
 from state_store.errors import UnknownSlowDown
@@ -44,7 +43,7 @@ class AttemptRepository(DeploymentStore):
             int(attempt.is_trusted),
             int(as_unknown),
             int(is_first),
-            *ahead_flags(attempt, ahead),
+            *(int(allowance in ahead) for allowance in attempt.allowances),
         )
         return Decision(
             Verdict(verdict), bool(from_pair), bool(from_network), wait_ms / 1000, allowance, entry
