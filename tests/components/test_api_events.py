@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -19,6 +19,7 @@ from state_store.repository import StateRepository
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, BASIC, api_client, problem
 from support.api_server import EventReader, api_server, listening
 from support.peep_gateway_server import instance
+from support.waiting import until
 
 EVERY_SECOND = event_feed.COUNTERS_SECONDS
 
@@ -66,13 +67,6 @@ async def log_in(repository: StateRepository, *usernames: str) -> None:
 async def ids(repository: StateRepository) -> list[str]:
     """Return the ids of all that the store remembers."""
     return [activity.activity_id for activity in (await repository.activity_after("0-0"))[0]]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return once a state that changes by itself is reached."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_fresh_stream_begins_with_the_newest_id_and_the_counters(repository: StateRepository) -> None:
@@ -329,8 +323,9 @@ async def test_a_listener_that_does_not_read_is_cut_off_and_the_others_go_on(
 # What the first leaves unread fits into the transport's buffer, so it is sent as far as the stream can tell.
 @pytest.mark.parametrize("users", [120, 400])
 async def test_a_listener_that_does_not_read_holds_up_no_end_of_the_process(
-    repository: StateRepository, users: int
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch, users: int
 ) -> None:
+    monkeypatch.setattr(event_stream, "MAX_WAITING_CHUNKS", 10_000)  # it shall not be cut off before that
     with capture_logs() as events:
         async with (
             api_server(repository, send_buffer=4096) as server,

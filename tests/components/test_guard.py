@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 
 import pytest
 import redis
@@ -18,6 +18,7 @@ from state_store.records import Credential
 from state_store.repository import StateRepository
 from support.allowances import leave_nothing
 from support.redis_server import RedisServer
+from support.waiting import until
 
 ADDRESS = "127.0.0.1"
 ELSEWHERE = "192.0.2.9"
@@ -90,12 +91,6 @@ async def repository(redis_url: str) -> AsyncIterator[WatchedRepository]:
 @pytest.fixture
 def authenticator(repository: WatchedRepository, held: HeldPasswords) -> Authenticator:
     return Authenticator(repository, held, patience_seconds=PATIENCE_SECONDS)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.001)
 
 
 async def refused(check: "asyncio.Future[object]") -> bool:

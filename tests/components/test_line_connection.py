@@ -25,6 +25,7 @@ from line_server.lines import RUNAWAY_OCTETS, LineBuffer, OverlongLine
 from line_server.listener import listen
 from line_server.listener_options import ListenerOptions
 from line_server.server import LineServer
+from support.waiting import until
 
 MAX_LINE_OCTETS = 1024
 
@@ -182,13 +183,6 @@ class Service:
             await asyncio.get_running_loop().sock_connect(connected, self.address)
         await until(lambda: len(self.made) > before and not self.made[-1].is_lost)
         return Client(connected), self.made[-1]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Ask again until it is so; fail at the deadline."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 def is_stalled(connection: Answering) -> bool:

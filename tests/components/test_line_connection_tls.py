@@ -27,6 +27,7 @@ from line_server.listener_options import PLAIN, ListenerOptions
 from line_server.proxy_header import SIGNATURE, TrustedProxies
 from line_server.server import LineServer
 from support.certificates import Authority
+from support.waiting import until
 
 KERNEL_OCTETS = 64 * 1024
 READ_OCTETS = 256 * 1024
@@ -246,12 +247,6 @@ class Service:
     async def stop(self) -> None:
         self._clients.close()
         await self.server.drain(0, lambda connection: connection.abort())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 def on_both_event_loops(scenario: Callable[[Service], Coroutine[None, None, None]]) -> Callable[..., None]:

@@ -28,6 +28,7 @@ from state_store.records import (
 )
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.waiting import until
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "2001:db8::1"
@@ -133,13 +134,6 @@ async def process(
         yield made
     finally:
         await made.instance.stop()
-
-
-async def until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not is_true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.002)
 
 
 async def until_counters(repository: StateRepository, expected: Counters) -> None:
@@ -643,7 +637,7 @@ async def test_changed_settings_are_taken_and_told(repository: TroubledRepositor
     async with process(repository) as one:
         told = one.changes
         await repository.change_settings(timeout_seconds=30)
-        await until(lambda: one.instance.settings.timeout_seconds == 30)
+        assert one.instance.settings.timeout_seconds == 30
         assert one.changes == told + 1
 
 

@@ -16,13 +16,13 @@ from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.redis import keys
 from support.certificates import Authority
 from support.redis_kinds import PASSWORD, USER, USERS, WITH_PASSWORDS, Server, free_port, relay
+from support.waiting import until
 from support.whole_store import (
     SECONDS,
     first_line_of_waiting,
     instance_on,
     repository_on,
     try_everything,
-    until,
     until_logged,
 )
 

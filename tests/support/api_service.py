@@ -1,8 +1,5 @@
 """state-api as a process for tests without an event loop, and what they ask it beside a browser."""
 
-import os
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +9,7 @@ import httpx
 
 from support.api_process import ADMINISTRATOR, environment
 from support.pop3_process import PASSWORD
+from support.service_process import kill, start_service
 
 ANSWER_SECONDS = 20
 
@@ -26,7 +24,6 @@ class ApiService:
 
     def __enter__(self) -> Self:
         self.start()
-        self._stack.callback(self.kill)
         client = httpx.Client(base_url=self.url, auth=ADMINISTRATOR, timeout=ANSWER_SECONDS)
         self.client = self._stack.enter_context(client)
         return self
@@ -38,31 +35,13 @@ class ApiService:
 
     def start(self) -> None:
         """Start the process and return when it serves."""
-        ready_read, ready_write = os.pipe()
-        parent_read, parent_write = os.pipe()
-        # The process ends with this pipe's other end, so also when the tests are killed.
-        self._stack.callback(os.close, parent_write)
-        inherited = {"PEEP_READY_FD": str(ready_write), "PEEP_PARENT_FD": str(parent_read)}
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "state_api"],
-                env={**self._environment, **inherited},
-                stdout=log,
-                stderr=log,
-                pass_fds=(ready_write, parent_read),
-            )
-        os.close(ready_write)
-        os.close(parent_read)
-        with os.fdopen(ready_read) as pipe:
-            address, *_, last = pipe.read().splitlines() or ["", ""]
-        assert last == "ready", self.log.read_text()
-        self.url = address.removeprefix("HTTP ")
+        self._process, served = start_service("state_api", self._environment, self.log, self._stack)
+        self.url = served["HTTP"]
         self._environment["PEEP_HTTP_PORT"] = self.url.rpartition(":")[2]
 
     def kill(self) -> None:
         """End the process as a crash would, if it still runs."""
-        self._process.kill()
-        self._process.wait()
+        kill(self._process)
 
     def add_user(self, name: str) -> None:
         """Add a POP3 user whose password is `PASSWORD`."""

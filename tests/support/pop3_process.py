@@ -21,6 +21,7 @@ from typing import Self
 from state_store.credentials.passwords import Passwords
 from state_store.records import Counters
 from state_store.repository import StateRepository
+from support.service_process import kill, start_service
 
 SECONDS = 30
 PASSWORD = "secret"
@@ -200,35 +201,15 @@ class Pop3Process:
         self._stack.close()
 
     def _start(self) -> None:
-        ready_read, ready_write = os.pipe()
-        parent_read, parent_write = os.pipe()
-        # The service ends with this pipe's other end, so also when the tests are killed.
-        self._stack.callback(os.close, parent_write)
-        environment = {"PEEP_READY_FD": str(ready_write), "PEEP_PARENT_FD": str(parent_read)}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pop3_service"],
-                env={**self._environment, **environment},
-                stdout=log,
-                stderr=log,
-                pass_fds=(ready_write, parent_read),
-                preexec_fn=_give_up_rights_on_files if self._ordinary_rights else None,  # noqa: PLW1509
-            )
-        self._stack.callback(self.kill)
-        os.close(ready_write)
-        os.close(parent_read)
-        with os.fdopen(ready_read) as pipe:
-            *addresses, last = pipe.read().splitlines() or [""]
-        assert last == "ready", self.log.read_text()
-        served = dict(line.split(" ", 1) for line in addresses)
+        before = _give_up_rights_on_files if self._ordinary_rights else None
+        self.process, served = start_service("pop3_service", self._environment, self.log, self._stack, before)
         self.address = _host_and_port(served["POP3"])
         if "POP3S" in served:
             self.tls_address = _host_and_port(served["POP3S"])
 
     def kill(self) -> None:
         """End the process, and with it its workers, if it still runs."""
-        self.process.kill()
-        self.process.wait()
+        kill(self.process)
 
     def check_health(self) -> tuple[int, str]:
         """Run the program's own health check; return its exit code and what it says."""

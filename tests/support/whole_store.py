@@ -27,6 +27,7 @@ from state_store.records import (
 )
 from state_store.repository import StateRepository
 from support.redis_kinds import PASSWORD, USER_PASSWORD
+from support.waiting import until
 
 SECONDS = 30
 """How long anything may take here at most, on a machine that is busy."""
@@ -145,13 +146,6 @@ async def try_everything(url: str) -> None:
 async def until_logged(events: list[Any], line: str) -> None:
     """Return once this event is among the logged ones."""
     await until(lambda: line in [event["event"] for event in events])
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Return once something is so; it has to be in time."""
-    async with asyncio.timeout(SECONDS):
-        while not is_so():
-            await asyncio.sleep(0.005)
 
 
 class _CountingRepository(StateRepository):
