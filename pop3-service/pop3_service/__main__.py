@@ -1,4 +1,4 @@
-"""`python -m pop3_service`: serve POP3, or, with `health`, tell whether every process here answers."""
+"""`python -m pop3_service`: serve POP3; with `health`, check that every process here answers."""
 
 import sys
 

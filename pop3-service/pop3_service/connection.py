@@ -21,8 +21,8 @@ LOGIN_SECONDS = 60.0
 """How long a client may stay without logging in, in all."""
 
 UNENDED_LINE_SECONDS = 0.3
-"""How long a client may be silent after `UTF8` without an end of line before that is taken for one: longer
-than a network takes between two packets of one line, and shorter than a person waits."""
+"""How long a client may be silent after `UTF8` without an end of line until it is obeyed: longer than a
+network takes between two packets of one line, and shorter than a person waits."""
 
 log = structlog.get_logger()
 
@@ -63,7 +63,7 @@ class Pop3Connection(LineConnection):
         self._take_slot()
 
     def turned_away(self, reason: str) -> None:
-        """Log a client that did not get as far as its first line."""
+        """Log a client whose PROXY header or TLS handshake was refused."""
         if self._driver is None:
             log.info("connection refused", address=self.address, reason=reason)
         else:
@@ -80,7 +80,7 @@ class Pop3Connection(LineConnection):
 
     def _admission_answered(self, answer: "asyncio.Future[AdmissionOutcome]") -> None:
         outcome = answer.result() if answer.exception() is None else None
-        if self.is_closing:  # gone, or dismissed meanwhile: it has never been a session
+        if self.is_closing:  # closed meanwhile: it has never been a session
             if outcome:
                 self._context.instance.discharge(self.address)
         elif outcome:
@@ -121,7 +121,7 @@ class Pop3Connection(LineConnection):
     # Lines
 
     def line_received(self, line: bytes | OverlongLine) -> None:
-        """Have a command answered."""
+        """Answer a command."""
         driver = self._driver
         if driver is None:
             raise OutOfTurn("a line before the greeting")
@@ -150,7 +150,7 @@ class Pop3Connection(LineConnection):
             self._unended = None
 
     def runaway_received(self) -> None:
-        """End a session whose client sends no line at all."""
+        """End the session of a client that sends no line ends."""
         if self._driver is not None:
             self._driver.record.count_connection()
             self._driver.end("line without end", replies.LINE_TOO_LONG)
@@ -158,7 +158,7 @@ class Pop3Connection(LineConnection):
     # Timers
 
     def sent(self) -> None:
-        """Count what the kernel has taken; as long as it takes something the client is not idle."""
+        """Count what the kernel has taken; while it takes something the client is not idle."""
         if self._driver is not None:
             self._idle.touch()
             self._driver.record.sent(self.output.octets_sent)
@@ -189,7 +189,7 @@ class Pop3Connection(LineConnection):
     # The end
 
     def dismiss(self, ending: str, reply: bytes) -> None:
-        """End the session without UPDATE, for a reason of ours; a removal under way comes to its end."""
+        """End the session without UPDATE, for a reason of ours; a removal under way is finished."""
         if self._driver is None:
             self.hang_up(reply, linger=True)
         else:
@@ -203,18 +203,18 @@ class Pop3Connection(LineConnection):
             log.error("bug", exc_info=error)
 
     def eof_received(self) -> bool:
-        """Take note that the client waits no longer for an allowance to be refused a password."""
+        """Take note that the client sends nothing more: its login no longer waits for an allowance (D45)."""
         if self._driver is not None:
             self._driver.client_left()
         return super().eof_received()
 
     def closed(self) -> None:
-        """Give back whatever the connection held."""
+        """Give back what the connection held, and log its end."""
         self._idle.end()
         self._stop_ending_line()
         driver, self._driver = self._driver, None
         if driver is None:
-            return  # not admitted; where that is still pending, the answer finds us gone
+            return  # not admitted: an answer that is still due finds the connection closed
         driver.closed()
         if driver.record.has_begun:
             self._context.instance.discharge(self.address)

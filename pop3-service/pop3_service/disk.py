@@ -17,7 +17,7 @@ LONG_SECONDS = 1.0
 """A job that takes longer waits for its disk, or lists a large maildrop: others do not wait for it."""
 
 LONG_THREADS = 4
-"""So many long jobs may run in a lane besides; then the lane waits. So a file server that hangs takes eight
+"""This many long jobs may run in a lane besides; then the lane waits. So a file server that hangs takes eight
 threads of a process at the most."""
 
 LONG_THREADS_OF_UNKNOWN = 32
@@ -128,7 +128,7 @@ class DiskThreads:
         return queue
 
     def _done(
-        self, queue: "SimpleQueue[Work[Any] | None]", work: Work[Any], tell: Callable[[], None]
+        self, queue: "SimpleQueue[Work[Any] | None]", work: Work[Any], deliver: Callable[[], None]
     ) -> None:
         if len(self._idle) < IDLE_THREADS:
             self._idle.append(queue)
@@ -136,7 +136,7 @@ class DiskThreads:
             queue.put(None)
         self._lanes[work.lane].running.discard(work)
         self._advance(work.lane)
-        tell()
+        deliver()
 
 
 def _serve(
@@ -145,7 +145,7 @@ def _serve(
     done: Callable[["SimpleQueue[Work[Any] | None]", Work[Any], Callable[[], None]], None],
 ) -> None:
     while (work := queue.get()) is not None:
-        tell = work.outcome()
+        deliver = work.outcome()
         with suppress(RuntimeError):  # the loop is closed: the process ends
-            loop.call_soon_threadsafe(done, queue, work, tell)
-        del work, tell  # else the result would be kept until the next job
+            loop.call_soon_threadsafe(done, queue, work, deliver)
+        del work, deliver  # else the result would be kept until the next job

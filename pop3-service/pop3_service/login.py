@@ -64,7 +64,7 @@ class Login:
         """Of the password that SCRAM has proved."""
 
     def client_left(self) -> None:
-        """Take note that the client is gone, or sends nothing more: no wrong answer of its own is awaited."""
+        """Take note that the client is gone or sends nothing more: no allowance is waited for (D45)."""
         self._presence.leave()
 
     # A password that this process remembers: mostly one question to the store, no task and no disk
@@ -87,7 +87,7 @@ class Login:
         if answer.exception() is not None:
             return LoginRefusal.STORE_UNAVAILABLE
         if answer.result() is not LoginOutcome.OPENED:
-            return self.by_password(request.username, password)  # knows what else may be tried
+            return self.by_password(request.username, password)
         try:
             return self._open_at_once(request) or self._open(request)
         except BaseException:
@@ -179,7 +179,7 @@ class Login:
     # What they share
 
     def _refuse(self, username: str, reason: RefusalReason) -> LoginRefusal:
-        # The address first: whatever a client gives as its name comes after it.
+        # The address first: a user name is the client's text, and may look like the fields that follow it.
         log.warning(
             "password refused",
             address=self._address,
@@ -256,7 +256,7 @@ class Login:
 
 
 def _prepared(password: str) -> str:
-    # One that could never be set fits no user: it is checked as it is, and costs what a wrong one costs.
+    # One that can never have been set is checked as it is, so that it costs what any wrong one costs.
     try:
         return opaque_string(password)
     except UnusablePassword:

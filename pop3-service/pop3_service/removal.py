@@ -1,4 +1,4 @@
-"""UPDATE: removes what was marked, as long as the maildrop is surely ours, and says how QUIT is answered."""
+"""UPDATE: removes the marked messages while the maildrop is surely ours; the result answers QUIT."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -84,7 +84,7 @@ async def send(
 
 
 def fault_of(error: MaildirError) -> MessageFault:
-    """Return what a client is told of a message that cannot be sent."""
+    """Return the outcome of a message that cannot be sent."""
     if not isinstance(error, MessageUnreadable | MaildirUnreadable):
         return MessageFault.GONE
     return MessageFault.UNREADABLE_NOW if error.is_temporary else MessageFault.UNREADABLE

@@ -71,7 +71,9 @@ async def supervise_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> Non
             raise failure
     finally:
         await pool.stop_watching()
-        for bound in ports:  # before the workers are told: each is then the last that has its own
+        for (
+            bound
+        ) in ports:  # before the workers stop: each then is the last process that has its own ports open
             bound.close()
         late = await pool.stop(settings.drain_notice_seconds + settings.drain_seconds + KILL_AFTER_SECONDS)
         if late:

@@ -1,4 +1,4 @@
-"""Does what a session wants: logins, messages, removals, one at a time, and ends it for reasons of ours."""
+"""Carries out what a session intends, one thing at a time: logins, messages, removals, the end."""
 
 import asyncio
 import time
@@ -47,17 +47,17 @@ log = structlog.get_logger()
 
 
 class Activity(Enum):
-    """What a session is at between two commands; further commands wait until it is over."""
+    """What a session does; further commands wait until it is over."""
 
     NONE = auto()
     ANSWERING = auto()
-    """A login, a removal, the opening of a message. It is never cut short: when the client is gone
-    meanwhile, its end gives the maildrop back."""
+    """A login, a removal, the opening of a message. It is never cut short; if the connection is lost
+    meanwhile, the maildrop is given back when it has ended."""
     SENDING = auto()
-    """A long message is on its way: there is no place for a reply."""
+    """A long message is being sent: no reply can be sent in the middle of it."""
 
 
-# Looked up for every command: as names of the module they cost less than as attributes of the class.
+# Looked up for every command: a global name costs less than an attribute of the class.
 _NONE, _ANSWERING, _SENDING = Activity
 
 
@@ -106,7 +106,7 @@ class SessionDriver:
         self._command_began = 0.0
 
     def receive(self, line: bytes | OverlongLine) -> None:
-        """Answer a line, within the limits of a client that has not logged in; record how long it takes."""
+        """Answer a line, unless the commands before login are used up; record how long it takes."""
         began = self._command_began = time.perf_counter()
         if self._budget is not None:
             octets = len(line if isinstance(line, bytes) else line.head)
@@ -143,17 +143,17 @@ class SessionDriver:
     def end(self, ending: str, reply: bytes = b"") -> None:
         """Send a last reply, and close the connection."""
         self.record.ending = ending
-        # Closing on input that nobody read would reset the connection, and take the reply with it.
+        # Closing a socket with unread input resets the connection: the reply would be lost.
         linger = ending != "quit" or self._connection.lines.pending_octets > 0
         self._connection.hang_up(reply, linger=linger)
 
     def cut(self, ending: str) -> None:
-        """Close the connection without a word."""
+        """Close the connection without a reply."""
         self.record.ending = ending
         self._connection.abort()
 
     def dismiss(self, ending: str, reply: bytes) -> None:
-        """End the session without UPDATE, for a reason of ours; a removal under way comes to its end."""
+        """End the session without UPDATE, for a reason of ours; a removal under way is finished."""
         output = self._connection.output
         if self.activity is _SENDING or output.unsent_octets():
             self.cut(ending)

@@ -29,8 +29,8 @@ def _plain() -> Dialogue:
     message = sasl.plain_message((yield from _done(_EMPTY_CHALLENGE)))
     if message is None:
         return replies.MALFORMED_RESPONSE
-    # A request for another user's rights is refused as an unknown name: a name with a slash, which nobody
-    # can have. It then takes as long, and is counted and logged, as any other wrong login.
+    # A request for another user's rights is refused as an unknown name: no user name contains a slash. It
+    # takes as long as any other wrong login, and is counted and logged as one.
     identity, username = message.authorization_identity, message.username
     name = username if identity in ("", username) else f"{identity}/{username}"
     return LogIn(name, message.password)

@@ -42,13 +42,13 @@ from pop3_service.protocol.replies import LoginRefusal, MessageFault
 from pop3_service.protocol.transaction import TRANSACTION_COMMANDS
 
 MAXIMUM_MISTAKES: Final = 20
-"""So many unknown or malformed commands in a row end a session: this is not a POP3 client.
+"""Unknown or malformed commands in a row that end a session: its client does not speak POP3.
 
 A well-formed command starts the count again, even one that is refused (`RETR 99`, `STAT` before login).
 """
 
 MAXIMUM_WRONG_PASSWORDS: Final = 10
-"""So many wrong passwords in one session end it, and so do those that were refused unchecked (P18)."""
+"""Wrong passwords that end a session; those that were refused unchecked count too (P18)."""
 
 _FORBIDDEN_OCTET: Final = re.compile(rb"[^ -~]")
 _CONTROL_OCTET: Final = re.compile(rb"[\x00-\x1f\x7f]")
@@ -99,7 +99,7 @@ class Session:
         self._is_encrypted = is_encrypted
         self._offered_name: str | None = None
         self._due: Intention[Any] | None = None
-        """The intention whose outcome comes next."""
+        """The intention whose outcome is expected."""
         self._dialogue: Dialogue | None = None
         """The AUTH that is under way."""
         self._maildrop = _NO_MAILDROP
@@ -188,7 +188,7 @@ class Session:
         return answer
 
     def _challenge_due(self) -> Challenge | None:
-        """Return the challenge that the next line answers, None where a command comes next."""
+        """Return the challenge that the next line answers, None where the next line is a command."""
         if self._due is not None and not isinstance(self._due, Challenge):
             raise OutOfTurn(f"a line, though {type(self._due).__name__} is due")
         return self._due
