@@ -1,9 +1,12 @@
+import base64
+
 import pytest
 
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import State
 from pop3_service.protocol.intentions import (
     BeginScram,
+    Challenge,
     HangUp,
     LogIn,
     RemoveMarked,
@@ -177,6 +180,43 @@ def test_refused_stls_withdraws_the_name_as_any_other_command(policy: Policy) ->
     session.receive(b"USER alice")
     assert session.receive(b"STLS") == replies.TLS_IS_ACTIVE
     assert session.receive(b"PASS secret") == replies.SEND_USER_FIRST
+
+
+def begin_scram(session: Session) -> BeginScram:
+    intention = session.receive(b"AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,,n=alice,r=nonce"))
+    assert isinstance(intention, BeginScram)
+    return intention
+
+
+def test_scram_that_the_store_cannot_begin_is_refused_and_may_be_tried_again(session: Session) -> None:
+    refusal = LoginRefusal.STORE_UNAVAILABLE
+    for _ in range(2):
+        assert session.complete(begin_scram(session), refusal) == refusal.value
+    assert session.receive(b"NOOP") == replies.LOG_IN_FIRST
+
+
+def test_last_message_of_scram_that_is_no_text_is_malformed(session: Session) -> None:
+    assert isinstance(session.complete(begin_scram(session), "r=nonce2,s=salt,i=4096"), Challenge)
+    assert session.receive(base64.b64encode(b"\xff")) == replies.MALFORMED_RESPONSE
+    assert session.receive(b"NOOP") == replies.LOG_IN_FIRST
+
+
+def test_utf8_may_be_said_before_login_and_outside_of_auth(session: Session) -> None:
+    assert session.may_say_utf8
+    session.receive(b"AUTH PLAIN")
+    assert not session.may_say_utf8
+    session.receive(b"*")
+    intention = log_in(session)
+    assert not session.may_say_utf8
+    session.complete(intention, contents_of([]))
+    assert not session.may_say_utf8
+
+
+def test_marked_messages_are_counted_until_they_are_unmarked(open_session: Session) -> None:
+    open_session.receive(b"DELE 2")
+    assert open_session.marked_count == 1
+    open_session.receive(b"RSET")
+    assert open_session.marked_count == 0
 
 
 @pytest.mark.parametrize("outcome", UpdateOutcome)

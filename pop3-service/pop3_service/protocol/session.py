@@ -229,8 +229,7 @@ class Session:
         return refusal.value
 
     def _continue_dialogue(self, _intention: Intention[Any], outcome: object) -> Answer:
-        if self._dialogue is None:
-            raise OutOfTurn("no AUTH is under way")
+        assert self._dialogue is not None  # the intention came from it
         try:
             return self._dialogue.send(outcome)
         except StopIteration as ended:
