@@ -14,6 +14,22 @@ NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 # Processes that share the test files among them; 0 runs the tests one after the other.
 JOBS ?= auto
 SHARED := --numprocesses=$(JOBS) --dist=loadfile
+IN_PROCESS := tests/unit tests/property tests/conformance tests/components
+
+# The percentage of statements and branches of each package that `make coverage` demands. It is never lowered.
+COVERED := \
+  line-server/line_server=92 \
+  service-runtime/service_runtime=78 \
+  state-store/state_store=91 \
+  pop3-service/pop3_service=73 \
+  pop3-service/pop3_service/protocol=98 \
+  pop3-service/pop3_service/maildir=95 \
+  peep-gateway/peep_gateway=92 \
+  peep-gateway/peep_gateway/protocol=100 \
+  state-api/state_api=95 \
+  peepctl/peepctl=43 \
+  peepctl/peep_client=96 \
+  peepctl/peep_client/protocol=100
 
 # Every start of a service in a test would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,14 +42,23 @@ RELATIVE_PATHS = for file in $(VENV)/lib/python*/site-packages/_peep.pth; do \
   LC_ALL=C sed 's|^.*/|../../../../|' "$$file" >"$$file.new" && mv "$$file.new" "$$file"; \
 done
 
-.PHONY: up test test-services test-all bench-check check check-deploy bench format docs manifests sbom lock clean help
+.PHONY: up test coverage test-services test-all bench-check check check-deploy bench format docs manifests sbom lock clean help
 
 up: export PYTHONUTF8 := 1
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
 	@exec $(BIN)/python -m peepctl up
 
 test: $(VENV)/.dev  ## run the tests of what works inside one process, a real Valkey included
-	$(BIN)/python -m pytest $(SHARED) tests/unit tests/property tests/conformance tests/components
+	$(BIN)/python -m pytest $(SHARED) $(IN_PROCESS)
+
+coverage: $(VENV)/.dev  ## the same tests, and which part of each package they run; none may fall below what it has
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(SHARED) $(IN_PROCESS)
+	$(BIN)/coverage combine --quiet
+	@failed=; for least in $(COVERED); do \
+	  printf '%-42s at least %5s %%, now ' "$${least%=*}" "$${least#*=}"; \
+	  $(BIN)/coverage report --include="$${least%=*}/*" --fail-under="$${least#*=}" --format=total || failed=1; \
+	done; test -z "$$failed"
 
 test-services: $(VENV)/.dev  ## run the tests of the services as processes, with other people's clients and a browser
 	$(BIN)/python -m pytest $(SHARED) tests/services tests/interop tests/browser tests/simulation
