@@ -42,14 +42,6 @@ def reset(client: PeepClient) -> None:
     client.writer.transport.abort()
 
 
-async def until_closed(client: PeepClient) -> bytes:
-    """Return what came before the end, which may be a reset."""
-    try:
-        return await client.rest()
-    except ConnectionResetError:
-        return b""
-
-
 async def test_thousand_commands_in_one_packet_are_answered_in_order(gateway: Gateway) -> None:
     async with gateway.client() as client:
         stream = LOGIN + b"\r\n"

@@ -184,6 +184,7 @@ async def test_login_logout_and_change_of_a_setting_are_remembered_in_order(
     await repository.add_user("alice", CREDENTIAL)
     await log_in(repository, "i1", "alice", "i1-1")
     await repository.exchange(Exchange("i1", 0, releases=[("alice", "i1-1")]))
+    await repository.end_instance("i1")  # the change would wait for it to obey
     await repository.change_settings(timeout_seconds=77)
     found = await activity(repository)
     session = {"username": "alice", "session": "i1-1", "instance": "i1"}
