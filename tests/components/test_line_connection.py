@@ -6,6 +6,7 @@ import errno
 import functools
 import os
 import socket
+import ssl
 import struct
 import sys
 from collections.abc import Callable, Coroutine
@@ -23,7 +24,7 @@ from line_server.connection import INPUT_OCTETS, LINES_PER_TURN, OUTPUT_OCTETS, 
 from line_server.descriptors import Reserve
 from line_server.lines import RUNAWAY_OCTETS, LineBuffer, OverlongLine
 from line_server.listener import listen
-from line_server.listener_options import ListenerOptions
+from line_server.listener_options import PLAIN, ListenerOptions
 from line_server.server import LineServer
 from support.waiting import until
 
@@ -702,9 +703,13 @@ async def test_of_many_who_wait_so_many_are_accepted_in_a_turn_and_the_others_in
 # No descriptors for more connections
 
 
+IN_TLS = ListenerOptions(tls=lambda: ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+
+
+@pytest.mark.parametrize(("port", "words"), [(PLAIN, b"-ERR no room\r\n"), (IN_TLS, b"")])
 @pytest.mark.parametrize("waiting", [1, 3])
 def test_a_client_without_a_descriptor_is_told_so_in_the_clear_and_the_log_once_a_minute(
-    waiting: int, monkeypatch: pytest.MonkeyPatch
+    waiting: int, port: ListenerOptions, words: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def words_of_all() -> list[bytes]:
         made: list[LineConnection] = []
@@ -716,20 +721,20 @@ def test_a_client_without_a_descriptor_is_told_so_in_the_clear_and_the_log_once_
 
         server = LineServer(make, no_room=b"-ERR no room\r\n")
         (bound,) = listen("127.0.0.1", 0, "PEEP_PORT")
-        await server.listen([bound])
+        await server.listen([bound], port)
         clients = [Client(socket.create_connection(bound.getsockname())) for _ in range(waiting)]
         for client in clients:
             client.socket.setblocking(False)
-        words = [await client.rest() for client in clients]
+        received = [await client.rest() for client in clients]
         await server.drain(0, LineConnection.abort)
         for client in clients:
             client.socket.close()
         assert made == []
-        return words
+        return received
 
     monkeypatch.setattr(line_server.descriptors, "free_for_connections", lambda: 0)
     with structlog.testing.capture_logs() as logs:
-        assert uvloop.run(words_of_all()) == [b"-ERR no room\r\n"] * waiting
+        assert uvloop.run(words_of_all()) == [words] * waiting
     assert [entry["log_level"] for entry in logs] == ["error"]
     assert logs[0]["event"].startswith("no descriptors left for more connections")
 
