@@ -97,7 +97,7 @@ class SessionDriver:
         self._connection = connection
         self._budget: Budget | None = Budget(context.allowances, connection.address, network_of)
         """What the client may still ask for before login; None after it."""
-        self._login_timer = login_timer
+        self._login_timer: asyncio.TimerHandle | None = login_timer
         self._login: Login | None = None
         """From the first attempt to log in to the one that succeeds."""
         self._maildrop: OpenedMaildrop | None = None
@@ -169,7 +169,7 @@ class SessionDriver:
     def closed(self) -> None:
         """Take note that the connection is gone: give the maildrop back, at once or when the work is done."""
         self.client_left()
-        self._login_timer.cancel()
+        self._end_login_timer()
         if self.activity is not _ANSWERING:
             self._give_back_maildrop()
 
@@ -178,6 +178,11 @@ class SessionDriver:
         if maildrop is not None:
             maildrop.maildir.close()
             self._context.instance.release_maildrop(maildrop.username, self.session.session_id)
+
+    def _end_login_timer(self) -> None:
+        if self._login_timer is not None:
+            self._login_timer.cancel()
+            self._login_timer = None
 
     # The session's answers
 
@@ -280,8 +285,8 @@ class SessionDriver:
     def _login_ended(self, intention: LogIn | OpenMaildrop, end: LoginEnd) -> None:
         if isinstance(end, OpenedMaildrop):
             self._maildrop = end
+            self._end_login_timer()
             self._login = self._budget = None
-            self._login_timer.cancel()
             self._complete(intention, end.contents)
             if not self._connection.is_lost:
                 self.record.count_login()
