@@ -188,3 +188,14 @@ def test_a_count_that_cannot_be_opened_is_reported_and_holds_up_no_removal() -> 
         (maildir / "maildirsize").chmod(0)
         assert remove_all(maildir) == Removed(removed=1, quota_fault="Permission denied")
         assert not (maildir / "new" / "1.a").exists()
+
+
+def test_an_old_count_that_cannot_be_taken_away_is_reported_and_holds_up_no_removal() -> None:
+    with ordinary_user() as maildir:
+        (maildir / "new" / "1.a").write_bytes(b"one\n")
+        (maildir / "maildirsize").write_bytes(COUNT)
+        os.utime(maildir / "maildirsize", (0, 0))
+        maildir.chmod(0o500)
+        assert remove_all(maildir) == Removed(removed=1, quota_fault="Permission denied")
+        maildir.chmod(0o700)
+        assert not (maildir / "new" / "1.a").exists()
