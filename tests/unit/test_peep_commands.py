@@ -19,6 +19,29 @@ from peep_gateway.protocol.commands import (
 from peep_gateway.protocol.replies import NegativeCode, ReplyKind
 from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
 
+OF_THE_TEXT = [
+    "a",
+    "cap?",
+    "q",
+    "u+",
+    "u-",
+    "u?",
+    "c=",
+    "c?",
+    "m?",
+    "m=",
+    "t?",
+    "t=",
+    "rb?",
+    "re?",
+    "xe?",
+    "cc?",
+    "cu?",
+    "hc?",
+    "hu?",
+]
+OURS = ["p=", "s?", "k-", "g?", "g-", "v?"]
+
 SHOW_WEATHER = dataclasses.replace(QUIT, commencement="w?", section="P99", is_extension=True)
 SHOW_NEWEST = Command(
     "n?",
@@ -33,8 +56,7 @@ SHOW_NEWEST = Command(
 
 
 def test_table_holds_the_commands_of_the_summary_in_the_text_and_then_our_own() -> None:
-    names = "a cap? q u+ u- u? c= c? m? m= t? t= rb? re? xe? cc? cu? hc? hu? p= s? k- g? g- v?"
-    assert [command.commencement for command in COMMANDS] == names.split()
+    assert [command.commencement for command in COMMANDS] == OF_THE_TEXT + OURS
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.commencement)
@@ -62,7 +84,7 @@ def test_authenticated_offers_all_but_the_authentication() -> None:
 
 
 def test_capabilities_are_authentication_integer_commands_with_their_ranges_and_extensions() -> None:
-    assert capabilities() == ["a", "c=1-1000000", "t=0-86400", "p=", "s?", "k-", "g?", "g-", "v?"]
+    assert capabilities() == ["a", "c=1-1000000", "t=0-86400", *OURS]
 
 
 def test_capabilities_follow_a_row_that_is_added() -> None:

@@ -13,7 +13,8 @@ from peepctl.shell.completing import DiscreetHistory, PeepCompleter
 from peepctl.shell.words import help_lines, reply_in_words, syntax_of
 
 PLAIN = parse_capabilities(("a", "c=1-500", "t=0-300"))
-EXTENDED = parse_capabilities(("a", "c=1-500", "t=0-300", "s?", "k-", "p=", "g?", "g-", "v?", "zz?"))
+OURS = [command.commencement for command in KNOWN.values() if command.is_extension]
+EXTENDED = parse_capabilities(("a", "c=1-500", "t=0-300", *OURS, "zz?"))
 
 
 @pytest.mark.parametrize(
