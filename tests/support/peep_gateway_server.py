@@ -77,7 +77,8 @@ class PeepClient:
                 self.writer.write(step.text.encode() + b"\r\n")
             else:
                 wanted = b"" if step.text == "<closed>" else step.text.encode() + b"\r\n"
-                assert await self.read_line() == wanted
+                reply = await self.read_line()
+                assert reply == wanted, f"the server answers {reply!r} instead of {wanted!r}"
 
     async def close(self) -> None:
         """Close without reading what is left."""
