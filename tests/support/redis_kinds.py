@@ -333,8 +333,10 @@ async def _relay_one(accepted: socket.socket, target_port: int, context: ssl.SSL
                 await asyncio.gather(*done, return_exceptions=True)
             finally:
                 far_writer.close()
-        finally:
             writer.close()
+            await writer.wait_closed()
+        finally:
+            transport.abort()  # the end of TLS is not waited for when the relay ends
     accepted.close()
 
 
