@@ -18,12 +18,12 @@ IN_PROCESS := tests/unit tests/property tests/conformance tests/components
 
 # The percentage of statements and branches of each package that `make coverage` demands. It is never lowered.
 COVERED := \
-  line-server/line_server=99.9 \
+  line-server/line_server=100 \
   service-runtime/service_runtime=80 \
   state-store/state_store=92 \
   pop3-service/pop3_service=76 \
   pop3-service/pop3_service/protocol=100 \
-  pop3-service/pop3_service/maildir=99.9 \
+  pop3-service/pop3_service/maildir=100 \
   peep-gateway/peep_gateway=94 \
   peep-gateway/peep_gateway/protocol=100 \
   state-api/state_api=97 \
