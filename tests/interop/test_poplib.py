@@ -94,7 +94,7 @@ def test_poplib_fetches_the_messages_of_pythons_own_tests_exactly(
 
 
 def test_poplib_fetches_peeps_sample_messages_exactly(service: Pop3Process, authority: Authority) -> None:
-    found = importlib.util.find_spec("peepctl")
+    found = importlib.util.find_spec("peepctl.up")
     assert found is not None
     folders = found.submodule_search_locations or []
     paths = [path for folder in folders for path in sorted(Path(folder, "samples").glob("*.eml"))]
