@@ -12,6 +12,7 @@ import line_server.listener
 from line_server.listener import ListenError, _explain, display, listen, plain_host, require_free
 from pop3_service.ports import Ports, require_free_ports
 from service_runtime.settings import Pop3Settings
+from support.redis_kinds import free_port
 
 
 @contextmanager
@@ -204,8 +205,7 @@ def test_inherited_sockets_are_those_that_were_bound(settings_with_certificate: 
 def test_a_taken_port_of_pop3s_is_told_and_leaves_the_plain_port_free(
     settings_with_certificate: Pop3Settings,
 ) -> None:
-    with taken_port() as plain:
-        pass
+    plain = free_port()  # not one that the kernel gives to another test meanwhile
     with taken_port() as port:
         settings = settings_with_certificate.model_copy(update={"pop3_port": plain, "pop3s_port": port})
         for bind in (Ports.bind, require_free_ports):
