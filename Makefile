@@ -14,6 +14,8 @@ NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 # Processes that share the test files among them; 0 runs the tests one after the other.
 JOBS ?= auto
 SHARED := --numprocesses=$(JOBS) --dist=loadfile
+# The same for the tests of services, which wait for programs: 0 where a busy core must not fail them.
+SERVICES_JOBS ?= $(JOBS)
 IN_PROCESS := tests/unit tests/property tests/conformance tests/components
 
 # The percentage of statements and branches of each package that `make coverage` demands. It is never lowered.
@@ -62,7 +64,7 @@ coverage: $(VENV)/.dev  ## the same tests, and which part of each package they r
 	done; test -z "$$failed"
 
 test-services: $(VENV)/.dev  ## run the tests of the services as processes, with other people's clients and a browser
-	$(BIN)/python -m pytest $(SHARED) tests/services tests/interop tests/browser tests/simulation
+	$(BIN)/python -m pytest --numprocesses=$(SERVICES_JOBS) --dist=loadfile tests/services tests/interop tests/browser tests/simulation
 
 test-all: export PEEP_SIMULATION_SCHEDULES ?= 3000
 test-all: test test-services  ## run all tests but those that measure; faults take six minutes, containers need a Docker engine
