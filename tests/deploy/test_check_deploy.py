@@ -47,7 +47,7 @@ def test_every_fault_is_found_and_told_in_the_tools_own_words(broken: Path) -> N
     told = {
         "helm lint: tls.yaml": "additional properties 'tsl' not allowed",
         "helm template: tls.yaml": "additional properties 'tsl' not allowed",
-        "the kustomize base is what the chart says": "run `make manifests`",
+        "the kustomize base is up to date with the chart": "run `make manifests`",
         "kubectl kustomize: overlays/trial": "invalid Kustomization",
         "kubernetes-validate --strict: 1.31": "'stratagem' was unexpected",
         "kubernetes-validate --strict: 1.37": "Couldn't find schema for kind Sevrice",
