@@ -31,7 +31,7 @@ pytest_plugins = ["schemathesis.pytest.plugin"]
 EXAMPLES = 12
 """Random requests an operation, beside the ones that schemathesis makes for every bound of each field."""
 
-STORIES = 7
+STORIES = 15
 
 ENDLESS = "/v1/events"
 """Its answer does not end; `tests/unit/test_api_events.py` has what it says."""
