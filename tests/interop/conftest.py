@@ -8,8 +8,7 @@ import pytest
 
 from support.certificates import Authority
 from support.clients import ClientHome, LifelikeMaildrop
-from support.pop3_process import Pop3Process
-from support.redis_server import RedisServer
+from support.pop3_process import Pop3Process, pop3_with_certificate
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +21,7 @@ def authority() -> Authority:
 def service(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Pop3Process]:
     """Give a service that takes plain text, STLS and implicit TLS."""
     folder = tmp_path_factory.mktemp("pop3")
-    certificate, key = authority.issue(folder)
-    with (
-        RedisServer() as redis_server,
-        Pop3Process(
-            redis_server.url, folder, PEEP_TLS_CERT_FILE=str(certificate), PEEP_TLS_KEY_FILE=str(key)
-        ) as process,
-    ):
+    with pop3_with_certificate(folder, authority) as process:
         yield process
 
 

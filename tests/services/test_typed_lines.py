@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.certificates import Authority
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process
-from support.redis_server import RedisServer
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, pop3_with_certificate
 
 SHORT = b"Subject: short\n\nHello\n"
 ENABLED = b"+OK UTF8 enabled\r\n"
@@ -21,13 +20,7 @@ def authority() -> Authority:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Pop3Process]:
     folder = tmp_path_factory.mktemp("typed")
-    certificate, key = authority.issue(folder)
-    with (
-        RedisServer() as redis_server,
-        Pop3Process(
-            redis_server.url, folder, PEEP_TLS_CERT_FILE=str(certificate), PEEP_TLS_KEY_FILE=str(key)
-        ) as process,
-    ):
+    with pop3_with_certificate(folder, authority) as process:
         yield process
 
 

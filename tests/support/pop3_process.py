@@ -11,8 +11,8 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -21,6 +21,8 @@ from typing import Self
 from state_store.credentials.passwords import Passwords
 from state_store.records import Counters
 from state_store.repository import StateRepository
+from support.certificates import Authority
+from support.redis_server import RedisServer
 from support.service_process import kill, start_service
 
 SECONDS = 30
@@ -334,3 +336,16 @@ def _give_up_rights_on_files() -> None:
     if os.geteuid() == 0:
         for capability in _CAPABILITIES_OF_ROOT_ON_FILES:
             ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+@contextmanager
+def pop3_with_certificate(folder: Path, authority: Authority) -> Iterator[Pop3Process]:
+    """Give a service over a Valkey of its own that takes plain text, STLS and implicit TLS."""
+    certificate, key = authority.issue(folder)
+    with (
+        RedisServer() as redis_server,
+        Pop3Process(
+            redis_server.url, folder, PEEP_TLS_CERT_FILE=str(certificate), PEEP_TLS_KEY_FILE=str(key)
+        ) as process,
+    ):
+        yield process
