@@ -11,6 +11,7 @@ PACKAGES = {
     "line_server": "line-server",
     "service_runtime": "service-runtime",
     "state_store": "state-store",
+    "pop3_client": "pop3-service",
     "pop3_service": "pop3-service",
     "peep_gateway": "peep-gateway",
     "state_api": "state-api",
@@ -19,11 +20,13 @@ PACKAGES = {
 }
 SERVICES = {"pop3_service", "peep_gateway", "state_api"}
 PEOPLE = {"peepctl", "peep_client"}
+CLIENTS = {"peep_client", "pop3_client"}
 IMPURE = {"asyncio", "os", "redis", "time", "socket", "logging"}
 FORBIDDEN = {
-    "line_server": SERVICES | PEOPLE | {"state_store"},
-    "service_runtime": SERVICES | PEOPLE,
+    "line_server": SERVICES | PEOPLE | CLIENTS | {"state_store"},
+    "service_runtime": SERVICES | PEOPLE | CLIENTS,
     "state_store": set(PACKAGES) - {"state_store"},
+    "pop3_client": set(PACKAGES) - {"pop3_client"},
     "pop3_service": SERVICES - {"pop3_service"} | PEOPLE,
     "peep_gateway": SERVICES - {"peep_gateway"} | PEOPLE,
     "state_api": SERVICES - {"state_api"} | PEOPLE,
@@ -85,7 +88,7 @@ def test_every_package_root_is_known_here() -> None:
 
 
 def test_all_protocols_are_found() -> None:
-    for service in ("pop3_service", "peep_gateway", "peep_client"):
+    for service in ("pop3_client", "pop3_service", "peep_gateway", "peep_client"):
         assert any(home == f"{service}.protocol" for home, _ in modules_of(service))
 
 
@@ -114,6 +117,7 @@ def test_all_protocols_are_found() -> None:
         ("state_store", "if True:\n    import pop3_service"),
         ("peep_gateway", "import peep_client"),
         ("peep_client", "from service_runtime import VERSION"),
+        ("pop3_client", "from pop3_service.protocol import multiline"),
         ("peep_client.protocol", "import asyncio"),
         ("peep_client.protocol", "from peep_client import client"),
     ],
@@ -132,6 +136,8 @@ def test_planted_violation_is_found(package: str, source: str) -> None:
         ("state_store", "import redis.asyncio"),
         ("peepctl", "from service_runtime import supervisor"),
         ("peepctl", "import peep_client"),
+        ("peepctl", "import pop3_client"),
+        ("pop3_service", "from pop3_client import Pop3Client"),
     ],
 )
 def test_import_that_is_allowed_is_left_alone(package: str, source: str) -> None:
