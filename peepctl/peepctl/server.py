@@ -23,6 +23,7 @@ class Exit(enum.IntEnum):
     USAGE = 2
     NOT_CONNECTED = 3
     WRONG_LOGIN = 4
+    DIFFERENT = 5
 
 
 EXIT_CODES = {
@@ -31,6 +32,7 @@ EXIT_CODES = {
     Exit.USAGE: "wrong usage or settings",
     Exit.NOT_CONNECTED: "cannot connect, or the connection was lost",
     Exit.WRONG_LOGIN: "wrong administrator name or password",
+    Exit.DIFFERENT: "`compare`: a user's mail differs, or could not be compared",
 }
 """The meanings of the exit codes, for `peepctl --help` and the reference."""
 

@@ -1,0 +1,186 @@
+"""`compare`: proves, before a switch to a new server, that clients will see the same mail there."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Any
+
+import typer
+
+from peepctl.comparison import Comparison, compare
+from peepctl.options import AsJson, complain
+from peepctl.output import say, say_json
+from peepctl.server import Exit
+from peepctl.sources import WrongSettings
+from peepctl.user_passwords import UserPassword, read_users
+from pop3_client import (
+    InvalidArgument,
+    ListedMessage,
+    Pop3Address,
+    Pop3Client,
+    Pop3Error,
+    Unreachable,
+    tls_context,
+)
+
+AT_ONCE = 8
+MOST_AT_ONCE = 64
+WIDEST_NAME = 40
+
+UsersFile = Annotated[
+    str,
+    typer.Option(
+        "--users",
+        metavar="FILE",
+        help="A line for each user: user:password, or both divided by a tab; - is standard input.",
+    ),
+]
+
+
+def compare_servers(
+    old: Annotated[str, typer.Option(metavar="URL", help="The old server, as pop3s://old.example.org.")],
+    new: Annotated[str, typer.Option(metavar="URL", help="The new one, as pop3://127.0.0.1:1110.")],
+    users: UsersFile,
+    ca_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Certificates to trust instead of the system's (PEM)."),
+    ] = None,
+    at_once: Annotated[
+        int, typer.Option(min=1, max=MOST_AT_ONCE, metavar="N", help="Users that are compared at a time.")
+    ] = AT_ONCE,
+    as_json: AsJson = False,
+) -> None:
+    """Compare users' mail on two POP3 servers: number, order, unique-ids, octets.
+
+    Nothing is fetched or changed on either. A URL is pop3s://HOST[:PORT], pop3://HOST[:PORT]?stls, or
+    pop3://HOST[:PORT] in the clear; certificates are checked.
+    """
+    try:
+        servers = _Servers(old, new, ca_file)
+        code = asyncio.run(_compare_all(servers, read_users(users), at_once, as_json=as_json))
+    except (WrongSettings, InvalidArgument) as error:
+        complain(str(error))
+        raise typer.Exit(Exit.USAGE) from None
+    except Unreachable as error:
+        complain(f"cannot connect to {error}")
+        raise typer.Exit(Exit.NOT_CONNECTED) from None
+    raise typer.Exit(code)
+
+
+class _Servers:
+    """The two servers; each method opens sessions of its own and ends them with QUIT."""
+
+    def __init__(self, old: str, new: str, ca_file: str | None) -> None:
+        self._addresses = {"old": _address("--old", old), "new": _address("--new", new)}
+        self._tls = tls_context(ca_file)
+
+    async def greet(self) -> None:
+        """Raise `Unreachable` if one of them cannot be had; warn of passwords in the clear."""
+        for address in self._addresses.values():
+            if not address.is_private:
+                complain(f"passwords go to {address} in the clear: pop3s:// or ?stls would protect them")
+            await (await Pop3Client.connect(address, self._tls)).close()
+
+    async def compared(self, user: UserPassword) -> Comparison | str:
+        """Return how a user's maildrops compare, or why they cannot be compared."""
+        listings = await asyncio.gather(
+            *(self._messages(server, address, user) for server, address in self._addresses.items())
+        )
+        faults = [one for one in listings if isinstance(one, str)]
+        lists = [one for one in listings if not isinstance(one, str)]
+        return "; ".join(faults) if faults else compare(*lists)
+
+    async def _messages(
+        self, server: str, address: Pop3Address, user: UserPassword
+    ) -> list[ListedMessage] | str:
+        try:
+            async with await Pop3Client.connect(address, self._tls) as client:
+                await client.log_in(user.username, user.password)
+                return await client.messages()
+        except Pop3Error as error:
+            return f"the {server} server: {error}"
+
+
+def _address(option: str, url: str) -> Pop3Address:
+    try:
+        return Pop3Address.parse(url)
+    except InvalidArgument as error:
+        raise WrongSettings(f"{option}: {error}") from None
+
+
+async def _compare_all(
+    servers: _Servers, users: Sequence[UserPassword], at_once: int, *, as_json: bool
+) -> Exit:
+    await servers.greet()
+    width = min(WIDEST_NAME, max(len(user.username) for user in users))
+    rows = []
+    with _progress(len(users), as_json=as_json) as progress:
+        async for user, result in _in_turn(servers, users, at_once):
+            rows.append(_row(user, result))
+            if not as_json:
+                _say_result(user.username.ljust(width), result)
+            if progress is not None:
+                progress.update(1)
+    counts = Counter(_state(row) for row in rows)
+    if as_json:
+        say_json({"users": rows, **{state: counts[state] for state in ("same", "different", "not_compared")}})
+    else:
+        say(
+            f"{counts['same']:,} of {len(users):,} users have the same mail on both servers; "
+            f"{counts['different']:,} differ, {counts['not_compared']:,} could not be compared"
+        )
+    return Exit.DONE if counts["same"] == len(users) else Exit.DIFFERENT
+
+
+async def _in_turn(
+    servers: _Servers, users: Sequence[UserPassword], at_once: int
+) -> AsyncIterator[tuple[UserPassword, Comparison | str]]:
+    """Yield each user's result, in the order of `users`, while the next ones are compared."""
+    under_way: deque[tuple[UserPassword, asyncio.Task[Comparison | str]]] = deque()
+    for user in users:
+        if len(under_way) == at_once:
+            first, task = under_way.popleft()
+            yield first, await task
+        under_way.append((user, asyncio.create_task(servers.compared(user))))
+    for first, task in under_way:
+        yield first, await task
+
+
+def _progress(users: int, *, as_json: bool) -> AbstractContextManager[Any]:
+    # Lines on the terminal are progress enough.
+    if not sys.stderr.isatty() or (sys.stdout.isatty() and not as_json):
+        return nullcontext()
+    return typer.progressbar(length=users, label="users compared", file=sys.stderr, show_pos=True)
+
+
+def _say_result(name: str, result: Comparison | str) -> None:
+    if isinstance(result, str):
+        say(f"{name}  cannot be compared: {result}")
+        return
+    order = "in the same order" if result.is_in_order else "IN ANOTHER ORDER"
+    say(f"{name}  {result.same:,} of {result.old_messages:,} the same, {order}{':' * (not result.is_equal)}")
+    for difference in result.differences:
+        say(f"    {difference}")
+
+
+def _row(user: UserPassword, result: Comparison | str) -> dict[str, object]:
+    if isinstance(result, str):
+        return {"username": user.username, "error": result}
+    return {
+        "username": user.username,
+        "old_messages": result.old_messages,
+        "new_messages": result.new_messages,
+        "same": result.same,
+        "in_same_order": result.is_in_order,
+        "differences": list(result.differences),
+    }
+
+
+def _state(row: dict[str, object]) -> str:
+    if "error" in row:
+        return "not_compared"
+    return "different" if row["differences"] else "same"
