@@ -252,6 +252,15 @@ class Login:
         left_out = self._context.maildirs.unreadable_messages(maildir)
         if left_out:
             log.warning("messages left out: they cannot be read", session=self._session_id, messages=left_out)
+        damage = self._context.maildirs.unique_id_damage(maildir)
+        if damage:
+            self._context.instance.count_damaged_unique_ids()
+            log.warning(
+                "peep-unique-ids damaged: its readable lines hold",
+                session=self._session_id,
+                user=request.username,
+                reason=damage,
+            )
         return contents
 
 

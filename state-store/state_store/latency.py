@@ -46,6 +46,10 @@ def refused_field(reason: RefusalReason) -> str:
     return f"refused {reason.value}"
 
 
+DAMAGED_UNIQUE_IDS = "damaged unique-ids"
+"""The store's field that counts logins to maildirs with a damaged `peep-unique-ids`."""
+
+
 def histogram(name: str, fields: Mapping[str, str] | Mapping[str, int]) -> Histogram:
     """Return the histogram that these fields of the store hold under `name`."""
     counts = (int(fields.get(f"{name} {bucket}", 0)) for bucket in range(len(BOUNDS) + 1))

@@ -59,7 +59,7 @@ class Deltas:
     connections: int = 0
     logins: int = 0
     latencies: dict[str, int] = field(default_factory=dict)
-    """Durations of commands and logins, and refused passwords, as the fields that `latency` defines."""
+    """Durations of commands and logins, refused passwords, damages, as the fields that `latency` defines."""
 
     def __bool__(self) -> bool:
         return self != Deltas()
@@ -175,6 +175,8 @@ class Latencies:
     """From PASS or the last line of AUTH to its reply, wrong passwords included."""
     refused: Mapping[str, int] = field(default_factory=dict)
     """The number of refused POP3 passwords, by reason (`attempts.RefusalReason`)."""
+    damaged_unique_ids: int = 0
+    """The number of logins to maildirs with a damaged `peep-unique-ids`."""
 
 
 class ActivityKind(Enum):

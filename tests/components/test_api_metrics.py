@@ -72,6 +72,7 @@ async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
         "peep_pop3_logged_in_users": (1, {}),
         "peep_pop3_historical_connections_total": (9, {}),
         "peep_pop3_logins_total": (4, {}),
+        "peep_pop3_damaged_unique_ids_total": (3, {}),
         "peep_pop3_max_connections": (1000, {}),
         "peep_pop3_timeout_seconds": (600, {}),
         "peep_pop3_instances": (1, {}),

@@ -170,6 +170,38 @@ def test_file_that_becomes_readable_is_shown_at_the_next_login(service: Pop3Proc
     assert unique_ids(service, maildir) == [b"1.a", b"2.b"]
 
 
+# Unique-ids of the server that was here before
+
+
+def test_messages_keep_the_order_and_the_unique_ids_of_the_old_server(
+    service: Pop3Process, maildir: Path
+) -> None:
+    put(maildir, "1.a", b"first\n")
+    put(maildir, "2.b", b"the second\n")
+    assert unique_ids(service, maildir) == [b"1.a", b"2.b"]
+    put(maildir, "peep-unique-ids", b"2.b\tUID7-9\n1.a\tUID8-9\n", folder=".")
+    put(maildir, "3.c", b"the third one\n")
+    for _ in range(2):
+        with service.log_in(maildir.name) as client:
+            assert client.ask_lines("UIDL") == [b"1 UID7-9\r\n", b"2 UID8-9\r\n", b"3 3.c\r\n"]
+            assert client.ask_lines("LIST") == [b"1 12\r\n", b"2 7\r\n", b"3 15\r\n"]
+            assert client.ask_lines("RETR 1") == [b"the second\r\n"]
+            assert client.quit().startswith(b"+OK")
+
+
+def test_a_damaged_file_of_unique_ids_hides_nothing_and_is_told_once_a_session(
+    service: Pop3Process, maildir: Path
+) -> None:
+    put(maildir, "1.a")
+    put(maildir, "peep-unique-ids", b"garbage\n1.a\told\n", folder=".")
+    counted = service.damaged_unique_ids()
+    for _ in range(3):
+        assert unique_ids(service, maildir) == [b"old"]
+    wait_until(lambda: service.damaged_unique_ids() == counted + 3, "they are counted", 5)
+    told = [line for line in service.log.read_text().splitlines() if "peep-unique-ids damaged" in line]
+    assert len([line for line in told if maildir.name in line and "line 1 cannot be used" in line]) == 3
+
+
 # The maildir itself
 
 

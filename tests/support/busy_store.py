@@ -4,7 +4,7 @@ import time
 
 import httpx
 
-from state_store.latency import LatencyRecorder
+from state_store.latency import DAMAGED_UNIQUE_IDS, LatencyRecorder
 from state_store.records import Counters, Credential, Deltas, Exchange, Login, LoginOutcome, SessionRow
 from state_store.repository import StateRepository
 from support.api_client import api_client
@@ -33,6 +33,7 @@ async def make_busy(repository: StateRepository) -> None:
     now = time.time()
     deltas = Deltas(retrieved_bytes=1234, retrieved_emails=5, removed_emails=2, connections=9, logins=4)
     deltas.latencies = _taken("command", COMMAND_SECONDS) | _taken("login", LOGIN_SECONDS)
+    deltas.latencies[DAMAGED_UNIQUE_IDS] = 3
     exchange = Exchange(
         "pop3",
         counts_sequence=1,

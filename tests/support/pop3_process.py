@@ -277,6 +277,10 @@ class Pop3Process:
         """Return how many passwords were refused, by reason."""
         return self._runner.run(self.repository.latencies()).refused
 
+    def damaged_unique_ids(self) -> int:
+        """Return how many logins met a damaged `peep-unique-ids`."""
+        return self._runner.run(self.repository.latencies()).damaged_unique_ids
+
     def logged_in_users(self) -> list[str]:
         """Return who is logged in."""
         return self._runner.run(self.repository.logged_in_users())

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pop3_service.maildir import Maildirs
-from pop3_service.maildir.unique_ids import LARGEST_OCTETS
 from pop3_service.protocol.maildrop import MaildropContents
 from support.maildir_files import at, ordinary_user
 
@@ -109,14 +108,6 @@ def test_a_link_in_place_of_the_noted_unique_ids_is_not_followed(maildir: Path) 
     target.write_bytes(own + b"\n")
     first.unlink()
     assert unique_ids(scan(maildir)) == [b"1.a"]  # it cannot be noted: as long as both are there
-
-
-def test_a_file_that_is_too_large_to_be_ours_is_not_read(maildir: Path) -> None:
-    first, _, _ = namesakes(maildir)
-    with (maildir / "peep-unique-ids").open("ab") as file:
-        file.truncate(LARGEST_OCTETS + 1)
-    first.unlink()
-    assert unique_ids(scan(maildir)) == [b"1.a"]
 
 
 def test_a_maildir_that_cannot_be_written_to_is_served() -> None:

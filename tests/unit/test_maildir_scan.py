@@ -439,6 +439,22 @@ def test_a_message_that_moves_to_cur_after_the_listing_is_found(
     assert unique_ids(scan(maildir)) == [b"1.a", b"2.b"]
 
 
+def test_a_message_whose_status_cannot_be_read_fails_the_scan(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(maildir, "1.a")
+    real_status = Folder.status
+
+    def fail(folder: Folder, name: bytes) -> os.stat_result:
+        if name == b"1.a":
+            raise OSError(errno.EIO, "a failing disk")
+        return real_status(folder, name)
+
+    monkeypatch.setattr(Folder, "status", fail)
+    with pytest.raises(MaildirUnreadable):
+        scan(maildir)
+
+
 def test_a_message_that_moves_before_it_is_counted_is_found(
     maildir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """The messages that a scan has found, in little memory."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import compress
 
 from pop3_service.maildir.file_location import FileIdentity, FileLocation
@@ -23,9 +23,9 @@ class ListedMessages:
         "_folders",
         "_inodes",
         "_mtimes",
-        "_names",
         "_plain",
         "_sizes",
+        "names",
         "octets",
         "unique_ids",
     )
@@ -33,7 +33,7 @@ class ListedMessages:
     def __init__(self) -> None:
         self.unique_ids: list[bytes] = []
         self.octets = array("q")
-        self._names: list[bytes] = []
+        self.names: list[bytes] = []
         self._folders = bytearray()
         self._inodes, self._devices = array("Q"), array("Q")
         self._mtimes, self._sizes = array("q"), array("q")
@@ -44,7 +44,7 @@ class ListedMessages:
         identity = location.identity
         self.unique_ids.append(unique_id)
         self.octets.append(octets)
-        self._names.append(location.name)
+        self.names.append(location.name)
         self._folders.append(FOLDERS.index(location.folder))
         self._inodes.append(identity.inode)
         self._devices.append(identity.device)
@@ -53,7 +53,7 @@ class ListedMessages:
         self._plain.append(is_plain)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def __iter__(self) -> Iterator[Message]:
         return map(self.__getitem__, range(len(self)))
@@ -62,7 +62,7 @@ class ListedMessages:
         identity = FileIdentity(
             self._devices[index], self._inodes[index], self._mtimes[index], self._sizes[index]
         )
-        location = FileLocation(FOLDERS[self._folders[index]], self._names[index], identity)
+        location = FileLocation(FOLDERS[self._folders[index]], self.names[index], identity)
         is_plain = bool(self._plain[index])
         return Message(self.unique_ids[index], self.octets[index], location, is_plain=is_plain)
 
@@ -71,9 +71,18 @@ class ListedMessages:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def picked(self, indexes: Sequence[int]) -> "ListedMessages":
+        """Return the messages with these indexes, in this order."""
+        picked = ListedMessages()
+        for name in self.__slots__:
+            column, append = getattr(self, name), getattr(picked, name).append
+            for index in indexes:  # no single call takes long: other threads go on
+                append(column[index])
+        return picked
+
     def path(self, index: int) -> bytes:
         """Return the path from the maildir to the file of a message."""
-        return b"%b/%b" % (FOLDERS[self._folders[index]], self._names[index])
+        return b"%b/%b" % (FOLDERS[self._folders[index]], self.names[index])
 
     def indexes_by_inode(self) -> dict[int, int]:
         """Return the index of the message with each inode."""
@@ -85,7 +94,7 @@ class ListedMessages:
 
     def files(self, selector: bytes) -> Iterator[FileFacts]:
         """Yield the facts of the files of one folder."""
-        columns = (self._names, self._inodes, self._mtimes, self._sizes, self._devices)
+        columns = (self.names, self._inodes, self._mtimes, self._sizes, self._devices)
         return compress(zip(*columns, strict=True), selector)
 
     def _columns(self) -> tuple[object, ...]:

@@ -9,10 +9,12 @@ from operator import attrgetter
 from threading import Lock
 
 from pop3_service.maildir.errors import MaildirUnreadable
+from pop3_service.maildir.file_location import FileIdentity
 from pop3_service.maildir.folder import FOLDERS, Folder, FolderStamp
 from pop3_service.maildir.listed import FileFacts, ListedMessages
 from pop3_service.maildir.mail_directory import MaildirPath
 from pop3_service.maildir.maildir import HeldOpen, Maildir, MaildirIdentity
+from pop3_service.maildir.noted import noted_status
 from pop3_service.maildir.scan import scan_maildir
 from pop3_service.protocol.maildrop import MaildropContents
 
@@ -44,12 +46,16 @@ class _Remembered:
     selectors: tuple[bytes, ...]
     """For each of FOLDERS, the argument of `messages.files`."""
     left_out: int
+    noted: FileIdentity | None
+    """The file with the old server's unique-ids; None in most maildirs."""
+    damage: str
+    """What of it could not be used."""
     stamps_first_seen: float
     scan_began: float
     identity: MaildirIdentity | None
     lock_name: str
     is_quick: bool
-    """Whether it is on a disk of this machine that was fast the last time."""
+    """Whether it is on a disk of this machine that was fast the last time, and nothing has to be logged."""
 
     @property
     def weight(self) -> int:
@@ -64,9 +70,9 @@ class _Remembered:
             for name, stamp, selector in zip(FOLDERS, self.stamps, self.selectors, strict=True):
                 if not _is_as_it_was(maildir, name, stamp, self.messages.files(selector)):
                     return False
+            return self.noted is None or self.noted.is_unchanged(noted_status(maildir))
         except (OSError, MaildirUnreadable):
             return False
-        return True
 
 
 def _is_as_it_was(
@@ -178,11 +184,13 @@ class Maildirs:
             messages,
             messages.selectors(),
             scan.left_out,
+            scan.noted,
+            scan.damage,
             first_seen,
             began,
             maildir.identity,
             maildir.lock_name,
-            is_quick=maildir.is_local,
+            is_quick=maildir.is_local and not scan.damage,
         )
         self._remember(maildir.path, entry)
         return contents
@@ -192,12 +200,17 @@ class Maildirs:
         entry = self._entry(maildir.path)
         return entry.left_out if entry is not None else 0
 
+    def unique_id_damage(self, maildir: Maildir) -> str:
+        """Return what of `peep-unique-ids` the last scan could not use, in words; empty if all was well."""
+        entry = self._entry(maildir.path)
+        return entry.damage if entry is not None else ""
+
     def _still_holds(self, entry: _Remembered, maildir: Maildir) -> bool:
         began = time.perf_counter()
         still_holds = entry.still_holds(maildir) and maildir.identity == entry.identity
         is_quick = maildir.is_local and time.perf_counter() - began < QUICK_SECONDS
         if still_holds and is_quick != entry.is_quick:
-            self._remember(maildir.path, replace(entry, is_quick=is_quick))
+            self._remember(maildir.path, replace(entry, is_quick=is_quick and not entry.damage))
         return still_holds
 
     def _entry(self, path: MaildirPath) -> _Remembered | None:

@@ -10,8 +10,9 @@ from pop3_service.maildir.file_location import FileLocation, location_of
 from pop3_service.maildir.folder import Folder, open_folders
 from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.moved import SEARCH_ATTEMPTS, MovedMessages, NeverQuiet
+from pop3_service.maildir.noted import read_noted
 from pop3_service.maildir.quota_file import QuotaTally, quota_kept
-from pop3_service.maildir.unique_ids import noted_unique_ids, unique_id_of, unique_id_of_namesake, unique_part
+from pop3_service.maildir.unique_ids import unique_id_of_namesake, unique_part
 from pop3_service.protocol.maildrop import Message
 
 
@@ -72,9 +73,10 @@ def _require_gone(folders: Sequence[Folder], message: Message, moved: MovedMessa
         raise RemovalFailed("the message has another name by now")
     part = unique_part(location.name)
     namesakes = files.by_part.get(part)
-    if namesakes and message.unique_id == unique_id_of(part):
-        noted = noted_unique_ids(folders)
-        if any(unique_id_of_namesake(part, file.inode) not in noted for file in namesakes):
+    if namesakes:
+        noted = read_noted(folders)
+        is_plain = message.unique_id == noted.plain_id(part)
+        if is_plain and any(unique_id_of_namesake(part, file.inode) not in noted.own for file in namesakes):
             raise RemovalFailed("the message is another file by now")
 
 

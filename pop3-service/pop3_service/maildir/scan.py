@@ -15,14 +15,10 @@ from pop3_service.maildir.file_location import FileIdentity, FileLocation, locat
 from pop3_service.maildir.folder import ABSENT_ERRORS, FOLDERS, Folder, FolderStamp, open_folders
 from pop3_service.maildir.listed import ListedMessages
 from pop3_service.maildir.maildir import Maildir
+from pop3_service.maildir.namesakes import with_unique_ids
+from pop3_service.maildir.noted import NOTHING_NOTED, NotedUniqueIds, note_own, read_noted
 from pop3_service.maildir.octets import counted_octets
-from pop3_service.maildir.unique_ids import (
-    note_unique_ids,
-    noted_unique_ids,
-    unique_id_of,
-    unique_part,
-    with_unique_ids,
-)
+from pop3_service.maildir.unique_ids import unique_part
 from pop3_service.protocol.maildrop import Message
 
 # A listing during which a file is renamed can contain neither of its names. So a scan that was disturbed is
@@ -46,12 +42,15 @@ class MaildirScan:
     """What one scan found.
 
     `stamps` are those of FOLDERS from before the listing (None: no such folder). `left_out` counts the
-    message files that cannot be read or are being written to.
+    message files that cannot be read or are being written to. `noted` is the identity of the maildir's
+    `peep-unique-ids` (None: no such file), and `damage` what of it could not be used.
     """
 
     stamps: tuple[FolderStamp | None, ...]
     messages: ListedMessages
     left_out: int
+    noted: FileIdentity | None
+    damage: str
 
 
 def scan_maildir(maildir: Maildir, known: ListedMessages | None = None) -> MaildirScan:
@@ -89,6 +88,7 @@ class _Attempt:
         self._known = known
         self._known_indexes = known.indexes_by_inode()
         self._left_out = 0
+        self._noted = NOTHING_NOTED
         self.was_disturbed = False
 
     def scan(self) -> MaildirScan:
@@ -101,7 +101,9 @@ class _Attempt:
                 messages.append(location, unique_id, octets, is_plain=is_plain)
         if self._stamps() != stamps:
             self.was_disturbed = True
-        return MaildirScan(stamps, messages, self._left_out)
+        noted = self._noted
+        messages = in_copied_order(messages, noted)
+        return MaildirScan(stamps, messages, self._left_out, noted.identity, noted.damage)
 
     def _stamps(self) -> tuple[FolderStamp | None, ...]:
         folders = map(self._folders.get, FOLDERS)
@@ -114,33 +116,33 @@ class _Attempt:
         # meanwhile is missed in `new`, and that causes another attempt.
         names = [folder.names() for folder in folders]
         in_last = frozenset(names[-1]) if len(folders) > 1 else frozenset()
-        noted = noted_unique_ids(folders)
+        noted = self._noted = read_noted(folders)
         everything = list(chain.from_iterable(names))
         shared = _shared_parts(everything)
         decided: dict[tuple[bytes, bytes], tuple[FileLocation, bytes]] = {}
-        if noted or shared:
+        if noted.own or shared:
             pairs = [(folder, name) for folder, found in zip(folders, names, strict=True) for name in found]
-            pairs = [(folder, name) for folder, name in pairs if noted or unique_part(name) in shared]
-            decided = self._decided(folders, pairs, noted)
+            pairs = [(folder, name) for folder, name in pairs if noted.own or unique_part(name) in shared]
+            decided = self._decided(folders, pairs)
         names.clear()
         for name in in_order(everything):
             part = unique_part(name)
-            if noted or part in shared:
+            if noted.own or part in shared:
                 # A name that is in both folders comes twice; the second time nothing is left.
                 both = [decided.pop((folder.name, name), None) for folder in folders]
                 yield from filter(None, both)
             elif (location := self._located(folders[-1 if name in in_last else 0], name)) is not None:
-                yield location, unique_id_of(part)
+                yield location, noted.plain_id(part)
 
     def _decided(
-        self, folders: Sequence[Folder], names: Iterable[tuple[Folder, bytes]], noted: frozenset[bytes]
+        self, folders: Sequence[Folder], names: Iterable[tuple[Folder, bytes]]
     ) -> dict[tuple[bytes, bytes], tuple[FileLocation, bytes]]:
         """Return the locations and unique-ids of messages whose names may share a unique part."""
         locations = [self._located(folder, name) for folder, name in names]
         found = [location for location in locations if location is not None]
-        identified, own = with_unique_ids(found, noted, self._had_plain_id)
-        if not own <= noted:
-            note_unique_ids(folders, sorted(own - noted))
+        identified, own = with_unique_ids(found, self._noted, self._had_plain_id)
+        if not own <= self._noted.own:
+            note_own(folders, self._noted, sorted(own - self._noted.own))
         return {(location.folder, location.name): (location, unique_id) for location, unique_id in identified}
 
     def _located(self, folder: Folder, name: bytes) -> FileLocation | None:
@@ -169,7 +171,7 @@ class _Attempt:
 
     def _had_plain_id(self, location: FileLocation) -> bool:
         known = self._known_message(location)
-        return known is not None and known.unique_id == unique_id_of(unique_part(location.name))
+        return known is not None and known.unique_id == self._noted.plain_id(unique_part(location.name))
 
     def _octets(self, location: FileLocation) -> _Octets | None:
         known = self._known_message(location)
@@ -203,6 +205,20 @@ def maildrop_order(name: bytes) -> tuple[int, bytes]:
     """Return the sort key of a file: the number that its name begins with (or 0), then the name."""
     timestamp = _TIMESTAMP.match(name)
     return (int(timestamp[0]) if timestamp else 0, name)
+
+
+def in_copied_order(messages: ListedMessages, noted: NotedUniqueIds) -> ListedMessages:
+    """Return these messages: first those of the old server in its order, then the others as they are."""
+    if not noted.copied:
+        return messages
+    indexes: dict[bytes, int] = {}
+    for index, (name, unique_id) in enumerate(zip(messages.names, messages.unique_ids, strict=True)):
+        part = unique_part(name)
+        if part in noted.copied and unique_id == noted.plain_id(part):
+            indexes[part] = index
+    first = [indexes[part] for part in noted.copied if part in indexes]
+    placed = frozenset(first)
+    return messages.picked([*first, *(index for index in range(len(messages)) if index not in placed)])
 
 
 def in_order(names: list[bytes]) -> Iterator[bytes]:

@@ -137,6 +137,11 @@ def _of_latencies(latencies: Latencies) -> Iterable[Metric]:
     for reason, count in latencies.refused.items():
         refused.add_metric([reason], count)
     yield refused
+    yield _counter(
+        "damaged_unique_ids",
+        "Logins to maildirs whose `peep-unique-ids` is damaged; the log says where.",
+        latencies.damaged_unique_ids,
+    )
 
 
 def _of_instances(instances: Sequence[InstanceStatus]) -> Iterable[Metric]:

@@ -14,7 +14,7 @@ from state_store.instance.lease import Lease
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.instance.outbox import CHANGED_ROW_SECONDS, Outbox
 from state_store.instance.pacing import Pacing
-from state_store.latency import refused_field
+from state_store.latency import DAMAGED_UNIQUE_IDS, refused_field
 from state_store.records import (
     AdmissionOutcome,
     Deltas,
@@ -159,7 +159,14 @@ class LiveInstance:
 
     def count_refusal(self, reason: RefusalReason) -> None:
         """Count a refused password."""
-        self._outbox.deltas.add(Deltas(latencies={refused_field(reason): 1}))
+        self._count(refused_field(reason))
+
+    def count_damaged_unique_ids(self) -> None:
+        """Count a login to a maildir with a damaged `peep-unique-ids`."""
+        self._count(DAMAGED_UNIQUE_IDS)
+
+    def _count(self, name: str) -> None:
+        self._outbox.deltas.add(Deltas(latencies={name: 1}))
         self._pacing.wake_within(COUNTS_SECONDS)
 
     def session_opened(self, session_id: str, row: Callable[[], SessionRow]) -> None:

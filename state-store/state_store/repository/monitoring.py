@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from state_store.errors import StoreUnavailable, UnknownSession
-from state_store.latency import histogram, refused
+from state_store.latency import DAMAGED_UNIQUE_IDS, histogram, refused
 from state_store.records import (
     ACTIVITY_LENGTH,
     Activity,
@@ -78,7 +78,12 @@ class MonitoringRepository(DeploymentStore):
     async def latencies(self) -> Latencies:
         """Return how long commands and logins have taken over all instances, up to a few seconds ago."""
         fields = pairs(await self._client.command("HGETALL", keys.LATENCIES))
-        return Latencies(histogram("command", fields), histogram("login", fields), refused(fields))
+        return Latencies(
+            histogram("command", fields),
+            histogram("login", fields),
+            refused(fields),
+            int(fields.get(DAMAGED_UNIQUE_IDS, 0)),
+        )
 
     async def last_activity_id(self) -> str:
         """Return the id of the newest activity; there need not be one yet."""
