@@ -10,11 +10,11 @@ def main() -> int:
     if sys.argv[1:] == ["health"]:
         return health.main()
     # Imported only here: a check runs every few seconds, and needs nothing of the service.
-    from service_runtime.optional_packages import leave_out
+    from service_runtime.quick_imports import quick_imports
 
     # structlog looks for rich, to show variables in tracebacks; redis-py for OpenTelemetry, to send metrics.
-    leave_out("rich", "opentelemetry")
-    from peep_gateway import service
+    with quick_imports("rich", "opentelemetry"):
+        from peep_gateway import service
 
     return service.main()
 

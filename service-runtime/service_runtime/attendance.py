@@ -7,7 +7,6 @@ from contextlib import suppress
 import structlog
 
 from service_runtime.errors import StartError
-from service_runtime.process import show_first_password
 from service_runtime.settings import AdministratorSettings, load
 from state_store.credentials.administrators import Administrators
 from state_store.errors import StateError, StoreEmptied, StoreUnavailable
@@ -73,7 +72,12 @@ class Attendance:
         await self._repository.announce_mail_directory(self._settings.mail_dir, overrides=False)
         password = await self._administrators.install()
         if password is not None:  # this call made the first administrator
-            show_first_password(self._service, password)
+            # Not through the log: logs are kept, copied and read by many.
+            print(
+                f"{self._service}: the first administrator is 'admin' with the password {password} "
+                "(shown only now; only its hash is kept)",
+                flush=True,
+            )
 
     async def _reread(self) -> None:
         try:

@@ -190,13 +190,3 @@ async def _serve(
     gc.freeze()
     await serve(loaded, lifecycle)
     log.info("stopped")
-
-
-def show_first_password(service: str, password: str) -> None:
-    """Print the password of the administrator that a first start has made."""
-    # Not through the log: logs are kept, copied and read by many.
-    print(
-        f"{service}: the first administrator is 'admin' with the password {password} "
-        "(shown only now; only its hash is kept)",
-        flush=True,
-    )

@@ -10,11 +10,15 @@ def main() -> int:
     if sys.argv[1:] == ["health"]:
         return health.main()
     # Imported only here: a check runs every few seconds, and needs nothing of the service.
-    from service_runtime.optional_packages import leave_out
+    from service_runtime.quick_imports import quick_imports
 
     # structlog looks for rich, to show variables in tracebacks; FastAPI for Pydantic 1, to refuse its models.
-    leave_out("rich", "pydantic.v1")
-    from state_api import service
+    with quick_imports("rich", "pydantic.v1"):
+        from pydantic import BaseModel
+
+        # FastAPI has 40 models of OpenAPI's own: they are built when somebody reads the document.
+        BaseModel.model_config = {"defer_build": True}
+        from state_api import service
 
     return service.main()
 
