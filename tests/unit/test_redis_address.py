@@ -31,6 +31,13 @@ def test_url_of_one_server_says_what_redis_py_reads_in_it() -> None:
     }
 
 
+@pytest.mark.parametrize("written", ["fe80::1%eb0", "fe80::1%25eb0"])
+def test_zone_of_an_ipv6_address_is_taken_as_people_and_as_urls_write_it(written: str) -> None:
+    assert parse(f"redis://[{written}]:1").endpoints == (("fe80::1%eb0", 1),)
+    assert connection_arguments(f"redis://[{written}]:1") == {"host": "fe80::1%eb0", "port": 1}
+    assert parse(f"redis+cluster://a,[{written}]").endpoints == (("a", 6379), ("fe80::1%eb0", 6379))
+
+
 def test_url_of_a_socket_says_its_path() -> None:
     assert connection_arguments("unix:///run/redis.sock?db=3&password=secret") == {
         "connection_class": UnixDomainSocketConnection,

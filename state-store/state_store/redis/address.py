@@ -37,7 +37,9 @@ TLS_OPTIONS = {
 SENTINEL_OPTIONS = {"sentinel_username", "sentinel_password"}
 """What may follow `?`, as redis-py names it. Timeouts and retries are not among it: they are ours."""
 
-_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?", re.ASCII)
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%25[\w.-]+)?)\]|([\w.-]+))(?::(\d{1,5}))?", re.ASCII)
+_ZONE = re.compile(r"%(?:25)?(?=[\w.-]+\])", re.ASCII)
+"""What comes before the zone of an IPv6 address: `%`, or `%25` as RFC 6874 wants it in a URL."""
 
 
 class Kind(Enum):
@@ -78,6 +80,7 @@ def parse(url: str) -> RedisAddress:
     before_query, _, query = rest.partition("?")
     authority, slash, path = before_query.partition("/")
     user, _, hosts = authority.rpartition("@")
+    hosts = _ZONE.sub("%25", hosts)
     if scheme not in SCHEMES:
         raise ValueError(
             "must begin with redis://, rediss:// or unix://, or with redis+sentinel:// or redis+cluster:// "
@@ -122,7 +125,7 @@ def _endpoints(kind: Kind, hosts: str) -> tuple[Endpoint, ...]:
         port = int(found[3] or (SENTINEL_PORT if kind is Kind.SENTINEL else SERVER_PORT)) if found else 0
         if not found or not 0 < port < 65536:
             raise ValueError(f"must name {_NAMED[kind]}")
-        endpoints.append((found[1] or found[2], port))
+        endpoints.append((unquote(found[1] or found[2]), port))
     return tuple(endpoints)
 
 
