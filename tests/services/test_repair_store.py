@@ -99,7 +99,7 @@ def test_repair_keeps_what_comes_before_the_damage_and_a_copy_of_all(data: Path,
     overwrite_the_middle(path)
     damaged = path.read_bytes()
     done = peepctl.run("repair-store", given="y\n")
-    assert done.returncode == 0, done
+    assert done.code == 0, done
     (copy,) = data.glob("redis.damaged-*")
     assert f"repaired; {copy} keeps it as it was before" in done.stdout
     assert (copy / append_only_file.FOLDER / path.name).read_bytes() == damaged
@@ -114,7 +114,7 @@ def test_repair_changes_nothing_without_a_yes(data: Path, peepctl: Peepctl) -> N
     damaged = path.read_bytes()
     for answer in ("n\n", "\n", ""):
         done = peepctl.run("repair-store", given=answer)
-        assert done.returncode == 1, done
+        assert done.code == 1, done
         assert "% of the changes since it was begun" in done.stdout
     assert path.read_bytes() == damaged
     assert [entry.name for entry in data.iterdir() if entry.name.startswith("redis.damaged")] == []
@@ -148,7 +148,7 @@ def test_repair_refuses_a_directory_in_use(data: Path, peepctl: Peepctl) -> None
         done = peepctl.run("repair-store", "--yes")
     finally:
         lock.release()
-    assert done.returncode == 1
+    assert done.code == 1
     assert "is in use by process" in done.stderr
 
 

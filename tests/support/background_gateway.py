@@ -7,6 +7,8 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+from structlog.testing import capture_logs
+
 from line_server.connection import LineConnection
 from line_server.listener import listen
 from state_store.records import RENEWAL_SECONDS, Exchange, SessionRow
@@ -87,7 +89,8 @@ class BackgroundGateway:
 @contextmanager
 def background_gateway() -> Iterator[BackgroundGateway]:
     """Run a gateway over a server of its own as long as it is needed."""
-    with RedisServer() as redis_server:
+    # What it logs is none of the output of a command that runs in this process.
+    with RedisServer() as redis_server, capture_logs():
         gateway = BackgroundGateway(redis_server)
         gateway.start()
         try:

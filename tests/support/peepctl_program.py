@@ -1,17 +1,33 @@
-"""`peepctl` as a program: run to its end, or in a terminal, with nothing of this machine's settings."""
+"""`peepctl` in this process, or as a program in a terminal, with nothing of this machine's settings."""
 
+import io
 import os
-import subprocess
+import signal
 import sys
 from collections.abc import Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from unittest import mock
 
 import pexpect
+
+from peepctl.__main__ import main
 
 RUN_SECONDS = 40
 
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The exit code of a command, and what it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
 
 
 class Peepctl:
@@ -28,23 +44,27 @@ class Peepctl:
             **variables,
         }
 
-    def run(self, *arguments: str, given: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command without a terminal; `given` is its standard input."""
-        return subprocess.run(
-            (sys.executable, "-m", "peepctl", *arguments),
-            cwd=self.home,
-            env={**self.environment, **variables},
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS,
-            check=False,
-        )
+    def run(self, *arguments: str, given: str = "", **variables: str) -> Done:
+        """Run a command without a terminal, in this process; `given` is its standard input."""
+        code, output, errors = 0, io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, {**self.environment, **variables}, clear=True),
+            mock.patch("sys.argv", ["peepctl", *arguments]),
+            mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode()), "utf-8")),
+            redirect_stdout(output),
+            redirect_stderr(errors),
+            chdir(self.home),
+        ):
+            try:
+                main()
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return Done(code, output.getvalue(), errors.getvalue())
 
     def output(self, *arguments: str, given: str = "", **variables: str) -> str:
         """Run a command that has to succeed without complaint, and return what it prints."""
         done = self.run(*arguments, given=given, **variables)
-        assert (done.returncode, done.stderr) == (0, ""), done
+        assert (done.code, done.stderr) == (0, ""), done
         return done.stdout
 
     def terminal(
@@ -60,6 +80,8 @@ class Peepctl:
             encoding="utf-8",
             dimensions=size,
             timeout=RUN_SECONDS,
+            # As a shell starts it in the foreground: a run of the tests in the background ignores SIGINT.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
 
 

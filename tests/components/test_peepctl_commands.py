@@ -1,4 +1,4 @@
-"""`peepctl`'s commands as programs, with a gateway, with a bare server, and with nobody."""
+"""`peepctl`'s commands, with a gateway, with a bare server, and with nobody."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ def refused(peepctl: Peepctl, *arguments: str, given: str = "", **variables: str
     done = peepctl.run(*arguments, given=given, **variables)
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
-    return done.returncode, line.removeprefix("peepctl: ")
+    return done.code, line.removeprefix("peepctl: ")
 
 
 # Counters and settings
@@ -269,9 +269,9 @@ def test_raw_lines_and_replies_are_as_they_are(bare: Peepctl) -> None:
 
 def test_negative_raw_reply_shows_in_the_exit_code(bare: Peepctl) -> None:
     done = bare.run("raw", "nope", "t?")
-    assert (done.returncode, done.stdout, done.stderr) == (1, "-0\n+300\n", "")
+    assert (done.code, done.stdout, done.stderr) == (1, "-0\n+300\n", "")
     done = bare.run("raw", "--no-login", "t?")
-    assert (done.returncode, done.stdout) == (1, "-0\n")
+    assert (done.code, done.stdout) == (1, "-0\n")
 
 
 def test_shell_without_a_terminal_takes_lines_and_explains(bare: Peepctl) -> None:
@@ -281,7 +281,7 @@ def test_shell_without_a_terminal_takes_lines_and_explains(bare: Peepctl) -> Non
         "-4   there is no user of that name",
         "+   the session is over",
     ]
-    assert done.returncode == 1
+    assert done.code == 1
 
 
 def test_words_of_a_server_do_not_steer_the_terminal(tmp_path: Path) -> None:
