@@ -10,8 +10,7 @@ import socket
 import ssl
 import struct
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Self
 
 import pytest
 import structlog
@@ -21,6 +20,7 @@ import line_server.descriptors
 import line_server.output
 import line_server.server
 import line_server.turns
+import support.event_loops
 from line_server.connection import INPUT_OCTETS, LINES_PER_TURN, OUTPUT_OCTETS, LineConnection
 from line_server.descriptors import Reserve
 from line_server.lines import RUNAWAY_OCTETS, LineBuffer, OverlongLine
@@ -162,15 +162,16 @@ class Service:
         self.made.append(connection)
         return connection
 
-    async def start(self) -> None:
+    async def __aenter__(self) -> Self:
         sockets = listen("127.0.0.1", 0, "PEEP_PORT")
         for bound in sockets:  # what it accepts inherits these
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_OCTETS)
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_OCTETS)
         self.address = sockets[0].getsockname()
         await self.server.listen(sockets)
+        return self
 
-    async def stop(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._clients.close()
         await self.server.drain(0, lambda connection: connection.abort())
 
@@ -185,6 +186,9 @@ class Service:
             await asyncio.get_running_loop().sock_connect(connected, self.address)
         await until(lambda: len(self.made) > before and not self.made[-1].is_lost)
         return Client(connected), self.made[-1]
+
+
+on_both_event_loops = support.event_loops.on_both_event_loops(Service)
 
 
 def is_stalled(connection: Answering) -> bool:
@@ -206,47 +210,10 @@ def lines(*texts: bytes) -> bytes:
     return b"".join(text + b"\r\n" for text in texts)
 
 
-def on_both_event_loops(scenario: Callable[[Service], Coroutine[None, None, None]]) -> Callable[..., None]:
-    """Make a test that runs on each event loop: their transports differ in when they write, read and close.
-
-    It also fails on an exception that reaches nobody but the event loop.
-    """
-
-    @pytest.mark.parametrize(
-        "new_event_loop",
-        [
-            pytest.param(asyncio.SelectorEventLoop, id="asyncio"),
-            pytest.param(uvloop.new_event_loop, id="uvloop"),
-        ],
-    )
-    def test(new_event_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-        async def run() -> None:
-            uncaught: list[dict[str, Any]] = []
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: uncaught.append(context))
-            service = Service()
-            await service.start()
-            try:
-                await scenario(service)
-            finally:
-                await service.stop()
-            assert uncaught == []
-
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(run())
-
-    return test
-
-
 @pytest.fixture
 def short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut off after a tenth of a second a client that does not take its last reply."""
     monkeypatch.setattr(line_server.output, "FAREWELL_SECONDS", 0.1)
-
-
-@pytest.fixture
-def short_abort(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut off a third of a second after its dismissal a client that is still there."""
-    monkeypatch.setattr(line_server.server, "ABORT_SECONDS", 0.3)
 
 
 # Order

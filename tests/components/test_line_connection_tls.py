@@ -8,11 +8,10 @@ import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Coroutine
 from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Self
 
 import pytest
 import uvloop
@@ -20,6 +19,7 @@ import uvloop
 import line_server.output
 import line_server.proxied
 import line_server.server
+import support.event_loops
 from line_server.connection import INPUT_OCTETS, LineConnection
 from line_server.lines import LineBuffer, OverlongLine
 from line_server.listener import listen
@@ -244,37 +244,16 @@ class Service:
         await until(lambda: bool(connection.address))
         return Client(connected), connection
 
-    async def stop(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         self._clients.close()
         await self.server.drain(0, lambda connection: connection.abort())
+        assert [error for connection in self.made for error in connection.errors] == []
 
 
-def on_both_event_loops(scenario: Callable[[Service], Coroutine[None, None, None]]) -> Callable[..., None]:
-    """Make a test that runs on each event loop, and fails on an exception that reaches nobody else."""
-
-    @pytest.mark.parametrize(
-        "new_event_loop",
-        [
-            pytest.param(asyncio.SelectorEventLoop, id="asyncio"),
-            pytest.param(uvloop.new_event_loop, id="uvloop"),
-        ],
-    )
-    def test(new_event_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-        async def run() -> None:
-            uncaught: list[dict[str, Any]] = []
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: uncaught.append(context))
-            service = Service()
-            try:
-                await scenario(service)
-            finally:
-                await service.stop()
-            assert uncaught == []
-            assert [error for connection in service.made for error in connection.errors] == []
-
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(run())
-
-    return test
+on_both_event_loops = support.event_loops.on_both_event_loops(Service)
 
 
 @pytest.fixture
@@ -282,12 +261,6 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a tenth of a second for a last reply to be read, or a proxy to say for whom it connects."""
     monkeypatch.setattr(line_server.output, "FAREWELL_SECONDS", 0.1)
     monkeypatch.setattr(line_server.proxied, "PROXY_HEADER_SECONDS", 0.1)
-
-
-@pytest.fixture
-def short_abort(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut off a third of a second after its dismissal a client that is still there."""
-    monkeypatch.setattr(line_server.server, "ABORT_SECONDS", 0.3)
 
 
 # TLS from the first octet on

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from unittest import mock
@@ -80,9 +79,13 @@ class Peepctl:
             encoding="utf-8",
             dimensions=size,
             timeout=RUN_SECONDS,
-            # As a shell starts it in the foreground: a run of the tests in the background ignores SIGINT.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_in_the_foreground,
         )
+
+
+def _in_the_foreground() -> None:
+    """Take SIGINT like a program that a shell waits for: tests run in the background inherit it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def before(terminal: "pexpect.spawn[str]") -> str:
