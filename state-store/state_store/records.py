@@ -79,13 +79,42 @@ class Deltas:
 class Credential:
     """How a user's password is checked, with a version that changes with every password.
 
-    `password_hash` is argon2id's. `scram_verifier` is empty where the password was set by a version that knew
-    none; SCRAM is then refused until the password is set again.
+    `password_hash` is argon2id's, or was imported (`hashes.imported`) and is replaced at the first login.
+    `scram_verifier` is empty with most imported hashes, and where the password was set by a version that knew
+    none; SCRAM is then refused until such a login, or until the password is set again.
     """
 
     password_hash: str = field(repr=False)
     version: str
     scram_verifier: str = field(default="", repr=False)
+
+
+class Added(Enum):
+    """What became of a user who was to be added."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    """The user was there, and has the new password."""
+    EXISTS = "exists"
+    """The user was there, and was left as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class HashCounts:
+    """How many users have which kind of password hash."""
+
+    users: int = 0
+    imported: Mapping[str, int] = field(default_factory=dict)
+    """By kind: scheme and cost, for example `SHA512-CRYPT,8192`. All other users have hashes of our own."""
+
+    @property
+    def by_scheme(self) -> dict[str, int]:
+        """The imported ones by scheme, sorted."""
+        counts: dict[str, int] = {}
+        for kind, count in sorted(self.imported.items()):
+            scheme = kind.partition(",")[0]
+            counts[scheme] = counts.get(scheme, 0) + count
+        return counts
 
 
 @dataclass(frozen=True, slots=True)

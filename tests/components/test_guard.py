@@ -65,7 +65,7 @@ class HeldPasswords(Passwords):
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def _matches(self, password_hash: str, password: str) -> bool:
+    def _matches(self, password_hash: str, password: str, kinds: Collection[str]) -> bool:
         if threading.current_thread().name.startswith("argon2-strangers"):
             self.go_on.wait(20)
         self.checked.append(password)

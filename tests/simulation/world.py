@@ -53,7 +53,7 @@ class World:
         server.command("FLUSHALL")
         server.stepped_seconds = 0.0
         for name in self.usernames:
-            server.script("add_user", 0, name, "v1 hash")
+            server.script("add_users", 0, 0, 0, name, "v1 hash")
         server.command("HSET", keys.SETTINGS, "max_connections", self.limit)
         try:
             self.loop.run(self._director, self._direct())

@@ -347,7 +347,7 @@ def test_a_user_without_a_usable_verifier_is_answered_like_an_unknown_one(verifi
 
 
 def test_even_a_right_proof_for_a_made_up_verifier_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scram, "_made_up_verifier", lambda _secret, _name: PENCIL)
+    monkeypatch.setattr(scram, "_made_up_verifier", lambda _secret, _name, _shapes: PENCIL)
     with pytest.raises(ScramRefused):
         talk(client_for("pencil"), "")
 

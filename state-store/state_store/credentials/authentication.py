@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -16,11 +16,12 @@ from state_store.credentials.attempts import (
     subject,
 )
 from state_store.credentials.guard import Guard
+from state_store.credentials.hashes.imported import is_imported
 from state_store.credentials.networks import network_of
 from state_store.credentials.passwords import Passwords
 from state_store.credentials.presence import Presence
-from state_store.credentials.scram import ClientFirst, ScramExchange, ScramRefused
-from state_store.records import Credential
+from state_store.credentials.scram import MECHANISM, ClientFirst, ScramExchange, ScramRefused, Shape
+from state_store.records import Credential, HashCounts
 from state_store.repository import StateRepository
 
 PATIENCE_SECONDS = 15.0
@@ -96,8 +97,21 @@ class Authenticator:
         present = presence or Presence()
 
         async def check(is_stranger: bool) -> str | RefusalReason:
-            credential = await self._repository.credential(username)
-            return await self._checked(username, credential, password, present, is_stranger=is_stranger)
+            # Both are asked for in one round trip.
+            credential, counts = await asyncio.gather(
+                self._repository.credential(username), self._repository.hash_counts()
+            )
+            answer = await self._checked(
+                username, credential, password, present, counts.imported, is_stranger=is_stranger
+            )
+            if (
+                credential is not None
+                and is_imported(credential.password_hash)
+                and answer == credential.version
+            ):
+                renewed = await self._passwords.new_credential(password, credential.version)
+                await self._repository.renew_credential(username, renewed)
+            return answer
 
         attempt = await self._attempt(subject(USER, username), address, password)
         return await _to_its_end(self._judged(attempt, check, present), present)
@@ -109,8 +123,10 @@ class Authenticator:
         """
         parsed = ClientFirst.parse(client_first)
         secret = await self._deployment_secret()
-        credential = await self._repository.credential(parsed.username)
-        return ScramExchange(parsed, credential, secret)
+        credential, counts = await asyncio.gather(
+            self._repository.credential(parsed.username), self._repository.hash_counts()
+        )
+        return ScramExchange(parsed, credential, secret, shapes=_shapes(counts))
 
     async def finish_scram(
         self, exchange: ScramExchange, client_final: str, address: str, presence: Presence | None = None
@@ -153,11 +169,12 @@ class Authenticator:
         credential: Credential | None,
         password: str,
         presence: Presence,
+        kinds: Collection[str] = (),
         *,
         is_stranger: bool,
     ) -> str | RefusalReason:
         is_right = await self._passwords.is_right(
-            remembered_as, credential, password, presence, is_stranger=is_stranger
+            remembered_as, credential, password, presence, kinds=kinds, is_stranger=is_stranger
         )
         if credential is None:
             return RefusalReason.UNKNOWN_USER
@@ -188,6 +205,18 @@ class Authenticator:
             return answer
         finally:
             await self._guard.end(attempt, decision, outcome, reason)
+
+
+def _shapes(counts: HashCounts) -> list[Shape]:
+    """Return the shapes of imported verifiers, as `ScramExchange` takes them."""
+    with_verifiers = counts.users - sum(counts.imported.values())
+    found = []
+    for kind, count in sorted(counts.imported.items()):
+        scheme, *cost = kind.split(",")
+        if scheme == MECHANISM and len(cost) == 2 and all(map(str.isdecimal, cost)):
+            found.append((count, int(cost[0]), int(cost[1])))
+            with_verifiers += count
+    return [Shape(count / with_verifiers, iterations, salt) for count, iterations, salt in found]
 
 
 _checks: set[asyncio.Task[Any]] = set()

@@ -1,4 +1,4 @@
-"""Passwords: argon2id in a few threads, and a memory of right ones that costs microseconds to query."""
+"""Passwords: made and checked in a few threads; a memory of right ones costs microseconds to query."""
 
 import asyncio
 import hashlib
@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import argon2
 
+from state_store.credentials.hashes.imported import PLAIN, ImportedHash, is_imported, kept_hash, spend_alike
 from state_store.credentials.presence import Presence
 from state_store.credentials.scram import new_verifier
 from state_store.errors import SlowedDown
@@ -79,9 +80,15 @@ class Passwords:
         """Return a new argon2id hash of `password`."""
         return await _in_thread(self._threads, self._hasher.hash, password)
 
-    async def new_credential(self, password: str) -> Credential:
-        """Return a credential for argon2id and SCRAM, with a new version."""
-        return await _in_thread(self._threads, self._credential, password)
+    async def new_credential(self, password: str, version: str = "") -> Credential:
+        """Return a credential for argon2id and SCRAM, with a new version unless it is given."""
+        return await _in_thread(self._threads, self._credential, password, version or _new_version())
+
+    async def imported_credential(self, imported: ImportedHash) -> Credential:
+        """Return a credential of an imported hash, with a new version; a password in the clear is hashed."""
+        if imported.scheme == PLAIN:
+            return await self.new_credential(imported.text)
+        return Credential(imported.kept, _new_version(), imported.scram_verifier)
 
     @property
     def keeps_strangers_waiting(self) -> bool:
@@ -95,21 +102,24 @@ class Passwords:
         password: str,
         presence: Presence | None = None,
         *,
+        kinds: Collection[str] = (),
         is_stranger: bool = False,
     ) -> bool:
-        """Check a password in about 20 ms, whatever is wrong with it, and remember a right one.
+        """Check a password, and remember a right one, which takes about 20 ms or as long as an imported hash.
 
-        One that is remembered for this credential costs nothing. Raises `SlowedDown` when too many strangers
-        wait already, and when a stranger leaves before the check begins.
+        A refusal takes as long whatever is wrong, and whatever hash the user has: 20 ms and the time of one
+        imported hash of each of `kinds`, those that users have. A password that is remembered for this
+        credential costs nothing. Raises `SlowedDown` when too many strangers wait already, and when a
+        stranger leaves before the check begins.
         """
         if credential is not None and self.recall(name, password) == credential.version:
             self._remembered.move_to_end(name)
             return True
         password_hash = credential.password_hash if credential is not None else self._nobody
         if is_stranger:
-            matches = await self._matches_stranger(password_hash, password, presence or Presence())
+            matches = await self._matches_stranger(password_hash, password, kinds, presence or Presence())
         else:
-            matches = await _in_thread(self._threads, self._matches, password_hash, password)
+            matches = await _in_thread(self._threads, self._matches, password_hash, password, kinds)
         if not matches or credential is None:
             return False
         self._remembered[name] = (credential.version, self._digest(password))
@@ -143,13 +153,15 @@ class Passwords:
         for threads in (self._threads, self._strangers_threads):
             threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _matches_stranger(self, password_hash: str, password: str, presence: Presence) -> bool:
+    async def _matches_stranger(
+        self, password_hash: str, password: str, kinds: Collection[str], presence: Presence
+    ) -> bool:
         if self._strangers > (0 if presence.is_gone else WAITING_STRANGERS):
             raise SlowedDown
         # A client that half-closes after its last command still gets the answer of a check that has begun.
         begins_at_once = self._strangers == 0
         self._strangers += 1
-        check = self._strangers_threads.submit(self._matches, password_hash, password)
+        check = self._strangers_threads.submit(self._matches, password_hash, password, kinds)
         try:
             with nullcontext() if begins_at_once else presence.watched(check.cancel):
                 return await asyncio.wrap_future(check)
@@ -160,10 +172,19 @@ class Passwords:
         finally:
             self._strangers -= 1
 
-    def _credential(self, password: str) -> Credential:
-        return Credential(self._hasher.hash(password), secrets.token_hex(8), new_verifier(password))
+    def _credential(self, password: str, version: str) -> Credential:
+        return Credential(self._hasher.hash(password), version, new_verifier(password))
 
-    def _matches(self, password_hash: str, password: str) -> bool:
+    def _matches(self, password_hash: str, password: str, kinds: Collection[str]) -> bool:
+        imported = kept_hash(password_hash)
+        if imported is not None and imported.fits(password):
+            return True
+        if self._fits(self._nobody if is_imported(password_hash) else password_hash, password):
+            return True
+        spend_alike(password, kinds, imported)
+        return False
+
+    def _fits(self, password_hash: str, password: str) -> bool:
         try:
             return self._hasher.verify(password_hash, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
@@ -194,7 +215,11 @@ class _Guesses:
             self._used_up_until = max(self._used_up_until, time.monotonic()) + 1 / GUESSES_A_SECOND
 
 
-async def _in_thread(threads: Executor, function: Callable[..., _Result], *arguments: str) -> _Result:
+def _new_version() -> str:
+    return secrets.token_hex(8)
+
+
+async def _in_thread(threads: Executor, function: Callable[..., _Result], *arguments: Any) -> _Result:
     return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
 
 

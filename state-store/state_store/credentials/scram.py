@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,6 +41,14 @@ _VERIFIER = re.compile(
     re.escape(MECHANISM)
     + r"\$(?P<iterations>[0-9]+):(?P<salt>[^$:]+)\$(?P<stored_key>[^$:]+):(?P<server_key>[^$:]+)"
 )
+
+
+class Shape(NamedTuple):
+    """What a challenge shows of a verifier, and the share of the verifiers that are alike in it."""
+
+    share: float
+    iterations: int
+    salt_octets: int
 
 
 class ScramMalformed(Exception):
@@ -112,19 +121,25 @@ class ScramExchange:
     `credential_version` is that of the credential whose verifier is used, and `is_of_somebody` says whether a
     user has this name.
 
-    A name without a verifier, because it is unknown or its password was set before there were verifiers, gets
-    the same exchange with a made-up one, and is refused at its end. The made-up verifier depends on the name
-    and the deployment's `secret` alone, so it is the same at every replica at all times: a salt that changed
-    would reveal that there is no such user.
+    A name without a verifier, because it is unknown or has an imported hash, gets the same exchange with a
+    made-up one, and is refused at its end. The made-up verifier depends on the name and the deployment's
+    `secret`, so it is the same at every replica at all times: a salt that changed would reveal that there is
+    no such user. Imported verifiers have other `shapes`: as large a share of unknown names gets each, and as
+    users' verifiers are renewed, unknown names change to our shape like they do.
     """
 
     def __init__(
-        self, client_first: ClientFirst, credential: Credential | None, secret: str, nonce: str | None = None
+        self,
+        client_first: ClientFirst,
+        credential: Credential | None,
+        secret: str,
+        nonce: str | None = None,
+        shapes: Iterable[Shape] = (),
     ) -> None:
         self.username = client_first.username
         kept = credential.scram_verifier if credential is not None else ""
         # Made up for every name and parsed in the same way, so that timing reveals nothing.
-        made_up = _made_up_verifier(secret, self.username)
+        made_up = _made_up_verifier(secret, self.username, shapes)
         keys = _keys(kept or made_up)
         is_real = bool(kept) and keys is not None
         self.is_of_somebody = credential is not None
@@ -160,9 +175,23 @@ def new_verifier(password: str) -> str:
     SASLprep refuses, or makes empty, is taken unprepared, as clients that can send it do too.
     """
     salt = secrets.token_bytes(SALT_OCTETS)
-    salted_password = hi(hashlib.sha256, _prepared(password).encode(), salt, ITERATIONS)
+    return _verifier(salt, *_stored_and_server_key(password, salt, ITERATIONS))
+
+
+def fits(verifier: str, password: str) -> bool:
+    """Return whether this is the verifier of `password`."""
+    keys = _keys(verifier)
+    if keys is None:
+        return False
+    stored_key, _ = _stored_and_server_key(password, keys.salt, keys.iterations)
+    return hmac.compare_digest(stored_key, keys.stored_key)
+
+
+def _stored_and_server_key(password: str, salt: bytes, iterations: int) -> tuple[bytes, bytes]:
+    prepared = _prepared(password).encode("utf-8", "surrogatepass")
+    salted_password = hi(hashlib.sha256, prepared, salt, iterations)
     stored_key = h(hashlib.sha256, keyed(hashlib.sha256, salted_password, b"Client Key"))
-    return _verifier(salt, stored_key, keyed(hashlib.sha256, salted_password, b"Server Key"))
+    return stored_key, keyed(hashlib.sha256, salted_password, b"Server Key")
 
 
 class _Keys(NamedTuple):
@@ -192,18 +221,26 @@ def _prepared(password: str) -> str:
         return password
 
 
-def _made_up_verifier(secret: str, username: str) -> str:
+def _made_up_verifier(secret: str, username: str, shapes: Iterable[Shape]) -> str:
     def derived(purpose: str) -> bytes:
         return hmac.digest(secret.encode(), f"{purpose} {username}".encode(), "sha256")
 
-    return _verifier(derived("salt")[:SALT_OCTETS], derived("stored key"), derived("server key"))
+    lot = int.from_bytes(derived("shape")[:8], "big") / 2**64
+    shape = Shape(1, ITERATIONS, SALT_OCTETS)
+    for one in shapes:
+        if lot < one.share:
+            shape = one
+            break
+        lot -= one.share
+    salt = (derived("salt") + derived("more salt"))[: shape.salt_octets]
+    return _verifier(salt, derived("stored key"), derived("server key"), shape.iterations)
 
 
-def _verifier(salt: bytes, stored_key: bytes, server_key: bytes) -> str:
+def _verifier(salt: bytes, stored_key: bytes, server_key: bytes, iterations: int = ITERATIONS) -> str:
     salt_text, stored_text, server_text = (
         base64.b64encode(octets).decode() for octets in (salt, stored_key, server_key)
     )
-    return f"{MECHANISM}${ITERATIONS}:{salt_text}${stored_text}:{server_text}"
+    return f"{MECHANISM}${iterations}:{salt_text}${stored_text}:{server_text}"
 
 
 def _keys(verifier: str) -> _Keys | None:

@@ -5,7 +5,9 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     layout            string  version of this layout
     settings          hash    max_connections timeout_seconds mail_directory announced_directory version
     usernames         zset    names of POP3 users, all with score 0: sorted by their octets
-    credentials       hash    username -> "<version> <argon2id hash> <SCRAM verifier, where there is one>"
+    credentials       hash    username -> "<version> <hash> <SCRAM verifier, where there is one>"; the hash is
+                              argon2id's, or "{<kind>}<text>" as it was imported (`hashes.imported`)
+    imported_hashes   hash    kind of imported hash (scheme and cost) -> how many users have one; never 0
     deployment        string  id of this deployment, set with its first user
     missed            set     ids of deployments that processes have missed in this store
     accepted          set     ids of those that an operator has given up
@@ -48,6 +50,7 @@ LAYOUT = TAG + "layout"
 SETTINGS = TAG + "settings"
 USERNAMES = TAG + "usernames"
 CREDENTIALS = TAG + "credentials"
+IMPORTED_HASHES = TAG + "imported_hashes"
 DEPLOYMENT = TAG + "deployment"
 MISSED = TAG + "missed"
 ACCEPTED = TAG + "accepted"

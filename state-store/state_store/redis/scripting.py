@@ -17,7 +17,11 @@ LONGEST_PAUSE_SECONDS = RENEWAL_SECONDS + 1.0
 LARGEST_SPARE = 64
 """Connections beyond its open ones that an instance may hold slots for, to admit them without an exchange."""
 
-_WITH_ALLOWANCES = {"begin_attempt", "end_attempt", "slow_downs", "lift_slow_down"}
+_PARTS = {
+    "allowances": {"begin_attempt", "end_attempt", "slow_downs", "lift_slow_down"},
+    "credentials": {"add_users", "remove_user", "renew_credential", "set_credential"},
+}
+"""Lua that stands at the head of some scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,13 @@ def load_scripts() -> dict[str, Script]:
     """Return every script of the `scripts` folder by its name."""
     folder = resources.files("state_store.redis") / "scripts"
     head = keys.lua_names() + _figures() + (folder / "prelude.lua").read_text(encoding="utf-8")
-    allowances = (folder / "allowances.lua").read_text(encoding="utf-8")
+    parts = {part: (folder / f"{part}.lua").read_text(encoding="utf-8") for part in _PARTS}
     scripts = {}
     for file in folder.iterdir():
         name = file.name.removesuffix(".lua")
-        if file.name.endswith(".lua") and name not in {"prelude", "allowances"}:
-            text = head + (allowances if name in _WITH_ALLOWANCES else "") + file.read_text(encoding="utf-8")
+        if file.name.endswith(".lua") and name not in {"prelude", *_PARTS}:
+            own_parts = "".join(text for part, text in parts.items() if name in _PARTS[part])
+            text = head + own_parts + file.read_text(encoding="utf-8")
             digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
             scripts[name] = Script(name, text, digest)
     return scripts

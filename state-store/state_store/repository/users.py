@@ -1,9 +1,11 @@
 """POP3 users and their passwords."""
 
+import asyncio
 import secrets
+from collections.abc import Sequence
 
 from state_store.errors import UnknownUser, UserExists
-from state_store.records import Credential
+from state_store.records import Added, Credential, HashCounts
 from state_store.redis import keys
 from state_store.repository.deployment import DeploymentStore
 
@@ -32,16 +34,37 @@ class UserRepository(DeploymentStore):
     async def credential(self, username: str) -> Credential | None:
         """Return how the user's password is checked, or None for an unknown user."""
         text = await self._ours("HGET", keys.CREDENTIALS, username)
-        if text is None:
-            return None
-        version, _, secrets_text = text.partition(" ")
-        password_hash, _, scram_verifier = secrets_text.partition(" ")
-        return Credential(password_hash, version, scram_verifier)
+        return None if text is None else _credential(text)
+
+    async def credentials(self, usernames: Sequence[str]) -> list[Credential | None]:
+        """Return the credentials of several users, in order; None for an unknown one."""
+        if not usernames:
+            return []
+        texts = await self._client.command("HMGET", keys.CREDENTIALS, *usernames)
+        return [None if text is None else _credential(text) for text in texts]
+
+    async def hash_counts(self) -> HashCounts:
+        """Return how many users have which kind of password hash."""
+        imported, users = await asyncio.gather(
+            self._client.send("HGETALL", keys.IMPORTED_HASHES), self._client.send("HLEN", keys.CREDENTIALS)
+        )
+        return HashCounts(int(users), {kind: int(count) for kind, count in imported.items()})
 
     async def add_user(self, username: str, credential: Credential) -> None:
         """Add a user. Raises `UserExists`; adding the same credential again (a retry) succeeds."""
-        if await self._client.script("add_user", username, _credential_text(credential)):
+        if await self.add_users([(username, credential)]) == [Added.EXISTS]:
             raise UserExists
+
+    async def add_users(
+        self, users: Sequence[tuple[str, Credential]], *, update: bool = False, is_trial: bool = False
+    ) -> list[Added]:
+        """Add users in one step, and return what became of each.
+
+        Those that are there keep their passwords unless `update`. With `is_trial` nothing changes.
+        """
+        words = [word for name, credential in users for word in (name, _credential_text(credential))]
+        answer = await self._client.script("add_users", int(update), int(is_trial), *words)
+        return [Added(outcome) for outcome in answer]
 
     async def remove_user(self, username: str) -> None:
         """Remove a user; open sessions go on. Raises `UnknownUser`."""
@@ -53,6 +76,13 @@ class UserRepository(DeploymentStore):
         if await self._client.script("set_credential", username, _credential_text(credential)):
             raise UnknownUser
 
+    async def renew_credential(self, username: str, credential: Credential) -> None:
+        """Keep another hash of the password that has this version.
+
+        Nothing happens when the user has another password by now, or was removed.
+        """
+        await self._client.script("renew_credential", username, _credential_text(credential))
+
     async def deployment_secret(self) -> str:
         """Return a random text, made once, that is the same for all replicas and at all times.
 
@@ -62,6 +92,12 @@ class UserRepository(DeploymentStore):
         candidate = secrets.token_hex(32)
         known = await self._client.command("SET", keys.SECRET, candidate, "NX", "GET")
         return candidate if known is None else str(known)
+
+
+def _credential(text: str) -> Credential:
+    version, _, secrets_text = text.partition(" ")
+    password_hash, _, scram_verifier = secrets_text.partition(" ")
+    return Credential(password_hash, version, scram_verifier)
 
 
 def _credential_text(credential: Credential) -> str:

@@ -1,0 +1,1 @@
+"""Password hashes that other servers have made: recognised, judged, compared."""
