@@ -100,7 +100,7 @@ class Login:
         except MaildirUnreadable:
             return None
         contents = self._context.maildirs.remembered(maildir)
-        if contents is None or not contents.messages or maildir.lock_name != request.maildir:
+        if contents is None or maildir.lock_name != request.maildir:
             maildir.close()
             return None
         return OpenedMaildrop(request.username, maildir, contents, self._context.instance.instance_id)

@@ -27,6 +27,7 @@ from pop3_service.maildir import Maildirs, mail_directory_verdict
 from pop3_service.ports import Ports
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
+from pop3_service.verification import Verification
 from service_runtime import VERSION
 from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.errors import StartError
@@ -214,12 +215,16 @@ class ServerProcess:
         if self._certificates is not None:
             lifecycle.on_reload(self._certificates.reload)
         lifecycle.ready(ports.addresses())
-        await lifecycle.until_stopped(watch(self._certificates))
+        await lifecycle.until_stopped(self._background())
         for theirs in neighbours.values():  # closed before we drain: the neighbours drain too
             self._server.give_back(theirs.plain + theirs.tls)
             theirs.close()
         await self._leave()
         health.stop()
+
+    async def _background(self) -> None:
+        verification = Verification(self._context.maildirs, self._disk)
+        await asyncio.gather(watch(self._certificates), verification.run())
 
     async def _leave(self) -> None:
         """Give proxies time to notice, let clients finish, then report what is left to the store."""

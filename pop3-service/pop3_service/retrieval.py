@@ -83,11 +83,12 @@ async def send(
     return encoder.end()
 
 
-def fault_of(error: MaildirError) -> MessageFault:
-    """Return the outcome of a message that cannot be sent."""
-    if not isinstance(error, MessageUnreadable | MaildirUnreadable):
-        return MessageFault.GONE
-    return MessageFault.UNREADABLE_NOW if error.is_temporary else MessageFault.UNREADABLE
+def fault_of(context: Pop3Context, maildrop: OpenedMaildrop, error: MaildirError) -> MessageFault:
+    """Return the outcome of a message that cannot be sent; after a change the next login lists anew (D67)."""
+    if isinstance(error, MessageUnreadable | MaildirUnreadable):
+        return MessageFault.UNREADABLE_NOW if error.is_temporary else MessageFault.UNREADABLE
+    context.maildirs.doubt(maildrop.maildir.path)
+    return MessageFault.GONE
 
 
 async def _read(context: Pop3Context, file: MessageFile) -> bytes:

@@ -299,7 +299,7 @@ class SessionDriver:
         try:
             found = retrieval.cached(maildrop.maildir, intention)
         except MaildirError as error:
-            self._refuse_message(intention, error)
+            self._refuse_message(intention, maildrop, error)
             return
         if isinstance(found, bytes):
             connection = self._connection
@@ -309,9 +309,10 @@ class SessionDriver:
         else:
             self._begin(self._send_in_pieces(intention, maildrop, found))
 
-    def _refuse_message(self, intention: SendMessage, error: MaildirError) -> None:
+    def _refuse_message(self, intention: SendMessage, maildrop: OpenedMaildrop, error: MaildirError) -> None:
         log.info("message unavailable", session=self.session.session_id, reason=str(error))
-        self._carry_out(self.session.complete(intention, retrieval.fault_of(error)))
+        fault = retrieval.fault_of(self._context, maildrop, error)
+        self._carry_out(self.session.complete(intention, fault))
 
     async def _send_in_pieces(
         self, intention: SendMessage, maildrop: OpenedMaildrop, opened: MessageFile | None
@@ -319,7 +320,7 @@ class SessionDriver:
         try:
             file, start = await retrieval.opened(self._context, maildrop, intention.message, opened)
         except MaildirError as error:
-            self._refuse_message(intention, error)
+            self._refuse_message(intention, maildrop, error)
             return
         self.activity = _SENDING
         connection = self._connection
@@ -332,6 +333,7 @@ class SessionDriver:
         except ConnectionResetError:
             pass  # the client is gone
         except MaildirError as error:
+            retrieval.fault_of(self._context, maildrop, error)
             log.warning("message cut short", session=self.session.session_id, reason=str(error))
             self.cut("message unreadable")
         finally:

@@ -2,13 +2,23 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pop3_service.maildir import FileLocation, Maildirs, MessageFile, Removal, removal_from
+from pop3_service.maildir import (
+    FileLocation,
+    Maildirs,
+    MessageChanged,
+    MessageFile,
+    Removal,
+    removal_from,
+)
+from pop3_service.maildir import folder as folder_module
 from pop3_service.maildir.moved import MovedMessages
 from pop3_service.maildir.unique_ids import unique_id_of, unique_id_of_namesake
 from pop3_service.protocol.maildrop import MaildropContents, Message
@@ -25,6 +35,33 @@ STEPS = st.one_of(
     st.tuples(st.just("log_in"), st.just(0), st.just("")),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 1.0, 2.0, 3.0]), st.just("")),
 )
+STEPS_WITH_EDITS = st.one_of(
+    STEPS,
+    st.tuples(st.sampled_from(["edit", "log_in"]), WHICH, st.just("")),
+    st.tuples(st.just("verify"), st.just(0), st.just("")),
+)
+
+
+# Two messages whose listing is remembered and trusted.
+TRUSTED = [
+    ("deliver", b"one", ""),
+    ("deliver", b"two\n", ""),
+    ("log_in", 0, ""),
+    ("wait", 3.0, ""),
+    ("log_in", 0, ""),
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def server_with_coarse_ticks() -> Iterator[None]:
+    """Let a folder's ctime be its mtime, which a `World` sets: nobody can set a ctime."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            folder_module,
+            "stamp_of",
+            lambda status: (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mtime_ns),
+        )
+        yield
 
 
 @dataclass
@@ -34,6 +71,8 @@ class World:
     root: Path
     seconds: float = 1000.0
     delivered: int = 0
+    edits: int = 0
+    edited: bytes = b""
     files: dict[bytes, tuple[Path, bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,6 +105,16 @@ class World:
         self.files[unique_id] = file.rename(target), content
         self.stamp(file.parent, target.parent)
 
+    def edit(self, unique_id: bytes) -> None:
+        """Rewrite a file in place, which changes no folder; its mtime is one that it never had."""
+        file, _ = self.files[unique_id]
+        self.edits += 1
+        self.edited = unique_id
+        content = b"%d\n" % self.edits * (self.edits % 3)
+        file.write_bytes(content)
+        os.utime(file, (self.edits, self.edits))
+        self.files[unique_id] = file, content
+
     def remove(self, unique_id: bytes) -> None:
         file, _ = self.files.pop(unique_id)
         file.unlink()
@@ -92,6 +141,44 @@ def test_every_login_shows_exactly_what_is_there(steps: list[tuple[str, object, 
                 assert [(each.unique_id, each.octets) for each in contents.messages] == world.listing()
 
 
+@given(st.lists(STEPS_WITH_EDITS, max_size=40))
+@example([("edit", 0, ""), ("edit", 1, ""), ("log_in", 0, "")])
+@example([("edit", 0, ""), ("verify", 0, "")])
+def test_what_is_announced_is_what_is_sent_or_the_next_login_lists_anew(
+    steps: list[tuple[str, object, str]],
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        world = World(Path(name))
+        maildirs = Maildirs(world.clock)
+        edited: set[bytes] = set()
+        for step, argument, flags in [*TRUSTED, *steps, ("log_in", 0, "")]:
+            take(world, step, argument, flags)
+            if step == "verify":
+                maildirs.verify(at(world.root).path)
+            elif step == "log_in":
+                read_all(world, maildirs, edited)
+            if step in ("verify", "log_in"):
+                edited.clear()
+            elif step == "edit" and world.edited:
+                edited.add(world.edited)
+
+
+def read_all(world: World, maildirs: Maildirs, edited: set[bytes]) -> None:
+    """Log in and read everything; only what was `edited` since may be refused."""
+    messages = log_in(maildirs, world.root).messages
+    # No message is hidden, and none is shown that has gone, whatever was changed in place.
+    assert [message.unique_id for message in messages] == list(world.files)
+    for message in messages:
+        content = world.files[message.unique_id][1]
+        try:
+            assert whole_content(world.root, message) == content
+        except MessageChanged:
+            assert message.unique_id in edited
+            maildirs.doubt(at(world.root).path)
+        else:
+            assert message.octets == octets_on_the_wire(content)
+
+
 def take(world: World, step: str, argument: object, flags: str) -> None:
     if isinstance(argument, bytes):
         world.deliver(argument)
@@ -102,6 +189,8 @@ def take(world: World, step: str, argument: object, flags: str) -> None:
             world.set_flags(unique_id, flags)
         elif step == "remove":
             world.remove(unique_id)
+        elif step == "edit":
+            world.edit(unique_id)
 
 
 @given(st.lists(CONTENTS, min_size=1, max_size=5), st.lists(st.tuples(WHICH, FLAGS), max_size=8), WHICH)

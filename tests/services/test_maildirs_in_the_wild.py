@@ -411,6 +411,33 @@ def test_each_delivery_of_many_in_quick_succession_shows_at_the_next_login(
         assert len(unique_ids(service, maildir)) == count
 
 
+def test_message_rewritten_in_place_is_refused_once_and_the_next_session_announces_it_anew(
+    service: Pop3Process, maildir: Path
+) -> None:
+    file = put(maildir, "1.a")
+    put(maildir, "2.b:2,S", folder="cur")
+
+    def is_refused() -> bool:
+        """Change the file, which changes no folder; return whether a session announces what it was before."""
+        append(file)
+        lines = [*LINES, *[b"more\r\n"] * file.read_bytes().count(b"more")]
+        with service.log_in(maildir.name) as client:
+            announced = client.ask("LIST 1")
+            assert client.ask("STAT").split()[1] == b"2"
+            if announced == b"+OK 1 %d\r\n" % len(b"".join(lines).replace(b"..one", b".one")):
+                assert client.ask_lines("RETR 1") == lines
+                return False
+            assert client.ask("RETR 1") == UNAVAILABLE
+            assert client.ask_lines("RETR 2") == LINES
+            assert client.quit().startswith(b"+OK")
+        with service.log_in(maildir.name) as client:
+            assert client.ask_lines("RETR 1") == lines
+        return True
+
+    # The listing is remembered once the folders have not changed for as long as a server's clock may tick.
+    wait_until(is_refused, "a remembered listing is served", 20)
+
+
 # One unique part twice
 
 

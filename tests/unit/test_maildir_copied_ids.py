@@ -15,8 +15,8 @@ from pop3_service.maildir import (
     RemovalFailed,
     removal_from,
 )
-from pop3_service.maildir.maildirs import GRAIN_SECONDS
 from pop3_service.maildir.noted import LONGEST_LINE_OCTETS
+from pop3_service.maildir.remembered import GRAIN_SECONDS
 from pop3_service.protocol.maildrop import MaildropContents
 from support.maildir_files import at, ordinary_user
 

@@ -252,7 +252,7 @@ def test_of_a_maildir_that_was_let_go_nothing_is_known_to_be_in_memory(mail: Pat
     maildir = at(mail / "alice")
     maildir.open()
     maildir.let_go()
-    assert not maildir.has_cached(b"new")
+    assert maildir.status_if_cached(b"new") is None
 
 
 # Maildirs on another file system than the mail directory
@@ -332,6 +332,6 @@ def test_a_container_that_forbids_openat2_serves_mail_and_never_claims_that_it_i
     try:
         maildir = located(mail, "deep/er/carol")
         assert os.fstat(maildir.open().number).st_ino == inode(mail / "deep/er/carol")
-        assert not maildir.has_cached(b"new")
+        assert maildir.status_if_cached(b"new") is None
     finally:
         beneath.has_openat2.cache_clear()

@@ -11,11 +11,12 @@ from typing import NoReturn, cast
 
 import pytest
 
-import pop3_service.maildir.maildirs
-from pop3_service.maildir import FileIdentity, FileLocation, Maildirs, MaildirUnreadable
+from pop3_service.maildir import FileIdentity, FileLocation, Maildir, Maildirs, MaildirUnreadable
+from pop3_service.maildir import folder as folder_module
 from pop3_service.maildir.folder import Folder
-from pop3_service.maildir.maildirs import GRAIN_SECONDS, MESSAGES_CHECKED_ON_THE_LOOP
+from pop3_service.maildir.maildirs import SMALL_MAILDROP
 from pop3_service.maildir.octets import CHUNK_OCTETS, counted_octets
+from pop3_service.maildir.remembered import GRAIN_SECONDS
 from pop3_service.protocol.maildrop import MaildropContents
 from support.maildir_files import at, ordinary_user
 
@@ -356,25 +357,40 @@ def test_each_part_of_the_identity_counts(change: dict[str, int], is_same_file: 
     assert identity.is_same_file(changed) is is_same_file
 
 
-def test_a_rewrite_in_place_with_the_same_size_is_counted_anew(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+def rewrite_in_place(file: Path) -> None:
+    with file.open("r+b") as opened:  # with the same size: only the mtime tells
+        opened.write(b"\n\n\n\n")
+
+
+def append(file: Path) -> None:
+    with file.open("ab") as opened:
+        opened.write(b"more\n")
+
+
+@pytest.mark.parametrize(("change", "expected"), [(rewrite_in_place, 8), (append, 11)])
+@pytest.mark.parametrize("is_noticed", ["where it is opened", "by the verification"])
+def test_a_file_changed_in_place_is_counted_anew_once_that_is_noticed(
+    maildir: Path,
+    maildirs: Maildirs,
+    clock: Clock,
+    change: Callable[[Path], None],
+    expected: int,
+    is_noticed: str,
 ) -> None:
     file = deliver(maildir, "1.a", b"abc\n")
     os.utime(file, (1000, 1000))
-    assert octets(trust(maildirs, maildir, clock)) == [5]
-    with file.open("r+b") as opened:
-        opened.write(b"\n\n\n\n")
+    contents = trust(maildirs, maildir, clock)
+    change(file)
+    # No folder has changed: a login looks at nothing else.
+    assert maildirs.remembered(at(maildir)) is contents
+    assert maildirs.scan(at(maildir)) is contents
+    if is_noticed == "by the verification":
+        maildirs.verify(at(maildir).path)
+    else:
+        maildirs.doubt(at(maildir).path)
     assert maildirs.remembered(at(maildir)) is None
-    assert octets(maildirs.scan(at(maildir))) == [8]
-
-
-def test_a_file_that_grows_in_place_is_counted_anew(maildir: Path, maildirs: Maildirs, clock: Clock) -> None:
-    file = deliver(maildir, "1.a", b"abc\n")
-    trust(maildirs, maildir, clock)
-    with file.open("ab") as opened:
-        opened.write(b"more\n")
-    assert maildirs.remembered(at(maildir)) is None
-    assert octets(maildirs.scan(at(maildir))) == [11]
+    assert octets(maildirs.scan(at(maildir))) == [expected]
+    assert maildirs.remembered(at(maildir)) is not None
 
 
 def test_an_unchanged_file_is_not_read_again(
@@ -408,7 +424,7 @@ def test_a_new_message_on_a_used_inode_is_counted_anew(maildir: Path, maildirs: 
     assert octets(maildirs.scan(at(maildir))) == [8]
 
 
-@pytest.mark.parametrize(("messages", "are_rendered"), [(3, False), (MESSAGES_CHECKED_ON_THE_LOOP + 1, True)])
+@pytest.mark.parametrize(("messages", "are_rendered"), [(3, False), (SMALL_MAILDROP + 1, True)])
 def test_the_listings_of_a_big_maildrop_are_rendered_by_the_scan(
     maildir: Path, maildirs: Maildirs, messages: int, are_rendered: bool
 ) -> None:
@@ -674,8 +690,10 @@ def test_the_grain_counts_from_the_end_of_the_scan_that_saw_the_folders(maildir:
 
 
 def test_two_deliveries_within_one_tick_both_show_at_the_next_login(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # On a file server with such a clock the ctime stays too.
+    monkeypatch.setattr(folder_module, "stamp_of", lambda status: (status.st_ino, status.st_mtime_ns))
     deliver(maildir, "1.a")
     os.utime(maildir / "new", (1000, 1000))
     assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a"]
@@ -702,7 +720,7 @@ def test_a_removal_ends_what_is_remembered(maildir: Path, maildirs: Maildirs, cl
     os.utime(maildir / "new", (1000, 1000))
     trust(maildirs, maildir, clock)
     file.unlink()
-    os.utime(maildir / "new", (1000, 1000))  # The file itself is asked for as well.
+    os.utime(maildir / "new", (1000, 1000))  # nobody can set the ctime back
     assert maildirs.remembered(at(maildir)) is None
     assert maildirs.scan(at(maildir)).messages == ()
 
@@ -745,17 +763,90 @@ def test_a_rescan_that_finds_the_same_gives_the_same_object(maildir: Path, maild
     assert maildirs.scan(at(maildir)) is contents
 
 
-def test_a_large_maildrop_is_left_to_a_thread_and_still_remembered_there(
+def test_a_large_maildrop_is_remembered_like_any_other(
     maildir: Path, maildirs: Maildirs, clock: Clock
 ) -> None:
-    for number in range(MESSAGES_CHECKED_ON_THE_LOOP + 1):
+    for number in range(SMALL_MAILDROP + 1):
         deliver(maildir, f"{number}.a")
     contents = trust(maildirs, maildir, clock)
+    assert maildirs.remembered(at(maildir)) is contents
+    assert maildirs.scan(at(maildir)) is contents
+
+
+def test_a_folder_that_the_kernel_has_dropped_from_memory_is_left_to_a_thread(
+    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = trust(maildirs, maildir, clock)
+    monkeypatch.setattr(Maildir, "status_if_cached", lambda maildir, folder: None)
     assert maildirs.remembered(at(maildir)) is None
     assert maildirs.scan(at(maildir)) is contents
-    (maildir / "new" / "0.a").unlink()
+
+
+# Verification
+
+
+def test_what_is_as_it_was_stays_remembered_through_a_verification(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    deliver(maildir, "1.a")
+    deliver(maildir, "2.b:2,S", folder="cur")
+    contents = trust(maildirs, maildir, clock)
+    maildirs.verify(at(maildir).path)
+    assert maildirs.remembered(at(maildir)) is contents
+
+
+@pytest.mark.parametrize("name", ["1.a", "2.b:2,S"])
+def test_a_verification_looks_at_the_files_of_both_folders(
+    maildir: Path, maildirs: Maildirs, clock: Clock, name: str
+) -> None:
+    files = {"1.a": deliver(maildir, "1.a"), "2.b:2,S": deliver(maildir, "2.b:2,S", folder="cur")}
     trust(maildirs, maildir, clock)
-    assert maildirs.remembered(at(maildir)) is not None
+    append(files[name])
+    maildirs.verify(at(maildir).path)
+    assert maildirs.remembered(at(maildir)) is None
+
+
+def test_a_verification_of_what_is_not_remembered_does_nothing(maildir: Path, maildirs: Maildirs) -> None:
+    maildirs.verify(at(maildir).path)
+    maildirs.doubt(at(maildir).path)
+    assert maildirs.remembered(at(maildir)) is None
+
+
+def test_only_what_logins_have_used_since_is_to_be_verified(tmp_path: Path, clock: Clock) -> None:
+    maildirs = Maildirs(clock, remembered_messages=3)
+    alice, bob = tmp_path / "alice", tmp_path / "bob"
+    for folder in (alice, bob):
+        (folder / "new").mkdir(parents=True)
+        (folder / "cur").mkdir()
+        trust(maildirs, folder, clock)
+    assert maildirs.used() == []  # a scan has just looked at the files
+    assert maildirs.remembered(at(bob)) is not None
+    maildirs.verify(at(bob).path)
+    assert maildirs.used() == [at(bob).path]
+    assert maildirs.device(at(bob).path) == bob.stat().st_dev
+    assert maildirs.used() == []
+    assert maildirs.scan(at(bob)) is not None
+    # What is forgotten meanwhile needs no verification.
+    assert maildirs.remembered(at(alice)) is not None
+    for number in range(2):
+        deliver(alice, f"{number}.a")
+    trust(maildirs, alice, clock)
+    assert maildirs.used() == []
+
+
+def test_another_maildir_in_place_of_a_remembered_one_is_noticed_by_a_verification(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    for folder in ("new", "cur"):
+        (maildir / folder).rmdir()
+    contents = trust(maildirs, maildir, clock)
+    maildir.rename(maildir.with_name("old"))
+    maildir.mkdir()
+    maildirs.verify(at(maildir).path)
+    maildir.rmdir()
+    maildir.with_name("old").rename(maildir)
+    assert maildirs.remembered(at(maildir)) is None
+    assert maildirs.scan(at(maildir)) is contents
 
 
 def test_the_least_recently_used_maildirs_are_forgotten_first(tmp_path: Path, clock: Clock) -> None:
@@ -763,6 +854,7 @@ def test_the_least_recently_used_maildirs_are_forgotten_first(tmp_path: Path, cl
     folders = [tmp_path / name for name in ("alice", "bob", "charles")]
     for folder in folders:
         (folder / "new").mkdir(parents=True)
+        (folder / "cur").mkdir()
         deliver(folder, "1.a")
     alice, bob, charles = folders
     trust(maildirs, alice, clock)
@@ -779,6 +871,7 @@ def test_empty_maildrops_are_not_remembered_without_a_limit(tmp_path: Path, cloc
     maildirs = Maildirs(clock, remembered_messages=2)
     for name in ("a", "b", "c"):
         (tmp_path / name / "new").mkdir(parents=True)
+        (tmp_path / name / "cur").mkdir()
         trust(maildirs, tmp_path / name, clock)
     assert [maildirs.remembered(at(tmp_path / name)) is None for name in "abc"] == [
         True,
@@ -870,17 +963,3 @@ def test_the_lock_name_of_a_scanned_maildir_is_known_before_it_is_opened_again(
     assert maildirs.lock_name(scanned.path) == ""
     maildirs.scan(scanned)
     assert maildirs.lock_name(scanned.path) == scanned.lock_name != ""
-
-
-def test_a_disk_that_was_slow_is_not_read_on_the_event_loop_until_it_is_fast_again(
-    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deliver(maildir, "1.a")
-    contents = trust(maildirs, maildir, clock)
-    assert maildirs.remembered(at(maildir)) is contents
-    monkeypatch.setattr(pop3_service.maildir.maildirs, "QUICK_SECONDS", -1.0)
-    assert maildirs.scan(at(maildir)) is contents
-    assert maildirs.remembered(at(maildir)) is None
-    monkeypatch.setattr(pop3_service.maildir.maildirs, "QUICK_SECONDS", 60.0)
-    assert maildirs.scan(at(maildir)) is contents
-    assert maildirs.remembered(at(maildir)) is contents

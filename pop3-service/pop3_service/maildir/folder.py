@@ -23,8 +23,27 @@ FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # for files that exist.
 ABSENT_ERRORS = frozenset({errno.ENOENT, errno.ELOOP, errno.EMLINK, errno.ENXIO})
 
-FolderStamp = tuple[int, int, int]
-"""Device, inode and mtime (nanoseconds) of a folder: it changes when a name is added, renamed or removed."""
+FolderStamp = tuple[int, int, int, int]
+"""Device, inode, mtime and ctime (nanoseconds) of a folder.
+
+It changes when a name is added, renamed or removed. Programs that copy or restore mail set mtimes back;
+nobody can set a ctime.
+"""
+
+
+def stamp_of(status: os.stat_result) -> FolderStamp:
+    """Return the stamp of the folder that `status` describes."""
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def stamps_if_cached(maildir: Maildir) -> tuple[FolderStamp, ...] | None:
+    """Return the stamps of FOLDERS, or None where the kernel does not have both of them in memory.
+
+    For the event loop: it never blocks on a disk. `maildir` is held open.
+    """
+    statuses = [maildir.status_if_cached(name) for name in FOLDERS]
+    stamps = tuple(stamp_of(status) for status in statuses if status is not None)
+    return stamps if len(stamps) == len(FOLDERS) else None
 
 
 class Folder:
@@ -51,8 +70,7 @@ class Folder:
 
     def stamp(self) -> FolderStamp:
         """Return the folder's stamp."""
-        status = os.fstat(self._descriptor)
-        return status.st_dev, status.st_ino, status.st_mtime_ns
+        return stamp_of(os.fstat(self._descriptor))
 
     def names(self) -> list[bytes]:
         """Return the names that may be messages: those that do not begin with a dot."""
@@ -94,7 +112,7 @@ class Folder:
 
         Each is a name, and the inode, mtime (nanoseconds), size (octets) and device of its file.
         """
-        # Each login runs this loop once for every message: it calls nothing but the system.
+        # Run for every message that is remembered, every few minutes: it calls nothing but the system.
         lstat, descriptor = os.lstat, self._descriptor
         for name, inode, mtime_ns, size, device in files:
             status = lstat(name, dir_fd=descriptor)

@@ -80,22 +80,15 @@ class ListedMessages:
                 append(column[index])
         return picked
 
-    def path(self, index: int) -> bytes:
-        """Return the path from the maildir to the file of a message."""
-        return b"%b/%b" % (FOLDERS[self._folders[index]], self.names[index])
-
     def indexes_by_inode(self) -> dict[int, int]:
         """Return the index of the message with each inode."""
         return {inode: index for index, inode in enumerate(self._inodes)}
 
-    def selectors(self) -> tuple[bytes, ...]:
-        """Return for each of FOLDERS the argument with which `files` yields its files."""
-        return tuple(bytes(each == number for each in self._folders) for number in range(len(FOLDERS)))
-
-    def files(self, selector: bytes) -> Iterator[FileFacts]:
-        """Yield the facts of the files of one folder."""
+    def files(self, folder: bytes) -> Iterator[FileFacts]:
+        """Yield the facts of the files of one of FOLDERS."""
+        number = FOLDERS.index(folder)
         columns = (self.names, self._inodes, self._mtimes, self._sizes, self._devices)
-        return compress(zip(*columns, strict=True), selector)
+        return compress(zip(*columns, strict=True), map(number.__eq__, self._folders))
 
     def _columns(self) -> tuple[object, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)

@@ -119,13 +119,24 @@ class Maildir:
         self._hold(opened)
         return True
 
-    def has_cached(self, path: bytes) -> bool:
-        """Return whether the maildir is held open and the kernel has a file's path from it in memory."""
+    def status(self, path: bytes) -> os.stat_result:
+        """Return the status of what is at `path` from the maildir, of a link itself; blocks on the disk."""
+        opened = self.open()  # in a variable: it is closed when the last reference to it is gone
+        return os.lstat(path, dir_fd=opened.number)
+
+    def status_if_cached(self, path: bytes) -> os.stat_result | None:
+        """Do as `status` if the maildir is held open and the kernel has the path in memory, without blocking.
+
+        None otherwise, and where nothing is there.
+        """
         opened = self.held
         descriptor = open_if_cached(opened.number, path, _STATUS_FLAGS) if opened is not None else None
-        if descriptor is not None:
+        if descriptor is None:
+            return None
+        try:
+            return os.fstat(descriptor)
+        finally:
             os.close(descriptor)
-        return descriptor is not None
 
     def _hold(self, opened: Descriptor) -> None:
         if not self._is_closed:

@@ -17,7 +17,6 @@ from typing import BinaryIO
 
 from pop3_service.maildir.file_location import FileIdentity
 from pop3_service.maildir.folder import ABSENT_ERRORS, OPEN_FLAGS, Folder, beside
-from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.unique_ids import OWN_FORM, encoded, unique_id_of
 
 FILE_NAME = b"peep-unique-ids"
@@ -91,12 +90,6 @@ def read_noted(folders: Sequence[Folder]) -> NotedUniqueIds:
             return _Parser().parse(file, identity)
     finally:
         os.close(descriptor)
-
-
-def noted_status(maildir: Maildir) -> os.stat_result:
-    """Return the status of a maildir's file; blocks on the disk. Raises OSError as the system gives it."""
-    opened = maildir.open()  # in a variable: it is closed when the last reference to it is gone
-    return os.lstat(FILE_NAME, dir_fd=opened.number)
 
 
 def note_own(folders: Sequence[Folder], noted: NotedUniqueIds, unique_ids: Iterable[bytes]) -> None:
