@@ -754,6 +754,8 @@ def test_a_maildir_that_became_a_file_is_not_remembered(
     maildir.rename(maildir.with_name("old"))
     maildir.write_bytes(b"")
     assert maildirs.remembered(at(maildir)) is None
+    with pytest.raises(MaildirUnreadable):
+        maildirs.scan(at(maildir))
 
 
 def test_a_rescan_that_finds_the_same_gives_the_same_object(maildir: Path, maildirs: Maildirs) -> None:
