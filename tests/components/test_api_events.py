@@ -132,6 +132,28 @@ async def test_who_comes_back_is_told_what_was_missed_and_nothing_twice(reposito
     assert told == (await ids(repository))[2:]
 
 
+async def test_who_comes_back_in_the_midst_of_an_exchange_is_told_its_rest_by_any_replica(
+    repository: StateRepository,
+) -> None:
+    await log_in(repository, "alice", "bob", "carol")
+    names = ["alice", "bob", "carol"]
+    logins = [Login(name, f"t-{name}", "1", "192.0.2.7:40000") for name in names]
+    async with api_server(repository) as server, listening(server.client) as reader:
+        await reader.until("counters")
+        await repository.exchange(Exchange("pop3", 0, logins=logins))
+        await repository.exchange(Exchange("pop3", 0, releases=[(name, f"t-{name}") for name in names]))
+        seen = [await reader.until("login", "logout", "gap") for _ in range(6)]
+    assert [event.event_id for event in seen] == (await ids(repository))[6:]
+    assert [event.data["session"] for event in seen] == 2 * ["t-alice", "t-bob", "t-carol"]
+    for number in range(5):
+        async with (
+            api_server(repository) as other,
+            listening(other.client, last_event_id=seen[number].event_id) as again,
+        ):
+            told = [await again.until("login", "logout", "gap") for _ in seen[number + 1 :]]
+            assert told == seen[number + 1 :]
+
+
 @pytest.mark.parametrize("last_event_id", ["", "x", "1", "1-", "-1-0", "1-0-0", "9" * 19 + "-0", "1-0\u00b2"])
 async def test_what_is_no_id_counts_as_none(repository: StateRepository, last_event_id: str) -> None:
     await log_in(repository, "alice")

@@ -656,6 +656,29 @@ async def test_ten_thousand_logins_in_one_exchange_are_all_answered(two_instance
     assert result.logins == [LoginOutcome.OPENED] + [LoginOutcome.IN_USE] * 9_999
 
 
+async def test_ten_thousand_sessions_come_and_go_in_one_exchange_each(
+    two_instances: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    names = [f"u{number}" for number in range(10_000)]
+    behind_the_scenes.hset(keys.CREDENTIALS, mapping=dict.fromkeys(names, "v1 hash"))
+    rows = [session(f"s-{name}", username=name) for name in names]
+    logins = [of_maildir(f"m-{name}", f"s-{name}", name) for name in names]
+    result = await two_instances.exchange(Exchange("i1", 1, logins=logins, session_rows=rows))
+    assert result.logins == [LoginOutcome.OPENED] * 10_000
+    assert (await two_instances.logged_in_users(), len(await two_instances.sessions())) == (
+        sorted(names),
+        10_000,
+    )
+    taken = behind_the_scenes.hgetall(keys.MAILDIRS)
+    assert taken == {f"m-{name}": f"i1 s-{name}" for name in names}
+    given_back, closed = [(name, f"s-{name}") for name in names], [f"s-{name}" for name in names]
+    half = Exchange("i1", 2, releases=given_back[:6000], withdrawn_logins=given_back[6000:])
+    half.closed_sessions = closed
+    await two_instances.exchange(half)
+    assert (await two_instances.logged_in_users(), await two_instances.sessions()) == ([], [])
+    assert behind_the_scenes.hlen(keys.MAILDIRS) == 0
+
+
 # Session rows
 
 

@@ -19,7 +19,8 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     latencies         hash    "command <bucket>", "login <bucket>" -> how many took so long, and
                               "command us", "login us" -> microseconds in all, and
                               "refused <reason>" -> refused passwords
-    activity          stream  the last logins, logouts and changes of settings
+    activity          stream  the last logins, logouts and changes of settings; several of the first two may
+                              share an entry (D72)
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
     clock             string  when leases were last read, ms by that clock: shows a step of it
     instance:<id>     hash    host process_id version started_at worker layout sequence number open
@@ -81,7 +82,8 @@ PROPOSAL = TAG + "proposal:"
 EVENTS = TAG + "events"
 
 
-def lua_names() -> str:
-    """Return these keys as Lua locals, to stand at the head of every script."""
-    names = {name: value for name, value in globals().items() if name.isupper() and name != "LAYOUT_VERSION"}
-    return "".join(f"local {name} = '{value}'\n" for name, value in names.items())
+def lua_literals() -> dict[str, str]:
+    """Return these keys as they stand in Lua, by their names here."""
+    return {
+        name: f"'{value}'" for name, value in globals().items() if name.isupper() and name != "LAYOUT_VERSION"
+    }

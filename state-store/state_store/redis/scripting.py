@@ -1,6 +1,7 @@
-"""The Lua scripts as Redis gets them: key names, figures, the prelude, then the script's own file."""
+"""The Lua scripts as Redis gets them: prelude and the script's own file, with keys and figures written in."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from importlib import resources
 
@@ -16,6 +17,13 @@ LONGEST_PAUSE_SECONDS = RENEWAL_SECONDS + 1.0
 
 LARGEST_SPARE = 64
 """Connections beyond its open ones that an instance may hold slots for, to admit them without an exchange."""
+
+ACTIVITIES_OF_AN_ENTRY = 32
+"""Logins and logouts that share an entry of the stream, at most. The stream is trimmed by entries, so this
+bounds how much it keeps."""
+
+ACTIVITY_PAGE = 50
+"""Entries of the stream that are read at once."""
 
 _PARTS = {
     "allowances": {"begin_attempt", "end_attempt", "slow_downs", "lift_slow_down"},
@@ -36,21 +44,25 @@ class Script:
 def load_scripts() -> dict[str, Script]:
     """Return every script of the `scripts` folder by its name."""
     folder = resources.files("state_store.redis") / "scripts"
-    head = keys.lua_names() + _figures() + (folder / "prelude.lua").read_text(encoding="utf-8")
+    prelude = (folder / "prelude.lua").read_text(encoding="utf-8")
+    constants = keys.lua_literals() | _figures()
+    names = re.compile(rf"\b({'|'.join(constants)})\b")
     parts = {part: (folder / f"{part}.lua").read_text(encoding="utf-8") for part in _PARTS}
     scripts = {}
     for file in folder.iterdir():
         name = file.name.removesuffix(".lua")
         if file.name.endswith(".lua") and name not in {"prelude", *_PARTS}:
             own_parts = "".join(text for part, text in parts.items() if name in _PARTS[part])
-            text = head + own_parts + file.read_text(encoding="utf-8")
+            text = prelude + own_parts + file.read_text(encoding="utf-8")
+            # Not as locals: a tenth of what an exchange costs was to make and close over eighty of them.
+            text = names.sub(lambda found: constants[found[1]], text)
             digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
             scripts[name] = Script(name, text, digest)
     return scripts
 
 
-def _figures() -> str:
-    """Return figures as Lua locals: `X_SECONDS` in milliseconds as `X_MS`, all others as they are."""
+def _figures() -> dict[str, str]:
+    """Return figures as they stand in Lua: `X_SECONDS` as `X_MS`, in milliseconds; all others as they are."""
     figures: dict[str, float] = {
         "LEASE_SECONDS": LEASE_SECONDS,
         "FRONT_END_SECONDS": FRONT_END_SECONDS,
@@ -58,11 +70,13 @@ def _figures() -> str:
         "LONGEST_PAUSE_SECONDS": LONGEST_PAUSE_SECONDS,
         "LARGEST_SPARE": LARGEST_SPARE,
         "ACTIVITY_LENGTH": ACTIVITY_LENGTH,
+        "ACTIVITIES_OF_AN_ENTRY": ACTIVITIES_OF_AN_ENTRY,
+        "ACTIVITY_PAGE": ACTIVITY_PAGE,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }
     figures |= {name: value for name, value in vars(attempts).items() if isinstance(value, int | float)}
-    lines = []
+    literals = {}
     for name, value in figures.items():
         unit = 1000 if name.endswith("_SECONDS") else 1
-        lines.append(f"local {name.replace('_SECONDS', '_MS')} = {value * unit:.0f}\n")
-    return "".join(lines)
+        literals[name.replace("_SECONDS", "_MS")] = f"{value * unit:.0f}"
+    return literals

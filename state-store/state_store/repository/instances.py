@@ -86,27 +86,28 @@ def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
         yield from latency
     yield from (exchange.open_connections, exchange.claimed_connections, exchange.waiting_connections)
     yield from (exchange.settings_version, round(exchange.load, 3), int(reap))
-    for locks in (exchange.releases, exchange.withdrawn_logins):
-        yield len(locks)
-        for lock in locks:
-            yield from lock
-    yield len(exchange.session_rows)
+    yield from (2 * len(exchange.session_rows), len(exchange.closed_sessions))
     for row in exchange.session_rows:
         yield row.session_id
         yield json.dumps(
             [row.username, row.address, row.connected_at, row.tls, row.octets, row.retrieved, row.marked]
         )
-    yield len(exchange.closed_sessions)
     yield from exchange.closed_sessions
-    yield len(exchange.logins)
-    if exchange.logins:
-        yield exchange.login_delay_seconds
-    for login in exchange.logins:
-        yield from (login.username, login.session_id, login.credential_version, login.address)
-        yield network_of(login.address)
-        yield from (int(login.is_remembered), login.maildir)
-    yield exchange.address_limit
-    if exchange.address_limit:
-        yield len(exchange.addresses)
-        for one in exchange.addresses:
-            yield from (one.address, one.open_connections, one.waiting_connections)
+    yield from _lock_arguments(exchange)
+    yield from (exchange.address_limit, len(exchange.addresses))
+    for one in exchange.addresses:
+        yield from (one.address, one.open_connections, one.waiting_connections)
+
+
+def _lock_arguments(exchange: Exchange) -> Iterator[Any]:
+    # In columns, which the script can hand to one command each.
+    releases, withdrawn, logins = exchange.releases, exchange.withdrawn_logins, exchange.logins
+    yield from (len(releases), len(withdrawn), len(logins), exchange.login_delay_seconds)
+    locks = [*releases, *withdrawn, *((login.username, login.session_id) for login in logins)]
+    yield from (username for username, _ in locks)
+    yield from (session_id for _, session_id in locks)
+    yield from (login.credential_version for login in logins)
+    yield from (login.address for login in logins)
+    yield from (network_of(login.address) for login in logins)
+    yield from (int(login.is_remembered) for login in logins)
+    yield from (login.maildir for login in logins)

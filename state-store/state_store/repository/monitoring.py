@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Iterator
 
 from state_store.errors import StoreUnavailable, UnknownSession
 from state_store.latency import DAMAGED_UNIQUE_IDS, histogram, refused
@@ -25,6 +25,10 @@ CLOSING_SECONDS = 3.0
 
 ASKING_SECONDS = 0.25
 """After so long its instance is notified again: the first notification may have been lost."""
+
+
+_DETAILS_OF_SESSIONS = ("username", "session", "instance", "address")
+"""What a login's line has after its kind; a logout has no address."""
 
 
 class MonitoringRepository(DeploymentStore):
@@ -95,15 +99,21 @@ class MonitoringRepository(DeploymentStore):
     ) -> tuple[list[Activity], bool]:
         """Return at most `limit` activities after this one, the oldest first, and whether any are missing.
 
-        The last `ACTIVITY_LENGTH` at least are remembered. After an id that this store cannot have given
-        out, they begin with the first one that it remembers.
+        Fewer than `limit` are all that there are. At least the last `ACTIVITY_LENGTH` are remembered. After
+        an id that this store cannot have given out, they begin with the first one that it remembers.
         """
         first, last, added, length, entries = await self._client.script("activity", activity_id, limit)
         if _position(activity_id) > _position(last):
             found, _ = await self.activity_after("0-0", limit)
             return found, True
         is_gap = added > length and _position(activity_id) < _position(first)
-        return [_activity(entry_id, pairs(fields)) for entry_id, fields in entries], is_gap
+        found = [
+            activity
+            for entry_id, fields in entries
+            for activity in _activities(entry_id, pairs(fields))
+            if _position(activity.activity_id) > _position(activity_id)
+        ]
+        return found[:limit], is_gap
 
 
 def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> InstanceStatus:
@@ -125,9 +135,15 @@ def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> In
     )
 
 
-def _activity(activity_id: str, fields: dict[str, Any]) -> Activity:
-    milliseconds, _ = _position(activity_id)
-    return Activity(activity_id, ActivityKind(fields.pop("kind")), milliseconds / 1000, fields)
+def _activities(entry_id: str, fields: dict[str, str]) -> Iterator[Activity]:
+    """Yield the activities of an entry of the stream; see `prelude.lua` for how several share one."""
+    milliseconds, number = _position(entry_id)
+    kind, more = fields.pop("kind"), fields.pop("more", "")
+    yield Activity(entry_id, ActivityKind(kind), milliseconds / 1000, fields)
+    for further, line in enumerate(more.split("\n") if more else (), start=1):
+        kind, *values = line.split(" ")
+        details = dict(zip(_DETAILS_OF_SESSIONS, values, strict=False))
+        yield Activity(f"{milliseconds}-{number + further}", ActivityKind(kind), milliseconds / 1000, details)
 
 
 def _position(activity_id: str) -> tuple[int, int]:

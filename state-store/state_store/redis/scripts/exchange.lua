@@ -1,71 +1,139 @@
--- All that one instance reports and requests in one round trip; see records.Exchange.
--- Answers {1 when lapsed or 2 when overtaken, counts taken before, reserved, should shrink, limit,
--- spare elsewhere, settings version, {outcome...}, {connections that an address may have...}}.
+-- All that one instance reports and requests in one round trip; see records.Exchange, and repository/instances.py for
+-- the order of the arguments. Answers {1 when lapsed or 2 when overtaken, counts taken before, reserved, should shrink,
+-- limit, spare elsewhere, settings version, {outcome...}, {connections that an address may have...}}.
 
 local position = 0
-local function argument()
-  position = position + 1
-  return ARGV[position]
+local function take(count)
+  position = position + count
+  return unpack(ARGV, position - count + 1, position)
 end
-local function number() return tonumber(argument()) end
 
 local now = lease_time()
-local instance, counts_sequence, exchange_number, confirmed_number = argument(), number(), number(), number()
+local instance, counts_sequence, exchange_number, confirmed_number = take(4)
+counts_sequence, exchange_number = tonumber(counts_sequence), tonumber(exchange_number)
 local own = INSTANCE .. instance
 
+local live, is_live_now = live_instances(now), {}
+for _, other in ipairs(live) do is_live_now[other] = true end
 local known = redis.call('HMGET', own, 'sequence', 'number')
 local is_known = tonumber(known[1] or 0) >= counts_sequence
 local last_number = tonumber(known[2] or 0)
 -- A replica that took over before it had received everything lacks answered exchanges: locks that they granted may be
 -- missing, and are not the instance's any more.
-if not is_live(instance, now) or last_number < confirmed_number then return {1, is_known and 1 or 0} end
+if not is_live_now[instance] or last_number < tonumber(confirmed_number) then return {1, is_known and 1 or 0} end
 -- An exchange that arrives late or twice would take locks and places that nobody gives back. One without a number (0)
 -- is always taken.
 if exchange_number < last_number or (exchange_number == last_number and last_number > 0) then return {2, 0} end
 redis.call('ZADD', LEASES, now + LEASE_MS, instance)
 
 for _, name in ipairs({'retrieved_bytes', 'retrieved_emails', 'removed_emails', 'connections', 'logins'}) do
-  local delta = argument()
+  local delta = take(1)
   if not is_known and delta ~= '0' then redis.call('HINCRBY', COUNTERS, name, delta) end
 end
-for _ = 1, number() do
-  local name, count = argument(), argument()
+for _ = 1, take(1) do
+  local name, count = take(2)
   if not is_known then redis.call('HINCRBY', LATENCIES, name, count) end
 end
-local open, claimed, waiting, settings_version, load = number(), number(), number(), argument(), argument()
+local open, claimed, waiting, settings_version, load, is_to_reap = take(6)
+open, claimed, waiting = tonumber(open), tonumber(claimed), tonumber(waiting)
 
-if number() == 1 then reap(now) end
+if is_to_reap == '1' then reap(now) end
 
-local function release(username, session)
-  local its_instance, its_session, maildir = holder(redis.call('HGET', MAILDROPS, username))
-  if its_instance == instance and its_session == session then
-    free_maildrop(username, instance, session, maildir)
+-- A command costs as much as five of its arguments. So the hashes of locks and credentials are read with one command
+-- each, changed in tables, and written with at most two (D73). `unpack` gives no more than 8,000 values, hence pieces.
+local PIECE = 1000
+local function write(command, key, words, first, last)
+  for from = first, last, PIECE do
+    redis.call(command, key, unpack(words, from, math.min(from + PIECE - 1, last)))
   end
 end
-for _ = 1, number() do release(argument(), argument()) end
-for _ = 1, number() do
-  local username, session = argument(), argument()
-  release(username, session)
-  if redis.call('GET', LOGIN .. username) == session then redis.call('DEL', LOGIN .. username) end
-end
-for _ = 1, number() do redis.call('HSET', SESSIONS .. instance, argument(), argument()) end
-for _ = 1, number() do redis.call('HDEL', SESSIONS .. instance, argument()) end
-
-local login_count = number()
-local login_delay = login_count > 0 and number() or 0
-local function log_in(username, session, version, address, network, is_remembered, maildir)
-  if is_remembered == '1' and not is_known_pair('user ' .. username, network, now) then return 'check needed' end
-  local credential = redis.call('HGET', CREDENTIALS, username)
-  if not credential or string.sub(credential, 1, #version + 1) ~= version .. ' ' then
-    return 'credential changed'
+local function hash(key) return {key = key, values = {}, is_changed = {}} end
+local function read(its, fields, first, last)
+  for from = first, last, PIECE do
+    local upto = math.min(from + PIECE - 1, last)
+    local values = redis.call('HMGET', its.key, unpack(fields, from, upto))
+    for i = from, upto do its.values[fields[i]] = values[i - from + 1] end
   end
-  local its_instance, its_session, its_maildir = holder(redis.call('HGET', MAILDROPS, username))
+end
+local function change(its, field, value)
+  its.values[field], its.is_changed[field] = value, true
+end
+local function write_changes(its)
+  local set, removed = {}, {}
+  for field in pairs(its.is_changed) do
+    local value = its.values[field]
+    if value then
+      set[#set + 1] = field
+      set[#set + 1] = value
+    else
+      removed[#removed + 1] = field
+    end
+  end
+  write('HDEL', its.key, removed, 1, #removed)
+  write('HSET', its.key, set, 1, #set)
+end
+
+local row_words, closed_count = take(2)
+write('HSET', SESSIONS .. instance, ARGV, position + 1, position + row_words)
+write('HDEL', SESSIONS .. instance, ARGV, position + row_words + 1, position + row_words + closed_count)
+position = position + row_words + closed_count
+
+-- Usernames and sessions of releases, then of withdrawn logins, then of logins; then of logins all else.
+local release_count, withdrawn_count, login_count, login_delay = take(4)
+login_delay = tonumber(login_delay)
+local freed_count = release_count + withdrawn_count
+local usernames, sessions = position, position + freed_count + login_count
+local versions = sessions + freed_count + login_count
+local addresses, networks = versions + login_count, versions + 2 * login_count
+local remembered, maildirs = versions + 3 * login_count, versions + 4 * login_count
+position = versions + 5 * login_count
+
+local maildrop_locks, maildir_locks, credentials = hash(MAILDROPS), hash(MAILDIRS), hash(CREDENTIALS)
+read(maildrop_locks, ARGV, usernames + 1, sessions)
+read(credentials, ARGV, usernames + freed_count + 1, sessions)
+
+local function free_its_maildir(maildir, its_holder)
+  if maildir == '' then return end
+  if maildir_locks.values[maildir] == nil then read(maildir_locks, {maildir}, 1, 1) end
+  if maildir_locks.values[maildir] == its_holder then change(maildir_locks, maildir, false) end
+end
+local function note(kind, username, session, its_instance, rest)
+  session_activities[#session_activities + 1] = kind .. ' ' .. username .. ' ' .. session .. ' ' .. its_instance .. rest
+end
+
+local freed, wanted_maildirs = {}, {}
+for i = 1, freed_count do
+  local username, session = ARGV[usernames + i], ARGV[sessions + i]
+  local its_holder, lock = instance .. ' ' .. session, maildrop_locks.values[username]
+  if lock and string.sub(lock, 1, #its_holder + 1) == its_holder .. ' ' then
+    change(maildrop_locks, username, false)
+    note('logout', username, session, instance, '')
+    freed[#freed + 1] = its_holder
+    wanted_maildirs[#freed] = string.sub(lock, #its_holder + 2)
+  end
+  if i > tonumber(release_count) and redis.call('GET', LOGIN .. username) == session then
+    redis.call('DEL', LOGIN .. username)
+  end
+end
+for i = 1, login_count do wanted_maildirs[#freed + i] = ARGV[maildirs + i] end
+read(maildir_locks, wanted_maildirs, 1, #wanted_maildirs)
+for i, its_holder in ipairs(freed) do free_its_maildir(wanted_maildirs[i], its_holder) end
+
+local function log_in(i)
+  local username, session = ARGV[usernames + freed_count + i], ARGV[sessions + freed_count + i]
+  local version, maildir = ARGV[versions + i] .. ' ', ARGV[maildirs + i]
+  if ARGV[remembered + i] == '1' and not is_known_pair('user ' .. username, ARGV[networks + i], now) then
+    return 'check needed'
+  end
+  local credential = credentials.values[username]
+  if not credential or string.sub(credential, 1, #version) ~= version then return 'credential changed' end
+  local its_instance, its_session, its_maildir = holder(maildrop_locks.values[username])
   local is_ours = its_instance == instance and its_session == session
-  if its_instance and not is_ours and is_live(its_instance, now) then return 'in use' end
+  if its_instance and not is_ours and is_live_now[its_instance] then return 'in use' end
   -- The names of two users may lead to one maildir by links.
   local wanted = instance .. ' ' .. session
-  local other = maildir ~= '' and redis.call('HGET', MAILDIRS, maildir)
-  if other and other ~= wanted and is_live(holder(other), now) then return 'in use' end
+  local other = maildir ~= '' and maildir_locks.values[maildir]
+  if other and other ~= wanted and is_live_now[holder(other)] then return 'in use' end
   -- A session that holds the lock already requests it again, after a lost answer or with the maildir: the delay that
   -- runs is its own.
   if login_delay > 0 and not is_ours
@@ -76,27 +144,24 @@ local function log_in(username, session, version, address, network, is_remembere
     end
     return 'too soon'
   end
-  if is_ours then
-    free_maildir(its_maildir, instance, session)
-  elseif its_instance then
-    free_maildrop(username, its_instance, its_session, its_maildir)  -- its instance is dead
+  if its_instance then free_its_maildir(its_maildir, its_instance .. ' ' .. its_session) end
+  if its_instance and not is_ours then
+    note('logout', username, its_session, its_instance, '')  -- its instance is dead
   end
-  redis.call('HSET', MAILDROPS, username, wanted .. ' ' .. maildir)
-  if maildir ~= '' then redis.call('HSET', MAILDIRS, maildir, wanted) end
-  if not is_ours then
-    note_activity('login', 'username', username, 'session', session, 'instance', instance, 'address', address)
-  end
+  change(maildrop_locks, username, wanted .. ' ' .. maildir)
+  if maildir ~= '' then change(maildir_locks, maildir, wanted) end
+  if not is_ours then note('login', username, session, instance, ' ' .. ARGV[addresses + i]) end
   return 'opened'
 end
 local outcomes = {}
-for i = 1, login_count do
-  outcomes[i] = log_in(argument(), argument(), argument(), argument(), argument(), argument(), argument())
-end
+for i = 1, login_count do outcomes[i] = log_in(i) end
+write_changes(maildrop_locks)
+write_changes(maildir_locks)
+note_session_activities()
 
 -- The connections of one address. An instance keeps those that it has open, and gets places for those that
 -- wait as far as the address's limit over all instances goes; no place is held in reserve. A connection that
 -- its address's limit keeps out does not wait for a slot either.
-local live = live_instances(now)
 local function open_elsewhere_from(address)
   local count = 0
   for _, other in ipairs(live) do
@@ -104,9 +169,12 @@ local function open_elsewhere_from(address)
   end
   return count
 end
-local address_limit, allowed = number(), {}
-for i = 1, address_limit > 0 and number() or 0 do
-  local address, its_open, its_waiting = argument(), number(), number()
+local address_limit, address_count = take(2)
+address_limit = tonumber(address_limit)
+local allowed = {}
+for i = 1, address_count do
+  local address, its_open, its_waiting = take(3)
+  its_open, its_waiting = tonumber(its_open), tonumber(its_waiting)
   allowed[i] = its_open
   if its_waiting > 0 then
     local free = address_limit - open_elsewhere_from(address)

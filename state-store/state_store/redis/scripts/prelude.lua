@@ -1,4 +1,4 @@
--- At the head of every script, after the key names of keys.py and the figures of scripting.py.
+-- At the head of every script. Names in capitals are the keys of keys.py and the figures of scripting.py.
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -25,16 +25,43 @@ local function lease_time()
 end
 
 local function live_instances(now)
-  return redis.call('ZRANGEBYSCORE', LEASES, '(' .. now, '+inf')
+  return redis.call('ZRANGEBYSCORE', LEASES, now + 1, '+inf')  -- whole milliseconds
 end
 
 local function setting(name, default)
   return redis.call('HGET', SETTINGS, name) or default
 end
 
--- Adds an activity: its kind, then field and value pairs.
+-- Adds an activity: its kind, then field and value pairs. Answers its id.
 local function note_activity(kind, ...)
-  redis.call('XADD', ACTIVITY, 'MAXLEN', '~', ACTIVITY_LENGTH, '*', 'kind', kind, ...)
+  return redis.call('XADD', ACTIVITY, 'MAXLEN', '~', ACTIVITY_LENGTH, '*', 'kind', kind, ...)
+end
+
+-- The logins and logouts of this script, as lines: kind, username, session, instance, and a login's address.
+local session_activities = {}
+
+-- Adds them to the stream, several to an entry (D72): the first one in its fields, the others as lines in `more`. The
+-- first one has the entry's id; the ids after it are kept free for the others.
+local function note_session_activities()
+  for first = 1, #session_activities, ACTIVITIES_OF_AN_ENTRY do
+    local last = math.min(first + ACTIVITIES_OF_AN_ENTRY - 1, #session_activities)
+    local kind, username, session, instance, address =
+      string.match(session_activities[first], '^(%S+) (%S+) (%S+) (%S+) ?(.*)$')
+    local fields = {'username', username, 'session', session, 'instance', instance}
+    if kind == 'login' then
+      fields[7], fields[8] = 'address', address
+    end
+    if last > first then
+      fields[#fields + 1] = 'more'
+      fields[#fields + 1] = table.concat(session_activities, '\n', first + 1, last)
+    end
+    local id = note_activity(kind, unpack(fields))
+    if last > first then
+      local milliseconds, number = string.match(id, '^(%d+-)(%d+)$')
+      redis.call('XSETID', ACTIVITY, milliseconds .. string.format('%.0f', number + last - first))
+    end
+  end
+  session_activities = {}
 end
 
 -- Instance, session and maildir ('' when unknown) of a maildrop's lock; nil when it is free.
@@ -53,7 +80,7 @@ end
 local function free_maildrop(username, instance, session, maildir)
   redis.call('HDEL', MAILDROPS, username)
   free_maildir(maildir, instance, session)
-  note_activity('logout', 'username', username, 'session', session, 'instance', instance)
+  session_activities[#session_activities + 1] = 'logout ' .. username .. ' ' .. session .. ' ' .. instance
 end
 
 local function is_live(instance, now)
@@ -94,4 +121,5 @@ local function reap(now)
     local instance, session, maildir = holder(locks[i + 1])
     if is_dead[instance] then free_maildrop(locks[i], instance, session, maildir) end
   end
+  note_session_activities()
 end
