@@ -68,6 +68,11 @@ class Folder:
     ) -> None:
         os.close(self._descriptor)
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the folder; it is closed at the end of the `with` block."""
+        return self._descriptor
+
     def stamp(self) -> FolderStamp:
         """Return the folder's stamp."""
         return stamp_of(os.fstat(self._descriptor))

@@ -30,6 +30,11 @@ def unique_part(name: bytes) -> bytes:
     return part
 
 
+def is_foreign_unique_id(text: bytes) -> bool:
+    """Return whether another server's unique-id can be kept."""
+    return _UNIQUE_ID.fullmatch(text) is not None and OWN_FORM.fullmatch(text) is None
+
+
 def unique_id_of(part: bytes) -> bytes:
     """Return the unique-id for a unique part: itself where RFC 1939 allows it, else a digest."""
     return part if _UNIQUE_ID.fullmatch(part) else encoded(part)
