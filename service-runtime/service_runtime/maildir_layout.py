@@ -35,6 +35,11 @@ class MaildirLayout:
         self._splits_names = "{local}" in folders or "{domain}" in folders
         self._template = text
 
+    @property
+    def folders(self) -> list[str]:
+        """The folders of the template, from the mail directory on: each a field or a plain name."""
+        return self._template.split("/")
+
     def folder_of(self, username: str) -> str | None:
         """Return the path of `username`'s maildir below the mail directory.
 

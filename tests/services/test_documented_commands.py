@@ -57,6 +57,20 @@ def test_settings_change_while_it_runs(terminal: Terminal) -> None:
     assert printed.splitlines()[-1].endswith("300")
 
 
+def test_unique_ids_of_the_server_before_are_taken_over(terminal: Terminal) -> None:
+    mail = terminal.folder / "data" / "mail"
+    (mail / "alice" / "courierpop3dsizelist").write_text("/3 9 1234567\n1.first.host 34 7:1234567:0\n")
+    (mail / "demo" / "courierpop3dsizelist").write_text("/3 1 1234567\n")
+    # What is installed beside the repository is not found through the link that .venv is here.
+    script = commands("configure.md", "unique-ids of the server before").replace(
+        ".venv/bin/python", sys.executable
+    )
+    printed = terminal.type(script)
+    assert printed.count("alice  1 of 1 messages keep their unique-ids") == 2
+    listed = terminal.type("curl --silent --show-error pop3://alice:secret@127.0.0.1:1110/ --request UIDL")
+    assert listed.split() == ["1", "UID7-1234567"]
+
+
 def test_numbers_are_there_for_prometheus(terminal: Terminal) -> None:
     printed = terminal.type(commands("monitoring.md", "numbers"))
     names = [line.split()[0] for line in printed.splitlines() if line.startswith("peep_")]

@@ -26,7 +26,7 @@ _START_ATTEMPTS = 3
 # Its processes have users of their own, and must come at the folder.
 _OPEN_TO_ALL = 0o755
 
-# Its unique-ids are the files' names up to the colon, so they tell which file has which number.
+# Its unique-ids are mostly the files' names up to the colon, so they tell which file has which number.
 # Indexes stay in memory: a listing then never depends on what an earlier session has seen. There is
 # no penalty for wrong passwords: it would make the tests slow, and an answer no different.
 _CONFIGURATION = """\
@@ -46,7 +46,8 @@ first_valid_uid = {uid}
 first_valid_gid = 0
 mail_location = maildir:~:INDEX=MEMORY
 mail_fsync = never
-pop3_uidl_format = %g
+pop3_uidl_format = {uidl_format}
+{settings}
 passdb {{
   driver = static
   args = password={password}
@@ -94,10 +95,12 @@ class DovecotServer:
     """`dovecot -F` on a free loopback port; every user has the tests' password.
 
     A user's Maildir is the folder of that name in `mail`. What a test writes there it gives to
-    the server's user with `hand_over`.
+    the server's user with `hand_over`. `settings` are more lines of its configuration.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, uidl_format: str = "%g", *settings: str) -> None:
+        self._uidl_format = uidl_format
+        self._settings = settings
         self.address = ("127.0.0.1", 0)
         self._folder = tempfile.TemporaryDirectory(prefix="peep-dovecot-", ignore_cleanup_errors=True)
         self.mail = Path(self._folder.name) / "mail"
@@ -157,6 +160,8 @@ class DovecotServer:
         configuration.write_text(
             _CONFIGURATION.format(
                 folder=self._folder.name,
+                uidl_format=self._uidl_format,
+                settings="\n".join(self._settings),
                 internal_user="dovecot" if self._is_root else user.pw_name,
                 internal_group="dovecot" if self._is_root else grp.getgrgid(os.getegid()).gr_name,
                 login_user="dovenull" if self._is_root else user.pw_name,
