@@ -12,7 +12,7 @@ import pytest
 import pop3_service.maildir.copied
 from pop3_service.maildir import Maildirs
 from pop3_service.maildir.copied import write_copied
-from pop3_service.maildir.maildirs import GRAIN_SECONDS
+from pop3_service.maildir.remembered import GRAIN_SECONDS
 from support.maildir_files import NOBODY, at, ordinary_user
 
 COPIED = {b"2.b": b"old-b", b"1.a": b""}
