@@ -3,17 +3,20 @@
 import sys
 import time
 from collections import deque
+from functools import partial
 
 import structlog
 
 from line_server.connection import LineConnection
 from pop3_service.protocol.session import Session
+from service_runtime.frequent_event import FrequentEvent
 from state_store.instance.live_instance import LiveInstance
 from state_store.records import SessionRow
 
 _NEVER = sys.maxsize
 
 log = structlog.get_logger()
+_ended = FrequentEvent("session ended")
 
 
 class SessionRecord:
@@ -122,9 +125,8 @@ class SessionRecord:
 
     def log_end(self) -> None:
         """Log the session's end with its figures; that of a port probe at debug."""
-        write = log.info if self._is_counted else log.debug
+        write = _ended.info if self._is_counted else partial(log.debug, "session ended")
         write(
-            "session ended",
             session=self._session.session_id,
             user=self._session.username,
             address=self._connection.address,

@@ -145,7 +145,8 @@ def run(
         print(f"{service}: {error}", file=sys.stderr)
         return 2
     worker = os.environ.get("PEEP_WORKER")
-    logs.configure(service, loaded.log_format, loaded.log_level, **({"worker": worker} if worker else {}))
+    worker_field = {"worker": worker} if worker else {}
+    log_file = logs.configure(service, loaded.log_format, loaded.log_level, **worker_field)
     for warning in settings.unknown_variables():
         log.warning(warning)
     try:
@@ -153,6 +154,8 @@ def run(
     except StartError as error:
         print(f"{service}: {error}", file=sys.stderr)
         return 1
+    finally:
+        log_file.flush()
     return 0
 
 
