@@ -26,7 +26,7 @@ from state_api.routers.metrics import Numbers, StoreCollector
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.latency import histogram
-from state_store.records import Counters, Latencies, Settings
+from state_store.records import Counters, HashCounts, Latencies, Settings
 from state_store.repository import StateRepository
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
@@ -109,7 +109,8 @@ def metrics_table() -> str:
 
 
 def _no_numbers() -> Numbers:
-    return Numbers(Counters(), Settings(), [], Latencies(histogram("command", {}), histogram("login", {})))
+    latencies = Latencies(histogram("command", {}), histogram("login", {}))
+    return Numbers(Counters(), Settings(), [], latencies, HashCounts())
 
 
 def peepctl_commands_table() -> str:

@@ -13,7 +13,17 @@ from state_api.dependencies import Services
 from state_api.event_feed import EventFeed
 from state_api.request_limits import RequestLimits
 from state_api.request_log import RequestLog
-from state_api.routers import dashboard, events, health, metrics, monitoring, session, settings, users
+from state_api.routers import (
+    dashboard,
+    events,
+    health,
+    metrics,
+    monitoring,
+    password_hashes,
+    session,
+    settings,
+    users,
+)
 from state_api.sign_in import SignIns
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
@@ -21,7 +31,18 @@ from state_store.repository import StateRepository
 
 ROUTERS = tuple(
     part.router
-    for part in (settings, users, monitoring, events, health, metrics, documentation, session, dashboard)
+    for part in (
+        settings,
+        users,
+        password_hashes,
+        monitoring,
+        events,
+        health,
+        metrics,
+        documentation,
+        session,
+        dashboard,
+    )
 )
 
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from state_api.schemas import FieldError, Problem
+from state_api.user_schemas import BODY_FORMS
 from state_store.errors import (
     MailDirectoryRefused,
     SettingsChanged,
@@ -145,6 +146,7 @@ NAMED_KINDS = tuple(kind for kind in list(globals().values()) if isinstance(kind
 _FRAMEWORK_KINDS = {kind.status: kind for kind in (NOT_FOUND, WRONG_METHOD, LATE, TOO_LARGE)}
 """The framework's own errors, by their status."""
 
+_PARTS_OF_A_REQUEST = {"body", "path", "query", "header", "cookie"}
 _NO_JSON = "must be JSON"
 _MESSAGES = {
     "missing": "is required",
@@ -225,7 +227,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [_field_error(one) for one in error.errors()[:MAX_FIELD_ERRORS]]
+    errors = [field_error(one) for one in error.errors()[:MAX_FIELD_ERRORS]]
     return problem_response(INVALID, request.state.request_id, errors)
 
 
@@ -249,12 +251,14 @@ def _allowed_methods(request: Request) -> str:
     return ", ".join(sorted(methods if "GET" in methods else methods - {"HEAD"}))
 
 
-def _field_error(error: dict[str, Any]) -> FieldError:
-    where = (
-        "body"
-        if error["type"] == "json_invalid"
-        else ".".join(map(str, error["loc"][1:])) or str(error["loc"][0])
-    )
+def field_error(error: Mapping[str, Any]) -> FieldError:
+    """Return what is wrong with a field, of one of pydantic's errors."""
+    place = [str(part) for part in error["loc"] if part not in BODY_FORMS]
+    if error["type"] == "json_invalid":
+        place = place[:1]
+    elif place[0] in _PARTS_OF_A_REQUEST:
+        place = place[1:] or place
+    where = ".".join(place)
     # Never the input itself: it may be a password.
     message = _MESSAGES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
     return FieldError(field=where[:MAX_FIELD_NAME], message=message)

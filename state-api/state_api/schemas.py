@@ -9,36 +9,17 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    GetJsonSchemaHandler,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema
 
-from state_store.credentials.opaque_string import MAX_CHARACTERS, opaque_string, pattern
 from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
 
 MAX_ARGUMENT_OCTETS = 128
 """PEEP's limit of an argument (section 2.1): whatever HTTP takes, PEEP can show and change."""
 
-MAX_PAGE = 1000
-DEFAULT_PAGE = 100
-
-# P11, and the same alphabet with slashes for a path: `m=` could not carry any other octet.
-_USERNAME = re.compile(r"[!-\-0-~][!-.0-~]{0,127}")
+# The alphabet of P11, with slashes: `m=` could not carry any other octet.
 _PATH = re.compile(r"/[!-~]{0,127}")
-
-
-def _checked_username(text: str) -> str:
-    if not _USERNAME.fullmatch(text):
-        raise ValueError(
-            "must be 1 to 128 characters of printable ASCII without space and /, not beginning with ."
-        )
-    return text
-
-
-def _checked_prefix(text: str) -> str:
-    return _checked_username(text) if text else text
 
 
 def _normal_path(text: str) -> str:
@@ -60,50 +41,6 @@ def _encodable(text: str) -> str:
     return text
 
 
-Username = Annotated[
-    str,
-    AfterValidator(_checked_username),
-    WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": 128, "pattern": f"^{_USERNAME.pattern}$"},
-    ),
-    Field(
-        description="Printable ASCII without space and `/`, not beginning with `.`; case counts.",
-        examples=["alice"],
-    ),
-]
-UsernamePrefix = Annotated[
-    str,
-    AfterValidator(_checked_prefix),
-    WithJsonSchema({"type": "string", "maxLength": 128, "pattern": f"^({_USERNAME.pattern})?$"}),
-    Field(examples=["al"]),
-]
-
-
-class _PasswordSchema:
-    """Documents what `opaque_string` takes. Computed only for the document, as it takes 0.2 s."""
-
-    def __get_pydantic_json_schema__(
-        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": MAX_CHARACTERS,
-            "pattern": pattern(),
-            "format": "password",
-        }
-
-
-Password = Annotated[
-    str,
-    AfterValidator(opaque_string),
-    _PasswordSchema(),
-    Field(
-        description="An OpaqueString (RFC 8265). PEEP carries only printable ASCII, without space.",
-        examples=["correct horse battery staple"],
-        repr=False,
-    ),
-]
 MaxConnections = Annotated[
     int,
     Field(
@@ -171,38 +108,6 @@ class SettingsChange(BaseModel):
     def given(self) -> dict[str, Any]:
         """Return the settings that the request holds, by name."""
         return self.model_dump(exclude_unset=True)
-
-
-class User(BaseModel):
-    """A POP3 user."""
-
-    username: Username
-
-
-class NewUser(BaseModel):
-    """A POP3 user to add."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    username: Username
-    password: Password
-
-
-class NewPassword(BaseModel):
-    """A user's next password."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    password: Password
-
-
-class UserPage(BaseModel):
-    """Some of the users, sorted by the octets of their names."""
-
-    users: list[User]
-    next: str | None = Field(
-        description="Give this as `after` to get the next page; null on the last one.", examples=["alice"]
-    )
 
 
 class Counters(BaseModel):

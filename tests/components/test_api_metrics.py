@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from service_runtime import VERSION
+from state_store.records import Credential
 from state_store.repository import StateRepository
 from support.api_client import api_client
 from support.busy_store import COMMAND_SECONDS, LOGIN_SECONDS, OPENMETRICS, metrics_of
@@ -51,6 +52,7 @@ def family_name(sample: str, types: dict[str, str]) -> str:
 
 
 async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
+    await busy.add_user("old", Credential("{SSHA}hash", "v1"))
     response = await metrics_of(busy)
     assert response.headers["content-type"].startswith("text/plain; version=")
     shown = {
@@ -73,6 +75,8 @@ async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
         "peep_pop3_historical_connections_total": (9, {}),
         "peep_pop3_logins_total": (4, {}),
         "peep_pop3_damaged_unique_ids_total": (3, {}),
+        "peep_pop3_users": (2, {}),
+        "peep_pop3_imported_password_hashes": (1, {"scheme": "SSHA"}),
         "peep_pop3_max_connections": (1000, {}),
         "peep_pop3_timeout_seconds": (600, {}),
         "peep_pop3_instances": (1, {}),
@@ -126,6 +130,7 @@ async def test_both_formats_say_the_same_of_us(busy: StateRepository) -> None:
 async def test_every_family_has_help_and_type_and_no_series_comes_twice(
     busy: StateRepository, accept: str
 ) -> None:
+    await busy.add_user("old", Credential("{SSHA}hash", "v1"))
     text = (await metrics_of(busy, accept)).text
     helps, types = described(text, "HELP"), described(text, "TYPE")
     assert set(helps) == set(types)

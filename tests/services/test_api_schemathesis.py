@@ -37,6 +37,9 @@ ENDLESS = "/v1/events"
 """Its answer does not end; `tests/unit/test_api_events.py` has what it says."""
 
 NO_SCHEMA_CAN_SAY = {
+    "add_user": "which texts are hashes",
+    "change_password": "which texts are hashes",
+    "list_password_hashes": "that a cookie alone is not enough",
     "change_settings": "which folders there are, and whose settings these still are",
 }
 """Why good data may be refused with 412 or 422."""

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from service_runtime import VERSION
 from state_api.dependencies import RepositoryDependency
 from state_store.errors import StoreUnavailable, StoreUnusable
-from state_store.records import Counters, Histogram, InstanceStatus, Latencies, Settings
+from state_store.records import Counters, HashCounts, Histogram, InstanceStatus, Latencies, Settings
 from state_store.repository import StateRepository
 
 router = APIRouter(tags=["monitoring"])
@@ -38,6 +38,7 @@ class Numbers:
     settings: Settings
     instances: Sequence[InstanceStatus]
     latencies: Latencies
+    hash_counts: HashCounts
 
 
 class StoreCollector(Collector):
@@ -54,6 +55,7 @@ class StoreCollector(Collector):
             yield from _of_counters(self._numbers.counters)
             yield from _of_settings(self._numbers.settings)
             yield from _of_latencies(self._numbers.latencies)
+            yield from _of_hash_counts(self._numbers.hash_counts)
             yield from _of_instances(self._numbers.instances)
 
 
@@ -94,6 +96,7 @@ async def _numbers(repository: StateRepository) -> Numbers | None:
                 repository.settings(),
                 repository.instances(),
                 repository.latencies(),
+                repository.hash_counts(),
             )
         )
     except (StoreUnavailable, StoreUnusable):
@@ -142,6 +145,18 @@ def _of_latencies(latencies: Latencies) -> Iterable[Metric]:
         "Logins to maildirs whose `peep-unique-ids` is damaged; the log says where.",
         latencies.damaged_unique_ids,
     )
+
+
+def _of_hash_counts(counts: HashCounts) -> Iterable[Metric]:
+    yield _gauge("peep_pop3_users", "POP3 users.", counts.users)
+    imported = GaugeMetricFamily(
+        "peep_pop3_imported_password_hashes",
+        "Users who still have another server's password hash, by scheme.",
+        labels=["scheme"],
+    )
+    for scheme, users in counts.by_scheme.items():
+        imported.add_metric([scheme], users)
+    yield imported
 
 
 def _of_instances(instances: Sequence[InstanceStatus]) -> Iterable[Metric]:

@@ -1,13 +1,15 @@
 """`/v1/users`: the POP3 users. Their mail is never touched here."""
 
+from collections import Counter
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import structlog
 from fastapi import APIRouter, Path, Query, Response
 
-from state_api import errors, schemas
+from state_api import errors, user_schemas
 from state_api.dependencies import Administrator, PasswordsDependency, RepositoryDependency
+from state_api.many_users import add_many
 from state_store.errors import UnknownUser
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -17,14 +19,14 @@ router = APIRouter(
     responses=errors.problems(errors.UNAUTHENTICATED, errors.INVALID, errors.STORE_UNAVAILABLE),
 )
 
-UsernamePath = Annotated[schemas.Username, Path()]
-Limit = Annotated[int, Query(ge=1, le=schemas.MAX_PAGE, description="Users a page.")]
+UsernamePath = Annotated[user_schemas.Username, Path()]
+Limit = Annotated[int, Query(ge=1, le=user_schemas.MAX_PAGE, description="Users a page.")]
 After = Annotated[
-    schemas.Username | None,
+    user_schemas.Username | None,
     Query(description="`next` of the page before; without it the list begins at its start."),
 ]
 Prefix = Annotated[
-    schemas.UsernamePrefix, Query(description="Only names that begin with this; empty for all.")
+    user_schemas.UsernamePrefix, Query(description="Only names that begin with this; empty for all.")
 ]
 
 
@@ -48,10 +50,10 @@ async def list_users(
     repository: RepositoryDependency,
     response: Response,
     _: Administrator,
-    limit: Limit = schemas.DEFAULT_PAGE,
+    limit: Limit = user_schemas.DEFAULT_PAGE,
     after: After = None,
     prefix: Prefix = "",
-) -> schemas.UserPage:
+) -> user_schemas.UserPage:
     """PEEP `u?`, a page at a time, sorted by the octets of the names."""
     # One name more than the page has shows whether there is a next one.
     names = await repository.usernames_after(after or "", limit + 1, prefix)
@@ -59,7 +61,7 @@ async def list_users(
     next_after = page[-1] if len(names) > limit else None
     if next_after is not None:
         response.headers["Link"] = f'<{_page_address(limit, prefix, next_after)}>; rel="next"'
-    return schemas.UserPage(users=[schemas.User(username=name) for name in page], next=next_after)
+    return user_schemas.UserPage(users=[user_schemas.User(username=name) for name in page], next=next_after)
 
 
 def _page_address(limit: int, prefix: str, after: str) -> str:
@@ -70,28 +72,41 @@ def _page_address(limit: int, prefix: str, after: str) -> str:
 @router.post(
     "",
     operation_id="add_user",
-    summary="Add a user",
+    summary="Add a user, or many",
     status_code=201,
+    response_model=None,
     responses={
+        200: {"description": "What became of each of many users.", "model": user_schemas.AddedUsers},
         201: {
             "description": "The user is there.",
+            "model": user_schemas.User,
             "headers": {"Location": {"description": "The path of the user.", "schema": {"type": "string"}}},
         },
         **errors.problems(errors.USER_EXISTS, errors.TOO_LARGE),
     },
 )
 async def add_user(
-    user: schemas.NewUser,
+    body: user_schemas.NewUsersBody,
     repository: RepositoryDependency,
     passwords: PasswordsDependency,
     response: Response,
     administrator: Administrator,
-) -> schemas.User:
-    """PEEP `u+`. The user can log in as soon as this is answered."""
-    await repository.add_user(user.username, await passwords.new_credential(user.password))
-    log.info("user added", username=user.username, administrator=administrator)
-    response.headers["Location"] = f"/v1/users/{quote(user.username, safe='')}"
-    return schemas.User(username=user.username)
+) -> user_schemas.User | user_schemas.AddedUsers:
+    """PEEP `u+`. Whoever is added can log in as soon as this is answered.
+
+    Many users are added in one step, each with an outcome of its own; repeating the request does no harm.
+    """
+    if isinstance(body, user_schemas.NewUsers):
+        response.status_code = 200
+        added = await add_many(body, repository, passwords)
+        if not body.dry_run:
+            outcomes = Counter(one.outcome.value for one in added.results)
+            log.info("many users added", administrator=administrator, **outcomes)
+        return added
+    await repository.add_user(body.username, await body.credential(passwords))
+    log.info("user added", username=body.username, administrator=administrator)
+    response.headers["Location"] = f"/v1/users/{quote(body.username, safe='')}"
+    return user_schemas.User(username=body.username)
 
 
 @router.get(
@@ -102,11 +117,11 @@ async def add_user(
 )
 async def show_user(
     username: UsernamePath, repository: RepositoryDependency, _: Administrator
-) -> schemas.User:
+) -> user_schemas.User:
     """Tells whether there is such a user; this is where `Location` of an added one leads."""
     if await repository.credential(username) is None:
         raise UnknownUser
-    return schemas.User(username=username)
+    return user_schemas.User(username=username)
 
 
 @router.delete(
@@ -133,11 +148,11 @@ async def remove_user(
 )
 async def change_password(
     username: UsernamePath,
-    change: schemas.NewPassword,
+    change: user_schemas.NewPasswordBody,
     repository: RepositoryDependency,
     passwords: PasswordsDependency,
     administrator: Administrator,
 ) -> None:
     """From now on the old password opens no session; open ones go on."""
-    await repository.set_credential(username, await passwords.new_credential(change.password))
+    await repository.set_credential(username, await change.credential(passwords))
     log.info("password changed", username=username, administrator=administrator)

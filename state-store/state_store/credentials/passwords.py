@@ -65,6 +65,7 @@ class Passwords:
 
     def __init__(self, processors: int = 1, *, memory_kibibytes: int = MEMORY_KIBIBYTES) -> None:
         self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=memory_kibibytes, parallelism=1)
+        self._own_kind = f"ARGON2ID,{self._hasher.memory_cost},{self._hasher.time_cost},1"
         self._threads = ThreadPoolExecutor(min(THREADS, processors), "argon2", _stand_back, (NICENESS,))
         self._strangers_threads = ThreadPoolExecutor(
             STRANGERS_THREADS, "argon2-strangers", _stand_back, (STRANGERS_NICENESS,)
@@ -85,9 +86,14 @@ class Passwords:
         return await _in_thread(self._threads, self._credential, password, version or _new_version())
 
     async def imported_credential(self, imported: ImportedHash) -> Credential:
-        """Return a credential of an imported hash, with a new version; a password in the clear is hashed."""
+        """Return a credential of an imported hash, with a new version; a password in the clear is hashed.
+
+        A hash like ours, with its verifier, is one of our own again.
+        """
         if imported.scheme == PLAIN:
             return await self.new_credential(imported.text)
+        if imported.kind == self._own_kind and imported.scram_verifier:
+            return Credential(imported.text, _new_version(), imported.scram_verifier)
         return Credential(imported.kept, _new_version(), imported.scram_verifier)
 
     @property

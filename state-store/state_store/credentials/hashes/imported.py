@@ -4,10 +4,13 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from state_store.credentials import scram
 from state_store.credentials.hashes import crypt_library, schemes
 from state_store.credentials.hashes.schemes import DIGESTS, SCHEMES, TooCostly
+from state_store.credentials.opaque_string import UnusablePassword, opaque_string
+from state_store.records import Credential
 
 MAX_CHARACTERS = 512
 """The longest text of a hash: SCRAM-SHA-256 with its salt, twice over."""
@@ -21,6 +24,13 @@ _ALIASES = {
     "BCRYPT": "BLF-CRYPT",
     "APR1-MD5": "APR1-CRYPT",
 }
+_EXPORTED_AS = {"YESCRYPT": "CRYPT", "APR1-CRYPT": "CRYPT"}
+"""Schemes that Dovecot has no name for; the texts of their hashes tell them."""
+
+SCRAM = "SCRAM-SHA-256"
+_AND_VERIFIER = f" {{{SCRAM}}}"
+_OWN_VERIFIERS = f"{SCRAM},{scram.ITERATIONS},{scram.SALT_OCTETS}"
+
 _ANY_CRYPT = {"CRYPT", "MD5", ""}
 """Schemes that do not tell more than the text of the hash does."""
 
@@ -46,6 +56,8 @@ class ImportedHash:
     kind: str = ""
     """Scheme and cost, for example `BLF-CRYPT,12`. Rounds are given by the power of two that they reach: all
     hashes of one kind can be made to cost the same."""
+    scram_verifier: str = field(default="", repr=False)
+    """The verifier of the same password, where one is known; else empty."""
 
     @property
     def is_weak(self) -> bool:
@@ -57,11 +69,6 @@ class ImportedHash:
         """The text that the store keeps as a credential's hash; `kept_hash` reads it."""
         return f"{{{self.kind}}}{self.text}"
 
-    @property
-    def scram_verifier(self) -> str:
-        """The verifier for SCRAM, where the hash is one; else empty."""
-        return schemes.scram_verifier(self.text) if self.scheme == "SCRAM-SHA-256" else ""
-
     def fits(self, password: str) -> bool:
         """Return whether this is the hash of `password`, after at most about a second."""
         return schemes.fits(self.scheme, password, self.text)
@@ -70,10 +77,14 @@ class ImportedHash:
 def imported_hash(given: str, *, allow_weak: bool = False) -> ImportedHash:
     """Return the hash that an administrator gives: `{SCHEME}text`, or a text whose scheme can be told.
 
+    It may be followed by a space and our own SCRAM-SHA-256 hash of the same password, as `exported` has it.
     Raises `UnusableHash`.
     """
     if len(given) > MAX_CHARACTERS or not given.isprintable():
         raise UnusableHash(f"a hash has at most {MAX_CHARACTERS} printable characters")
+    given, _, own_verifier = (
+        given.partition(_AND_VERIFIER) if given.startswith("{ARGON2") else (given, "", "")
+    )
     braced = _BRACED.fullmatch(given)
     name = braced["scheme"].upper() if braced else ""
     text = braced["text"] if braced else given
@@ -85,7 +96,20 @@ def imported_hash(given: str, *, allow_weak: bool = False) -> ImportedHash:
         )
     if found.scheme == "YESCRYPT" and not crypt_library.knows_yescrypt():
         raise UnusableHash("yescrypt needs libxcrypt, which this machine does not have")
+    if own_verifier and _with_cost(SCRAM, own_verifier).kind == _OWN_VERIFIERS:
+        found = replace(found, scram_verifier=schemes.scram_verifier(own_verifier))
     return found
+
+
+def exported(credential: Credential) -> str:
+    """Return a credential's hash as `imported_hash` and, where it knows the scheme, Dovecot take it."""
+    if is_imported(credential.password_hash):
+        kind, _, text = credential.password_hash[1:].partition("}")
+        scheme = kind.partition(",")[0]
+        return f"{{{_EXPORTED_AS.get(scheme, scheme)}}}{text}"
+    own = f"{{ARGON2ID}}{credential.password_hash}"
+    verifier = credential.scram_verifier
+    return own + _AND_VERIFIER + schemes.scram_hash(verifier) if verifier else own
 
 
 def kept_hash(kept: str) -> ImportedHash | None:
@@ -138,7 +162,7 @@ def _decoy(scheme: str, cost: str, spent: ImportedHash | None) -> str:
 
 def _hash_of(scheme: str, text: str, encoding: str) -> ImportedHash:
     if scheme == PLAIN:
-        return ImportedHash(PLAIN, _text(_decoded(text, encoding)) if encoding else text)
+        return ImportedHash(PLAIN, _password(_text(_decoded(text, encoding)) if encoding else text))
     if scheme in DIGESTS:
         return _digest(scheme, text, encoding)
     if encoding:
@@ -148,6 +172,13 @@ def _hash_of(scheme: str, text: str, encoding: str) -> ImportedHash:
     if scheme not in SCHEMES:
         raise UnusableHash("its scheme is not known")
     return _with_cost(scheme, text)
+
+
+def _password(text: str) -> str:
+    try:
+        return opaque_string(text)
+    except UnusablePassword as error:
+        raise UnusableHash(f"the password {error}") from None
 
 
 def _recognised(text: str) -> ImportedHash:
@@ -199,6 +230,7 @@ def _with_cost(scheme: str, text: str) -> ImportedHash:
     except ValueError:
         raise UnusableHash(f"it is no hash of the scheme {scheme}") from None
     if not SCHEMES[scheme].least_rounds:
-        return ImportedHash(scheme, text, 0, f"{scheme},{cost}" if cost else scheme)
+        verifier = schemes.scram_verifier(text) if scheme == SCRAM else ""
+        return ImportedHash(scheme, text, 0, f"{scheme},{cost}" if cost else scheme, verifier)
     rounds = int(cost)
     return ImportedHash(scheme, text, rounds, f"{scheme},{1 << (rounds - 1).bit_length()}")

@@ -266,6 +266,11 @@ def scram_verifier(text: str) -> str:
     return f"{scram.MECHANISM}${rounds}:{salt}${stored_key}:{server_key}"
 
 
+def scram_hash(verifier: str) -> str:
+    """Return the hash of the scheme SCRAM-SHA-256 that a verifier is."""
+    return verifier.partition("$")[2].replace(":", ",").replace("$", ",")
+
+
 def _fits_hmail(password: bytes, found: _Found) -> bool:
     salt, wanted = found[0][:6], found[0][6:]
     return hmac.compare_digest(hashlib.sha256(salt.encode() + password).hexdigest(), wanted)
