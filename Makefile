@@ -39,8 +39,9 @@ COVERED := \
 # Every start of a service in a test would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# What is tried where python3 is too old. A Python that was asked for is used, or none is.
-OTHER_PYTHONS := $(if $(filter python3,$(PYTHON)),python3.14 python3.13 python3.12 python3.11)
+# A Python that was asked for is used, or none is. Else the first of these that was built with profile-guided
+# optimisation, which makes Peep a tenth faster; without any the first that will do.
+PYTHONS := $(if $(filter file,$(origin PYTHON)),python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3,"$(PYTHON)")
 
 # Whatever the locale: a path in a .pth file is read in its encoding, so they hold no more than our folders' names.
 RELATIVE_PATHS = for file in $(VENV)/lib/python*/site-packages/_peep.pth; do \
@@ -123,18 +124,17 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 $(VENV)/.made:
-	@for python in "$(PYTHON)" $(OTHER_PYTHONS); do \
-	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; python=; \
+	@chosen=; for python in $(PYTHONS); do \
+	  "$$python" benchmarks/interpreter.py 2>/dev/null; fitness=$$?; \
+	  if [ $$fitness = 0 ]; then chosen=$$python; break; fi; \
+	  if [ $$fitness = 3 ]; then chosen=$${chosen:-$$python}; fi; \
 	done; \
-	if [ -z "$$python" ]; then \
-	  echo 'Peep needs Python 3.11 or later, and "$(PYTHON)" is none: install it (Debian: apt install python3 python3-venv; macOS: brew install python)'; \
+	if [ -z "$$chosen" ]; then \
+	  echo 'Peep needs Python 3.11 or later that can make virtual environments, and "$(PYTHON)" is none: install it (Debian: apt install python3 python3-venv; macOS: brew install python)'; \
 	  exit 1; \
 	fi; \
-	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
-	  echo "$$python cannot make virtual environments here: install them (Debian: apt install python3-venv)"; \
-	  exit 1; \
-	fi; \
-	"$$python" -m venv $(VENV)
+	echo "$(VENV) is made with $$chosen ($$("$$chosen" --version)); make PYTHON=... takes another"; \
+	"$$chosen" -m venv $(VENV)
 	@touch $@
 
 $(VENV)/.local: $(VENV)/.made requirements-local.lock pyproject.toml
