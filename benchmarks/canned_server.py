@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import ClassVar
 
-from maildrops import MESSAGES
+from maildrops import MESSAGES, Mail
 from servers import Server
 
 _MEAN_OCTETS = 30_591
@@ -23,3 +23,10 @@ class CannedServer(Server):
         with process.stdout as output:
             self.port = int(output.readline())
         self.await_greeting()
+
+    def refill(self, pristine: Mail) -> None:
+        """Do nothing: it has no mail."""
+
+    def left_over(self) -> int:
+        """Return 0: it removes nothing."""
+        return 0

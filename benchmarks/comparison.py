@@ -1,47 +1,22 @@
 """Peep beside other servers: sessions per second, CPU time per session, and latency."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from statistics import median
 
+import bounds
 import load
 import maildrops
-from canned_server import CannedServer
-from contenders import ALL, DOVECOT, PEEP, Contenders, running
-from dovecot_server import DovecotArgonServer
+from cells import Cell, bound_microseconds, cells, costs, ratio_to_dovecot, takes_part
+from contenders import ALL, DOVECOTS, PEEP, Contenders, fastest_dovecot, running
 from load import Load, Run
-from ratios import Bar, Ratio, figure, ratio, table
+from ratios import LARGEST_SPREAD, Bar, figure, table
 from sections import Json, Options, Section, SectionResult
 from servers import Server
 
-CONNECTIONS = (1, 16, 256)
-REFERENCE_CONNECTIONS = 16
-"""The number of connections for servers other than Peep and Dovecot, and in the picture."""
-
-GOALS = {"check": 5.0, "auth": 5.0, "fetch": 2.5, "drain": 2.0, "noop": 1.5}
-_PIPELINED_MODES = ("check", "fetch", "drain")
-_ARGON_MODES = ("auth", "check")
-"""With hashes, Dovecot's cost is that of the hash, whatever the client does afterwards."""
-
 _WARM_UP_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One row of the comparison: what the clients do, over how many connections."""
-
-    mode: str
-    connections: int
-    is_pipelined: bool
-
-    def __str__(self) -> str:
-        pipelined = ", pipelined" if self.is_pipelined else ""
-        return f"{self.mode}{pipelined}, {self.connections} connection{'s' * (self.connections > 1)}"
-
-    def load(self) -> Load:
-        """Return the load for popbench; a maildrop can be drained only once."""
-        return Load(self.mode, self.connections, self.is_pipelined, is_once=self.mode == "drain")
+_ATTEMPTS = 3
+"""A row with a goal is measured anew, whole, when its rounds spread too far: up to so many times in all."""
 
 
 @dataclass(slots=True)
@@ -50,34 +25,18 @@ class Results:
 
     first_logins: dict[str, Run]
     runs: dict[Cell, dict[str, list[Run]]]
+    files: dict[str, float]
+    """What a session's files alone cost, in microseconds, by mode."""
     notes: list[str]
     absences: str
-
-
-def cells(options: Options) -> Iterator[Cell]:
-    """Return all cells, in the order of the report; a quick run has one number of connections."""
-    for mode in GOALS:
-        for is_pipelined in (False, True) if mode in _PIPELINED_MODES else (False,):
-            for connections in (REFERENCE_CONNECTIONS,) if options.is_quick else CONNECTIONS:
-                yield Cell(mode, connections, is_pipelined)
-
-
-def takes_part(name: str, cell: Cell) -> bool:
-    """Return whether a server is measured in this cell."""
-    if name in (PEEP, DOVECOT):
-        return True
-    if name == DovecotArgonServer.name and cell.mode not in _ARGON_MODES:
-        return False
-    return cell.connections == REFERENCE_CONNECTIONS and not (
-        name == CannedServer.name and cell.mode == "drain"
-    )
 
 
 def measure(options: Options) -> SectionResult:
     """Measure all servers in turns, and return the tables."""
     mail = maildrops.lifelike(options.folder / "mail")
     with running(options, mail, ALL) as contenders:
-        results = Results({}, {}, [], contenders.absences())
+        files = bounds.file_microseconds(options, mail)
+        results = Results({}, {}, files, [], contenders.absences())
         plan = [(cell, _participants(contenders, cell)) for cell in cells(options)]
         options.progress.plan(sum(len(servers) for _, servers in plan) * options.rounds)
         _warm_up(options, contenders, results)
@@ -101,10 +60,23 @@ def _warm_up(options: Options, contenders: Contenders, results: Results) -> None
 def _measure_cell(
     options: Options, mail: maildrops.Mail, cell: Cell, servers: list[Server], notes: list[str]
 ) -> dict[str, list[Run]]:
-    runs: dict[str, list[Run]] = defaultdict(list)
     for server in servers:
-        if cell.mode != "drain":
-            load.run(options, server, cell.load(), seconds=_WARM_UP_SECONDS)
+        if cell.mode != "drain" and not cell.is_lone:
+            load.run(options, server, cell.load(), seconds=min(_WARM_UP_SECONDS, options.seconds))
+    for attempt in range(_ATTEMPTS):
+        runs = _measure_rounds(options, mail, cell, servers, notes)
+        spread = ratio_to_dovecot(cell, runs, PEEP).spread
+        if options.is_quick or not cell.goal or spread <= LARGEST_SPREAD or attempt == _ATTEMPTS - 1:
+            return runs
+        options.progress.say(f"{cell}: the rounds spread over {spread:.0%}, so it is measured anew")
+        options.progress.plan(options.rounds * len(servers))
+    raise AssertionError("the last attempt returns")
+
+
+def _measure_rounds(
+    options: Options, mail: maildrops.Mail, cell: Cell, servers: list[Server], notes: list[str]
+) -> dict[str, list[Run]]:
+    runs: dict[str, list[Run]] = defaultdict(list)
     for number in range(options.rounds):
         for server in servers:
             options.progress.step(f"{cell}, round {number + 1}: {server.name}")
@@ -119,17 +91,21 @@ def _measure_cell(
     return dict(runs)
 
 
-def _ratio(runs: dict[str, list[Run]], name: str) -> Ratio:
-    costs = {name: [run.cpu_microseconds for run in runs[name]] for name in (name, DOVECOT)}
-    return ratio(costs[DOVECOT], costs[name])
-
-
 def _bars(results: Results) -> list[Bar]:
-    return [
-        Bar(cell.mode + ", pipelined" * cell.is_pipelined, GOALS[cell.mode], _ratio(runs, PEEP))
-        for cell, runs in results.runs.items()
-        if cell.connections == REFERENCE_CONNECTIONS
-    ]
+    return [_bar(cell, runs, results.files) for cell, runs in results.runs.items() if cell.goal]
+
+
+def _bar(cell: Cell, runs: dict[str, list[Run]], files: dict[str, float]) -> Bar:
+    each = costs(cell, runs)
+    dovecot = fastest_dovecot(each)
+    bound = bound_microseconds(cell, runs, files)
+    return Bar(
+        cell.label,
+        cell.goal,
+        ratio_to_dovecot(cell, runs, PEEP),
+        bound and median(each[dovecot]) / bound,
+        dovecot,
+    )
 
 
 def _figures(results: Results) -> dict[str, Json]:
@@ -138,7 +114,7 @@ def _figures(results: Results) -> dict[str, Json]:
             **asdict(cell),
             "server": name,
             "rounds": [asdict(run) for run in own],
-            "ratio": _ratio(runs, name).as_json(),
+            "ratio": ratio_to_dovecot(cell, runs, name).as_json(),
         }
         for cell, runs in results.runs.items()
         for name, own in runs.items()
@@ -150,35 +126,43 @@ def _figures(results: Results) -> dict[str, Json]:
 
 
 def _text(results: Results) -> str:
-    head = ["What", "Server", "a second", "CPU each, us", "p50, ms", "p99, ms", "Dovecot's CPU to its"]
-    rows = [
-        [str(cell), name, *_row(own), str(_ratio(runs, name))]
-        for cell, runs in results.runs.items()
-        for name, own in runs.items()
+    head = [
+        *("What", "Server", "a second", "CPU each, us", "Bound, us", "p50, ms", "p99, ms"),
+        "Fastest Dovecot's to its",
     ]
+    rows = [
+        [str(cell), name, *_row(cell, runs, name, results.files), str(ratio_to_dovecot(cell, runs, name))]
+        for cell, runs in results.runs.items()
+        for name in runs
+    ]
+    law = (
+        "The bound is what a session costs without any work of Peep's: the sockets (the floor's CPU time), "
+        "the messages' files opened, read, closed and removed, and Valkey's part. The last column is CPU "
+        "time; in the row of a lone client, who pauses between all commands on an idle server, it is p50.\n\n"
+    )
     notes = "".join(f"\n{note}.\n" for note in results.notes)
-    return table(head, rows, texts=2) + "\n" + _first_logins_text(results) + notes + results.absences
+    return law + table(head, rows, texts=2) + "\n" + _first_logins_text(results) + notes + results.absences
 
 
-def _row(runs: list[Run]) -> list[str]:
+def _row(cell: Cell, runs: dict[str, list[Run]], name: str, files: dict[str, float]) -> list[str]:
+    bound = bound_microseconds(cell, runs, files) if name == PEEP else None
+    own = runs[name]
     return [
-        figure(median(value))
-        for value in (
-            [run.rate for run in runs],
-            [run.cpu_microseconds for run in runs],
-            [run.p50_ms for run in runs],
-            [run.p99_ms for run in runs],
-        )
+        figure(median(run.rate for run in own)),
+        figure(median(run.cpu_microseconds for run in own)),
+        "" if bound is None else figure(bound),
+        figure(median(run.p50_ms for run in own)),
+        figure(median(run.p99_ms for run in own)),
     ]
 
 
 def _first_logins_text(results: Results) -> str:
-    dovecot = results.first_logins[DOVECOT].cpu_microseconds
+    dovecot = min(run.cpu_microseconds for name, run in results.first_logins.items() if name in DOVECOTS)
     rows = [
         [name, figure(run.cpu_microseconds / 1000), figure(dovecot / run.cpu_microseconds)]
         for name, run in results.first_logins.items()
     ]
-    head = ["The first login of each user after a start", "CPU each, ms", "Dovecot's CPU to its"]
+    head = ["The first login of each user after a start", "CPU each, ms", "Fastest Dovecot's to its"]
     return table(head, rows)
 
 

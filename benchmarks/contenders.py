@@ -1,13 +1,15 @@
 """The servers that are compared: started side by side, each with the same mail in a folder of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TypeAlias
 
 from canned_server import CannedServer
 from courier_server import CourierServer
-from dovecot_server import DovecotArgonServer, DovecotServer
+from dovecot_next_server import DovecotNextServer, DovecotNextSharedServer
+from dovecot_server import DovecotArgonServer, DovecotServer, DovecotSharedServer
 from maildrops import Mail, linked_copy
 from peep_server import PeepServer
 from popa3d_server import Popa3dServer
@@ -21,12 +23,19 @@ DOVECOT = DovecotServer.name
 ALL: tuple[type[Server], ...] = (
     PeepServer,
     DovecotServer,
+    DovecotSharedServer,
+    DovecotNextServer,
+    DovecotNextSharedServer,
     DovecotArgonServer,
     CourierServer,
     Popa3dServer,
     CannedServer,
 )
 MAIN: tuple[type[Server], ...] = (PeepServer, DovecotServer)
+DOVECOTS = tuple(
+    kind.name for kind in ALL if issubclass(kind, DovecotServer) and kind is not DovecotArgonServer
+)
+"""Dovecot's versions and modes with plain-text passwords."""
 
 
 @dataclass(slots=True)
@@ -56,6 +65,11 @@ def running(options: Options, mail: Mail, kinds: Sequence[type[Server]]) -> Iter
                 found.missing[kind.name] = str(error)
                 options.progress.say(f"without {kind.name}: {error}")
         yield found
+
+
+def fastest_dovecot(costs: Mapping[str, Sequence[float]]) -> str:
+    """Return the version and mode of Dovecot whose median cost is the smallest."""
+    return min((name for name in DOVECOTS if name in costs), key=lambda name: median(costs[name]))
 
 
 def site(options: Options, mail: Mail, name: str) -> Site:

@@ -45,7 +45,11 @@ class CourierServer(Server):
         self.port = free_port()
         files = {"etc/courier/authdaemonrc": _AUTHENTICATION, "etc/courier/userdb": self._users()}
         begin = _BEGIN.format(listener=LISTENER, port=self.port)
-        self.spawn(private_folders.command(self.site.folder, self.site.programs, files, begin))
+        self.spawn(
+            private_folders.command(
+                self.site.folder, self.site.programs / private_folders.UNPACKED, files, begin
+            )
+        )
         self.await_greeting()
 
     def _users(self) -> str:

@@ -3,6 +3,7 @@
 import pwd
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -17,7 +18,7 @@ _POP3_PARTS: Final = ("/usr/lib/dovecot/pop3", "/usr/libexec/dovecot/pop3")
 # the other, and one login process has them all. Lookups come from a file in memory and from the cache, a
 # user's folder comes with the password (prefetch), indexes with sizes are on disk beside the mail, nothing
 # is synced, and no flag is written when mail is read.
-_CONFIGURATION = """\
+CONFIGURATION: Final = """\
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/dovecot.log
@@ -83,22 +84,17 @@ _CONNECTIONS: Final = 12_000
 class DovecotServer(Server):
     """Dovecot with plain-text passwords: its best case."""
 
-    name: ClassVar[str] = "Dovecot"
+    name: ClassVar[str] = "Dovecot 2.3"
     clients_a_process: ClassVar[int] = 1
+    configuration: ClassVar[str] = CONFIGURATION
 
     def start(self) -> None:
         """Write the configuration and start the server."""
-        program = shutil.which("dovecot", path=_SEARCHED)
-        if program is None or not any(Path(part).exists() for part in _POP3_PARTS):
-            raise ServerError("Dovecot is not installed (Debian: apt install dovecot-core dovecot-pop3d)")
-        version = subprocess.check_output([program, "--version"], text=True)
-        if not version.startswith("2.3."):
-            raise ServerError(f"Dovecot {version.strip()} is not 2.3, which the configuration is for")
         self.port = free_port()
         self._write_users()
         configuration = self.site.folder / "dovecot.conf"
         configuration.write_text(
-            _CONFIGURATION.format(
+            self.configuration.format(
                 folder=self.site.folder,
                 port=self.port,
                 connections=_CONNECTIONS,
@@ -106,8 +102,18 @@ class DovecotServer(Server):
                 clients_a_process=self.clients_a_process,
             )
         )
-        self.spawn([program, "-F", "-c", configuration])
+        self.spawn(self.command(configuration))
         self.await_greeting()
+
+    def command(self, configuration: Path) -> Sequence[str | Path]:
+        """Return the command that starts it. Raises `ServerError` where it is not available."""
+        program = shutil.which("dovecot", path=_SEARCHED)
+        if program is None or not any(Path(part).exists() for part in _POP3_PARTS):
+            raise ServerError("Dovecot is not installed (Debian: apt install dovecot-core dovecot-pop3d)")
+        version = subprocess.check_output([program, "--version"], text=True)
+        if not version.startswith("2.3."):
+            raise ServerError(f"Dovecot {version.strip()} is not 2.3, which the configuration is for")
+        return [program, "-F", "-c", configuration]
 
     def log(self) -> str:
         """Return the last line of the log that reports an error."""
@@ -132,7 +138,7 @@ class DovecotServer(Server):
 class DovecotArgonServer(DovecotServer):
     """Dovecot with the same hashes as Peep. Its cache avoids the lookup but not the check."""
 
-    name: ClassVar[str] = "Dovecot, argon2id"
+    name: ClassVar[str] = "Dovecot 2.3, argon2id"
 
     def password_field(self) -> str:
         """Return one hash for all users, as Peep has one for all."""
@@ -142,5 +148,5 @@ class DovecotArgonServer(DovecotServer):
 class DovecotSharedServer(DovecotServer):
     """Dovecot with many sessions in one mail process, which is not its default."""
 
-    name: ClassVar[str] = "Dovecot, shared processes"
+    name: ClassVar[str] = "Dovecot 2.3, shared"
     clients_a_process: ClassVar[int] = 1_000

@@ -28,16 +28,18 @@ class Load:
     rate: float = 0
     """Sessions per second in all; 0: as many as the server can take."""
 
-    only_user: int | None = None
-    """The number of the only user that logs in; None: all users."""
+    only_users: tuple[int, int] | None = None
+    """The number of the first user that logs in, and how many do; None: all users."""
 
     def arguments(self) -> list[str]:
         """Return popbench's arguments, except those for the server."""
         words = ["-m", self.mode, "-c", str(self.connections)]
         words += ["-P"] * self.is_pipelined + ["-1"] * self.is_once
         words += ["-r", f"{self.rate:.3f}"] if self.rate else []
-        # popbench uses the last of two equal options.
-        return words if self.only_user is None else [*words, "-o", str(self.only_user), "-u", "1"]
+        if self.only_users is not None:
+            first, users = self.only_users
+            words += ["-o", str(first), "-u", str(users)]  # popbench uses the last of two equal options
+        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ class Run:
     seconds: float
     cpu_seconds: float
     """Of the whole server."""
+
+    store_cpu_seconds: float
+    """The part of it that Peep's Valkey used."""
 
     octets: int
     p50_ms: float
@@ -93,14 +98,14 @@ def run(options: Options, server: Server, load: Load, *, seconds: float | None =
     server.await_greeting()
     limit = _LONGEST_RUN_SECONDS if load.is_once else (seconds or options.seconds)
     command = [*_command(options, server), *load.arguments(), "-s", f"{limit:.3f}"]
-    before = server.cpu_seconds()
+    before, store_before = server.cpu_seconds(), server.store_cpu_seconds()
     with on_cores(frozenset({options.load_core})):
         done = subprocess.run(command, check=False, capture_output=True, text=True)
-    cpu = server.cpu_seconds() - before
-    return _read(done.stdout or done.stderr, cpu, server.name)
+    cpu, store = server.cpu_seconds() - before, server.store_cpu_seconds() - store_before
+    return _read(done.stdout or done.stderr, cpu, store, server.name)
 
 
-def _read(output: str, cpu_seconds: float, name: str) -> Run:
+def _read(output: str, cpu_seconds: float, store_cpu_seconds: float, name: str) -> Run:
     line, _, first_error = output.strip().partition(" first_error=")
     figures = dict(word.split("=", 1) for word in line.split() if "=" in word)
     if int(figures.get("operations", "0")) == 0:
@@ -109,6 +114,7 @@ def _read(output: str, cpu_seconds: float, name: str) -> Run:
         operations=int(figures["operations"]),
         seconds=float(figures["seconds"]),
         cpu_seconds=cpu_seconds,
+        store_cpu_seconds=store_cpu_seconds,
         octets=int(figures["octets"]),
         p50_ms=float(figures["p50_ms"]),
         p99_ms=float(figures["p99_ms"]),
@@ -116,6 +122,20 @@ def _read(output: str, cpu_seconds: float, name: str) -> Run:
         failed=int(figures["failed"]),
         first_error=first_error,
     )
+
+
+@contextmanager
+def beside(options: Options, server: Server, load: Load) -> Iterator[None]:
+    """Run these clients while the block lasts, without results."""
+    command = [*_command(options, server), *load.arguments(), "-s", str(_LONGEST_RUN_SECONDS)]
+    with (
+        on_cores(frozenset({options.load_core})),
+        subprocess.Popen(command, stdout=subprocess.DEVNULL) as clients,
+    ):
+        try:
+            yield
+        finally:
+            clients.terminate()
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from interpreter import is_optimised
+
 _CORES = 2
 
 
@@ -50,7 +52,8 @@ def description() -> list[str]:
 
 def _python() -> str:
     build = f"{', '.join(platform.python_build())}; {platform.python_compiler()}"
-    return f"Python {platform.python_version()} ({build})"
+    how = "with" if is_optimised() else "WITHOUT"
+    return f"Python {platform.python_version()} ({build}), built {how} profile-guided optimisation"
 
 
 def _processor() -> str:

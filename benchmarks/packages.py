@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from private_folders import UNPACKED
+from private_folders import UNPACKED, UNPACKED_TESTING
 from progress import Progress
 from servers import ServerError
 
@@ -23,6 +23,9 @@ _UNPACKED = (
 )
 """The packages that conflict with Dovecot's POP3 package, and their dependencies: unpacked, not installed."""
 
+_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_TESTING = f"deb [signed-by={_KEYS}] http://deb.debian.org/debian testing main\n"
+
 
 def provide(folder: Path, progress: Progress) -> None:
     """Install what is missing, and unpack into `folder` what cannot be installed.
@@ -33,6 +36,7 @@ def provide(folder: Path, progress: Progress) -> None:
     _install_missing(progress)
     if os.geteuid() == 0 and shutil.which("apt-get") is not None:
         _unpack_others(folder, progress)
+        _unpack_testing(folder, progress)
 
 
 def _unpack_others(folder: Path, progress: Progress) -> None:
@@ -48,6 +52,33 @@ def _unpack_others(folder: Path, progress: Progress) -> None:
         return
     for archive in archives.iterdir():
         subprocess.run(["dpkg", "-x", archive, folder / UNPACKED], check=True)
+
+
+def _unpack_testing(folder: Path, progress: Progress) -> None:
+    progress.say("fetching the packages of Dovecot 2.4 from Debian testing")
+    apt = folder / "apt"
+    for name in ("state/lists/partial", "cache/archives/partial", "sources"):
+        (apt / name).mkdir(parents=True)
+    # As if nothing were installed: what it needs comes along, the C library included.
+    (apt / "status").touch()
+    (apt / "sources" / "testing.list").write_text(_TESTING)
+    places = {
+        "Dir::State": apt / "state",
+        "Dir::State::status": apt / "status",
+        "Dir::Cache": apt / "cache",
+        "Dir::Etc::sourcelist": apt / "sources" / "testing.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+    }
+    options = [word for name, place in places.items() for word in ("-o", f"{name}={place}")]
+    done = _apt_get(*options, "update")
+    if done.returncode == 0:
+        install = ("install", "-y", "--download-only", "--no-install-recommends")
+        done = _apt_get(*options, *install, "dovecot-core", "dovecot-pop3d")
+    if done.returncode != 0:
+        progress.say(f"they cannot be had: {_last_line(done.stderr)}")
+        return
+    for archive in (apt / "cache" / "archives").glob("*.deb"):
+        subprocess.run(["dpkg", "-x", archive, folder / UNPACKED_TESTING], check=True)
 
 
 def _install_missing(progress: Progress) -> None:

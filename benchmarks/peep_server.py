@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import argon2
@@ -31,8 +32,11 @@ class PeepServer(Server):
 
     name: ClassVar[str] = "Peep"
 
-    def __init__(self, site: Site, *, workers: int = 1, has_cheap_hashes: bool = False) -> None:
+    def __init__(
+        self, site: Site, *, workers: int = 1, has_cheap_hashes: bool = False, trusted_networks: str = ""
+    ) -> None:
         super().__init__(site)
+        self._trusted_networks = trusted_networks
         self._workers = workers
         self._has_cheap_hashes = has_cheap_hashes
         self._valkey = EmbeddedServer(site.folder / "data")
@@ -57,6 +61,16 @@ class PeepServer(Server):
         self.port = int(line.rpartition(":")[2] or 0)
         self.await_greeting()
 
+    @property
+    def store_url(self) -> str:
+        """The address of its Valkey."""
+        return self._valkey.url
+
+    def store_cpu_seconds(self) -> float:
+        """Return the CPU time of Valkey."""
+        nanoseconds = Path(f"/proc/{self._valkey.process_id}/schedstat").read_text().split()[0]
+        return int(nanoseconds) / 1e9
+
     def end(self) -> None:
         """Stop Valkey."""
         self._valkey.stop()
@@ -71,6 +85,7 @@ class PeepServer(Server):
             "PEEP_POP3_HOST": "127.0.0.1",
             "PEEP_POP3_PORT": "0",
             "PEEP_DRAIN_SECONDS": "0",
+            "PEEP_TRUSTED_NETWORKS": self._trusted_networks,
             "PEEP_READY_FD": str(ready),
         }
 

@@ -41,7 +41,11 @@ class Popa3dServer(Server):
             ),
         }
         begin = _BEGIN.format(listener=LISTENER, port=self.port, mboxes=self._mboxes)
-        self.spawn(private_folders.command(self.site.folder, self.site.programs, files, begin))
+        self.spawn(
+            private_folders.command(
+                self.site.folder, self.site.programs / private_folders.UNPACKED, files, begin
+            )
+        )
         self.await_greeting()
 
     def refill(self, pristine: Mail) -> None:

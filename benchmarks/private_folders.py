@@ -12,7 +12,8 @@ from typing import Final
 from servers import ServerError
 
 UNPACKED: Final = "unpacked"
-"""The folder of the unpacked packages, in the folder of programs."""
+UNPACKED_TESTING: Final = "unpacked-testing"
+"""The folders of the unpacked packages, of this system and of Debian testing, in the folder of programs."""
 
 _ENTER = """
 set -e
@@ -29,13 +30,12 @@ eval "$begin"
 """
 
 
-def command(folder: Path, programs: Path, files: Mapping[str, str], begin: str) -> Sequence[str | Path]:
-    """Return a command that runs the shell's lines `begin` with unpacked packages over /usr and /etc.
+def command(folder: Path, unpacked: Path, files: Mapping[str, str], begin: str) -> Sequence[str | Path]:
+    """Return a command that runs the shell's lines `begin` with `unpacked` packages over /usr and /etc.
 
     `files` are written over those too: paths below / and what is in them, readable by root alone where the
     name is `shadow`. Raises `ServerError` where it cannot be done.
     """
-    unpacked = programs / UNPACKED
     if os.geteuid() != 0:
         raise ServerError("it is not installed, and only root can lay it beside others")
     if not unpacked.exists():

@@ -6,6 +6,9 @@ from statistics import median
 
 from sections import Json
 
+LARGEST_SPREAD = 0.1
+"""Of the rounds of a row with a goal; where they spread further the machine was not quiet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
@@ -17,6 +20,11 @@ class Ratio:
 
     def __str__(self) -> str:
         return f"{self.median:.2f} ({self.smallest:.2f} to {self.largest:.2f})"
+
+    @property
+    def spread(self) -> float:
+        """How far the smallest and the largest are apart, as a part of the median."""
+        return (self.largest - self.smallest) / self.median
 
     def as_json(self) -> dict[str, Json]:
         """Return the three numbers."""
@@ -31,15 +39,39 @@ def ratio(theirs: Sequence[float], ours: Sequence[float]) -> Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A ratio to Dovecot for the picture, and the goal for it; 0 if there is none."""
+    """A ratio to the fastest of Dovecot's modes, which is named, and the goal for it; 0 if there is none.
+
+    `bound` is the ratio of a server that costs what the kernel and Valkey alone do.
+    """
 
     label: str
     goal: float
     ratio: Ratio
+    bound: float | None = None
+    dovecot: str = ""
 
     def as_json(self) -> dict[str, Json]:
         """Return the data for the picture and the table of goals."""
-        return {"label": self.label, "goal": self.goal, **self.ratio.as_json()}
+        own: dict[str, Json] = {
+            "label": self.label,
+            "goal": self.goal,
+            "bound": self.bound,
+            "dovecot": self.dovecot,
+        }
+        return {**own, **self.ratio.as_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A figure that shall not exceed a limit, for the table of goals."""
+
+    label: str
+    limit: float
+    value: float
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the data for the table of goals."""
+        return {"label": self.label, "limit": self.limit, "value": self.value}
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, cast
 
 import pictures
-from ratios import table
+from ratios import LARGEST_SPREAD, Ratio, figure, table
 from sections import Json, Section, SectionResult
 
 BEGIN: Final = "<!-- `make bench` writes what follows -->"
@@ -47,8 +47,20 @@ class Report:
 
     def bars(self) -> list[dict[str, Json]]:
         """Return the ratios of all sections that have any, in the order of the report."""
-        found = [self.figures(name).get("bars", []) for name in self._order]
-        return [cast("dict[str, Json]", bar) for bars in found for bar in cast("list[Json]", bars)]
+        return self._all("bars", self._order)
+
+    def restless(self, names: Sequence[str]) -> list[str]:
+        """Return the rows with a goal in these sections whose rounds spread too far, and how far."""
+        found = []
+        for bar in self._all("bars", names):
+            each = Ratio(*(float(cast("float", bar[name])) for name in ("median", "smallest", "largest")))
+            if bar["goal"] and each.spread > LARGEST_SPREAD:
+                found.append(f"{bar['label']}: {each}, {each.spread:.0%}")
+        return found
+
+    def _all(self, kind: str, names: Sequence[str]) -> list[dict[str, Json]]:
+        found = [self.figures(name).get(kind, []) for name in names]
+        return [cast("dict[str, Json]", one) for some in found for one in cast("list[Json]", some)]
 
     def draw(self) -> None:
         """Draw the pictures that there are figures for."""
@@ -68,19 +80,51 @@ class Report:
     def _goals(self) -> str:
         if not self.bars():
             return ""
-        rows = [
-            [
-                str(bar["label"]),
-                f"{bar['median']:.2f}",
-                f"{bar['smallest']:.2f} to {bar['largest']:.2f}",
-                f"{bar['goal']:g}",
-            ]
-            for bar in self.bars()
+        machine = "\n".join(f"* {line}" for line in cast("list[str]", self._first_section()["machine"]))
+        rows = [_bar_row(bar) for bar in self.bars()]
+        head = [
+            "Dovecot's cost to Peep's",
+            "Dovecot",
+            "Median",
+            "Smallest to largest",
+            "Goal",
+            "Met",
+            "Bound",
         ]
-        head = ["Dovecot's cost to Peep's", "Median", "Smallest to largest", "Goal"]
-        return f"## Ratios to Dovecot\n\n![Ratios to Dovecot](comparison.png)\n\n{table(head, rows)}\n"
+        text = (
+            f"## Goals\n\n![Ratios to Dovecot](comparison.png)\n\n{machine}\n\n{table(head, rows, texts=2)}"
+        )
+        if limits := self._all("limits", self._order):
+            head = ["What shall be small", "Measured", "At most", "Met"]
+            text += "\n" + table(head, [_limit_row(limit) for limit in limits])
+        return text + "\n"
+
+    def _first_section(self) -> dict[str, Json]:
+        return next(self._sections[name] for name in self._order if self.figures(name).get("bars"))
 
     def _section_text(self, name: str) -> str:
         section = self._sections[name]
         machine = "\n".join(f"* {line}" for line in cast("list[str]", section["machine"]))
         return f"## {section['title']}\n\nMeasured on {section['date']}:\n\n{machine}\n\n{section['text']}\n"
+
+
+def _bar_row(bar: dict[str, Json]) -> list[str]:
+    goal, median, bound = (cast("float", bar.get(name) or 0) for name in ("goal", "median", "bound"))
+    return [
+        str(bar["label"]),
+        str(bar.get("dovecot") or ""),
+        f"{median:.2f}",
+        f"{bar['smallest']:.2f} to {bar['largest']:.2f}",
+        f"{goal:g}" if goal else "",
+        _met(median >= goal) if goal else "",
+        figure(bound) if bound else "",
+    ]
+
+
+def _limit_row(limit: dict[str, Json]) -> list[str]:
+    value, most = (cast("float", limit[name]) for name in ("value", "limit"))
+    return [str(limit["label"]), figure(value), f"{most:g}", _met(value <= most)]
+
+
+def _met(is_met: bool) -> str:
+    return "yes" if is_met else "no"

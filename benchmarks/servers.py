@@ -94,6 +94,10 @@ class Server:
         """Return the CPU time of all processes of the server; only differences are meaningful."""
         return self.account.cpu_seconds()
 
+    def store_cpu_seconds(self) -> float:
+        """Return the part of it that a store of its own has used; 0 for a server that has none."""
+        return 0.0
+
     def memory_octets(self) -> int:
         """Return the memory of all processes of the server, as proportional set size."""
         return memory_octets(self.account.process_ids())

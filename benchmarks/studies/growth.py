@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from typing import cast
 
 from sections import Json, Options, Section, SectionResult
 from studies import growth_connections, growth_maildrop, growth_memory, growth_workers
@@ -17,12 +18,14 @@ PARTS: dict[str, tuple[str, Callable[[Options], SectionResult]]] = {
 def measure(options: Options) -> SectionResult:
     """Measure all parts, one after the other."""
     texts: list[str] = []
-    figures: dict[str, Json] = {}
+    limits: list[Json] = []
+    figures: dict[str, Json] = {"limits": limits}
     for name, (title, measure_part) in PARTS.items():
         options.progress.begin(f"growth: {name}")
         result = measure_part(options)
         texts.append(f"### {title}\n\n{result.text}\n")
         figures[name] = result.figures
+        limits += cast("list[Json]", result.figures.get("limits", []))
         shutil.rmtree(options.folder)
         options.folder.mkdir()
     return SectionResult("![What grows with what](growth.png)\n\n" + "".join(texts), figures)

@@ -7,13 +7,14 @@ import maildrops
 from contenders import site
 from load import Load, Run
 from peep_server import PeepServer
-from ratios import figure, table
+from ratios import Limit, figure, table
 from sections import Json, Options, SectionResult
 
 CONNECTIONS = (16, 64, 256, 1_000, 4_000, 8_000)
 _QUICK_CONNECTIONS = (16, 256, 2_000)
 REFERENCE = 256
 _PART_OF_CAPACITY = 0.5
+_LIMIT = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,11 @@ def measure(options: Options) -> SectionResult:
         capacity = load.run(options, server, Load("check", connections=64)).rate
         points = [_measure_one(options, server, count, capacity) for count in counts]
     figures: list[Json] = [_json(point) for point in points]
-    return SectionResult(_text(points, capacity), {"points": figures, "capacity": capacity})
+    largest = points[-1]
+    label = f"p99 of `check` with {largest.connections:,} connections, to that with {REFERENCE}"
+    limit = Limit(label, _LIMIT, largest.paced.p99_ms / _reference(points).paced.p99_ms)
+    found: dict[str, Json] = {"points": figures, "capacity": capacity, "limits": [limit.as_json()]}
+    return SectionResult(_text(points, capacity), found)
 
 
 def _measure_one(options: Options, server: PeepServer, count: int, capacity: float) -> Point:
@@ -53,6 +58,10 @@ def _measure_one(options: Options, server: PeepServer, count: int, capacity: flo
     return Point(count, paced, saturated, 1000 * count / capacity)
 
 
+def _reference(points: list[Point]) -> Point:
+    return next(point for point in points if point.connections == REFERENCE)
+
+
 def _json(point: Point) -> Json:
     return {
         "connections": point.connections,
@@ -64,7 +73,7 @@ def _json(point: Point) -> Json:
 
 
 def _text(points: list[Point], capacity: float) -> str:
-    reference = next(point for point in points if point.connections == REFERENCE).paced.p99_ms
+    reference = _reference(points).paced.p99_ms
     rows = [
         [
             f"{point.connections:,}",

@@ -32,7 +32,7 @@ def measure(options: Options) -> SectionResult:
         for user, size in enumerate(sizes):
             for name, server in contenders.servers.items():
                 options.progress.step(f"{size:,} messages: {name}")
-                login = Load("auth", connections=1, only_user=user)
+                login = Load("auth", connections=1, only_users=(user, 1))
                 load.run(
                     options, server, login, seconds=3.0
                 )  # the first reads every file, or writes an index
