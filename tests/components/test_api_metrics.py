@@ -14,7 +14,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from service_runtime import VERSION
-from state_store.records import Credential
 from state_store.repository import StateRepository
 from support.api_client import api_client
 from support.busy_store import COMMAND_SECONDS, LOGIN_SECONDS, OPENMETRICS, metrics_of
@@ -52,7 +51,6 @@ def family_name(sample: str, types: dict[str, str]) -> str:
 
 
 async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
-    await busy.add_user("old", Credential("{SSHA}hash", "v1"))
     response = await metrics_of(busy)
     assert response.headers["content-type"].startswith("text/plain; version=")
     shown = {
@@ -130,7 +128,6 @@ async def test_both_formats_say_the_same_of_us(busy: StateRepository) -> None:
 async def test_every_family_has_help_and_type_and_no_series_comes_twice(
     busy: StateRepository, accept: str
 ) -> None:
-    await busy.add_user("old", Credential("{SSHA}hash", "v1"))
     text = (await metrics_of(busy, accept)).text
     helps, types = described(text, "HELP"), described(text, "TYPE")
     assert set(helps) == set(types)
