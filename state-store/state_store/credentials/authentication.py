@@ -30,6 +30,10 @@ PATIENCE_SECONDS = 15.0
 _Result = TypeVar("_Result")
 _Proved = TypeVar("_Proved", str, tuple[str, str])
 
+Adopt = Callable[[], Awaitable[str | RefusalReason]]
+"""Asks elsewhere whether a password fits a name that nobody has here: the version of a credential to be, or
+what is wrong. It may also raise, and then nothing has been tried."""
+
 _Check = Callable[[bool], Awaitable[_Proved | RefusalReason]]
 """Checks a password, as a stranger's if its argument is true; returns what it proves, or what is wrong."""
 
@@ -87,16 +91,25 @@ class Authenticator:
         return not isinstance(answer, RefusalReason)
 
     async def check_user(
-        self, username: str, password: str, address: str, presence: Presence | None = None
+        self,
+        username: str,
+        password: str,
+        address: str,
+        presence: Presence | None = None,
+        *,
+        adopt: Adopt | None = None,
     ) -> str | RefusalReason:
         """Return the version of the user's credential that this password fits, or why it is refused.
 
-        Raises `SlowedDown`, with the password unchecked, when it would have to wait for too long or its
-        client leaves.
+        For a name that nobody has the answer is that of `adopt`, which is called at most once. Raises
+        `SlowedDown`, with the password unchecked, when it would have to wait for too long or its client
+        leaves.
         """
         present = presence or Presence()
+        adopted: str | RefusalReason | None = None
 
         async def check(is_stranger: bool) -> str | RefusalReason:
+            nonlocal adopted
             # Both are asked for in one round trip.
             credential, counts = await asyncio.gather(
                 self._repository.credential(username), self._repository.hash_counts()
@@ -104,6 +117,9 @@ class Authenticator:
             answer = await self._checked(
                 username, credential, password, present, counts.imported, is_stranger=is_stranger
             )
+            if credential is None and adopt is not None:
+                # A second check is for its duration alone.
+                answer = adopted = adopted or await adopt()
             if (
                 credential is not None
                 and is_imported(credential.password_hash)

@@ -29,7 +29,8 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
                               marked], of one instance
     addresses:<id>    hash    client address -> connections that an instance may have open from it
     maildrops         hash    username -> "<instance id> <session id> <maildir, if known>": the maildrop locks
-    maildirs          hash    maildir (a name equal for all its users) -> "<instance id> <session id>"
+    maildirs          hash    maildir (a name equal for all its users) -> "<instance id> <session id>", or
+                              "<instance id> move-<username>" while mail is moved there
     login:<username>  string  session id of the last login; there as long as the login delay lasts
     known:<subject>   zset    network -> last login, ms; a subject is "user <name>" or "administrator <name>"
     refused:<network> <subject> list  keyed digests of the last wrong passwords, the newest first
@@ -40,6 +41,11 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     told              string  the same for all networks together
     untold:<network>  string  wrong passwords without an activity yet
     proposal:<id>     hash    instance id -> 1 if it can use the proposed mail directory, else 0
+    move_source       string  the old server that users' mail is moved from, as host:port
+    moving            hash    username -> "<instance id> <when it was written, ms> <JSON [messages here,
+                              in all, '']>"
+    moves_failed      hash    username -> "<when it failed, ms> <JSON [messages here, in all, reason]>"
+    moved             zset    username -> when all mail was here, ms; 0 for users that were removed
     pulse             never there: a write to it shows whether writes are accepted
     events            channel of notifications to the instances
 """
@@ -69,6 +75,12 @@ SESSIONS = TAG + "sessions:"
 ADDRESSES = TAG + "addresses:"
 MAILDROPS = TAG + "maildrops"
 MAILDIRS = TAG + "maildirs"
+MOVE_SOURCE = TAG + "move_source"
+MOVING = TAG + "moving"
+MOVES_FAILED = TAG + "moves_failed"
+MOVED = TAG + "moved"
+MOVE_SESSION = "move-"
+"""In a maildir's lock, with the name of the user whose mail is moved there, instead of a session's id."""
 PULSE = TAG + "pulse"
 LOGIN = TAG + "login:"
 KNOWN = TAG + "known:"

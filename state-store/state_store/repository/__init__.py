@@ -11,6 +11,7 @@ from state_store.repository.administrators import AdministratorRepository
 from state_store.repository.attempts import AttemptRepository
 from state_store.repository.instances import InstanceRepository
 from state_store.repository.monitoring import MonitoringRepository
+from state_store.repository.moves import MoveRepository
 from state_store.repository.settings import SettingsRepository
 from state_store.repository.users import UserRepository
 
@@ -23,6 +24,7 @@ class StateRepository(
     AdministratorRepository,
     AttemptRepository,
     MonitoringRepository,
+    MoveRepository,
     InstanceRepository,
 ):
     """Everything that Peep keeps, in the Redis that a URL names.

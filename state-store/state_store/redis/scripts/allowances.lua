@@ -88,9 +88,15 @@ local function note_slowed(id, subject, network, now)
   end
 end
 
--- A refused password is remembered together with the credential it was compared with: a new one voids it.
+-- A refused password is remembered together with the credential it was compared with: a new one voids it. That of a
+-- name that nobody has may be right later on the server that mail is moved from: it is forgotten however often it is
+-- tried meanwhile.
 local function refused_entry(subject, digest)
   local kind, name = string.match(subject, '^(%a+) (.*)$')
-  local compared = redis.call('HGET', kind == 'user' and CREDENTIALS or ADMINISTRATORS, name) or ''
+  local compared = redis.call('HGET', kind == 'user' and CREDENTIALS or ADMINISTRATORS, name)
+  if not compared then
+    local is_asked_elsewhere = kind == 'user' and redis.call('EXISTS', MOVE_SOURCE) == 1
+    compared = is_asked_elsewhere and string.format('%d', math.floor(now_ms() / REFUSED_MS)) or ''
+  end
   return string.sub(redis.sha1hex(compared .. ':' .. digest), 1, 16)
 end
