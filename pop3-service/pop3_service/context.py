@@ -8,6 +8,7 @@ from line_server.budget import Allowances
 from pop3_service.disk import DiskThreads
 from pop3_service.listing import Listings
 from pop3_service.maildir import Maildirs, MessageFile
+from pop3_service.moving.moves import Moves
 from pop3_service.protocol.policy import Policy
 from service_runtime.maildir_layout import MaildirLayout
 from state_store.credentials.authentication import Authenticator
@@ -32,6 +33,9 @@ class Pop3Context:
     """Where below the mail directory the maildirs lie."""
     allowances: Allowances = field(default_factory=Allowances)
     """The commands that networks have left before login (D55)."""
+
+    moves: Moves | None = None
+    """The moves of users' mail from an old server; None without one."""
 
     def close(self, file: MessageFile) -> None:
         """Close a message file; one that may lie on a file server is closed in a thread."""

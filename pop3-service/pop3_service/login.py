@@ -9,9 +9,10 @@ import structlog
 
 from pop3_service.context import Pop3Context
 from pop3_service.maildir import Maildir, MaildirPath, MaildirUnreadable, MovedMessages, maildir_of
+from pop3_service.moving.moves import NotYet
 from pop3_service.protocol.intentions import ScramProof
 from pop3_service.protocol.maildrop import MaildropContents
-from pop3_service.protocol.replies import LoginRefusal
+from pop3_service.protocol.replies import LoginPutOff, LoginRefusal
 from state_store.credentials.attempts import RefusalReason
 from state_store.credentials.opaque_string import UnusablePassword, opaque_string
 from state_store.credentials.presence import Presence
@@ -45,7 +46,7 @@ class OpenedMaildrop:
     moved: MovedMessages = field(default_factory=MovedMessages)
 
 
-LoginEnd: TypeAlias = OpenedMaildrop | LoginRefusal
+LoginEnd: TypeAlias = OpenedMaildrop | LoginRefusal | LoginPutOff
 """How a login ends. Whoever is given an `OpenedMaildrop` has to close the maildir and release the lock."""
 
 
@@ -110,21 +111,31 @@ class Login:
     async def by_password(self, username: str, password: str) -> LoginEnd:
         """Check a password, lock the maildrop and list it."""
         try:
-            locked = await self._lock_on_password(username, _prepared(password))
+            locked = await self._lock_on_password(username, password)
         except StoreUnavailable:
             return LoginRefusal.STORE_UNAVAILABLE
+        except NotYet as error:
+            return error.reply
         return await self._open(locked) if isinstance(locked, LockRequest) else locked
 
     async def _lock_on_password(self, username: str, password: str) -> LockRequest | LoginRefusal:
+        moves, prepared = self._context.moves, _prepared(password)
         while True:
+            adoption = moves.adoption(username, password, self._address) if moves is not None else None
             try:
                 version = await self._context.authenticator.check_user(
-                    username, password, self._address, self._presence
+                    username,
+                    prepared,
+                    self._address,
+                    self._presence,
+                    adopt=adoption.ask if adoption is not None else None,
                 )
             except SlowedDown:
                 version = RefusalReason.SLOWED_DOWN
             if isinstance(version, RefusalReason):
                 return self._refuse(username, version)
+            if adoption is not None:
+                await adoption.settled()
             request = self._lock_request(username, version)
             outcome = await self._lock(request)
             if outcome is LoginOutcome.OPENED:

@@ -24,6 +24,8 @@ from pop3_service.health.answer import HealthServer
 from pop3_service.listing import Listings
 from pop3_service.local import LocalConnection
 from pop3_service.maildir import Maildirs, mail_directory_verdict
+from pop3_service.moving.moves import Moves
+from pop3_service.moving.old_server import old_server
 from pop3_service.ports import Ports
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
@@ -132,6 +134,7 @@ class ServerProcess:
             requires_tls=settings.require_tls,
             login_delay_seconds=settings.login_delay,
         )
+        layout = MaildirLayout(settings.maildir_layout)
         return Pop3Context(
             self._instance,
             maildirs,
@@ -141,8 +144,15 @@ class ServerProcess:
             Listings(maildirs, self._disk),
             policy,
             certificates.context if certificates is not None else None,
-            MaildirLayout(settings.maildir_layout),
+            layout,
+            moves=self._new_moves(maildirs, layout),
         )
+
+    def _new_moves(self, maildirs: Maildirs, layout: MaildirLayout) -> Moves | None:
+        source = old_server(self._settings)
+        if source is None:
+            return None
+        return Moves(source, self._repository, self._instance, self._passwords, maildirs, self._disk, layout)
 
     def _make_check(self, checks: set[LineConnection], options: ListenerOptions) -> LocalConnection:
         sessions = self._server.connections
@@ -185,6 +195,9 @@ class ServerProcess:
                 f"PEEP_MAILDIR_LAYOUT={self._settings.maildir_layout}: {error}; stop them first, "
                 "for two layouts may lead to one maildir for two users"
             ) from None
+        if self._context.moves is not None:
+            with contextlib.suppress(StoreEmptied):
+                await self._context.moves.announce()
         if in_force != own and self._number == 1:
             log.warning(
                 "PEEP_MAIL_DIR is not followed: another mail directory is in force", mail_directory=in_force
@@ -235,6 +248,8 @@ class ServerProcess:
             self._settings.drain_seconds,
             lambda connection: _pop3(connection).dismiss("server stopping", replies.GOING_DOWN),
         )
+        if self._context.moves is not None:
+            await self._context.moves.stop()
         # The rest of the drain's time is for a store that is away, as in a failover.
         await self._instance.stop(self._settings.drain_seconds - (time.monotonic() - began))
 
@@ -265,6 +280,8 @@ class ServerProcess:
             _pop3(connection).timeout_changed()
 
     def _lease_lapsed(self) -> None:
+        if self._context.moves is not None:
+            self._context.moves.abandon()
         for connection in list(self._server.connections):
             _pop3(connection).dismiss("lease lost", replies.STATE_STORE_UNREACHABLE)
 

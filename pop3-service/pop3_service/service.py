@@ -7,6 +7,7 @@ import structlog
 
 from line_server.listener import ListenError
 from pop3_service.maildir import mail_directory_verdict
+from pop3_service.moving.old_server import old_server
 from pop3_service.ports import Ports, require_free_ports
 from pop3_service.process import SOCKETS_VARIABLE, WORKER_VARIABLE, ServerProcess
 from service_runtime import certificate
@@ -56,6 +57,7 @@ async def supervise_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> Non
     if settings.tls_cert_file is not None:
         # One error message if it cannot be used, not one from each worker.
         certificate.load(settings.tls_cert_file, settings.tls_key_file)
+    old_server(settings)
     if not settings.pop3_share_ports:
         require_free_ports(settings)
     # All are open here and in every worker: clients that the kernel deals to a worker that is dead or stands

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from pop3_client.address import Pop3Address
 from service_runtime.maildir_layout import MaildirLayout
 from state_store.redis import address
 
@@ -68,6 +69,12 @@ def _networks(text: str) -> list[_Network]:
         raise ValueError("must be addresses or networks separated by commas, as 10.0.0.0/8,::1") from None
 
 
+def _old_server(text: str) -> str:
+    if not Pop3Address.parse(text).is_private:
+        raise ValueError("would send passwords in the clear: pop3s://HOST or pop3://HOST?stls does not")
+    return text
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -83,4 +90,5 @@ Administrators = Annotated[dict[str, str], _from_text(_administrators)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
 AbsolutePaths = Annotated[list[str], _from_text(_absolute_paths)]
 Layout = Annotated[str, AfterValidator(_maildir_layout)]
+OldServer = Annotated[str, AfterValidator(_old_server)]
 Networks = Annotated[list[_Network], _from_text(_networks)]

@@ -22,6 +22,7 @@ from service_runtime.setting_formats import (
     Administrators,
     Layout,
     Networks,
+    OldServer,
     Port,
     RedisUrl,
 )
@@ -145,11 +146,24 @@ class Pop3Settings(TlsSettings):
         description="absolute paths separated by commas: `m=` accepts only paths at or below one of them, "
         "and links to maildirs there are followed if root or the service's user owns them",
     )
+    move_from: OldServer = Field(
+        "",
+        description="the POP3 server that users come from, `pop3s://HOST[:PORT]` or "
+        "`pop3://HOST[:PORT]?stls`: who is not a user yet and gives a password that it takes becomes one, "
+        "with the mail that it has",
+    )
+    move_ca_file: str | None = Field(
+        None,
+        description="PEM file of the certificates that are trusted for `PEEP_MOVE_FROM` instead of the "
+        "system's",
+    )
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.require_tls and not self.tls_cert_file:
             raise PydanticCustomError("require_tls", "needs a certificate: set PEEP_TLS_CERT_FILE")
+        if self.move_ca_file and not self.move_from:
+            raise PydanticCustomError("move_ca_file", "needs PEEP_MOVE_FROM beside it")
         if self.proxy_protocol and not self.proxy_trusted:
             raise PydanticCustomError("proxy_protocol", "needs the proxies' networks: set PEEP_PROXY_TRUSTED")
         if self.tls_cert_file and self.pop3s_port == self.pop3_port != 0:

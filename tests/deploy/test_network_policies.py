@@ -98,6 +98,7 @@ def test_named_namespaces_and_networks_are_let_in_and_nobody_else() -> None:
         ("peep-gateway", "ingress", "namespace operations", ("peep", "peeps")),
         ("state-api", "ingress", "namespace operations", ("http",)),
         ("state-api", "ingress", "namespace monitoring", ("http",)),
+        ("pop3-service", "egress", ANYBODY, (995,)),  # of PEEP_MOVE_FROM
         *services_ask("namespace kube-system", 53, 53),
         *services_ask("10.20.0.0/16", 6379),
     }

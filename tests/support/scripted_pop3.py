@@ -27,6 +27,8 @@ class ScriptedServer:
     maildrops: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     """For each user the unique-id and the content (with CRLF) of each message."""
     lies: dict[bytes, "bytes | Callable[[], bytes]"] = field(default_factory=dict)
+    before: dict[bytes, asyncio.Event] = field(default_factory=dict)
+    """Commands that are answered once the event is set, or the test ends."""
     capabilities: list[bytes] = field(default_factory=lambda: [b"USER", b"UIDL", b"TOP"])
     greeting: bytes = b"+OK ready\r\n"
     tls: ssl.SSLContext | None = None
@@ -79,6 +81,11 @@ class _Session:
 
     async def answer(self, line: bytes) -> None:
         self._server.asked.append(line)
+        if (gate := self._server.before.get(line)) is not None:
+            waits = [asyncio.ensure_future(one.wait()) for one in (gate, self._server.silence)]
+            _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for one in pending:
+                one.cancel()
         lie = self._server.lies.get(line)
         if callable(lie):
             lie = lie()

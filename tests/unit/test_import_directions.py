@@ -24,7 +24,7 @@ CLIENTS = {"peep_client", "pop3_client"}
 IMPURE = {"asyncio", "os", "redis", "time", "socket", "logging"}
 FORBIDDEN = {
     "line_server": SERVICES | PEOPLE | CLIENTS | {"state_store"},
-    "service_runtime": SERVICES | PEOPLE | CLIENTS,
+    "service_runtime": SERVICES | PEOPLE,
     "state_store": set(PACKAGES) - {"state_store"},
     "pop3_client": set(PACKAGES) - {"pop3_client"},
     "pop3_service": SERVICES - {"pop3_service"} | PEOPLE,

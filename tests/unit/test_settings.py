@@ -107,6 +107,7 @@ def test_certificate_proxies_and_limits_are_loaded_as_they_are_set(monkeypatch: 
         ("PEEP_TLS_KEY_FILE", "/etc/peep/key.pem", "PEEP_TLS_CERT_FILE"),
         ("PEEP_REQUIRE_TLS", "1", "PEEP_TLS_CERT_FILE"),
         ("PEEP_PROXY_PROTOCOL", "1", "PEEP_PROXY_TRUSTED"),
+        ("PEEP_MOVE_CA_FILE", "/etc/peep/old.pem", "PEEP_MOVE_FROM"),
     ],
 )
 def test_a_setting_that_needs_another_names_both(
@@ -170,6 +171,8 @@ def test_a_missing_store_is_named_with_what_is_allowed(monkeypatch: pytest.Monke
         (Pop3Settings, "PEEP_PROXY_TRUSTED", "proxy.example.org", "addresses or networks"),
         (Pop3Settings, "PEEP_MAX_CONNECTIONS_PER_ADDRESS", "-1", "greater than or equal to 0"),
         (Pop3Settings, "PEEP_MAX_CONNECTIONS_PER_ADDRESS", "1000001", "less than or equal to 1000000"),
+        (Pop3Settings, "PEEP_MOVE_FROM", "old.example.org", "must be pop3s://HOST[:PORT]"),
+        (Pop3Settings, "PEEP_MOVE_FROM", "pop3://old.example.org", "would send passwords in the clear"),
         (Pop3Settings, "PEEP_LOGIN_DELAY", "-1", "greater than or equal to 0"),
         (Pop3Settings, "PEEP_LOGIN_DELAY", "86401", "less than or equal to 86400"),
         (Pop3Settings, "PEEP_LOGIN_DELAY", "soon", "valid integer"),

@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from pop3_service.protocol import replies
 from pop3_service.protocol.maildrop import MaildropContents, Message
-from pop3_service.protocol.replies import LoginRefusal, MessageFault
+from pop3_service.protocol.replies import LoginPutOff, LoginRefusal, MessageFault
 
 Outcome = TypeVar("Outcome")
 
@@ -18,7 +18,7 @@ class Intention(Generic[Outcome]):
 
 
 @dataclass(frozen=True, slots=True)
-class LogIn(Intention[MaildropContents | LoginRefusal]):
+class LogIn(Intention[MaildropContents | LoginRefusal | LoginPutOff]):
     """Check the password, lock the maildrop and list it."""
 
     username: str
@@ -60,7 +60,7 @@ class FinishScram(Intention[ScramProof | LoginRefusal]):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenMaildrop(Intention[MaildropContents | LoginRefusal]):
+class OpenMaildrop(Intention[MaildropContents | LoginRefusal | LoginPutOff]):
     """Lock and list the maildrop of the user whose `ScramProof` was the last outcome."""
 
     username: str

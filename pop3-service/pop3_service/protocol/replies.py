@@ -4,6 +4,7 @@ A reply line has at most 512 octets, CRLF counted (RFC 2449, section 4). No repl
 client wrote: so nothing can be injected into a reply, or get from there into another program's log.
 """
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -105,6 +106,18 @@ class LoginRefusal(Enum):
     STORE_UNAVAILABLE = STATE_STORE_UNREACHABLE
     MAILDROP_UNREADABLE = error("the maildrop cannot be read", SYS_PERM)
     MAILDROP_AWAY = error("the maildrop cannot be read now, try again later", SYS_TEMP)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPutOff:
+    """A right password that cannot log in yet; `value` is the complete reply, with the reason."""
+
+    value: bytes
+
+    @classmethod
+    def because(cls, reason: str) -> "LoginPutOff":
+        """Return the one for a reason in ASCII."""
+        return cls(error(reason, SYS_TEMP))
 
 
 class MessageFault(Enum):

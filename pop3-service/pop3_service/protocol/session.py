@@ -38,7 +38,7 @@ from pop3_service.protocol.maildrop import Maildrop, MaildropContents
 from pop3_service.protocol.mechanisms import DIALOGUES, Dialogue
 from pop3_service.protocol.multiline import TERMINATION_LINE
 from pop3_service.protocol.policy import Policy
-from pop3_service.protocol.replies import LoginRefusal, MessageFault
+from pop3_service.protocol.replies import LoginPutOff, LoginRefusal, MessageFault
 from pop3_service.protocol.transaction import TRANSACTION_COMMANDS
 
 MAXIMUM_MISTAKES: Final = 20
@@ -211,17 +211,17 @@ class Session:
     # The outcomes of intentions
 
     def _login_completed(
-        self, intention: LogIn | OpenMaildrop, outcome: MaildropContents | LoginRefusal
+        self, intention: LogIn | OpenMaildrop, outcome: MaildropContents | LoginRefusal | LoginPutOff
     ) -> Answer:
         self._offered_name = None
-        if isinstance(outcome, LoginRefusal):
+        if isinstance(outcome, LoginRefusal | LoginPutOff):
             return self._refuse(outcome)
         self.username = intention.username
         self.state = State.TRANSACTION
         self._maildrop = Maildrop(outcome)
         return self._maildrop.summary()
 
-    def _refuse(self, refusal: LoginRefusal) -> Answer:
+    def _refuse(self, refusal: LoginRefusal | LoginPutOff) -> Answer:
         if refusal in {LoginRefusal.WRONG_CREDENTIALS, LoginRefusal.SLOWED_DOWN}:
             self._wrong_passwords += 1
             if self._wrong_passwords >= MAXIMUM_WRONG_PASSWORDS:

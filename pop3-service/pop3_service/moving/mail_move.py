@@ -1,0 +1,201 @@
+"""The move of one user's mail: in the end all that the old server lists is in the maildir, under its ids."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pop3_client import Misbehaved, Pop3Client, Refused
+from pop3_service.maildir import Maildirs
+from pop3_service.moving.arrivals import Arrival, Arrivals, PresentMail
+from pop3_service.moving.wanted import (
+    HeaderDigest,
+    StoredForm,
+    WantedMessage,
+    arrived_keys,
+    key_in,
+    wanted_messages,
+)
+from pop3_service.protocol.maildrop import Message
+from state_store.moves import MoveProgress
+
+AT_ONCE_OCTETS = 1 << 18
+"""Of a message so much is in memory, and written at once."""
+
+LARGEST_MESSAGE_OCTETS = 1 << 31
+
+SURPLUS_OCTETS = 1 << 24
+"""All messages together may have so many octets more than twice what is listed: some servers do not count the
+CR of line ends."""
+
+ROOM_CHECK_OCTETS = 1 << 26
+"""After so much the room on the disk is looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveResult:
+    """How a move went."""
+
+    messages: int
+    """That the old server lists."""
+    fetched: int
+    matched: int
+    """That were in the maildir before, from elsewhere."""
+    without_old_id: int
+    """That have a unique-id of ours, since the old one is another message's too, or none that POP3 allows."""
+    other_octets: int
+    """That came with other octets than listed."""
+
+
+class MailMove:
+    """Moves one user's mail. `progress` is awaited with what is here after each message.
+
+    Raises `Pop3Error`, `MaildirUnreadable`, `MoveLost`, OSError, and ValueError for more messages than
+    unique-ids can be noted. What is here by then stays, and the next move goes on from there.
+    """
+
+    def __init__(
+        self,
+        client: Pop3Client,
+        arrivals: Arrivals,
+        maildirs: Maildirs,
+        run: Callable[..., Awaitable[Any]],
+        progress: Callable[[MoveProgress], Awaitable[None]],
+        now: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._arrivals = arrivals
+        self._maildirs = maildirs
+        self._run = run
+        self._progress = progress
+        self._now = now
+        self._other_octets = 0
+        self._may_come = 0
+        self._unchecked = 0
+
+    async def move(self) -> MoveResult:
+        """Match what is here with what the old server lists, note the unique-ids, fetch what is missing."""
+        wanted = wanted_messages(await self._client.messages())
+        present: PresentMail = await self._run(self._arrivals.present, self._maildirs)
+        await self._run(self._arrivals.clear)
+        parts = await self._parts(wanted, present)
+        missing = [
+            (message, part)
+            for message, part in zip(wanted, parts, strict=True)
+            if part not in present.messages and key_in(part) == message.key
+        ]
+        octets = sum(message.octets for message, _ in missing)
+        self._may_come = 2 * octets + SURPLUS_OCTETS
+        await self._run(self._arrivals.require_room, octets)
+        noted = dict(present.copied)
+        for message, part in zip(wanted, parts, strict=True):
+            noted.setdefault(part, message.unique_id)
+        if noted != present.copied:
+            await self._run(self._arrivals.note, noted)
+        here = len(wanted) - len(missing)
+        await self._progress(MoveProgress(here, len(wanted)))
+        for number, (message, part) in enumerate(missing, 1):
+            await self._fetch(message, part)
+            await self._progress(MoveProgress(here + number, len(wanted)))
+        await self._run(self._arrivals.settle)
+        return MoveResult(
+            len(wanted),
+            len(missing),
+            sum(key_in(part) is None for part in parts),
+            sum(not message.unique_id for message in wanted),
+            self._other_octets,
+        )
+
+    # Which file is which message
+
+    async def _parts(self, wanted: Sequence[WantedMessage], present: PresentMail) -> list[bytes]:
+        """Return for each wanted message the unique part of its file, which may be still to come."""
+        known = {unique_id: part for part, unique_id in present.copied.items() if unique_id}
+        arrived = arrived_keys([*present.copied, *present.messages])
+        matches = _Matches(present, self._header_here, self._header_there)
+        seconds = int(self._now())
+        parts = []
+        for message in wanted:
+            part = known.get(message.unique_id) or arrived.get(message.key) or await matches.part(message)
+            parts.append(part or message.file_name(seconds))
+        return parts
+
+    async def _header_here(self, message: Message) -> bytes:
+        digest: bytes = await self._run(self._arrivals.header_digest, message)
+        return digest
+
+    async def _header_there(self, message: WantedMessage) -> bytes:
+        digest = HeaderDigest()
+        try:
+            async for piece in self._client.header(message.number):
+                digest.feed(piece)
+        except Refused:  # it has no TOP, or the message is gone
+            return b""
+        return digest.value()
+
+    # Fetching
+
+    async def _fetch(self, message: WantedMessage, part: bytes) -> None:
+        most = min(LARGEST_MESSAGE_OCTETS, 2 * message.octets + AT_ONCE_OCTETS, self._may_come)
+        stored, pieces, octets, waiting = StoredForm(), list[bytes](), 0, 0
+        arrival = self._arrivals.begin()
+        try:
+            async for piece in self._client.message(message.number):
+                octets += len(piece)
+                if octets > most:
+                    raise Misbehaved(
+                        f"message {message.number} does not end after {octets:,} octets;"
+                        f" {message.octets:,} are listed"
+                    )
+                pieces.append(stored.feed(piece))
+                waiting += len(piece)
+                if waiting > AT_ONCE_OCTETS:
+                    await self._run(arrival.write, pieces)
+                    pieces, waiting = [], 0
+            await self._run(self._keep, arrival, [*pieces, stored.end()], part)
+        except BaseException:
+            await self._run(arrival.discard)
+            raise
+        self._other_octets += octets != message.octets
+        self._may_come -= octets
+        self._unchecked += octets
+        if self._unchecked > ROOM_CHECK_OCTETS:
+            self._unchecked = 0
+            await self._run(self._arrivals.require_room, 0)
+
+    def _keep(self, arrival: Arrival, pieces: Sequence[bytes], part: bytes) -> None:
+        arrival.write(pieces)
+        self._arrivals.keep(arrival, part)
+
+
+class _Matches:
+    """Finds wanted messages among those that were in the maildir before: by octets, then by their headers."""
+
+    def __init__(
+        self,
+        present: PresentMail,
+        header_here: Callable[[Message], Awaitable[bytes]],
+        header_there: Callable[[WantedMessage], Awaitable[bytes]],
+    ) -> None:
+        self._header_here = header_here
+        self._header_there = header_there
+        self._digests: dict[bytes, bytes] = {}
+        self._by_octets: defaultdict[int, dict[bytes, Message]] = defaultdict(dict)
+        for part, message in present.messages.items():
+            # What is noted already, or was fetched, is another message.
+            if part not in present.copied and key_in(part) is None:
+                self._by_octets[message.octets][part] = message
+
+    async def part(self, wanted: WantedMessage) -> bytes | None:
+        """Return the unique part of the first message here that is the wanted one; it is found once."""
+        candidates = self._by_octets.get(wanted.octets)
+        if not candidates:
+            return None
+        there = await self._header_there(wanted)
+        for part, message in candidates.items():
+            if part not in self._digests:
+                self._digests[part] = await self._header_here(message)
+            if there and self._digests[part] == there:
+                del candidates[part]
+                return part
+        return None
