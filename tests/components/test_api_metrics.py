@@ -162,7 +162,7 @@ async def test_names_follow_the_conventions(busy: StateRepository, accept: str) 
 async def test_labels_are_few_and_well_named(busy: StateRepository, accept: str) -> None:
     for sample in samples_of((await metrics_of(busy, accept)).text):
         if sample.name.startswith("peep_"):
-            assert set(sample.labels) <= {"version", "le", "reason", *INSTANCE}
+            assert set(sample.labels) <= {"version", "le", "reason", "scheme", *INSTANCE}
             assert not any(label in sample.name.split("_") for label in sample.labels if label != "le")
 
 
