@@ -2,57 +2,14 @@
 
 import pytest
 
-from support.clients import ClientHome, LifelikeMaildrop, Way, mail_in, require, without_headers
+from support.clients import ClientHome, LifelikeMaildrop, Way, require
 from support.lifelike_mail import first_difference
-from support.pop3_process import PASSWORD
+from support.mail_fetchers import Mpop
 
 
 @pytest.fixture(autouse=True)
 def _mpop() -> None:
     require("mpop")
-
-
-class Mpop:
-    """One user's mpop with a maildir of its own."""
-
-    def __init__(
-        self,
-        home: ClientHome,
-        maildrop: LifelikeMaildrop,
-        *,
-        way: Way = Way.PLAIN,
-        auth: str = "user",
-        pipelining: str = "on",
-        keep: str = "on",
-    ) -> None:
-        self._home = home
-        self._maildir = home.make_maildir("stored")
-        host, port = way.address(maildrop.service)
-        self._settings = home.write(
-            "mpoprc",
-            "account default",
-            f"host {host}",
-            f"port {port}",
-            f"user {maildrop.username}",
-            f"password {PASSWORD}",
-            f"auth {auth}",
-            f"tls {'off' if way is Way.PLAIN else 'on'}",
-            f"tls_starttls {'on' if way is Way.STLS else 'off'}",
-            f"tls_trust_file {home.ca_file}",
-            f"pipelining {pipelining}",
-            f"keep {keep}",
-            "uidls_file ~/uidls",
-            f"delivery maildir {self._maildir}",
-        )
-
-    def run(self) -> None:
-        """Fetch what is new."""
-        done = self._home.run("mpop", "--quiet", "--file", self._settings)
-        assert done.returncode == 0, done.stdout[-2000:]
-
-    def stored(self) -> list[bytes]:
-        """Return what was stored, without the Received header that mpop adds (`received_header`)."""
-        return without_headers(mail_in(self._maildir), b"Received: from 127.0.0.1 (localhost [127.0.0.1])")
 
 
 # Each way and each authentication with pipelining and without.
@@ -70,7 +27,9 @@ class Mpop:
 def test_mpop_keeps_lifelike_messages_and_fetches_nothing_twice(
     way: Way, auth: str, pipelining: str, maildrop: LifelikeMaildrop, home: ClientHome
 ) -> None:
-    mpop = Mpop(home, maildrop, way=way, auth=auth, pipelining=pipelining)
+    mpop = Mpop(
+        home, way.address(maildrop.service), maildrop.username, way=way, auth=auth, pipelining=pipelining
+    )
     mpop.run()
     assert first_difference(mpop.stored()) == ""
     mpop.run()
@@ -82,7 +41,9 @@ def test_mpop_keeps_lifelike_messages_and_fetches_nothing_twice(
 def test_mpop_fetches_lifelike_messages_and_deletes_them(
     way: Way, pipelining: str, maildrop: LifelikeMaildrop, home: ClientHome
 ) -> None:
-    mpop = Mpop(home, maildrop, way=way, pipelining=pipelining, keep="off")
+    mpop = Mpop(
+        home, way.address(maildrop.service), maildrop.username, way=way, pipelining=pipelining, keep="off"
+    )
     mpop.run()
     assert first_difference(mpop.stored()) == ""
     maildrop.expect_removed()
