@@ -1,7 +1,11 @@
 """Fixtures that every kind of test may use."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+import signal
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import suppress
+from types import FrameType
 
 import pytest
 import redis
@@ -15,6 +19,23 @@ from support.redis_server import RedisServer
 # How long an example takes says how busy the machine is, and no more.
 settings.register_profile("peep", max_examples=int(os.environ.get("PEEP_EXAMPLES", "25")), deadline=None)
 settings.load_profile("peep")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_timeout_set_timer() -> Generator[None, object, object]:
+    """End a test that hangs in uvloop, too: it logs what a signal's handler raises, and goes on."""
+    result = yield
+    fail = signal.getsignal(signal.SIGALRM)
+
+    def fail_in_any_loop(number: int, frame: FrameType | None) -> None:
+        with suppress(RuntimeError):  # no loop is running
+            for task in asyncio.all_tasks():
+                task.cancel("the test has taken too long")
+        assert callable(fail)
+        fail(number, frame)
+
+    signal.signal(signal.SIGALRM, fail_in_any_loop)
+    return result
 
 
 @pytest.fixture(scope="session")
