@@ -10,8 +10,7 @@ import pytest
 import requests.auth
 import schemathesis
 from hypothesis import HealthCheck, settings
-from hypothesis.errors import FlakyStrategyDefinition
-from schemathesis import Case, Response
+from schemathesis import Case
 from schemathesis.checks import CHECKS
 
 from state_api.app import create_app
@@ -30,8 +29,6 @@ pytest_plugins = ["schemathesis.pytest.plugin"]
 
 EXAMPLES = 12
 """Random requests an operation, beside the ones that schemathesis makes for every bound of each field."""
-
-STORIES = 15
 
 ENDLESS = "/v1/events"
 """Its answer does not end; `tests/unit/test_api_events.py` has what it says."""
@@ -87,53 +84,6 @@ def test_state_api_does_what_its_document_says(case: Case[Any], api: RunningApi)
     if case.meta is not None and case.meta.generation.mode.is_positive and "If-Match" in case.headers:
         case.headers["If-Match"] = "*"  # a random tag would never be that of the settings
     case.call_and_validate(base_url=str(api.client.base_url), checks=checks_of(case), timeout=10)
-
-
-def run_stories(story: Any) -> None:
-    """Run a state machine until it found a fault, or as many stories as were wanted without one."""
-    wanted = settings(
-        max_examples=STORIES,
-        stateful_step_count=6,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    for is_last in (*[False] * 7, True):
-        try:
-            story.run(settings=wanted)
-            return
-        except FlakyStrategyDefinition:
-            # What is drawn depends on answers, which hold times and ids: now and then the generator cannot go
-            # the same way twice, and gives up. A fault that it had found is found again.
-            if is_last:
-                raise
-
-
-def test_users_who_are_added_are_there_and_who_are_removed_are_gone(api: RunningApi) -> None:
-    machine: Any = document.include(path_regex="^/v1/users").as_state_machine()
-
-    class Story(machine):  # type: ignore[misc]
-        """Requests after one another, each about users whom the ones before have added, shown or removed."""
-
-        def setup(self) -> None:
-            self.added: list[str] = []
-
-        def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
-            return {"base_url": str(api.client.base_url), "timeout": 10}
-
-        def after_call(self, response: Response, case: Case[Any]) -> None:
-            super().after_call(response, case)
-            if response.status_code == 201:
-                self.added += response.headers["location"]
-
-        def validate_response(self, response: Response, case: Case[Any], **_: Any) -> None:
-            case.validate_response(response, checks=checks_of(case))
-
-        def teardown(self) -> None:
-            """Leave nobody behind: the next story begins like this one."""
-            for path in self.added:
-                httpx.delete(f"{api.client.base_url}".rstrip("/") + path, auth=ADMINISTRATOR)
-
-    run_stories(Story)
 
 
 def test_it_is_this_document_that_is_served(api: RunningApi) -> None:
