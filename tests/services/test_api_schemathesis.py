@@ -67,7 +67,7 @@ def described() -> dict[str, Any]:
 def with_quick_passwords(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document with a format instead of the pattern of 5,600 characters that passwords have.
 
-    To draw from that pattern took hypothesis a minute. `tests/unit/test_opaque_string.py` tries each character.
+    To draw from it took hypothesis a minute. `tests/unit/test_opaque_string.py` tries each character.
     """
     schemathesis.openapi.format("password", st.text("aZ09 -\u00e9\u90ae", min_size=1, max_size=128))
     for name in ("NewUser", "NewPassword"):
