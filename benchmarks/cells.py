@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from canned_server import CannedServer
 from contenders import DOVECOT, DOVECOTS, PEEP, fastest_dovecot
-from dovecot_server import DovecotArgonServer
+from dovecot_server import DovecotArgonServer, DovecotSharedServer
 from load import Load, Run
 from ratios import Ratio, ratio
 from sections import Options
@@ -70,8 +70,8 @@ def cells(options: Options) -> Iterator[Cell]:
 
 
 def takes_part(name: str, cell: Cell) -> bool:
-    """Return whether a server is measured in this cell."""
-    if name in (PEEP, DOVECOT):
+    """Return whether a server is measured in this cell; rows without a goal have the most important ones."""
+    if name in (PEEP, DOVECOT, DovecotSharedServer.name):
         return True
     if name in DOVECOTS:
         return cell.goal > 0

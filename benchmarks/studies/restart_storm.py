@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import load
@@ -22,7 +24,7 @@ LIMIT = 4.0
 """Goal: p99 of a known user's `check` in the storm, to what it is without one."""
 
 _CHECKS = Load("check", connections=16, rate=100, only_users=(0, KNOWN))
-_LEAST_SECONDS = 10.0
+_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,26 @@ class Storm:
 def measure(options: Options) -> SectionResult:
     """Measure the same clients without and with a storm of others."""
     users, connections = _QUICK_STORM if options.is_quick else (STORM_USERS, STORM_CONNECTIONS)
-    mail = maildrops.small(options.folder / "mail", users=KNOWN + users, messages=2)
-    # The storm comes from a few addresses of this machine: as from networks that all users have used.
-    with PeepServer(site(options, mail, "peep"), trusted_networks="127.0.0.0/8") as server:
-        load.run(options, server, Load("auth", is_once=True, only_users=(0, KNOWN)))
+    options.progress.plan(2)
+    with known_users(options, users) as server:
         storm = measure_storm(options, server, Load("auth", connections, only_users=(KNOWN, users)))
     return SectionResult(_text(storm, users, connections), _figures(storm))
 
 
-def measure_storm(options: Options, server: PeepServer, first_logins: Load) -> Storm:
+@contextmanager
+def known_users(options: Options, others: int) -> Iterator[PeepServer]:
+    """Run a server on which `KNOWN` users have logged in since its start, and so many others have not."""
+    mail = maildrops.small(options.folder / "mail", users=KNOWN + others, messages=2)
+    # The storm comes from a few addresses of this machine: as from networks that all users have used.
+    with PeepServer(site(options, mail, "peep"), trusted_networks="127.0.0.0/8") as server:
+        load.run(options, server, Load("auth", is_once=True, only_users=(0, KNOWN)))
+        yield server
+
+
+def measure_storm(
+    options: Options, server: PeepServer, first_logins: Load, *, seconds: float = _SECONDS
+) -> Storm:
     """Measure known users' checks, then again while others log in for the first time."""
-    seconds = max(_LEAST_SECONDS, options.seconds)
-    options.progress.plan(2)
     options.progress.step("known users alone")
     calm = load.run(options, server, _CHECKS, seconds=seconds)
     options.progress.step("known users in a storm of first logins")
