@@ -9,7 +9,7 @@ from dovecot_next_server import DovecotNextServer, DovecotNextSharedServer
 from dovecot_server import DovecotServer, DovecotSharedServer
 from load import idle_sessions
 from maildrops import Mail
-from peep_server import PeepServer
+from peep_server import EVERYBODY, PeepServer
 from ratios import Bar, Limit, Ratio, table
 from sections import Json, Options, Section, SectionResult
 from servers import Server, ServerError
@@ -78,7 +78,9 @@ def _server(options: Options, mail: Mail, name: str) -> Server:
         kind.name: kind
         for kind in (DovecotServer, DovecotSharedServer, DovecotNextServer, DovecotNextSharedServer)
     }
-    return PeepServer(own, has_cheap_hashes=True) if name == PEEP else kinds[name](own)
+    if name == PEEP:
+        return PeepServer(own, has_cheap_hashes=True, trusted_networks=EVERYBODY)
+    return kinds[name](own)
 
 
 def _smallest(found: dict[str, Idle]) -> str:

@@ -20,6 +20,10 @@ PASSWORD = "secret"  # noqa: S105 - what popbench sends
 CONNECTIONS = 20_000
 """The limit `c=` during the measurements."""
 
+EVERYBODY = "127.0.0.0/8"
+"""The clients' network, for `trusted_networks`: so many first logins at once are refused where they come from
+addresses that their users have not used lately."""
+
 _AT_ONCE = 200
 
 

@@ -10,7 +10,7 @@ import load
 import maildrops
 from contenders import site
 from load import Load, Run
-from peep_server import PeepServer
+from peep_server import EVERYBODY, PeepServer
 from ratios import Limit, figure, table
 from sections import Json, Options, Section, SectionResult
 from state_store.repository import StateRepository
@@ -55,7 +55,7 @@ def known_users(options: Options, others: int) -> Iterator[PeepServer]:
     """Run a server on which `KNOWN` users have logged in since its start, and so many others have not."""
     mail = maildrops.small(options.folder / "mail", users=KNOWN + others, messages=2)
     # The storm comes from a few addresses of this machine: as from networks that all users have used.
-    with PeepServer(site(options, mail, "peep"), trusted_networks="127.0.0.0/8") as server:
+    with PeepServer(site(options, mail, "peep"), trusted_networks=EVERYBODY) as server:
         load.run(options, server, Load("auth", is_once=True, only_users=(0, KNOWN)))
         yield server
 

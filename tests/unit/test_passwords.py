@@ -1,5 +1,6 @@
 """Passwords: argon2id hashes, and the memory of what was right."""
 
+import asyncio
 import os
 import sys
 import threading
@@ -161,3 +162,19 @@ async def test_threads_that_check_passwords_stand_back_behind_those_that_serve()
     assert NICENESS < STRANGERS_NICENESS
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
     passwords.close()
+
+
+async def test_checks_of_one_network_hold_up_no_other_network() -> None:
+    passwords = cheap_passwords()
+    credential = await passwords.new_credential("secret")
+    order: list[str] = []
+
+    async def check(name: str, network: str) -> None:
+        assert await passwords.is_right(name, credential, "secret", network=network)
+        order.append(name)
+
+    crowd = [asyncio.create_task(check(f"user{number}", "192.0.2.1")) for number in range(20)]
+    await asyncio.sleep(0)
+    await asyncio.gather(*crowd, check("alice", "198.51.100.1"))
+    passwords.close()
+    assert order.index("alice") < 5

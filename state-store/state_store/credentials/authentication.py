@@ -84,7 +84,9 @@ class Authenticator:
         async def check(is_stranger: bool) -> str | RefusalReason:
             known_hash = (await self._repository.administrators()).get(name)
             credential = Credential(known_hash, known_hash) if known_hash is not None else None
-            return await self._checked(subject_id, credential, password, present, is_stranger=is_stranger)
+            return await self._checked(
+                subject_id, credential, password, present, address=address, is_stranger=is_stranger
+            )
 
         attempt = await self._attempt(subject_id, address, password)
         answer = await _to_its_end(self._judged(attempt, check, present), present)
@@ -115,7 +117,13 @@ class Authenticator:
                 self._repository.credential(username), self._repository.hash_counts()
             )
             answer = await self._checked(
-                username, credential, password, present, counts.imported, is_stranger=is_stranger
+                username,
+                credential,
+                password,
+                present,
+                counts.imported,
+                address=address,
+                is_stranger=is_stranger,
             )
             if credential is None and adopt is not None:
                 # A second check is for its duration alone.
@@ -187,10 +195,17 @@ class Authenticator:
         presence: Presence,
         kinds: Collection[str] = (),
         *,
+        address: str,
         is_stranger: bool,
     ) -> str | RefusalReason:
         is_right = await self._passwords.is_right(
-            remembered_as, credential, password, presence, kinds=kinds, is_stranger=is_stranger
+            remembered_as,
+            credential,
+            password,
+            presence,
+            kinds=kinds,
+            network=network_of(address),
+            is_stranger=is_stranger,
         )
         if credential is None:
             return RefusalReason.UNKNOWN_USER

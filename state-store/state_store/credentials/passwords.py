@@ -19,6 +19,7 @@ import argon2
 from state_store.credentials.hashes.imported import PLAIN, ImportedHash, is_imported, kept_hash, spend_alike
 from state_store.credentials.presence import Presence
 from state_store.credentials.scram import new_verifier
+from state_store.credentials.turns import Turns
 from state_store.errors import SlowedDown
 from state_store.records import Credential
 
@@ -67,6 +68,7 @@ class Passwords:
         self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=memory_kibibytes, parallelism=1)
         self._own_kind = f"ARGON2ID,{self._hasher.memory_cost},{self._hasher.time_cost},1"
         self._threads = ThreadPoolExecutor(min(THREADS, processors), "argon2", _stand_back, (NICENESS,))
+        self._turns = Turns(min(THREADS, processors))
         self._strangers_threads = ThreadPoolExecutor(
             STRANGERS_THREADS, "argon2-strangers", _stand_back, (STRANGERS_NICENESS,)
         )
@@ -109,14 +111,16 @@ class Passwords:
         presence: Presence | None = None,
         *,
         kinds: Collection[str] = (),
+        network: str = "",
         is_stranger: bool = False,
     ) -> bool:
         """Check a password, and remember a right one, which takes about 20 ms or as long as an imported hash.
 
         A refusal takes as long whatever is wrong, and whatever hash the user has: 20 ms and the time of one
         imported hash of each of `kinds`, those that users have. A password that is remembered for this
-        credential costs nothing. Raises `SlowedDown` when too many strangers wait already, and when a
-        stranger leaves before the check begins.
+        credential costs nothing. Other checks of one `network` wait for each other, and hold up no other
+        network's. Raises `SlowedDown` when too many strangers wait already, and when a stranger leaves
+        before the check begins.
         """
         if credential is not None and self.recall(name, password) == credential.version:
             self._remembered.move_to_end(name)
@@ -125,7 +129,9 @@ class Passwords:
         if is_stranger:
             matches = await self._matches_stranger(password_hash, password, kinds, presence or Presence())
         else:
-            matches = await _in_thread(self._threads, self._matches, password_hash, password, kinds)
+            # After a restart all users are checked anew: a network's many wait behind each other alone.
+            async with self._turns.turn(network):
+                matches = await _in_thread(self._threads, self._matches, password_hash, password, kinds)
         if not matches or credential is None:
             return False
         self._remembered[name] = (credential.version, self._digest(password))
