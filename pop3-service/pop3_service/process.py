@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from typing import cast
@@ -62,6 +63,10 @@ each nearly all objects are young. That takes 30 ms, once for 4,000 more session
 it took up to 80 ms with 8,000 sessions, several times a minute. A full collection takes hundreds of
 milliseconds; it comes once in 2.5 million allocations, which are remembered messages of large maildirs.
 """
+
+SWITCH_SECONDS = 0.0005
+"""For `sys.setswitchinterval`: how long the event loop waits for the interpreter while a thread computes. A
+command takes the interpreter several times: with Python's 5 ms it waited for 10 to 20 ms (D68)."""
 
 log = structlog.get_logger()
 
@@ -225,6 +230,7 @@ class ServerProcess:
         await health.start()
         gc.freeze()  # the objects of the start live to the end
         gc.set_threshold(*GARBAGE_THRESHOLDS)
+        sys.setswitchinterval(SWITCH_SECONDS)
         if self._certificates is not None:
             lifecycle.on_reload(self._certificates.reload)
         lifecycle.ready(ports.addresses())

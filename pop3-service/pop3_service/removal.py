@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pop3_service.maildir import Maildir, MovedMessages, QuotaTally, Removal, RemovalFailed, removal_from
+from pop3_service.maildir.giving_way import giving_way
 from pop3_service.protocol.intentions import UpdateOutcome
 from pop3_service.protocol.maildrop import Message
 
@@ -35,7 +36,7 @@ def remove_marked(maildir: Maildir, messages: Sequence[Message], holds_lease: Ca
     result, tally = Removed(), QuotaTally()
     try:
         with removal_from(maildir, MovedMessages(), tally) as remove:
-            for message in messages:
+            for message in giving_way(messages):
                 if holds_lease():
                     _remove_one(message, remove, result)
                 else:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from pop3_service.maildir.file_location import FileLocation
+from pop3_service.maildir.giving_way import NAMES_AT_ONCE, giving_way
 from pop3_service.maildir.maildir import Maildir
 
 # In this order: a message moves from `new` to `cur`. One that moves between the two listings is found
@@ -79,7 +80,12 @@ class Folder:
 
     def names(self) -> list[bytes]:
         """Return the names that may be messages: those that do not begin with a dot."""
-        return [os.fsencode(name) for name in os.listdir(self._descriptor) if name[0] != "."]
+        with os.scandir(self._descriptor) as entries:
+            return [
+                os.fsencode(entry.name)
+                for entry in giving_way(entries, NAMES_AT_ONCE)
+                if entry.name[0] != "."
+            ]
 
     def status(self, name: bytes) -> os.stat_result:
         """Return the status of `name`; for a link that of the link itself."""
@@ -119,7 +125,7 @@ class Folder:
         """
         # Run for every message that is remembered, every few minutes: it calls nothing but the system.
         lstat, descriptor = os.lstat, self._descriptor
-        for name, inode, mtime_ns, size, device in files:
+        for name, inode, mtime_ns, size, device in giving_way(files):
             status = lstat(name, dir_fd=descriptor)
             if (
                 status.st_ino != inode

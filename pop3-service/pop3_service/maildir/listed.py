@@ -80,6 +80,19 @@ class ListedMessages:
                 append(column[index])
         return picked
 
+    def has_unchanged(self, index: int, identity: FileIdentity) -> bool:
+        """Return whether the file of a message had this identity."""
+        return (
+            self._inodes[index] == identity.inode
+            and self._mtimes[index] == identity.mtime_ns
+            and self._sizes[index] == identity.size
+            and self._devices[index] == identity.device
+        )
+
+    def octets_of(self, index: int) -> tuple[int, bool]:
+        """Return the octets of a message on the wire, and whether it is plain."""
+        return self.octets[index], bool(self._plain[index])
+
     def indexes_by_inode(self) -> dict[int, int]:
         """Return the index of the message with each inode."""
         return {inode: index for index, inode in enumerate(self._inodes)}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pop3_service.maildir.file_location import FileIdentity, FileLocation
 from pop3_service.maildir.folder import Folder, FolderStamp
+from pop3_service.maildir.giving_way import giving_way
 from pop3_service.maildir.unique_ids import unique_part
 
 # A listing during which a file is renamed can contain neither of its names. So only a listing of folders
@@ -83,7 +84,7 @@ class MovedMessages:
     def _read_identities(self, folders: Sequence[Folder]) -> PresentFiles:
         files = PresentFiles()
         by_name = {folder.name: folder for folder in folders}
-        for part, names in self._names.items():
+        for part, names in giving_way(self._names.items()):
             for folder_name, name in names:
                 status = by_name[folder_name].file_status(name)
                 if status is not None:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from itertools import chain
 
 from pop3_service.maildir.errors import MaildirUnreadable
-from pop3_service.maildir.file_location import FileIdentity, FileLocation, location_of
+from pop3_service.maildir.file_location import FileIdentity, FileLocation
 from pop3_service.maildir.folder import ABSENT_ERRORS, FOLDERS, Folder, FolderStamp, open_folders
+from pop3_service.maildir.giving_way import giving_way
 from pop3_service.maildir.listed import ListedMessages
 from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.namesakes import with_unique_ids
 from pop3_service.maildir.noted import NOTHING_NOTED, NotedUniqueIds, note_own, read_noted
 from pop3_service.maildir.octets import counted_octets
 from pop3_service.maildir.unique_ids import unique_part
-from pop3_service.protocol.maildrop import Message
 
 # A listing during which a file is renamed can contain neither of its names. So a scan that was disturbed is
 # repeated. In a maildir that always changes a login must end all the same.
@@ -125,7 +125,7 @@ class _Attempt:
             pairs = [(folder, name) for folder, name in pairs if noted.own or unique_part(name) in shared]
             decided = self._decided(folders, pairs)
         names.clear()
-        for name in in_order(everything):
+        for name in giving_way(in_order(everything)):
             part = unique_part(name)
             if noted.own or part in shared:
                 # A name that is in both folders comes twice; the second time nothing is left.
@@ -138,7 +138,7 @@ class _Attempt:
         self, folders: Sequence[Folder], names: Iterable[tuple[Folder, bytes]]
     ) -> dict[tuple[bytes, bytes], tuple[FileLocation, bytes]]:
         """Return the locations and unique-ids of messages whose names may share a unique part."""
-        locations = [self._located(folder, name) for folder, name in names]
+        locations = [self._located(folder, name) for folder, name in giving_way(names)]
         found = [location for location in locations if location is not None]
         identified, own = with_unique_ids(found, self._noted, self._had_plain_id)
         if not own <= self._noted.own:
@@ -157,25 +157,23 @@ class _Attempt:
             return None
         return FileLocation(folder.name, name, FileIdentity.of(status))
 
-    def _known_message(self, location: FileLocation) -> Message | None:
+    def _known_index(self, location: FileLocation) -> int | None:
+        """Return the index that the message had in the earlier scan, None when it is new or has changed."""
         index = self._known_indexes.get(location.identity.inode)
-        if index is None:
+        if index is None or not self._known.has_unchanged(index, location.identity):
             return None
-        message = self._known[index]
-        known = location_of(message)
         # The name as well: inodes are used again, and two messages of one size can follow each other on an
         # inode within one tick of the clock.
-        if known.identity != location.identity or unique_part(known.name) != unique_part(location.name):
-            return None
-        return message
+        return index if unique_part(self._known.names[index]) == unique_part(location.name) else None
 
     def _had_plain_id(self, location: FileLocation) -> bool:
-        known = self._known_message(location)
-        return known is not None and known.unique_id == self._noted.plain_id(unique_part(location.name))
+        index = self._known_index(location)
+        plain_id = self._noted.plain_id(unique_part(location.name))
+        return index is not None and self._known.unique_ids[index] == plain_id
 
     def _octets(self, location: FileLocation) -> _Octets | None:
-        known = self._known_message(location)
-        return (known.octets, known.is_plain) if known is not None else self._count(location)
+        index = self._known_index(location)
+        return self._known.octets_of(index) if index is not None else self._count(location)
 
     def _count(self, location: FileLocation) -> _Octets | None:
         try:
