@@ -18,9 +18,9 @@ _WHERE = """\b
 Where to connect and as whom, in order of precedence:
   the options above, before or after the command
   PEEPCTL_HOST, PEEPCTL_PORT, PEEPCTL_USER, PEEPCTL_TLS, PEEPCTL_CA_FILE,
-    PEEPCTL_PASSWORD or PEEPCTL_PASSWORD_FILE
+    PEEPCTL_HTTP, PEEPCTL_PASSWORD or PEEPCTL_PASSWORD_FILE
   ~/.config/peep/peepctl.toml: host, port, user, tls, ca_file,
-    password or password_file
+    http, password or password_file
   beside a peepctl up: ./data/admins, or PEEP_DATA_DIR/admins
   a prompt for the password, at a terminal"""
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code:d}  {meaning}" for code, meaning in EXIT_CODES.items())

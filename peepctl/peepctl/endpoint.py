@@ -16,6 +16,8 @@ _Value = TypeVar("_Value")
 
 HOST = "127.0.0.1"
 
+API_PORT = 8110
+
 USER = "admin"
 """The administrator that the first start of a Peep creates."""
 
@@ -31,6 +33,7 @@ class ConnectionOptions:
     ca_file: str | None = None
     insecure: bool | None = None
     config: str | None = None
+    http: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Endpoint:
     tls: bool = False
     ca_file: str | None = None
     insecure: bool = False
+    http: str = ""
+    """The address of the HTTP API."""
 
     @property
     def address(self) -> str:
@@ -69,6 +74,7 @@ def find(options: ConnectionOptions, environment: Mapping[str, str] = os.environ
             user=options.user,
             tls=options.tls,
             ca_file=options.ca_file,
+            http=options.http,
         ),
         from_environment(environment),
         from_file(options.config, environment),
@@ -90,6 +96,7 @@ def find(options: ConnectionOptions, environment: Mapping[str, str] = os.environ
         is_tls,
         ca_file,
         bool(options.insecure),
+        _first(one.http for one in fitting) or _default_api(host, environment),
     )
 
 
@@ -131,6 +138,13 @@ def _default_port(host: str, environment: Mapping[str, str], *, is_tls: bool) ->
     name, default = ("PEEP_TLS_PORT", TLS_PORT) if is_tls else ("PEEP_PORT", PORT)
     text = environment.get(name, "")
     return port(text, name) if _is_this_machine(host) and text not in ("", "0") else default
+
+
+def _default_api(host: str, environment: Mapping[str, str]) -> str:
+    text = environment.get("PEEP_HTTP_PORT", "")
+    is_set = _is_this_machine(host) and text not in ("", "0")
+    number = port(text, "PEEP_HTTP_PORT") if is_set else API_PORT
+    return f"http://{f'[{host}]' if ':' in host else host}:{number}"
 
 
 def _is_this_machine(host: str) -> bool:

@@ -11,6 +11,7 @@ import typer
 
 from peep_client import PeepError
 from peepctl.endpoint import ConnectionOptions
+from peepctl.http_api import ApiError
 from peepctl.output import shown
 from peepctl.server import Server
 from peepctl.sources import WrongSettings
@@ -36,6 +37,10 @@ _OPTIONS: dict[str, Any] = {
     "insecure": Annotated[
         bool | None, typer.Option("--insecure", help="Accept any certificate: anyone could be the server.")
     ],
+    "http": Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The HTTP API, for what needs it.", show_default="http://HOST:8110"),
+    ],
     "config": Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Settings file.", show_default="~/.config/peep/peepctl.toml"),
@@ -60,7 +65,7 @@ def connected(command: Callable[..., int | None]) -> Callable[..., None]:
         server = server_of(arguments.pop(_CONTEXT))
         try:
             code = command(server, **_own(arguments))
-        except (PeepError, WrongSettings) as error:
+        except (PeepError, ApiError, WrongSettings) as error:
             code, text = server.explain(error)
             complain(text)
         raise typer.Exit(code or 0)

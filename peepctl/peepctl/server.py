@@ -12,6 +12,7 @@ import peep_client
 from peep_client import AsyncPeep, Peep
 from peep_client.protocol.errors import UNAVAILABLE
 from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find
+from peepctl.http_api import ApiError, ApiUnreachable, ApiWrongLogin, HttpApi
 from peepctl.sources import WrongSettings
 
 
@@ -61,6 +62,11 @@ class Server:
         self._has_answered = True
         return peep
 
+    def api(self) -> HttpApi:
+        """Return the HTTP API, not yet connected; prompts for a missing password. Raises `WrongSettings`."""
+        endpoint = self.endpoint
+        return HttpApi(endpoint.http, endpoint.user, self._password().text, self._tls_context())
+
     def connect_async(self) -> AsyncPeep:
         """Return a connection for asyncio, not yet open; prompts for a missing password."""
         endpoint = self.endpoint
@@ -83,13 +89,20 @@ class Server:
             silence_seconds=seconds,
         )
 
-    def explain(self, error: peep_client.PeepError | WrongSettings) -> tuple[Exit, str]:
+    def explain(self, error: peep_client.PeepError | ApiError | WrongSettings) -> tuple[Exit, str]:
         """Return the exit code for an error, and a line that says what happened and what to do."""
         match error:
             case WrongSettings() | peep_client.InvalidArgument():
                 return Exit.USAGE, str(error)
-            case peep_client.WrongLogin():
+            case peep_client.WrongLogin() | ApiWrongLogin():
                 return Exit.WRONG_LOGIN, self._wrong_login()
+            case ApiUnreachable():
+                return (
+                    Exit.NOT_CONNECTED,
+                    f"{error}. Is the HTTP API served there? --http (or PEEPCTL_HTTP) sets its address",
+                )
+            case ApiError():
+                return Exit.REFUSED, str(error)
             case peep_client.NotSupported():
                 return Exit.REFUSED, f"{error}, which this command needs"
             case peep_client.NegativeReply(code=code) if code == UNAVAILABLE:
@@ -147,8 +160,10 @@ class Server:
 
     def _tls(self) -> bool | ssl.SSLContext:
         endpoint = self.endpoint
-        if not endpoint.tls:
-            return False
+        return self._tls_context() if endpoint.tls else False
+
+    def _tls_context(self) -> ssl.SSLContext:
+        endpoint = self.endpoint
         try:
             context = ssl.create_default_context(cafile=endpoint.ca_file)
         except (OSError, ssl.SSLError) as error:

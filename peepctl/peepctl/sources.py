@@ -10,6 +10,7 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 MAX_PORT = 65535
 
@@ -21,6 +22,7 @@ KEYS: Mapping[str, type] = {
     "password_file": str,
     "tls": bool,
     "ca_file": str,
+    "http": str,
 }
 """The settings and their types: the keys of the settings file, and `PEEPCTL_X` in the environment."""
 
@@ -44,10 +46,16 @@ class Source:
     password_file: str | None = None
     tls: bool | None = None
     ca_file: str | None = None
+    http: str | None = None
 
 
 def source(name: str, **content: Any) -> Source:
-    """Return a source, with a port that is part of the host moved to `port`. Raises `WrongSettings`."""
+    """Return a source, with a port that is part of the host moved to `port`. Raises `WrongSettings`.
+
+    An address of the HTTP API names the host too, unless that is given: a password beside it is for it.
+    """
+    if content.get("http") and not content.get("host"):
+        content["host"] = _host_of(content["http"])
     content["host"], port = _host_and_port(content.get("host"), name)
     if content.get("port") is None:
         content["port"] = port
@@ -118,6 +126,14 @@ def _host_and_port(text: str | None, name: str) -> tuple[str | None, int | None]
         host, _, rest = text.partition(":")
         return host, port(rest, name)
     return text, None
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return None
+    return f"[{host}]" if host and ":" in host else host
 
 
 def _switch(text: str, name: str) -> bool:

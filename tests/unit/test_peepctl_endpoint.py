@@ -30,16 +30,20 @@ def keep_administrators(home: dict[str, str], text: str) -> Path:
 
 
 def test_without_anything_it_is_admin_on_this_machine(home: dict[str, str]) -> None:
-    assert find(ConnectionOptions(), home) == Endpoint("127.0.0.1", 2110, "admin", None)
+    assert find(ConnectionOptions(), home) == Endpoint(
+        "127.0.0.1", 2110, "admin", None, http="http://127.0.0.1:8110"
+    )
 
 
 def test_options_go_before_environment_before_file(home: dict[str, str]) -> None:
     write_file(home, 'host = "file"\nport = 1\nuser = "filer"\n')
-    assert find(ConnectionOptions(), home) == Endpoint("file", 1, "filer", None)
+    assert find(ConnectionOptions(), home) == Endpoint("file", 1, "filer", None, http="http://file:8110")
     environment = home | {"PEEPCTL_HOST": "variable", "PEEPCTL_PORT": "2", "PEEPCTL_USER": "varian"}
-    assert find(ConnectionOptions(), environment) == Endpoint("variable", 2, "varian", None)
+    assert find(ConnectionOptions(), environment) == Endpoint(
+        "variable", 2, "varian", None, http="http://variable:8110"
+    )
     given = ConnectionOptions(host="option", port=3, user="optimus")
-    assert find(given, environment) == Endpoint("option", 3, "optimus", None)
+    assert find(given, environment) == Endpoint("option", 3, "optimus", None, http="http://option:8110")
 
 
 @pytest.mark.parametrize(
@@ -182,3 +186,21 @@ def test_wrong_variable_is_named(home: dict[str, str], variables: dict[str, str]
 def test_file_that_was_asked_for_has_to_be_there(home: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(WrongSettings, match="cannot be read: No such file"):
         find(ConnectionOptions(config=str(tmp_path / "none.toml")), home)
+
+
+def test_http_api_is_beside_peep_unless_it_is_named(home: dict[str, str]) -> None:
+    assert find(ConnectionOptions(host="::1"), home).http == "http://[::1]:8110"
+    beside = home | {"PEEP_HTTP_PORT": "9000"}
+    assert find(ConnectionOptions(), beside).http == "http://127.0.0.1:9000"
+    assert find(ConnectionOptions(host="elsewhere"), beside).http == "http://elsewhere:8110"
+    named = find(ConnectionOptions(http="https://api.example:444/peep"), home)
+    assert (named.host, named.http) == ("api.example", "https://api.example:444/peep")
+    assert find(ConnectionOptions(http="https://[::1]"), home).host == "::1"
+    assert find(ConnectionOptions(http="https://[::1"), home).host == "127.0.0.1"
+
+
+def test_password_beside_an_address_of_the_api_is_for_its_host(home: dict[str, str]) -> None:
+    environment = home | {"PEEPCTL_HTTP": "https://api.example", "PEEPCTL_PASSWORD": "secret"}
+    assert find(ConnectionOptions(), environment).password == Password("secret", "PEEPCTL_PASSWORD")
+    assert find(ConnectionOptions(host="other.example"), environment).password is None
+    assert find(ConnectionOptions(http="https://other.example"), environment).password is None

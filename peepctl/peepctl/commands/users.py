@@ -1,4 +1,4 @@
-"""`users list|add|remove|password`."""
+"""`users list|add|remove|password`; `user_hashes` has `import` and `export`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from peepctl.commands import user_hashes
 from peepctl.completion import users as user_names
 from peepctl.options import AsJson, connected
 from peepctl.output import say, say_json
@@ -88,4 +89,6 @@ def group() -> typer.Typer:
     app.command("add")(add)
     app.command("remove")(remove)
     app.command("password")(set_password)
+    app.command("import")(user_hashes.import_users)
+    app.command("export")(user_hashes.export_users)
     return app

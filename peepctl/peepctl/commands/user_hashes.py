@@ -1,0 +1,261 @@
+"""`users import|export`: users with their password hashes, from other servers and back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+from urllib.parse import quote
+
+import typer
+
+from peepctl.http_api import HttpApi
+from peepctl.options import AsJson, complain, connected
+from peepctl.output import say, say_json, say_list, say_table
+from peepctl.server import Exit, Server
+from peepctl.sources import WrongSettings
+from peepctl.user_lists import VERIFIER, Entry, Format, Unusable, UserList
+
+REQUEST_OCTETS = 60_000
+"""The API takes 64 KiB."""
+
+MAX_ROWS = 1000
+"""Lines that are reported; a file of a million wrong lines must not fill the memory."""
+
+PAGE = 1000
+
+SEPARATOR = " "
+"""Between a hash and its verifier, in the API's text."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the lines of a list."""
+
+    added: int = 0
+    updated: int = 0
+    left: int = 0
+    skipped: int = 0
+    rows: list[tuple[int, str, str]] = field(default_factory=list)
+    """Line, user and reason of those that were left or skipped."""
+
+    def take(self, entry: Entry, result: dict[str, Any]) -> None:
+        """Count what the API answers for a user."""
+        match result["outcome"]:
+            case "added":
+                self.added += 1
+            case "updated":
+                self.updated += 1
+            case "exists":
+                self.left += 1
+                self._row(entry.line, entry.username, "exists already; --update gives it this password")
+            case _:
+                self.skip(Unusable(entry.line, entry.username, result["reason"]))
+
+    def skip(self, line: Unusable) -> None:
+        """Count a line that cannot be used."""
+        self.skipped += 1
+        self._row(line.line, line.username, line.reason)
+
+    def _row(self, line: int, username: str, reason: str) -> None:
+        if len(self.rows) < MAX_ROWS:
+            self.rows.append((line, username, reason))
+
+    @property
+    def rows_left_out(self) -> int:
+        """How many lines have no row."""
+        return self.left + self.skipped - len(self.rows)
+
+
+@connected
+def import_users(
+    server: Server,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The list; - is standard input.")],
+    wanted: Annotated[
+        Format | None, typer.Option("--format", help="Its format.", show_default="recognised")
+    ] = None,
+    domain: Annotated[
+        str, typer.Option(metavar="DOMAIN", help="Add @DOMAIN to names without one.", show_default=False)
+    ] = "",
+    update: Annotated[
+        bool, typer.Option("--update", help="Replace the passwords of users who exist.")
+    ] = False,
+    allow_weak: Annotated[
+        bool,
+        typer.Option("--allow-weak", help="Take unsalted digests, MD5-crypt, DES and plain passwords too."),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would happen.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Add users with the password hashes of another server.
+
+    Reads Dovecot's passwd-file, docker-mailserver's postfix-accounts.cf, shadow files, htpasswd, CSV, and
+    what psql and mysql -B print of a table. Users who exist are left unless --update is given, so an import
+    that was cut can simply be run again. It talks to the HTTP API.
+    """
+    report = Report()
+    with _opened(file) as (stream, size), server.api() as api:
+        users = UserList(stream, file, wanted, domain)
+        options = {"update": update, "dry_run": dry_run, "allow_weak": allow_weak}
+        with _progress(size) as progress:
+            for batch in _batches(users, report):
+                _add(api, batch, options, report)
+                if progress is not None:
+                    progress.update(users.octets - progress.pos)
+    _say_report(report, users.format, as_json=as_json, dry_run=dry_run)
+    return Exit.REFUSED if report.skipped else Exit.DONE
+
+
+@connected
+def export_users(
+    server: Server,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The new file; - is standard output.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+) -> int:
+    """Write the users with their password hashes into a file, as Dovecot's passwd-file.
+
+    Only its owner can read it. `users import` reads it back; Dovecot ignores the verifiers for SCRAM that
+    stand in the last field. It talks to the HTTP API.
+    """
+    left_out: list[str] = []
+    with server.api() as api:
+        lines = _exported_lines(api, left_out)
+        if file == "-":
+            sys.stdout.writelines(lines)
+        else:
+            say(f"{_write(Path(file), lines, force=force):,} users are in {file}")
+    if left_out:
+        complain(
+            f"{len(left_out):,} users are left out, as a passwd-file cannot hold their names: "
+            + ", ".join(left_out[:10])
+        )
+        return Exit.REFUSED
+    return Exit.DONE
+
+
+@contextlib.contextmanager
+def _opened(file: str) -> Iterator[tuple[BinaryIO, int]]:
+    """Give a file's octets, and how many they are; 0 where that is not known."""
+    if file == "-":
+        yield sys.stdin.buffer, 0
+        return
+    try:
+        stream = Path(file).expanduser().open("rb")
+    except OSError as error:
+        raise WrongSettings(f"{file} cannot be read: {error.strerror}") from None
+    with stream:
+        status = os.fstat(stream.fileno())
+        yield stream, status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _batches(users: UserList, report: Report) -> Iterator[list[Entry]]:
+    """Yield users, as many at a time as fit into a request; report the lines without one."""
+    batch: list[Entry] = []
+    octets = 0
+    for one in users:
+        if isinstance(one, Unusable):
+            report.skip(one)
+            continue
+        size = len(json.dumps(_body(one))) + 2
+        if octets + size > REQUEST_OCTETS:
+            yield batch
+            batch, octets = [], 0
+        batch.append(one)
+        octets += size
+    if batch:
+        yield batch
+
+
+def _add(api: HttpApi, batch: Sequence[Entry], options: dict[str, bool], report: Report) -> None:
+    answer = api.post("/v1/users", {"users": [_body(entry) for entry in batch], **options})
+    for entry, result in zip(batch, answer["results"], strict=True):
+        report.take(entry, result)
+
+
+def _body(entry: Entry) -> dict[str, str]:
+    return {"username": entry.username, "password_hash": entry.password_hash}
+
+
+def _progress(size: int) -> AbstractContextManager[Any]:
+    if not size or not sys.stderr.isatty():
+        return nullcontext()
+    return typer.progressbar(length=size, label="reading the list", file=sys.stderr)
+
+
+def _say_report(report: Report, found: Format, *, as_json: bool, dry_run: bool) -> None:
+    counts = {name: getattr(report, name) for name in ("added", "updated", "left", "skipped")}
+    if as_json:
+        rows = [{"line": line, "username": user, "reason": reason} for line, user, reason in report.rows]
+        say_json(
+            {
+                "format": found.value,
+                "dry_run": dry_run,
+                **counts,
+                "lines": rows,
+                "lines_left_out": report.rows_left_out,
+            }
+        )
+        return
+    if report.rows:
+        say_table(
+            ("LINE", "USER", "REASON"), [(str(line), user, reason) for line, user, reason in report.rows]
+        )
+        if report.rows_left_out:
+            say(f"... and {report.rows_left_out:,} lines more")
+        say("")
+    say(f"format {found.value}{', dry run: nothing was changed' if dry_run else ''}")
+    say_list([(name, f"{count:,}") for name, count in counts.items()])
+
+
+def _exported_lines(api: HttpApi, left_out: list[str]) -> Iterator[str]:
+    after = ""
+    while True:
+        page = api.get(f"/v1/password-hashes?limit={PAGE}{f'&after={quote(after)}' if after else ''}")
+        for user in page["users"]:
+            name = user["username"]
+            if ":" in name or name.startswith("#"):
+                left_out.append(name)
+                continue
+            password_hash, _, verifier = user["password_hash"].partition(SEPARATOR)
+            yield f"{name}:{password_hash}{f'::::::{VERIFIER}{verifier}' if verifier else ''}\n"
+        after = page["next"]
+        if not after:
+            return
+
+
+def _write(path: Path, lines: Iterator[str], *, force: bool) -> int:
+    """Write a new file that only its owner can read, whole or not at all; return how many lines it has."""
+    if not force and os.path.lexists(path):
+        raise WrongSettings(f"{path} exists already; --force replaces it")
+    try:
+        descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # of mode 0600
+    except OSError as error:
+        raise WrongSettings(f"{path} cannot be written: {error.strerror}") from None
+    number = 0
+    try:
+        with open(descriptor, "w", encoding="utf-8") as out:
+            for line in lines:
+                out.write(line)
+                number += 1
+            out.flush()
+            os.fsync(out.fileno())
+        if force:
+            os.replace(unfinished, path)
+        else:
+            os.link(unfinished, path)  # unlike a rename it never replaces what has come meanwhile
+    except FileExistsError:
+        raise WrongSettings(f"{path} exists already; --force replaces it") from None
+    except OSError as error:
+        raise WrongSettings(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(unfinished)
+    return number

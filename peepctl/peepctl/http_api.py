@@ -1,0 +1,111 @@
+"""The HTTP API of a Peep, for what PEEP cannot carry: its arguments have 128 octets at most."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+import time
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from peepctl.endpoint import API_PORT
+from peepctl.sources import WrongSettings
+
+ANSWER_SECONDS = 120.0
+"""A request with passwords in the clear has each of them hashed."""
+
+PATIENCE_SECONDS = 60.0
+"""How long a request is sent again while the service, or its Redis, is away for a moment."""
+
+_TRY_LATER = {429, 503}
+
+
+class ApiError(Exception):
+    """The API cannot do it; the text is one line for a person."""
+
+
+class ApiUnreachable(ApiError):
+    """There is no connection, or no answer."""
+
+
+class ApiWrongLogin(ApiError):
+    """The API takes no such administrator."""
+
+
+class HttpApi:
+    """Requests to one Peep, one after the other over one connection.
+
+    A request may be carried out twice: after a cut connection it is sent again.
+    """
+
+    def __init__(self, url: str, user: str, password: str, tls: ssl.SSLContext) -> None:
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = 0
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+            raise WrongSettings(
+                f"{url} is no address of the HTTP API: http://HOST[:{API_PORT}] or https://HOST"
+            )
+        self.url = url.rstrip("/")
+        self._path = parts.path.rstrip("/")
+        if parts.scheme == "https":
+            self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                parts.hostname, port, timeout=ANSWER_SECONDS, context=tls
+            )
+        else:
+            self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=ANSWER_SECONDS)
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def get(self, path: str) -> Any:
+        """Return what is at a path. Raises `ApiError`."""
+        return self._request("GET", path, None)
+
+    def post(self, path: str, body: object) -> Any:
+        """Return the answer to a body. Raises `ApiError`."""
+        return self._request("POST", path, json.dumps(body).encode())
+
+    def _request(self, method: str, path: str, body: bytes | None) -> Any:
+        patience_ends = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                status, text, retry_after = self._exchange(method, path, body)
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                if time.monotonic() > patience_ends or isinstance(
+                    error, ssl.SSLError | ConnectionRefusedError
+                ):
+                    raise ApiUnreachable(f"{self.url}: {error or type(error).__name__}") from None
+                time.sleep(1)
+                continue
+            if status not in _TRY_LATER or time.monotonic() > patience_ends:
+                return self._answer(status, text)
+            time.sleep(retry_after)
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes, float]:
+        self._connection.request(method, self._path + path, body, self._headers)
+        response = self._connection.getresponse()
+        seconds = response.headers.get("Retry-After", "1")
+        return response.status, response.read(), min(float(seconds), 10.0) if seconds.isdecimal() else 1.0
+
+    def _answer(self, status: int, text: bytes) -> Any:
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            raise ApiError(f"{self.url} does not answer as Peep's HTTP API does (status {status})") from None
+        if status == http.HTTPStatus.UNAUTHORIZED:
+            raise ApiWrongLogin(self.url)
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            detail = answer.get("detail") if isinstance(answer, dict) else None
+            raise ApiError(f"{self.url} answers {status}: {detail or 'no reason given'}")
+        return answer
