@@ -57,7 +57,7 @@ class RedisClient:
         self._waiting.append((words, answer))
         if not self._is_sending:
             self._is_sending = True
-            loop.call_soon(self._start_sending)
+            self._start_sending(loop)
         return answer
 
     async def script(self, name: str, *arguments: Any) -> Any:
@@ -118,8 +118,8 @@ class RedisClient:
             task.cancel()
         await self._connection.close()
 
-    def _start_sending(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._send_all())
+    def _start_sending(self, loop: asyncio.AbstractEventLoop) -> None:
+        task = loop.create_task(self._send_all())  # it begins in the next turn: with all commands of this one
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
