@@ -2,7 +2,7 @@
 -- the order of the arguments. Answers {1 when lapsed or 2 when overtaken, counts taken before, reserved, should shrink,
 -- limit, spare elsewhere, settings version, {outcome...}, {connections that an address may have...}}.
 
-local position = 0
+local ARGV, position = ARGV, 0
 local function take(count)
   position = position + count
   return unpack(ARGV, position - count + 1, position)
@@ -26,9 +26,9 @@ if not is_live_now[instance] or last_number < tonumber(confirmed_number) then re
 if exchange_number < last_number or (exchange_number == last_number and last_number > 0) then return {2, 0} end
 redis.call('ZADD', LEASES, now + LEASE_MS, instance)
 
-for _, name in ipairs({'retrieved_bytes', 'retrieved_emails', 'removed_emails', 'connections', 'logins'}) do
-  local delta = take(1)
-  if not is_known and delta ~= '0' then redis.call('HINCRBY', COUNTERS, name, delta) end
+local deltas = {take(5)}
+for i, name in ipairs({'retrieved_bytes', 'retrieved_emails', 'removed_emails', 'connections', 'logins'}) do
+  if not is_known and deltas[i] ~= '0' then redis.call('HINCRBY', COUNTERS, name, deltas[i]) end
 end
 for _ = 1, take(1) do
   local name, count = take(2)
@@ -42,26 +42,29 @@ if is_to_reap == '1' then reap(now) end
 -- A command costs as much as five of its arguments. So the hashes of locks and credentials are read with one command
 -- each, changed in tables, and written with at most two (D73). `unpack` gives no more than 8,000 values, hence pieces.
 local PIECE = 1000
+local function read(key, fields, first, last)
+  local upto = math.min(first + PIECE - 1, last)
+  local values = first <= upto and redis.call('HMGET', key, unpack(fields, first, upto)) or {}
+  for from = upto + 1, last, PIECE do
+    local piece = redis.call('HMGET', key, unpack(fields, from, math.min(from + PIECE - 1, last)))
+    for i = 1, #piece do values[from - first + i] = piece[i] end
+  end
+  return values
+end
 local function write(command, key, words, first, last)
   for from = first, last, PIECE do
     redis.call(command, key, unpack(words, from, math.min(from + PIECE - 1, last)))
   end
 end
-local function hash(key) return {key = key, values = {}, is_changed = {}} end
-local function read(its, fields, first, last)
-  for from = first, last, PIECE do
-    local upto = math.min(from + PIECE - 1, last)
-    local values = redis.call('HMGET', its.key, unpack(fields, from, upto))
-    for i = from, upto do its.values[fields[i]] = values[i - from + 1] end
-  end
+-- Changes of a hash by field, false where it goes. What a field holds now is the change, or what was read.
+local function now_in(changes, field, was_read)
+  local changed = changes[field]
+  if changed == nil then return was_read end
+  return changed
 end
-local function change(its, field, value)
-  its.values[field], its.is_changed[field] = value, true
-end
-local function write_changes(its)
+local function write_changes(key, changes)
   local set, removed = {}, {}
-  for field in pairs(its.is_changed) do
-    local value = its.values[field]
+  for field, value in pairs(changes) do
     if value then
       set[#set + 1] = field
       set[#set + 1] = value
@@ -69,8 +72,8 @@ local function write_changes(its)
       removed[#removed + 1] = field
     end
   end
-  write('HDEL', its.key, removed, 1, #removed)
-  write('HSET', its.key, set, 1, #set)
+  write('HDEL', key, removed, 1, #removed)
+  write('HSET', key, set, 1, #set)
 end
 
 local row_words, closed_count = take(2)
@@ -88,25 +91,18 @@ local addresses, networks = versions + login_count, versions + 2 * login_count
 local remembered, maildirs = versions + 3 * login_count, versions + 4 * login_count
 position = versions + 5 * login_count
 
-local maildrop_locks, maildir_locks, credentials = hash(MAILDROPS), hash(MAILDIRS), hash(CREDENTIALS)
-read(maildrop_locks, ARGV, usernames + 1, sessions)
-read(credentials, ARGV, usernames + freed_count + 1, sessions)
+local maildrop_locks, maildrop_changes = read(MAILDROPS, ARGV, usernames + 1, sessions), {}
+local credentials = read(CREDENTIALS, ARGV, usernames + freed_count + 1, sessions)
 
-local function free_its_maildir(maildir, its_holder)
-  if maildir == '' then return end
-  if maildir_locks.values[maildir] == nil then read(maildir_locks, {maildir}, 1, 1) end
-  if maildir_locks.values[maildir] == its_holder then change(maildir_locks, maildir, false) end
-end
 local function note(kind, username, session, its_instance, rest)
   session_activities[#session_activities + 1] = kind .. ' ' .. username .. ' ' .. session .. ' ' .. its_instance .. rest
 end
-
 local freed, wanted_maildirs = {}, {}
 for i = 1, freed_count do
   local username, session = ARGV[usernames + i], ARGV[sessions + i]
-  local its_holder, lock = instance .. ' ' .. session, maildrop_locks.values[username]
+  local its_holder, lock = instance .. ' ' .. session, now_in(maildrop_changes, username, maildrop_locks[i])
   if lock and string.sub(lock, 1, #its_holder + 1) == its_holder .. ' ' then
-    change(maildrop_locks, username, false)
+    maildrop_changes[username] = false
     note('logout', username, session, instance, '')
     freed[#freed + 1] = its_holder
     wanted_maildirs[#freed] = string.sub(lock, #its_holder + 2)
@@ -116,8 +112,11 @@ for i = 1, freed_count do
   end
 end
 for i = 1, login_count do wanted_maildirs[#freed + i] = ARGV[maildirs + i] end
-read(maildir_locks, wanted_maildirs, 1, #wanted_maildirs)
-for i, its_holder in ipairs(freed) do free_its_maildir(wanted_maildirs[i], its_holder) end
+local maildir_locks, maildir_changes = read(MAILDIRS, wanted_maildirs, 1, #wanted_maildirs), {}
+local function free_its_maildir(maildir, its_holder, lock)
+  if now_in(maildir_changes, maildir, lock) == its_holder then maildir_changes[maildir] = false end
+end
+for i, its_holder in ipairs(freed) do free_its_maildir(wanted_maildirs[i], its_holder, maildir_locks[i]) end
 
 local function log_in(i)
   local username, session = ARGV[usernames + freed_count + i], ARGV[sessions + freed_count + i]
@@ -125,14 +124,14 @@ local function log_in(i)
   if ARGV[remembered + i] == '1' and not is_known_pair('user ' .. username, ARGV[networks + i], now) then
     return 'check needed'
   end
-  local credential = credentials.values[username]
+  local credential = credentials[i]
   if not credential or string.sub(credential, 1, #version) ~= version then return 'credential changed' end
-  local its_instance, its_session, its_maildir = holder(maildrop_locks.values[username])
+  local its_instance, its_session, its_maildir =
+    holder(now_in(maildrop_changes, username, maildrop_locks[freed_count + i]))
   local is_ours = its_instance == instance and its_session == session
   if its_instance and not is_ours and is_live_now[its_instance] then return 'in use' end
   -- The names of two users may lead to one maildir by links.
-  local wanted = instance .. ' ' .. session
-  local other = maildir ~= '' and maildir_locks.values[maildir]
+  local wanted, other = instance .. ' ' .. session, now_in(maildir_changes, maildir, maildir_locks[#freed + i])
   if other and other ~= wanted and is_live_now[holder(other)] then return 'in use' end
   -- A session that holds the lock already requests it again, after a lost answer or with the maildir: the delay that
   -- runs is its own.
@@ -144,19 +143,19 @@ local function log_in(i)
     end
     return 'too soon'
   end
-  if its_instance then free_its_maildir(its_maildir, its_instance .. ' ' .. its_session) end
-  if its_instance and not is_ours then
-    note('logout', username, its_session, its_instance, '')  -- its instance is dead
+  if its_instance then
+    free_its_maildir(its_maildir, its_instance .. ' ' .. its_session, redis.call('HGET', MAILDIRS, its_maildir))
+    if not is_ours then note('logout', username, its_session, its_instance, '') end  -- its instance is dead
   end
-  change(maildrop_locks, username, wanted .. ' ' .. maildir)
-  if maildir ~= '' then change(maildir_locks, maildir, wanted) end
+  maildrop_changes[username] = wanted .. ' ' .. maildir
+  if maildir ~= '' then maildir_changes[maildir] = wanted end
   if not is_ours then note('login', username, session, instance, ' ' .. ARGV[addresses + i]) end
   return 'opened'
 end
 local outcomes = {}
 for i = 1, login_count do outcomes[i] = log_in(i) end
-write_changes(maildrop_locks)
-write_changes(maildir_locks)
+write_changes(MAILDROPS, maildrop_changes)
+write_changes(MAILDIRS, maildir_changes)
 note_session_activities()
 
 -- The connections of one address. An instance keeps those that it has open, and gets places for those that
