@@ -1,13 +1,13 @@
 """The POP3 processes' side: leases, group commit, notifications."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
 from state_store.credentials.networks import network_of
 from state_store.errors import LayoutDiffers, LeaseLapsed, StoreUnavailable
-from state_store.records import Exchange, ExchangeResult, Instance, LoginOutcome, Notification
+from state_store.records import Exchange, ExchangeResult, Instance, Login, LoginOutcome, Notification
 from state_store.redis.channel import notifications
 from state_store.repository.answers import flat
 from state_store.repository.deployment import DeploymentStore
@@ -76,38 +76,55 @@ class InstanceRepository(DeploymentStore):
         return notifications(self._client)
 
 
-def _exchange_arguments(exchange: Exchange, *, reap: bool) -> Iterator[Any]:
+def _exchange_arguments(exchange: Exchange, *, reap: bool) -> list[Any]:
     deltas = exchange.deltas
-    yield from (exchange.instance_id, exchange.counts_sequence)
-    yield from (exchange.exchange_number, exchange.confirmed_number)
-    yield from (deltas.retrieved_bytes, deltas.retrieved_emails, deltas.removed_emails)
-    yield from (deltas.connections, deltas.logins, len(deltas.latencies))
-    for latency in deltas.latencies.items():
-        yield from latency
-    yield from (exchange.open_connections, exchange.claimed_connections, exchange.waiting_connections)
-    yield from (exchange.settings_version, round(exchange.load, 3), int(reap))
-    yield from (2 * len(exchange.session_rows), len(exchange.closed_sessions))
+    arguments: list[Any] = [
+        exchange.instance_id,
+        exchange.counts_sequence,
+        exchange.exchange_number,
+        exchange.confirmed_number,
+        deltas.retrieved_bytes,
+        deltas.retrieved_emails,
+        deltas.removed_emails,
+        deltas.connections,
+        deltas.logins,
+        len(deltas.latencies),
+        *flat(deltas.latencies),
+        exchange.open_connections,
+        exchange.claimed_connections,
+        exchange.waiting_connections,
+        exchange.settings_version,
+        round(exchange.load, 3),
+        int(reap),
+        2 * len(exchange.session_rows),
+        len(exchange.closed_sessions),
+    ]
     for row in exchange.session_rows:
-        yield row.session_id
-        yield json.dumps(
-            [row.username, row.address, row.connected_at, row.tls, row.octets, row.retrieved, row.marked]
-        )
-    yield from exchange.closed_sessions
-    yield from _lock_arguments(exchange)
-    yield from (exchange.address_limit, len(exchange.addresses))
+        shown = [row.username, row.address, row.connected_at, row.tls, row.octets, row.retrieved, row.marked]
+        arguments += (row.session_id, json.dumps(shown))
+    arguments += exchange.closed_sessions
+    arguments += _lock_arguments(exchange)
+    arguments += (exchange.address_limit, len(exchange.addresses))
     for one in exchange.addresses:
-        yield from (one.address, one.open_connections, one.waiting_connections)
+        arguments += (one.address, one.open_connections, one.waiting_connections)
+    return arguments
 
 
-def _lock_arguments(exchange: Exchange) -> Iterator[Any]:
-    # In columns, which the script can hand to one command each.
+def _lock_arguments(exchange: Exchange) -> list[Any]:
+    # In columns, each of which the script can hand to a command as it is.
     releases, withdrawn, logins = exchange.releases, exchange.withdrawn_logins, exchange.logins
-    yield from (len(releases), len(withdrawn), len(logins), exchange.login_delay_seconds)
-    locks = [*releases, *withdrawn, *((login.username, login.session_id) for login in logins)]
-    yield from (username for username, _ in locks)
-    yield from (session_id for _, session_id in locks)
-    yield from (login.credential_version for login in logins)
-    yield from (login.address for login in logins)
-    yield from (network_of(login.address) for login in logins)
-    yield from (int(login.is_remembered) for login in logins)
-    yield from (login.maildir for login in logins)
+    usernames, sessions, *columns = zip(*logins, strict=True) if logins else [()] * len(Login._fields)
+    versions, addresses, remembered, maildirs = columns
+    freed = releases + withdrawn
+    return [
+        *(len(releases), len(withdrawn), len(logins), exchange.login_delay_seconds),
+        *(username for username, _ in freed),
+        *usernames,
+        *(session_id for _, session_id in freed),
+        *sessions,
+        *versions,
+        *addresses,
+        *map(network_of, addresses),
+        *map(int, remembered),
+        *maildirs,
+    ]
