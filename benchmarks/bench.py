@@ -109,7 +109,9 @@ def _measure(given: argparse.Namespace, folder: Path) -> None:
         options.progress.begin(section.name)
         options.folder.mkdir()
         try:
-            report.add(section, section.measure(options), machine.description())
+            found = section.measure(options)
+            versions = packages.unpacked_versions(options.programs)
+            report.add(section, found, machine.description(versions))
         finally:
             shutil.rmtree(options.folder, ignore_errors=True)
         report.write()

@@ -10,13 +10,12 @@ import maildrops
 from cells import Cell, bound_microseconds, cells, costs, ratio_to_dovecot, takes_part
 from contenders import ALL, DOVECOTS, PEEP, Contenders, fastest_dovecot, running
 from load import Load, Run
-from ratios import LARGEST_SPREAD, Bar, figure, table
+from ratios import Bar, figure, table
 from sections import Json, Options, Section, SectionResult
 from servers import Server
+from steadiness import steady
 
 _WARM_UP_SECONDS = 1.0
-_ATTEMPTS = 3
-"""A row with a goal is measured anew, whole, when its rounds spread too far: up to so many times in all."""
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ def measure(options: Options) -> SectionResult:
         files = bounds.file_microseconds(options, mail)
         results = Results({}, {}, files, [], contenders.absences())
         plan = [(cell, _participants(contenders, cell)) for cell in cells(options)]
-        options.progress.plan(sum(len(servers) for _, servers in plan) * options.rounds)
+        options.progress.plan(sum(len(servers) * _rounds(options, cell) for cell, servers in plan))
         _warm_up(options, contenders, results)
         for cell, servers in plan:
             results.runs[cell] = _measure_cell(options, mail, cell, servers, results.notes)
@@ -63,21 +62,23 @@ def _measure_cell(
     for server in servers:
         if cell.mode != "drain" and not cell.is_lone:
             load.run(options, server, cell.load(), seconds=min(_WARM_UP_SECONDS, options.seconds))
-    for attempt in range(_ATTEMPTS):
-        runs = _measure_rounds(options, mail, cell, servers, notes)
-        spread = ratio_to_dovecot(cell, runs, PEEP).spread
-        if options.is_quick or not cell.goal or spread <= LARGEST_SPREAD or attempt == _ATTEMPTS - 1:
-            return runs
-        options.progress.say(f"{cell}: the rounds spread over {spread:.0%}, so it is measured anew")
-        options.progress.plan(options.rounds * len(servers))
-    raise AssertionError("the last attempt returns")
+    return steady(
+        options,
+        str(cell),
+        lambda: _measure_rounds(options, mail, cell, servers, notes),
+        lambda runs: ratio_to_dovecot(cell, runs, PEEP).spread,
+    )
+
+
+def _rounds(options: Options, cell: Cell) -> int:
+    return options.rounds if cell.goal else 1
 
 
 def _measure_rounds(
     options: Options, mail: maildrops.Mail, cell: Cell, servers: list[Server], notes: list[str]
 ) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = defaultdict(list)
-    for number in range(options.rounds):
+    for number in range(_rounds(options, cell)):
         for server in servers:
             options.progress.step(f"{cell}, round {number + 1}: {server.name}")
             if cell.mode == "drain":

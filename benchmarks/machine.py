@@ -5,6 +5,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from interpreter import is_optimised
@@ -41,12 +42,12 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def description() -> list[str]:
-    """Return a line for each property that the figures depend on."""
+def description(versions: Sequence[str] = ()) -> list[str]:
+    """Return a line for each property that the figures depend on; `versions` of servers not installed too."""
     return [
         f"{_processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
         _python(),
-        *_versions(),
+        *sorted({*_versions(), *versions}),
     ]
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import unquote
 
 from private_folders import UNPACKED, UNPACKED_TESTING
 from progress import Progress
@@ -23,6 +24,7 @@ _UNPACKED = (
 )
 """The packages that conflict with Dovecot's POP3 package, and their dependencies: unpacked, not installed."""
 
+_SERVERS = ("dovecot-core", "courier-pop", "popa3d")
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _TESTING = f"deb [signed-by={_KEYS}] http://deb.debian.org/debian testing main\n"
 
@@ -37,6 +39,12 @@ def provide(folder: Path, progress: Progress) -> None:
     if os.geteuid() == 0 and shutil.which("apt-get") is not None:
         _unpack_others(folder, progress)
         _unpack_testing(folder, progress)
+
+
+def unpacked_versions(folder: Path) -> list[str]:
+    """Return the names and versions of the measured servers whose packages `provide` has unpacked."""
+    archives = (path for name in _SERVERS for path in folder.rglob(f"{name}_*.deb"))
+    return [" ".join(unquote(path.name).split("_")[:2]) for path in archives]
 
 
 def _unpack_others(folder: Path, progress: Progress) -> None:

@@ -34,6 +34,7 @@ class Progress:
                 f", about {seconds:.0f} s left" if seconds < 120 else f", about {seconds / 60:.0f} min left"
             )
         self._done += 1
+        self._steps = max(self._steps, self._done)  # what is measured anew was not planned
         self.say(f"{self._done}/{self._steps} {what}{left}")
 
     def say(self, what: str) -> None:

@@ -7,7 +7,7 @@ from statistics import median
 import load
 import maildrops
 from accounting import forget_peak, peak_octets
-from contenders import PEEP, fastest_dovecot, running
+from contenders import PEEP, Contenders, fastest_dovecot, running
 from dovecot_next_server import DovecotNextServer
 from dovecot_server import DovecotServer
 from load import Load, Run
@@ -15,7 +15,9 @@ from peep_server import PeepServer
 from ratios import Bar, figure, ratio, table
 from sections import Json, Options, Section, SectionResult
 from servers import Server
+from steadiness import steady
 
+_LABEL = "RETR of 600 MB"
 _GOAL = 1.2
 _SERVERS = (PeepServer, DovecotServer, DovecotNextServer)
 """One client has one process in either of Dovecot's modes."""
@@ -39,16 +41,26 @@ class Sent:
 def measure(options: Options) -> SectionResult:
     """Send the message a few times from each server in turns."""
     mail = maildrops.large_message(options.folder / "mail")
-    sent: dict[str, list[Sent]] = defaultdict(list)
     with running(options, mail, _SERVERS) as contenders:
-        options.progress.plan(options.rounds * len(contenders.servers))
         for server in contenders.servers.values():
             load.run(options, server, _LOAD)  # the first STAT reads all of it, to count its octets
-        for number in range(options.rounds):
-            for name, server in contenders.servers.items():
-                options.progress.step(f"round {number + 1}: {name}")
-                sent[name].append(_send(options, server))
+        options.progress.plan(options.rounds * len(contenders.servers))
+        sent = steady(
+            options,
+            _LABEL,
+            lambda: _measure_rounds(options, contenders),
+            lambda found: _bar(found).ratio.spread,
+        )
     return SectionResult(_text(sent) + contenders.absences(), _figures(sent))
+
+
+def _measure_rounds(options: Options, contenders: Contenders) -> dict[str, list[Sent]]:
+    sent: dict[str, list[Sent]] = defaultdict(list)
+    for number in range(options.rounds):
+        for name, server in contenders.servers.items():
+            options.progress.step(f"round {number + 1}: {name}")
+            sent[name].append(_send(options, server))
+    return dict(sent)
 
 
 def _send(options: Options, server: Server) -> Sent:
@@ -63,12 +75,15 @@ def _costs(sent: dict[str, list[Sent]]) -> dict[str, list[float]]:
     return {name: [each.run.cpu_seconds for each in own] for name, own in sent.items()}
 
 
-def _figures(sent: dict[str, list[Sent]]) -> dict[str, Json]:
+def _bar(sent: dict[str, list[Sent]]) -> Bar:
     costs = _costs(sent)
     dovecot = fastest_dovecot(costs)
-    bar = Bar("RETR of 600 MB", _GOAL, ratio(costs[dovecot], costs[PEEP]), dovecot=dovecot)
+    return Bar(_LABEL, _GOAL, ratio(costs[dovecot], costs[PEEP]), dovecot=dovecot)
+
+
+def _figures(sent: dict[str, list[Sent]]) -> dict[str, Json]:
     rounds: dict[str, Json] = {name: [asdict(each) for each in own] for name, own in sent.items()}
-    return {"bars": [bar.as_json()], "rounds": rounds}
+    return {"bars": [_bar(sent).as_json()], "rounds": rounds}
 
 
 def _text(sent: dict[str, list[Sent]]) -> str:
