@@ -26,6 +26,7 @@ from state_api.routers.metrics import Numbers, StoreCollector
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.latency import histogram
+from state_store.moves import MoveCounts
 from state_store.records import Counters, HashCounts, Latencies, Settings
 from state_store.repository import StateRepository
 
@@ -110,7 +111,7 @@ def metrics_table() -> str:
 
 def _no_numbers() -> Numbers:
     latencies = Latencies(histogram("command", {}), histogram("login", {}))
-    return Numbers(Counters(), Settings(), [], latencies, HashCounts())
+    return Numbers(Counters(), Settings(), [], latencies, HashCounts(), MoveCounts())
 
 
 def peepctl_commands_table() -> str:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from peep_gateway.protocol.replies import Answer, Lines, wire_form
 from service_runtime import VERSION
 from state_store.credentials.attempts import SlowDown
+from state_store.moves import Move, MoveCounts
 from state_store.records import Counters, SessionRow, Settings
 from state_store.repository import StateRepository
 
@@ -75,6 +76,21 @@ def _slow_down_line(one: SlowDown, now: float) -> str:
     return f"{one.slow_down_id} {one.network or '-'} {user or '-'} {since} {one.attempts} {still}"
 
 
+async def _moves(repository: StateRepository) -> Lines:
+    now = time.time()
+    return await _lines([_move_line(move, now) for move in await repository.moves()])
+
+
+def _move_line(move: Move, now: float) -> str:
+    progress = f"{move.progress.here} {move.progress.total}"
+    reason = quote(move.reason, safe=_NAME_CHARACTERS) or "-"
+    return f"{move.username} {move.state.value} {progress} {max(0, int(now - move.at))} {reason}"
+
+
+def _move_counts(repository: StateRepository) -> Awaitable[MoveCounts]:
+    return repository.move_counts()
+
+
 async def _version(_: StateRepository) -> str:
     return VERSION
 
@@ -105,6 +121,8 @@ QUERIES: Mapping[str, Query[Any]] = {
     "hu?": Query(_counters, lambda counters: counters.historical_logins),
     "s?": Query(_sessions, _whole),
     "g?": Query(_slow_downs, _whole),
+    "mv?": Query(_moves, _whole),
+    "mc?": Query(_move_counts, lambda counts: counts.moved),
     "v?": Query(_version, _whole),
 }
 """Every command that only reads, by its commencement."""

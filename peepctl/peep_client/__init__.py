@@ -32,7 +32,7 @@ from peep_client.protocol.errors import (
     TimedOut,
     WrongLogin,
 )
-from peep_client.protocol.records import Capabilities, Counters, Session, Settings, SlowDown
+from peep_client.protocol.records import Capabilities, Counters, Move, Session, Settings, SlowDown
 from peep_client.protocol.replies import Reply
 from peep_client.transport import PORT, TLS_PORT
 
@@ -45,6 +45,7 @@ __all__ = [
     "ConnectionLost",
     "Counters",
     "InvalidArgument",
+    "Move",
     "NegativeReply",
     "NotPeep",
     "NotSupported",

@@ -144,6 +144,8 @@ class AsyncPeep:
     sessions = _awaited(operations.sessions)
     close_session = _awaited(operations.close_session)
     slow_downs = _awaited(operations.slow_downs)
+    moves = _awaited(operations.moves)
+    moved_users = _awaited(operations.moved_users)
     lift_slow_down = _awaited(operations.lift_slow_down)
     version = _awaited(operations.version)
 

@@ -119,6 +119,8 @@ class Peep:
     sessions = _blocking(operations.sessions)
     close_session = _blocking(operations.close_session)
     slow_downs = _blocking(operations.slow_downs)
+    moves = _blocking(operations.moves)
+    moved_users = _blocking(operations.moved_users)
     lift_slow_down = _blocking(operations.lift_slow_down)
     version = _blocking(operations.version)
 

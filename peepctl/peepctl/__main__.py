@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from peepctl.commands import compare, monitoring, protocol, settings, store, users
+from peepctl.commands import compare, monitoring, moves, protocol, settings, store, users
 from peepctl.options import connecting
 from peepctl.server import EXIT_CODES
 
@@ -89,6 +89,7 @@ app.command("lift")(monitoring.lift)
 app.add_typer(users.group(), name="users")
 app.add_typer(store.group(), name="store")
 app.command("compare")(compare.compare_servers)
+app.add_typer(moves.group(), name="move")
 app.command("get")(settings.get)
 app.command("set")(settings.set_setting)
 app.command("capabilities")(protocol.capabilities)

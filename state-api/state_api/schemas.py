@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -187,6 +187,34 @@ class SlowDowns(BaseModel):
     """Who is slowed down for wrong passwords now, the oldest first."""
 
     slow_downs: list[SlowDown]
+
+
+class Move(BaseModel):
+    """A user's mail that comes from the old server, and is not all here yet."""
+
+    username: str = Field(examples=["alice"])
+    state: Literal["moving", "interrupted", "failed"] = Field(
+        description="`interrupted` if the process is gone that fetched it. The user's next login goes on "
+        "with a move that is interrupted or failed.",
+        examples=["moving"],
+    )
+    messages_here: int = Field(examples=[412])
+    messages: int = Field(description="On the old server; 0: it has not listed them yet.", examples=[1532])
+    at: datetime = Field(description="When this was last written down (RFC 3339, UTC).")
+    reason: str | None = Field(
+        description="Why it has failed.", examples=["the old server: it has closed the connection"]
+    )
+
+
+class Moves(BaseModel):
+    """How many users have come from the old server, and whose mail is not all here yet."""
+
+    source: str | None = Field(
+        description="The old server (`PEEP_MOVE_FROM`); null: there has been none.",
+        examples=["old.example.org:995"],
+    )
+    moved: int = Field(description="Users whose mail is all here.", examples=[180])
+    moves: list[Move] = Field(description="The others who have given a right password, sorted by name.")
 
 
 class Instance(BaseModel):

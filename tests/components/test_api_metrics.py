@@ -59,6 +59,7 @@ async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
         if sample.name.startswith("peep_")
         and "_duration_" not in sample.name
         and "_refused_" not in sample.name
+        and "_moves" not in sample.name
     }
     lease_seconds, _ = shown.pop("peep_pop3_instance_lease_seconds")
     assert 0 < lease_seconds <= 15
@@ -162,7 +163,7 @@ async def test_names_follow_the_conventions(busy: StateRepository, accept: str) 
 async def test_labels_are_few_and_well_named(busy: StateRepository, accept: str) -> None:
     for sample in samples_of((await metrics_of(busy, accept)).text):
         if sample.name.startswith("peep_"):
-            assert set(sample.labels) <= {"version", "le", "reason", "scheme", *INSTANCE}
+            assert set(sample.labels) <= {"version", "le", "reason", "scheme", "state", *INSTANCE}
             assert not any(label in sample.name.split("_") for label in sample.labels if label != "le")
 
 

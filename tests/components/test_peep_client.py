@@ -102,6 +102,8 @@ def test_refusal_is_an_error_with_its_code_and_the_session_goes_on(
         (lambda peep: peep.sessions(), "s?"),
         (lambda peep: peep.close_session("1"), "k-"),
         (lambda peep: peep.slow_downs(), "g?"),
+        (lambda peep: peep.moves(), "mv?"),
+        (lambda peep: peep.moved_users(), "mc?"),
         (lambda peep: peep.lift_slow_down("1"), "g-"),
         (lambda peep: peep.set_password("unix", "x"), "p="),
         (lambda peep: peep.version(), "v?"),
@@ -161,7 +163,7 @@ async def test_counters_of_the_gateway_are_those_of_the_store(gateway: Gateway) 
 
 
 def test_counters_of_a_server_with_extensions_are_asked_for_in_one_write() -> None:
-    extensions = b"+7\r\na\r\np=\r\ns?\r\nk-\r\ng?\r\ng-\r\nv?\r\n"
+    extensions = b"+9\r\na\r\np=\r\ns?\r\nk-\r\ng?\r\ng-\r\nmv?\r\nmc?\r\nv?\r\n"
     counters = b"+1\r\n+2\r\n+3\r\n+4\r\n+5\r\n+6\r\n+0\r\n"
     with (
         canned_server(b"+\r\n", extensions, counters, b"+\r\n") as port,

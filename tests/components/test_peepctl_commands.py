@@ -231,6 +231,7 @@ def test_several_sessions_of_a_user_are_closed_only_when_that_is_said(
         (("sessions",), "s?"),
         (("kick", "linus"), "s?"),
         (("slow-downs",), "g?"),
+        (("move", "list"), "mv?"),
         (("lift", "linus"), "g?"),
         (("version",), "v?"),
         (("users", "password", "unix"), "p="),

@@ -79,6 +79,8 @@ async def test_missing_and_malformed_arguments_are_wrong_syntax(gateway: Gateway
     assert await gateway.replies_to(line.encode() + b"\r\n") == b"-1\r\n"
 
 
-@pytest.mark.parametrize("line", ["s?", "k- pop3-1", "p= alice secret", "g?", "g- 0123456789ab", "v?"])
+@pytest.mark.parametrize(
+    "line", ["s?", "k- pop3-1", "p= alice secret", "g?", "g- 0123456789ab", "mv?", "mc?", "v?"]
+)
 async def test_extensions_are_unknown_before_the_login(gateway: Gateway, line: str) -> None:
     assert await gateway.replies_to(line.encode() + b"\r\n", logged_in=False) == b"-0\r\n"

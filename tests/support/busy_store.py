@@ -30,6 +30,7 @@ async def make_busy(repository: StateRepository) -> None:
     """Let there be two connections, alice logged in on one of them, a user with an old hash, and counts."""
     await repository.add_user("alice", Credential("no-hash", "1"))
     await repository.add_user("old", Credential("{SSHA}hash", "1"))
+    await repository.announce_source("old.example.org:995")
     await repository.register_instance(instance())
     now = time.time()
     deltas = Deltas(retrieved_bytes=1234, retrieved_emails=5, removed_emails=2, connections=9, logins=4)

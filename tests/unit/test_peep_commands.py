@@ -19,7 +19,7 @@ from peep_gateway.protocol.commands import (
 from peep_gateway.protocol.replies import NegativeCode, ReplyKind
 from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
 
-OURS = ["p=", "s?", "k-", "g?", "g-", "v?"]
+OURS = ["p=", "s?", "k-", "g?", "g-", "mv?", "mc?", "v?"]
 
 SHOW_WEATHER = dataclasses.replace(QUIT, commencement="w?", section="P99", is_extension=True)
 SHOW_NEWEST = Command(

@@ -139,6 +139,15 @@ COMMANDS: tuple[Command, ...] = (
     _extension(
         "g-", (Text("slow_down_id"),), _NONE, NegativeCode.UNKNOWN_USER, "lift a slow-down of guessing"
     ),
+    _extension(
+        "mv?",
+        (),
+        _LINES,
+        None,
+        "list whose mail comes from the old server and is not all here: user, state, messages here, "
+        "messages, seconds since that was so, reason or -",
+    ),
+    _extension("mc?", (), _INTEGER, None, "show how many users' mail has come from the old server"),
     _extension("v?", (), ReplyKind.STRING, None, "show the server's version"),
 )
 

@@ -104,6 +104,21 @@ _ALL = (
         {4: "no slow-down has this id"},
         is_extension=True,
     ),
+    _list(
+        "mv?",
+        "list whose mail comes from the old server and is not all here",
+        "moves: user, state, messages here, messages, seconds since, reason (- none)",
+        is_extension=True,
+    ),
+    KnownCommand(
+        "mc?",
+        (),
+        Shape.SINGLE_LINE,
+        "show how many users' mail has come from the old server",
+        "users whose mail is here",
+        {},
+        is_extension=True,
+    ),
     KnownCommand("v?", (), Shape.SINGLE_LINE, "show the server's version", "", {}, is_extension=True),
 )
 

@@ -15,10 +15,12 @@ from peep_client.protocol.errors import WRONG_LOGIN, NegativeReply, NotPeep, Not
 from peep_client.protocol.records import (
     Capabilities,
     Counters,
+    Move,
     Session,
     Settings,
     SlowDown,
     parse_capabilities,
+    parse_move,
     parse_session,
     parse_slow_down,
 )
@@ -201,6 +203,16 @@ def slow_downs(dialogue: Dialogue) -> Operation[list[SlowDown]]:
 def lift_slow_down(dialogue: Dialogue, slow_down_id: str) -> Operation[None]:
     """Lift a slow-down; code 4 if there is no such slow-down, `NotSupported` without `g-`."""
     return dialogue.change("g-", slow_down_id)
+
+
+def moves(dialogue: Dialogue) -> Operation[list[Move]]:
+    """Return whose mail comes from the old server and is not all here; `NotSupported` without `mv?`."""
+    return [parse_move(line) for line in (yield from dialogue.ask("mv?")).lines]
+
+
+def moved_users(dialogue: Dialogue) -> Operation[int]:
+    """Return how many users' mail has come from the old server; `NotSupported` without `mc?`."""
+    return _integer((yield from dialogue.ask("mc?")))
 
 
 def version(dialogue: Dialogue) -> Operation[str]:

@@ -16,6 +16,7 @@ _CAPABILITY = re.compile(
 )
 _NOBODY = "-"
 _SESSION_WORDS = 4
+_MOVE_WORDS = 6
 _SLOW_DOWN_WORDS = 6
 _ADMINISTRATOR = "administrator/"
 """Precedes the name of an administrator; user names contain no slash."""
@@ -85,6 +86,22 @@ class SlowDown:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A user's mail that comes from the old server and is not all here (`mv?`)."""
+
+    username: str
+    state: str
+    """`moving`, `interrupted` or `failed`."""
+    messages_here: int
+    messages: int
+    """On the old server; 0 if it has not listed them yet."""
+    seconds: int
+    """Seconds since this was so."""
+    reason: str | None
+    """Why it has failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What the server can do (`cap?`)."""
 
@@ -143,6 +160,20 @@ def parse_slow_down(line: str) -> SlowDown:
         user.startswith(_ADMINISTRATOR),
         *map(int, numbers),
     )
+
+
+def parse_move(line: str) -> Move:
+    """Return the move in a line of `mv?`; words after the sixth, of later versions, are ignored.
+
+    Raises `NotPeep` if the line has another form.
+    """
+    words = line.split(" ")[:_MOVE_WORDS]
+    numbers = [word for word in words[2:5] if word.isascii() and word.isdecimal()]
+    if len(words) < _MOVE_WORDS or len(numbers) < 3 or not all(words):
+        raise NotPeep(f"a line of mv? in an unknown form: {line[:80]!r}")
+    username, state, reason = words[0], words[1], unquote(words[5])
+    here, messages, seconds = map(int, numbers)
+    return Move(username, state, here, messages, seconds, None if reason == _NOBODY else reason)
 
 
 def parse_session(line: str) -> Session:

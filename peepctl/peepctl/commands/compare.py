@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated, Any
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from peepctl.comparison import Comparison, compare
 from peepctl.options import AsJson, complain
 from peepctl.output import say, say_json
+from peepctl.pop3_servers import AtOnce, CaFile, UsersFile, in_turn, progress, server_address
 from peepctl.server import Exit
 from peepctl.sources import WrongSettings
 from peepctl.user_passwords import UserPassword, read_users
@@ -27,31 +26,15 @@ from pop3_client import (
     tls_context,
 )
 
-AT_ONCE = 8
-MOST_AT_ONCE = 64
 WIDEST_NAME = 40
-
-UsersFile = Annotated[
-    str,
-    typer.Option(
-        "--users",
-        metavar="FILE",
-        help="A line for each user: user:password, or both divided by a tab; - is standard input.",
-    ),
-]
 
 
 def compare_servers(
     old: Annotated[str, typer.Option(metavar="URL", help="The old server, as pop3s://old.example.org.")],
     new: Annotated[str, typer.Option(metavar="URL", help="The new one, as pop3://127.0.0.1:1110.")],
     users: UsersFile,
-    ca_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Certificates to trust instead of the system's (PEM)."),
-    ] = None,
-    at_once: Annotated[
-        int, typer.Option(min=1, max=MOST_AT_ONCE, metavar="N", help="Users that are compared at a time.")
-    ] = AT_ONCE,
+    ca_file: CaFile = None,
+    at_once: AtOnce = 8,
     as_json: AsJson = False,
 ) -> None:
     """Compare users' mail on two POP3 servers: number, order, unique-ids, octets.
@@ -75,14 +58,12 @@ class _Servers:
     """The two servers; each method opens sessions of its own and ends them with QUIT."""
 
     def __init__(self, old: str, new: str, ca_file: str | None) -> None:
-        self._addresses = {"old": _address("--old", old), "new": _address("--new", new)}
+        self._addresses = {"old": server_address("--old", old), "new": server_address("--new", new)}
         self._tls = tls_context(ca_file)
 
     async def greet(self) -> None:
-        """Raise `Unreachable` if one of them cannot be had; warn of passwords in the clear."""
+        """Raise `Unreachable` if one of them cannot be had."""
         for address in self._addresses.values():
-            if not address.is_private:
-                complain(f"passwords go to {address} in the clear: pop3s:// or ?stls would protect them")
             await (await Pop3Client.connect(address, self._tls)).close()
 
     async def compared(self, user: UserPassword) -> Comparison | str:
@@ -105,26 +86,19 @@ class _Servers:
             return f"the {server} server: {error}"
 
 
-def _address(option: str, url: str) -> Pop3Address:
-    try:
-        return Pop3Address.parse(url)
-    except InvalidArgument as error:
-        raise WrongSettings(f"{option}: {error}") from None
-
-
 async def _compare_all(
     servers: _Servers, users: Sequence[UserPassword], at_once: int, *, as_json: bool
 ) -> Exit:
     await servers.greet()
     width = min(WIDEST_NAME, max(len(user.username) for user in users))
     rows = []
-    with _progress(len(users), as_json=as_json) as progress:
-        async for user, result in _in_turn(servers, users, at_once):
+    with progress(len(users), "users compared", as_json=as_json) as bar:
+        async for user, result in in_turn(users, at_once, servers.compared):
             rows.append(_row(user, result))
             if not as_json:
                 _say_result(user.username.ljust(width), result)
-            if progress is not None:
-                progress.update(1)
+            if bar is not None:
+                bar.update(1)
     counts = Counter(_state(row) for row in rows)
     if as_json:
         say_json({"users": rows, **{state: counts[state] for state in ("same", "different", "not_compared")}})
@@ -134,27 +108,6 @@ async def _compare_all(
             f"{counts['different']:,} differ, {counts['not_compared']:,} could not be compared"
         )
     return Exit.DONE if counts["same"] == len(users) else Exit.DIFFERENT
-
-
-async def _in_turn(
-    servers: _Servers, users: Sequence[UserPassword], at_once: int
-) -> AsyncIterator[tuple[UserPassword, Comparison | str]]:
-    """Yield each user's result, in the order of `users`, while the next ones are compared."""
-    under_way: deque[tuple[UserPassword, asyncio.Task[Comparison | str]]] = deque()
-    for user in users:
-        if len(under_way) == at_once:
-            first, task = under_way.popleft()
-            yield first, await task
-        under_way.append((user, asyncio.create_task(servers.compared(user))))
-    for first, task in under_way:
-        yield first, await task
-
-
-def _progress(users: int, *, as_json: bool) -> AbstractContextManager[Any]:
-    # Lines on the terminal are progress enough.
-    if not sys.stderr.isatty() or (sys.stdout.isatty() and not as_json):
-        return nullcontext()
-    return typer.progressbar(length=users, label="users compared", file=sys.stderr, show_pos=True)
 
 
 def _say_result(name: str, result: Comparison | str) -> None:

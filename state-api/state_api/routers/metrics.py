@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from service_runtime import VERSION
 from state_api.dependencies import RepositoryDependency
 from state_store.errors import StoreUnavailable, StoreUnusable
+from state_store.moves import MoveCounts
 from state_store.records import Counters, HashCounts, Histogram, InstanceStatus, Latencies, Settings
 from state_store.repository import StateRepository
 
@@ -39,6 +40,7 @@ class Numbers:
     instances: Sequence[InstanceStatus]
     latencies: Latencies
     hash_counts: HashCounts
+    move_counts: MoveCounts
 
 
 class StoreCollector(Collector):
@@ -56,6 +58,7 @@ class StoreCollector(Collector):
             yield from _of_settings(self._numbers.settings)
             yield from _of_latencies(self._numbers.latencies)
             yield from _of_hash_counts(self._numbers.hash_counts)
+            yield from _of_move_counts(self._numbers.move_counts)
             yield from _of_instances(self._numbers.instances)
 
 
@@ -97,6 +100,7 @@ async def _numbers(repository: StateRepository) -> Numbers | None:
                 repository.instances(),
                 repository.latencies(),
                 repository.hash_counts(),
+                repository.move_counts(),
             )
         )
     except (StoreUnavailable, StoreUnusable):
@@ -145,6 +149,18 @@ def _of_latencies(latencies: Latencies) -> Iterable[Metric]:
         "Logins to maildirs whose `peep-unique-ids` is damaged; the log says where.",
         latencies.damaged_unique_ids,
     )
+
+
+def _of_move_counts(counts: MoveCounts) -> Iterable[Metric]:
+    moves = GaugeMetricFamily(
+        "peep_pop3_moves",
+        "Users whose mail comes from the old server, by how far that is; none without PEEP_MOVE_FROM.",
+        labels=["state"],
+    )
+    if counts.source:
+        for state in ("moving", "interrupted", "failed", "moved"):
+            moves.add_metric([state], getattr(counts, state))
+    yield moves
 
 
 def _of_hash_counts(counts: HashCounts) -> Iterable[Metric]:

@@ -1,5 +1,6 @@
 """`/v1/counters`, `/v1/sessions`, `/v1/slow-downs` and the like: what operators watch."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,6 +13,7 @@ from state_api import errors, schemas
 from state_api.dependencies import Administrator, RepositoryDependency
 from state_store import records
 from state_store.credentials import attempts
+from state_store.moves import Move
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(
@@ -94,6 +96,24 @@ async def lift_slow_down(
     """PEEP `g-`. Its allowance is whole at once; who goes on guessing uses it up again."""
     await repository.lift_slow_down(slow_down_id)
     log.info("slow-down lifted", slow_down=slow_down_id, administrator=administrator)
+
+
+@router.get("/moves", operation_id="list_moves", summary="List whose mail comes from the old server")
+async def list_moves(repository: RepositoryDependency, _: Administrator) -> schemas.Moves:
+    """PEEP `mv?` and `mc?`. Users are added when all of their mail is here."""
+    counts, moves = await asyncio.gather(repository.move_counts(), repository.moves())
+    return schemas.Moves(source=counts.source or None, moved=counts.moved, moves=list(map(_move, moves)))
+
+
+def _move(move: Move) -> schemas.Move:
+    return schemas.Move(
+        username=move.username,
+        state=move.state.value,
+        messages_here=move.progress.here,
+        messages=move.progress.total,
+        at=_time(move.at),
+        reason=move.reason or None,
+    )
 
 
 def _session(session: records.SessionRow, now: float) -> schemas.Session:
