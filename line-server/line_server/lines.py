@@ -129,6 +129,19 @@ class LineBuffer:
         """Make `line` the next one again: the last that `next` returned, with nothing fed since."""
         self._start -= len(line) + (2 if self._data.endswith(b"\r\n", 0, self._start) else 1)
 
+    def repetitions(self, line: bytes, most: int) -> int:
+        """Return how many of the next lines equal `line`, `most` at most."""
+        data, at, whole = self._data, self._start, line + self._end
+        count = 0
+        while count < most and data.startswith(whole, at):
+            at += len(whole)
+            count += 1
+        return count
+
+    def skip_repetitions(self, line: bytes, count: int) -> None:
+        """Take the next `count` lines, which equal `line`."""
+        self._start += count * len(line + self._end)
+
     def _limit(self, start: int) -> int:
         limit = self.max_line_octets
         return limit if self._limit_of is None else max(limit, self._limit_of(self._head_from(start)))

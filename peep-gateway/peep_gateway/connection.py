@@ -15,6 +15,7 @@ from peep_gateway.connection_limits import ConnectionLimits
 from peep_gateway.protocol.commands import MAX_LINE_OCTETS
 from peep_gateway.protocol.replies import NegativeCode, negative
 from peep_gateway.protocol.session import Request, Session
+from peep_gateway.queries import is_query
 from state_store.credentials.networks import network_of
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -24,6 +25,12 @@ SIGN_IN_SECONDS = 10.0
 
 IDLE_SECONDS = 600.0
 """How long a client that has signed in may say nothing and read nothing (P19); `t=` is POP3's alone."""
+
+REPETITIONS = 1000
+"""The most pipelined repetitions of a query that share its answer."""
+
+REPEATED_OCTETS = 64 * 1024
+"""What their replies may have together."""
 
 NO_ROOM = negative(NegativeCode.SERVICE_UNAVAILABLE)
 """The reply to a client that is turned away for others' sake."""
@@ -78,12 +85,14 @@ class PeepConnection(LineConnection):
         self._commands += 1
         self._deadline.touch()
         if isinstance(line, OverlongLine):
-            decision: bytes | Request = self.session.receive_overlong(line.head)
-        else:
-            decision = self.session.receive(line)
+            self._reply(self.session.receive_overlong(line.head))
+            return
+        decision = self.session.receive(line)
         if isinstance(decision, Request):
             self.hold()
-            self._work = asyncio.create_task(self._carry_out(decision))
+            # Repetitions that have come by now are as well answered by this query as by one each.
+            repetitions = self.lines.repetitions(line, REPETITIONS) if is_query(decision) else 0
+            self._work = asyncio.create_task(self._carry_out(decision, line, repetitions))
         else:
             self._reply(decision)
 
@@ -138,7 +147,7 @@ class PeepConnection(LineConnection):
 
     # Inside
 
-    async def _carry_out(self, request: Request) -> None:
+    async def _carry_out(self, request: Request, line: bytes, repetitions: int) -> None:
         try:
             reply = self.session.complete(await self._administration.carry_out(request, self._client))
         except Exception as error:
@@ -148,7 +157,10 @@ class PeepConnection(LineConnection):
             self._work = None
         if self._budget is not None and self.session.administrator is not None:
             reply = self._signed_in(reply)
-        self._reply(reply)
+        if repetitions := min(repetitions, REPEATED_OCTETS // len(reply)):
+            self.lines.skip_repetitions(line, repetitions)
+            self._commands += repetitions
+        self._reply(reply * (1 + repetitions))
         self.release()
 
     def _signed_in(self, reply: bytes) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from peep_gateway.protocol.replies import Answer, Lines, wire_form
+from peep_gateway.protocol.session import Request
 from service_runtime import VERSION
 from state_store.credentials.attempts import SlowDown
 from state_store.moves import Move, MoveCounts
@@ -126,6 +127,11 @@ QUERIES: Mapping[str, Query[Any]] = {
     "v?": Query(_version, _whole),
 }
 """Every command that only reads, by its commencement."""
+
+
+def is_query(request: Request) -> bool:
+    """Return whether a request only reads, and has nothing else about it to be reported."""
+    return request.command.commencement in QUERIES and not request.surplus_arguments
 
 
 class Queries:

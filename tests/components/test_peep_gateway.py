@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 from structlog.testing import capture_logs
 
+from peep_gateway import connection as peep_connection
 from peep_gateway.connection import PeepConnection
 from state_store.records import Counters
 from state_store.repository import StateRepository
@@ -77,22 +78,78 @@ async def test_line_without_end_behind_pipelined_queries_is_cut_off_after_their_
         assert await client.rest() == b"+0\r\n+0\r\n"
 
 
+class CountedQueries:
+    """Counts the queries of the counters, and lets them go on when they may."""
+
+    def __init__(self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.number = 0
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
+        self._counters = gateway.repository.counters
+        monkeypatch.setattr(gateway.repository, "counters", self._count)
+
+    async def _count(self) -> Counters:
+        self.number += 1
+        counted = await self._counters()
+        await self.may_go_on.wait()
+        return counted
+
+    async def reach(self, number: int) -> None:
+        async with asyncio.timeout(10):
+            while self.number < number:
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def queries(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> CountedQueries:
+    return CountedQueries(gateway, monkeypatch)
+
+
 async def test_sessions_that_ask_at_the_same_moment_are_all_answered(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, queries: CountedQueries
 ) -> None:
-    counters, queries = gateway.repository.counters, 0
-
-    async def counted() -> Counters:
-        nonlocal queries
-        queries += 1
-        return await counters()
-
-    monkeypatch.setattr(gateway.repository, "counters", counted)
     async with AsyncExitStack() as clients:
         asking = [await clients.enter_async_context(gateway.client(logged_in=True)) for _ in range(16)]
         for _ in range(10):
             assert set(await asyncio.gather(*(client.ask(b"cc?") for client in asking))) == {b"+0\r\n"}
-    assert queries < 16 * 10 / 2
+    assert queries.number < 16 * 10 / 2
+
+
+async def test_pipelined_repetitions_of_a_query_share_one_and_what_is_between_them_counts(
+    gateway: Gateway, queries: CountedQueries
+) -> None:
+    stream = b"cc?\r\n" * 2000 + b"u?\r\nu?\r\nu+ bob pw\r\nu?\r\nu?\r\nu- bob\r\nu?\r\nq\r\n"
+    async with gateway.client(logged_in=True) as client:
+        client.writer.write(stream)
+        users = b"+0\r\n+0\r\n+\r\n" + b"+1\r\nbob\r\n" * 2 + b"+\r\n+0\r\n+\r\n"
+        assert await client.rest() == b"+0\r\n" * 2000 + users
+    assert queries.number < 20
+
+
+async def test_repetition_that_comes_while_its_query_runs_has_a_query_of_its_own(
+    gateway: Gateway, queries: CountedQueries
+) -> None:
+    queries.may_go_on.clear()
+    async with gateway.client(logged_in=True) as client:
+        client.writer.write(b"cc?\r\ncc?\r\n")
+        await queries.reach(1)
+        client.writer.write(b"cc?\r\n")
+        connection = only_connection(gateway)
+        async with asyncio.timeout(10):
+            while connection.lines.pending_octets < 10:  # the second and the third
+                await asyncio.sleep(0.001)
+        queries.may_go_on.set()
+        assert await client.exchange(b"") == b"+0\r\n" * 3
+    assert queries.number == 2
+
+
+async def test_long_answers_to_repetitions_are_not_gathered(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peep_connection, "REPEATED_OCTETS", 20)
+    await add_users(gateway.repository, "alice")
+    async with gateway.client(logged_in=True) as client:
+        assert await client.exchange(b"u?\r\n" * 7) == b"+1\r\nalice\r\n" * 7
 
 
 async def test_octets_may_come_one_at_a_time(gateway: Gateway) -> None:

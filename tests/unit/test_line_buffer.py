@@ -163,3 +163,22 @@ def test_pending_octets_are_those_not_yet_taken_as_lines() -> None:
     assert buffer.pending_octets == 12
     assert [buffer.next(), buffer.next(), buffer.next()] == [b"LIST", b"QUIT", None]
     assert buffer.pending_octets == 0
+
+
+@pytest.mark.parametrize(("most", "repeated"), [(0, 0), (1, 1), (2, 2), (9, 2)])
+def test_repetitions_of_a_line_are_counted_and_skipped_up_to_another_line(most: int, repeated: int) -> None:
+    buffer = LineBuffer(16)
+    buffer.feed(b"a?\r\na?\r\na?\r\na? \r\na?\r\na?")
+    assert buffer.next() == b"a?"
+    assert buffer.repetitions(b"a?", most) == repeated
+    buffer.skip_repetitions(b"a?", repeated)
+    assert [buffer.next() for _ in range(3 - repeated)] == [b"a?"] * (2 - repeated) + [b"a? "]
+
+
+def test_a_repetition_without_its_end_is_none_yet() -> None:
+    buffer = LineBuffer(16)
+    buffer.feed(b"a?\r\na?\r")
+    assert buffer.next() == b"a?"
+    assert buffer.repetitions(b"a?", 9) == 0
+    buffer.feed(b"\n")
+    assert buffer.repetitions(b"a?", 9) == 1
