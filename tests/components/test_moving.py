@@ -315,6 +315,15 @@ async def test_login_that_the_old_server_puts_off_is_put_off(
     assert await service.mail_of("alice") == MAIL
 
 
+@pytest.mark.parametrize("command", [b"CAPA", b"PASS secret"])
+async def test_old_server_that_falls_silent_keeps_no_login_waiting_for_long(
+    command: bytes, service: MovingService, old: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "ASK_SECONDS", 0.2)
+    old.lies[command] = SILENCE
+    assert "does not answer" in await refusal(service)
+
+
 # Moves that take long, or are cut
 
 
@@ -424,6 +433,15 @@ async def test_lie_ends_one_move_with_its_reason_and_the_next_login_goes_on(
     assert await service.mail_of("bob") == MAIL[:2]
     assert await service.mail_of("alice") == MAIL
     assert len(service.files("alice")) == 5
+
+
+async def test_from_a_server_that_removes_what_is_fetched_nothing_is_fetched(
+    service: MovingService, old: ScriptedServer
+) -> None:
+    old.capabilities.append(b"EXPIRE 0 USER")
+    await refusal(service)
+    assert "EXPIRE 0" in await reason(service)
+    assert fetched(old) == []
 
 
 async def test_unique_ids_that_nobody_may_have_are_ours(service: MovingService, old: ScriptedServer) -> None:

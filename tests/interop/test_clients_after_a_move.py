@@ -11,7 +11,8 @@ from support.dovecot import DovecotServer, is_installed
 from support.imports import import_unique_ids
 from support.mail_fetchers import Address, Fetchmail, Getmail, Mpop
 from support.old_mail import OldMaildir
-from support.pop3_process import Pop3Process
+from support.pop3_process import Pop3Client, Pop3Process
+from support.redis_server import RedisServer
 from support.server_switch import ServerSwitch
 
 MESSAGES = 12
@@ -87,3 +88,53 @@ def test_after_the_move_only_what_is_new_is_fetched(
         service.deliver(username, b"Subject: number 99\n\nnew\n")
         assert subjects(fetch()) == [*before, 99]
         assert subjects(fetch()) == [*before, 99]
+
+
+@pytest.fixture(scope="module")
+def taking_over(dovecot: DovecotServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pop3Process]:
+    """Give a service that takes users over from Dovecot at their first login."""
+    host, port = dovecot.address
+    with (
+        RedisServer() as redis,
+        Pop3Process(
+            redis.url, tmp_path_factory.mktemp("pop3"), PEEP_MOVE_FROM=f"pop3://{host}:{port}"
+        ) as process,
+    ):
+        yield process
+
+
+def unique_ids(address: Address, username: str) -> tuple[list[bytes], list[bytes]]:
+    """Return what UIDL and LIST say."""
+    with Pop3Client(address) as client:
+        client.log_in(username)
+        return client.ask_lines("UIDL"), client.ask_lines("LIST")
+
+
+@pytest.mark.parametrize("is_mail_there", [False, True], ids=["mail fetched", "mail there"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_after_a_first_login_that_moves_the_mail_only_what_is_new_is_fetched(
+    client: str,
+    is_mail_there: bool,
+    dovecot: DovecotServer,
+    taking_over: Pop3Process,
+    home: ClientHome,
+) -> None:
+    require(client)
+    username = f"{client}-{'there' if is_mail_there else 'fetched'}"
+    maildir = OldMaildir(dovecot.mail / username, seed=len(username), hand_over=dovecot.hand_over)
+    maildir.deliver(MESSAGES)
+    before = list(range(1, MESSAGES + 1))
+    with ServerSwitch(dovecot.address) as switch:
+        fetch = CLIENTS[client](home, switch.address, username)
+        assert subjects(fetch()) == before
+        said = unique_ids(dovecot.address, username)
+        if is_mail_there:
+            shutil.copytree(maildir.path, taking_over.mail / username)
+        switch.target = taking_over.address
+        assert subjects(fetch()) == before
+        assert unique_ids(taking_over.address, username) == said
+        assert len(taking_over.files(username)) == MESSAGES
+        taking_over.deliver(username, b"Subject: number 99\n\nnew\n")
+        assert subjects(fetch()) == [*before, 99]
+        assert subjects(fetch()) == [*before, 99]
+    assert len(maildir.files()) == MESSAGES

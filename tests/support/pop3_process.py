@@ -273,6 +273,11 @@ class Pop3Process:
         (status,) = self._runner.run(self.repository.instances())
         return status.lease_seconds
 
+    def end_lease_of_the_dead(self) -> None:
+        """End the leases of killed processes, as time does."""
+        for status in self._runner.run(self.repository.instances()):
+            self._runner.run(self.repository.end_instance(status.instance.instance_id))
+
     def refused_passwords(self) -> Mapping[str, int]:
         """Return how many passwords were refused, by reason."""
         return self._runner.run(self.repository.latencies()).refused

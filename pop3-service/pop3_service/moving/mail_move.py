@@ -75,6 +75,8 @@ class MailMove:
 
     async def move(self) -> MoveResult:
         """Match what is here with what the old server lists, note the unique-ids, fetch what is missing."""
+        if (await self._client.capabilities()).get("EXPIRE", ())[:1] == ("0",):
+            raise Misbehaved("it removes what is fetched (EXPIRE 0): nothing is fetched")
         wanted = wanted_messages(await self._client.messages())
         present: PresentMail = await self._run(self._arrivals.present, self._maildirs)
         await self._run(self._arrivals.clear)

@@ -34,8 +34,10 @@ from state_store.repository import StateRepository
 LOGIN_SECONDS = 20.0
 """How long a login waits for the mail: less than clients wait, which is mostly 30 s or more."""
 
-LIMITS = TimeLimits(connect=8.0, login=10.0)
-"""A login has to end within `LOGIN_SECONDS`, also when the old server does not answer."""
+ASK_SECONDS = 15.0
+"""The old server has so long to take a password or to refuse it."""
+
+LIMITS = TimeLimits(connect=10.0)
 
 RUN_SECONDS = 3600.0
 """A move that takes longer leaves its place to others; the user's next login goes on with it."""
@@ -180,7 +182,7 @@ class Moves:
         move = self._under_way.get(username)
         if move is not None:
             is_right = await self._passwords.is_right(
-                username, move.credential, prepared_or_none(password) or ""
+                username, move.credential, prepared_or_none(password) or "", is_stranger=True
             )
             return move if is_right else RefusalReason.WRONG_PASSWORD
         path, prepared = self._path(username), prepared_or_none(password)
@@ -243,17 +245,19 @@ class Moves:
             raise NotYet(AWAY)
         client: Pop3Client | None = None
         try:
-            client = await Pop3Client.connect(*self._old_server, LIMITS)
-            await client.log_in(username, password)
+            async with asyncio.timeout(ASK_SECONDS):
+                client = await Pop3Client.connect(*self._old_server, LIMITS)
+                await client.log_in(username, password)
         except WrongLogin:
             await _close(client)
             return None
-        except Pop3Error as error:
+        except (Pop3Error, TimeoutError) as error:
             await _close(client)
             if isinstance(error, Unreachable):
                 self._away_until = time.monotonic() + AWAY_SECONDS
             # Its reply may be meant for the user, as for a maildrop that is in use there.
-            log.warning("old server cannot be asked", server=str(self._old_server.address), reason=str(error))
+            why = str(error) or f"no answer within {ASK_SECONDS:g} s"
+            log.warning("old server cannot be asked", server=str(self._old_server.address), reason=why)
             raise NotYet(NOT_NOW if isinstance(error, OldLoginPutOff) else AWAY) from None
         except BaseException:
             if client is not None:
