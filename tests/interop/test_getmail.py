@@ -19,6 +19,7 @@ def _getmail() -> None:
     require("getmail")
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("way", WAYS)
 def test_getmail_keeps_lifelike_messages_then_finds_none_new_then_deletes_them(
     way: Way, maildrop: LifelikeMaildrop, home: ClientHome

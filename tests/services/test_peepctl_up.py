@@ -39,6 +39,16 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
         up.clean_up()
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Give one that runs as long as the file's tests, for those that end nothing."""
+    up = Up(tmp_path_factory.mktemp("up"), {})
+    try:
+        yield up.ready()
+    finally:
+        up.clean_up()
+
+
 def sample(name: str) -> bytes:
     lines = resources.files("peepctl.up").joinpath("samples", name).read_bytes().split(b"\n")
     return b"\r\n".join(lines)
@@ -57,9 +67,8 @@ def process_of(up: Up, words: str) -> int:
     raise AssertionError(f"{words} is not running")
 
 
-def test_the_command_in_the_ready_line_fetches_the_first_sample(start: Callable[..., Up]) -> None:
-    up = start().ready()
-    match = re.search(r"fetch: (curl \S+)", up.lines["ready"])
+def test_the_command_in_the_ready_line_fetches_the_first_sample(running: Up) -> None:
+    match = re.search(r"fetch: (curl \S+)", running.lines["ready"])
     assert match is not None
     fetched = subprocess.run((*match[1].split(), "--silent"), capture_output=True, check=True, timeout=20)
     assert fetched.stdout == sample("1-welcome.eml")
@@ -78,8 +87,8 @@ def test_the_command_in_the_ready_line_works_with_a_layout_by_domains_too(
     assert fetched.stdout == sample("1-welcome.eml")
 
 
-def test_all_samples_are_there_for_the_demo_user(start: Callable[..., Up]) -> None:
-    client = start().ready().log_in()
+def test_all_samples_are_there_for_the_demo_user(running: Up) -> None:
+    client = running.log_in()
     names = ("1-welcome.eml", "2-newsletter.eml", "3-attachment.eml")
     for number, name in enumerate(names, 1):
         assert b"\r\n".join([*client.retr(number)[1], b""]) == sample(name)
@@ -87,15 +96,14 @@ def test_all_samples_are_there_for_the_demo_user(start: Callable[..., Up]) -> No
     client.quit()
 
 
-def test_the_generated_administrator_can_read_the_counters(start: Callable[..., Up], tmp_path: Path) -> None:
-    up = start().ready()
-    kept = tmp_path / "data" / "admins"
+def test_the_generated_administrator_can_read_the_counters(running: Up) -> None:
+    kept = running.data / "admins"
     name, password = kept.read_text().strip().split(":")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert up.lines["admin"].startswith(f"{name}:{password} ")
-    answer = httpx.get(f"{up.lines['http']}/v1/counters", auth=(name, password))
+    assert running.lines["admin"].startswith(f"{name}:{password} ")
+    answer = httpx.get(f"{running.lines['http']}/v1/counters", auth=(name, password))
     assert answer.status_code == 200
-    assert answer.json()["historical_connections"] == 0
+    assert answer.json()["removed_emails"] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -297,15 +305,15 @@ def test_a_wrong_variable_of_a_service_is_named_in_its_line(start: Callable[...,
     assert "peepctl: state-api ended with exit code 2 before it was ready" in errors
 
 
-def test_a_second_one_on_the_same_data_is_refused_and_the_first_goes_on(start: Callable[..., Up]) -> None:
-    first = start().ready()
-    second = start()
+def test_a_second_one_on_the_same_data_is_refused_and_the_first_goes_on(
+    running: Up, start: Callable[..., Up]
+) -> None:
+    second = start(PEEP_DATA_DIR=str(running.data))
     exit_code, output = second.end()
     assert (exit_code, output) == (1, "")
     (line,) = second.errors.read_text().splitlines()
-    assert f"is in use by process {first.process.pid}: stop that process first" in line
-    client = first.pop3()
-    assert client.quit().startswith(b"+OK")
+    assert f"is in use by process {running.process.pid}: stop that process first" in line
+    assert running.pop3().quit().startswith(b"+OK")
 
 
 def test_an_external_server_gets_no_demo_user(start: Callable[..., Up], tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ _CUT = re.compile(r"Failed to load resource: net::ERR_")
 _NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
 MOST_LOADS = 5
 
-expect.set_options(timeout=15_000)
+# Far more than anything takes, even on a busy machine.
+expect.set_options(timeout=30_000)
 
 
 @contextmanager

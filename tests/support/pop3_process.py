@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from state_store.credentials.passwords import Passwords
 from state_store.records import Counters
 from state_store.repository import StateRepository
 from support.certificates import Authority
+from support.cheap_passwords import cheap_passwords
 from support.redis_server import RedisServer
 from support.service_process import kill, start_service
 
@@ -186,7 +186,7 @@ class Pop3Process:
         self._runner = self._stack.enter_context(asyncio.Runner())
         self.repository = StateRepository(self._redis_url)
         self._stack.callback(lambda: self._runner.run(self.repository.close()))
-        self._passwords = Passwords()
+        self._passwords = cheap_passwords()
         self._stack.callback(self._passwords.close)
         # Short, and the test's own: the sockets of the health checks lie there, also of a killed process.
         self._environment["TMPDIR"] = self._stack.enter_context(TemporaryDirectory(prefix="peep-"))
