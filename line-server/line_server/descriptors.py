@@ -19,6 +19,10 @@ telling clients that there are no more."""
 OWN = 32
 """Descriptors that a service has open for itself: event loop, log, listeners, connections to Redis."""
 
+UNCHECKED = 7
+"""After a connection for which there was room so many others are let in unchecked, even into the reserve: a
+check takes three calls of the kernel."""
+
 REPORT_SECONDS = 60.0
 """How often a shortage is logged while it lasts."""
 
@@ -44,20 +48,30 @@ class Reserve:
         self._words = words
         self._now = now
         self._report_at = now()
+        self._unchecked = 0
 
     def is_touched_by(self, connected: socket.socket) -> bool:
         """Return whether this connection has a descriptor of the reserve."""
         return connected.fileno() >= free_for_connections()
 
     def is_next(self, bound: socket.socket) -> bool:
-        """Return whether only the reserve is left; `bound` is any open socket."""
+        """Return whether only the reserve is left; `bound` is any open socket.
+
+        Once it is not, the next `UNCHECKED` calls return False.
+        """
+        if self._unchecked:
+            self._unchecked -= 1
+            return False
         # `dup` gets the lowest free number: there is no quicker way to find it.
         try:
             number = os.dup(bound.fileno())
         except OSError:
             return True
         os.close(number)
-        return number >= free_for_connections()
+        if number >= free_for_connections():
+            return True
+        self._unchecked = UNCHECKED
+        return False
 
     def turn_away(self, connected: socket.socket, *, in_clear: bool) -> None:
         """Close a connection at once; in the clear its client gets the words."""

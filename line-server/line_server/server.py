@@ -23,6 +23,11 @@ than the second after which a client repeats its SYN."""
 ACCEPTS_PER_TURN = 256
 """Connections that are accepted from one socket in one turn of the event loop: some 10 ms."""
 
+ACCEPTORS = 4
+"""Servers of the event loop on one port, over copies of its descriptor. uvloop accepts one connection a turn
+for each, for a quarter of what `connect_accepted_socket` costs. With more of them a lone client would pay for
+acceptors that find nothing."""
+
 MakeConnection = Callable[[set[LineConnection], ListenerOptions], LineConnection]
 """Makes a connection that is in the set as long as it is open."""
 
@@ -59,10 +64,13 @@ class LineServer:
         make = self._maker(options)
         for bound in sockets:
             take_new_clients(bound)  # another process may have stopped that
-            create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
-            let_in = functools.partial(self._let_in, bound, make, options.tls is None)
-            server = await create(let_in, sock=bound, backlog=BACKLOG)
-            self._servers.append(server)
+            is_unix = bound.family == socket.AF_UNIX
+            create = loop.create_unix_server if is_unix else loop.create_server
+            acceptors = 1 if is_unix else ACCEPTORS
+            port = _Port(bound, make, acceptors, in_clear=options.tls is None)
+            for own in [bound, *(bound.dup() for _ in range(acceptors - 1))]:
+                server = await create(functools.partial(self._let_in, port), sock=own, backlog=BACKLOG)
+                self._servers.append(server)
             self._sockets.append(bound)
 
     def take_over(self, sockets: list[socket.socket], options: ListenerOptions = PLAIN) -> None:
@@ -121,17 +129,17 @@ class LineServer:
         await asyncio.sleep(seconds)
         return seconds
 
-    def _let_in(
-        self, bound: socket.socket, make: Callable[[], asyncio.Protocol], in_clear: bool
-    ) -> asyncio.Protocol:
-        """Return the protocol for a connection that the loop has accepted, and accept all that wait.
+    def _let_in(self, port: "_Port") -> asyncio.Protocol:
+        """Return the protocol for a connection that the loop has accepted.
 
-        The loop accepts one connection a turn. On a busy loop turns are long: new clients would wait in the
-        kernel's queue until it overflows.
+        It accepts ACCEPTORS connections a turn. After these we accept all that wait: on a busy loop turns are
+        long, and new clients would wait in the kernel's queue until it overflows.
         """
+        bound, in_clear = port.bound, port.in_clear
         is_last = bound.family != socket.AF_UNIX and self._reserve.is_next(bound)
-        self._accept_waiting(bound, make, ACCEPTS_PER_TURN - 1, in_clear)
-        return self._reserve.protocol(in_clear=in_clear) if is_last else make()
+        if port.has_used_up_its_turn():
+            self._accept_waiting(bound, port.make, ACCEPTS_PER_TURN - port.acceptors, in_clear)
+        return self._reserve.protocol(in_clear=in_clear) if is_last else port.make()
 
     def _accept_waiting(
         self, bound: socket.socket, make: Callable[[], asyncio.Protocol], number: int, in_clear: bool
@@ -170,3 +178,31 @@ class LineServer:
         end = loop.time() + seconds
         while self.connections and loop.time() < end:
             await asyncio.sleep(min(0.05, max(end - loop.time(), 0)))
+
+
+class _Port:
+    """One listening socket, and how many connections the loop has accepted from it in this turn."""
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        make: Callable[[], asyncio.Protocol],
+        acceptors: int,
+        *,
+        in_clear: bool,
+    ) -> None:
+        self.bound = bound
+        self.make = make
+        self.acceptors = acceptors
+        self.in_clear = in_clear
+        self._accepted = 0
+
+    def has_used_up_its_turn(self) -> bool:
+        """Count a connection; return whether each acceptor has had one in this turn."""
+        if not self._accepted:
+            asyncio.get_running_loop().call_soon(self._begin_turn)
+        self._accepted += 1
+        return self._accepted == self.acceptors
+
+    def _begin_turn(self) -> None:
+        self._accepted = 0

@@ -1,19 +1,24 @@
-"""Clients who all come while the event loop is busy: let in together, not one a turn."""
+"""Clients who come while the event loop is busy: let in together, a few of them without a task."""
 
 import asyncio
 import socket
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
+import pytest
 import uvloop
 
 from line_server.connection import LineConnection
 from line_server.lines import LineBuffer
 from line_server.listener import listen
-from line_server.server import ACCEPTS_PER_TURN, LineServer
+from line_server.server import ACCEPTORS, ACCEPTS_PER_TURN, LineServer
 
 CLIENTS = 100
 TURNS = 20
 """An arrival takes a few; one a turn would take as many as there are clients."""
+
+on_both_event_loops = pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 
 
 class Greeter(LineConnection):
@@ -40,10 +45,37 @@ async def greeted(clients: list[socket.socket]) -> int:
     return count
 
 
-def test_all_who_wait_are_let_in_together() -> None:
-    assert CLIENTS < ACCEPTS_PER_TURN
+@pytest.fixture
+def clients() -> Iterator[list[socket.socket]]:
+    """Give sockets that are not connected yet."""
     with ExitStack() as stack:
-        clients = [stack.enter_context(socket.socket()) for _ in range(CLIENTS)]
-        for client in clients:
+        made = [stack.enter_context(socket.socket()) for _ in range(CLIENTS)]
+        for client in made:
             client.settimeout(20)
-        assert uvloop.run(greeted(clients)) == CLIENTS
+        yield made
+
+
+@on_both_event_loops
+def test_all_who_wait_are_let_in_together(
+    clients: list[socket.socket], new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    assert CLIENTS < ACCEPTS_PER_TURN
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(greeted(clients)) == CLIENTS
+
+
+@pytest.mark.parametrize(("number", "tasks"), [(1, 0), (ACCEPTORS, 0), (ACCEPTORS + 3, 3)])
+def test_only_clients_beyond_the_acceptors_need_tasks(
+    clients: list[socket.socket], number: int, tasks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = 0
+
+    async def arrive(server: LineServer, *arguments: Any) -> None:
+        nonlocal arrived
+        arrived += 1
+        await arriving(server, *arguments)
+
+    arriving = LineServer._arrive
+    monkeypatch.setattr(LineServer, "_arrive", arrive)
+    assert uvloop.run(greeted(clients[:number])) == number
+    assert arrived == tasks

@@ -22,7 +22,7 @@ import line_server.server
 import line_server.turns
 import support.event_loops
 from line_server.connection import INPUT_OCTETS, LINES_PER_TURN, OUTPUT_OCTETS, LineConnection
-from line_server.descriptors import Reserve
+from line_server.descriptors import UNCHECKED, Reserve
 from line_server.lines import RUNAWAY_OCTETS, LineBuffer, OverlongLine
 from line_server.listener import listen
 from line_server.listener_options import PLAIN, ListenerOptions
@@ -727,4 +727,4 @@ def test_a_process_without_any_descriptor_left_still_refuses_with_a_log(
     with socket.socket() as bound:
         assert not reserve.is_next(bound)
         monkeypatch.setattr(os, "dup", exhausted)
-        assert reserve.is_next(bound)
+        assert [reserve.is_next(bound) for _ in range(UNCHECKED + 3)] == [False] * UNCHECKED + [True] * 3
