@@ -56,11 +56,14 @@ class Remembered:
 
         False also where the kernel does not have them in memory.
         """
-        if not self.is_local or not self.is_trusted or self.damage or self.identity is None:
+        if not self.is_local or not self.is_trusted or self.identity is None:
             return False
         if not maildir.open_if_cached(self.identity, self.lock_name):
             return False
-        return stamps_if_cached(maildir) == self.stamps and self._holds_noted(maildir.status_if_cached)
+        if stamps_if_cached(maildir) != self.stamps:
+            return False
+        # Nearly all maildirs have nothing noted: that costs their logins this comparison, and no call.
+        return self.noted is None or (not self.damage and self._holds_noted(maildir.status_if_cached))
 
     def holds(self, maildir: Maildir, *, looking_at_files: bool = False) -> bool:
         """Return whether the folders of `maildir` are unchanged, and its files too; blocks on the disk."""
