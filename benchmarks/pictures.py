@@ -39,11 +39,11 @@ def draw_comparison(bars: Sequence[Figures], path: Path) -> None:
     axes.text(
         0,
         1.02,
-        "CPU time of the whole server, waits or memory; in each row the fastest of Dovecot's versions and "
-        "modes; median, smallest, largest round",
+        "CPU time of the whole server, waits, memory; beside the fastest of Dovecot's versions and modes",
         transform=axes.transAxes,
         fontsize=9,
         color="#555555",
+        in_layout=False,
     )
     figure.savefig(path, dpi=_DOTS_AN_INCH)
 

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.clients import require
 
 LOAD = Path(__file__).with_name("engine_load.py")
@@ -41,6 +43,7 @@ def instructions_each(what: str) -> float:
     return (instructions(what, 2 * TIMES) - instructions(what, TIMES)) / TIMES
 
 
+@pytest.mark.timeout(300)
 def test_a_session_takes_no_more_instructions_than_it_should() -> None:
     session, yardstick = instructions_each("sessions"), instructions_each("yardstick")
     print(
