@@ -5,6 +5,7 @@ import { condition as serverCondition, get, Problem, request, useToken } from ".
 import { announce, byId, setText } from "./dom.js";
 import { Instances } from "./instances.js";
 import { Live } from "./live.js";
+import { Moves } from "./moves.js";
 import { Overview } from "./overview.js";
 import { Sessions } from "./sessions.js";
 import { SettingsForm } from "./settings.js";
@@ -59,6 +60,7 @@ function makeViews() {
   views.set("instances", new Instances());
   views.set("slow-downs", new SlowDowns());
   views.set("users", new Users());
+  views.set("moves", new Moves());
   views.set("settings", new SettingsForm(live));
   new Activity(live);
 }

@@ -1,0 +1,43 @@
+"""Users who come from the old server, on the page."""
+
+import asyncio
+import threading
+
+from playwright.sync_api import expect
+
+from state_store.moves import MoveProgress
+from state_store.records import Instance
+from state_store.repository import StateRepository
+from support.dashboard import Dashboard
+from support.peep_services import Peep
+
+
+async def make_moves(redis_url: str) -> None:
+    repository = StateRepository(redis_url)
+    await repository.announce_source("old.example.org:995")
+    await repository.register_instance(Instance("mover", "host", 1, "1", 0.0, layout="{user}"))
+    for number, name in enumerate(("anna", "berta", "carla")):
+        await repository.begin_move(name, "mover", str(number))
+    await repository.note_move("anna", "mover", MoveProgress(412, 1532))
+    await repository.end_move("berta", "mover", "1", MoveProgress(2, 9), "the old server: it refuses UIDL")
+    await repository.end_move("carla", "mover", "2", MoveProgress(1, 1))
+    await repository.close()
+
+
+def test_moves_are_shown_with_how_far_they_are_and_why_they_failed(
+    own_peep: Peep, dashboard: Dashboard
+) -> None:
+    dashboard.enter()
+    dashboard.go_to("Moves")
+    summary = dashboard.page.locator("#moves .summary")
+    expect(summary).to_have_text("No old server is set: 0 users moved, 0 not yet")
+    expect(dashboard.page.locator("#moves .nothing")).to_have_text("No mail is on its way.")
+    thread = threading.Thread(target=asyncio.run, args=(make_moves(own_peep.redis.url),))
+    thread.start()
+    thread.join()
+    expect(summary).to_have_text("From old.example.org:995: 1 user moved, 2 not yet")
+    rows = dashboard.page.locator("#moves tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="anna")).to_contain_text("412 of 1,532")
+    expect(rows.filter(has_text="berta")).to_contain_text("the old server: it refuses UIDL")
+    dashboard.picture("moves")
