@@ -80,15 +80,20 @@ async def instance_on(repository: StateRepository) -> AsyncIterator[LiveInstance
 async def use_the_whole_store(repository: StateRepository) -> None:
     """Log in, hold the maildrop's lock, count, and ask for all that operators ask for."""
     number = next(numbers)
-    username, one, other = f"user{number}", f"one{number}", f"other{number}"
+    username, guest, one, other = f"user{number}", f"guest{number}", f"one{number}", f"other{number}"
     before = await repository.counters()
     for instance_id in (one, other):
         await repository.register_instance(Instance(instance_id, "host.example", 42, "1.2.3", 1000.0))
     await repository.add_user(username, CREDENTIAL)
     assert await repository.credential(username) == CREDENTIAL
-    deltas = Deltas(retrieved_bytes=5, logins=1)
-    taken = Exchange(one, 1, deltas=deltas, logins=[Login(username, "s1", "v1", "192.0.2.1")])
-    assert (await repository.exchange(taken, reap=True)).logins == [LoginOutcome.OPENED]
+    await repository.add_user(guest, CREDENTIAL)
+    since = await repository.last_activity_id()
+    logins = [Login(name, f"s-{name}", "v1", "192.0.2.1", maildir=f"m-{name}") for name in (guest, username)]
+    taken = Exchange(one, 1, deltas=Deltas(retrieved_bytes=5, logins=1), logins=logins)
+    assert (await repository.exchange(taken, reap=True)).logins == [LoginOutcome.OPENED] * 2
+    await repository.exchange(Exchange(one, 2, releases=[(guest, f"s-{guest}")]))
+    activities, _ = await repository.activity_after(since)
+    assert [activity.details["username"] for activity in activities] == [guest, username, guest]
     refused = Exchange(other, 1, logins=[Login(username, "s2", "v1", "192.0.2.1")])
     assert (await repository.exchange(refused)).logins == [LoginOutcome.IN_USE]
     assert username in await repository.logged_in_users()
@@ -114,7 +119,8 @@ async def use_the_whole_store(repository: StateRepository) -> None:
         await repository.lift_slow_down("0" * 12)
     await repository.announce_mail_directory("/srv/mail", overrides=True)
     await repository.set_credential(username, CREDENTIAL)
-    await repository.remove_user(username)
+    for name in (username, guest):
+        await repository.remove_user(name)
     for instance_id in (one, other):
         await repository.end_instance(instance_id)
     await repository.change_settings(max_connections=1000 + number)
