@@ -1,0 +1,52 @@
+"""A refused login takes as long for a user with another server's hash as for a name that nobody has."""
+
+import statistics
+import time
+
+import pytest
+
+from state_store.credentials.hashes.imported import imported_hash
+from state_store.credentials.passwords import Passwords
+from state_store.records import Credential
+from support.foreign_hashes import foreign_hashes
+
+ROUNDS = 24
+LIMIT = 0.1
+"""Of what a refusal takes. Without equal work these hashes would show with a half of it and more."""
+
+COSTLY = {
+    "SSHA": "-s SSHA ",
+    "SHA512-CRYPT": "-R 70000",
+    "BLF-CRYPT": "-r 10",
+    "YESCRYPT": "yescrypt",
+    "ARGON2ID": "-s ARGON2ID",
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("scheme", COSTLY)
+async def test_another_servers_hash_does_not_show_in_the_time_of_a_refusal(scheme: str) -> None:
+    passwords = Passwords()
+    (text,) = (one.text for one in foreign_hashes() if one.scheme == scheme and COSTLY[scheme] in one.made_by)
+    imported = imported_hash(text)
+    users = {
+        "nobody": None,
+        "our own": await passwords.new_credential("secret"),
+        scheme: await passwords.imported_credential(imported),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in users}
+    for _ in range(ROUNDS):
+        for name, credential in users.items():
+            taken[name].append(await refusal_seconds(passwords, name, credential, imported.kind))
+    passwords.close()
+    # What disturbs a check only makes it slower.
+    typical = {name: statistics.fmean(sorted(seconds)[: ROUNDS // 4]) for name, seconds in taken.items()}
+    print(", ".join(f"{name}: {seconds * 1000:.2f} ms" for name, seconds in typical.items()))
+    assert max(typical.values()) - min(typical.values()) < LIMIT * typical["nobody"]
+
+
+async def refusal_seconds(passwords: Passwords, name: str, credential: Credential | None, kind: str) -> float:
+    """Return how much processor time the refusal of a wrong password takes."""
+    started = time.process_time()
+    assert not await passwords.is_right(name, credential, "wrong", kinds=[kind])
+    return time.process_time() - started
