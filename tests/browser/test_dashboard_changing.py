@@ -3,6 +3,7 @@
 from playwright.sync_api import expect
 
 from support.dashboard import Dashboard
+from support.foreign_hashes import PASSWORD, foreign_hashes
 from support.peep_services import Peep
 from support.pop3_process import wait_until
 
@@ -113,6 +114,22 @@ def test_a_user_is_removed_only_when_asked_twice_and_the_mail_stays(peep: Peep, 
     expect(dashboard.row("ida")).to_have_count(0)
     assert peep.pop3.files("ida") == files
     assert peep.api.client.get("/v1/users/ida").status_code == 404
+
+
+def test_users_with_imported_hashes_are_counted_until_they_log_in(peep: Peep, dashboard: Dashboard) -> None:
+    text = next(made.text for made in foreign_hashes() if made.scheme == "SSHA")
+    added = peep.api.client.post("/v1/users", json={"username": "moved", "password_hash": text})
+    assert added.status_code == 201
+    dashboard.enter("Users")
+    note = dashboard.page.locator("#imported-hashes")
+    expect(note).to_contain_text(
+        "users still have another server's password hash, until they log in: SSHA 1."
+    )
+    with peep.pop3.connect() as client:
+        client.log_in("moved", PASSWORD)
+    dashboard.go_to("Sessions")
+    dashboard.go_to("Users")
+    expect(note).to_have_text("")
 
 
 def test_many_users_come_in_pages_and_are_found_by_how_they_begin(peep: Peep, dashboard: Dashboard) -> None:

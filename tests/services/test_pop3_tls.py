@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scramp import ScramClient  # type: ignore[import-untyped]
 
 import pop3_service.connection
 from line_server.listener import listen
@@ -43,6 +42,7 @@ from state_store.repository import StateRepository
 from support.certificates import Authority
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
+from support.scram_dialogue import encoded, scram
 
 Start = Callable[..., Pop3Process]
 
@@ -516,28 +516,6 @@ def test_scram_that_is_cancelled_gives_no_name_for_a_password_in_the_clear(start
         assert client.ask("AUTH SCRAM-SHA-256 " + encoded(f"n,,n={username},r=abc")).startswith(b"+ ")
         assert client.ask("*").startswith(b"-ERR")
         assert client.ask(f"PASS {PASSWORD}") == b"-ERR send USER right before PASS\r\n"
-
-
-def encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def scram(client: Pop3Client, username: str, password: str, *, says_at_once: bool = True) -> bytes:
-    """Log in by SCRAM-SHA-256 as a careful client does, and return the final reply."""
-    dialogue = ScramClient(["SCRAM-SHA-256"], username, password)
-    first = encoded(dialogue.get_client_first())
-    if says_at_once:
-        answer = client.ask(f"AUTH SCRAM-SHA-256 {first}")
-    else:
-        assert client.ask("AUTH SCRAM-SHA-256") == b"+ \r\n"
-        answer = client.ask(first)
-    assert answer.startswith(b"+ "), answer
-    dialogue.set_server_first(base64.b64decode(answer[2:]).decode())
-    answer = client.ask(encoded(dialogue.get_client_final()))
-    if answer.startswith(b"-ERR"):
-        return answer
-    dialogue.set_server_final(base64.b64decode(answer[2:]).decode())
-    return client.ask("")
 
 
 @pytest.mark.parametrize("says_at_once", [True, False])

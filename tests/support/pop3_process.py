@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from state_store.records import Counters
+from state_store.credentials.hashes.imported import imported_hash
+from state_store.records import Counters, HashCounts
 from state_store.repository import StateRepository
 from support.certificates import Authority
 from support.cheap_passwords import cheap_passwords
@@ -242,6 +243,22 @@ class Pop3Process:
         self._runner.run(add())
         self.deliver(name, *messages)
         return name
+
+    def import_user(self, password_hash: str) -> str:
+        """Add a user with another server's hash and one message, and return its name."""
+        name = f"imported{next(self._numbers)}"
+
+        async def add() -> None:
+            imported = imported_hash(password_hash, allow_weak=True)
+            await self.repository.add_user(name, await self._passwords.imported_credential(imported))
+
+        self._runner.run(add())
+        self.deliver(name, b"Subject: moved in\n\nHello\n")
+        return name
+
+    def hash_counts(self) -> HashCounts:
+        """Return how many users have which kind of password hash."""
+        return self._runner.run(self.repository.hash_counts())
 
     def remove_user(self, username: str) -> None:
         """Remove a user."""

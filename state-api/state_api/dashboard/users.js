@@ -5,6 +5,7 @@ import { ask, askToDelete } from "./dialogs.js";
 import { announce, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
 import { Table } from "./tables.js";
+import { count } from "./units.js";
 
 /** @typedef {{username: string}} User */
 
@@ -33,11 +34,13 @@ export class Users {
     this._nextButton = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, "Next");
     this._place = element("p", { class: "muted", role: "status" });
     const add = element("button", { type: "button", class: "button primary", click: () => this._add() }, "Add a user");
+    this._imported = element("p", { class: "muted", id: "imported-hashes" });
     this._table.root.classList.add("narrow");
     byId("users").append(
       element("div", { class: "toolbar" }, this._prefix.root, add),
       this._table.root,
       element("nav", { class: "toolbar", "aria-label": "Pages of users" }, this._previousButton, this._nextButton, this._place),
+      this._imported,
     );
   }
 
@@ -75,9 +78,11 @@ export class Users {
     if (prefix) query.set("prefix", prefix);
     if (after) query.set("after", after);
     try {
-      const page = await get(`v1/users?${query}`);
+      const [page, hashes] = await Promise.all([get(`v1/users?${query}`), get("v1/password-schemes")]);
       // The answer to an earlier request may come after that to a later one.
-      if (number === this._requests) this._render(page.users, page.next, prefix);
+      if (number !== this._requests) return;
+      this._render(page.users, page.next, prefix);
+      setText(this._imported, importedText(hashes));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       this._refuse(error);
@@ -146,6 +151,13 @@ export class Users {
       table: this._table.root,
     });
   }
+}
+
+/** @param {{users: number, imported: number, schemes: {scheme: string, users: number}[]}} hashes */
+function importedText({ users, imported, schemes }) {
+  if (imported === 0) return "";
+  const each = schemes.map((one) => `${one.scheme} ${count(one.users)}`).join(", ");
+  return `${count(imported)} of ${count(users)} users still have another server's password hash, until they log in: ${each}.`;
 }
 
 /** @param {string} username */
