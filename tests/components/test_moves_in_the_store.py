@@ -34,6 +34,8 @@ async def test_one_process_has_a_move_and_the_other_is_told_how_far_it_is(store:
     assert await store.note_move("alice", HERE, MoveProgress(3, 10))
     assert await store.begin_move("alice", THERE, "1") == (MoveOutcome.ELSEWHERE, MoveProgress(3, 10))
     assert not await store.note_move("alice", THERE, MoveProgress(1, 1))
+    assert await store.move_progress("alice") == MoveProgress(3, 10)
+    assert await store.move_progress("bob") is None
     assert await moves(store) == [("alice", MoveState.MOVING, MoveProgress(3, 10), "")]
     (move,) = await store.moves()
     assert isinstance(move, Move)

@@ -354,6 +354,9 @@ async def test_another_process_says_how_far_the_first_one_is(
     other = StateRepository(redis_url)
     async with moving_service(other, service.mail, old.address(), "other.example") as second:
         assert "2 of 5 messages are here" in await refusal(second)
+        old.lies[b"PASS secret"] = b"-ERR [IN-USE] locked by the first one\r\n"
+        assert "2 of 5 messages are here" in await refusal(second)
+        del old.lies[b"PASS secret"]
         assert len(fetched(old)) == 3
         hold.set()
         await service.moves.stop()  # the first process ends, and the second one goes on

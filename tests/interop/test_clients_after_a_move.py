@@ -11,7 +11,8 @@ from support.dovecot import DovecotServer, is_installed
 from support.imports import import_unique_ids
 from support.mail_fetchers import Address, Fetchmail, Getmail, Mpop
 from support.old_mail import OldMaildir
-from support.pop3_process import Pop3Client, Pop3Process
+from support.peepctl_program import Peepctl
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process
 from support.redis_server import RedisServer
 from support.server_switch import ServerSwitch
 
@@ -134,6 +135,14 @@ def test_after_a_first_login_that_moves_the_mail_only_what_is_new_is_fetched(
         assert subjects(fetch()) == before
         assert unique_ids(taking_over.address, username) == said
         assert len(taking_over.files(username)) == MESSAGES
+        urls = [f"pop3://127.0.0.1:{server.address[1]}" for server in (dovecot, taking_over)]
+        compared = Peepctl(home.path).run(
+            "compare", "--old", urls[0], "--new", urls[1], "--users", "-", given=f"{username}:{PASSWORD}\n"
+        )
+        assert (compared.code, compared.stdout.splitlines()[0]) == (
+            0,
+            f"{username}  {MESSAGES} of {MESSAGES} the same, in the same order",
+        )
         taking_over.deliver(username, b"Subject: number 99\n\nnew\n")
         assert subjects(fetch()) == [*before, 99]
         assert subjects(fetch()) == [*before, 99]

@@ -258,12 +258,20 @@ class Moves:
             # Its reply may be meant for the user, as for a maildrop that is in use there.
             why = str(error) or f"no answer within {ASK_SECONDS:g} s"
             log.warning("old server cannot be asked", server=str(self._old_server.address), reason=why)
-            raise NotYet(NOT_NOW if isinstance(error, OldLoginPutOff) else AWAY) from None
+            raise NotYet(await self._put_off(username, error)) from None
         except BaseException:
             if client is not None:
                 client.abort()
             raise
         return client
+
+    async def _put_off(self, username: str, error: Exception) -> LoginPutOff:
+        if not isinstance(error, OldLoginPutOff):
+            return AWAY
+        # Mostly the maildrop is locked there because another process of ours fetches it. Servers say that to
+        # right passwords only.
+        progress = await self._repository.move_progress(username)
+        return under_way(progress) if progress is not None else NOT_NOW
 
     # Moving
 

@@ -32,6 +32,11 @@ class MoveRepository(DeploymentStore):
         outcome, row = answer
         return MoveOutcome(outcome), _progress(row)[0] if row else MoveProgress()
 
+    async def move_progress(self, username: str) -> MoveProgress | None:
+        """Return how far the move of a user's mail is that is under way, or was interrupted."""
+        text = await self._client.command("HGET", keys.MOVING, username)
+        return _progress(str(text).partition(" ")[2])[0] if text is not None else None
+
     async def note_move(self, username: str, instance_id: str, progress: MoveProgress) -> bool:
         """Write down how far the move is; return whether it still is this instance's."""
         return bool(await self._client.script("note_move", username, instance_id, _row(progress)))
