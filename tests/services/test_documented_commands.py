@@ -29,7 +29,12 @@ class Terminal:
         done = subprocess.run(
             ("bash", "-euo", "pipefail", "-c", on_ports(script, pop3, http)),
             cwd=self.folder,
-            env=kept | {"HOME": str(self.folder / "home"), "PEEPCTL_HOST": self.up.lines["peep"]},
+            env=kept
+            | {
+                "HOME": str(self.folder / "home"),
+                "PEEPCTL_HOST": self.up.lines["peep"],
+                "PEEP_HTTP_PORT": http,
+            },
             capture_output=True,
             text=True,
             timeout=60,
@@ -69,6 +74,16 @@ def test_unique_ids_of_the_server_before_are_taken_over(terminal: Terminal) -> N
     assert printed.count("alice  1 of 1 messages keep their unique-ids") == 2
     listed = terminal.type("curl --silent --show-error pop3://alice:secret@127.0.0.1:1110/ --request UIDL")
     assert listed.split() == ["1", "UID7-1234567"]
+
+
+def test_users_of_another_server_move_in_and_out(terminal: Terminal) -> None:
+    printed = terminal.type(commands("users.md", "users of another server"))
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("added")] == ["1", "1"]
+    printed = terminal.type(commands("users.md", "users over HTTP"))
+    assert [one["outcome"] for one in json.loads(printed)["results"]] == ["added", "added"]
+    printed = terminal.type(commands("users.md", "users as a file"))
+    assert (terminal.folder / "users-and-hashes").stat().st_mode & 0o777 == 0o600
+    assert printed.splitlines()[-1] == "skipped  0"
 
 
 def test_numbers_are_there_for_prometheus(terminal: Terminal) -> None:
