@@ -38,15 +38,21 @@ def dovecot_list(
     Without a `wanted` format the one that saved unique-ids show counts, else Dovecot's default. `in_header`
     has the X-UIDL of each unique part, where Dovecot used it. Raises Unusable.
     """
-    records = {record.facts.filename: record for record in _records(content)}  # the later line holds
-    here = sorted((record for name, record in records.items() if name in present), key=_uid)
+    records: dict[bytes, _Record] = {}
+    gone: set[bytes] = set()
+    for record in _records(content):
+        if record.facts.filename in present:
+            records[record.facts.filename] = record  # the later line holds
+        else:
+            gone.add(record.facts.filename)
+    here = sorted(records.values(), key=_uid)
     form, evidence = _format(here, wanted)
     unique_ids, renamed = _unique_ids(here, form, in_header)
     here.sort(key=lambda record: (record.order is None, record.order or 0, record.facts.uid))
     return OldList(
         [OldMessage(record.facts.filename, unique_ids[record.facts.uid]) for record in here],
         evidence,
-        gone=len(records) - len(here),
+        gone=len(gone),
         renamed=renamed,
     )
 
