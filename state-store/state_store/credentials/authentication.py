@@ -112,29 +112,10 @@ class Authenticator:
 
         async def check(is_stranger: bool) -> str | RefusalReason:
             nonlocal adopted
-            # Both are asked for in one round trip.
-            credential, counts = await asyncio.gather(
-                self._repository.credential(username), self._repository.hash_counts()
-            )
-            answer = await self._checked(
-                username,
-                credential,
-                password,
-                present,
-                counts.imported,
-                address=address,
-                is_stranger=is_stranger,
-            )
-            if credential is None and adopt is not None:
+            answer = await self._checked_user(username, password, address, present, is_stranger=is_stranger)
+            if answer is RefusalReason.UNKNOWN_USER and adopt is not None:
                 # A second check is for its duration alone.
                 answer = adopted = adopted or await adopt()
-            if (
-                credential is not None
-                and is_imported(credential.password_hash)
-                and answer == credential.version
-            ):
-                renewed = await self._passwords.new_credential(password, credential.version)
-                await self._repository.renew_credential(username, renewed)
             return answer
 
         attempt = await self._attempt(subject(USER, username), address, password)
@@ -186,6 +167,28 @@ class Authenticator:
         if self._secret is None:
             self._secret = await self._repository.deployment_secret()
         return self._secret
+
+    async def _checked_user(
+        self, username: str, password: str, address: str, presence: Presence, *, is_stranger: bool
+    ) -> str | RefusalReason:
+        """Check a user's password, and replace an imported hash that it fits by one of our own."""
+        # Both are asked for in one round trip.
+        credential, counts = await asyncio.gather(
+            self._repository.credential(username), self._repository.hash_counts()
+        )
+        answer = await self._checked(
+            username,
+            credential,
+            password,
+            presence,
+            counts.imported,
+            address=address,
+            is_stranger=is_stranger,
+        )
+        if credential is not None and answer == credential.version and is_imported(credential.password_hash):
+            renewed = await self._passwords.new_credential(password, credential.version)
+            await self._repository.renew_credential(username, renewed)
+        return answer
 
     async def _checked(
         self,
