@@ -17,6 +17,11 @@ from service_runtime.process import Lifecycle, run
 from service_runtime.settings import Pop3Settings
 from service_runtime.supervisor import WorkerPool
 
+DESCRIPTION = (
+    "Serve Maildirs over POP3, as Peep does. `health` checks the processes here instead;"
+    " `unique-ids import` takes over the unique-ids of another server (--help tells how)."
+)
+
 KILL_AFTER_SECONDS = 4.0
 """How much longer than notice and drain a worker may take to end."""
 
@@ -91,4 +96,4 @@ def _worker(number: int, ports: list[Ports]) -> Program:
 
 def main() -> int:
     """Serve until asked to stop, and return the process's exit code."""
-    return run("pop3-service", "Serve Maildirs over POP3, as Peep does.", Pop3Settings, serve)
+    return run("pop3-service", DESCRIPTION, Pop3Settings, serve)

@@ -127,7 +127,7 @@ class Importer:
 
     def _parse(self, source: str, maildir: Maildir, folders: Sequence[Folder], present: Present) -> OldList:
         if source == NAMES:
-            return plain_list.names_list(present, _mtimes(folders, present))
+            return plain_list.names_list(_mtimes(folders, present))
         opened = maildir.open()  # in a variable: it is closed when the last reference to it is gone
         content = read_whole(source, opened.number)
         is_left = source in _LEFT_BY.values()
@@ -159,7 +159,12 @@ class Importer:
 def _present(folders: Sequence[Folder]) -> Present:
     for _ in range(LISTING_ATTEMPTS):
         stamps = [folder.stamp() for folder in folders]
-        present = {unique_part(name): name for folder in folders for name in folder.names()}
+        present = {
+            unique_part(name): name
+            for folder in folders
+            for name in folder.names()
+            if folder.file_status(name) is not None
+        }
         if [folder.stamp() for folder in folders] == stamps:
             return present
     raise Unusable("the maildir keeps changing: stop deliveries and the old server, or try again")

@@ -12,9 +12,9 @@ _NUMBERED = re.compile(rb"([0-9]{1,9})[ \t]+([^\0\t ]+)[ \t]+([0-9]{1,18})")
 _UIDL = re.compile(rb"([0-9]{1,9})[ \t]+[^\0\t ]+")
 
 
-def names_list(present: Present, mtimes: Mapping[bytes, int]) -> OldList:
-    """Return what qmail-pop3d and vpopmail told: base names, in the order of the files' mtimes."""
-    parts = sorted(present, key=lambda part: (mtimes[part], part))
+def names_list(mtimes: Mapping[bytes, int]) -> OldList:
+    """Return what qmail-pop3d and vpopmail told: unique parts, in the order of their files' `mtimes`."""
+    parts = sorted(mtimes, key=lambda part: (mtimes[part], part))
     messages = [OldMessage(part, part) for part in parts]
     return OldList(messages, "base names in the order of the files' times, as qmail makes them")
 

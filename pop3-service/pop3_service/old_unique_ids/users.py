@@ -7,6 +7,9 @@ from contextlib import suppress
 from pop3_service.maildir import MaildirUnreadable, maildir_of
 from service_runtime.maildir_layout import FIELDS, MaildirLayout
 
+NO_USER = "lost+found"
+"""What file systems have at their root: nobody's mail, and often for root alone."""
+
 
 def users_below(mail_directory: str, layout: MaildirLayout) -> Iterator[str]:
     """Yield the name of each user with a folder where the layout has maildirs, sorted by folder.
@@ -30,6 +33,7 @@ def _paths(directory: str, folders: Sequence[str]) -> Iterator[list[str]]:
     for name in sorted(os.listdir(directory)) if is_any else [folders[0]]:
         path = os.path.join(directory, name)
         # A link may lead to a maildir: whether it is followed is decided where the maildir is opened.
-        if os.path.isdir(path) and not (is_any and name.startswith(".")):
+        is_hidden = is_any and (name.startswith(".") or name == NO_USER)
+        if os.path.isdir(path) and not is_hidden:
             for rest in _paths(path, folders[1:]):
                 yield [name, *rest]
