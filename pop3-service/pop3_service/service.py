@@ -17,10 +17,9 @@ from service_runtime.process import Lifecycle, run
 from service_runtime.settings import Pop3Settings
 from service_runtime.supervisor import WorkerPool
 
-DESCRIPTION = (
-    "Serve Maildirs over POP3, as Peep does. `health` checks the processes here instead;"
-    " `unique-ids import` takes over the unique-ids of another server (--help tells how)."
-)
+DESCRIPTION = """\
+Serve Maildirs over POP3, as Peep does. `python -m pop3_service unique-ids import` is another command:
+it takes over the unique-ids of the server before Peep (--help says how)."""
 
 KILL_AFTER_SECONDS = 4.0
 """How much longer than notice and drain a worker may take to end."""
