@@ -111,6 +111,7 @@ def test_killed_at_any_point_it_has_every_message_once_in_the_end(
                     assert b"".join(client.ask_lines(f"RETR {number}")) == content
             expect_whole_messages_once(tmp_path / "mail")
             assert len(service.files(USER)) == MESSAGES
+            assert PASSWORD not in service.log.read_text()
     assert list((tmp_path / "mail" / USER / "tmp").iterdir()) == []
     # What was on its way when a process was killed came once more, and nothing else.
     assert fetched(old) <= MESSAGES + KILLS
