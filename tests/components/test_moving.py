@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from pop3_client import LoginPutOff, TimeLimits, WrongLogin
+from pop3_service.maildir import Maildir
 from pop3_service.moving import arrivals, mail_move, moves
 from state_store.credentials.attempts import RefusalReason
+from state_store.errors import StoreUnavailable
 from state_store.moves import MoveCounts, MoveState
 from state_store.repository import StateRepository
 from support.cheap_passwords import cheap_passwords
@@ -255,6 +257,24 @@ async def test_user_whom_an_administrator_adds_meanwhile_wins(
     assert await service.mail_of("alice", "another") == MAIL
 
 
+async def test_user_whom_an_administrator_adds_before_the_first_message_wins(
+    service: MovingService, old: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = await cheap_passwords().new_credential("another")
+    loop = asyncio.get_running_loop()
+
+    def open_or_make(maildir: Maildir) -> None:
+        arrivals.open_or_make(maildir)
+        adding = service.repository.add_user("alice", theirs)
+        asyncio.run_coroutine_threadsafe(adding, loop).result()
+
+    monkeypatch.setattr(moves, "open_or_make", open_or_make)
+    with pytest.raises(WrongLogin):
+        await service.log_in("alice")
+    assert fetched(old) == []
+    assert await service.mail_of("alice", "another") == []
+
+
 async def test_strangers_of_one_network_have_few_places_at_the_old_server(
     service: MovingService, old: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,6 +345,40 @@ async def test_old_server_that_falls_silent_keeps_no_login_waiting_for_long(
 
 
 # Moves that take long, or are cut
+
+
+async def test_move_that_is_ended_before_its_first_step_leaves_nothing(service: MovingService) -> None:
+    move = await service.moves.check("alice", PASSWORD, "192.0.2.1")
+    assert isinstance(move, moves.UserMove)
+    service.moves.abandon()
+    with pytest.raises(moves.NotYet, match="cannot be moved now"):
+        await move.settled(asyncio.get_running_loop().time() + 20)
+    assert service.moves.under_way() == []
+    assert await service.mail_of("alice") == MAIL
+
+
+async def test_move_goes_on_while_the_store_cannot_be_told_how_far_it_is(
+    service: MovingService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> bool:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(service.repository, "note_move", away)
+    assert await service.mail_of("alice") == MAIL
+
+
+async def test_matched_mail_without_an_old_id_is_matched_again_after_an_interruption(
+    service: MovingService, old: ScriptedServer
+) -> None:
+    ids = [b"same", b"same", b"id-3", b"id-4", b"id-5"]
+    old.lies[b"UIDL"] = multiline(b"%d %b" % (n, one) for n, one in enumerate(ids, 1))
+    for number in (0, 1):
+        put(service, f"cur/170000000{number}.M{number}.host:2,S", MAIL[number][1])
+    old.lies[b"RETR 4"] = cut
+    await refusal(service)
+    del old.lies[b"RETR 4"]
+    assert [content for _, content in await service.mail_of("alice")] == [content for _, content in MAIL]
+    assert fetched(old) == [b"RETR 3", b"RETR 4", b"RETR 4", b"RETR 5"]
 
 
 async def test_login_that_would_wait_too_long_says_how_far_it_is_and_the_work_goes_on(
@@ -485,6 +539,15 @@ async def test_full_disk_ends_the_move_before_anything_is_fetched(
         f"the mail directory: the disk has no room for {sum(len(one) for _, one in MAIL):,} octets more"
     )
     assert fetched(old) == []
+
+
+async def test_full_disk_does_no_harm_when_all_mail_is_there(
+    service: MovingService, old: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "SPARE_OCTETS", 1 << 60)
+    for number, (_, content) in enumerate(MAIL):
+        put(service, f"new/{number}.M{number}.host", content)
+    assert await service.mail_of("alice") == MAIL
 
 
 async def test_disk_that_fills_up_meanwhile_ends_the_move(

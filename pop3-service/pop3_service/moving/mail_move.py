@@ -1,5 +1,6 @@
 """The move of one user's mail: in the end all that the old server lists is in the maildir, under its ids."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -78,8 +79,8 @@ class MailMove:
         if (await self._client.capabilities()).get("EXPIRE", ())[:1] == ("0",):
             raise Misbehaved("it removes what is fetched (EXPIRE 0): nothing is fetched")
         wanted = wanted_messages(await self._client.messages())
-        present: PresentMail = await self._run(self._arrivals.present, self._maildirs)
-        await self._run(self._arrivals.clear)
+        present: PresentMail = await self._on_disk(self._arrivals.present, self._maildirs)
+        await self._on_disk(self._arrivals.clear)
         parts = await self._parts(wanted, present)
         missing = [
             (message, part)
@@ -88,18 +89,19 @@ class MailMove:
         ]
         octets = sum(message.octets for message, _ in missing)
         self._may_come = 2 * octets + SURPLUS_OCTETS
-        await self._run(self._arrivals.require_room, octets)
+        if missing:
+            await self._on_disk(self._arrivals.require_room, octets)
         noted = dict(present.copied)
         for message, part in zip(wanted, parts, strict=True):
             noted.setdefault(part, message.unique_id)
         if noted != present.copied:
-            await self._run(self._arrivals.note, noted)
+            await self._on_disk(self._arrivals.note, noted)
         here = len(wanted) - len(missing)
         await self._progress(MoveProgress(here, len(wanted)))
         for number, (message, part) in enumerate(missing, 1):
             await self._fetch(message, part)
             await self._progress(MoveProgress(here + number, len(wanted)))
-        await self._run(self._arrivals.settle)
+        await self._on_disk(self._arrivals.settle)
         return MoveResult(
             len(wanted),
             len(missing),
@@ -107,6 +109,15 @@ class MailMove:
             sum(not message.unique_id for message in wanted),
             self._other_octets,
         )
+
+    async def _on_disk(self, do: Callable[..., Any], *arguments: object) -> Any:
+        """Return what `do` returns in a thread. It has ended also if this is cancelled: files may be open."""
+        job = asyncio.ensure_future(self._run(do, *arguments))
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            await asyncio.wait((job,))
+            raise
 
     # Which file is which message
 
@@ -123,7 +134,7 @@ class MailMove:
         return parts
 
     async def _header_here(self, message: Message) -> bytes:
-        digest: bytes = await self._run(self._arrivals.header_digest, message)
+        digest: bytes = await self._on_disk(self._arrivals.header_digest, message)
         return digest
 
     async def _header_there(self, message: WantedMessage) -> bytes:
@@ -152,18 +163,18 @@ class MailMove:
                 pieces.append(stored.feed(piece))
                 waiting += len(piece)
                 if waiting > AT_ONCE_OCTETS:
-                    await self._run(arrival.write, pieces)
+                    await self._on_disk(arrival.write, pieces)
                     pieces, waiting = [], 0
-            await self._run(self._keep, arrival, [*pieces, stored.end()], part)
+            await self._on_disk(self._keep, arrival, [*pieces, stored.end()], part)
         except BaseException:
-            await self._run(arrival.discard)
+            await self._on_disk(arrival.discard)
             raise
         self._other_octets += octets != message.octets
         self._may_come -= octets
         self._unchecked += octets
         if self._unchecked > ROOM_CHECK_OCTETS:
             self._unchecked = 0
-            await self._run(self._arrivals.require_room, 0)
+            await self._on_disk(self._arrivals.require_room, 0)
 
     def _keep(self, arrival: Arrival, pieces: Sequence[bytes], part: bytes) -> None:
         arrival.write(pieces)
@@ -184,8 +195,8 @@ class _Matches:
         self._digests: dict[bytes, bytes] = {}
         self._by_octets: defaultdict[int, dict[bytes, Message]] = defaultdict(dict)
         for part, message in present.messages.items():
-            # What is noted already, or was fetched, is another message.
-            if part not in present.copied and key_in(part) is None:
+            # What has an old unique-id already, or was fetched, is another message.
+            if not present.copied.get(part) and key_in(part) is None:
                 self._by_octets[message.octets][part] = message
 
     async def part(self, wanted: WantedMessage) -> bytes | None:

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -57,6 +57,9 @@ REFUSED_REMEMBERED = 10_000
 
 AWAY_SECONDS = 5.0
 """The old server is left alone for so long after it could not be reached."""
+
+STOP_SECONDS = 3.0
+"""How long the end of the process waits for what its moves have begun to write."""
 
 NOTE_SECONDS = 1.0
 """How often it is written down how far a move is."""
@@ -190,6 +193,8 @@ class Moves:
             return RefusalReason.UNKNOWN_USER
         if await self._repository.is_closed_to_moves(username):
             return RefusalReason.UNKNOWN_USER
+        if len(self._under_way) >= MOVES_AT_ONCE:
+            raise NotYet(BUSY)
         with self._place(address):
             client = await self._logged_in(username, password)
             if client is None:
@@ -214,10 +219,11 @@ class Moves:
                 move.task.cancel()
 
     async def stop(self) -> None:
-        """End all moves, and return when they have."""
+        """End all moves, and return when they have; one that waits for a disk that hangs is left alone."""
         self.abandon()
         tasks = [move.task for move in self._under_way.values() if move.task is not None]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
     # Asking the old server
 
@@ -279,7 +285,21 @@ class Moves:
         self._under_way[move.username] = move
         maildir = self._maildirs.at(path)
         move.task = asyncio.get_running_loop().create_task(self._run(move, maildir, client))
+        move.task.add_done_callback(partial(self._ended, move, maildir, client))
         return move
+
+    def _ended(
+        self, move: UserMove, maildir: Maildir, client: Pop3Client, task: "asyncio.Task[None]"
+    ) -> None:
+        # Not at the end of the task: one that is cancelled before its first step has none.
+        del self._under_way[move.username]
+        client.abort()
+        maildir.close()
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            move.refusal = NOT_NOW
+        if error is not None:
+            log.error("bug", user=move.username, exc_info=error)
 
     async def _run(self, move: UserMove, maildir: Maildir, client: Pop3Client) -> None:
         began, lease = time.monotonic(), self._instance.instance_id
@@ -293,14 +313,6 @@ class Moves:
         except StoreUnavailable:
             move.refusal = NOT_NOW
             log.warning("mail not moved", user=move.username, reason="the state store is away")
-        except BaseException as error:
-            move.refusal = NOT_NOW
-            if isinstance(error, Exception):
-                log.error("bug", user=move.username, exc_info=error)
-        finally:
-            del self._under_way[move.username]
-            client.abort()
-            maildir.close()
 
     async def _moved(self, move: UserMove, maildir: Maildir, client: Pop3Client, lease: str) -> str:
         """Move the mail and add the user; return why that could not be, else an empty text."""
@@ -309,12 +321,13 @@ class Moves:
         except (OSError, MaildirUnreadable) as error:
             return _reason(error)
         outcome, progress = await self._repository.begin_move(move.username, lease, maildir.lock_name)
+        if outcome is MoveOutcome.KNOWN:
+            return ""
         if outcome is not MoveOutcome.BEGUN:
-            move.refusal = _REFUSALS.get(outcome, NOT_NOW)
-            if outcome is MoveOutcome.ELSEWHERE:
-                move.refusal = under_way(progress)
-            return "" if outcome is MoveOutcome.KNOWN else outcome.value
-        reason = "the process was stopped"
+            refusals = {MoveOutcome.IN_USE: IN_USE, MoveOutcome.ELSEWHERE: under_way(progress)}
+            move.refusal = refusals.get(outcome, NOT_NOW)
+            return str(outcome.value)
+        reason = "it was interrupted"
         try:
             async with asyncio.timeout(RUN_SECONDS):
                 result = await self._fetched(move, maildir, client, lease)
@@ -340,16 +353,14 @@ class Moves:
             if time.monotonic() - noted_at < NOTE_SECONDS and progress.here < progress.total:
                 return
             noted_at = time.monotonic()
-            if not await self._repository.note_move(move.username, lease, progress):
-                raise MoveLost
+            with suppress(StoreUnavailable):  # the move goes on as long as the lease holds
+                if not await self._repository.note_move(move.username, lease, progress):
+                    raise MoveLost
 
         arrivals = Arrivals(maildir, partial(self._instance.still_holds, lease))
         lane = ("move", self._maildirs.lane(maildir))
         run = partial(self._disk.run, lane)
         return await MailMove(client, arrivals, self._maildirs, run, note, time.time).move()
-
-
-_REFUSALS = {MoveOutcome.IN_USE: IN_USE}
 
 
 async def _close(client: Pop3Client | None) -> None:
