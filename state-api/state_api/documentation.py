@@ -135,8 +135,9 @@ def _content(holder: dict[str, Any]) -> str:
     if streams:
         return "".join(f"<pre>{html.escape(stream)}</pre>" for stream in streams)
     schemas = (content.get("schema", {}) for content in holder.get("content", {}).values())
-    names = [schema["$ref"].rpartition("/")[2] for schema in schemas if "$ref" in schema]
-    return ", ".join(f"<a href='#{name}'>{name}</a>" for name in names)
+    forms = (form for schema in schemas for form in schema.get("oneOf", [schema]))
+    names = [form["$ref"].rpartition("/")[2] for form in forms if "$ref" in form]
+    return " or ".join(f"<a href='#{name}'>{name}</a>" for name in names)
 
 
 def _fields(schema: dict[str, Any]) -> Iterator[str]:

@@ -167,11 +167,9 @@ class UserEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    username: str = Field(max_length=128, examples=["alice"])
-    password: str | None = Field(None, max_length=384, examples=["correct horse battery staple"], repr=False)
-    password_hash: str | None = Field(
-        None, max_length=MAX_HASH_CHARACTERS, examples=["{SHA512-CRYPT}$6$salt$..."], repr=False
-    )
+    username: str = Field(examples=["alice"])
+    password: str | None = Field(None, examples=["correct horse battery staple"], repr=False)
+    password_hash: str | None = Field(None, examples=["{SHA512-CRYPT}$6$salt$..."], repr=False)
 
 
 class NewUsers(BaseModel):

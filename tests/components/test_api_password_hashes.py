@@ -110,6 +110,8 @@ async def test_each_of_many_users_has_an_outcome_of_its_own(repository: StateRep
         {"username": "erin"},
         {"username": "frank", "password": "secret", "password_hash": SSHA},
         {"username": "grace", "password": "bell\a"},
+        {"username": "x" * 129, "password": "secret"},
+        {"username": "heidi", "password_hash": "x" * 513},
     ]
     async with api_client(repository) as client:
         response = await client.post("/v1/users", json={"users": users})
@@ -117,7 +119,7 @@ async def test_each_of_many_users_has_an_outcome_of_its_own(repository: StateRep
         results = response.json()["results"]
         assert await scheme_counts(client) == {"SSHA": 1}
     assert [one["username"] for one in results] == [user["username"] for user in users]
-    assert [one["outcome"] for one in results] == ["added", "added", "exists", *["refused"] * 6]
+    assert [one["outcome"] for one in results] == ["added", "added", "exists", *["refused"] * 8]
     reasons = [one["reason"] for one in results]
     assert reasons[:3] == [None] * 3
     beginnings = [
@@ -127,6 +129,8 @@ async def test_each_of_many_users_has_an_outcome_of_its_own(repository: StateRep
         "password: is required",
         "password: is no field",
         "password: must not contain a control character",
+        "username: must be",
+        "password_hash: a hash has at most 512",
     ]
     for reason, beginning in zip(reasons[3:], beginnings, strict=True):
         assert reason.startswith(beginning)

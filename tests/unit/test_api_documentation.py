@@ -89,11 +89,22 @@ async def test_the_stream_of_events_has_its_media_type_and_an_example() -> None:
     assert "event: login" in content["example"]
 
 
+OF_USERS = ("NewUser", "NewUserWithHash", "UserEntry", "AddedUser", "PasswordScheme", "UserHash")
+
+
 async def test_every_request_and_answer_has_fields_with_examples() -> None:
     schemas = (await document())["components"]["schemas"]
-    for name in ("Session", "Instance", "NewUser", "SettingsChange", "Counters", "Version"):
+    for name in (*OF_USERS, "Session", "Instance", "SettingsChange", "Counters", "Version"):
         for field, about in schemas[name]["properties"].items():
             assert about.get("examples") or about.get("format") == "date-time", (name, field)
+
+
+async def test_page_leads_to_every_form_of_a_body() -> None:
+    async with api_client(auth=None) as client:
+        page = (await client.get("/docs")).text
+    for name in ("NewUser", "NewUserWithHash", "NewUsers", "NewPassword", "NewPasswordHash", "AddedUsers"):
+        assert f"<a href='#{name}'>" in page
+        assert f"<h3 id='{name}'>" in page
 
 
 async def test_private_operations_alone_need_http_basic() -> None:

@@ -96,6 +96,8 @@ def test_memory_of_gigabytes_and_endless_digests_are_no_hashes(costly: str) -> N
         ("{SHA512-CRYPT.b64}/w==", "not UTF-8"),
         ("{CRYPT}$6$salt$" + "a" * 600, "at most 512"),
         ("{PLAIN}a\nb", "printable"),
+        ("{PLAIN}", "1 to 128 characters"),
+        ("$2b$03$" + "a" * 53, "no hash of the scheme BLF-CRYPT"),
         ("$pbkdf2-sha256$1000$c2FsdA$" + "a" * 41, "no hash of the scheme PBKDF2-SHA256"),
     ],
 )

@@ -27,6 +27,9 @@ from peepctl.user_lists import VERIFIER, Entry, Format, Unusable, UserList
 REQUEST_OCTETS = 60_000
 """The API takes 64 KiB."""
 
+REQUEST_USERS = 250
+"""As many as usually fit: passwords in the clear are shorter, but each of them is hashed."""
+
 MAX_ROWS = 1000
 """Lines that are reported; a file of a million wrong lines must not fill the memory."""
 
@@ -165,7 +168,7 @@ def _batches(users: UserList, report: Report) -> Iterator[list[Entry]]:
             report.skip(one)
             continue
         size = len(json.dumps(_body(one))) + 2
-        if octets + size > REQUEST_OCTETS:
+        if octets + size > REQUEST_OCTETS or len(batch) == REQUEST_USERS:
             yield batch
             batch, octets = [], 0
         batch.append(one)

@@ -21,6 +21,7 @@ MAX_ROUNDS = 1_000_000
 
 MOST_DECOY_ROUNDS = 2 * MAX_ROUNDS
 
+LEAST_BCRYPT_COST = 4
 MAX_BCRYPT_COST = 14
 MAX_ARGON2_KIBIBYTES = 128 * 1024
 MAX_ARGON2_WORK_KIBIBYTES = 1024 * 1024
@@ -148,6 +149,8 @@ def _argon2(variant: Literal["argon2i", "argon2id"]) -> Scheme:
 
 
 def _bcrypt_cost(found: _Found) -> str:
+    if int(found["cost"]) < LEAST_BCRYPT_COST:
+        raise ValueError("bcrypt has no such cost")
     return str(_number(found, "cost", MAX_BCRYPT_COST, "as bcrypt's cost"))
 
 
