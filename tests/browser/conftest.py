@@ -1,4 +1,4 @@
-"""All services for a file's tests, and a fresh browser for each of them."""
+"""All services and one browser for a file's tests, each of which opens pages of its own."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,33 +7,42 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from support.dashboard import Dashboard, Open, chromium
+from support.dashboard import Dashboard, Open, RunningBrowser
 from support.peep_services import Peep, start_peep
 
 
+@pytest.fixture(scope="session")
+def running_browser() -> Iterator[RunningBrowser]:
+    """Give the browser, closed while services start and end: each runs an event loop in this thread."""
+    with RunningBrowser() as browser:
+        yield browser
+
+
 @pytest.fixture(scope="module")
-def peep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peep]:
+def peep(tmp_path_factory: pytest.TempPathFactory, running_browser: RunningBrowser) -> Iterator[Peep]:
     """Give the services, which run as long as the file's tests."""
+    running_browser.close()
     with ExitStack() as stack:
         yield start_peep(stack, tmp_path_factory.mktemp("peep"))
+        running_browser.close()
 
 
 @pytest.fixture
-def own_peep(tmp_path: Path) -> Iterator[Peep]:
+def own_peep(tmp_path: Path, running_browser: RunningBrowser) -> Iterator[Peep]:
     """Give services of the test's own, which it may take away."""
+    running_browser.close()
     with ExitStack() as stack:
         yield start_peep(stack, tmp_path)
+        running_browser.close()
 
 
 @pytest.fixture
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    """Give a browser that ends with the test: none may be there when asyncio runs another test."""
-    # The services come first and go last: their fixtures run loops of their own.
+def browser(request: pytest.FixtureRequest, running_browser: RunningBrowser) -> Browser:
+    """Give the browser, once the services run that the test needs."""
     for name in ("peep", "own_peep"):
         if name in request.fixturenames:
             request.getfixturevalue(name)
-    with chromium() as browser:
-        yield browser
+    return running_browser.browser()
 
 
 @pytest.fixture
@@ -49,6 +58,7 @@ def open_dashboard(request: pytest.FixtureRequest, browser: Browser) -> Iterator
     yield open_one
     for dashboard in opened:
         dashboard.check()
+        dashboard.page.close()
 
 
 @pytest.fixture
