@@ -1,54 +1,19 @@
 """What the pages for operators tell them to type beside a `make up`, typed as it stands there."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from support.documentation import commands, on_ports
-from support.peepctl_up import Up
-
-
-class Terminal:
-    """A folder as that of the repository, with a `make up` running in it, whose ports are free ones."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / ".venv").symlink_to(sys.prefix)
-        self.up = Up(folder, {}).ready()
-        (folder / "home").mkdir()
-
-    def type(self, script: str) -> str:
-        """Return what the commands print, all of which have to succeed."""
-        pop3, http = (self.up.lines[name].rpartition(":")[2] for name in ("pop3", "http"))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PEEP")}
-        done = subprocess.run(
-            ("bash", "-euo", "pipefail", "-c", on_ports(script, pop3, http)),
-            cwd=self.folder,
-            env=kept
-            | {
-                "HOME": str(self.folder / "home"),
-                "PEEPCTL_HOST": self.up.lines["peep"],
-                "PEEP_HTTP_PORT": http,
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, ""), done
-        return done.stdout
+from support.documentation import commands
+from support.terminal import Terminal
 
 
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    terminal = Terminal(tmp_path_factory.mktemp("repository"))
-    yield terminal
-    terminal.up.clean_up()
+    with Terminal(tmp_path_factory.mktemp("repository")) as terminal:
+        terminal.start()
+        yield terminal
 
 
 def test_a_user_gets_her_first_mail(terminal: Terminal) -> None:
@@ -66,11 +31,7 @@ def test_unique_ids_of_the_server_before_are_taken_over(terminal: Terminal) -> N
     mail = terminal.folder / "data" / "mail"
     (mail / "alice" / "courierpop3dsizelist").write_text("/3 9 1234567\n1.first.host 34 7:1234567:0\n")
     (mail / "demo" / "courierpop3dsizelist").write_text("/3 1 1234567\n")
-    # What is installed beside the repository is not found through the link that .venv is here.
-    script = commands("configure.md", "unique-ids of the server before").replace(
-        ".venv/bin/python", sys.executable
-    )
-    printed = terminal.type(script)
+    printed = terminal.type(commands("configure.md", "unique-ids of the server before"))
     assert printed.count("alice  1 of 1 messages keep their unique-ids") == 2
     listed = terminal.type("curl --silent --show-error pop3://alice:secret@127.0.0.1:1110/ --request UIDL")
     assert listed.split() == ["1", "UID7-1234567"]
@@ -101,9 +62,8 @@ def test_numbers_are_there_for_scripts(terminal: Terminal) -> None:
 
 def test_a_copy_of_a_stopped_system_is_a_whole_one(terminal: Terminal) -> None:
     terminal.type("printf 'secret\\n' | .venv/bin/peepctl users add bob")
-    terminal.up.stop()
+    terminal.stop()
     terminal.type(commands("backup.md", "copy of a stopped system"))
     terminal.type("rm -r data && mv data.backup data")
-    terminal.up.clean_up()
-    terminal.up = Up(terminal.folder, {}).ready()
+    terminal.start()
     assert "bob" in terminal.type(".venv/bin/peepctl users list").split()

@@ -44,7 +44,7 @@ default_internal_group = {internal_group}
 default_login_user = {login_user}
 first_valid_uid = {uid}
 first_valid_gid = 0
-mail_location = maildir:~:INDEX=MEMORY
+mail_location = maildir:{folder}/mail/{maildir}:INDEX=MEMORY
 mail_fsync = never
 pop3_uidl_format = {uidl_format}
 {settings}
@@ -81,6 +81,7 @@ service pop3 {{
   service_count = 0
   process_min_avail = 2
 }}
+!include_try {folder}/conf.d/*.conf
 """
 
 
@@ -94,16 +95,20 @@ def is_installed() -> bool:
 class DovecotServer:
     """`dovecot -F` on a free loopback port; every user has the tests' password.
 
-    A user's Maildir is the folder of that name in `mail`. What a test writes there it gives to
-    the server's user with `hand_over`. `settings` are more lines of its configuration.
+    A user's Maildir is the folder of that name in `mail`, or where `maildir` says. What a test writes there
+    it gives to the server's user with `hand_over`. `settings` are more lines of its configuration, and so are
+    the files in `conf.d` of its `folder`.
     """
 
-    def __init__(self, uidl_format: str = "%g", *settings: str) -> None:
+    def __init__(self, uidl_format: str = "%g", *settings: str, maildir: str = "%u") -> None:
         self._uidl_format = uidl_format
         self._settings = settings
+        self._maildir = maildir
         self.address = ("127.0.0.1", 0)
         self._folder = tempfile.TemporaryDirectory(prefix="peep-dovecot-", ignore_cleanup_errors=True)
-        self.mail = Path(self._folder.name) / "mail"
+        self.folder = Path(self._folder.name)
+        self.mail = self.folder / "mail"
+        (self.folder / "conf.d").mkdir()
         self._log = Path(self._folder.name) / "dovecot.log"
         self._process: subprocess.Popen[bytes] | None = None
         # Started by root it serves no mail as root: then the mail is nobody's. Else it has one user for all.
@@ -133,6 +138,22 @@ class DovecotServer:
         if self._is_root:
             os.chown(path, self._mail_user.pw_uid, self._mail_user.pw_gid)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What `doveadm` and `doveconf` need to be those of this server."""
+        return {"CONFIG_FILE": str(self.folder / "dovecot.conf")}
+
+    def takes(self, username: str, password: str, port: int = 0) -> bool:
+        """Return whether a user can log in, on another port where one is given."""
+        try:
+            with socket.create_connection((self.address[0], port or self.address[1]), SECONDS) as client:
+                replies = client.makefile("rb")
+                is_up = replies.readline().startswith(b"+OK")
+                client.sendall(f"USER {username}\r\nPASS {password}\r\nQUIT\r\n".encode())
+                return is_up and [replies.readline()[:3] for _ in range(2)] == [b"+OK", b"+OK"]
+        except ConnectionError:
+            return False
+
     def log(self) -> str:
         """Return what the server has logged so far."""
         return self._log.read_text() if self._log.exists() else ""
@@ -161,6 +182,7 @@ class DovecotServer:
             _CONFIGURATION.format(
                 folder=self._folder.name,
                 uidl_format=self._uidl_format,
+                maildir=self._maildir,
                 settings="\n".join(self._settings),
                 internal_user="dovecot" if self._is_root else user.pw_name,
                 internal_group="dovecot" if self._is_root else grp.getgrgid(os.getegid()).gr_name,
