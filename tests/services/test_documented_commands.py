@@ -61,9 +61,9 @@ def test_numbers_are_there_for_scripts(terminal: Terminal) -> None:
 
 
 def test_a_copy_of_a_stopped_system_is_a_whole_one(terminal: Terminal) -> None:
-    terminal.type("printf 'secret\\n' | .venv/bin/peepctl users add carol")
+    terminal.type("printf 'secret\\n' | .venv/bin/peepctl users add dora")
     terminal.stop()
     terminal.type(commands("backup.md", "copy of a stopped system"))
     terminal.type("rm -r data && mv data.backup data")
     terminal.start()
-    assert "carol" in terminal.type(".venv/bin/peepctl users list").split()
+    assert "dora" in terminal.type(".venv/bin/peepctl users list").split()
