@@ -26,7 +26,7 @@ from line_server.descriptors import UNCHECKED, Reserve
 from line_server.lines import RUNAWAY_OCTETS, LineBuffer, OverlongLine
 from line_server.listener import listen
 from line_server.listener_options import PLAIN, ListenerOptions
-from line_server.server import LineServer
+from line_server.server import ACCEPTORS, LineServer
 from support.waiting import until
 
 MAX_LINE_OCTETS = 1024
@@ -685,7 +685,7 @@ IN_TLS = ListenerOptions(tls=lambda: ssl.create_default_context(ssl.Purpose.CLIE
 
 
 @pytest.mark.parametrize(("port", "words"), [(PLAIN, b"-ERR no room\r\n"), (IN_TLS, b"")])
-@pytest.mark.parametrize("waiting", [1, 3])
+@pytest.mark.parametrize("waiting", [1, ACCEPTORS, ACCEPTORS + 3])
 def test_a_client_without_a_descriptor_is_told_so_in_the_clear_and_the_log_once_a_minute(
     waiting: int, port: ListenerOptions, words: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
