@@ -15,24 +15,22 @@ NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 # Processes that share the test files among them; 0 runs the tests one after the other.
 JOBS ?= auto
 SHARED := --numprocesses=$(JOBS) --dist=loadfile
-# The same for the tests of services, which wait for programs: 0 where a busy core must not fail them.
-SERVICES_JOBS ?= $(JOBS)
 IN_PROCESS := tests/unit tests/property tests/conformance tests/components
 
 # The percentage of statements and branches of each package that `make coverage` demands. It is never lowered.
 COVERED := \
   line-server/line_server=100 \
-  service-runtime/service_runtime=80 \
-  state-store/state_store=92 \
+  service-runtime/service_runtime=82 \
+  state-store/state_store=94 \
   pop3-service/pop3_client=97 \
   pop3-service/pop3_client/protocol=100 \
-  pop3-service/pop3_service=76 \
+  pop3-service/pop3_service=88 \
   pop3-service/pop3_service/protocol=100 \
   pop3-service/pop3_service/maildir=100 \
   peep-gateway/peep_gateway=94 \
   peep-gateway/peep_gateway/protocol=100 \
   state-api/state_api=97 \
-  peepctl/peepctl=44 \
+  peepctl/peepctl=70 \
   peepctl/peep_client=98 \
   peepctl/peep_client/protocol=100
 
@@ -68,11 +66,11 @@ coverage: $(VENV)/.dev  ## the same tests, and which part of each package they r
 	done; test -z "$$failed"
 
 test-services: $(VENV)/.dev  ## run the tests of the services as processes, with other people's clients and a browser
-	$(BIN)/python -m pytest --numprocesses=$(SERVICES_JOBS) --dist=loadfile tests/services tests/interop tests/browser tests/simulation
+	$(BIN)/python -m pytest $(SHARED) tests/services tests/interop tests/browser tests/simulation
 
 test-all: export PEEP_SIMULATION_SCHEDULES ?= 3000
-test-all: test test-services  ## run all tests but those that measure; faults take six minutes, containers need a Docker engine
-	$(BIN)/python -m pytest tests/deploy tests/e2e tests/faults
+test-all: test test-services  ## run these two and e2e, faults: six minutes, and containers, which need a Docker engine
+	$(BIN)/python -m pytest tests/e2e tests/faults
 
 bench-check: $(VENV)/.dev  ## check the limits of what a session costs (Linux, two cores, valgrind, a C compiler)
 	$(BIN)/python -m pytest tests/performance
