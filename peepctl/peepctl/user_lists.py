@@ -134,6 +134,9 @@ class UserList:
             username = f"{username}@{self._domain}"
         if self.format is Format.PASSWD_FILE:
             password_hash += _verifier(fields)
+        # Its first colon is missing: the hash stands in the name's place, and names are shown.
+        if self.format is Format.PASSWD_FILE and re.search(r"\{[\w.-]+\}|\$\w+\$", username):
+            return Unusable(number, "", "there is no `:` between the name and the hash")
         if len(username) > MAX_NAME_CHARACTERS:
             return Unusable(number, "", f"the name has more than {MAX_NAME_CHARACTERS} characters")
         if len(password_hash) > MAX_HASH_CHARACTERS:

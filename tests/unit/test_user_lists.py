@@ -96,6 +96,8 @@ def test_verifier_of_an_export_goes_with_its_hash() -> None:
     ("octets", "reason"),
     [
         (b"alice\n", "no line of the format passwd-file"),
+        (b"alice{SSHA}abc::::::\n", "no `:` between the name and the hash"),
+        (b"alice$6$abc$def:1:2\n", "no `:` between the name and the hash"),
         (b"\xff\xfe:x\n", "not UTF-8"),
         (b"a" * 129 + b":x\n", "name has more than 128 characters"),
         (b"a:" + b"x" * 513 + b"\n", "hash has more than 512 characters"),
