@@ -84,6 +84,7 @@ def test_memory_of_gigabytes_and_endless_digests_are_no_hashes(costly: str) -> N
         ("", "no password"),
         ("!", "locked"),
         ("!!", "locked"),
+        ("{SHA512-CRYPT}!$6$saltsalt$" + "x" * 86, "locked"),
         ("*", "locked"),
         ("x", "elsewhere"),
         ("secret", "cannot be told"),

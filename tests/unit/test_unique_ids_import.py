@@ -321,7 +321,15 @@ def test_wrong_settings_end_with_2(site: Site, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_no_user_at_all_is_not_well(site: Site) -> None:
-    assert site.run() == (1, "0 users: none found; 0 of 0 messages keep their unique-ids\n")
+    look = "look at PEEP_MAIL_DIR and PEEP_MAILDIR_LAYOUT"
+    assert site.run() == (1, f"0 users: none found: {look}; 0 of 0 messages keep their unique-ids\n")
+
+
+def test_folders_of_another_layout_are_no_maildirs(site: Site) -> None:
+    (site.mail / "example.org" / "alice" / "cur").mkdir(parents=True)
+    code, text = site.run()
+    assert code == 1
+    assert "example.org  NOTHING WRITTEN: it has neither new nor cur: look at PEEP_MAIL_DIR and" in text
 
 
 def test_an_interrupted_import_says_that_it_can_be_run_again(

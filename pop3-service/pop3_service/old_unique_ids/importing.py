@@ -72,6 +72,8 @@ class Importer:
     def _run(self, username: str, maildir: Maildir) -> UserReport:
         maildir.open()
         with open_folders(maildir) as folders:
+            if not folders:
+                raise Unusable("it has neither new nor cur: look at PEEP_MAIL_DIR and PEEP_MAILDIR_LAYOUT")
             present = _present(folders)
             if not present:
                 return UserReport(username, Outcome.NO_MESSAGES)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+NONE_FOUND = "none found: look at PEEP_MAIL_DIR and PEEP_MAILDIR_LAYOUT"
+
 
 class Outcome(Enum):
     """What became of a user's unique-ids."""
@@ -122,7 +124,7 @@ class Summary:
         look = f"; LOOK AT {self._not_well:,}: their lines say why" if self._not_well else ""
         total = self._outcomes.total()
         return (
-            f"{total:,} users: {outcomes or 'none found'}; {self._kept:,} of {self._messages:,} messages keep"
+            f"{total:,} users: {outcomes or NONE_FOUND}; {self._kept:,} of {self._messages:,} messages keep"
             f" their unique-ids{look}"
         )
 

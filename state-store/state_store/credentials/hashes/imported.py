@@ -163,6 +163,8 @@ def _decoy(scheme: str, cost: str, spent: ImportedHash | None) -> str:
 def _hash_of(scheme: str, text: str, encoding: str) -> ImportedHash:
     if scheme == PLAIN:
         return ImportedHash(PLAIN, _password(_text(_decoded(text, encoding)) if encoding else text))
+    if not text or text[0] in "!*" or text == "x":
+        raise UnusableHash("there is no password: the account is locked, or its hash is elsewhere")
     if scheme in DIGESTS:
         return _digest(scheme, text, encoding)
     if encoding:
@@ -182,8 +184,6 @@ def _password(text: str) -> str:
 
 
 def _recognised(text: str) -> ImportedHash:
-    if not text or text[0] in "!*" or text == "x":
-        raise UnusableHash("there is no password: the account is locked, or its hash is elsewhere")
     for scheme, known in SCHEMES.items():
         if scheme not in DIGESTS and known.form.fullmatch(text):
             return _with_cost(scheme, text)
