@@ -1,11 +1,15 @@
 """A service as a process that says when it serves, and ends with the tests."""
 
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+
+_END_SECONDS = 10
 
 
 def start_service(
@@ -33,7 +37,7 @@ def start_service(
             pass_fds=(ready_write, parent_read),
             preexec_fn=before,  # noqa: PLW1509
         )
-    stack.callback(kill, process)
+    stack.callback(_kill_with_workers, process)
     os.close(ready_write)
     os.close(parent_read)
     with os.fdopen(ready_read) as pipe:
@@ -43,6 +47,20 @@ def start_service(
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
-    """End a process as a crash would, and with it its workers, if it still runs."""
+    """End a process as a crash would, if it still runs; its workers end once they notice."""
     process.kill()
     process.wait()
+
+
+def _kill_with_workers(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and its workers: a worker that lives on would write into the store of the next test."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers = (
+        [os.pidfd_open(int(number)) for number in children.read_text().split()] if children.exists() else []
+    )
+    kill(process)
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(worker, signal.SIGKILL)
+        select.select([worker], [], [], _END_SECONDS)
+        os.close(worker)
