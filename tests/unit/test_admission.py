@@ -78,6 +78,28 @@ async def test_wish_to_shrink_that_comes_during_an_exchange_is_not_forgotten() -
     assert admission.ask() == 2
 
 
+async def test_slots_that_another_instance_wants_are_first_filled_by_those_who_were_granted_them() -> None:
+    admission = admission_with(reserved=0)
+    waiting = [admission.wait_for_slot(HERE) for _ in range(3)]
+    admission.ask()
+    admission.shrink()
+    admission.answered(answer(2), 0.0)
+    assert [one.result() for one in waiting] == [ADMITTED, ADMITTED, LIMIT_REACHED]
+    assert admission.ask() == 2
+
+
+async def test_slots_granted_by_an_old_limit_are_not_filled() -> None:
+    admission = admission_with(reserved=0)
+    waiting = admission.wait_for_slot(HERE)
+    admission.ask()
+    admission.limit_changed()
+    admission.answered(answer(1), 0.0)
+    assert not waiting.done()
+    assert admission.ask() == 0
+    admission.answered(answer(0, limit=0), 0.0)
+    assert waiting.result() is LIMIT_REACHED
+
+
 async def test_nobody_overtakes_those_who_wait() -> None:
     # Far from the limit nobody is refused, however many come and go while an exchange is under way.
     crowd, late = 80, 20

@@ -107,6 +107,7 @@ class Admission:
         self.max_connections = 0
         self._reserved = 0
         self._claim_only_open = True
+        self._limit_is_old = False
         self._asked = 0
         self.waits_for_others = False
         """Whether connections wait for slots that other instances have been asked to give back."""
@@ -161,12 +162,18 @@ class Admission:
             self._addresses.leave(network_of(address))
 
     def shrink(self) -> None:
-        """Give spare slots back: other instances need them, or the limit has changed."""
+        """Give spare slots back: other instances need them."""
         self._claim_only_open = True
+
+    def limit_changed(self) -> None:
+        """Give spare slots back, and fill none that an exchange under way brings: it may go by the old limit."""
+        self._claim_only_open = True
+        self._limit_is_old = True
 
     def ask(self) -> int:
         """Begin an exchange: return how many slots may be filled while it is under way."""
         self._asked = len(self._waiting)
+        self._limit_is_old = False
         if self._claim_only_open:
             # From now on the spare slots may be another instance's, even when no answer comes.
             self._reserved = self.open_connections
@@ -180,11 +187,12 @@ class Admission:
     def answered(self, result: ExchangeResult, now: float) -> None:
         """Take the store's answer: admit or refuse waiting connections, in order of arrival."""
         self._reserved = result.reserved_connections
-        # A call of `shrink` during this exchange holds for the next one.
+        # A call of `shrink` during this exchange holds for the next one. It keeps nobody waiting: if two instances
+        # gave back what they were granted whenever the other one asked, neither would ever admit or refuse.
         self._claim_only_open = self._claim_only_open or result.should_shrink
         self.max_connections = result.max_connections
         self._addresses.answered(result.addresses)
-        if self._claim_only_open:
+        if result.should_shrink or self._limit_is_old:
             self.waits_for_others = False
             return  # what is held may be over the limit: the next exchange answers those that wait
         still_waiting: deque[_Wait] = deque()

@@ -42,7 +42,7 @@ class Changes:
         if settings == self.settings:
             return
         if settings.max_connections != self.settings.max_connections:
-            self._admission.shrink()
+            self._admission.limit_changed()
         self.settings = settings
         self._wake()
         self._callbacks.settings_changed()
