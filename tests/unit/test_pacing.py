@@ -24,6 +24,14 @@ async def turns(number: int) -> None:
         await asyncio.sleep(0)
 
 
+async def test_work_of_a_lone_client_waits_one_turn_even_right_after_an_exchange() -> None:
+    pacing = Pacing(lambda: 1, Clock())
+    for _ in range(3):
+        gathering = asyncio.create_task(pacing.gather())
+        await turns(TURNS)
+        assert gathering.done()
+
+
 async def test_exchange_waits_while_others_bring_work_until_the_spacing_is_over() -> None:
     clock, noted = Clock(), itertools.count()
     pacing = Pacing(lambda: next(noted), clock)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 STEP_SECONDS = 0.001
 SPACING_SECONDS = 0.008
-"""Exchanges are batched: the next one begins 1 ms after the last, and is put off in steps of 1 ms, up to
-8 ms, while new work keeps arriving. A lone client waits for one step. Under load about ten sessions share an
-exchange, half of whose cost does not depend on what it carries."""
+"""Exchanges are batched: up to 8 ms after the last one the next is put off in steps of 1 ms while new work
+keeps arriving. A lone client never waits: whether others are at work shows within one turn of the event loop.
+Under load about ten sessions share an exchange, half of whose cost does not depend on what it carries."""
 
 
 class Pacing:
@@ -43,10 +43,11 @@ class Pacing:
 
     async def gather(self) -> None:
         """Wait while more work keeps arriving, up to `SPACING_SECONDS` after the last exchange."""
-        noted = -1
+        noted, step = -1, 0.0  # the first step is one turn of the event loop
         while self._clock() < self._last_exchange + SPACING_SECONDS and noted != (newer := self._noted()):
             noted = newer
-            await asyncio.sleep(STEP_SECONDS)
+            await asyncio.sleep(step)
+            step = STEP_SECONDS
         self._last_exchange = self._clock()
         self._wake.clear()
 
