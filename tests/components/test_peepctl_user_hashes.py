@@ -104,6 +104,16 @@ async def test_import_that_was_cut_is_run_again(importer: Importer, repository: 
     assert len(await repository.usernames()) == 2000
 
 
+async def test_users_who_exist_do_not_hide_the_faults(importer: Importer) -> None:
+    text = "".join(f"user{number}:{SSHA}\n" for number in range(30))
+    await importer.imported(text)
+    file = importer.home / "again"
+    file.write_text(f"gr/ace:{SSHA}\n{text}")
+    lines = (await importer.run("users", "import", str(file))).stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:12]] == [*map(str, range(2, 12)), "1"]
+    assert lines[12] == "... and 20 more who exist already"
+
+
 async def test_dry_run_tells_the_same_and_changes_nothing(
     importer: Importer, repository: StateRepository
 ) -> None:
@@ -134,7 +144,7 @@ async def test_rows_are_bounded(importer: Importer) -> None:
     code, report = await importer.imported("x\n" * 1500, "--format", "passwd-file")
     assert (code, report["skipped"], report["lines_left_out"]) == (1, 1500, 500)
     done = await importer.run("users", "import", "-", "--format", "passwd-file", given="x\n" * 1500)
-    assert "... and 500 lines more" in done.stdout
+    assert "... and 500 more lines that were skipped" in done.stdout
 
 
 async def test_export_is_private_and_imports_the_same_users(

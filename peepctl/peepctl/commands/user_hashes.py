@@ -31,7 +31,10 @@ REQUEST_USERS = 250
 """As many as usually fit: passwords in the clear are shorter, but each of them is hashed."""
 
 MAX_ROWS = 1000
-"""Lines that are reported; a file of a million wrong lines must not fill the memory."""
+"""Lines of each kind that are reported; a file of a million wrong lines must not fill the memory."""
+
+EXISTING_SHOWN = 10
+"""So many users who exist already are shown: they must not hide the faults of an import that is run again."""
 
 PAGE = 1000
 
@@ -47,8 +50,10 @@ class Report:
     updated: int = 0
     left: int = 0
     skipped: int = 0
-    rows: list[tuple[int, str, str]] = field(default_factory=list)
-    """Line, user and reason of those that were left or skipped."""
+    existing: list[tuple[int, str, str]] = field(default_factory=list)
+    """Line, user and reason of those that were left, the first `MAX_ROWS`."""
+    faults: list[tuple[int, str, str]] = field(default_factory=list)
+    """The same of those that were skipped."""
 
     def take(self, entry: Entry, result: dict[str, Any]) -> None:
         """Count what the API answers for a user."""
@@ -59,23 +64,19 @@ class Report:
                 self.updated += 1
             case "exists":
                 self.left += 1
-                self._row(entry.line, entry.username, "exists already; --update gives it this password")
+                _note(self.existing, entry, "exists already; --update gives it this password")
             case _:
                 self.skip(Unusable(entry.line, entry.username, result["reason"]))
 
     def skip(self, line: Unusable) -> None:
         """Count a line that cannot be used."""
         self.skipped += 1
-        self._row(line.line, line.username, line.reason)
+        _note(self.faults, line, line.reason)
 
-    def _row(self, line: int, username: str, reason: str) -> None:
-        if len(self.rows) < MAX_ROWS:
-            self.rows.append((line, username, reason))
 
-    @property
-    def rows_left_out(self) -> int:
-        """How many lines have no row."""
-        return self.left + self.skipped - len(self.rows)
+def _note(rows: list[tuple[int, str, str]], line: Entry | Unusable, reason: str) -> None:
+    if len(rows) < MAX_ROWS:
+        rows.append((line.line, line.username, reason))
 
 
 @connected
@@ -196,23 +197,21 @@ def _progress(size: int) -> AbstractContextManager[Any]:
 def _say_report(report: Report, found: Format, *, as_json: bool, dry_run: bool) -> None:
     counts = {name: getattr(report, name) for name in ("added", "updated", "left", "skipped")}
     if as_json:
-        rows = [{"line": line, "username": user, "reason": reason} for line, user, reason in report.rows]
+        lines: list[dict[str, object]] = [
+            {"line": line, "username": user, "reason": reason}
+            for line, user, reason in report.existing + report.faults
+        ]
+        left_out = report.left + report.skipped - len(lines)
         say_json(
-            {
-                "format": found.value,
-                "dry_run": dry_run,
-                **counts,
-                "lines": rows,
-                "lines_left_out": report.rows_left_out,
-            }
+            {"format": found.value, "dry_run": dry_run, **counts, "lines": lines, "lines_left_out": left_out}
         )
         return
-    if report.rows:
-        say_table(
-            ("LINE", "USER", "REASON"), [(str(line), user, reason) for line, user, reason in report.rows]
-        )
-        if report.rows_left_out:
-            say(f"... and {report.rows_left_out:,} lines more")
+    if rows := report.existing[:EXISTING_SHOWN] + report.faults:
+        say_table(("LINE", "USER", "REASON"), [(str(line), user, reason) for line, user, reason in rows])
+        if existing := report.left - min(report.left, EXISTING_SHOWN):
+            say(f"... and {existing:,} more who exist already")
+        if faults := report.skipped - len(report.faults):
+            say(f"... and {faults:,} more lines that were skipped")
         say("")
     say(f"format {found.value}{', dry run: nothing was changed' if dry_run else ''}")
     say_list([(name, f"{count:,}") for name, count in counts.items()])

@@ -96,6 +96,7 @@ def main(arguments: Sequence[str]) -> int:
 def _import(importer: Importer, users: Sequence[str], *, as_json: bool) -> int:
     summary, progress = Summary(), Progress(len(users))
     fields = []
+    told = ""
     for user in users:
         progress.show()
         report = importer.run(user)
@@ -104,7 +105,8 @@ def _import(importer: Importer, users: Sequence[str], *, as_json: bool) -> int:
         if as_json:
             fields.append(report.fields())
         else:
-            print(report.line(), flush=True)
+            print(report.line(told), flush=True)
+            told = report.evidence or told
     if as_json:
         print(json.dumps({"users": fields, "summary": summary.fields()}, indent=2))
     else:

@@ -57,8 +57,8 @@ class UserReport:
         faults = self.outside + self.duplicates + self.renamed + self.unmatched
         return self.outcome is not Outcome.FAILED and not faults
 
-    def line(self) -> str:
-        """Return the report in a line for people."""
+    def line(self, told: str = "") -> str:
+        """Return the report in a line for people, without an evidence that has been told already."""
         if self.outcome is Outcome.FAILED:
             return f"{self.user}  NOTHING WRITTEN: {self.reason}"
         if self.outcome is Outcome.NO_MESSAGES:
@@ -69,7 +69,8 @@ class UserReport:
             )
         parts = [f"{self.kept:,} of {self.messages:,} messages keep their unique-ids ({self.outcome.value})"]
         parts += [text.format(number) for number, text in self._counts() if number]
-        parts += [f"from {self.source}: {self.evidence}", *([self.note] if self.note else [])]
+        parts.append(f"from {self.source}" + (f": {self.evidence}" if self.evidence != told else ""))
+        parts += [self.note] if self.note else []
         return f"{self.user}  " + "; ".join(parts)
 
     def _counts(self) -> Iterable[tuple[int, str]]:

@@ -166,7 +166,7 @@ class Admission:
         self._claim_only_open = True
 
     def limit_changed(self) -> None:
-        """Give spare slots back, and fill none that an exchange under way brings: it may go by the old limit."""
+        """Give spare slots back, and fill none that an exchange under way brings: its limit may be old."""
         self._claim_only_open = True
         self._limit_is_old = True
 
@@ -187,8 +187,8 @@ class Admission:
     def answered(self, result: ExchangeResult, now: float) -> None:
         """Take the store's answer: admit or refuse waiting connections, in order of arrival."""
         self._reserved = result.reserved_connections
-        # A call of `shrink` during this exchange holds for the next one. It keeps nobody waiting: if two instances
-        # gave back what they were granted whenever the other one asked, neither would ever admit or refuse.
+        # A call of `shrink` during this exchange holds for the next one. It keeps nobody waiting: if two
+        # instances gave back what they were granted whenever the other one asked, neither would ever answer.
         self._claim_only_open = self._claim_only_open or result.should_shrink
         self.max_connections = result.max_connections
         self._addresses.answered(result.addresses)
