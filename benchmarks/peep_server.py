@@ -12,12 +12,14 @@ import argon2
 from peepctl.up.embedded import EmbeddedServer
 from servers import Server, Site
 from service_runtime.processors import usable_processors
+from state_store.audit import Actor, Door
 from state_store.credentials.passwords import MEMORY_KIBIBYTES, Passwords
 from state_store.records import Credential
 from state_store.repository import StateRepository
 
 PASSWORD = "secret"  # noqa: S105 - what popbench sends
 CONNECTIONS = 20_000
+BENCHMARK = Actor("benchmark", Door.MACHINE)
 """The limit `c=` during the measurements."""
 
 EVERYBODY = "127.0.0.0/8"
@@ -95,7 +97,7 @@ class PeepServer(Server):
 
     async def _add_users(self) -> None:
         repository = StateRepository(self._valkey.url)
-        await repository.change_settings(max_connections=CONNECTIONS)
+        await repository.change_settings(by=BENCHMARK, max_connections=CONNECTIONS)
         credential = await _credential(self._has_cheap_hashes)
         for first in range(0, self.site.users, _AT_ONCE):
             names = (f"u{index:04d}" for index in range(first, min(first + _AT_ONCE, self.site.users)))

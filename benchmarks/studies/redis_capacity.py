@@ -21,6 +21,7 @@ from pathlib import Path
 
 import uvloop
 
+from peep_server import BENCHMARK
 from service_runtime.processors import usable_processors
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason
 from state_store.credentials.passwords import Passwords
@@ -87,7 +88,7 @@ class Bench:
         await self._add_users()
         command = self._server.link.command
         await command("CONFIG", "SET", "auto-aof-rewrite-percentage", 0)
-        await self._repositories[0].change_settings(max_connections=MILLION)
+        await self._repositories[0].change_settings(by=BENCHMARK, max_connections=MILLION)
         await self._measure_exchange("counts only", Load(0))
         await self._measure_exchange("1 session", Load(1))
         for sessions in (16, 64):

@@ -10,6 +10,7 @@ from peep_gateway.protocol.commands import AUTHENTICATE
 from peep_gateway.protocol.replies import NegativeCode
 from peep_gateway.protocol.session import Authentication, Outcome, Request, Session
 from peep_gateway.queries import QUERIES, Queries
+from state_store.audit import Actor, Door
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.credentials.presence import Presence
@@ -55,31 +56,31 @@ class Client:
 class Change:
     """How a command changes the store, and how the log reports that."""
 
-    make: Callable[[StateRepository, tuple[Any, ...]], Awaitable[object]]
-    """Takes the command's arguments, with the credential in place of a password."""
+    make: Callable[[StateRepository, Actor, tuple[Any, ...]], Awaitable[object]]
+    """Takes who asks for it, and the command's arguments with the credential in place of a password."""
     event: str
     subject: str
     """The name under which the log shows the first argument."""
 
 
 CHANGES: Mapping[str, Change] = {
-    "u+": Change(lambda store, given: store.add_user(*given), "user added", "username"),
-    "u-": Change(lambda store, given: store.remove_user(*given), "user removed", "username"),
-    "p=": Change(lambda store, given: store.set_credential(*given), "password changed", "username"),
-    "k-": Change(lambda store, given: store.close_session(*given), "session closed", "session"),
-    "g-": Change(lambda store, given: store.lift_slow_down(*given), "slow-down lifted", "slow_down"),
+    "u+": Change(lambda store, by, given: store.add_user(*given), "user added", "username"),
+    "u-": Change(lambda store, by, given: store.remove_user(*given), "user removed", "username"),
+    "p=": Change(lambda store, by, given: store.set_credential(*given), "password changed", "username"),
+    "k-": Change(lambda store, by, given: store.close_session(*given), "session closed", "session"),
+    "g-": Change(lambda store, by, given: store.lift_slow_down(*given), "slow-down lifted", "slow_down"),
     "c=": Change(
-        lambda store, given: store.change_settings(max_connections=given[0]),
+        lambda store, by, given: store.change_settings(by=by, max_connections=given[0]),
         "setting changed",
         "max_connections",
     ),
     "m=": Change(
-        lambda store, given: store.change_settings(mail_directory=given[0]),
+        lambda store, by, given: store.change_settings(by=by, mail_directory=given[0]),
         "setting changed",
         "mail_directory",
     ),
     "t=": Change(
-        lambda store, given: store.change_settings(timeout_seconds=given[0]),
+        lambda store, by, given: store.change_settings(by=by, timeout_seconds=given[0]),
         "setting changed",
         "timeout_seconds",
     ),
@@ -140,10 +141,7 @@ class Administration:
     async def _change(self, change: Change, request: Request, client: Client) -> None:
         subject, *password = request.arguments
         credential = [await self._passwords.new_credential(str(one)) for one in password]
-        await change.make(self._repository, (subject, *credential))
-        about = {
-            "session": client.session_id,
-            "administrator": client.session.administrator,
-            change.subject: subject,
-        }
+        by = Actor(str(client.session.administrator), Door.PEEP, client.address)
+        await change.make(self._repository, by, (subject, *credential))
+        about = {"session": client.session_id, "administrator": by.name, change.subject: subject}
         log.info(change.event, **about)

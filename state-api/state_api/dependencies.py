@@ -14,6 +14,7 @@ from line_server.listener import plain_host
 from state_api.errors import FOREIGN_REQUEST, SIGNED_OUT, UNAUTHENTICATED, Refused
 from state_api.event_feed import EventFeed
 from state_api.sign_in import COOKIE, SignIns, comes_from_page, is_csrf_token, refuse_from_elsewhere
+from state_store.audit import Actor, Door
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
@@ -66,8 +67,8 @@ def client_address(request: Request) -> str:
 class AdministratorScheme(HTTPBasic):
     """HTTP Basic in UTF-8 (RFC 7617), else the dashboard's cookie. Of both, Basic decides."""
 
-    async def __call__(self, request: Request) -> str:  # type: ignore[override]
-        """Return the name of the request's administrator.
+    async def __call__(self, request: Request) -> Actor:  # type: ignore[override]
+        """Return the request's administrator.
 
         Raises `Refused` without one (`UNAUTHENTICATED`, for the dashboard `SIGNED_OUT`), and for a change
         that comes with the cookie but not from the dashboard (`FOREIGN_REQUEST`, `HOST_REWRITTEN`).
@@ -77,7 +78,8 @@ class AdministratorScheme(HTTPBasic):
         if name is None:
             raise Refused(SIGNED_OUT if comes_from_page(request) else UNAUTHENTICATED)
         request.state.administrator = name
-        return name
+        door = Door.HTTP if by_name else Door.DASHBOARD
+        return Actor(name, door, client_address(request))
 
 
 async def _named_administrator(request: Request) -> str | None:
@@ -124,5 +126,5 @@ _administrator = AdministratorScheme(
 ServicesDependency = Annotated[Services, Depends(_services)]
 RepositoryDependency = Annotated[StateRepository, Depends(_repository)]
 PasswordsDependency = Annotated[Passwords, Depends(_passwords)]
-Administrator = Annotated[str, Depends(_administrator)]
-"""The name of the request's administrator; a route with this dependency refuses all others."""
+Administrator = Annotated[Actor, Depends(_administrator)]
+"""The request's administrator; a route with this dependency refuses all others."""

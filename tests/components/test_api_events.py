@@ -16,6 +16,7 @@ from state_store.errors import StoreUnavailable
 from state_store.records import Activity, Counters, Credential, Exchange, Login
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, BASIC, api_client, problem
 from support.api_server import EventReader, api_server, listening
 from support.peep_gateway_server import instance
@@ -106,7 +107,7 @@ async def test_logins_logouts_and_changed_settings_are_told_in_order_and_once(
     async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
         await log_in(repository, "alice")
-        await repository.change_settings(timeout_seconds=5)
+        await repository.change_settings(by=OPERATOR, timeout_seconds=5)
         login, logout = await reader.until("login"), await reader.until("logout")
         setting = await reader.until("setting")
     assert login.data.pop("at").endswith("Z")

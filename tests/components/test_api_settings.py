@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from state_store.records import Settings
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.api_client import api_client, failed_fields, problem
 from support.peep_gateway_server import pop3_instance
 
@@ -73,7 +74,7 @@ async def test_a_change_between_the_check_and_the_write_is_not_overwritten(
     async def overtaken() -> Settings:
         seen = await read()
         monkeypatch.setattr(repository, "settings", read)
-        await repository.change_settings(max_connections=7)
+        await repository.change_settings(by=OPERATOR, max_connections=7)
         return seen
 
     async with api_client(repository) as client:

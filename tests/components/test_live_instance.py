@@ -28,6 +28,7 @@ from state_store.records import (
 )
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.waiting import until
 
 ADDRESS = "192.0.2.1"
@@ -214,7 +215,7 @@ async def until_current_connections(
 async def test_exactly_the_limit_comes_in_when_fifty_wait_at_two_instances(
     repository: TroubledRepository,
 ) -> None:
-    await repository.change_settings(max_connections=20)
+    await repository.change_settings(by=OPERATOR, max_connections=20)
     async with process(repository) as one, process(repository) as other:
         instances = [one.instance, other.instance]
         answers = await asyncio.gather(*(enter(instances[number % 2]) for number in range(50)))
@@ -226,7 +227,7 @@ async def test_exactly_the_limit_comes_in_when_fifty_wait_at_two_instances(
 async def test_slot_that_one_instance_gives_up_can_be_had_at_the_other(
     repository: TroubledRepository,
 ) -> None:
-    await repository.change_settings(max_connections=3)
+    await repository.change_settings(by=OPERATOR, max_connections=3)
     async with process(repository) as one, process(repository) as other:
         assert [await enter(one.instance) for _ in range(3)] == [True] * 3
         assert not await enter(other.instance)
@@ -242,18 +243,18 @@ async def test_spare_slots_of_an_instance_are_given_to_the_one_that_needs_them(
     async with process(repository) as one, process(repository) as other:
         assert await enter(one.instance)
         assert await enter(other.instance)
-        await repository.change_settings(max_connections=10)
+        await repository.change_settings(by=OPERATOR, max_connections=10)
         answers = [await enter(other.instance) for _ in range(9)]
         assert answers == [True] * 8 + [False]
 
 
 async def test_raised_limit_lets_more_in_and_a_lowered_one_nobody(repository: TroubledRepository) -> None:
-    await repository.change_settings(max_connections=2)
+    await repository.change_settings(by=OPERATOR, max_connections=2)
     async with process(repository) as one:
         assert [await enter(one.instance) for _ in range(3)] == [True, True, False]
-        await repository.change_settings(max_connections=4)
+        await repository.change_settings(by=OPERATOR, max_connections=4)
         assert [await enter(one.instance) for _ in range(3)] == [True, True, False]
-        await repository.change_settings(max_connections=1)
+        await repository.change_settings(by=OPERATOR, max_connections=1)
         await until(lambda: one.instance.max_connections == 1)
         for _ in range(3):
             one.instance.discharge(ADDRESS)
@@ -269,7 +270,7 @@ async def test_limit_holds_over_two_instances_while_it_falls_and_answers_get_los
         assert await enter(one.instance)
         assert await enter(other.instance)
         repository.loses_answers = True
-        await repository.change_settings(max_connections=10)
+        await repository.change_settings(by=OPERATOR, max_connections=10)
         await until(lambda: one.instance._exchanges.is_away and other.instance._exchanges.is_away)
         repository.loses_answers = False
         instances = [one.instance, other.instance]
@@ -292,7 +293,7 @@ async def test_address_has_exactly_its_connections_over_two_instances(repository
 
 
 async def test_refusal_says_which_limit_is_reached(repository: TroubledRepository) -> None:
-    await repository.change_settings(max_connections=3)
+    await repository.change_settings(by=OPERATOR, max_connections=3)
     async with process(repository, address_limit=2) as one:
         outcomes = [await one.instance.admit(address) for address in (ADDRESS, ADDRESS, ADDRESS, ELSEWHERE)]
         assert outcomes[2:] == [AdmissionOutcome.ADDRESS_LIMIT_REACHED, AdmissionOutcome.ADMITTED]
@@ -636,7 +637,7 @@ async def test_lease_surely_holds_only_until_a_margin_before_its_end(repository:
 async def test_changed_settings_are_taken_and_told(repository: TroubledRepository) -> None:
     async with process(repository) as one:
         told = one.changes
-        await repository.change_settings(timeout_seconds=30)
+        await repository.change_settings(by=OPERATOR, timeout_seconds=30)
         assert one.instance.settings.timeout_seconds == 30
         assert one.changes == told + 1
 
@@ -654,7 +655,7 @@ async def test_settings_changed_while_nobody_listened_come_with_the_next_answer(
 
 async def test_mail_directory_is_set_when_every_instance_can_use_it(repository: TroubledRepository) -> None:
     async with process(repository) as one, process(repository) as other:
-        await repository.change_settings(mail_directory="/srv/mail")
+        await repository.change_settings(by=OPERATOR, mail_directory="/srv/mail")
         assert one.judged == other.judged == ["/srv/mail"]
         await until(lambda: one.instance.settings.mail_directory == "/srv/mail")
 
@@ -666,7 +667,7 @@ async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(
         await stack.enter_async_context(process(repository))
         await stack.enter_async_context(process(repository, can_use=False))
         with pytest.raises(MailDirectoryRefused):
-            await repository.change_settings(mail_directory="/srv/mail")
+            await repository.change_settings(by=OPERATOR, mail_directory="/srv/mail")
 
 
 # The certificate

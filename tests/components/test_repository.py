@@ -36,6 +36,7 @@ from state_store.records import (
 )
 from state_store.redis import keys
 from state_store.repository import StateRepository, users
+from support.actors import OPERATOR
 
 ADDRESS = "192.0.2.1"
 ELSEWHERE = "2001:db8::1"
@@ -79,9 +80,9 @@ async def test_new_store_has_the_default_settings(repository: StateRepository) -
 
 
 async def test_every_change_of_a_setting_gives_a_higher_version(repository: StateRepository) -> None:
-    await repository.change_settings(max_connections=1_000_000)
+    await repository.change_settings(by=OPERATOR, max_connections=1_000_000)
     first = await repository.settings()
-    await repository.change_settings(timeout_seconds=0)
+    await repository.change_settings(by=OPERATOR, timeout_seconds=0)
     second = await repository.settings()
     assert (first.max_connections, first.timeout_seconds) == (1_000_000, 600)
     assert (second.max_connections, second.timeout_seconds) == (1_000_000, 0)
@@ -142,7 +143,7 @@ async def propose(repository: StateRepository, path: str, verdicts: dict[str, bo
     answering = asyncio.create_task(answer())
     try:
         await listening.wait()
-        await repository.change_settings(mail_directory=path)
+        await repository.change_settings(by=OPERATOR, mail_directory=path)
     finally:
         answering.cancel()
         with suppress(asyncio.CancelledError):
@@ -167,7 +168,7 @@ async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(reposit
 
 async def test_mail_directory_is_refused_when_nobody_is_there_to_ask(repository: StateRepository) -> None:
     with pytest.raises(MailDirectoryRefused):
-        await repository.change_settings(mail_directory="/srv/mail")
+        await repository.change_settings(by=OPERATOR, mail_directory="/srv/mail")
     assert (await repository.settings()) == Settings()
 
 
@@ -177,7 +178,7 @@ async def test_mail_directory_asks_no_instance_whose_lease_is_over(
     await register(repository, "i1")
     let_lease_lapse(behind_the_scenes, "i1")
     with pytest.raises(MailDirectoryRefused):
-        await repository.change_settings(mail_directory="/srv/mail")
+        await repository.change_settings(by=OPERATOR, mail_directory="/srv/mail")
 
 
 # Users
@@ -713,7 +714,7 @@ async def test_sessions_of_a_dead_instance_are_not_shown(
 
 
 async def test_slots_go_to_those_who_wait_up_to_the_limit_over_all(repository: StateRepository) -> None:
-    await repository.change_settings(max_connections=5)
+    await repository.change_settings(by=OPERATOR, max_connections=5)
     await register(repository, "i1", "i2")
     first = await repository.exchange(Exchange("i1", 1, waiting_connections=3))
     second = await repository.exchange(Exchange("i2", 1, waiting_connections=3))
@@ -724,7 +725,7 @@ async def test_slots_go_to_those_who_wait_up_to_the_limit_over_all(repository: S
 
 
 async def test_one_who_finds_the_slots_unused_elsewhere_asks_for_them(repository: StateRepository) -> None:
-    await repository.change_settings(max_connections=4)
+    await repository.change_settings(by=OPERATOR, max_connections=4)
     await register(repository, "i1", "i2")
     await repository.exchange(Exchange("i1", 1, waiting_connections=4))
     channel = repository.notifications()
@@ -741,7 +742,7 @@ async def test_one_who_finds_the_slots_unused_elsewhere_asks_for_them(repository
 async def test_slots_of_a_dead_instance_are_free(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await repository.change_settings(max_connections=3)
+    await repository.change_settings(by=OPERATOR, max_connections=3)
     await register(repository, "i1", "i2")
     await repository.exchange(Exchange("i1", 1, waiting_connections=3))
     let_lease_lapse(behind_the_scenes, "i1")
@@ -942,7 +943,7 @@ async def test_places_of_an_ended_instance_are_free(two_instances: StateReposito
 
 
 async def test_one_whom_its_address_keeps_out_takes_no_slot(repository: StateRepository) -> None:
-    await repository.change_settings(max_connections=4)
+    await repository.change_settings(by=OPERATOR, max_connections=4)
     await register(repository, "i1", "i2")
     exchange = Exchange("i1", 1, waiting_connections=9, address_limit=1, addresses=[here(0, 9)])
     result = await repository.exchange(exchange)
@@ -978,7 +979,7 @@ async def test_listener_is_told_of_changes_and_first_that_it_listens(repository:
     channel = repository.notifications()
     assert await asyncio.wait_for(anext(channel), 20) == Notification(NotificationKind.RECONNECTED)
     told = asyncio.ensure_future(anext(channel))
-    await repository.change_settings(timeout_seconds=30)
+    await repository.change_settings(by=OPERATOR, timeout_seconds=30)
     assert await asyncio.wait_for(told, 20) == Notification(NotificationKind.SETTINGS_CHANGED)
     await close_channel(channel)
 
@@ -988,7 +989,7 @@ async def test_proposal_carries_its_path_with_every_space(repository: StateRepos
     channel = repository.notifications()
     assert (await asyncio.wait_for(anext(channel), 20)).kind is NotificationKind.RECONNECTED
     told = asyncio.ensure_future(anext(channel))
-    asking = asyncio.create_task(repository.change_settings(mail_directory="/srv/my  mail"))
+    asking = asyncio.create_task(repository.change_settings(by=OPERATOR, mail_directory="/srv/my  mail"))
     notification = await asyncio.wait_for(told, 20)
     assert (notification.kind, notification.path) == (NotificationKind.DIRECTORY_PROPOSED, "/srv/my  mail")
     await repository.answer_proposal(notification.identifier, "i1", usable=False)

@@ -19,6 +19,7 @@ from state_store.records import (
     SessionRow,
 )
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 
 CREDENTIAL = Credential("$argon2id$one", "v1")
 
@@ -45,17 +46,19 @@ async def activity(repository: StateRepository, after: str = "0-0") -> list[Acti
 
 async def test_several_settings_change_in_one_step(repository: StateRepository) -> None:
     before = await repository.settings()
-    changed = await repository.change_settings(max_connections=7, timeout_seconds=8)
+    changed = await repository.change_settings(by=OPERATOR, max_connections=7, timeout_seconds=8)
     assert changed == await repository.settings()
     assert (changed.max_connections, changed.timeout_seconds) == (7, 8)
     assert changed.version == before.version + 1
 
 
 async def test_settings_of_another_version_are_not_changed(repository: StateRepository) -> None:
-    seen = await repository.change_settings(timeout_seconds=1)
-    await repository.change_settings(timeout_seconds=2)
+    seen = await repository.change_settings(by=OPERATOR, timeout_seconds=1)
+    await repository.change_settings(by=OPERATOR, timeout_seconds=2)
     with pytest.raises(SettingsChanged):
-        await repository.change_settings(max_connections=5, timeout_seconds=3, if_version=seen.version)
+        await repository.change_settings(
+            by=OPERATOR, max_connections=5, timeout_seconds=3, if_version=seen.version
+        )
     now = await repository.settings()
     assert (now.max_connections, now.timeout_seconds) == (1000, 2)
 
@@ -65,7 +68,10 @@ async def test_one_of_two_changes_of_the_same_version_is_lost_and_told_so(
 ) -> None:
     version = (await repository.settings()).version
     answers = await asyncio.gather(
-        *(repository.change_settings(max_connections=limit, if_version=version) for limit in (10, 20)),
+        *(
+            repository.change_settings(by=OPERATOR, max_connections=limit, if_version=version)
+            for limit in (10, 20)
+        ),
         return_exceptions=True,
     )
     assert sorted(type(answer).__name__ for answer in answers) == ["Settings", "SettingsChanged"]
@@ -76,7 +82,7 @@ async def test_refused_mail_directory_leaves_the_other_settings_as_they_were(
 ) -> None:
     before = await repository.settings()
     with pytest.raises(MailDirectoryRefused):  # nobody is there who could agree
-        await repository.change_settings(timeout_seconds=5, mail_directory="/srv/mail")
+        await repository.change_settings(by=OPERATOR, timeout_seconds=5, mail_directory="/srv/mail")
     assert await repository.settings() == before
 
 
@@ -185,7 +191,7 @@ async def test_login_logout_and_change_of_a_setting_are_remembered_in_order(
     await log_in(repository, "i1", "alice", "i1-1")
     await repository.exchange(Exchange("i1", 0, releases=[("alice", "i1-1")]))
     await repository.end_instance("i1")  # the change would wait for it to obey
-    await repository.change_settings(timeout_seconds=77)
+    await repository.change_settings(by=OPERATOR, timeout_seconds=77)
     found = await activity(repository)
     session = {"username": "alice", "session": "i1-1", "instance": "i1"}
     assert [(one.kind, one.details) for one in found] == [
@@ -221,7 +227,7 @@ async def test_new_store_remembers_no_activity(repository: StateRepository) -> N
 async def test_whoever_missed_more_than_is_remembered_is_told_so(repository: StateRepository) -> None:
     start = await repository.last_activity_id()
     for seconds in range(ACTIVITY_LENGTH + 500):
-        await repository.change_settings(timeout_seconds=seconds)
+        await repository.change_settings(by=OPERATOR, timeout_seconds=seconds)
     found, is_gap = await repository.activity_after(start, 5000)
     assert is_gap
     assert ACTIVITY_LENGTH <= len(found) < ACTIVITY_LENGTH + 500
@@ -230,7 +236,7 @@ async def test_whoever_missed_more_than_is_remembered_is_told_so(repository: Sta
 
 
 async def test_id_of_another_store_is_answered_with_everything_and_a_gap(repository: StateRepository) -> None:
-    await repository.change_settings(timeout_seconds=5)
+    await repository.change_settings(by=OPERATOR, timeout_seconds=5)
     found, is_gap = await repository.activity_after("99999999999999-0")
     assert is_gap
     assert [one.details["value"] for one in found] == ["5"]

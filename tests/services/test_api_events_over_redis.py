@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.api_process import RunningApi, running_api
 from support.api_server import listening
 from support.redis_server import RedisServer
@@ -63,7 +64,7 @@ async def test_after_a_thousand_events_of_absence_nothing_is_missed(redis_url: s
         repository = StateRepository(redis_url)
         values = range(1, 501)
         for value in values:
-            await repository.change_settings(timeout_seconds=value, max_connections=value)
+            await repository.change_settings(by=OPERATOR, timeout_seconds=value, max_connections=value)
         await repository.close()
         async with listening(api.client, last_event_id=reader.last_event_id) as again:
             told = [(await again.until("setting", "gap")).data for _ in range(1000)]

@@ -14,6 +14,7 @@ from state_store.redis import channel, connection
 from state_store.redis.connection import RedisConnection
 from state_store.redis.topology import OneServer, topology_of
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.forgetful_relay import ForgetfulRelay
 from support.pop3_process import Pop3Process, wait_until
 from support.redis_server import RedisServer
@@ -118,7 +119,7 @@ async def test_subscription_that_was_forgotten_is_made_anew(
         relay.forget(silently=True)
         assert (await asyncio.wait_for(waiting, 10)).kind is NotificationKind.DISCONNECTED
         assert (await anext(notifications)).kind is NotificationKind.RECONNECTED
-        await repository.change_settings(timeout_seconds=300)
+        await repository.change_settings(by=OPERATOR, timeout_seconds=300)
         assert (await asyncio.wait_for(anext(notifications), 10)).kind is NotificationKind.SETTINGS_CHANGED
     finally:
         await repository.close()

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from state_store.errors import StoreUnavailable
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.certificates import Authority
 from support.redis_kinds import (
     MASTER_NAME,
@@ -233,7 +234,7 @@ async def test_instance_hears_changes_again_after_a_failover(trio: SentinelTrio)
             await asyncio.to_thread(old.kill)
             await asyncio.to_thread(lambda: until(lambda: trio.master() is not old))
             await until_served(other)
-            await other.change_settings(timeout_seconds=60 + next(numbers))
+            await other.change_settings(by=OPERATOR, timeout_seconds=60 + next(numbers))
             expected = (await other.settings()).timeout_seconds
             deadline = time.monotonic() + RECOVERED_SECONDS
             while instance.settings.timeout_seconds != expected:

@@ -21,6 +21,7 @@ from typing import Self
 from state_store.credentials.hashes.imported import imported_hash
 from state_store.records import Counters, HashCounts
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.certificates import Authority
 from support.cheap_passwords import cheap_passwords
 from support.redis_server import RedisServer
@@ -266,15 +267,15 @@ class Pop3Process:
 
     def set_timeout(self, seconds: int) -> None:
         """Do what `t=` does."""
-        self._runner.run(self.repository.change_settings(timeout_seconds=seconds))
+        self._runner.run(self.repository.change_settings(by=OPERATOR, timeout_seconds=seconds))
 
     def set_max_connections(self, limit: int) -> None:
         """Do what `c=` does."""
-        self._runner.run(self.repository.change_settings(max_connections=limit))
+        self._runner.run(self.repository.change_settings(by=OPERATOR, max_connections=limit))
 
     def set_mail_directory(self, path: Path) -> None:
         """Do what `m=` does."""
-        self._runner.run(self.repository.change_settings(mail_directory=str(path)))
+        self._runner.run(self.repository.change_settings(by=OPERATOR, mail_directory=str(path)))
 
     def counters(self) -> Counters:
         """Return all counters and gauges."""

@@ -26,6 +26,7 @@ from state_store.records import (
     NotificationKind,
 )
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.redis_kinds import PASSWORD, USER_PASSWORD
 from support.waiting import until
 
@@ -123,7 +124,7 @@ async def use_the_whole_store(repository: StateRepository) -> None:
         await repository.remove_user(name)
     for instance_id in (one, other):
         await repository.end_instance(instance_id)
-    await repository.change_settings(max_connections=1000 + number)
+    await repository.change_settings(by=OPERATOR, max_connections=1000 + number)
     assert (await repository.settings()).max_connections == 1000 + number
     await repository.ping()
 

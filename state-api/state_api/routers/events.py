@@ -70,10 +70,10 @@ async def stream_events(
     back; nothing of the last 1,000 events is missed meanwhile. `at` is the time (RFC 3339); an event that
     has an `id` is sent once. A listener that does not read is cut off.
     """
-    password_hash = (await services.repository.administrators()).get(administrator)
+    password_hash = (await services.repository.administrators()).get(administrator.name)
     if password_hash is None:
         raise errors.Refused(errors.UNAUTHENTICATED)
     if getattr(request.state, "wants_no_body", False):
         return Response(media_type=MEDIA_TYPE)
     sign_in_id = getattr(request.state, "sign_in_id", None)
-    return services.event_feed.open(Listener(administrator, password_hash, sign_in_id), last_event_id)
+    return services.event_feed.open(Listener(administrator.name, password_hash, sign_in_id), last_event_id)

@@ -51,7 +51,7 @@ async def close_session(
 ) -> None:
     """PEEP `k-`. It is closed when this is answered; what it had marked as deleted stays."""
     await repository.close_session(session_id)
-    log.info("session closed by an administrator", session=session_id, administrator=administrator)
+    log.info("session closed by an administrator", session=session_id, administrator=administrator.name)
 
 
 @router.get("/logged-in-users", operation_id="list_logged_in_users", summary="List who is logged in")
@@ -95,7 +95,7 @@ async def lift_slow_down(
 ) -> None:
     """PEEP `g-`. Its allowance is whole at once; who goes on guessing uses it up again."""
     await repository.lift_slow_down(slow_down_id)
-    log.info("slow-down lifted", slow_down=slow_down_id, administrator=administrator)
+    log.info("slow-down lifted", slow_down=slow_down_id, administrator=administrator.name)
 
 
 @router.get("/moves", operation_id="list_moves", summary="List whose mail comes from the old server")

@@ -60,7 +60,7 @@ async def list_password_hashes(
     names = await repository.usernames_after(after or "", limit + 1)
     page = names[:limit]
     credentials = await repository.credentials(page)
-    log.info("password hashes shown", administrator=administrator, users=len(page))
+    log.info("password hashes shown", administrator=administrator.name, users=len(page))
     return user_schemas.UserHashPage(
         users=[
             user_schemas.UserHash(username=name, password_hash=exported(credential))

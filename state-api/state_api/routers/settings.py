@@ -78,9 +78,10 @@ async def change_settings(
     `If-Match` is given and somebody else was faster.
     """
     given = change.given()
-    settings = await repository.change_settings(**given, if_version=await _expected(if_match, repository))
+    expected = await _expected(if_match, repository)
+    settings = await repository.change_settings(**given, by=administrator, if_version=expected)
     for name, value in given.items():
-        log.info("setting changed", administrator=administrator, **{name: value})
+        log.info("setting changed", administrator=administrator.name, **{name: value})
     return _shown(settings, response)
 
 

@@ -101,10 +101,10 @@ async def add_user(
         added = await add_many(body, repository, passwords)
         if not body.dry_run:
             outcomes = Counter(one.outcome.value for one in added.results)
-            log.info("many users added", administrator=administrator, **outcomes)
+            log.info("many users added", administrator=administrator.name, **outcomes)
         return added
     await repository.add_user(body.username, await body.credential(passwords))
-    log.info("user added", username=body.username, administrator=administrator)
+    log.info("user added", username=body.username, administrator=administrator.name)
     response.headers["Location"] = f"/v1/users/{quote(body.username, safe='')}"
     return user_schemas.User(username=body.username)
 
@@ -136,7 +136,7 @@ async def remove_user(
 ) -> None:
     """PEEP `u-`. The mail stays where it is, and an open session goes on to its end."""
     await repository.remove_user(username)
-    log.info("user removed", username=username, administrator=administrator)
+    log.info("user removed", username=username, administrator=administrator.name)
 
 
 @router.put(
@@ -155,4 +155,4 @@ async def change_password(
 ) -> None:
     """From now on the old password opens no session; open ones go on."""
     await repository.set_credential(username, await change.credential(passwords))
-    log.info("password changed", username=username, administrator=administrator)
+    log.info("password changed", username=username, administrator=administrator.name)

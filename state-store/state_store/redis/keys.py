@@ -21,6 +21,8 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
                               "refused <reason>" -> refused passwords
     activity          stream  the last logins, logouts and changes of settings; several of the first two may
                               share an entry (D72)
+    audit             stream  acts of administrators: who door address token action object old new
+    acted:<id>        string  empty; there as long as this act may be repeated after a lost answer
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
     clock             string  when leases were last read, ms by that clock: shows a step of it
     instance:<id>     hash    host process_id version started_at worker layout sequence number open
@@ -68,6 +70,8 @@ SIGNED_OUT = TAG + "signed_out:"
 COUNTERS = TAG + "counters"
 LATENCIES = TAG + "latencies"
 ACTIVITY = TAG + "activity"
+AUDIT = TAG + "audit"
+ACTED = TAG + "acted:"
 LEASES = TAG + "leases"
 CLOCK = TAG + "clock"
 INSTANCE = TAG + "instance:"

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
+from state_store.audit import ACT_REPEATED_SECONDS, AUDIT_ENTRIES
 from state_store.credentials import attempts
 from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
 from state_store.redis import keys
@@ -25,11 +26,8 @@ bounds how much it keeps."""
 ACTIVITY_PAGE = 50
 """Entries of the stream that are read at once."""
 
-_PARTS = {
-    "allowances": {"begin_attempt", "end_attempt", "slow_downs", "lift_slow_down"},
-    "credentials": {"add_users", "remove_user", "renew_credential", "set_credential"},
-}
-"""Lua that stands at the head of some scripts."""
+_PARTS = ("audit", "allowances", "credentials")
+"""Lua that stands at the head of the scripts that call one of its functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +45,23 @@ def load_scripts() -> dict[str, Script]:
     prelude = (folder / "prelude.lua").read_text(encoding="utf-8")
     constants = keys.lua_literals() | _figures()
     names = re.compile(rf"\b({'|'.join(constants)})\b")
-    parts = {part: (folder / f"{part}.lua").read_text(encoding="utf-8") for part in _PARTS}
+    parts = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in _PARTS]
     scripts = {}
     for file in folder.iterdir():
         name = file.name.removesuffix(".lua")
         if file.name.endswith(".lua") and name not in {"prelude", *_PARTS}:
-            own_parts = "".join(text for part, text in parts.items() if name in _PARTS[part])
-            text = prelude + own_parts + file.read_text(encoding="utf-8")
+            own = file.read_text(encoding="utf-8")
+            text = "".join([prelude, *(part for part in parts if _is_called(part, own)), own])
             # Not as locals: a tenth of what an exchange costs was to make and close over eighty of them.
             text = names.sub(lambda found: constants[found[1]], text)
             digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
             scripts[name] = Script(name, text, digest)
     return scripts
+
+
+def _is_called(part: str, text: str) -> bool:
+    defined, own = (set(re.findall(r"local function (\w+)", lua)) for lua in (part, text))
+    return not (defined - own).isdisjoint(re.findall(r"\w+", text))
 
 
 def _figures() -> dict[str, str]:
@@ -72,6 +75,8 @@ def _figures() -> dict[str, str]:
         "ACTIVITY_LENGTH": ACTIVITY_LENGTH,
         "ACTIVITIES_OF_AN_ENTRY": ACTIVITIES_OF_AN_ENTRY,
         "ACTIVITY_PAGE": ACTIVITY_PAGE,
+        "ACT_REPEATED_SECONDS": ACT_REPEATED_SECONDS,
+        "AUDIT_ENTRIES": AUDIT_ENTRIES,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }
     figures |= {name: value for name, value in vars(attempts).items() if isinstance(value, int | float)}

@@ -4,10 +4,11 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 
+from state_store.audit import Actor
 from state_store.errors import MailDirectoryRefused, SettingsChanged
 from state_store.records import Settings
 from state_store.redis import keys
-from state_store.repository.answers import POLL_SECONDS, flat, pairs
+from state_store.repository.answers import POLL_SECONDS, pairs
 from state_store.repository.deployment import DeploymentStore
 
 OBEYED_SECONDS = 1.0
@@ -37,6 +38,7 @@ class SettingsRepository(DeploymentStore):
     async def change_settings(
         self,
         *,
+        by: Actor,
         max_connections: int | None = None,
         timeout_seconds: int | None = None,
         mail_directory: str | None = None,
@@ -57,7 +59,9 @@ class SettingsRepository(DeploymentStore):
             "timeout_seconds": timeout_seconds,
             "mail_directory": mail_directory,
         }
-        await self._change({name: value for name, value in changes.items() if value is not None}, if_version)
+        await self._change(
+            by, {name: value for name, value in changes.items() if value is not None}, if_version
+        )
         return await self.settings()
 
     async def announce_mail_directory(self, path: str, *, overrides: bool) -> str:
@@ -83,9 +87,10 @@ class SettingsRepository(DeploymentStore):
                 return verdicts
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _change(self, changes: Mapping[str, str | int], if_version: int | None) -> None:
+    async def _change(self, by: Actor, changes: Mapping[str, str | int], if_version: int | None) -> None:
         expected = "" if if_version is None else if_version
-        version = await self._client.script("change_settings", expected, *flat(changes))
+        words = [word for name, value in changes.items() for word in (name, value, getattr(Settings(), name))]
+        version = await self._client.script("change_settings", by.packed(), expected, *words)
         if version == _CHANGED_MEANWHILE:
             raise SettingsChanged
         end = asyncio.get_running_loop().time() + OBEYED_SECONDS
