@@ -95,6 +95,11 @@ MAIL_DIRECTORY_REFUSED = Kind(
     "No POP3 instance answered for this mail directory, or one of them cannot list and write it.",
     "mail-directory-refused",
 )
+INVALID_SPAN = Kind(
+    422,
+    "`from` has to be before `to`, and at most 10,000 steps lie between them: ask for a longer `step`.",
+    "invalid-span",
+)
 TOO_MANY_ATTEMPTS = Kind(
     429,
     "Too many wrong passwords came from this network: the password was not checked.",

@@ -36,6 +36,7 @@ from state_store.records import (
 )
 from state_store.redis import keys
 from state_store.repository import StateRepository, users
+from state_store.vitals import Vitals
 from support.actors import OPERATOR
 
 ADDRESS = "192.0.2.1"
@@ -403,7 +404,7 @@ async def test_instance_is_shown_with_the_end_of_its_certificate(
     await register(repository, "i1", "i2", "gone")
     let_lease_lapse(behind_the_scenes, "gone")
     for instance_id in ("i1", "gone"):
-        await repository.note_certificate(instance_id, 1_900_000_000.5)
+        await repository.note_vitals(instance_id, Vitals(certificate_expires_at=1_900_000_000.5))
     found = {one.instance.instance_id: one.certificate_expires_at for one in await repository.instances()}
     assert found == {"i1": 1_900_000_000.5, "i2": 0.0}
 

@@ -7,6 +7,7 @@ import httpx
 from state_store.latency import DAMAGED_UNIQUE_IDS, LatencyRecorder
 from state_store.records import Counters, Credential, Deltas, Exchange, Login, LoginOutcome, SessionRow
 from state_store.repository import StateRepository
+from state_store.vitals import Vitals
 from support.api_client import api_client
 from support.peep_gateway_server import instance
 
@@ -48,7 +49,7 @@ async def make_busy(repository: StateRepository) -> None:
         ],
         logins=[Login("alice", "s1", "1", "192.0.2.7")],
     )
-    await repository.note_certificate("pop3", CERTIFICATE_EXPIRES_AT)
+    await repository.note_vitals("pop3", Vitals(certificate_expires_at=CERTIFICATE_EXPIRES_AT))
     assert (await repository.exchange(exchange)).logins == [LoginOutcome.OPENED]
 
 

@@ -80,9 +80,10 @@ class Exchanges:
             await self._until_due(next_renewal)
             is_renewal = self._clock() >= next_renewal
             try:
+                began = self._clock()
                 await self._exchange(is_renewal=is_renewal)
                 if is_renewal:
-                    await self._lease.note_certificate()
+                    await self._lease.note_vitals(self._clock() - began)
                     next_renewal = self._clock() + RENEWAL_SECONDS * random.uniform(0.9, 1.0)  # noqa: S311
                 self._pause_seconds = 0.0
             except StoreUnavailable as error:

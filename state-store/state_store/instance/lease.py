@@ -9,6 +9,7 @@ import structlog
 from state_store.instance.options import InstanceOptions
 from state_store.records import LEASE_SECONDS, Instance
 from state_store.repository import StateRepository
+from state_store.vitals import Vitals
 
 MARGIN_SECONDS = 3.0
 """So long before its end a lease counts as held no more: a removal that has begun must fit into the rest."""
@@ -32,7 +33,6 @@ class Lease:
         self._repository = repository
         self._options = options
         self._certificate_expires_at = certificate_expires_at
-        self._certificate_noted = "", 0.0
         self._clock = clock
 
     @property
@@ -81,12 +81,10 @@ class Lease:
             log.warning("the lease is over: closing all sessions", instance=self.instance_id)
         self.ends_at = 0.0
 
-    async def note_certificate(self) -> None:
-        """Write down when the certificate expires, unless the store knows it already."""
-        expiry = self.instance_id, self._certificate_expires_at()
-        if expiry[1] and expiry != self._certificate_noted:
-            await self._repository.note_certificate(*expiry)
-            self._certificate_noted = expiry
+    async def note_vitals(self, round_trip: float = 0.0) -> None:
+        """Tell the store how this process is; the renewal took it `round_trip` seconds."""
+        vitals = Vitals(self._certificate_expires_at(), round_trip)
+        await self._repository.note_vitals(self.instance_id, vitals)
 
     async def end(self) -> None:
         """Give up the lease and everything that hangs on it."""

@@ -74,7 +74,7 @@ class LiveInstance:
         """
         try:
             await self._lease.register()
-            await self._lease.note_certificate()
+            await self._lease.note_vitals()
             await self._changes.refresh()
         except StoreEmptied as error:
             self._exchanges.note_away(error)  # until an operator restores the store, or accepts it as it is

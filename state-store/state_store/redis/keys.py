@@ -16,6 +16,7 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     signed_out:<id>   string  empty; there as long as a cookie of this ended sign-in would be valid
     front_ends        hash    front end -> "<when it was last seen, ms> <administrators of its settings>"
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
+    history:<step>    string  a ring of samples (`history.RECORD`), one for every so many seconds
     latencies         hash    "command <bucket>", "login <bucket>" -> how many took so long, and
                               "command us", "login us" -> microseconds in all, and
                               "refused <reason>" -> refused passwords
@@ -26,7 +27,7 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
     clock             string  when leases were last read, ms by that clock: shows a step of it
     instance:<id>     hash    host process_id version started_at worker layout sequence number open
-                              reserved settings_version load certificate_expires_at
+                              reserved settings_version load, and what is told with a renewal: `vitals.Vitals`
     sessions:<id>     hash    session id -> JSON [user, address, connected_at, tls, octets, retrieved,
                               marked], of one instance
     addresses:<id>    hash    client address -> connections that an instance may have open from it
@@ -68,6 +69,7 @@ ADMINISTRATORS = TAG + "administrators"
 FRONT_ENDS = TAG + "front_ends"
 SIGNED_OUT = TAG + "signed_out:"
 COUNTERS = TAG + "counters"
+HISTORY = TAG + "history:"
 LATENCIES = TAG + "latencies"
 ACTIVITY = TAG + "activity"
 AUDIT = TAG + "audit"

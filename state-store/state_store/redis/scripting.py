@@ -7,6 +7,7 @@ from importlib import resources
 
 from state_store.audit import ACT_REPEATED_SECONDS, AUDIT_ENTRIES
 from state_store.credentials import attempts
+from state_store.history import RINGS
 from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
 from state_store.redis import keys
 
@@ -84,4 +85,5 @@ def _figures() -> dict[str, str]:
     for name, value in figures.items():
         unit = 1000 if name.endswith("_SECONDS") else 1
         literals[name.replace("_SECONDS", "_MS")] = f"{value * unit:.0f}"
-    return literals
+    rings = (f"{{{ring.step}, {ring.length}}}" for ring in RINGS)
+    return literals | {"HISTORY_RINGS": f"{{{', '.join(rings)}}}"}

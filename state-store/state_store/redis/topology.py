@@ -59,6 +59,7 @@ class Topology(ABC):
         connection: AbstractConnection = self._connection_class(
             **arguments,
             decode_responses=True,
+            encoding_errors="surrogateescape",  # samples of the history are no text
             socket_timeout=None,
             socket_connect_timeout=ANSWER_SECONDS,
             retry=Retry(NoBackoff(), 0),

@@ -9,6 +9,7 @@ from state_store.redis import keys
 from state_store.redis.danger import eviction_warnings
 from state_store.repository.administrators import AdministratorRepository
 from state_store.repository.attempts import AttemptRepository
+from state_store.repository.history import HistoryRepository
 from state_store.repository.instances import InstanceRepository
 from state_store.repository.monitoring import MonitoringRepository
 from state_store.repository.moves import MoveRepository
@@ -24,6 +25,7 @@ class StateRepository(
     AdministratorRepository,
     AttemptRepository,
     MonitoringRepository,
+    HistoryRepository,
     MoveRepository,
     InstanceRepository,
 ):

@@ -11,6 +11,7 @@ from state_store.records import Exchange, ExchangeResult, Instance, Login, Login
 from state_store.redis.channel import notifications
 from state_store.repository.answers import flat
 from state_store.repository.deployment import DeploymentStore
+from state_store.vitals import Vitals
 
 _OVERTAKEN = 2
 """What `exchange.lua` begins its answer with when a later exchange came first."""
@@ -59,9 +60,9 @@ class InstanceRepository(DeploymentStore):
             addresses=allowed,
         )
 
-    async def note_certificate(self, instance_id: str, expires_at: float) -> None:
-        """Write down when the certificate of a live instance expires, in seconds since the epoch."""
-        await self._client.script("note_certificate", instance_id, expires_at)
+    async def note_vitals(self, instance_id: str, vitals: Vitals) -> None:
+        """Write down how a live instance is, and with it a sample of the history where one is due (D98)."""
+        await self._client.script("note_vitals", instance_id, *flat(asdict(vitals)))
 
     async def end_instance(self, instance_id: str) -> None:
         """Give up the lease and everything that hangs on it."""

@@ -1,0 +1,84 @@
+"""`/v1/history`: what was it like at three."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from state_api import errors
+from state_api.dependencies import Administrator, RepositoryDependency
+from state_api.history_schemas import History, Series
+from state_store.history import MOST_POINTS, Kind, Metric, Span
+
+DEFAULT_SECONDS = 3600
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["monitoring"],
+    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
+)
+
+Metrics = Annotated[
+    list[Metric] | None,
+    Query(alias="metric", description="May be given several times; all of them without it."),
+]
+Start = Annotated[
+    AwareDatetime | None,
+    Query(alias="from", description="RFC 3339, or seconds since the epoch; an hour before `to` without it."),
+]
+End = Annotated[
+    AwareDatetime | None,
+    Query(alias="to", description="RFC 3339, or seconds since the epoch; now without it."),
+]
+StepSeconds = Annotated[
+    int | None,
+    Query(
+        ge=1,
+        le=366 * 86_400,
+        description="Seconds, rounded up to a multiple of what samples are kept for; without it the "
+        "shortest that gives a convenient number of steps.",
+        examples=[60],
+    ),
+]
+
+
+@router.get(
+    "/history",
+    operation_id="show_history",
+    summary="Show what was",
+    responses=errors.problems(errors.INVALID, errors.INVALID_SPAN),
+)
+async def show_history(
+    repository: RepositoryDependency,
+    _: Administrator,
+    metrics: Metrics = None,
+    start: Start = None,
+    end: End = None,
+    step: StepSeconds = None,
+) -> History:
+    """PEEP `cc?`, `cu?`, `hc?`, `hu?`, `rb?`, `re?`, `xe?` as they were; refused passwords, latencies, load.
+
+    Samples are kept of every 10 seconds of the last hour, every minute of the last day, every hour of the
+    last year. Where no POP3 process ran there are none.
+    """
+    now = time.time()
+    ends = now if end is None else end.timestamp()
+    starts = ends - DEFAULT_SECONDS if start is None else start.timestamp()
+    span = Span.of(starts, ends, step or 0, now)
+    if not 0 < span.points <= MOST_POINTS or starts >= ends:
+        raise errors.Refused(errors.INVALID_SPAN)
+    steps = await repository.history(span)
+    return History(
+        step_seconds=span.step,
+        times=[round(one.at, 3) for one in steps],
+        series=[
+            Series(
+                metric=metric,
+                kind=metric.kind.value,
+                values=[one.value(metric) for one in steps],
+                rates=[one.rate(metric) for one in steps] if metric.kind is Kind.COUNTER else None,
+            )
+            for metric in dict.fromkeys(metrics or Metric)
+        ],
+    )

@@ -1,0 +1,195 @@
+"""The history of the main figures: samples in rings, and what they say of a time (D98).
+
+A sample holds the counters at one moment, and of each gauge the largest value that was seen in its step.
+Rates and quantiles are those between two samples, so they are exact however far apart these are.
+"""
+
+import struct
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import accumulate
+from math import ceil
+from typing import NamedTuple, Self
+
+from state_store.latency import BOUNDS
+
+_BUCKETS = len(BOUNDS) + 1
+
+RECORD = struct.Struct(f"<Q6I6Q{2 * _BUCKETS}I")
+"""A sample: its time in ms, gauges, counters, buckets of commands and of logins, these modulo 2**32."""
+
+_COUNTERS, _COMMANDS, _LOGINS = 7, 13, 13 + _BUCKETS
+"""Where they begin in a sample."""
+
+MOST_POINTS = 10_000
+"""In one answer: a year has 8,784 hours."""
+
+CONVENIENT_POINTS = 1500
+"""At most so many has an answer where the step is not given."""
+
+
+class Ring(NamedTuple):
+    """A string of `length` samples, one for every `step` seconds, each at the place of its time's step."""
+
+    step: int
+    length: int
+
+
+# A little longer than an hour, a day and a year: the first rate needs a sample before it.
+RINGS = (Ring(10, 366), Ring(60, 1446), Ring(3600, 8790))
+
+
+class Kind(Enum):
+    """What a metric's figures are."""
+
+    GAUGE = "gauge"
+    """The largest value that was seen in the step."""
+    COUNTER = "counter"
+    """The counter at the step's last sample; its rate is since the sample before the step."""
+    QUANTILE = "quantile"
+    """Of the durations since the sample before the step, in seconds."""
+
+
+class Metric(Enum):
+    """What has a history."""
+
+    CURRENT_CONNECTIONS = "current_connections"
+    LOGGED_IN_USERS = "logged_in_users"
+    INSTANCES = "instances"
+    LOAD = "load"
+    STORE_SECONDS = "store_seconds"
+    LOOP_LAG_SECONDS = "loop_lag_seconds"
+    RETRIEVED_BYTES = "retrieved_bytes"
+    RETRIEVED_EMAILS = "retrieved_emails"
+    REMOVED_EMAILS = "removed_emails"
+    HISTORICAL_CONNECTIONS = "historical_connections"
+    HISTORICAL_LOGINS = "historical_logins"
+    REFUSED_PASSWORDS = "refused_passwords"
+    COMMAND_P50_SECONDS = "command_p50_seconds"
+    COMMAND_P99_SECONDS = "command_p99_seconds"
+    LOGIN_P50_SECONDS = "login_p50_seconds"
+    LOGIN_P99_SECONDS = "login_p99_seconds"
+
+    @property
+    def kind(self) -> Kind:
+        """What its figures are."""
+        if self in _QUANTILES:
+            return Kind.QUANTILE
+        return Kind.GAUGE if _PLACES[self] < _COUNTERS else Kind.COUNTER
+
+
+_QUANTILES = {
+    Metric.COMMAND_P50_SECONDS: (_COMMANDS, 0.5),
+    Metric.COMMAND_P99_SECONDS: (_COMMANDS, 0.99),
+    Metric.LOGIN_P50_SECONDS: (_LOGINS, 0.5),
+    Metric.LOGIN_P99_SECONDS: (_LOGINS, 0.99),
+}
+_PLACES = {metric: place for place, metric in enumerate(Metric, 1) if metric not in _QUANTILES}
+_PARTS_OF_A_UNIT = {Metric.LOAD: 1e3, Metric.STORE_SECONDS: 1e6, Metric.LOOP_LAG_SECONDS: 1e6}
+"""Samples hold whole numbers."""
+
+Sample = Sequence[int]
+"""As `RECORD` unpacks it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a span: its end, its samples, and the last one before them."""
+
+    ends_at: float
+    samples: Sequence[Sample]
+    before: Sample | None
+
+    @property
+    def at(self) -> float:
+        """When its last sample was taken, or its end, in seconds since the epoch."""
+        return self.samples[-1][0] / 1000 if self.samples else self.ends_at
+
+    def value(self, metric: Metric) -> float | None:
+        """Return the metric's figure; None where nothing is known."""
+        if not self.samples:
+            return None
+        if metric in _QUANTILES:
+            return self._quantile(*_QUANTILES[metric])
+        place = _PLACES[metric]
+        if place >= _COUNTERS:
+            return self.samples[-1][place]
+        largest = max(sample[place] for sample in self.samples)
+        return largest / _PARTS_OF_A_UNIT[metric] if metric in _PARTS_OF_A_UNIT else largest
+
+    def rate(self, metric: Metric) -> float | None:
+        """Return by how much a counter has grown a second; None where that is not known."""
+        before = self._comparable()
+        if before is None:
+            return None
+        last, place = self.samples[-1], _PLACES[metric]
+        return round((last[place] - before[place]) / (last[0] - before[0]) * 1000, 3)
+
+    def _quantile(self, first: int, share: float) -> float | None:
+        before = self._comparable()
+        if before is None:
+            return None
+        buckets = slice(first, first + _BUCKETS)
+        pairs = zip(self.samples[-1][buckets], before[buckets], strict=True)
+        return quantile([(now - then) % 2**32 for now, then in pairs], share)
+
+    def _comparable(self) -> Sample | None:
+        """Return the sample before, unless a counter was higher then: the store was restored since."""
+        if not self.samples or self.before is None:
+            return None
+        counters = slice(_COUNTERS, _COMMANDS)
+        pairs = zip(self.samples[-1][counters], self.before[counters], strict=True)
+        return self.before if all(now >= then for now, then in pairs) else None
+
+
+def quantile(counts: Sequence[int], share: float) -> float | None:
+    """Return the duration that this share of those in the buckets does not exceed; None without any."""
+    sums = list(accumulate(counts))
+    wanted = share * sums[-1]
+    if not wanted:
+        return None
+    bucket = bisect_left(sums, wanted)
+    if bucket == len(BOUNDS):
+        return BOUNDS[-1]  # or longer: nobody has measured how much
+    lower = BOUNDS[bucket - 1] if bucket else 0.0
+    inside = 1 - (sums[bucket] - wanted) / counts[bucket]
+    return round(lower + (BOUNDS[bucket] - lower) * inside, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `start` to `end`, in seconds since the epoch, in steps of whole `step` seconds."""
+
+    start: float
+    end: float
+    step: int
+    ring: Ring
+
+    @classmethod
+    def of(cls, start: float, end: float, step: int, now: float) -> Self:
+        """Choose the finest ring that reaches back to `start`, and a multiple of its step.
+
+        A `step` of 0 stands for the shortest that makes at most `CONVENIENT_POINTS`.
+        """
+        ring = next((ring for ring in RINGS if now - ring.step * ring.length <= start), RINGS[-1])
+        wanted = step or (end - start) / CONVENIENT_POINTS
+        return cls(start, end, max(1, ceil(wanted / ring.step)) * ring.step, ring)
+
+    @property
+    def points(self) -> int:
+        """How many steps that is."""
+        return ceil(self.end / self.step) - int(self.start // self.step)
+
+    def steps(self, packed: bytes) -> Iterator[Step]:
+        """Yield its steps, from what is in its ring."""
+        whole = len(packed) // RECORD.size * RECORD.size
+        samples = sorted(sample for sample in RECORD.iter_unpack(packed[:whole]) if sample[0])
+        times = [sample[0] / 1000 for sample in samples]
+        ends_at = int(self.start // self.step) * self.step
+        end = bisect_right(times, ends_at)
+        for _ in range(self.points):
+            begin, ends_at = end, ends_at + self.step
+            end = bisect_right(times, ends_at, begin)
+            yield Step(ends_at, samples[begin:end], samples[begin - 1] if begin else None)

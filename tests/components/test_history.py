@@ -1,0 +1,164 @@
+"""What was it like at three: samples in the store, and what `/v1/history` says of them."""
+
+import time
+from typing import cast
+
+import pytest
+import redis
+
+from state_store.credentials.attempts import RefusalReason
+from state_store.history import RECORD, RINGS, Metric, Span, Step
+from state_store.latency import LatencyRecorder, refused_field
+from state_store.records import Credential, Deltas, Exchange, Instance, Login
+from state_store.redis import keys
+from state_store.repository import StateRepository
+from state_store.vitals import Vitals
+from support.api_client import api_client, failed_fields, problem
+
+
+async def register(repository: StateRepository, *names: str) -> None:
+    for name in names:
+        await repository.register_instance(Instance(name, "host.example", 42, "1.2.3", 1000.0))
+
+
+async def last_step(repository: StateRepository, seconds: int = 10) -> Step:
+    now = time.time()
+    steps = await repository.history(Span.of(now - seconds, now + 10, seconds, now))
+    return [step for step in steps if step.samples][-1]
+
+
+def rewind(store: redis.Redis, seconds: int) -> None:
+    """Let all samples be as if taken so long ago."""
+    for ring in RINGS:
+        key = f"{keys.HISTORY}{ring.step}"
+        kept = cast(bytes, store.get(key) or b"")
+        store.delete(key)
+        for record in RECORD.iter_unpack(kept):
+            at = record[0] - seconds * 1000
+            place = at // 1000 // ring.step % ring.length
+            if record[0]:
+                store.setrange(key, place * RECORD.size, RECORD.pack(at, *record[1:]))
+
+
+@pytest.fixture
+def octets_of_the_store(behind_the_scenes: redis.Redis) -> redis.Redis:
+    """Give a connection that takes samples for octets."""
+    arguments = behind_the_scenes.connection_pool.connection_kwargs
+    return redis.Redis(unix_socket_path=arguments["path"])
+
+
+async def test_a_sample_holds_the_figures_of_all_instances(repository: StateRepository) -> None:
+    await register(repository, "a", "b")
+    await repository.add_user("alice", Credential("no-hash", "1"))
+    recorder = LatencyRecorder()
+    recorder.record(0.002)
+    deltas = Deltas(7, 6, 5, 4, 3, recorder.take("command"))
+    deltas.latencies |= {refused_field(reason): 2 for reason in RefusalReason}
+    login = Login("alice", "s1", "1", "192.0.2.7")
+    await repository.exchange(Exchange("a", 1, deltas, open_connections=2, load=0.25, logins=[login]))
+    await repository.exchange(Exchange("b", 1, open_connections=1, load=0.5))
+    await repository.note_vitals("b", Vitals(round_trip=0.0015, loop_lag=0.125))
+    step = await last_step(repository)
+    assert {metric.value: step.value(metric) for metric in Metric if step.value(metric) is not None} == {
+        "current_connections": 3,
+        "logged_in_users": 1,
+        "instances": 2,
+        "load": 0.75,
+        "store_seconds": 0.0015,
+        "loop_lag_seconds": 0.125,
+        "retrieved_bytes": 7,
+        "retrieved_emails": 6,
+        "removed_emails": 5,
+        "historical_connections": 4,
+        "historical_logins": 3,
+        "refused_passwords": 2 * len(RefusalReason),
+    }
+
+
+async def test_all_instances_together_take_one_sample_a_step_and_coarser_ones_keep_the_largest(
+    repository: StateRepository, octets_of_the_store: redis.Redis
+) -> None:
+    await register(repository, "a", "b")
+    for opened, octets in ((5, 100), (2, 300)):
+        await repository.exchange(Exchange("a", octets, Deltas(octets), open_connections=opened))
+        await repository.note_vitals("a", Vitals())
+        await repository.exchange(Exchange("a", octets + 1, Deltas(1), open_connections=9))
+        await repository.note_vitals("b", Vitals())  # too soon for another sample
+        rewind(octets_of_the_store, 10)
+    steps = [step for step in await _steps(repository, 60, 10) if step.samples]
+    assert [step.value(Metric.CURRENT_CONNECTIONS) for step in steps] == [5, 2]
+    assert [step.value(Metric.RETRIEVED_BYTES) for step in steps] == [100, 401]
+    assert steps[1].rate(Metric.RETRIEVED_BYTES) == pytest.approx(30.1, rel=0.2)
+    hourly = [step for step in await _steps(repository, 7 * 86_400, 0) if step.samples][-1]
+    assert hourly.value(Metric.RETRIEVED_BYTES) == 401
+    assert hourly.value(Metric.CURRENT_CONNECTIONS) in {5, 2}, "2 where an hour began between the two"
+
+
+async def _steps(repository: StateRepository, seconds: int, step: int) -> list[Step]:
+    now = time.time()
+    return list(await repository.history(Span.of(now - seconds, now, step, now)))
+
+
+async def test_an_instance_whose_lease_is_over_takes_no_sample(repository: StateRepository) -> None:
+    await repository.note_vitals("gone", Vitals())
+    assert not [step for step in await _steps(repository, 3600, 10) if step.samples]
+
+
+async def test_all_of_the_history_is_bounded(
+    repository: StateRepository, octets_of_the_store: redis.Redis
+) -> None:
+    await register(repository, "a")
+    for ring in RINGS:  # as after a year
+        octets_of_the_store.setrange(f"{keys.HISTORY}{ring.step}", ring.length * RECORD.size - 1, b"\0")
+    await repository.note_vitals("a", Vitals())
+    lengths = [octets_of_the_store.strlen(f"{keys.HISTORY}{ring.step}") for ring in RINGS]
+    assert lengths == [ring.length * RECORD.size for ring in RINGS]
+    memory = [octets_of_the_store.memory_usage(f"{keys.HISTORY}{ring.step}") for ring in RINGS]
+    assert sum(octets or 0 for octets in memory) < 4e6, memory
+
+
+# Over HTTP
+
+
+async def test_history_is_shown_in_equal_steps(repository: StateRepository) -> None:
+    await register(repository, "a")
+    await repository.exchange(Exchange("a", 1, Deltas(1234), open_connections=2))
+    await repository.note_vitals("a", Vitals())
+    async with api_client(repository) as client:
+        response = await client.get("/v1/history?metric=retrieved_bytes&metric=current_connections")
+        everything = (await client.get("/v1/history")).json()
+    shown = response.json()
+    octets, connections = shown["series"]
+    assert (shown["step_seconds"], 360 <= len(shown["times"]) <= 361) == (10, True)
+    assert (octets["metric"], octets["kind"], octets["values"][-1]) == ("retrieved_bytes", "counter", 1234)
+    assert (connections["kind"], connections["values"][-1], connections["rates"]) == ("gauge", 2, None)
+    assert len(octets["values"]) == len(octets["rates"]) == len(shown["times"])
+    assert [series["metric"] for series in everything["series"]] == [metric.value for metric in Metric]
+
+
+async def test_a_year_is_read_in_one_request(repository: StateRepository) -> None:
+    now = time.time()
+    query = f"from={now - 365 * 86_400:.0f}&to=2100-01-01T00:00:00Z"
+    async with api_client(repository) as client:
+        year = await client.get("/v1/history", params={"from": round(now - 365 * 86_400), "step": 3600})
+        assert len(year.json()["times"]) in {8760, 8761}
+        problem(await client.get(f"/v1/history?{query}&step=3600"), 422, "/docs#invalid-span")
+
+
+@pytest.mark.parametrize("query", ["from=2100-01-01T00:00:00Z", "to=1970-01-01T00:00:00Z&from=1"])
+async def test_a_span_that_ends_before_it_begins_is_refused(repository: StateRepository, query: str) -> None:
+    async with api_client(repository) as client:
+        problem(await client.get(f"/v1/history?{query}"), 422, "/docs#invalid-span")
+
+
+async def test_what_is_no_metric_time_or_step_is_named(repository: StateRepository) -> None:
+    async with api_client(repository) as client:
+        for query, field in (
+            ("metric=passwords", "metric.0"),
+            ("from=yesterday", "from"),
+            ("from=2026-01-01T00:00:00", "from"),
+            ("to=%00", "to"),
+            ("step=0", "step"),
+            ("step=1e99", "step"),
+        ):
+            assert set(failed_fields(await client.get(f"/v1/history?{query}"))) == {field}, query
