@@ -17,9 +17,10 @@ def quick_imports(*left_out: str) -> Iterator[None]:
         sys.modules[package] = None  # type: ignore[assignment]
     # Pydantic would read the metadata of every installed package in search of plugins.
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
-    # What is imported stays: the collector would go over ever more objects and free none.
+    # What is imported stays: the collector would go over ever more objects, and once more at the end.
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()

