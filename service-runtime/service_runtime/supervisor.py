@@ -48,16 +48,22 @@ class Supervisor(Children):
     """Different programs side by side; the caller decides what the end of one means for the others."""
 
     async def start(self, program: Program, seconds: float = START_SECONDS) -> tuple[Address, ...]:
-        """Start `program` and return where it listens once it is ready; raises what Child.ready raises."""
-        child = await Child.spawn(program)
-        self._children.append(child)
-        return await child.ready(seconds)
+        """Start `program`, also one that has ended, and return where it listens once it is ready.
 
-    async def first_ending(self) -> Ending:
-        """Wait until any started program ends, and return which one and how."""
-        await asyncio.wait([child.ended for child in self._children], return_when=asyncio.FIRST_COMPLETED)
-        ended = next(child for child in self._children if child.ended.done())
-        return Ending(ended.name, ended.ended.result())
+        Raises OSError, and ChildStartError; a program that took too long is then killed.
+        """
+        child = await Child.spawn(program)
+        self._children = [*(one for one in self._children if one.name != program.name), child]
+        try:
+            return await child.ready(seconds)
+        except ChildStartError:
+            child.send(signal.SIGKILL)
+            raise
+
+    async def ending(self, name: str) -> Ending:
+        """Wait until the program that was last started under `name` ends, and return how."""
+        child = next(child for child in self._children if child.name == name)
+        return Ending(name, await asyncio.shield(child.ended))
 
 
 class WorkerPool(Children):

@@ -75,14 +75,15 @@ async def test_a_command_that_does_not_exist_leaves_nothing_open() -> None:
     assert len(os.listdir("/dev/fd")) <= before
 
 
-async def test_the_first_ending_names_the_child_and_its_exit_code() -> None:
+async def test_an_ending_names_the_child_and_its_exit_code_and_it_can_be_started_again() -> None:
     supervisor = Supervisor()
     await supervisor.start(well_behaved("pop3-service"))
     await supervisor.start(program(READY, "sys.exit(7)", name="peep-gateway"))
-    ending = await supervisor.first_ending()
+    ending = await supervisor.ending("peep-gateway")
     assert ending == Ending("peep-gateway", 7)
     assert str(ending) == "peep-gateway ended with exit code 7"
-    await supervisor.stop(5)
+    await supervisor.start(program(IGNORE_SIGTERM, READY, WAIT_FOR_SIGNAL, name="peep-gateway"))
+    assert await supervisor.stop(0.5) == ("peep-gateway",)
 
 
 def test_an_ending_by_a_signal_names_the_signal() -> None:
@@ -101,7 +102,7 @@ async def test_kill_ends_even_a_child_that_ignores_sigterm_at_once() -> None:
     supervisor = Supervisor()
     await supervisor.start(program(IGNORE_SIGTERM, READY, WAIT_FOR_SIGNAL, name="stubborn"))
     supervisor.kill()
-    assert await supervisor.first_ending() == Ending("stubborn", -signal.SIGKILL)
+    assert await supervisor.ending("stubborn") == Ending("stubborn", -signal.SIGKILL)
 
 
 async def test_a_child_runs_in_a_session_of_its_own() -> None:

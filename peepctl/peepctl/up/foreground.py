@@ -15,9 +15,9 @@ from service_runtime.errors import StartError
 
 
 def up() -> int:
-    """Run Peep until a signal or the end of one part; return the exit code.
+    """Run Peep until a signal, or until a part cannot be kept running; return the exit code.
 
-    0 after a clean stop, 2 if a setting is wrong, 1 if a part does not start, ends, or has to be killed.
+    0 after a clean stop, 2 if a setting is wrong, 1 if a part does not start, keeps ending or must be killed.
     """
     try:
         chosen = settings.load(UpSettings)
@@ -36,6 +36,7 @@ async def _run(system: LocalSystem) -> int:
         failure = working.result() if working.done() else None
         if failure is None:
             working.cancel()
+            await asyncio.wait({working})  # so that nothing is started again while everything stops
             _say("stopping ...")
         else:
             _complain(f"{failure}; stopping the rest")
@@ -58,7 +59,7 @@ async def _work(system: LocalSystem) -> str:
     except OSError as error:
         # A full disk or a missing permission can show at any file that a start creates.
         return f"cannot start: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-    return await system.first_ending()
+    return await system.first_failure()
 
 
 class _StopRequest:
@@ -75,6 +76,8 @@ class _StopRequest:
         ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # under nohup
         streams = () if ignores_hangup else range(3)
         self._terminal = next((stream for stream in streams if os.isatty(stream)), None)
+        # Whoever started us may have blocked them; the services inherit what is blocked here.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         loop.add_signal_handler(signal.SIGTERM, self._requested.set)

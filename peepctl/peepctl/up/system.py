@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from peepctl.up import demo, first_start
 from peepctl.up.embedded import EmbeddedServer
-from peepctl.up.kept_server import keep_running
+from peepctl.up.kept_parts import KeptServer, KeptService, Part, keep_running
 from peepctl.up.settings import UpSettings
 from service_runtime.child_process import Address, Program
 from service_runtime.errors import StartError
@@ -40,6 +40,7 @@ class LocalSystem:
         self._say = say
         self._supervisor = Supervisor()
         self._server = None if settings.redis_url else EmbeddedServer(settings.directory, progress=say)
+        self._parts: list[Part] = []
 
     async def start(self) -> None:
         """Start everything and report where each part listens; raise StartError if a part does not start."""
@@ -47,24 +48,19 @@ class LocalSystem:
         redis_url = await self._start_store()
         await self._prepare_first_start(redis_url)
         addresses = await self._start_services(redis_url)
-        for address in addresses:
-            self._say(_line(address.label.lower(), _address_shown(address)))
+        self._announce(addresses)
         self._say(_line("ready", self._what_to_type(addresses)))
 
-    async def first_ending(self) -> str:
-        """Wait until a part ends for good without having been stopped, and return a line about it.
-
-        The embedded server is restarted when it ends.
-        """
-        parts = [asyncio.create_task(self._service_ending())]
-        if self._server is not None:
-            parts.append(asyncio.create_task(keep_running(self._server, self._say)))
+    async def first_failure(self) -> str:
+        """Start each part again that ends; return a line about the first one that this does not help."""
+        keepers = [asyncio.create_task(keep_running(part, self._say)) for part in self._parts]
         try:
-            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
             return done.pop().result()
         finally:
-            for part in parts:
-                part.cancel()
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.gather(*keepers, return_exceptions=True)
 
     async def stop(self) -> tuple[str, ...]:
         """Stop the services, then the store; return the names of those that had to be killed."""
@@ -83,14 +79,12 @@ class LocalSystem:
         if self._server is not None:
             self._server.kill()
 
-    async def _service_ending(self) -> str:
-        return f"{await self._supervisor.first_ending()} (see its last log lines above)"
-
     async def _start_store(self) -> str:
         if self._server is None:
             self._say(_line("redis", _redis_shown(self._settings.redis_url)))
             return self._settings.redis_url
         await asyncio.to_thread(self._server.start)
+        self._parts.append(KeptServer(self._server))
         self._say(_line("redis", f"unix:{self._server.socket_path} (embedded {self._server.version})"))
         return self._server.url
 
@@ -112,14 +106,17 @@ class LocalSystem:
 
     async def _start_services(self, redis_url: str) -> list[Address]:
         environment = self._settings.service_environment(self._environment, redis_url)
+        programs = [
+            Program(name, (sys.executable, "-m", module), environment) for name, module in SERVICES.items()
+        ]
         with self._progress("starting the services ..."):
-            addresses = await asyncio.gather(
-                *(
-                    self._supervisor.start(Program(name, (sys.executable, "-m", module), environment))
-                    for name, module in SERVICES.items()
-                )
-            )
+            addresses = await asyncio.gather(*map(self._supervisor.start, programs))
+        self._parts += [KeptService(self._supervisor, program, self._announce) for program in programs]
         return [address for of_one in addresses for address in of_one]
+
+    def _announce(self, addresses: Iterable[Address]) -> None:
+        for address in addresses:
+            self._say(_line(address.label.lower(), _address_shown(address)))
 
     @contextmanager
     def _progress(self, line: str) -> Iterator[None]:
