@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from peep_server import BENCHMARK
 from peepctl.up.embedded import EmbeddedServer
 from service_runtime.processors import usable_processors
 from state_store.credentials.passwords import Passwords
@@ -118,4 +119,6 @@ async def add_users(url: str, count: int) -> None:
 
 
 async def _add(repository: StateRepository, credential: Credential, numbers: range) -> None:
-    await asyncio.gather(*(repository.add_user(f"user{number:06d}", credential) for number in numbers))
+    await asyncio.gather(
+        *(repository.add_user(f"user{number:06d}", credential, by=BENCHMARK) for number in numbers)
+    )

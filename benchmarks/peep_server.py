@@ -101,7 +101,7 @@ class PeepServer(Server):
         credential = await _credential(self._has_cheap_hashes)
         for first in range(0, self.site.users, _AT_ONCE):
             names = (f"u{index:04d}" for index in range(first, min(first + _AT_ONCE, self.site.users)))
-            await asyncio.gather(*(repository.add_user(name, credential) for name in names))
+            await asyncio.gather(*(repository.add_user(name, credential, by=BENCHMARK) for name in names))
         await repository.close()
 
 

@@ -113,7 +113,9 @@ class Bench:
         memory, log, cpu = await self._state()
         for first in range(0, USERS, BATCH):
             names = [user_name(index) for index in range(first, first + BATCH)]
-            await asyncio.gather(*(repository.add_user(name, self._credential) for name in names))
+            await asyncio.gather(
+                *(repository.add_user(name, self._credential, by=BENCHMARK) for name in names)
+            )
         memory_then, log_then, cpu_then = await self._state()
         self.table.add("Memory: a user", "octets", [(memory_then - memory) / USERS])
         self.table.add("CPU: adding a user", "us", [(cpu_then - cpu) / USERS])

@@ -12,6 +12,7 @@ from peep_gateway.protocol.session import Authentication, Outcome, Request, Sess
 from peep_gateway.queries import QUERIES, Queries
 from state_store.audit import Actor, Door
 from state_store.credentials.authentication import Authenticator
+from state_store.credentials.noted_sign_ins import NotedSignIns
 from state_store.credentials.passwords import Passwords
 from state_store.credentials.presence import Presence
 from state_store.errors import (
@@ -64,23 +65,23 @@ class Change:
 
 
 CHANGES: Mapping[str, Change] = {
-    "u+": Change(lambda store, by, given: store.add_user(*given), "user added", "username"),
-    "u-": Change(lambda store, by, given: store.remove_user(*given), "user removed", "username"),
-    "p=": Change(lambda store, by, given: store.set_credential(*given), "password changed", "username"),
-    "k-": Change(lambda store, by, given: store.close_session(*given), "session closed", "session"),
-    "g-": Change(lambda store, by, given: store.lift_slow_down(*given), "slow-down lifted", "slow_down"),
+    "u+": Change(lambda store, by, args: store.add_user(*args, by=by), "user added", "username"),
+    "u-": Change(lambda store, by, args: store.remove_user(*args, by=by), "user removed", "username"),
+    "p=": Change(lambda store, by, args: store.set_credential(*args, by=by), "password changed", "username"),
+    "k-": Change(lambda store, by, args: store.close_session(*args, by=by), "session closed", "session"),
+    "g-": Change(lambda store, by, args: store.lift_slow_down(*args, by=by), "slow-down lifted", "slow_down"),
     "c=": Change(
-        lambda store, by, given: store.change_settings(by=by, max_connections=given[0]),
+        lambda store, by, args: store.change_settings(by=by, max_connections=args[0]),
         "setting changed",
         "max_connections",
     ),
     "m=": Change(
-        lambda store, by, given: store.change_settings(by=by, mail_directory=given[0]),
+        lambda store, by, args: store.change_settings(by=by, mail_directory=args[0]),
         "setting changed",
         "mail_directory",
     ),
     "t=": Change(
-        lambda store, by, given: store.change_settings(by=by, timeout_seconds=given[0]),
+        lambda store, by, args: store.change_settings(by=by, timeout_seconds=args[0]),
         "setting changed",
         "timeout_seconds",
     ),
@@ -98,6 +99,7 @@ class Administration:
         self._passwords = passwords
         self._authenticator = authenticator
         self._queries = Queries(repository)
+        self._noted_sign_ins = NotedSignIns(repository)
 
     async def carry_out(self, request: Request, client: Client) -> Outcome:
         """Return the outcome of a request. Raises any error that has no negative code: it is a bug."""
@@ -134,7 +136,9 @@ class Administration:
         if not is_right:
             # Not the name: a slip of the hand may have put the password there.
             log.warning("administrator refused", **about_client)
+            await self._repository.note_refused_sign_in(by=Actor("", Door.PEEP, client.address))
             return Authentication.FAILED
+        await self._noted_sign_ins.note(Actor(name, Door.PEEP, client.address))
         log.info("administrator logged in", administrator=name, **about_client)
         return Authentication.SUCCEEDED
 

@@ -39,6 +39,7 @@ from service_runtime.process import Lifecycle
 from service_runtime.processors import usable_processors
 from service_runtime.settings import Pop3Settings
 from service_runtime.waiting import prepare_patiently
+from state_store.audit import on_this_machine
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.errors import LayoutDiffers, StoreEmptied, StoreUnusable
@@ -187,7 +188,9 @@ class ServerProcess:
     async def _enter_store(self) -> None:
         own = in_force = self._settings.mail_dir
         with contextlib.suppress(StoreEmptied):  # it is known once the store is restored or accepted
-            in_force = await self._repository.announce_mail_directory(own, overrides=True)
+            in_force = await self._repository.announce_mail_directory(
+                own, overrides=True, by=on_this_machine("pop3-service")
+            )
         if in_force != own and not await self._can_use_directory(in_force):
             raise StartError(
                 f"the mail directory in force is {in_force}, and this process cannot list and write it"

@@ -9,6 +9,7 @@ import sys
 
 from service_runtime.errors import StartError
 from service_runtime.settings import CommonSettings, load
+from state_store.audit import on_this_machine
 from state_store.errors import StateError
 from state_store.repository import StateRepository
 
@@ -20,7 +21,7 @@ async def accept(redis_url: str) -> str:
     """Accept the store as it is, and return a line about that. Raises `StateError`."""
     repository = StateRepository(redis_url)
     try:
-        return ACCEPTED if await repository.accept() else NOTHING_MISSED
+        return ACCEPTED if await repository.accept(by=on_this_machine()) else NOTHING_MISSED
     finally:
         await repository.close()
 

@@ -8,6 +8,7 @@ import structlog
 
 from service_runtime.errors import StartError
 from service_runtime.settings import AdministratorSettings, load
+from state_store.audit import on_this_machine
 from state_store.credentials.administrators import Administrators
 from state_store.errors import StateError, StoreEmptied, StoreUnavailable
 from state_store.repository import StateRepository
@@ -69,7 +70,9 @@ class Attendance:
             self._rereading = asyncio.get_running_loop().create_task(self._reread())
 
     async def _install(self) -> None:
-        await self._repository.announce_mail_directory(self._settings.mail_dir, overrides=False)
+        await self._repository.announce_mail_directory(
+            self._settings.mail_dir, overrides=False, by=on_this_machine(self._service)
+        )
         password = await self._administrators.install()
         if password is not None:  # this call made the first administrator
             # Not through the log: logs are kept, copied and read by many.

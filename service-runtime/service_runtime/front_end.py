@@ -16,6 +16,7 @@ from service_runtime.process import Lifecycle
 from service_runtime.processors import usable_processors
 from service_runtime.settings import AdministratorSettings, variable
 from service_runtime.waiting import prepare_patiently
+from state_store.audit import on_this_machine
 from state_store.credentials.administrators import Administrators
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
@@ -94,7 +95,8 @@ async def _serve(
     front_end: FrontEnd,
 ) -> None:
     repository = front_end.repository
-    administrators = Administrators(repository, front_end.passwords, settings.admins)
+    by = on_this_machine(service)
+    administrators = Administrators(repository, front_end.passwords, settings.admins, by=by)
     attendance = Attendance(service, settings, repository, administrators)
     if not await prepare_patiently(repository, log, settings.redis_url, lifecycle.stopping, attendance.begin):
         return

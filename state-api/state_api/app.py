@@ -27,6 +27,7 @@ from state_api.routers import (
 )
 from state_api.sign_in import SignIns
 from state_store.credentials.authentication import Authenticator
+from state_store.credentials.noted_sign_ins import NotedSignIns
 from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
 
@@ -81,6 +82,7 @@ def create_app(
         passwords,
         is_draining,
         SignIns(repository),
+        NotedSignIns(repository),
         EventFeed(repository, is_draining),
     )
     errors.install(app)

@@ -16,6 +16,7 @@ from state_api.event_feed import EventFeed
 from state_api.sign_in import COOKIE, SignIns, comes_from_page, is_csrf_token, refuse_from_elsewhere
 from state_store.audit import Actor, Door
 from state_store.credentials.authentication import Authenticator
+from state_store.credentials.noted_sign_ins import NotedSignIns
 from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
 
@@ -34,6 +35,7 @@ class Services:
     passwords: Passwords
     is_draining: Callable[[], bool]
     sign_ins: SignIns
+    noted_sign_ins: NotedSignIns
     event_feed: EventFeed
 
 
@@ -78,8 +80,11 @@ class AdministratorScheme(HTTPBasic):
         if name is None:
             raise Refused(SIGNED_OUT if comes_from_page(request) else UNAUTHENTICATED)
         request.state.administrator = name
-        door = Door.HTTP if by_name else Door.DASHBOARD
-        return Actor(name, door, client_address(request))
+        if not by_name:
+            return Actor(name, Door.DASHBOARD, client_address(request))
+        by = Actor(name, Door.HTTP, client_address(request))
+        await _of(request).noted_sign_ins.note(by)
+        return by
 
 
 async def _named_administrator(request: Request) -> str | None:
@@ -90,6 +95,7 @@ async def _named_administrator(request: Request) -> str | None:
     if not await _of(request).authenticator.check_administrator(*credentials, address):
         # Not the name: a slip of the hand may have put the password there.
         log.warning("administrator refused", address=address)
+        await _of(request).repository.note_refused_sign_in(by=Actor("", Door.HTTP, address))
         return None
     return credentials[0]
 

@@ -12,6 +12,7 @@ from state_api.user_schemas import (
     UserEntry,
     UserOutcome,
 )
+from state_store.audit import Actor
 from state_store.credentials.passwords import Passwords
 from state_store.records import Credential
 from state_store.repository import StateRepository
@@ -20,7 +21,9 @@ _NOBODY = Credential("", "")
 """What a dry run adds: no password is hashed for it."""
 
 
-async def add_many(request: NewUsers, repository: StateRepository, passwords: Passwords) -> AddedUsers:
+async def add_many(
+    request: NewUsers, repository: StateRepository, passwords: Passwords, *, by: Actor
+) -> AddedUsers:
     """Add users, in one step for all whose entry can be used, and return what became of each."""
     results = [
         AddedUser(username=entry.username, outcome=UserOutcome.REFUSED, reason=None)
@@ -39,7 +42,7 @@ async def add_many(request: NewUsers, repository: StateRepository, passwords: Pa
         credential = _NOBODY if request.dry_run else await user.credential(passwords)
         new.append((user.username, credential))
         taken.append(result)
-    outcomes = await repository.add_users(new, update=request.update, is_trial=request.dry_run)
+    outcomes = await repository.add_users(new, by=by, update=request.update, is_trial=request.dry_run)
     for result, outcome in zip(taken, outcomes, strict=True):
         result.outcome = UserOutcome(outcome.value)
     return AddedUsers(results=results)

@@ -14,6 +14,7 @@ from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from starlette.requests import Request
 
 from state_api.errors import FOREIGN_REQUEST, HOST_REWRITTEN, Refused
+from state_store.audit import Actor, Door
 from state_store.repository import StateRepository
 
 COOKIE = "peep_session"
@@ -70,9 +71,10 @@ class SignIns:
             return None
         return SignIn(administrator, _csrf_token(secret, cookie), sign_in_id)
 
-    async def end(self, sign_in: SignIn) -> None:
+    async def end(self, sign_in: SignIn, address: str) -> None:
         """Make the cookie of this sign-in, and every copy of it, invalid."""
-        await self._store.end_sign_in(sign_in.sign_in_id, LASTS_SECONDS)
+        by = Actor(sign_in.administrator, Door.DASHBOARD, address)
+        await self._store.end_sign_in(sign_in.sign_in_id, LASTS_SECONDS, by=by)
 
     async def _deployment_secret(self) -> str:
         if self._secret is None:

@@ -1,12 +1,19 @@
 """Who changes something, and through which door: what the audit knows of each act."""
 
 import json
+import os
+import pwd
 import secrets
+import socket
 from dataclasses import dataclass
 from enum import Enum
 
 ACT_REPEATED_SECONDS = 60
 """For so long an act that is carried out again, because its answer was lost, is known to be the same one."""
+
+SIGN_IN_NOTED_SECONDS = 3600
+"""Sign-ins of one administrator from one address, by one door and token, are one entry for so long; refused
+ones, of whomever, too."""
 
 AUDIT_ENTRIES = 100_000
 """The audit keeps so many entries, the latest ones."""
@@ -36,3 +43,15 @@ class Actor:
     def packed(self) -> str:
         """Return this actor as the scripts take it, for one act: every call begins another act."""
         return json.dumps([secrets.token_hex(8), self.name, self.door.value, self.address, self.token])
+
+
+def on_this_machine(program: str = "") -> Actor:
+    """Return the actor of a program's settings or, without one, of a command that somebody has typed here."""
+    return Actor(program or _account(), Door.MACHINE, socket.gethostname())
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # containers run under any number
+        return f"uid {os.getuid()}"

@@ -8,13 +8,14 @@ from playwright.sync_api import expect
 from state_store.moves import MoveProgress
 from state_store.records import Instance
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.dashboard import Dashboard
 from support.peep_services import Peep
 
 
 async def make_moves(redis_url: str) -> None:
     repository = StateRepository(redis_url)
-    await repository.announce_source("old.example.org:995")
+    await repository.announce_source("old.example.org:995", by=OPERATOR)
     await repository.register_instance(Instance("mover", "host", 1, "1", 0.0, layout="{user}"))
     for number, name in enumerate(("anna", "berta", "carla")):
         await repository.begin_move(name, "mover", str(number))

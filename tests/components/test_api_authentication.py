@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.allowances import leave_nothing
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client, passwords, problem
 
@@ -110,7 +111,7 @@ async def test_a_wrong_name_or_password_is_refused_and_neither_is_logged(
 
 
 async def test_a_pop3_user_is_no_administrator(repository: StateRepository) -> None:
-    await repository.add_user("alice", await passwords().new_credential("secret"))
+    await repository.add_user("alice", await passwords().new_credential("secret"), by=OPERATOR)
     async with api_client(repository, auth=httpx.BasicAuth("alice", "secret")) as client:
         problem(await client.get("/v1/counters"), 401, "/docs#unauthenticated")
 

@@ -59,7 +59,7 @@ async def log_in(repository: StateRepository, *usernames: str) -> None:
     """Log these users in and out again."""
     await repository.register_instance(instance())
     for username in usernames:
-        await repository.add_user(username, Credential("no-hash", "1"))
+        await repository.add_user(username, Credential("no-hash", "1"), by=OPERATOR)
         login = Login(username, f"s-{username}", "1", "192.0.2.7:40000")
         await repository.exchange(Exchange("pop3", 0, logins=[login]))
         await repository.exchange(Exchange("pop3", 0, releases=[(username, f"s-{username}")]))
@@ -267,7 +267,7 @@ async def test_a_stream_ends_within_seconds_when_its_administrator_is_changed(
     async with api_server(repository) as server, listening(server.client) as reader:
         await reader.until("counters")
         started = time.monotonic()
-        await repository.replace_administrators(hashes)
+        await repository.replace_administrators(hashes, by=OPERATOR)
         await reader.to_the_end()
         assert time.monotonic() - started < 8
 

@@ -13,7 +13,7 @@ from support.peep_gateway_server import pop3_instance
 
 
 async def test_settings_show_the_defaults(repository: StateRepository) -> None:
-    await repository.announce_mail_directory("/srv/mail", overrides=False)
+    await repository.announce_mail_directory("/srv/mail", overrides=False, by=OPERATOR)
     async with api_client(repository) as client:
         response = await client.get("/v1/settings")
     assert response.json() == {

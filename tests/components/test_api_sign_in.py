@@ -14,6 +14,7 @@ from state_api.sign_in import COOKIE, LASTS_SECONDS
 from state_store.credentials.attempts import Attempt, Decision, Verdict
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.api_client import (
     ADMINISTRATOR,
     ADMINISTRATOR_PASSWORD,
@@ -154,7 +155,9 @@ async def test_a_changed_password_ends_the_sign_in_at_once(
     page: httpx.AsyncClient, repository: StateRepository
 ) -> None:
     await sign_in(page)
-    await repository.replace_administrators({ADMINISTRATOR: await passwords().new_hash("another")})
+    await repository.replace_administrators(
+        {ADMINISTRATOR: await passwords().new_hash("another")}, by=OPERATOR
+    )
     problem(await page.get("/v1/counters"), 401, "/docs#signed-out")
 
 
@@ -162,7 +165,7 @@ async def test_a_removed_administrator_is_signed_out_at_once(
     page: httpx.AsyncClient, repository: StateRepository
 ) -> None:
     await sign_in(page)
-    await repository.replace_administrators({"other": administrator_hash()})
+    await repository.replace_administrators({"other": administrator_hash()}, by=OPERATOR)
     problem(await page.get("/v1/counters"), 401, "/docs#signed-out")
 
 

@@ -11,6 +11,7 @@ from state_store.credentials.passwords import Passwords
 from state_store.credentials.scram import ScramExchange, ScramMalformed, new_verifier
 from state_store.records import Credential
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
 
 ADDRESS = "192.0.2.1"
@@ -53,8 +54,8 @@ def credential(passwords: Passwords) -> Credential:
 @pytest.fixture
 async def repository(redis_url: str, credential: Credential) -> AsyncIterator[WatchedRepository]:
     made = WatchedRepository(redis_url)
-    await made.add_user("alice", credential)
-    await made.replace_administrators({"root": credential.password_hash})
+    await made.add_user("alice", credential, by=OPERATOR)
+    await made.replace_administrators({"root": credential.password_hash}, by=OPERATOR)
     yield made
     await made.close()
 
@@ -80,7 +81,7 @@ async def test_remembered_administrator_with_a_new_password_is_refused_the_old_o
     authenticator: Authenticator, repository: WatchedRepository, passwords: Passwords
 ) -> None:
     assert await authenticator.check_administrator("root", "secret", ADDRESS)
-    await repository.replace_administrators({"root": await passwords.new_hash("other")})
+    await repository.replace_administrators({"root": await passwords.new_hash("other")}, by=OPERATOR)
     assert not await authenticator.check_administrator("root", "secret", ADDRESS)
     assert await authenticator.check_administrator("root", "other", ADDRESS)
 
@@ -132,10 +133,10 @@ async def test_wrong_proof_gives_nothing_and_counts_as_a_wrong_password(
 async def test_password_set_before_there_were_verifiers_is_good_for_everything_but_scram(
     authenticator: Authenticator, repository: WatchedRepository, credential: Credential, passwords: Passwords
 ) -> None:
-    await repository.add_user("old", Credential(credential.password_hash, "v1"))
+    await repository.add_user("old", Credential(credential.password_hash, "v1"), by=OPERATOR)
     assert await scram_result(authenticator, "old", "secret") is RefusalReason.WRONG_PASSWORD
     assert await authenticator.check_user("old", "secret", ADDRESS) == "v1"
-    await repository.set_credential("old", await passwords.new_credential("secret"))
+    await repository.set_credential("old", await passwords.new_credential("secret"), by=OPERATOR)
     assert not isinstance(await scram_result(authenticator, "old", "secret"), RefusalReason)
 
 
@@ -143,7 +144,7 @@ async def test_scram_version_is_that_of_the_verifier_though_the_password_changes
     authenticator: Authenticator, repository: WatchedRepository, passwords: Passwords
 ) -> None:
     exchange, client_final = await scram_answer(authenticator, scram_client("alice", "secret"))
-    await repository.set_credential("alice", await passwords.new_credential("other"))
+    await repository.set_credential("alice", await passwords.new_credential("other"), by=OPERATOR)
     result = await authenticator.finish_scram(exchange, client_final, ADDRESS)
     assert not isinstance(result, RefusalReason)
     assert result[1] == "v1"

@@ -9,6 +9,7 @@ from state_store.errors import UserExists
 from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"
@@ -21,7 +22,7 @@ OLD_CREDENTIAL = Credential(HASH, "v1")
 async def test_credential_comes_back_as_it_was_stored(
     repository: StateRepository, credential: Credential
 ) -> None:
-    await repository.add_user("alice", credential)
+    await repository.add_user("alice", credential, by=OPERATOR)
     assert await repository.credential("alice") == credential
 
 
@@ -29,32 +30,32 @@ async def test_new_credential_of_a_password_comes_back_whole(repository: StateRe
     passwords = cheap_passwords()
     credential = await passwords.new_credential("secret")
     passwords.close()
-    await repository.add_user("alice", credential)
+    await repository.add_user("alice", credential, by=OPERATOR)
     assert await repository.credential("alice") == credential
 
 
 async def test_new_password_replaces_the_verifier_too(repository: StateRepository) -> None:
-    await repository.add_user("alice", CREDENTIAL)
-    await repository.set_credential("alice", OLD_CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
+    await repository.set_credential("alice", OLD_CREDENTIAL, by=OPERATOR)
     assert await repository.credential("alice") == OLD_CREDENTIAL
-    await repository.set_credential("alice", CREDENTIAL)
+    await repository.set_credential("alice", CREDENTIAL, by=OPERATOR)
     assert await repository.credential("alice") == CREDENTIAL
 
 
 async def test_adding_a_user_again_is_a_retry_only_with_the_same_verifier(
     repository: StateRepository,
 ) -> None:
-    await repository.add_user("alice", CREDENTIAL)
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     with pytest.raises(UserExists):
-        await repository.add_user("alice", OLD_CREDENTIAL)
+        await repository.add_user("alice", OLD_CREDENTIAL, by=OPERATOR)
     assert await repository.credential("alice") == CREDENTIAL
 
 
 async def test_login_is_opened_for_the_version_of_a_credential_with_a_verifier(
     repository: StateRepository,
 ) -> None:
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     await repository.register_instance(Instance("i1", "host.example", 42, "1.2.3", 1000.0))
     logins = [Login("alice", "s1", version, "192.0.2.1") for version in ("v", "v1")]
     result = await repository.exchange(Exchange("i1", 1, logins=logins))
@@ -96,7 +97,7 @@ async def test_credential_stored_before_there_were_verifiers_is_read(
 async def test_credential_is_kept_as_three_words(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await repository.add_user("alice", CREDENTIAL)
-    await repository.add_user("old", OLD_CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
+    await repository.add_user("old", OLD_CREDENTIAL, by=OPERATOR)
     kept = behind_the_scenes.hgetall(keys.CREDENTIALS)
     assert sorted(kept.values()) == [f"v1 {HASH}", f"v1 {HASH} {VERIFIER}"]

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 import pytest
 
+from state_store.audit import Actor
 from state_store.credentials.administrators import FIRST_ADMINISTRATOR, Administrators
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StoreUnavailable
 from state_store.records import Credential, Naming
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
 
 
@@ -23,9 +25,9 @@ class ForgetfulRepository(StateRepository):
     loses_answer = False
 
     async def replace_administrators(
-        self, hashes: Mapping[str, str], front_end: str = "", naming: Naming = Naming.START
+        self, hashes: Mapping[str, str], front_end: str = "", naming: Naming = Naming.START, *, by: Actor
     ) -> bool:
-        done = await super().replace_administrators(hashes, front_end, naming)
+        done = await super().replace_administrators(hashes, front_end, naming, by=by)
         if self.loses_answer:
             self.loses_answer = False
             raise StoreUnavailable("answer lost on purpose")
@@ -40,16 +42,16 @@ async def fits(passwords: Passwords, repository: StateRepository, password: str)
 async def test_the_first_start_makes_an_administrator_and_no_later_one_does(
     repository: StateRepository, passwords: Passwords
 ) -> None:
-    password = await Administrators(repository, passwords, {}).install()
+    password = await Administrators(repository, passwords, {}, by=OPERATOR).install()
     assert password is not None
     assert await fits(passwords, repository, password)
-    assert await Administrators(repository, passwords, {}).install() is None
+    assert await Administrators(repository, passwords, {}, by=OPERATOR).install() is None
     assert await fits(passwords, repository, password)
 
 
 async def test_the_password_is_shown_after_a_lost_answer(redis_url: str, passwords: Passwords) -> None:
     repository = ForgetfulRepository(redis_url)
-    administrators = Administrators(repository, passwords, {})
+    administrators = Administrators(repository, passwords, {}, by=OPERATOR)
     repository.loses_answer = True
     with pytest.raises(StoreUnavailable):
         await administrators.install()
@@ -63,7 +65,7 @@ async def test_the_password_is_shown_after_a_lost_answer(redis_url: str, passwor
 async def test_of_two_first_starts_one_makes_the_administrator(
     repository: StateRepository, passwords: Passwords
 ) -> None:
-    front_ends = [Administrators(repository, passwords, {}) for _ in range(2)]
+    front_ends = [Administrators(repository, passwords, {}, by=OPERATOR) for _ in range(2)]
     shown = [password for one in front_ends if (password := await one.install()) is not None]
     assert len(shown) == 1
     assert await fits(passwords, repository, shown[0])

@@ -7,6 +7,7 @@ import httpx
 import redis
 
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.allowances import leave_nothing
 from support.api_client import ADMINISTRATOR, administrator_hash, problem
 from support.api_server import ApiServer, api_server
@@ -46,10 +47,10 @@ async def test_wrong_passwords_over_peep_and_http_have_one_allowance(
 async def test_a_setting_changed_over_peep_makes_a_change_over_http_a_lost_one(redis_url: str) -> None:
     async with both_front_ends(redis_url) as (gateway, api), gateway.client() as client:
         seen = {"If-Match": (await api.client.get("/v1/settings")).headers["etag"]}
-        await gateway.repository.replace_administrators({"root": peep_hash()})
+        await gateway.repository.replace_administrators({"root": peep_hash()}, by=OPERATOR)
         assert await client.ask(LOGIN) == b"+\r\n"
         assert await client.ask(b"t= 5") == b"+\r\n"
-        await gateway.repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
+        await gateway.repository.replace_administrators({ADMINISTRATOR: administrator_hash()}, by=OPERATOR)
         lost = await api.client.patch("/v1/settings", json={"timeout_seconds": 9}, headers=seen)
         problem(lost, 412, "/docs#settings-changed")
         assert await client.ask(b"t?") == b"+5\r\n"

@@ -16,6 +16,7 @@ from state_store.credentials.presence import Presence
 from state_store.errors import SlowedDown, StoreUnavailable
 from state_store.records import Credential
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.allowances import leave_nothing
 from support.redis_server import RedisServer
 from support.waiting import until
@@ -83,7 +84,7 @@ def held() -> Iterator[HeldPasswords]:
 @pytest.fixture
 async def repository(redis_url: str) -> AsyncIterator[WatchedRepository]:
     made = WatchedRepository(redis_url)
-    await made.add_user("alice", Credential("$argon2id$any", "v1"))
+    await made.add_user("alice", Credential("$argon2id$any", "v1"), by=OPERATOR)
     yield made
     await made.close()
 
@@ -189,7 +190,7 @@ async def test_who_leaves_while_it_waits_leaves_nothing_behind_and_the_next_is_t
     gone.cancel()
     await until(lambda: sum(map(len, patient._guard._lines.values())) == 1)
     (shown,) = await repository.slow_downs()
-    await repository.lift_slow_down(shown.slow_down_id)
+    await repository.lift_slow_down(shown.slow_down_id, by=OPERATOR)
     async with asyncio.timeout(20):
         assert await staying == "v1"
     assert patient._guard._lines == {}
@@ -202,7 +203,7 @@ async def test_right_passwords_that_come_all_at_once_are_soon_all_answered(
     patient = Authenticator(repository, held, patience_seconds=60)
     names = [f"user{number}" for number in range(60)]
     for name in names:
-        await repository.add_user(name, Credential("$argon2id$any", "v1"))
+        await repository.add_user(name, Credential("$argon2id$any", "v1"), by=OPERATOR)
     async with asyncio.timeout(20):  # with three seconds for each of forty it would be two minutes
         answers = await asyncio.gather(*(patient.check_user(name, "secret", ADDRESS) for name in names))
     assert set(answers) == {"v1"}
@@ -266,7 +267,7 @@ async def test_administrator_who_is_remembered_is_not_taken_from_a_network_that_
     held: HeldPasswords,
     behind_the_scenes: redis.Redis,
 ) -> None:
-    await repository.replace_administrators({"root": "$argon2id$any"})
+    await repository.replace_administrators({"root": "$argon2id$any"}, by=OPERATOR)
     assert await authenticator.check_administrator("root", "secret", ADDRESS)
     leave_nothing(behind_the_scenes)
     leave_nothing(behind_the_scenes, ELSEWHERE)
@@ -281,7 +282,7 @@ async def test_outage_in_the_middle_of_checks_keeps_nobody_waiting_after_it(
     redis_server: RedisServer, held: HeldPasswords
 ) -> None:
     ours, others = StateRepository(redis_server.url), StateRepository(redis_server.url)
-    await ours.add_user("alice", Credential("$argon2id$any", "v1"))
+    await ours.add_user("alice", Credential("$argon2id$any", "v1"), by=OPERATOR)
     patient = Authenticator(ours, held)
     held.go_on.clear()
     checks = [

@@ -13,6 +13,7 @@ from state_store.records import Credential, Deltas, Exchange, Instance, Login
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from state_store.vitals import Vitals
+from support.actors import OPERATOR
 from support.api_client import api_client, failed_fields, problem
 
 
@@ -49,7 +50,7 @@ def octets_of_the_store(behind_the_scenes: redis.Redis) -> redis.Redis:
 
 async def test_a_sample_holds_the_figures_of_all_instances(repository: StateRepository) -> None:
     await register(repository, "a", "b")
-    await repository.add_user("alice", Credential("no-hash", "1"))
+    await repository.add_user("alice", Credential("no-hash", "1"), by=OPERATOR)
     recorder = LatencyRecorder()
     recorder.record(0.002)
     deltas = Deltas(7, 6, 5, 4, 3, recorder.take("command"))

@@ -15,6 +15,7 @@ from state_api import event_feed
 from state_api.http_connection import TimeLimits
 from state_store.records import Credential
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.api_client import BASIC
 from support.api_server import ApiServer, api_server, listening
 
@@ -155,7 +156,7 @@ async def test_a_connection_that_asks_no_more_is_closed_when_its_time_is_over(
 
 async def test_who_does_not_read_an_answer_is_cut_off(repository: StateRepository) -> None:
     for number in range(1000):
-        await repository.add_user(f"{number:0128}", Credential("no-hash", "1"))
+        await repository.add_user(f"{number:0128}", Credential("no-hash", "1"), by=OPERATOR)
     async with api_server(repository, time_limits=replace(LONG, reading=SECONDS), send_buffer=4096) as server:
         credentials = next(BASIC.auth_flow(httpx.Request("GET", "http://peep"))).headers["Authorization"]
         with socket.socket() as client:

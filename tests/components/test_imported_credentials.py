@@ -16,6 +16,7 @@ from state_store.errors import UserExists
 from state_store.records import Added, Credential, HashCounts
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
 from support.foreign_hashes import PASSWORD, ForeignHash, one_of_each_scheme
 
@@ -69,7 +70,7 @@ async def test_first_login_makes_a_foreign_hash_one_of_ours(
     made: ForeignHash, repository: StateRepository, authenticator: Authenticator, passwords: Passwords
 ) -> None:
     before = await credential_of(passwords, made)
-    await repository.add_user("alice", before)
+    await repository.add_user("alice", before, by=OPERATOR)
     has_scram = made.scheme in {"SCRAM-SHA-256", PLAIN}
     assert await log_in_by_scram(authenticator, "alice", PASSWORD) is has_scram
     assert (await repository.hash_counts()).by_scheme == ({} if made.scheme == PLAIN else {made.scheme: 1})
@@ -89,7 +90,7 @@ async def test_two_logins_at_once_leave_one_hash_of_ours(
     repository: StateRepository, passwords: Passwords, other_passwords: Passwords
 ) -> None:
     before = await credential_of(passwords, SSHA)
-    await repository.add_user("alice", before)
+    await repository.add_user("alice", before, by=OPERATOR)
     replicas = [Authenticator(repository, passwords), Authenticator(repository, other_passwords)]
     tried = [replica.check_user("alice", PASSWORD, ADDRESS) for replica in replicas * 3]
     assert set(await asyncio.gather(*tried)) == {before.version}
@@ -104,9 +105,9 @@ class SlowStore(StateRepository):
 
     async def renew_credential(self, username: str, credential: Credential) -> None:
         if self.meanwhile is None:
-            await self.remove_user(username)
+            await self.remove_user(username, by=OPERATOR)
         else:
-            await self.set_credential(username, self.meanwhile)
+            await self.set_credential(username, self.meanwhile, by=OPERATOR)
         await super().renew_credential(username, credential)
 
 
@@ -120,7 +121,7 @@ async def slow_store(redis_url: str) -> AsyncIterator[SlowStore]:
 async def test_password_that_is_changed_during_a_first_login_stays_changed(
     slow_store: SlowStore, passwords: Passwords
 ) -> None:
-    await slow_store.add_user("alice", await credential_of(passwords, SSHA))
+    await slow_store.add_user("alice", await credential_of(passwords, SSHA), by=OPERATOR)
     slow_store.meanwhile = await passwords.new_credential("changed")
     await Authenticator(slow_store, passwords).check_user("alice", PASSWORD, ADDRESS)
     assert await slow_store.credential("alice") == slow_store.meanwhile
@@ -130,7 +131,7 @@ async def test_password_that_is_changed_during_a_first_login_stays_changed(
 async def test_foreign_hash_that_is_imported_during_a_first_login_stays(
     slow_store: SlowStore, passwords: Passwords
 ) -> None:
-    await slow_store.add_user("alice", await credential_of(passwords, SSHA))
+    await slow_store.add_user("alice", await credential_of(passwords, SSHA), by=OPERATOR)
     slow_store.meanwhile = await credential_of(passwords, BY_SCHEME["BLF-CRYPT"])
     await Authenticator(slow_store, passwords).check_user("alice", PASSWORD, ADDRESS)
     assert await slow_store.credential("alice") == slow_store.meanwhile
@@ -140,7 +141,7 @@ async def test_foreign_hash_that_is_imported_during_a_first_login_stays(
 async def test_user_who_is_removed_during_a_first_login_stays_removed(
     slow_store: SlowStore, passwords: Passwords
 ) -> None:
-    await slow_store.add_user("alice", await credential_of(passwords, SSHA))
+    await slow_store.add_user("alice", await credential_of(passwords, SSHA), by=OPERATOR)
     await Authenticator(slow_store, passwords).check_user("alice", PASSWORD, ADDRESS)
     assert await slow_store.credential("alice") is None
     assert await slow_store.hash_counts() == HashCounts(0)
@@ -149,7 +150,7 @@ async def test_user_who_is_removed_during_a_first_login_stays_removed(
 async def test_users_without_a_verifier_are_challenged_like_unknown_names(
     repository: StateRepository, authenticator: Authenticator, passwords: Passwords
 ) -> None:
-    await repository.add_user("alice", await credential_of(passwords, SSHA))
+    await repository.add_user("alice", await credential_of(passwords, SSHA), by=OPERATOR)
     shapes = {
         challenge_shape(await authenticator.begin_scram(f"n,,n={name},r=0123456789"))
         for name in ("alice", "nobody")
@@ -161,12 +162,12 @@ async def test_imported_verifiers_do_not_tell_their_users_from_unknown_names(
     repository: StateRepository, authenticator: Authenticator, passwords: Passwords
 ) -> None:
     imported = await credential_of(passwords, SCRAM)
-    await repository.add_user("old", imported)
+    await repository.add_user("old", imported, by=OPERATOR)
     assert challenge_shape(await authenticator.begin_scram("n,,n=old,r=0123456789")) == ("i=4096", 26)
-    await repository.remove_user("old")
+    await repository.remove_user("old", by=OPERATOR)
     own = await passwords.new_credential("secret")
-    await repository.add_users([(f"own{number}", own) for number in range(10)])
-    await repository.add_users([(f"old{number}", imported) for number in range(30)])
+    await repository.add_users([(f"own{number}", own) for number in range(10)], by=OPERATOR)
+    await repository.add_users([(f"old{number}", imported) for number in range(30)], by=OPERATOR)
 
     async def shares() -> float:
         found = [
@@ -177,9 +178,9 @@ async def test_imported_verifiers_do_not_tell_their_users_from_unknown_names(
         return found.count(("i=4096", 26)) / len(found)
 
     assert 0.65 < await shares() < 0.85
-    await repository.add_users([(f"old{number}", own) for number in range(20)], update=True)
+    await repository.add_users([(f"old{number}", own) for number in range(20)], update=True, by=OPERATOR)
     assert 0.15 < await shares() < 0.35
-    await repository.add_users([(f"old{number}", own) for number in range(30)], update=True)
+    await repository.add_users([(f"old{number}", own) for number in range(30)], update=True, by=OPERATOR)
     assert await shares() == 0
 
 
@@ -203,26 +204,38 @@ async def test_hash_with_absurd_costs_in_the_store_is_never_run(
 
 async def test_users_are_added_left_or_updated(repository: StateRepository, passwords: Passwords) -> None:
     own, foreign = await passwords.new_credential("secret"), await credential_of(passwords, SSHA)
-    assert await repository.add_users([("alice", own), ("bob", foreign)]) == [Added.ADDED, Added.ADDED]
+    assert await repository.add_users([("alice", own), ("bob", foreign)], by=OPERATOR) == [
+        Added.ADDED,
+        Added.ADDED,
+    ]
     users = [("alice", foreign), ("bob", foreign), ("carol", own), ("carol", foreign)]
-    assert await repository.add_users(users) == [Added.EXISTS, Added.ADDED, Added.ADDED, Added.EXISTS]
+    assert await repository.add_users(users, by=OPERATOR) == [
+        Added.EXISTS,
+        Added.ADDED,
+        Added.ADDED,
+        Added.EXISTS,
+    ]
     assert await repository.credentials(["alice", "nobody", "carol"]) == [own, None, own]
-    assert await repository.add_users([("alice", foreign), ("dave", own)], update=True) == [
+    assert await repository.add_users([("alice", foreign), ("dave", own)], update=True, by=OPERATOR) == [
         Added.UPDATED,
         Added.ADDED,
     ]
     assert await repository.hash_counts() == HashCounts(4, {"SSHA": 2})
     assert await repository.usernames() == ["alice", "bob", "carol", "dave"]
     with pytest.raises(UserExists):
-        await repository.add_user("alice", own)
+        await repository.add_user("alice", own, by=OPERATOR)
 
 
 async def test_trial_changes_nothing(repository: StateRepository, passwords: Passwords) -> None:
     own, foreign = await passwords.new_credential("secret"), await credential_of(passwords, SSHA)
-    await repository.add_user("alice", own)
+    await repository.add_user("alice", own, by=OPERATOR)
     users = [("alice", foreign), ("bob", foreign), ("bob", own)]
-    assert await repository.add_users(users, is_trial=True) == [Added.EXISTS, Added.ADDED, Added.EXISTS]
-    assert await repository.add_users(users, update=True, is_trial=True) == [
+    assert await repository.add_users(users, is_trial=True, by=OPERATOR) == [
+        Added.EXISTS,
+        Added.ADDED,
+        Added.EXISTS,
+    ]
+    assert await repository.add_users(users, update=True, is_trial=True, by=OPERATOR) == [
         Added.UPDATED,
         Added.ADDED,
         Added.UPDATED,

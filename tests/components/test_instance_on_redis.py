@@ -15,6 +15,7 @@ from state_store.records import AdmissionOutcome, Counters, Credential, Login, L
 from state_store.redis import keys
 from state_store.redis.faults import ANSWER_SECONDS
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.redis_server import RedisServer
 
 HERE = "192.0.2.1"
@@ -96,7 +97,7 @@ async def test_counts_end_exact_over_kills_and_pauses(redis_server: RedisServer)
 
 async def test_login_fails_soon_while_redis_is_paused(redis_server: RedisServer) -> None:
     async with instance_on(redis_server.url) as (repository, instance):
-        await repository.add_user("alice", Credential("hash", "v1"))
+        await repository.add_user("alice", Credential("hash", "v1"), by=OPERATOR)
         redis_server.pause()
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
@@ -148,7 +149,7 @@ async def test_instance_whose_server_has_lost_what_it_answered_starts_over(redis
     # As after a failover to a replica that had not heard of the lock: somebody else may have it by now.
     lapsed = asyncio.Event()
     async with instance_on(redis_url, lease_lapsed=lapsed.set) as (repository, instance):
-        await repository.add_user("alice", Credential("hash", "v1"))
+        await repository.add_user("alice", Credential("hash", "v1"), by=OPERATOR)
         first_id = instance.instance_id
         before = await raw(redis_url, "DUMP", keys.INSTANCE + first_id)
         outcome = await instance.lock_maildrop(Login("alice", "s1", "v1", HERE))

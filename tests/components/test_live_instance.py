@@ -155,7 +155,7 @@ def login(session_id: str = "s1", username: str = "alice") -> Login:
 @pytest.fixture
 async def repository(redis_url: str) -> AsyncIterator[TroubledRepository]:
     made = TroubledRepository(redis_url)
-    await made.add_user("alice", Credential("hash", "v1"))
+    await made.add_user("alice", Credential("hash", "v1"), by=OPERATOR)
     yield made
     await made.close()
 
@@ -440,7 +440,7 @@ async def test_counts_and_sessions_are_seen_soon(repository: TroubledRepository)
 async def test_locks_of_many_connections_travel_in_one_exchange(repository: TroubledRepository) -> None:
     names = [f"user{number}" for number in range(30)]
     for name in names:
-        await repository.add_user(name, Credential("hash", "v1"))
+        await repository.add_user(name, Credential("hash", "v1"), by=OPERATOR)
     async with process(repository) as one:
         before = repository.exchanges
         outcomes = await asyncio.gather(*(one.instance.lock_maildrop(login(name, name)) for name in names))

@@ -17,6 +17,7 @@ from pop3_service.moving import moves as moves_of_a_process
 from state_store.moves import MoveProgress
 from state_store.records import Instance
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.api_client import api_client
 from support.busy_store import metrics_of
 from support.moving_service import moving_service
@@ -32,7 +33,7 @@ async def make_moves(repository: StateRepository) -> None:
     """Let a move be under way, one be interrupted, one have failed, two be done, and a user be removed."""
     for instance in ("live", "dead"):
         await repository.register_instance(Instance(instance, "host", 1, "1", 0.0))
-    await repository.announce_source("old.example.org:995")
+    await repository.announce_source("old.example.org:995", by=OPERATOR)
     for number, name in enumerate(("alice", "bob", "carol", "dave", "erin")):
         await repository.begin_move(name, "dead" if name == "bob" else "live", str(number))
     await repository.note_move("alice", "live", MoveProgress(412, 1532))

@@ -8,6 +8,7 @@ from state_store.moves import Move, MoveCounts, MoveOutcome, MoveProgress, MoveS
 from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 
 HERE, THERE = "aaaa-1", "bbbb-1"
 
@@ -16,7 +17,7 @@ HERE, THERE = "aaaa-1", "bbbb-1"
 async def store(repository: StateRepository) -> StateRepository:
     for instance in (HERE, THERE):
         await repository.register_instance(Instance(instance, "host", 1, "1", 0.0))
-    await repository.announce_source("old.example.org:995")
+    await repository.announce_source("old.example.org:995", by=OPERATOR)
     return repository
 
 
@@ -78,15 +79,15 @@ async def test_user_whose_mail_is_here_is_not_moved_again(store: StateRepository
 
 
 async def test_user_who_is_there_is_not_moved(store: StateRepository) -> None:
-    await store.add_user("alice", Credential("hash", "1"))
+    await store.add_user("alice", Credential("hash", "1"), by=OPERATOR)
     assert await begun(store, "alice", HERE) is MoveOutcome.KNOWN
 
 
 async def test_removed_user_is_not_brought_back_and_counts_as_none(store: StateRepository) -> None:
-    await store.add_user("alice", Credential("hash", "1"))
-    await store.remove_user("alice")
+    await store.add_user("alice", Credential("hash", "1"), by=OPERATOR)
+    await store.remove_user("alice", by=OPERATOR)
     with pytest.raises(UnknownUser):
-        await store.remove_user("bob")
+        await store.remove_user("bob", by=OPERATOR)
     assert await store.is_closed_to_moves("alice")
     assert not await store.is_closed_to_moves("bob")
     assert await store.move_counts() == MoveCounts("old.example.org:995")
@@ -95,8 +96,8 @@ async def test_removed_user_is_not_brought_back_and_counts_as_none(store: StateR
 async def test_without_an_old_server_removed_users_are_not_remembered(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await repository.add_user("alice", Credential("hash", "1"))
-    await repository.remove_user("alice")
+    await repository.add_user("alice", Credential("hash", "1"), by=OPERATOR)
+    await repository.remove_user("alice", by=OPERATOR)
     assert not behind_the_scenes.exists(keys.MOVED)
     assert await repository.move_counts() == MoveCounts()
 
@@ -105,7 +106,7 @@ async def test_process_that_dies_after_it_has_added_the_user_leaves_a_finished_m
     store: StateRepository,
 ) -> None:
     await begun(store, "alice", HERE)
-    await store.add_user("alice", Credential("hash", "1"))
+    await store.add_user("alice", Credential("hash", "1"), by=OPERATOR)
     await store.end_instance(HERE)
     assert await moves(store) == []
     assert await store.move_counts() == MoveCounts("old.example.org:995", moved=1)
@@ -117,7 +118,7 @@ async def locked(store: StateRepository, username: str, session: str, maildir: s
 
 
 async def test_maildir_is_locked_while_mail_is_moved_there(store: StateRepository) -> None:
-    await store.add_user("bob", Credential("hash", "1"))
+    await store.add_user("bob", Credential("hash", "1"), by=OPERATOR)
     await begun(store, "alice", HERE, "17")
     assert await locked(store, "bob", "s1", "17") is LoginOutcome.IN_USE
     await store.end_move("alice", HERE, "17", MoveProgress(), "away")
@@ -126,7 +127,7 @@ async def test_maildir_is_locked_while_mail_is_moved_there(store: StateRepositor
 
 
 async def test_lock_of_a_dead_process_does_not_outlast_it(store: StateRepository) -> None:
-    await store.add_user("bob", Credential("hash", "1"))
+    await store.add_user("bob", Credential("hash", "1"), by=OPERATOR)
     await begun(store, "alice", HERE, "17")
     await store.end_instance(HERE)
     assert await locked(store, "bob", "s1", "17") is LoginOutcome.OPENED

@@ -13,6 +13,7 @@ from state_store.credentials.attempts import RefusalReason
 from state_store.errors import StoreUnavailable
 from state_store.moves import MoveCounts, MoveState
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
 from support.moving_service import MovingService, moving_service
 from support.scripted_pop3 import DRIP, PASSWORD, SILENCE, Close, ScriptedServer, multiline, serving
@@ -233,7 +234,7 @@ async def test_name_that_is_no_folder_is_not_asked_about(service: MovingService,
 
 async def test_removed_user_does_not_come_back(service: MovingService, old: ScriptedServer) -> None:
     await service.mail_of("alice")
-    await service.repository.remove_user("alice")
+    await service.repository.remove_user("alice", by=OPERATOR)
     with pytest.raises(WrongLogin):
         await service.log_in("alice")
     assert await service.repository.usernames() == []
@@ -247,7 +248,7 @@ async def test_user_whom_an_administrator_adds_meanwhile_wins(
     loop = asyncio.get_running_loop()
 
     def settle(_: arrivals.Arrivals) -> None:
-        adding = service.repository.add_user("alice", theirs)
+        adding = service.repository.add_user("alice", theirs, by=OPERATOR)
         asyncio.run_coroutine_threadsafe(adding, loop).result()
 
     monkeypatch.setattr(arrivals.Arrivals, "settle", settle)
@@ -265,7 +266,7 @@ async def test_user_whom_an_administrator_adds_before_the_first_message_wins(
 
     def open_or_make(maildir: Maildir) -> None:
         arrivals.open_or_make(maildir)
-        adding = service.repository.add_user("alice", theirs)
+        adding = service.repository.add_user("alice", theirs, by=OPERATOR)
         asyncio.run_coroutine_threadsafe(adding, loop).result()
 
     monkeypatch.setattr(moves, "open_or_make", open_or_make)

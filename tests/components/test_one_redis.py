@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from service_runtime.waiting import prepare_patiently
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.redis import keys
+from support.actors import OPERATOR
 from support.certificates import Authority
 from support.redis_kinds import PASSWORD, USER, USERS, WITH_PASSWORDS, Server, free_port, relay
 from support.waiting import until
@@ -169,7 +170,7 @@ async def test_permission_that_a_script_misses_is_named(server: Server) -> None:
     async with repository_on(f"redis://peep:secret@127.0.0.1:{server.port}") as repository:
         await repository.prepare()
         with pytest.raises(StoreUnavailable, match=r"lacks a permission \(NOPERM\): .*hsetnx"):
-            await repository.announce_mail_directory("/srv/mail", overrides=False)
+            await repository.announce_mail_directory("/srv/mail", overrides=False, by=OPERATOR)
 
 
 async def test_new_reason_to_wait_is_told_and_an_old_one_is_not_repeated(server: Server) -> None:

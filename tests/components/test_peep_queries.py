@@ -11,6 +11,7 @@ from peep_gateway.queries import Queries
 from state_store.errors import LeaseLapsed, StoreUnavailable
 from state_store.records import Counters, Credential
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 
 
 class WatchedRepository(StateRepository):
@@ -161,4 +162,4 @@ async def test_long_list_is_encoded_in_several_turns(
     for count in range(8):
         wanted = [f"+{count}", *(f"user{number}" for number in range(count)), ""]
         assert await Queries(repository).answer("u?") == Lines("\r\n".join(wanted).encode())
-        await repository.add_user(f"user{count}", Credential("no-hash", "v1"))
+        await repository.add_user(f"user{count}", Credential("no-hash", "v1"), by=OPERATOR)

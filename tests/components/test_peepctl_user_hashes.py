@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, passwords
 from support.api_server import ApiServer, api_server
 from support.foreign_hashes import PASSWORD, one_of_each_scheme
@@ -152,7 +153,7 @@ async def test_export_is_private_and_imports_the_same_users(
 ) -> None:
     text = "".join(f"{made.scheme}:{made.text}\n" for made in BY_SCHEME.values())
     await importer.imported(text, "--allow-weak")
-    await repository.add_user("own", await passwords().new_credential("secret"))
+    await repository.add_user("own", await passwords().new_credential("secret"), by=OPERATOR)
     before = await repository.hash_counts()
     file = importer.home / "export"
     done = await importer.run("users", "export", str(file))
@@ -161,7 +162,7 @@ async def test_export_is_private_and_imports_the_same_users(
     assert [path.name for path in importer.home.iterdir()] == ["export"]
     names = await repository.usernames()
     for name in names:
-        await repository.remove_user(name)
+        await repository.remove_user(name, by=OPERATOR)
     code, report = await importer.imported(file.read_text(), "--allow-weak")
     assert (code, report["added"], report["format"]) == (0, len(names), "passwd-file")
     assert await repository.hash_counts() == before
@@ -191,7 +192,7 @@ async def test_export_says_whose_name_no_passwd_file_can_hold(
     importer: Importer, repository: StateRepository
 ) -> None:
     for name in ("alice", "b:ob", "#carol"):
-        await repository.add_user(name, await passwords().new_credential("secret"))
+        await repository.add_user(name, await passwords().new_credential("secret"), by=OPERATOR)
     done = await importer.run("users", "export", "-")
     assert done.code == 1
     assert done.stdout.startswith("alice:{ARGON2ID}$argon2id$")

@@ -93,21 +93,21 @@ async def test_every_change_of_a_setting_gives_a_higher_version(repository: Stat
 async def test_announced_directory_holds_until_a_pop3_instance_overrides_it(
     repository: StateRepository,
 ) -> None:
-    await repository.announce_mail_directory("/first", overrides=False)
-    await repository.announce_mail_directory("/second", overrides=False)
+    await repository.announce_mail_directory("/first", overrides=False, by=OPERATOR)
+    await repository.announce_mail_directory("/second", overrides=False, by=OPERATOR)
     assert (await repository.settings()).mail_directory == "/first"
-    await repository.announce_mail_directory("/third", overrides=True)
+    await repository.announce_mail_directory("/third", overrides=True, by=OPERATOR)
     assert (await repository.settings()).mail_directory == "/third"
 
 
 async def test_announced_directory_of_a_newcomer_changes_nothing_for_those_who_live(
     repository: StateRepository,
 ) -> None:
-    assert await repository.announce_mail_directory("/first", overrides=True) == "/first"
+    assert await repository.announce_mail_directory("/first", overrides=True, by=OPERATOR) == "/first"
     await register(repository, "i1")
-    assert await repository.announce_mail_directory("/second", overrides=True) == "/first"
+    assert await repository.announce_mail_directory("/second", overrides=True, by=OPERATOR) == "/first"
     await repository.end_instance("i1")
-    assert await repository.announce_mail_directory("/second", overrides=True) == "/second"
+    assert await repository.announce_mail_directory("/second", overrides=True, by=OPERATOR) == "/second"
 
 
 async def test_instance_with_another_layout_than_a_live_one_is_refused(repository: StateRepository) -> None:
@@ -120,11 +120,11 @@ async def test_instance_with_another_layout_than_a_live_one_is_refused(repositor
 
 
 async def test_overriding_announcement_is_a_change_that_instances_see(repository: StateRepository) -> None:
-    await repository.announce_mail_directory("/first", overrides=True)
+    await repository.announce_mail_directory("/first", overrides=True, by=OPERATOR)
     before = (await repository.settings()).version
-    await repository.announce_mail_directory("/second", overrides=True)
+    await repository.announce_mail_directory("/second", overrides=True, by=OPERATOR)
     after = (await repository.settings()).version
-    await repository.announce_mail_directory("/second", overrides=True)
+    await repository.announce_mail_directory("/second", overrides=True, by=OPERATOR)
     assert before < after == (await repository.settings()).version
 
 
@@ -153,10 +153,10 @@ async def propose(repository: StateRepository, path: str, verdicts: dict[str, bo
 
 async def test_mail_directory_is_set_when_all_live_instances_agree(repository: StateRepository) -> None:
     await register(repository, "i1", "i2")
-    await repository.announce_mail_directory("/announced", overrides=True)
+    await repository.announce_mail_directory("/announced", overrides=True, by=OPERATOR)
     # Nobody here sends exchanges, so the change itself waits its second for them to obey.
     await propose(repository, "/srv/new mail", {"i1": True, "i2": True})
-    await repository.announce_mail_directory("/too late", overrides=True)
+    await repository.announce_mail_directory("/too late", overrides=True, by=OPERATOR)
     assert (await repository.settings()).mail_directory == "/srv/new mail"
 
 
@@ -187,7 +187,7 @@ async def test_mail_directory_asks_no_instance_whose_lease_is_over(
 
 async def test_usernames_are_sorted_by_their_octets(repository: StateRepository) -> None:
     for name in ["b", "a", "B", "aa", "~", "!", "a-b", "10", "9"]:
-        await repository.add_user(name, CREDENTIAL)
+        await repository.add_user(name, CREDENTIAL, by=OPERATOR)
     assert await repository.usernames() == ["!", "10", "9", "B", "a", "a-b", "aa", "b", "~"]
 
 
@@ -198,14 +198,14 @@ async def test_list_of_all_users_is_whole_however_many_are_asked_for_at_once(
     monkeypatch.setattr(users, "NAMES_A_PAGE", 3)
     names = [f"user{number}" for number in range(count)]
     for name in reversed(names):
-        await repository.add_user(name, CREDENTIAL)
+        await repository.add_user(name, CREDENTIAL, by=OPERATOR)
     assert await repository.usernames() == names
 
 
 async def test_usernames_are_paged_without_gaps(repository: StateRepository) -> None:
     names = [f"user{number:02}" for number in range(7)]
     for name in reversed(names):
-        await repository.add_user(name, CREDENTIAL)
+        await repository.add_user(name, CREDENTIAL, by=OPERATOR)
     assert await repository.usernames_after("", 3) == names[:3]
     assert await repository.usernames_after("user02", 3) == names[3:6]
     assert await repository.usernames_after("user02x", 3) == names[3:6]
@@ -214,40 +214,40 @@ async def test_usernames_are_paged_without_gaps(repository: StateRepository) -> 
 
 async def test_added_user_has_its_credential_and_a_removed_one_none(repository: StateRepository) -> None:
     assert await repository.credential("alice") is None
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     assert await repository.credential("alice") == CREDENTIAL
     assert await repository.credential("Alice") is None
-    await repository.remove_user("alice")
+    await repository.remove_user("alice", by=OPERATOR)
     assert await repository.credential("alice") is None
     assert await repository.usernames() == []
 
 
 async def test_taken_name_keeps_its_password(repository: StateRepository) -> None:
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     with pytest.raises(UserExists):
-        await repository.add_user("alice", Credential("$argon2id$two", "v2"))
+        await repository.add_user("alice", Credential("$argon2id$two", "v2"), by=OPERATOR)
     assert await repository.credential("alice") == CREDENTIAL
 
 
 async def test_adding_the_same_credential_again_succeeds(repository: StateRepository) -> None:
-    await repository.add_user("alice", CREDENTIAL)
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     assert await repository.usernames() == ["alice"]
 
 
 async def test_new_password_replaces_the_old_one(repository: StateRepository) -> None:
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     changed = Credential("$argon2id$two", "v2")
-    await repository.set_credential("alice", changed)
-    await repository.set_credential("alice", changed)
+    await repository.set_credential("alice", changed, by=OPERATOR)
+    await repository.set_credential("alice", changed, by=OPERATOR)
     assert await repository.credential("alice") == changed
 
 
 async def test_unknown_user_can_be_neither_removed_nor_changed(repository: StateRepository) -> None:
     with pytest.raises(UnknownUser):
-        await repository.remove_user("nobody")
+        await repository.remove_user("nobody", by=OPERATOR)
     with pytest.raises(UnknownUser):
-        await repository.set_credential("nobody", CREDENTIAL)
+        await repository.set_credential("nobody", CREDENTIAL, by=OPERATOR)
     assert await repository.usernames() == []
 
 
@@ -257,69 +257,69 @@ async def test_unknown_user_can_be_neither_removed_nor_changed(repository: State
 async def test_first_administrator_is_added_only_once(repository: StateRepository) -> None:
     assert await repository.administrators() == {}
     for _ in range(2):  # the answer to the first may have been lost
-        assert await repository.replace_administrators({"admin": "hash1"}, "one", Naming.FIRST)
-    assert not await repository.replace_administrators({"other": "hash2"}, "two", Naming.FIRST)
+        assert await repository.replace_administrators({"admin": "hash1"}, "one", Naming.FIRST, by=OPERATOR)
+    assert not await repository.replace_administrators({"other": "hash2"}, "two", Naming.FIRST, by=OPERATOR)
     assert await repository.administrators() == {"admin": "hash1"}
 
 
 async def test_replaced_administrators_are_gone(repository: StateRepository) -> None:
-    await repository.replace_administrators({"old": "hash1", "kept": "hash2"})
-    await repository.replace_administrators({"kept": "hash3", "new": "hash4"})
+    await repository.replace_administrators({"old": "hash1", "kept": "hash2"}, by=OPERATOR)
+    await repository.replace_administrators({"kept": "hash3", "new": "hash4"}, by=OPERATOR)
     assert await repository.administrators() == {"kept": "hash3", "new": "hash4"}
 
 
 async def test_front_end_with_other_administrators_throws_out_nobody(repository: StateRepository) -> None:
-    await repository.replace_administrators({"bob": "hash1"}, "one")
-    await repository.replace_administrators({"carol": "hash2"}, "other")
+    await repository.replace_administrators({"bob": "hash1"}, "one", by=OPERATOR)
+    await repository.replace_administrators({"carol": "hash2"}, "other", by=OPERATOR)
     assert await repository.administrators() == {"bob": "hash1", "carol": "hash2"}
-    await repository.replace_administrators({"dave": "hash3"}, "one")
+    await repository.replace_administrators({"dave": "hash3"}, "one", by=OPERATOR)
     assert await repository.administrators() == {"carol": "hash2", "dave": "hash3"}
 
 
 async def test_administrators_of_a_front_end_that_ended_go_with_the_next_start(
     repository: StateRepository,
 ) -> None:
-    await repository.replace_administrators({"bob": "hash1"}, "one")
+    await repository.replace_administrators({"bob": "hash1"}, "one", by=OPERATOR)
     await repository.leave("one")
     assert await repository.administrators() == {"bob": "hash1"}
-    await repository.replace_administrators({"admin": "hash2"}, "without names", Naming.KEEP)
+    await repository.replace_administrators({"admin": "hash2"}, "without names", Naming.KEEP, by=OPERATOR)
     assert await repository.administrators() == {"bob": "hash1", "admin": "hash2"}
-    await repository.replace_administrators({"carol": "hash3"}, "next")
+    await repository.replace_administrators({"carol": "hash3"}, "next", by=OPERATOR)
     assert await repository.administrators() == {"admin": "hash2", "carol": "hash3"}
 
 
 async def test_front_end_that_names_its_administrators_again_brings_back_no_old_password(
     repository: StateRepository,
 ) -> None:
-    await repository.replace_administrators({"bob": "old"}, "one")
-    await repository.replace_administrators({"bob": "new"}, "other")
-    await repository.replace_administrators({"bob": "old"}, "one", Naming.AGAIN)
+    await repository.replace_administrators({"bob": "old"}, "one", by=OPERATOR)
+    await repository.replace_administrators({"bob": "new"}, "other", by=OPERATOR)
+    await repository.replace_administrators({"bob": "old"}, "one", Naming.AGAIN, by=OPERATOR)
     assert await repository.administrators() == {"bob": "new"}
 
 
 async def test_front_end_that_crashed_keeps_its_administrators_for_a_minute(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await repository.replace_administrators({"bob": "hash1"}, "crashed")
-    await repository.replace_administrators({"carol": "hash2"}, "one")
+    await repository.replace_administrators({"bob": "hash1"}, "crashed", by=OPERATOR)
+    await repository.replace_administrators({"carol": "hash2"}, "one", by=OPERATOR)
     seen = int(behind_the_scenes.hget(keys.FRONT_ENDS, "one").split()[0])  # type: ignore[union-attr]
     behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 50_000} bob")
-    await repository.replace_administrators({"carol": "hash2"}, "one", Naming.AGAIN)
+    await repository.replace_administrators({"carol": "hash2"}, "one", Naming.AGAIN, by=OPERATOR)
     assert set(await repository.administrators()) == {"bob", "carol"}
     behind_the_scenes.hset(keys.FRONT_ENDS, "crashed", f"{seen - 61_000} bob")
-    await repository.replace_administrators({"carol": "hash2"}, "one", Naming.AGAIN)
+    await repository.replace_administrators({"carol": "hash2"}, "one", Naming.AGAIN, by=OPERATOR)
     assert set(await repository.administrators()) == {"carol"}
 
 
 async def test_administrators_can_be_replaced_by_none(repository: StateRepository) -> None:
-    await repository.replace_administrators({"old": "hash1"})
-    await repository.replace_administrators({})
+    await repository.replace_administrators({"old": "hash1"}, by=OPERATOR)
+    await repository.replace_administrators({}, by=OPERATOR)
     assert await repository.administrators() == {}
 
 
 async def test_a_sign_in_that_ended_is_known_as_such_for_its_time(repository: StateRepository) -> None:
-    await repository.end_sign_in("one", 60)
-    await repository.end_sign_in("short", 1)
+    await repository.end_sign_in("one", 60, by=OPERATOR)
+    await repository.end_sign_in("short", 1, by=OPERATOR)
     assert await repository.is_ended_sign_in("one")
     assert not await repository.is_ended_sign_in("another")
     async with asyncio.timeout(10):
@@ -359,7 +359,7 @@ async def test_repeated_sequence_number_counts_once(repository: StateRepository)
 
 async def test_counts_stay_and_gauges_go_when_an_instance_ends(repository: StateRepository) -> None:
     await register(repository, "i1")
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     await repository.exchange(
         Exchange("i1", 1, Deltas(7, 1, 1, 1, 1), 1, 1, session_rows=[session("s1")], logins=[login()])
     )
@@ -457,7 +457,7 @@ async def test_exchange_renews_the_lease(repository: StateRepository, behind_the
 
 async def test_exchange_that_a_later_one_has_overtaken_changes_nothing(repository: StateRepository) -> None:
     await register(repository, "i1")
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     lost = Exchange("i1", 1, Deltas(logins=1), open_connections=1, logins=[login()], exchange_number=1)
     again = Exchange("i1", 1, Deltas(logins=1), withdrawn_logins=[("alice", "s1")], exchange_number=2)
     await repository.exchange(again)
@@ -470,7 +470,7 @@ async def test_exchange_that_a_later_one_has_overtaken_changes_nothing(repositor
 
 async def test_exchange_that_arrives_a_second_time_takes_no_lock(repository: StateRepository) -> None:
     await register(repository, "i1")
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     asked = Exchange("i1", 1, logins=[login()], exchange_number=1)
     await repository.exchange(asked)
     await repository.exchange(Exchange("i1", 2, releases=[("alice", "s1")], exchange_number=2))
@@ -486,7 +486,7 @@ async def test_exchange_that_arrives_a_second_time_takes_no_lock(repository: Sta
 async def two_instances(repository: StateRepository) -> StateRepository:
     """Give a repository with the instances i1 and i2 and the user alice."""
     await register(repository, "i1", "i2")
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     return repository
 
 
@@ -526,7 +526,7 @@ async def test_maildrop_of_a_dead_instance_is_taken_over_at_once(
 async def test_clearing_up_frees_the_locks_of_the_dead_alone(
     two_instances: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await two_instances.add_user("bob", CREDENTIAL)
+    await two_instances.add_user("bob", CREDENTIAL, by=OPERATOR)
     await ask_to_log_in(two_instances, login("s1"))
     await ask_to_log_in(two_instances, login("s2", "bob"), "i2")
     let_lease_lapse(behind_the_scenes, "i1")
@@ -565,7 +565,7 @@ async def test_release_comes_before_a_login_of_the_same_exchange(two_instances: 
 @pytest.fixture
 async def two_names(two_instances: StateRepository) -> StateRepository:
     """Give a store with two users, and two instances."""
-    await two_instances.add_user("bob", CREDENTIAL)
+    await two_instances.add_user("bob", CREDENTIAL, by=OPERATOR)
     return two_instances
 
 
@@ -638,7 +638,7 @@ async def test_login_that_finds_its_maildir_in_use_keeps_what_it_holds(two_names
 
 async def test_session_of_a_removed_user_goes_on_to_its_end(two_instances: StateRepository) -> None:
     await ask_to_log_in(two_instances, login("s1"))
-    await two_instances.remove_user("alice")
+    await two_instances.remove_user("alice", by=OPERATOR)
     assert await two_instances.logged_in_users() == ["alice"]
     await two_instances.exchange(Exchange("i1", 2, releases=[("alice", "s1")]))
     assert await two_instances.logged_in_users() == []
@@ -646,7 +646,7 @@ async def test_session_of_a_removed_user_goes_on_to_its_end(two_instances: State
 
 async def test_logged_in_users_are_sorted(two_instances: StateRepository) -> None:
     for name in ["b", "B", "a"]:
-        await two_instances.add_user(name, CREDENTIAL)
+        await two_instances.add_user(name, CREDENTIAL, by=OPERATOR)
         assert await ask_to_log_in(two_instances, login(f"s-{name}", name)) is LoginOutcome.OPENED
     assert await two_instances.logged_in_users() == ["B", "a", "b"]
     assert (await two_instances.counters()).logged_in_users == 3
@@ -783,7 +783,7 @@ def let_login_delay_pass(client: redis.Redis, username: str) -> None:
 async def test_login_within_the_delay_after_the_last_one_is_too_soon_everywhere(
     two_instances: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await two_instances.add_user("bob", CREDENTIAL)
+    await two_instances.add_user("bob", CREDENTIAL, by=OPERATOR)
     assert await log_in_with_delay(two_instances, login("s1")) is LoginOutcome.OPENED
     again = await log_in_with_delay(two_instances, login("s2"), releases=[("alice", "s1")])
     assert again is LoginOutcome.TOO_SOON
@@ -866,7 +866,7 @@ async def test_redis_keeps_a_login_only_where_a_delay_is_set(
 ) -> None:
     await register(repository, "i1")
     for name in ("alice", "bob"):
-        await repository.add_user(name, CREDENTIAL)
+        await repository.add_user(name, CREDENTIAL, by=OPERATOR)
     await ask_to_log_in(repository, login("s1"))
     await log_in_with_delay(repository, login("s2", "bob"))
     assert behind_the_scenes.keys(keys.LOGIN + "*") == [keys.LOGIN + "bob"]

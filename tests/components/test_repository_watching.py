@@ -106,7 +106,7 @@ async def test_users_are_searched_by_prefix(
     repository: StateRepository, prefix: str, after: str, wanted: list[str]
 ) -> None:
     for name in ("bob", "alice", "alan", "al", "Al", "~"):
-        await repository.add_user(name, CREDENTIAL)
+        await repository.add_user(name, CREDENTIAL, by=OPERATOR)
     assert await repository.usernames_after(after, 10, prefix) == wanted
     assert await repository.usernames_after(after, 1, prefix) == wanted[:1]
 
@@ -140,7 +140,7 @@ async def test_session_is_closed_by_the_instance_that_holds_it(repository: State
     listening = asyncio.Event()
     instance = asyncio.create_task(obey())
     await listening.wait()
-    await repository.close_session("i2-1")
+    await repository.close_session("i2-1", by=OPERATOR)
     instance.cancel()
     assert asked == ["i2-1"]
     assert await repository.sessions() == []
@@ -149,7 +149,7 @@ async def test_session_is_closed_by_the_instance_that_holds_it(repository: State
 async def test_unknown_session_cannot_be_closed(repository: StateRepository) -> None:
     await register(repository, "i1")
     with pytest.raises(UnknownSession):
-        await repository.close_session("i1-1")
+        await repository.close_session("i1-1", by=OPERATOR)
 
 
 # Latencies
@@ -187,7 +187,7 @@ async def test_login_logout_and_change_of_a_setting_are_remembered_in_order(
     repository: StateRepository,
 ) -> None:
     await register(repository, "i1")
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     await log_in(repository, "i1", "alice", "i1-1")
     await repository.exchange(Exchange("i1", 0, releases=[("alice", "i1-1")]))
     await repository.end_instance("i1")  # the change would wait for it to obey
@@ -206,7 +206,7 @@ async def test_login_logout_and_change_of_a_setting_are_remembered_in_order(
 
 async def test_login_that_is_asked_for_twice_is_remembered_once(repository: StateRepository) -> None:
     await register(repository, "i1")
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     for _ in range(2):
         await log_in(repository, "i1", "alice", "i1-1")
     assert [one.kind for one in await activity(repository)] == [ActivityKind.LOGIN]
@@ -214,7 +214,7 @@ async def test_login_that_is_asked_for_twice_is_remembered_once(repository: Stat
 
 async def test_sessions_of_an_instance_that_ends_are_logged_out(repository: StateRepository) -> None:
     await register(repository, "i1")
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     await log_in(repository, "i1", "alice", "i1-1")
     await repository.end_instance("i1")
     assert [one.kind for one in await activity(repository)] == [ActivityKind.LOGIN, ActivityKind.LOGOUT]

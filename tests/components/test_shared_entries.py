@@ -10,6 +10,7 @@ from state_store.records import ACTIVITY_LENGTH, Activity, ActivityKind, Credent
 from state_store.redis import keys
 from state_store.redis.scripting import ACTIVITIES_OF_AN_ENTRY, ACTIVITY_PAGE
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 
 NAMES = ["alice", "bob", "carol"]
 MANY = [f"u{number}" for number in range(2 * ACTIVITIES_OF_AN_ENTRY + 1)]
@@ -20,7 +21,7 @@ async def store(repository: StateRepository) -> StateRepository:
     """Give a store with an instance and users."""
     await repository.register_instance(Instance("i1", "host.example", 42, "1.2.3", 1000.0))
     for name in (*NAMES, *MANY):
-        await repository.add_user(name, Credential("no-hash", "1"))
+        await repository.add_user(name, Credential("no-hash", "1"), by=OPERATOR)
     return repository
 
 

@@ -20,6 +20,7 @@ from state_store.records import (
 )
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 
 NETWORK = "192.0.2.1"
 ELSEWHERE = "192.0.2.2"
@@ -30,7 +31,7 @@ WRONG = RefusalReason.WRONG_PASSWORD
 async def store(redis_url: str) -> AsyncIterator[StateRepository]:
     made = StateRepository(redis_url)
     await made.prepare()
-    await made.add_user("alice", Credential("$argon2id$one", "v1"))
+    await made.add_user("alice", Credential("$argon2id$one", "v1"), by=OPERATOR)
     yield made
     await made.close()
 
@@ -175,7 +176,7 @@ async def test_password_that_was_refused_is_no_new_attempt_when_it_comes_again_f
 
 async def test_refused_password_is_forgotten_with_the_users_old_one(store: StateRepository) -> None:
     await guess(store, attempt(1))
-    await store.set_credential("alice", Credential("$argon2id$two", "v2"))
+    await store.set_credential("alice", Credential("$argon2id$two", "v2"), by=OPERATOR)
     assert (await guess(store, attempt(1), Outcome.RIGHT)).verdict is Verdict.GO
 
 
@@ -183,7 +184,7 @@ async def test_password_that_is_set_while_it_is_being_refused_is_not_refused_aga
     store: StateRepository,
 ) -> None:
     decision = await store.begin_attempt(attempt(1))
-    await store.set_credential("alice", Credential("$argon2id$two", "v2"))
+    await store.set_credential("alice", Credential("$argon2id$two", "v2"), by=OPERATOR)
     await store.end_attempt(attempt(1), decision, Outcome.WRONG, WRONG)
     assert (await guess(store, attempt(1), Outcome.RIGHT)).verdict is Verdict.GO
 
@@ -257,7 +258,7 @@ async def test_the_latest_networks_of_a_user_are_known_and_a_removed_user_nowher
     assert behind_the_scenes.zcard(key) == attempts.KNOWN_NETWORKS
     assert await store.recognise("user alice", networks[-1])
     assert 0 < behind_the_scenes.ttl(key) <= attempts.KNOWN_SECONDS
-    await store.remove_user("alice")
+    await store.remove_user("alice", by=OPERATOR)
     assert not await store.recognise("user alice", networks[-1])
 
 
@@ -318,11 +319,11 @@ async def test_lifted_slow_down_is_over_at_once(store: StateRepository) -> None:
     await store.begin_attempt(attempt(99))
     (shown,) = await store.slow_downs()
     assert isinstance(shown, SlowDown)
-    await store.lift_slow_down(shown.slow_down_id)
+    await store.lift_slow_down(shown.slow_down_id, by=OPERATOR)
     assert await store.slow_downs() == []
     assert (await store.begin_attempt(attempt(99))).verdict is Verdict.GO
     with pytest.raises(UnknownSlowDown):
-        await store.lift_slow_down(shown.slow_down_id)
+        await store.lift_slow_down(shown.slow_down_id, by=OPERATOR)
 
 
 async def test_flood_of_wrong_passwords_leaves_few_events_which_count_them_all(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.actors import OPERATOR
 from support.peep_gateway_server import Gateway, add_users
 
 
@@ -21,7 +22,7 @@ async def test_longest_line_stays_within_512_octets(gateway: Gateway) -> None:
 
 async def test_positive_single_line_replies_carry_nothing_an_integer_or_a_string(gateway: Gateway) -> None:
     """R18, R77."""
-    await gateway.repository.announce_mail_directory("/srv/mail", overrides=True)
+    await gateway.repository.announce_mail_directory("/srv/mail", overrides=True, by=OPERATOR)
     await gateway.converse("C: t= 10\nS: +\nC: t?\nS: +10\nC: m?\nS: +/srv/mail")
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from peep_gateway.protocol.commands import capabilities
+from support.actors import OPERATOR
 from support.peep_gateway_server import LOGIN, Gateway, passwords
 
 
@@ -19,7 +20,7 @@ async def test_wrong_name_or_password_is_refused(gateway: Gateway, words: str) -
 
 async def test_users_of_pop3_are_no_administrators(gateway: Gateway) -> None:
     """R33."""
-    await gateway.repository.add_user("alice", await passwords().new_credential("secret"))
+    await gateway.repository.add_user("alice", await passwords().new_credential("secret"), by=OPERATOR)
     await gateway.converse("C: a alice secret\nS: -2", logged_in=False)
 
 

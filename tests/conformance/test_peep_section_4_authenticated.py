@@ -4,6 +4,7 @@ import pytest
 
 from state_store.records import Deltas, Exchange, Login
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.peep_gateway_server import Gateway, add_users, instance, pop3_instance
 
 
@@ -66,7 +67,7 @@ async def test_limit_out_of_range_is_refused(gateway: Gateway, limit: str) -> No
 
 async def test_mail_directory_is_shown_as_an_absolute_path(gateway: Gateway) -> None:
     """R55, P12."""
-    await gateway.repository.announce_mail_directory("/var/mail/peep", overrides=False)
+    await gateway.repository.announce_mail_directory("/var/mail/peep", overrides=False, by=OPERATOR)
     await gateway.converse("C: m?\nS: +/var/mail/peep")
 
 
@@ -79,7 +80,7 @@ async def test_mail_directory_is_set_when_pop3_can_use_it(gateway: Gateway) -> N
 
 async def test_mail_directory_that_pop3_cannot_use_is_refused(gateway: Gateway) -> None:
     """R59, P12."""
-    await gateway.repository.announce_mail_directory("/srv/a", overrides=False)
+    await gateway.repository.announce_mail_directory("/srv/a", overrides=False, by=OPERATOR)
     async with pop3_instance(gateway.repository, usable=False):
         await gateway.converse("C: m= /etc/passwd\nS: -6\nC: m?\nS: +/srv/a")
 

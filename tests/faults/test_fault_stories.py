@@ -26,6 +26,7 @@ from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import LEASE_SECONDS, Counters
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process
 from support.redis_server import RedisServer
 
@@ -81,8 +82,8 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
             ),
             lambda: time.monotonic() + skipped,
         )
-        await repository.announce_mail_directory(str(tmp_path), overrides=True)
-        await repository.add_user("anna", await passwords.new_credential(PASSWORD))
+        await repository.announce_mail_directory(str(tmp_path), overrides=True, by=OPERATOR)
+        await repository.add_user("anna", await passwords.new_credential(PASSWORD), by=OPERATOR)
         message = tmp_path / "anna" / "new" / "1.M1.host"
         message.parent.mkdir(parents=True)
         message.write_bytes(MESSAGE)

@@ -11,6 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 
 from state_store.records import Credential, HashCounts
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 
 NAMES = st.sampled_from(["alice", "bob"])
 KINDS = st.sampled_from(["SSHA", "BLF-CRYPT,12", "SHA512-CRYPT,8192"])
@@ -44,7 +45,7 @@ class Users(RuleBasedStateMachine):
     @rule(name=NAMES, kind=KINDS, update=st.booleans())
     def import_user(self, name: str, kind: str, update: bool) -> None:
         credential = self.new(kind)
-        self.loop.run_until_complete(self.store.add_users([(name, credential)], update=update))
+        self.loop.run_until_complete(self.store.add_users([(name, credential)], update=update, by=OPERATOR))
         if update or name not in self.credentials:
             self.credentials[name] = credential
 
@@ -52,12 +53,12 @@ class Users(RuleBasedStateMachine):
     def change_password(self, name: str) -> None:
         if name in self.credentials:
             self.credentials[name] = self.new()
-            self.loop.run_until_complete(self.store.set_credential(name, self.credentials[name]))
+            self.loop.run_until_complete(self.store.set_credential(name, self.credentials[name], by=OPERATOR))
 
     @rule(name=NAMES)
     def remove(self, name: str) -> None:
         if self.credentials.pop(name, None):
-            self.loop.run_until_complete(self.store.remove_user(name))
+            self.loop.run_until_complete(self.store.remove_user(name, by=OPERATOR))
 
     @rule(target=checked, name=NAMES)
     def check(self, name: str) -> tuple[str, Credential | None]:

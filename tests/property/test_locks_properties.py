@@ -10,6 +10,7 @@ from state_store.records import Credential, Exchange, Instance, Login
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from state_store.repository.answers import pairs
+from support.actors import OPERATOR
 from support.redis_server import RedisServer
 
 INSTANCES = ("i1", "i2")
@@ -87,7 +88,7 @@ def test_an_exchange_equals_its_requests_one_by_one(
         for name in INSTANCES:
             await repository.register_instance(Instance(name, "host.example", 42, "1.2.3", 1000.0))
         for name in USERNAMES:
-            await repository.add_user(name, Credential("no-hash", "1"))
+            await repository.add_user(name, Credential("no-hash", "1"), by=OPERATOR)
         try:
             for turn in turns:
                 await exchange(repository, model, turn)

@@ -9,6 +9,7 @@ import pytest
 from state_store.records import LEASE_SECONDS, Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.shifted_clock import ShiftedClock, server_with_a_clock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a library is preloaded as on Linux")
@@ -56,7 +57,7 @@ async def store(shifted: ShiftedClock) -> AsyncIterator[Store]:
     shifted.server.flush()
     repository = StateRepository(shifted.server.url)
     await repository.prepare()
-    await repository.add_user("alice", Credential("$argon2id$one", "v1"))
+    await repository.add_user("alice", Credential("$argon2id$one", "v1"), by=OPERATOR)
     for name in ("i1", "i2"):
         await repository.register_instance(Instance(name, "host.example", 42, "1.2.3", 1000.0))
     yield Store(repository, shifted)

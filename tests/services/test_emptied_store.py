@@ -17,6 +17,7 @@ from state_store.errors import StoreEmptied, StoreUnavailable
 from state_store.records import Credential
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.peep_program import PeepSession, port_of, program
 from support.pop3_process import PASSWORD as USERS_PASSWORD
 from support.pop3_process import Pop3Process, wait_until
@@ -192,7 +193,7 @@ async def other(redis_url: str) -> AsyncIterator[StateRepository]:
 async def test_deployment_without_users_has_nothing_to_lose(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await repository.replace_administrators({"root": "$argon2id$"})
+    await repository.replace_administrators({"root": "$argon2id$"}, by=OPERATOR)
     behind_the_scenes.flushall()
     assert await repository.credential("alice") is None
     await repository.attend()
@@ -201,7 +202,7 @@ async def test_deployment_without_users_has_nothing_to_lose(
 async def test_unknown_user_of_an_emptied_store_is_no_unknown_user(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     await repository.attend()
     behind_the_scenes.flushall()
     with pytest.raises(StoreEmptied):
@@ -213,7 +214,7 @@ async def test_unknown_user_of_an_emptied_store_is_no_unknown_user(
 async def test_store_that_lost_its_users_is_refused_by_those_who_never_saw_them(
     repository: StateRepository, other: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     await repository.attend()
     behind_the_scenes.flushall()
     await other.prepare()
@@ -227,7 +228,7 @@ async def test_store_that_lost_its_users_is_refused_by_those_who_never_saw_them(
 async def test_newcomer_of_another_deployment_serves_nobody_and_changes_nothing_for_others(
     repository: StateRepository, other: StateRepository
 ) -> None:
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     await repository.attend()
     other.deployment = ANOTHER
     await other.prepare()
@@ -240,7 +241,7 @@ async def test_newcomer_of_another_deployment_serves_nobody_and_changes_nothing_
 async def test_backup_of_a_version_before_is_taken_for_what_it_is(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
-    await repository.add_user("alice", CREDENTIAL)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
     await repository.attend()
     behind_the_scenes.delete(keys.DEPLOYMENT)
     await repository.attend()
@@ -251,18 +252,18 @@ async def test_store_that_was_accepted_is_missed_anew_when_it_is_emptied_again(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     for name in ("alice", "bob"):
-        await repository.add_user(name, Credential(f"$argon2id${name}", "v1"))
+        await repository.add_user(name, Credential(f"$argon2id${name}", "v1"), by=OPERATOR)
         await repository.attend()
         behind_the_scenes.flushall()
         with pytest.raises(StoreEmptied):
             await repository.attend()
-        assert await repository.accept() == 1
+        assert await repository.accept(by=OPERATOR) == 1
         await repository.attend()
 
 
 async def test_store_where_nothing_is_missed_has_nothing_to_accept(repository: StateRepository) -> None:
-    await repository.add_user("alice", CREDENTIAL)
-    assert await repository.accept() == 0
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
+    assert await repository.accept(by=OPERATOR) == 0
 
 
 def test_mark_that_says_nothing_is_none(tmp_path: Path) -> None:

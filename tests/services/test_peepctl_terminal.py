@@ -7,6 +7,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from support.actors import OPERATOR
 from support.background_gateway import BackgroundGateway, background_gateway
 from support.peep_gateway_server import ADMINISTRATOR, PASSWORD
 from support.peepctl_program import Peepctl, before, ended
@@ -129,7 +130,7 @@ def test_top_fills_the_screen_follows_its_size_and_gives_it_back(
     terminal.send("q")
     terminal.expect_exact("\x1b[?1049l")
     assert ended(terminal) == 0
-    gateway.run(gateway.repository.close_session("pop3-7"))
+    gateway.run(gateway.repository.close_session("pop3-7", by=OPERATOR))
 
 
 def test_top_ends_at_ctrl_c(peepctl: Peepctl) -> None:

@@ -39,6 +39,7 @@ from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.records import Counters
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.certificates import Authority
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
@@ -571,7 +572,7 @@ def test_plain_takes_an_initial_response_or_asks_for_it(service: Pop3Process) ->
 def add_with_password(service: Pop3Process, username: str, password: str) -> None:
     async def add() -> None:
         credential = await service._passwords.new_credential(opaque_string(password))
-        await service.repository.add_user(username, credential)
+        await service.repository.add_user(username, credential, by=OPERATOR)
 
     service._runner.run(add())
 

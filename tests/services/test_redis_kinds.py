@@ -128,7 +128,7 @@ async def until_served(repository: StateRepository) -> float:
     pause = 0.02
     while True:
         try:
-            await repository.announce_mail_directory(f"/srv/{next(numbers)}", overrides=True)
+            await repository.announce_mail_directory(f"/srv/{next(numbers)}", overrides=True, by=OPERATOR)
         except StoreUnavailable:
             assert time.monotonic() < begun + SECONDS
             await asyncio.sleep(pause)
@@ -191,7 +191,7 @@ async def test_master_that_was_replaced_and_has_no_replicas_any_more_is_left_at_
     old.ask("CONFIG", "SET", "min-replicas-to-write", 1)
     async with repository_on(trio.url()) as repository:
         await repository.prepare()
-        await repository.announce_mail_directory("/srv/before", overrides=True)
+        await repository.announce_mail_directory("/srv/before", overrides=True, by=OPERATOR)
         await asyncio.to_thread(lambda: order_failover(trio))
         # The old one still calls itself a master, and our connection to it lives.
         assert await until_served(repository) < RECOVERED_SECONDS
@@ -205,11 +205,11 @@ async def test_master_that_was_made_a_replica_is_left_within_the_same_question(t
     old = trio.master()
     async with repository_on(trio.url()) as repository:
         await repository.prepare()
-        await repository.announce_mail_directory("/srv/before", overrides=True)
+        await repository.announce_mail_directory("/srv/before", overrides=True, by=OPERATOR)
         await asyncio.to_thread(lambda: order_failover(trio))
         old.ask("REPLICAOF", "127.0.0.1", trio.master().port)
         # Nobody cut our connection: the answer is READONLY, and the right server is found by it.
-        await repository.announce_mail_directory("/srv/after", overrides=True)
+        await repository.announce_mail_directory("/srv/after", overrides=True, by=OPERATOR)
         assert trio.master().ask("HGET", keys.SETTINGS, "announced_directory") == "/srv/after"
 
 
@@ -279,7 +279,7 @@ async def test_shard_that_changes_its_master_by_order_is_followed(cluster: Clust
         replica.ask("CLUSTER", "FAILOVER")
         await asyncio.to_thread(lambda: until(lambda: cluster.owner() is replica and not old.is_master()))
         # No pause: a refusal with MOVED is followed within the same question.
-        await repository.announce_mail_directory("/srv/moved", overrides=True)
+        await repository.announce_mail_directory("/srv/moved", overrides=True, by=OPERATOR)
         assert replica.ask("HGET", keys.SETTINGS, "announced_directory") == "/srv/moved"
 
 
@@ -289,11 +289,11 @@ async def test_slot_on_its_way_to_another_node_is_not_written_until_it_is_there(
     slot = cluster.our_slot()
     async with repository_on(cluster.url()) as repository:
         await repository.prepare()
-        await repository.announce_mail_directory("/srv/before", overrides=True)
+        await repository.announce_mail_directory("/srv/before", overrides=True, by=OPERATOR)
         target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", ours)
         source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", theirs)
         with pytest.raises(StoreUnavailable, match=r"on their way to another node of the Cluster \(ASK\)"):
-            await repository.announce_mail_directory("/srv/meanwhile", overrides=True)
+            await repository.announce_mail_directory("/srv/meanwhile", overrides=True, by=OPERATOR)
         while found := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
             source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "AUTH", PASSWORD, "KEYS", *found)
         for node in (target, source, *cluster.nodes):

@@ -9,6 +9,7 @@ import pytest
 
 from state_store.errors import UnknownSession
 from state_store.records import ActivityKind, Counters, SessionRow
+from support.actors import OPERATOR
 from support.pop3_process import PASSWORD, Pop3Process, wait_until
 
 Start = Callable[..., Pop3Process]
@@ -26,7 +27,7 @@ def sessions(service: Pop3Process) -> list[SessionRow]:
 
 
 def close(service: Pop3Process, session_id: str) -> None:
-    service._runner.run(service.repository.close_session(session_id))
+    service._runner.run(service.repository.close_session(session_id, by=OPERATOR))
 
 
 def test_session_shows_who_has_fetched_and_marked_what(start: Start) -> None:

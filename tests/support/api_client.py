@@ -10,6 +10,7 @@ import httpx
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.api_application import application
 from support.cheap_passwords import cheap_passwords
 
@@ -44,7 +45,7 @@ async def api_client(
     if repository is None:
         repository = StateRepository("unix:///nonexistent/redis.sock")
     else:
-        await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
+        await repository.replace_administrators({ADMINISTRATOR: administrator_hash()}, by=OPERATOR)
     authenticator = Authenticator(repository, passwords(), patience_seconds=patience_seconds)
     with application(repository, authenticator, passwords(), is_draining=is_draining, proxies=proxies) as app:
         transport = httpx.ASGITransport(app, client=(address, 40000))

@@ -17,6 +17,7 @@ from state_api.http_connection import TimeLimits
 from state_api.serving import serve_http
 from state_store.credentials.authentication import Authenticator
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.api_application import application
 from support.api_client import ADMINISTRATOR, BASIC, administrator_hash, passwords
 
@@ -114,7 +115,7 @@ async def api_server(
 
     With a `send_buffer` the system keeps so many octets for a client that does not read.
     """
-    await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
+    await repository.replace_administrators({ADMINISTRATOR: administrator_hash()}, by=OPERATOR)
     stopping, started = asyncio.Event(), asyncio.Event()
     connection_limits = ConnectionLimits()
     authenticator = Authenticator(repository, passwords(), patience_seconds=0.1)

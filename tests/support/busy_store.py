@@ -8,6 +8,7 @@ from state_store.latency import DAMAGED_UNIQUE_IDS, LatencyRecorder
 from state_store.records import Counters, Credential, Deltas, Exchange, Login, LoginOutcome, SessionRow
 from state_store.repository import StateRepository
 from state_store.vitals import Vitals
+from support.actors import OPERATOR
 from support.api_client import api_client
 from support.peep_gateway_server import instance
 
@@ -29,9 +30,9 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 async def make_busy(repository: StateRepository) -> None:
     """Let there be two connections, alice logged in on one of them, a user with an old hash, and counts."""
-    await repository.add_user("alice", Credential("no-hash", "1"))
-    await repository.add_user("old", Credential("{SSHA}hash", "1"))
-    await repository.announce_source("old.example.org:995")
+    await repository.add_user("alice", Credential("no-hash", "1"), by=OPERATOR)
+    await repository.add_user("old", Credential("{SSHA}hash", "1"), by=OPERATOR)
+    await repository.announce_source("old.example.org:995", by=OPERATOR)
     await repository.register_instance(instance())
     now = time.time()
     deltas = Deltas(retrieved_bytes=1234, retrieved_emails=5, removed_emails=2, connections=9, logins=4)

@@ -23,6 +23,7 @@ from state_store.credentials.authentication import Authenticator
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.certificates import Authority
 from support.cheap_passwords import cheap_passwords
 from support.scripted_pop3 import PASSWORD
@@ -92,7 +93,7 @@ async def moving_service(
         InstanceCallbacks(can_use, settings_changed=lambda: None, lease_lapsed=lapsed),
     )
     moves = Moves(OldServer(old, _NO_TLS), repository, instance, passwords, maildirs, disk, maildir_layout)
-    await repository.announce_mail_directory(str(mail), overrides=True)
+    await repository.announce_mail_directory(str(mail), overrides=True, by=OPERATOR)
     await instance.start()
     await moves.announce()
     context = Pop3Context(

@@ -18,6 +18,7 @@ from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
 from state_store.records import Credential, Exchange, Instance, NotificationKind
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
 from support.dialogue import steps
 
@@ -132,7 +133,7 @@ async def running_gateway(
     limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve PEEP over `repository`, to which the administrator is made known."""
-    await repository.replace_administrators({ADMINISTRATOR: administrator_hash()})
+    await repository.replace_administrators({ADMINISTRATOR: administrator_hash()}, by=OPERATOR)
 
     server = LineServer(
         functools.partial(
@@ -155,7 +156,7 @@ async def running_gateway(
 async def add_users(repository: StateRepository, *usernames: str) -> None:
     """Add users whose passwords fit nothing."""
     for username in usernames:
-        await repository.add_user(username, Credential("no-hash", f"version-of-{username}"))
+        await repository.add_user(username, Credential("no-hash", f"version-of-{username}"), by=OPERATOR)
 
 
 def instance(instance_id: str = "pop3") -> Instance:

@@ -239,7 +239,7 @@ class Pop3Process:
         name = name or f"user{next(self._numbers)}"
 
         async def add() -> None:
-            await self.repository.add_user(name, await self._passwords.new_credential(PASSWORD))
+            await self.repository.add_user(name, await self._passwords.new_credential(PASSWORD), by=OPERATOR)
 
         self._runner.run(add())
         self.deliver(name, *messages)
@@ -251,7 +251,9 @@ class Pop3Process:
 
         async def add() -> None:
             imported = imported_hash(password_hash, allow_weak=True)
-            await self.repository.add_user(name, await self._passwords.imported_credential(imported))
+            await self.repository.add_user(
+                name, await self._passwords.imported_credential(imported), by=OPERATOR
+            )
 
         self._runner.run(add())
         self.deliver(name, b"Subject: moved in\n\nHello\n")
@@ -263,7 +265,7 @@ class Pop3Process:
 
     def remove_user(self, username: str) -> None:
         """Remove a user."""
-        self._runner.run(self.repository.remove_user(username))
+        self._runner.run(self.repository.remove_user(username, by=OPERATOR))
 
     def set_timeout(self, seconds: int) -> None:
         """Do what `t=` does."""

@@ -85,9 +85,9 @@ async def use_the_whole_store(repository: StateRepository) -> None:
     before = await repository.counters()
     for instance_id in (one, other):
         await repository.register_instance(Instance(instance_id, "host.example", 42, "1.2.3", 1000.0))
-    await repository.add_user(username, CREDENTIAL)
+    await repository.add_user(username, CREDENTIAL, by=OPERATOR)
     assert await repository.credential(username) == CREDENTIAL
-    await repository.add_user(guest, CREDENTIAL)
+    await repository.add_user(guest, CREDENTIAL, by=OPERATOR)
     since = await repository.last_activity_id()
     logins = [Login(name, f"s-{name}", "v1", "192.0.2.1", maildir=f"m-{name}") for name in (guest, username)]
     taken = Exchange(one, 1, deltas=Deltas(retrieved_bytes=5, logins=1), logins=logins)
@@ -106,9 +106,11 @@ async def use_the_whole_store(repository: StateRepository) -> None:
     assert username in await repository.usernames()
     assert await repository.usernames_after(username, 1) in ([], [f"user{number + 1}"])
     await repository.deployment_secret()
-    await repository.replace_administrators({"admin": "$argon2id$two"})
+    await repository.replace_administrators({"admin": "$argon2id$two"}, by=OPERATOR)
     assert await repository.administrators() == {"admin": "$argon2id$two"}
-    assert not await repository.replace_administrators({"late": "$argon2id$three"}, "one", Naming.FIRST)
+    assert not await repository.replace_administrators(
+        {"late": "$argon2id$three"}, "one", Naming.FIRST, by=OPERATOR
+    )
     attempt = Attempt(f"user user{number}", f"192.0.2.{number}", "digest")
     assert not await repository.recognise(attempt.subject, attempt.network)
     decision = await repository.begin_attempt(attempt)
@@ -117,11 +119,11 @@ async def use_the_whole_store(repository: StateRepository) -> None:
     assert (await repository.begin_attempt(attempt)).verdict is Verdict.REPEATED
     assert await repository.slow_downs() == []
     with pytest.raises(UnknownSlowDown):
-        await repository.lift_slow_down("0" * 12)
-    await repository.announce_mail_directory("/srv/mail", overrides=True)
-    await repository.set_credential(username, CREDENTIAL)
+        await repository.lift_slow_down("0" * 12, by=OPERATOR)
+    await repository.announce_mail_directory("/srv/mail", overrides=True, by=OPERATOR)
+    await repository.set_credential(username, CREDENTIAL, by=OPERATOR)
     for name in (username, guest):
-        await repository.remove_user(name)
+        await repository.remove_user(name, by=OPERATOR)
     for instance_id in (one, other):
         await repository.end_instance(instance_id)
     await repository.change_settings(by=OPERATOR, max_connections=1000 + number)
@@ -135,7 +137,7 @@ async def hear_a_change(repository: StateRepository) -> None:
     async def listen() -> None:
         async for notification in repository.notifications():
             if notification.kind is NotificationKind.RECONNECTED:
-                await repository.announce_mail_directory(f"/srv/{next(numbers)}", overrides=True)
+                await repository.announce_mail_directory(f"/srv/{next(numbers)}", overrides=True, by=OPERATOR)
             elif notification.kind is NotificationKind.SETTINGS_CHANGED:
                 return
 

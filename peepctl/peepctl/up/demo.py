@@ -11,6 +11,7 @@ from pathlib import Path
 
 from service_runtime.errors import StartError
 from service_runtime.maildir_layout import MaildirLayout
+from state_store.audit import on_this_machine
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StateError, UserExists
 from state_store.repository import StateRepository
@@ -41,7 +42,8 @@ async def add_demo_user(redis_url: str, username: str) -> None:
     passwords = Passwords()
     try:
         await repository.prepare()
-        await repository.add_user(username, await passwords.new_credential(DEMO_PASSWORD))
+        credential = await passwords.new_credential(DEMO_PASSWORD)
+        await repository.add_user(username, credential, by=on_this_machine("peepctl up"))
     except UserExists:
         return
     except StateError as error:

@@ -21,6 +21,7 @@ from pop3_service.moving.mail_move import MailMove, MoveResult
 from pop3_service.moving.old_server import OldServer
 from pop3_service.protocol.replies import LoginPutOff
 from service_runtime.maildir_layout import MaildirLayout
+from state_store.audit import on_this_machine
 from state_store.credentials.attempts import RefusalReason
 from state_store.credentials.networks import network_of
 from state_store.credentials.opaque_string import UnusablePassword, opaque_string
@@ -171,7 +172,9 @@ class Moves:
 
     async def announce(self) -> None:
         """Tell the store where users come from."""
-        await self._repository.announce_source(str(self._old_server.address))
+        await self._repository.announce_source(
+            str(self._old_server.address), by=on_this_machine("pop3-service")
+        )
 
     def adoption(self, username: str, password: str, address: str) -> Adoption:
         """Return one login's way to its move, if there has to be one."""
@@ -334,7 +337,7 @@ class Moves:
             log.info("mail fetched", user=move.username, **_fields(result))
             await client.close()
             try:
-                await self._repository.add_user(move.username, move.credential)
+                await self._repository.add_user(move.username, move.credential, by=None)
             except UserExists:
                 log.warning("an administrator has added the user meanwhile", user=move.username)
             reason = ""

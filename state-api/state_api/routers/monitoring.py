@@ -50,7 +50,7 @@ async def close_session(
     session_id: SessionId, repository: RepositoryDependency, administrator: Administrator
 ) -> None:
     """PEEP `k-`. It is closed when this is answered; what it had marked as deleted stays."""
-    await repository.close_session(session_id)
+    await repository.close_session(session_id, by=administrator)
     log.info("session closed by an administrator", session=session_id, administrator=administrator.name)
 
 
@@ -94,7 +94,7 @@ async def lift_slow_down(
     slow_down_id: SlowDownId, repository: RepositoryDependency, administrator: Administrator
 ) -> None:
     """PEEP `g-`. Its allowance is whole at once; who goes on guessing uses it up again."""
-    await repository.lift_slow_down(slow_down_id)
+    await repository.lift_slow_down(slow_down_id, by=administrator)
     log.info("slow-down lifted", slow_down=slow_down_id, administrator=administrator.name)
 
 

@@ -13,6 +13,7 @@ from state_api.sign_in import (
     is_csrf_token,
     refuse_from_elsewhere,
 )
+from state_store.audit import Actor, Door
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(prefix="/session", include_in_schema=False)
@@ -30,7 +31,9 @@ async def sign_in(
     begun = await services.sign_ins.begin(given.name) if is_right else None
     if begun is None:
         log.warning("administrator refused", address=address)
+        await services.repository.note_refused_sign_in(by=Actor("", Door.DASHBOARD, address))
         raise Refused(WRONG_PASSWORD)
+    await services.noted_sign_ins.note(Actor(given.name, Door.DASHBOARD, address))
     cookie, begun_sign_in = begun
     response.set_cookie(
         COOKIE, cookie, path="/", httponly=True, samesite="strict", secure=came_by_https(request)
@@ -55,7 +58,7 @@ async def sign_out(request: Request, response: Response, services: ServicesDepen
     if found is not None:
         if not is_csrf_token(request, found):
             raise Refused(FOREIGN_REQUEST)
-        await services.sign_ins.end(found)
+        await services.sign_ins.end(found, client_address(request))
         log.info("administrator signed out", administrator=found.administrator)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=came_by_https(request))
 

@@ -98,12 +98,12 @@ async def add_user(
     """
     if isinstance(body, user_schemas.NewUsers):
         response.status_code = 200
-        added = await add_many(body, repository, passwords)
+        added = await add_many(body, repository, passwords, by=administrator)
         if not body.dry_run:
             outcomes = Counter(one.outcome.value for one in added.results)
             log.info("many users added", administrator=administrator.name, **outcomes)
         return added
-    await repository.add_user(body.username, await body.credential(passwords))
+    await repository.add_user(body.username, await body.credential(passwords), by=administrator)
     log.info("user added", username=body.username, administrator=administrator.name)
     response.headers["Location"] = f"/v1/users/{quote(body.username, safe='')}"
     return user_schemas.User(username=body.username)
@@ -135,7 +135,7 @@ async def remove_user(
     username: UsernamePath, repository: RepositoryDependency, administrator: Administrator
 ) -> None:
     """PEEP `u-`. The mail stays where it is, and an open session goes on to its end."""
-    await repository.remove_user(username)
+    await repository.remove_user(username, by=administrator)
     log.info("user removed", username=username, administrator=administrator.name)
 
 
@@ -154,5 +154,5 @@ async def change_password(
     administrator: Administrator,
 ) -> None:
     """From now on the old password opens no session; open ones go on."""
-    await repository.set_credential(username, await change.credential(passwords))
+    await repository.set_credential(username, await change.credential(passwords), by=administrator)
     log.info("password changed", username=username, administrator=administrator.name)

@@ -4,6 +4,7 @@ import contextlib
 import secrets
 from collections.abc import Mapping
 
+from state_store.audit import Actor
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StateError
 from state_store.records import Credential, Naming
@@ -27,11 +28,17 @@ class Administrators:
     """
 
     def __init__(
-        self, repository: AdministratorRepository, passwords: Passwords, given: Mapping[str, str]
+        self,
+        repository: AdministratorRepository,
+        passwords: Passwords,
+        given: Mapping[str, str],
+        *,
+        by: Actor,
     ) -> None:
         self._repository = repository
         self._passwords = passwords
         self._given = given
+        self._by = by
         self._front_end = secrets.token_hex(8)
         self._hashes: Mapping[str, str] = {}
         self._first_password = ""
@@ -77,7 +84,9 @@ class Administrators:
             await self._repository.leave(self._front_end)
 
     async def _name(self, naming: Naming) -> bool:
-        return await self._repository.replace_administrators(self._hashes, self._front_end, naming)
+        return await self._repository.replace_administrators(
+            self._hashes, self._front_end, naming, by=self._by
+        )
 
     async def _make_first(self) -> str | None:
         if not self._first_password:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from state_store.audit import on_this_machine
 from state_store.instance.options import InstanceOptions
 from state_store.records import LEASE_SECONDS, Instance
 from state_store.repository import StateRepository
@@ -55,7 +56,9 @@ class Lease:
         await self._repository.attend()
         if about.mail_directory:
             # After a lapse too: an emptied store that was accepted knows of no directory.
-            await self._repository.announce_mail_directory(about.mail_directory, overrides=True)
+            await self._repository.announce_mail_directory(
+                about.mail_directory, overrides=True, by=on_this_machine("pop3-service")
+            )
         self.instance_id = secrets.token_hex(4)
         asked_at = self._clock()
         await self._repository.register_instance(

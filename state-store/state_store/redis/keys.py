@@ -23,6 +23,10 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     activity          stream  the last logins, logouts and changes of settings; several of the first two may
                               share an entry (D72)
     audit             stream  acts of administrators: who door address token action object old new
+    signed_in:<digest> string empty; there as long as this administrator's sign-ins by this door, from this
+                              address, with this token are no new entry of the audit
+    refused_sign_ins  string  administrators' sign-ins that were refused and are in no entry of the audit yet
+    refused_sign_ins_noted string  empty; there as long as no further entry tells of such
     acted:<id>        string  empty; there as long as this act may be repeated after a lost answer
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
     clock             string  when leases were last read, ms by that clock: shows a step of it
@@ -73,6 +77,9 @@ HISTORY = TAG + "history:"
 LATENCIES = TAG + "latencies"
 ACTIVITY = TAG + "activity"
 AUDIT = TAG + "audit"
+SIGNED_IN = TAG + "signed_in:"
+REFUSED_SIGN_INS = TAG + "refused_sign_ins"
+REFUSED_SIGN_INS_NOTED = TAG + "refused_sign_ins_noted"
 ACTED = TAG + "acted:"
 LEASES = TAG + "leases"
 CLOCK = TAG + "clock"

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
-from state_store.audit import ACT_REPEATED_SECONDS, AUDIT_ENTRIES
+from state_store.audit import ACT_REPEATED_SECONDS, AUDIT_ENTRIES, SIGN_IN_NOTED_SECONDS
 from state_store.credentials import attempts
 from state_store.history import RINGS
 from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
@@ -85,6 +85,7 @@ def _figures() -> dict[str, str]:
         "ACTIVITY_PAGE": ACTIVITY_PAGE,
         "ACT_REPEATED_SECONDS": ACT_REPEATED_SECONDS,
         "AUDIT_ENTRIES": AUDIT_ENTRIES,
+        "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }
     figures |= {name: value for name, value in vars(attempts).items() if isinstance(value, int | float)}

@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import structlog
 
+from state_store.audit import Actor
 from state_store.errors import StoreEmptied, StoreUnavailable
 from state_store.redis import keys
 from state_store.redis.danger import eviction_warnings
@@ -43,9 +44,9 @@ class StateRepository(
         with suppress(StoreEmptied):  # it may be restored, or accepted, while we serve
             await self.attend()
 
-    async def accept(self) -> int:
+    async def accept(self, *, by: Actor) -> int:
         """Go on with a store that has lost its users; return how many deployments were missed in it."""
-        return len(await self._client.script("accept_store"))
+        return len(await self._client.script("accept_store", by.packed()))
 
     async def ping(self) -> None:
         """Return when the store answers and takes writes."""

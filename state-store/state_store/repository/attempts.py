@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from state_store.audit import Actor
 from state_store.credentials.attempts import (
     Attempt,
     Decision,
@@ -75,7 +76,7 @@ class AttemptRepository(DeploymentStore):
         ]
         return sorted(found, key=lambda one: one.since)
 
-    async def lift_slow_down(self, slow_down_id: str) -> None:
+    async def lift_slow_down(self, slow_down_id: str, *, by: Actor) -> None:
         """Make an allowance whole now. Raises `UnknownSlowDown`."""
-        if not await self._client.script("lift_slow_down", slow_down_id):
+        if not await self._client.script("lift_slow_down", by.packed(), slow_down_id):
             raise UnknownSlowDown

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 
+from state_store.audit import Actor
 from state_store.errors import StoreUnavailable, UnknownSession
 from state_store.latency import DAMAGED_UNIQUE_IDS, histogram, refused
 from state_store.records import (
@@ -53,17 +54,18 @@ class MonitoringRepository(DeploymentStore):
         ]
         return sorted(found, key=lambda session: (session.connected_at, session.session_id))
 
-    async def close_session(self, session_id: str) -> None:
+    async def close_session(self, session_id: str, *, by: Actor) -> None:
         """Have a POP3 session closed without UPDATE, and return once it is.
 
         Raises `UnknownSession`. A session that is removing mail ends only after that.
         """
-        if not await self._client.script("close_session", session_id, 1):
+        packed = by.packed()
+        if not await self._client.script("close_session", packed, session_id, 1):
             raise UnknownSession
         loop = asyncio.get_running_loop()
         end, ask_again_at = loop.time() + CLOSING_SECONDS, loop.time() + ASKING_SECONDS
         is_asking = False
-        while await self._client.script("close_session", session_id, int(is_asking)):
+        while await self._client.script("close_session", packed, session_id, int(is_asking)):
             if loop.time() > end:
                 raise StoreUnavailable("the session's instance has not closed it")
             await asyncio.sleep(POLL_SECONDS)

@@ -2,6 +2,7 @@
 
 import json
 
+from state_store.audit import Actor
 from state_store.moves import Move, MoveCounts, MoveOutcome, MoveProgress, MoveState
 from state_store.redis import keys
 from state_store.repository.deployment import DeploymentStore
@@ -13,9 +14,9 @@ class MoveRepository(DeploymentStore):
     A user is added only when all of the mail is here: until then nobody of that name exists.
     """
 
-    async def announce_source(self, source: str) -> None:
+    async def announce_source(self, source: str, *, by: Actor) -> None:
         """Note that mail is moved from an old server: from now on removed users are not moved (again)."""
-        await self._client.command("SET", keys.MOVE_SOURCE, source)
+        await self._client.script("announce_source", by.packed(), source)
 
     async def is_closed_to_moves(self, username: str) -> bool:
         """Return whether this name's mail was moved already, or an administrator has removed the user."""

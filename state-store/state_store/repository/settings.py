@@ -64,13 +64,13 @@ class SettingsRepository(DeploymentStore):
         )
         return await self.settings()
 
-    async def announce_mail_directory(self, path: str, *, overrides: bool) -> str:
+    async def announce_mail_directory(self, path: str, *, overrides: bool, by: Actor) -> str:
         """Name the directory that holds until one is first set, and return the one in force.
 
         An announcement that `overrides`, as a POP3 instance's does, replaces an earlier one while no instance
         is live.
         """
-        return str(await self._client.script("announce_directory", path, int(overrides)))
+        return str(await self._client.script("announce_directory", by.packed(), path, int(overrides)))
 
     async def _propose(self, path: str) -> None:
         proposal_id = secrets.token_hex(8)

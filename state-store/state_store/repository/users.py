@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 
+from state_store.audit import Actor
 from state_store.errors import UnknownUser, UserExists
 from state_store.records import Added, Credential, HashCounts
 from state_store.redis import keys
@@ -50,30 +51,39 @@ class UserRepository(DeploymentStore):
         )
         return HashCounts(int(users), {kind: int(count) for kind, count in imported.items()})
 
-    async def add_user(self, username: str, credential: Credential) -> None:
-        """Add a user. Raises `UserExists`; adding the same credential again (a retry) succeeds."""
-        if await self.add_users([(username, credential)]) == [Added.EXISTS]:
+    async def add_user(self, username: str, credential: Credential, *, by: Actor | None) -> None:
+        """Add a user. Raises `UserExists`; adding the same credential again (a retry) succeeds.
+
+        `by` is None for one whose own login has brought the mail here (D84).
+        """
+        if await self.add_users([(username, credential)], by=by) == [Added.EXISTS]:
             raise UserExists
 
     async def add_users(
-        self, users: Sequence[tuple[str, Credential]], *, update: bool = False, is_trial: bool = False
+        self,
+        users: Sequence[tuple[str, Credential]],
+        *,
+        by: Actor | None,
+        update: bool = False,
+        is_trial: bool = False,
     ) -> list[Added]:
         """Add users in one step, and return what became of each.
 
         Those that are there keep their passwords unless `update`. With `is_trial` nothing changes.
         """
         words = [word for name, credential in users for word in (name, _credential_text(credential))]
-        answer = await self._client.script("add_users", int(update), int(is_trial), *words)
+        packed = by.packed() if by is not None else ""
+        answer = await self._client.script("add_users", packed, int(update), int(is_trial), *words)
         return [Added(outcome) for outcome in answer]
 
-    async def remove_user(self, username: str) -> None:
+    async def remove_user(self, username: str, *, by: Actor) -> None:
         """Remove a user; open sessions go on. Raises `UnknownUser`."""
-        if await self._client.script("remove_user", username):
+        if await self._client.script("remove_user", by.packed(), username):
             raise UnknownUser
 
-    async def set_credential(self, username: str, credential: Credential) -> None:
+    async def set_credential(self, username: str, credential: Credential, *, by: Actor) -> None:
         """Give a user a new password. Raises `UnknownUser`."""
-        if await self._client.script("set_credential", username, _credential_text(credential)):
+        if await self._client.script("set_credential", by.packed(), username, _credential_text(credential)):
             raise UnknownUser
 
     async def renew_credential(self, username: str, credential: Credential) -> None:
