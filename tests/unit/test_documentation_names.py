@@ -33,10 +33,13 @@ def found(pattern: str) -> list[tuple[str, str]]:
     ]
 
 
+ALL_COMMANDS: Any = typer.main.get_command(app)
+
+
 def is_command_of_peepctl(line: str) -> bool:
     """Whether peepctl has the command that a line names, with its options."""
     words = line.split("#")[0].split()
-    command: Any = typer.main.get_command(app)
+    command = ALL_COMMANDS
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
     options = {option for parameter in command.params for option in parameter.opts} | {"--help"}

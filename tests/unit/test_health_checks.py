@@ -1,8 +1,5 @@
 """What health checks know by themselves: they do without the settings, which take long to import."""
 
-import subprocess
-import sys
-
 import pytest
 
 from line_server.health_check import DEFAULT_HOST, ask_port, report
@@ -10,8 +7,6 @@ from peep_gateway import health as of_gateway
 from pop3_service.health import check as of_pop3
 from service_runtime.settings import ApiSettings, GatewaySettings, Pop3Settings, variable
 from state_api import health as of_api
-
-SLOW = ("pydantic", "redis", "fastapi", "uvloop", "structlog")
 
 
 def test_defaults_are_those_of_the_settings() -> None:
@@ -33,16 +28,6 @@ def test_port_that_nobody_can_ask_is_told(port: str) -> None:
         is_well, line = check({name: port})
         assert not is_well
         assert line.startswith(f"{name}={port}: ")
-
-
-@pytest.mark.parametrize("package", ["pop3_service", "peep_gateway", "state_api"])
-def test_a_check_imports_nothing_that_takes_long(package: str) -> None:
-    program = (
-        f"import sys; sys.argv[1:] = ['health']; from {package}.__main__ import main; main();"
-        f"print([name for name in {SLOW} if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_check_prints_its_line_and_exits_with_1_unless_all_is_well(

@@ -1,7 +1,4 @@
-"""How `peepctl` shows numbers, times and foreign words, and what its start imports."""
-
-import subprocess
-import sys
+"""How `peepctl` shows numbers, times and foreign words."""
 
 import pytest
 
@@ -35,18 +32,3 @@ def test_octets_are_told_in_a_unit(octets: float, words: str) -> None:
 def test_control_characters_are_written_out() -> None:
     assert shown("a\x1b[2J\x07\u200f") == "a\\x1b[2J\\x07\\u200f"
     assert shown("café /srv/mail") == "café /srv/mail"
-
-
-def test_programs_start_does_not_pay_for_what_few_commands_need() -> None:
-    expensive = ("rich", "prompt_toolkit", "pydantic", "redis", "peepctl.up")
-    done = subprocess.run(
-        (
-            sys.executable,
-            "-c",
-            f"import sys, peepctl.__main__; print(*(set({expensive}) & set(sys.modules)))",
-        ),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == []

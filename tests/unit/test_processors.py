@@ -1,13 +1,13 @@
 """How many processors a process may use, by its affinity and by the quotas of its control groups."""
 
 import os
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from service_runtime.processors import usable_processors
+from service_runtime.settings import Pop3Settings
 
 ALL = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -105,22 +105,15 @@ def test_a_quota_that_is_none_is_passed_over(machine: Machine) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
-def test_a_process_that_is_bound_to_one_processor_counts_one() -> None:
-    source = (
-        "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]);"
-        "from service_runtime.settings import Pop3Settings;"
-        "print(Pop3Settings(redis_url='redis://localhost').pop3_workers)"
-    )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
-    done = subprocess.run(
-        (sys.executable, "-c", source),
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
-    assert done.stdout == "1\n"
+def test_where_one_processor_may_be_used_one_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PEEP_POP3_WORKERS", raising=False)
+
+    def bound() -> int:
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # this thread's
+        return Pop3Settings(redis_url="redis://localhost").pop3_workers
+
+    with ThreadPoolExecutor() as threads:
+        assert threads.submit(bound).result() == 1
 
 
 def test_this_machine_has_no_more_than_the_affinity_says() -> None:

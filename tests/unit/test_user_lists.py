@@ -131,18 +131,18 @@ def test_missing_column_is_named(head: str) -> None:
 
 
 class Endless(io.RawIOBase):
-    """A file of lines of ten megabytes, then a million short ones."""
+    """A file of lines of ten megabytes, then 20,000 short ones."""
 
     def __init__(self) -> None:
-        self.parts = [b"x" * 10_000_000 + b"\n"] * 3 + [b"y:z\n" * 1000] * 100
-        self.rest = b""
+        self.parts = [b"x" * 10_000_000 + b"\n"] * 3 + [b"y:z\n" * 1000] * 20
+        self.rest = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
         if not self.rest and self.parts:
-            self.rest = self.parts.pop(0)
+            self.rest = memoryview(self.parts.pop(0))
         taken, self.rest = self.rest[: len(buffer)], self.rest[len(buffer) :]
         buffer[: len(taken)] = taken
         return len(taken)
@@ -156,7 +156,7 @@ def test_huge_lines_and_many_lines_take_no_memory() -> None:
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
         count = sum(1 for _ in users)
-        assert tracemalloc.get_traced_memory()[1] - before < 12_000_000  # one of the file's own parts
+        assert tracemalloc.get_traced_memory()[1] - before < 100_000
     finally:
         tracemalloc.stop()
-    assert count == 100_003
+    assert count == 20_003

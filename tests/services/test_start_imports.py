@@ -9,9 +9,18 @@ UNWANTED = {
     "pop3_service": {"rich", "pygments", "opentelemetry", "fastapi", "uvicorn", "prometheus_client"},
     "peep_gateway": {"rich", "pygments", "opentelemetry", "fastapi", "uvicorn", "prometheus_client"},
     "state_api": {"rich", "pygments", "pydantic.v1"},
-    "peepctl": {"rich", "pygments", "redis", "structlog", "pydantic", "prompt_toolkit", "fastapi"},
+    "peepctl": {
+        "rich",
+        "pygments",
+        "redis",
+        "structlog",
+        "pydantic",
+        "prompt_toolkit",
+        "fastapi",
+        "peepctl.up",
+    },
 }
-OF_A_SERVICE = {"redis", "structlog", "pydantic", "uvloop", "asyncio"}
+OF_A_SERVICE = {"fastapi", "redis", "structlog", "pydantic", "uvloop", "asyncio"}
 """What a health check does not import either."""
 
 PRINT_MODULES = """
