@@ -22,6 +22,7 @@ from pop3_service.old_unique_ids import command as unique_ids
 from pop3_service.protocol import commands as pop3
 from service_runtime.settings import ALL_SETTINGS, SECRETS, variable
 from state_api.app import create_app
+from state_api.documentation import demanded_role
 from state_api.routers.metrics import Numbers, StoreCollector
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
@@ -86,14 +87,14 @@ def http_routes_table() -> str:
     rows = (
         (
             _code(f"{method.upper()} {path}"),
-            "yes" if "security" in operation else "no",
+            _code(role) if (role := demanded_role(operation)) else "",
             ", ".join(sorted(operation["responses"])),
             _sentence(operation["summary"]),
         )
         for path, operations in _openapi()["paths"].items()
         for method, operation in operations.items()
     )
-    return table(("Request", "Password", "Status", "What it does"), rows)
+    return table(("Request", "Role", "Status", "What it does"), rows)
 
 
 def metrics_table() -> str:

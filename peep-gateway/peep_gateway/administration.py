@@ -1,5 +1,6 @@
 """Carries out the requests of PEEP sessions: a request in, its outcome out."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from peep_gateway.protocol.commands import AUTHENTICATE
 from peep_gateway.protocol.replies import NegativeCode
 from peep_gateway.protocol.session import Authentication, Outcome, Request, Session
 from peep_gateway.queries import QUERIES, Queries
+from state_store.administrators import Role
 from state_store.audit import Actor, Door
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.noted_sign_ins import NotedSignIns
@@ -42,7 +44,7 @@ NEGATIVE_CODES: Mapping[type[StateError], NegativeCode] = {
 """The one table from the store's errors to PEEP. Any other error is a bug and ends the session."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Client:
     """The client that a request comes from."""
 
@@ -51,6 +53,8 @@ class Client:
     address: str
     presence: Presence = field(default_factory=Presence)
     """Whether it still waits for an answer."""
+    identity: str = ""
+    """The administrator's when it signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,13 @@ class Administration:
             if request.command is AUTHENTICATE:
                 return await self._authenticate(client, *map(str, request.arguments))
             if commencement in QUERIES:
-                return await self._queries.answer(commencement)
+                # Both travel together: the sign-in costs a query no wait.
+                answer, is_valid = await asyncio.gather(
+                    self._queries.answer(commencement), self._is_still_valid(client)
+                )
+                return answer if is_valid else Authentication.OVER
+            if not await self._is_still_valid(client):
+                return Authentication.OVER
             await self._change(CHANGES[commencement], request, client)
         except StateError as error:
             if type(error) not in NEGATIVE_CODES:
@@ -127,20 +137,29 @@ class Administration:
     async def _authenticate(self, client: Client, name: str, password: str) -> Authentication:
         about_client = {"session": client.session_id, "address": client.address}
         try:
-            is_right = await self._authenticator.check_administrator(
-                name, password, client.address, client.presence
+            administrator = await self._authenticator.check_administrator(
+                name, password, client.address, client.presence, role=Role.ALL
             )
         except SlowedDown:
             log.warning("administrator slowed down", **about_client)
             return Authentication.SLOWED_DOWN
-        if not is_right:
+        if administrator is None:
             # Not the name: a slip of the hand may have put the password there.
             log.warning("administrator refused", **about_client)
             await self._repository.note_refused_sign_in(by=Actor("", Door.PEEP, client.address))
             return Authentication.FAILED
         await self._noted_sign_ins.note(Actor(name, Door.PEEP, client.address))
         log.info("administrator logged in", administrator=name, **about_client)
+        client.identity = administrator.identity
         return Authentication.SUCCEEDED
+
+    async def _is_still_valid(self, client: Client) -> bool:
+        """Return whether the administrator who has signed in still has this password and role."""
+        try:
+            found = await self._repository.administrator(str(client.session.administrator))
+        except StoreUnavailable:
+            return True  # then nothing can be read or changed
+        return found is not None and found.identity == client.identity
 
     async def _change(self, change: Change, request: Request, client: Client) -> None:
         subject, *password = request.arguments

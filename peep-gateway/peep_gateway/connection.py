@@ -157,6 +157,8 @@ class PeepConnection(LineConnection):
             self._work = None
         if self._budget is not None and self.session.administrator is not None:
             reply = self._signed_in(reply)
+        if self.session.is_over:
+            repetitions = 0
         if repetitions := min(repetitions, REPEATED_OCTETS // len(reply)):
             self.lines.skip_repetitions(line, repetitions)
             self._commands += repetitions

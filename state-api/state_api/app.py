@@ -14,6 +14,8 @@ from state_api.event_feed import EventFeed
 from state_api.request_limits import RequestLimits
 from state_api.request_log import RequestLog
 from state_api.routers import (
+    administrators,
+    api_tokens,
     dashboard,
     events,
     health,
@@ -37,6 +39,8 @@ ROUTERS = tuple(
         settings,
         users,
         password_hashes,
+        administrators,
+        api_tokens,
         monitoring,
         events,
         history,

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Request
-from fastapi.security import HTTPBasic
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBasic, SecurityScopes
 
 from line_server.listener import plain_host
-from state_api.errors import FOREIGN_REQUEST, SIGNED_OUT, UNAUTHENTICATED, Refused
+from state_api.errors import FOREIGN_REQUEST, SIGNED_OUT, UNAUTHENTICATED, WRONG_TOKEN, Refused, role_needed
 from state_api.event_feed import EventFeed
+from state_api.proof import Proof
 from state_api.sign_in import COOKIE, SignIns, comes_from_page, is_csrf_token, refuse_from_elsewhere
+from state_store.administrators import Role
 from state_store.audit import Actor, Door
+from state_store.credentials.api_tokens import PREFIX, token_digest
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.noted_sign_ins import NotedSignIns
 from state_store.credentials.passwords import Passwords
@@ -67,40 +70,68 @@ def client_address(request: Request) -> str:
 
 
 class AdministratorScheme(HTTPBasic):
-    """HTTP Basic in UTF-8 (RFC 7617), else the dashboard's cookie. Of both, Basic decides."""
+    """HTTP Basic in UTF-8 (RFC 7617), an API token (RFC 6750), else the dashboard's cookie.
 
-    async def __call__(self, request: Request) -> Actor:  # type: ignore[override]
-        """Return the request's administrator.
+    A header decides, where both are there.
+    """
 
-        Raises `Refused` without one (`UNAUTHENTICATED`, for the dashboard `SIGNED_OUT`), and for a change
-        that comes with the cookie but not from the dashboard (`FOREIGN_REQUEST`, `HOST_REWRITTEN`).
+    async def __call__(self, request: Request, demanded: SecurityScopes) -> Actor:  # type: ignore[override]
+        """Return who sends the request.
+
+        Raises `Refused` without an administrator (`UNAUTHENTICATED`, for the dashboard `SIGNED_OUT`), for one
+        whose role is not enough (`ROLE_NEEDED`), and for a change that comes with the cookie but not from the
+        dashboard (`FOREIGN_REQUEST`, `HOST_REWRITTEN`).
         """
-        by_name = "Authorization" in request.headers
-        name = await (_named_administrator(request) if by_name else _signed_in_administrator(request))
-        if name is None:
-            raise Refused(SIGNED_OUT if comes_from_page(request) else UNAUTHENTICATED)
-        request.state.administrator = name
-        if not by_name:
-            return Actor(name, Door.DASHBOARD, client_address(request))
-        by = Actor(name, Door.HTTP, client_address(request))
-        await _of(request).noted_sign_ins.note(by)
-        return by
+        proof = await find_proof(request)
+        for role in map(Role, demanded.scopes):
+            if not proof.role.covers(role):
+                raise Refused(role_needed(role, proof.role))
+        return proof.actor
 
 
-async def _named_administrator(request: Request) -> str | None:
-    credentials = _basic_credentials(request.headers["Authorization"])
+async def find_proof(request: Request) -> Proof:
+    """Return who sends the request, and what he may do. Raises `Refused` as a route does."""
+    header = request.headers.get("Authorization")
+    found = await (_from_cookie(request) if header is None else _from_header(request, header))
+    if found is None:
+        raise Refused(SIGNED_OUT if comes_from_page(request) else UNAUTHENTICATED)
+    request.state.administrator = found.actor.name
+    request.state.token = found.actor.token
+    request.state.proof = found
+    return found
+
+
+async def _from_header(request: Request, header: str) -> Proof | None:
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() == "bearer" and text.strip().startswith(PREFIX):
+        return await _from_token(request, text.strip())
+    credentials = _basic_credentials(text) if scheme.lower() == "basic" else None
     if credentials is None:
         return None
     address = client_address(request)
-    if not await _of(request).authenticator.check_administrator(*credentials, address):
+    administrator = await _of(request).authenticator.check_administrator(*credentials, address)
+    if administrator is None:
         # Not the name: a slip of the hand may have put the password there.
         log.warning("administrator refused", address=address)
         await _of(request).repository.note_refused_sign_in(by=Actor("", Door.HTTP, address))
         return None
-    return credentials[0]
+    actor = Actor(administrator.name, Door.HTTP, address)
+    await _of(request).noted_sign_ins.note(actor)
+    return Proof(actor, administrator.role, administrator.identity)
 
 
-async def _signed_in_administrator(request: Request) -> str | None:
+async def _from_token(request: Request, text: str) -> Proof:
+    address = client_address(request)
+    token = await _of(request).authenticator.check_token(text, address)
+    if token is None:
+        await _of(request).repository.note_refused_sign_in(by=Actor("", Door.HTTP, address))
+        raise Refused(WRONG_TOKEN)
+    # Whoever made it answers for what is done with it.
+    actor = Actor(token.made_by, Door.HTTP, address, token.name)
+    return Proof(actor, token.role, token_digest=token_digest(text))
+
+
+async def _from_cookie(request: Request) -> Proof | None:
     cookie = request.cookies.get(COOKIE)
     found = await _of(request).sign_ins.find(cookie) if cookie else None
     if found is None:
@@ -109,28 +140,29 @@ async def _signed_in_administrator(request: Request) -> str | None:
         refuse_from_elsewhere(request)
         if not is_csrf_token(request, found):
             raise Refused(FOREIGN_REQUEST)
-    request.state.sign_in_id = found.sign_in_id
-    return found.administrator
+    administrator = found.administrator
+    actor = Actor(administrator.name, Door.DASHBOARD, client_address(request))
+    return Proof(actor, administrator.role, administrator.identity, found.sign_in_id)
 
 
-def _basic_credentials(header: str) -> tuple[str, str] | None:
+def _basic_credentials(text: str) -> tuple[str, str] | None:
     """Return the name and password of a header, None of one that is not well-formed."""
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None
     try:
-        name, colon, password = base64.b64decode(token.strip(), validate=True).decode("utf-8").partition(":")
+        name, colon, password = base64.b64decode(text.strip(), validate=True).decode("utf-8").partition(":")
     except (binascii.Error, ValueError):
         return None
     return (name, password) if colon else None
 
 
-_administrator = AdministratorScheme(
+_caller = AdministratorScheme(
     scheme_name="administrator", description="A PEEP administrator's name and password."
 )
 
 ServicesDependency = Annotated[Services, Depends(_services)]
 RepositoryDependency = Annotated[StateRepository, Depends(_repository)]
 PasswordsDependency = Annotated[Passwords, Depends(_passwords)]
-Administrator = Annotated[Actor, Depends(_administrator)]
-"""The request's administrator; a route with this dependency refuses all others."""
+
+# Who may send a request: each route names one of these, and refuses all whose role does not cover it.
+Reader = Annotated[Actor, Security(_caller, scopes=[Role.READ.value])]
+Helper = Annotated[Actor, Security(_caller, scopes=[Role.HELPDESK.value])]
+Administrator = Annotated[Actor, Security(_caller, scopes=[Role.ALL.value])]

@@ -12,7 +12,8 @@ from state_api.errors import NAMED_KINDS, PROBLEM_MEDIA_TYPE
 
 DESCRIPTION = """\
 Shows and changes the same settings, users and counters as PEEP, for tools and dashboards.
-Everything under `/v1` needs an administrator's name and password (HTTP Basic, the ones of PEEP);
+Everything under `/v1` needs an administrator's name and password (HTTP Basic, the ones of PEEP) or an API
+token (Bearer), of a role that the request demands: `read`, `helpdesk` or `all`, each with the ones before it;
 every error is `application/problem+json` (RFC 9457). A body over 64 KiB, a path that is not there and a
 method that it does not take are answered so as well (413, 404, 405). Answers carry `X-Request-ID`, as the
 logs do; a request may bring its own: up to 64 letters, digits, dots, dashes and underscores."""
@@ -20,6 +21,7 @@ logs do; a request may bring its own: up to 64 letters, digits, dots, dashes and
 TAGS = [
     {"name": "settings", "description": "What operators change while the server runs."},
     {"name": "users", "description": "POP3 users and their passwords."},
+    {"name": "administrators", "description": "Who may do what: administrators, their roles, API tokens."},
     {
         "name": "monitoring",
         "description": "Counters, sessions, who is logged in, and what happens, over all POP3 instances.",
@@ -43,6 +45,13 @@ _REQUEST_ID_HEADER = {
     }
 }
 
+_TOKEN_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "peep_...",
+    "description": "An API token.",
+}
+
 router = APIRouter()
 
 
@@ -55,6 +64,9 @@ class DocumentedApi(FastAPI):
             document = super().openapi()
             for _, _, operation in _operations(document):
                 operation["responses"] = dict(_responses(operation["responses"]))
+                if role := demanded_role(operation):
+                    operation["security"].append({"token": [role]})
+            document["components"]["securitySchemes"]["token"] = _TOKEN_SCHEME
             for name in _UNUSED_SCHEMAS:
                 document["components"]["schemas"].pop(name, None)
         return super().openapi()
@@ -71,6 +83,12 @@ async def show_documentation(request: Request) -> HTMLResponse:
             "form-action 'none'; frame-ancestors 'none'"
         },
     )
+
+
+def demanded_role(operation: dict[str, Any]) -> str:
+    """Return the role that an operation of the document demands; empty where anybody may ask."""
+    # OpenAPI 3.1, 4.8.30: for other schemes than OAuth the list names roles.
+    return str(operation["security"][0]["administrator"][0]) if "security" in operation else ""
 
 
 def _responses(responses: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -113,6 +131,8 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
 def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
     yield f"<h3 id='{operation['operationId']}'><code>{method} {path}</code></h3>"
     yield f"<p>{_prose(operation['summary'])}. {_prose(operation.get('description', ''))}</p><dl>"
+    if role := demanded_role(operation):
+        yield f"<dt>Role<dd><code>{role}</code>"
     for parameter in operation.get("parameters", ()):
         described = parameter.get("description") or parameter["schema"].get("description", "")
         yield f"<dt><code>{parameter['name']}</code> ({parameter['in']})<dd>{_prose(described)}"

@@ -3,7 +3,7 @@
 import http
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -13,7 +13,12 @@ from starlette.routing import Route
 
 from state_api.schemas import FieldError, Problem
 from state_api.user_schemas import BODY_FORMS
+from state_store.administrators import Role
 from state_store.errors import (
+    AdministratorExists,
+    AdministratorOfSettings,
+    ApiTokenExists,
+    LastAdministrator,
     MailDirectoryRefused,
     SettingsChanged,
     SlowedDown,
@@ -21,6 +26,9 @@ from state_store.errors import (
     StoreEmptied,
     StoreUnavailable,
     StoreUnusable,
+    TooMany,
+    UnknownAdministrator,
+    UnknownApiToken,
     UnknownSession,
     UnknownSlowDown,
     UnknownUser,
@@ -41,6 +49,8 @@ class Kind:
     detail: str
     name: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    role: str = ""
+    """The role that is missing."""
 
     @property
     def title(self) -> str:
@@ -58,7 +68,7 @@ class Refused(Exception):
 
 UNAUTHENTICATED = Kind(
     401,
-    "This needs the name and password of an administrator (HTTP Basic).",
+    "This needs the name and password of an administrator (HTTP Basic), or an API token (Bearer).",
     "unauthenticated",
     {"WWW-Authenticate": 'Basic realm="Peep", charset="UTF-8"'},
 )
@@ -66,6 +76,15 @@ UNAUTHENTICATED = Kind(
 _NO_DIALOGUE = {"WWW-Authenticate": 'Cookie realm="Peep"'}
 SIGNED_OUT = Kind(401, "Nobody is signed in here, or no longer.", "signed-out", _NO_DIALOGUE)
 WRONG_PASSWORD = Kind(401, "No administrator has this name and password.", "wrong-password", _NO_DIALOGUE)
+WRONG_TOKEN = Kind(
+    401,
+    "This is no API token, or it has ended or was revoked, or it does not serve this client's network.",
+    "wrong-token",
+    {"WWW-Authenticate": 'Bearer realm="Peep", error="invalid_token"'},
+)
+ROLE_NEEDED = Kind(
+    403, "This needs another role than the administrator or token has.", "role-needed", role="all"
+)
 FOREIGN_REQUEST = Kind(
     403,
     "A change with the dashboard's cookie needs its token in X-CSRF-Token, and has to come from its page.",
@@ -82,6 +101,22 @@ UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
 UNKNOWN_SESSION = Kind(404, "No open POP3 session has this id.", "unknown-session")
 UNKNOWN_SLOW_DOWN = Kind(404, "No slow-down of guessing has this id, or it is over.", "unknown-slow-down")
 USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
+UNKNOWN_ADMINISTRATOR = Kind(404, "No administrator has this name.", "unknown-administrator")
+UNKNOWN_API_TOKEN = Kind(404, "No API token has this name.", "unknown-token")
+ADMINISTRATOR_EXISTS = Kind(409, "An administrator has this name already.", "administrator-exists")
+ADMINISTRATOR_OF_SETTINGS = Kind(
+    409,
+    "The settings of a running PEEP or HTTP service (PEEP_ADMINS, PEEP_ADMINS_FILE) name this administrator: "
+    "change them there. They win over what is changed here.",
+    "administrator-of-settings",
+)
+LAST_ADMINISTRATOR = Kind(
+    409,
+    "Nobody else has the role all: make another such administrator first, or nobody could make any again.",
+    "last-administrator",
+)
+API_TOKEN_EXISTS = Kind(409, "An API token has this name already.", "token-exists")
+TOO_MANY = Kind(409, "There are as many as may be, 1,000: remove one first.", "too-many")
 SETTINGS_CHANGED = Kind(
     412, "The settings have changed since: read them again before you change them.", "settings-changed"
 )
@@ -137,6 +172,13 @@ KINDS: Mapping[type[StateError], Kind] = {
     UnknownSlowDown: UNKNOWN_SLOW_DOWN,
     SlowedDown: TOO_MANY_ATTEMPTS,
     UserExists: USER_EXISTS,
+    UnknownAdministrator: UNKNOWN_ADMINISTRATOR,
+    UnknownApiToken: UNKNOWN_API_TOKEN,
+    AdministratorExists: ADMINISTRATOR_EXISTS,
+    AdministratorOfSettings: ADMINISTRATOR_OF_SETTINGS,
+    LastAdministrator: LAST_ADMINISTRATOR,
+    ApiTokenExists: API_TOKEN_EXISTS,
+    TooMany: TOO_MANY,
     SettingsChanged: SETTINGS_CHANGED,
     MailDirectoryRefused: MAIL_DIRECTORY_REFUSED,
     StoreEmptied: STORE_EMPTIED,
@@ -184,14 +226,22 @@ def _problem(kind: Kind, request_id: str | None, errors: list[FieldError] | None
         detail=kind.detail,
         request_id=request_id,
         errors=errors,
+        role=kind.role or None,
     )
     return problem.model_dump(exclude_none=True)
+
+
+def role_needed(demanded: Role, had: Role) -> Kind:
+    """Return the kind of error of a request that a role is not enough for."""
+    detail = f"This needs the role {demanded.value}; {had.value} is not enough."
+    return replace(ROLE_NEEDED, detail=detail, role=demanded.value)
 
 
 def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """Return the documentation of a route's errors, by status."""
     if UNAUTHENTICATED in kinds:
-        kinds += (TOO_MANY_ATTEMPTS,)  # any password may be slowed down
+        # Any password or token may be wrong or slowed down, and any role too little.
+        kinds += (WRONG_TOKEN, ROLE_NEEDED, TOO_MANY_ATTEMPTS)
     by_status: dict[int | str, list[Kind]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)

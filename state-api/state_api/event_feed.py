@@ -11,7 +11,8 @@ import structlog
 
 from state_api import event_frames
 from state_api.errors import DRAINING, TOO_MANY_STREAMS, Refused
-from state_api.event_stream import EventStream, Listener
+from state_api.event_stream import EventStream
+from state_api.proof import Proof
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.repository import StateRepository
 
@@ -27,8 +28,8 @@ POLL_SECONDS = 0.25
 """How late an activity may be shown, and how soon a stream ends with its process."""
 
 COUNTERS_SECONDS = 1.0
-RECHECK_SECONDS = 2.0
-"""How long a stream outlives its administrator, or the password or sign-in that opened it."""
+RECHECK_SECONDS = 0.5
+"""How long a stream outlives its administrator, or the password, role, sign-in or token that opened it."""
 
 
 class EventFeed:
@@ -47,7 +48,7 @@ class EventFeed:
         self._wanted = asyncio.Event()
         self._reset()
 
-    def open(self, listener: Listener, last_event_id: str | None) -> EventStream:
+    def open(self, proof: Proof, last_event_id: str | None) -> EventStream:
         """Return a new stream, which goes on after the listener's last event if there is one.
 
         Raises `Refused` while the process ends, and where it serves as many streams as it may.
@@ -56,7 +57,7 @@ class EventFeed:
             raise Refused(DRAINING)
         if len(self._streams) >= MAX_STREAMS:
             raise Refused(TOO_MANY_STREAMS)
-        stream = EventStream(listener, last_event_id, self._leave)
+        stream = EventStream(proof, last_event_id, self._leave)
         if self._reader is None:
             self._reset()
             # It outlives the request that starts it, whose id shall not stand in what it logs.
@@ -171,13 +172,11 @@ class EventFeed:
     async def _recheck(self) -> None:
         if monotonic() < self._recheck_due:
             return
-        hashes = await self._repository.administrators()
         self._recheck_due = monotonic() + RECHECK_SECONDS
-        for stream in list(self._streams):
-            listener = stream.listener
-            sign_in_id = listener.sign_in_id
-            is_over = sign_in_id is not None and await self._repository.is_ended_sign_in(sign_in_id)
-            if is_over or hashes.get(listener.administrator) != listener.password_hash:
+        streams = list(self._streams)
+        still_hold = await asyncio.gather(*(stream.proof.holds(self._repository) for stream in streams))
+        for stream, holds in zip(streams, still_hold, strict=True):
+            if not holds:
                 stream.end()
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -11,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from state_api.event_frames import KEEP_ALIVE, MEDIA_TYPE
+from state_api.proof import Proof
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -29,16 +29,6 @@ MAX_WAITING_CHUNKS = 64
 _ACTIVITY_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A stream's administrator; the stream ends when the password or the sign-in is no longer good."""
-
-    administrator: str
-    password_hash: str
-    sign_in_id: str | None = None
-    """The dashboard's sign-in that opened it, if one did."""
-
-
 class EventStream(Response):
     """An answer that sends what is `put` into it, until either side ends it.
 
@@ -49,11 +39,12 @@ class EventStream(Response):
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, listener: Listener, last_event_id: str | None, on_end: Callable[["EventStream"], None]
+        self, proof: Proof, last_event_id: str | None, on_end: Callable[["EventStream"], None]
     ) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self.listener = listener
+        self.proof = proof
+        """Who listens; the stream ends once that no longer holds."""
         self.last_event_id = last_event_id if _ACTIVITY_ID.fullmatch(last_event_id or "") else None
         """The last event that the listener has received; None when there is none."""
         self._on_end = on_end

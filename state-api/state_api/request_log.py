@@ -90,5 +90,6 @@ def _log_request(scope: Scope, status: int | None, seconds: float) -> None:
         status=status,
         milliseconds=round(seconds * 1000, 1),
         administrator=scope["state"].get("administrator"),
+        **({"token": token} if (token := scope["state"].get("token")) else {}),
         address=scope["client"][0] if scope.get("client") else None,
     )

@@ -265,6 +265,7 @@ class SignedIn(BaseModel):
     """Who is signed in on the dashboard."""
 
     administrator: str
+    role: str = Field(description="What he may do: `read`, `helpdesk` or `all`.")
     csrf_token: str = Field(description="Send it as X-CSRF-Token with every change.")
 
 
@@ -298,3 +299,4 @@ class Problem(BaseModel):
     detail: str
     request_id: str | None = Field(None, description="As in the X-Request-ID header and the logs.")
     errors: list[FieldError] | None = Field(None, description="With status 422: the fields that failed.")
+    role: str | None = Field(None, description="With `role-needed`: the role that the request needs.")

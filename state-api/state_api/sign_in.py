@@ -1,7 +1,7 @@
 """The dashboard's sign-in: a signed cookie instead of a name and password with every request.
 
 Any replica can check what another has signed. A sign-in ends on all of them when its administrator signs out
-or gets another password. The store keeps only the ids of those that were ended.
+or gets another password or role. The store keeps only the ids of those that were ended.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from starlette.requests import Request
 
 from state_api.errors import FOREIGN_REQUEST, HOST_REWRITTEN, Refused
+from state_store.administrators import Administrator
 from state_store.audit import Actor, Door
 from state_store.repository import StateRepository
 
@@ -34,7 +35,7 @@ _SIGNING = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 class SignIn:
     """A signed-in administrator, and the token that each change needs beside the cookie."""
 
-    administrator: str
+    administrator: Administrator
     csrf_token: str
     sign_in_id: str
 
@@ -46,14 +47,12 @@ class SignIns:
         self._store = store
         self._secret: str | None = None
 
-    async def begin(self, administrator: str) -> tuple[str, SignIn] | None:
-        """Return a cookie for an administrator, and its sign-in; None when no administrator has this name."""
-        password_hash = (await self._store.administrators()).get(administrator)
-        if password_hash is None:
-            return None
+    async def begin(self, administrator: Administrator) -> tuple[str, SignIn]:
+        """Return a cookie for an administrator, and its sign-in."""
         secret = await self._deployment_secret()
         sign_in_id = secrets.token_urlsafe(12)
-        cookie = _serializer(secret).dumps([administrator, _fingerprint(secret, password_hash), sign_in_id])
+        fingerprint = _fingerprint(secret, administrator)
+        cookie = _serializer(secret).dumps([administrator.name, fingerprint, sign_in_id])
         return cookie, SignIn(administrator, _csrf_token(secret, cookie), sign_in_id)
 
     async def find(self, cookie: str) -> SignIn | None:
@@ -61,11 +60,11 @@ class SignIns:
         secret = await self._deployment_secret()
         try:
             # A cookie of an earlier version holds fewer fields: it needs another sign-in.
-            administrator, fingerprint, sign_in_id = _serializer(secret).loads(cookie, max_age=LASTS_SECONDS)
+            name, fingerprint, sign_in_id = _serializer(secret).loads(cookie, max_age=LASTS_SECONDS)
         except (BadData, ValueError):
             return None
-        password_hash = (await self._store.administrators()).get(administrator)
-        if password_hash is None or not hmac.compare_digest(_fingerprint(secret, password_hash), fingerprint):
+        administrator = await self._store.administrator(name)
+        if administrator is None or not hmac.compare_digest(_fingerprint(secret, administrator), fingerprint):
             return None
         if await self._store.is_ended_sign_in(sign_in_id):
             return None
@@ -73,7 +72,7 @@ class SignIns:
 
     async def end(self, sign_in: SignIn, address: str) -> None:
         """Make the cookie of this sign-in, and every copy of it, invalid."""
-        by = Actor(sign_in.administrator, Door.DASHBOARD, address)
+        by = Actor(sign_in.administrator.name, Door.DASHBOARD, address)
         await self._store.end_sign_in(sign_in.sign_in_id, LASTS_SECONDS, by=by)
 
     async def _deployment_secret(self) -> str:
@@ -130,7 +129,7 @@ def _csrf_token(secret: str, cookie: str) -> str:
     return signer.get_signature(cookie).decode()
 
 
-def _fingerprint(secret: str, password_hash: str) -> str:
-    # Keyed, so that a cookie reveals nothing about the hash.
+def _fingerprint(secret: str, administrator: Administrator) -> str:
+    # Keyed, so that a cookie reveals nothing about the password's hash.
     key = hmac.digest(secret.encode(), _FINGERPRINT_PURPOSE.encode(), "sha256")
-    return hmac.new(key, password_hash.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(key, administrator.identity.encode(), hashlib.sha256).hexdigest()[:32]

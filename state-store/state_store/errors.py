@@ -42,6 +42,34 @@ class UnknownSlowDown(StateError):
     """No slow-down has this id, or it is over (PEEP `-4`)."""
 
 
+class AdministratorExists(StateError):
+    """The name is already an administrator's."""
+
+
+class UnknownAdministrator(StateError):
+    """No administrator has this name."""
+
+
+class AdministratorOfSettings(StateError):
+    """The settings of PEEP or HTTP name this administrator: only they can change or remove him."""
+
+
+class LastAdministrator(StateError):
+    """Nobody else may do everything: who is the last may neither go nor lose that."""
+
+
+class ApiTokenExists(StateError):
+    """Another API token has this name."""
+
+
+class UnknownApiToken(StateError):
+    """No API token has this name."""
+
+
+class TooMany(StateError):
+    """As many administrators, or API tokens, exist as may."""
+
+
 class SlowedDown(StateError):
     """The allowance for wrong passwords that this one would draw on is used up (P18)."""
 

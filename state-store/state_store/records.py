@@ -145,9 +145,10 @@ class Naming(Enum):
     AGAIN = "again"
     """Add the missing ones; leave the hashes of the others."""
     KEEP = "keep"
-    """As `AGAIN`, and remove none: this front end's settings name no administrators."""
+    """Add and remove none: this front end's settings name no administrators, and it keeps the first one."""
     FIRST = "first"
-    """As `KEEP`, if there are no administrators yet. A repetition with the same hash has the same answer."""
+    """As `KEEP`, and add, if nobody may do everything yet. A repetition with the same hash has the same
+    answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,56 +13,9 @@ from support.actors import OPERATOR
 from support.allowances import leave_nothing
 from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client, passwords, problem
 
-PRIVATE_ROUTES = [
-    ("GET", "/v1/settings"),
-    ("PATCH", "/v1/settings"),
-    ("GET", "/v1/users"),
-    ("POST", "/v1/users"),
-    ("GET", "/v1/users/alice"),
-    ("DELETE", "/v1/users/alice"),
-    ("PUT", "/v1/users/alice/password"),
-    ("GET", "/v1/password-schemes"),
-    ("GET", "/v1/password-hashes"),
-    ("GET", "/v1/counters"),
-    ("GET", "/v1/sessions"),
-    ("DELETE", "/v1/sessions/s1"),
-    ("GET", "/v1/slow-downs"),
-    ("DELETE", "/v1/slow-downs/g1"),
-    ("GET", "/v1/moves"),
-    ("GET", "/v1/instances"),
-    ("GET", "/v1/version"),
-    ("GET", "/v1/events"),
-    ("GET", "/v1/logged-in-users"),
-]
-
 
 def encoded(text: bytes) -> str:
     return base64.b64encode(text).decode()
-
-
-@pytest.mark.parametrize(("method", "path"), PRIVATE_ROUTES)
-async def test_every_private_route_asks_for_an_administrator(
-    repository: StateRepository, method: str, path: str
-) -> None:
-    async with api_client(repository, auth=None) as client:
-        response = await client.request(method, path, json={})
-    problem(response, 401, "/docs#unauthenticated")
-    assert response.headers["www-authenticate"] == 'Basic realm="Peep", charset="UTF-8"'
-    assert response.headers["cache-control"] == "no-store"
-
-
-async def test_the_list_of_private_routes_is_complete(repository: StateRepository) -> None:
-    async with api_client(repository) as client:
-        paths = (await client.get("/openapi.json")).json()["paths"]
-    described = {
-        (
-            method.upper(),
-            path.replace("{username}", "alice").replace("{session_id}", "s1").replace("{slow_down_id}", "g1"),
-        )
-        for path, operations in paths.items()
-        for method in operations
-    }
-    assert {route for route in described if route[1].startswith("/v1")} == set(PRIVATE_ROUTES)
 
 
 @pytest.mark.parametrize(

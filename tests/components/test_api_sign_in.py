@@ -57,7 +57,7 @@ async def test_who_is_signed_in_may_look_and_change(page: httpx.AsyncClient) -> 
 async def test_a_page_loaded_anew_learns_who_is_signed_in(page: httpx.AsyncClient) -> None:
     token = await sign_in(page)
     response = await page.get("/session")
-    assert response.json() == {"administrator": ADMINISTRATOR, "csrf_token": token}
+    assert response.json() == {"administrator": ADMINISTRATOR, "role": "all", "csrf_token": token}
     assert response.headers["cache-control"] == "no-store"
 
 

@@ -35,7 +35,7 @@ class ForgetfulRepository(StateRepository):
 
 
 async def fits(passwords: Passwords, repository: StateRepository, password: str) -> bool:
-    known = (await repository.administrators())[FIRST_ADMINISTRATOR]
+    known = (await repository.administrators())[FIRST_ADMINISTRATOR].password_hash
     return await passwords.is_right("", Credential(known, known), password)
 
 

@@ -13,6 +13,7 @@ from peep_gateway.queries import QUERIES
 from state_store.credentials.authentication import Authenticator
 from state_store.errors import LeaseLapsed
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
 from support.peep_gateway_server import (
     ADMINISTRATOR,
     PASSWORD,
@@ -40,6 +41,7 @@ def caller(repository: StateRepository) -> Caller:
     logged_in = Caller(repository)
     logged_in.session.receive(f"a {ADMINISTRATOR} {PASSWORD}".encode())
     logged_in.session.complete(Authentication.SUCCEEDED)
+    logged_in.client.identity = "all hash"
     return logged_in
 
 
@@ -59,6 +61,7 @@ def test_every_command_that_the_session_does_not_answer_itself_is_carried_out_he
 
 
 async def test_added_user_can_be_checked_with_the_password(repository: StateRepository) -> None:
+    await repository.replace_administrators({ADMINISTRATOR: "hash"}, by=OPERATOR)
     assert await caller(repository).say("u+ alice secret") == b"+\r\n"
     credential = await repository.credential("alice")
     assert await passwords().is_right("alice", credential, "secret")
@@ -110,6 +113,7 @@ async def test_error_without_a_code_is_not_hidden(
 async def test_changes_are_logged_with_who_made_them_and_never_a_password(
     repository: StateRepository,
 ) -> None:
+    await repository.replace_administrators({ADMINISTRATOR: "hash"}, by=OPERATOR)
     with capture_logs() as events:
         structlog.contextvars.clear_contextvars()
         admin = caller(repository)

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from line_server.budget import MOST_LINES
 from peep_gateway.connection_limits import ConnectionLimits
+from state_store.administrators import Administrator
 from state_store.repository import StateRepository
 from support.peep_gateway_server import LOGIN, Gateway, PeepClient, running_gateway
 
@@ -111,14 +112,14 @@ async def test_a_password_that_is_being_checked_when_time_is_up_still_signs_in(
 ) -> None:
     is_asked, answer_now = asyncio.Event(), asyncio.Event()
 
-    known = repository.administrators
+    known = repository.administrator
 
-    async def administrators() -> dict[str, str]:
+    async def administrator(name: str) -> Administrator | None:
         is_asked.set()
         await answer_now.wait()
-        return await known()
+        return await known(name)
 
-    monkeypatch.setattr(repository, "administrators", administrators)
+    monkeypatch.setattr(repository, "administrator", administrator)
     async with running_gateway(repository, sign_in_seconds=0.2) as gateway, AsyncExitStack() as clients:
         right = await clients.enter_async_context(gateway.client())
         wrong = await clients.enter_async_context(gateway.client())

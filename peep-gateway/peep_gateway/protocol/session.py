@@ -25,17 +25,19 @@ class Request:
 
 
 class Authentication(Enum):
-    """The outcome of an `a` whose password was checked, or refused a check."""
+    """The outcome of an `a` whose password was checked, or refused a check; or the end of what it began."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SLOWED_DOWN = "slowed down"
     """Its network or name has used up its allowance of wrong passwords (P18)."""
+    OVER = "over"
+    """The administrator of this session was removed since, or has another password or role."""
 
 
 Outcome = Answer | NegativeCode | Authentication
 """What came of a request: an `Authentication` for `a`, an answer of its `ReplyKind` for any other command, or
-the code of what went wrong."""
+the code of what went wrong; `Authentication.OVER` for any of them."""
 
 
 class Session:
@@ -91,6 +93,9 @@ class Session:
             raise RuntimeError("there is no request to complete")
         if isinstance(outcome, NegativeCode):
             return negative(outcome)
+        if outcome is Authentication.OVER:
+            self.is_over = True
+            return negative(NegativeCode.WRONG_CREDENTIALS)
         is_authentication = request.command is commands.AUTHENTICATE
         if is_authentication and isinstance(outcome, Authentication):
             return self._authenticated(str(request.arguments[0]), outcome)

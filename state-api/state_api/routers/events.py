@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 
 from state_api import errors
-from state_api.dependencies import Administrator, ServicesDependency
+from state_api.dependencies import Reader, ServicesDependency
 from state_api.event_frames import MEDIA_TYPE
-from state_api.event_stream import Listener
 
 EXAMPLE = """\
 retry: 1000
@@ -44,9 +43,9 @@ LastEventId = Annotated[
     response_class=Response,
     responses={
         200: {
-            "description": "A stream that ends when its administrator or the password is changed, when the "
-            "dashboard's sign-in that opened it is over, or with the process; browsers come back by "
-            "themselves and go on after the last event.",
+            "description": "A stream that ends when its administrator, the password, the role or the API "
+            "token is changed or removed, when the dashboard's sign-in that opened it is over, or with the "
+            "process; browsers come back by themselves and go on after the last event.",
             "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
         },
         **errors.problems(
@@ -57,7 +56,7 @@ LastEventId = Annotated[
 async def stream_events(
     request: Request,
     services: ServicesDependency,
-    administrator: Administrator,
+    _: Reader,
     last_event_id: LastEventId = None,
 ) -> Response:
     """Server-Sent Events, each with JSON as its data.
@@ -70,10 +69,6 @@ async def stream_events(
     back; nothing of the last 1,000 events is missed meanwhile. `at` is the time (RFC 3339); an event that
     has an `id` is sent once. A listener that does not read is cut off.
     """
-    password_hash = (await services.repository.administrators()).get(administrator.name)
-    if password_hash is None:
-        raise errors.Refused(errors.UNAUTHENTICATED)
     if getattr(request.state, "wants_no_body", False):
         return Response(media_type=MEDIA_TYPE)
-    sign_in_id = getattr(request.state, "sign_in_id", None)
-    return services.event_feed.open(Listener(administrator.name, password_hash, sign_in_id), last_event_id)
+    return services.event_feed.open(request.state.proof, last_event_id)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from state_api import errors
-from state_api.dependencies import Administrator, RepositoryDependency
+from state_api.dependencies import Reader, RepositoryDependency
 from state_api.history_schemas import History, Series
 from state_store.history import MOST_POINTS, Kind, Metric, Span
 
@@ -51,7 +51,7 @@ StepSeconds = Annotated[
 )
 async def show_history(
     repository: RepositoryDependency,
-    _: Administrator,
+    _: Reader,
     metrics: Metrics = None,
     start: Start = None,
     end: End = None,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 
 from service_runtime import VERSION
 from state_api import errors, schemas
-from state_api.dependencies import Administrator, RepositoryDependency
+from state_api.dependencies import Helper, Reader, RepositoryDependency
 from state_store import records
 from state_store.credentials import attempts
 from state_store.moves import Move
@@ -27,13 +27,13 @@ SlowDownId = Annotated[str, Path(description="As the list shows it.", examples=[
 
 
 @router.get("/counters", operation_id="show_counters", summary="Show every counter and gauge")
-async def show_counters(repository: RepositoryDependency, _: Administrator) -> schemas.Counters:
+async def show_counters(repository: RepositoryDependency, _: Reader) -> schemas.Counters:
     """PEEP `rb?`, `re?`, `xe?`, `cc?`, `hc?`, `hu?` and how many lines `cu?` has, over all instances."""
     return schemas.Counters.model_validate(await repository.counters())
 
 
 @router.get("/sessions", operation_id="list_sessions", summary="List the open POP3 connections")
-async def list_sessions(repository: RepositoryDependency, _: Administrator) -> schemas.Sessions:
+async def list_sessions(repository: RepositoryDependency, _: Reader) -> schemas.Sessions:
     """PEEP `s?`, with more of each. The oldest comes first, logged in or not."""
     now = time.time()
     return schemas.Sessions(sessions=[_session(session, now) for session in await repository.sessions()])
@@ -47,7 +47,7 @@ async def list_sessions(repository: RepositoryDependency, _: Administrator) -> s
     responses=errors.problems(errors.UNKNOWN_SESSION),
 )
 async def close_session(
-    session_id: SessionId, repository: RepositoryDependency, administrator: Administrator
+    session_id: SessionId, repository: RepositoryDependency, administrator: Helper
 ) -> None:
     """PEEP `k-`. It is closed when this is answered; what it had marked as deleted stays."""
     await repository.close_session(session_id, by=administrator)
@@ -55,19 +55,19 @@ async def close_session(
 
 
 @router.get("/logged-in-users", operation_id="list_logged_in_users", summary="List who is logged in")
-async def list_logged_in_users(repository: RepositoryDependency, _: Administrator) -> schemas.LoggedInUsers:
+async def list_logged_in_users(repository: RepositoryDependency, _: Reader) -> schemas.LoggedInUsers:
     """PEEP `cu?`."""
     return schemas.LoggedInUsers(users=await repository.logged_in_users())
 
 
 @router.get("/instances", operation_id="list_instances", summary="List the POP3 processes")
-async def list_instances(repository: RepositoryDependency, _: Administrator) -> schemas.Instances:
+async def list_instances(repository: RepositoryDependency, _: Reader) -> schemas.Instances:
     """In the order of their age. One that does not answer any more is listed until its lease is over."""
     return schemas.Instances(instances=[_instance(status) for status in await repository.instances()])
 
 
 @router.get("/version", operation_id="show_version", summary="Show the version of Peep")
-async def show_version(_: Administrator) -> schemas.Version:
+async def show_version(_: Reader) -> schemas.Version:
     """PEEP `v?`: the version of the process that answers; `/v1/instances` has those of the POP3 service."""
     return schemas.Version(version=VERSION)
 
@@ -75,7 +75,7 @@ async def show_version(_: Administrator) -> schemas.Version:
 @router.get(
     "/slow-downs", operation_id="list_slow_downs", summary="List who is slowed down for wrong passwords"
 )
-async def list_slow_downs(repository: RepositoryDependency, _: Administrator) -> schemas.SlowDowns:
+async def list_slow_downs(repository: RepositoryDependency, _: Reader) -> schemas.SlowDowns:
     """PEEP `g?`. Strangers share the allowances of their network and of their user.
 
     Who has logged in from a network lately has one there for themselves alone.
@@ -91,7 +91,7 @@ async def list_slow_downs(repository: RepositoryDependency, _: Administrator) ->
     responses=errors.problems(errors.UNKNOWN_SLOW_DOWN),
 )
 async def lift_slow_down(
-    slow_down_id: SlowDownId, repository: RepositoryDependency, administrator: Administrator
+    slow_down_id: SlowDownId, repository: RepositoryDependency, administrator: Helper
 ) -> None:
     """PEEP `g-`. Its allowance is whole at once; who goes on guessing uses it up again."""
     await repository.lift_slow_down(slow_down_id, by=administrator)
@@ -99,7 +99,7 @@ async def lift_slow_down(
 
 
 @router.get("/moves", operation_id="list_moves", summary="List whose mail comes from the old server")
-async def list_moves(repository: RepositoryDependency, _: Administrator) -> schemas.Moves:
+async def list_moves(repository: RepositoryDependency, _: Reader) -> schemas.Moves:
     """PEEP `mv?` and `mc?`. Users are added when all of their mail is here."""
     counts, moves = await asyncio.gather(repository.move_counts(), repository.moves())
     return schemas.Moves(source=counts.source or None, moved=counts.moved, moves=list(map(_move, moves)))

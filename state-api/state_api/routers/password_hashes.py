@@ -6,7 +6,7 @@ import structlog
 from fastapi import APIRouter, Query, Request
 
 from state_api import errors, user_schemas
-from state_api.dependencies import Administrator, RepositoryDependency
+from state_api.dependencies import Administrator, Reader, RepositoryDependency
 from state_store.credentials.hashes.imported import exported
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -28,9 +28,7 @@ After = Annotated[
     operation_id="list_password_schemes",
     summary="Count the users who still have an imported password hash",
 )
-async def list_password_schemes(
-    repository: RepositoryDependency, _: Administrator
-) -> user_schemas.PasswordSchemes:
+async def list_password_schemes(repository: RepositoryDependency, _: Reader) -> user_schemas.PasswordSchemes:
     """All others have hashes of our own: argon2id, with a verifier for SCRAM."""
     counts = await repository.hash_counts()
     schemes = counts.by_scheme

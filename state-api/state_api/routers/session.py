@@ -27,14 +27,13 @@ async def sign_in(
     # Another site could sign a browser in with a password that it knows.
     refuse_from_elsewhere(request)
     address = client_address(request)
-    is_right = await services.authenticator.check_administrator(given.name, given.password, address)
-    begun = await services.sign_ins.begin(given.name) if is_right else None
-    if begun is None:
+    administrator = await services.authenticator.check_administrator(given.name, given.password, address)
+    if administrator is None:
         log.warning("administrator refused", address=address)
         await services.repository.note_refused_sign_in(by=Actor("", Door.DASHBOARD, address))
         raise Refused(WRONG_PASSWORD)
-    await services.noted_sign_ins.note(Actor(given.name, Door.DASHBOARD, address))
-    cookie, begun_sign_in = begun
+    await services.noted_sign_ins.note(Actor(administrator.name, Door.DASHBOARD, address))
+    cookie, begun_sign_in = await services.sign_ins.begin(administrator)
     response.set_cookie(
         COOKIE, cookie, path="/", httponly=True, samesite="strict", secure=came_by_https(request)
     )
@@ -59,9 +58,12 @@ async def sign_out(request: Request, response: Response, services: ServicesDepen
         if not is_csrf_token(request, found):
             raise Refused(FOREIGN_REQUEST)
         await services.sign_ins.end(found, client_address(request))
-        log.info("administrator signed out", administrator=found.administrator)
+        log.info("administrator signed out", administrator=found.administrator.name)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=came_by_https(request))
 
 
 def _shown(found: SignIn) -> schemas.SignedIn:
-    return schemas.SignedIn(administrator=found.administrator, csrf_token=found.csrf_token)
+    administrator = found.administrator
+    return schemas.SignedIn(
+        administrator=administrator.name, role=administrator.role.value, csrf_token=found.csrf_token
+    )

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import WithJsonSchema
 
 from state_api import errors, schemas
-from state_api.dependencies import Administrator, RepositoryDependency
+from state_api.dependencies import Administrator, Reader, RepositoryDependency
 from state_store import records
 from state_store.errors import SettingsChanged
 
@@ -47,9 +47,7 @@ _TAGGED = {
 
 
 @router.get("", operation_id="show_settings", summary="Show the settings in force", responses={200: _TAGGED})
-async def show_settings(
-    repository: RepositoryDependency, response: Response, _: Administrator
-) -> schemas.Settings:
+async def show_settings(repository: RepositoryDependency, response: Response, _: Reader) -> schemas.Settings:
     """PEEP `c?`, `t?` and `m?` in one."""
     return _shown(await repository.settings(), response)
 

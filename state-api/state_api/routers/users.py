@@ -8,7 +8,7 @@ import structlog
 from fastapi import APIRouter, Path, Query, Response
 
 from state_api import errors, user_schemas
-from state_api.dependencies import Administrator, PasswordsDependency, RepositoryDependency
+from state_api.dependencies import Administrator, Helper, PasswordsDependency, Reader, RepositoryDependency
 from state_api.many_users import add_many
 from state_store.errors import UnknownUser
 
@@ -49,7 +49,7 @@ Prefix = Annotated[
 async def list_users(
     repository: RepositoryDependency,
     response: Response,
-    _: Administrator,
+    _: Reader,
     limit: Limit = user_schemas.DEFAULT_PAGE,
     after: After = None,
     prefix: Prefix = "",
@@ -115,9 +115,7 @@ async def add_user(
     summary="Show a user",
     responses=errors.problems(errors.UNKNOWN_USER),
 )
-async def show_user(
-    username: UsernamePath, repository: RepositoryDependency, _: Administrator
-) -> user_schemas.User:
+async def show_user(username: UsernamePath, repository: RepositoryDependency, _: Reader) -> user_schemas.User:
     """Tells whether there is such a user; this is where `Location` of an added one leads."""
     if await repository.credential(username) is None:
         raise UnknownUser
@@ -151,7 +149,7 @@ async def change_password(
     change: user_schemas.NewPasswordBody,
     repository: RepositoryDependency,
     passwords: PasswordsDependency,
-    administrator: Administrator,
+    administrator: Helper,
 ) -> None:
     """From now on the old password opens no session; open ones go on."""
     await repository.set_credential(username, await change.credential(passwords), by=administrator)

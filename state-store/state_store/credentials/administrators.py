@@ -4,6 +4,7 @@ import contextlib
 import secrets
 from collections.abc import Mapping
 
+from state_store.administrators import Administrator, Role
 from state_store.audit import Actor
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StateError
@@ -24,7 +25,8 @@ class Administrators:
     """The administrators that one front end's settings name, beside those that others name.
 
     An administrator that no front end names any more is removed. A front end whose settings name none keeps
-    `admin`, made by a first start.
+    `admin`, made by a first start. Those that were made while the services run are left alone, unless the
+    settings name them: the settings win.
     """
 
     def __init__(
@@ -47,8 +49,8 @@ class Administrators:
     async def install(self) -> str | None:
         """Make the given names and passwords administrators.
 
-        With none given and none in the store, make `admin` with a random password, which is returned so
-        that it can be shown once; only its hash is kept. Otherwise return None.
+        With none given, and nobody in the store who may do everything, make `admin` with a random password,
+        which is returned so that it can be shown once; only its hash is kept. Otherwise return None.
 
         Raises `StoreUnavailable`. The next call then finds out whether the store had made `admin`.
         """
@@ -58,10 +60,11 @@ class Administrators:
             self._hashes = await _hashes(self._passwords, self._given, known)
             await self._name(Naming.START)
             return None
-        if (self._first_password or not known) and (password := await self._make_first()):
+        is_first = not any(one.role is Role.ALL for one in known.values())
+        if (self._first_password or is_first) and (password := await self._make_first()):
             return password
-        known = await self._repository.administrators()
-        self._hashes = {name: known[name] for name in known if name == FIRST_ADMINISTRATOR}
+        first = (await self._repository.administrators()).get(FIRST_ADMINISTRATOR)
+        self._hashes = {first.name: first.password_hash} if first is not None else {}
         await self.name_again()
         return None
 
@@ -98,11 +101,16 @@ class Administrators:
         return password if is_first else None
 
 
-async def _hashes(passwords: Passwords, given: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+async def _hashes(
+    passwords: Passwords, given: Mapping[str, str], known: Mapping[str, Administrator]
+) -> dict[str, str]:
     """Keep the hash of an unchanged password, so that a restart changes nothing for the other replicas."""
     hashes = {}
     for name, password in given.items():
-        old = Credential(known[name], known[name]) if name in known else None
-        is_unchanged = old is not None and await passwords.is_right(f"administrator {name}", old, password)
-        hashes[name] = known[name] if is_unchanged else await passwords.new_hash(password)
+        old = known[name].password_hash if name in known else ""
+        credential = Credential(old, old) if old else None
+        is_unchanged = credential is not None and await passwords.is_right(
+            f"administrator {name}", credential, password
+        )
+        hashes[name] = old if is_unchanged else await passwords.new_hash(password)
     return hashes

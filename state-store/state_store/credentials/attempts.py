@@ -48,12 +48,14 @@ LONGEST_NAME_CHARACTERS = 128
 
 ADMINISTRATOR = "administrator"
 USER = "user"
+API_TOKEN = "token"  # noqa: S105 - a kind of subject
 
 
 def subject(kind: str, name: str) -> str:
     """Return the subject of an attempt, as the store's keys have it: `user alice`, `administrator admin`.
 
-    Users and administrators of one name are different subjects. A name that is too long is given as a digest.
+    Users, administrators and API tokens of one name are different subjects. A name that is too long is given
+    as a digest.
     """
     if len(name) > LONGEST_NAME_CHARACTERS:
         name = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
@@ -140,7 +142,7 @@ class SlowDown:
     user: str
     """Empty: all users who have not logged in from this network lately."""
     is_administrator: bool
-    """Whether `user` is the name of an administrator."""
+    """Whether `user` is the name of an administrator, or the beginning of an API token's digest."""
     since: float
     """When the first attempt had to wait, in seconds since the epoch."""
     attempts: int
@@ -159,5 +161,5 @@ def slow_down(allowance: str, since: float, attempts: int, until: float) -> Slow
     kind, _, rest = allowance.partition(" ")
     network, _, subject_text = ("", "", rest) if kind == USER else rest.partition(" ")
     subject_kind, _, name = subject_text.partition(" ")
-    is_administrator = subject_kind == ADMINISTRATOR
+    is_administrator = subject_kind in {ADMINISTRATOR, API_TOKEN}
     return SlowDown(slow_down_id(allowance), network, name, is_administrator, since, attempts, until)

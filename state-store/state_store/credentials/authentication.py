@@ -2,12 +2,18 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import structlog
+
+from state_store.administrators import TOKEN_USE_SECONDS, Administrator, ApiToken, Role
+from state_store.credentials.api_tokens import is_token, token_digest
 from state_store.credentials.attempts import (
     ADMINISTRATOR,
+    API_TOKEN,
     USER,
     Attempt,
     Outcome,
@@ -23,6 +29,11 @@ from state_store.credentials.presence import Presence
 from state_store.credentials.scram import MECHANISM, ClientFirst, ScramExchange, ScramRefused, Shape
 from state_store.records import Credential, HashCounts
 from state_store.repository import StateRepository
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+TOKEN_CHARACTERS = 12
+"""How much of a wrong token's digest tells it from others."""
 
 PATIENCE_SECONDS = 15.0
 """How long an attempt may wait for its allowance: less than clients wait for a reply."""
@@ -70,27 +81,62 @@ class Authenticator:
         self._secret: str | None = None
 
     async def check_administrator(
-        self, name: str, password: str, address: str, presence: Presence | None = None
-    ) -> bool:
-        """Return whether these are an administrator's name and password. Raises `SlowedDown`."""
+        self,
+        name: str,
+        password: str,
+        address: str,
+        presence: Presence | None = None,
+        *,
+        role: Role = Role.READ,
+    ) -> Administrator | None:
+        """Return the administrator whose name and password these are; None for wrong ones.
+
+        One whose role does not cover `role` is as unknown here as any name. Raises `SlowedDown`.
+        """
         subject_id = subject(ADMINISTRATOR, name)
         recalled = self._passwords.recall(subject_id, password)
         if recalled is not None and await self._is_known(subject_id, address):
-            administrators = await self._repository.administrators()
-            if administrators.get(name) == recalled:
-                return True
+            known = await self._administrator(name, role)
+            if known is not None and known.password_hash == recalled:
+                return known
         present = presence or Presence()
+        found: Administrator | None = None
 
         async def check(is_stranger: bool) -> str | RefusalReason:
-            known_hash = (await self._repository.administrators()).get(name)
-            credential = Credential(known_hash, known_hash) if known_hash is not None else None
+            nonlocal found
+            found = await self._administrator(name, role)
+            credential = Credential(found.password_hash, found.password_hash) if found is not None else None
             return await self._checked(
                 subject_id, credential, password, present, address=address, is_stranger=is_stranger
             )
 
-        attempt = await self._attempt(subject_id, address, password)
+        # A password that is refused where a role is demanded may be right elsewhere: each remembers its own.
+        attempt = await self._attempt(subject_id, address, f"{role.value} {password}")
         answer = await _to_its_end(self._judged(attempt, check, present), present)
-        return not isinstance(answer, RefusalReason)
+        return None if isinstance(answer, RefusalReason) else found
+
+    async def check_token(self, text: str, address: str) -> ApiToken | None:
+        """Return the API token of this text; None if there is none, or none that serves this client now.
+
+        A right one is no attempt. A wrong one counts as a wrong password of its network, though it is not
+        hashed as one, and raises `SlowedDown` as one does.
+        """
+        digest = token_digest(text)
+        token = await self._repository.api_token(digest) if is_token(text) else None
+        reason = token.refusal(address, time.time()) if token is not None else "unknown"
+        if token is not None and not reason:
+            if time.time() - token.used_at >= TOKEN_USE_SECONDS:
+                await self._repository.note_token_use(digest, address)
+            return token
+        if token is not None:
+            log.warning("API token refused", token=token.name, reason=reason, address=address)
+
+        async def check(_is_stranger: bool) -> str | RefusalReason:
+            return RefusalReason.WRONG_PASSWORD
+
+        attempt = await self._attempt(subject(API_TOKEN, digest[:TOKEN_CHARACTERS]), address, text)
+        await self._judged(attempt, check, Presence())
+        return None
 
     async def check_user(
         self,
@@ -151,6 +197,10 @@ class Authenticator:
 
         attempt = await self._attempt(subject(USER, exchange.username), address)
         return await _to_its_end(self._judged(attempt, check, present), present)
+
+    async def _administrator(self, name: str, role: Role) -> Administrator | None:
+        found = await self._repository.administrator(name)
+        return found if found is not None and found.role.covers(role) else None
 
     async def _is_known(self, subject_id: str, address: str) -> bool:
         return self.is_trusted(address) or await self._repository.recognise(subject_id, network_of(address))

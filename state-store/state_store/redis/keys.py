@@ -12,9 +12,14 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     missed            set     ids of deployments that processes have missed in this store
     accepted          set     ids of those that an operator has given up
     secret            string  the secret that made-up SCRAM verifiers are derived from, made once
-    administrators    hash    name -> argon2id hash
+    administrators    hash    name -> argon2id hash, of those that settings name or a first start made
+    made_administrators hash  name -> "<role> <argon2id hash>", of those made while the services run
+    api_tokens        hash    SHA-256 of a token -> JSON [name, role, networks separated by commas, end (ms,
+                              0: never), when it was made, by whom]
+    api_token_uses    hash    SHA-256 of a token -> "<last use, ms> <address>"
     signed_out:<id>   string  empty; there as long as a cookie of this ended sign-in would be valid
-    front_ends        hash    front end -> "<when it was last seen, ms> <administrators of its settings>"
+    front_ends        hash    front end -> "<when it was last seen, ms> <administrators of its settings>"; a ~
+                              after the time: that of a first start, which it only keeps
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
     history:<step>    string  a ring of samples (`history.RECORD`), one for every so many seconds
     latencies         hash    "command <bucket>", "login <bucket>" -> how many took so long, and
@@ -70,6 +75,9 @@ MISSED = TAG + "missed"
 ACCEPTED = TAG + "accepted"
 SECRET = TAG + "secret"
 ADMINISTRATORS = TAG + "administrators"
+MADE_ADMINISTRATORS = TAG + "made_administrators"
+API_TOKENS = TAG + "api_tokens"
+API_TOKEN_USES = TAG + "api_token_uses"
 FRONT_ENDS = TAG + "front_ends"
 SIGNED_OUT = TAG + "signed_out:"
 COUNTERS = TAG + "counters"

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
+from state_store.administrators import MOST_ADMINISTRATORS, MOST_API_TOKENS, TOKEN_USE_SECONDS
 from state_store.audit import ACT_REPEATED_SECONDS, AUDIT_ENTRIES, SIGN_IN_NOTED_SECONDS
 from state_store.credentials import attempts
 from state_store.history import RINGS
@@ -27,7 +28,7 @@ bounds how much it keeps."""
 ACTIVITY_PAGE = 50
 """Entries of the stream that are read at once."""
 
-_PARTS = ("audit", "allowances", "credentials")
+_PARTS = ("audit", "allowances", "claims", "credentials")
 """Lua that stands at the head of the scripts that call one of its functions."""
 
 _NAME = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
@@ -83,6 +84,9 @@ def _figures() -> dict[str, str]:
         "ACTIVITY_LENGTH": ACTIVITY_LENGTH,
         "ACTIVITIES_OF_AN_ENTRY": ACTIVITIES_OF_AN_ENTRY,
         "ACTIVITY_PAGE": ACTIVITY_PAGE,
+        "MOST_ADMINISTRATORS": MOST_ADMINISTRATORS,
+        "MOST_API_TOKENS": MOST_API_TOKENS,
+        "TOKEN_USE_SECONDS": TOKEN_USE_SECONDS,
         "ACT_REPEATED_SECONDS": ACT_REPEATED_SECONDS,
         "AUDIT_ENTRIES": AUDIT_ENTRIES,
         "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,

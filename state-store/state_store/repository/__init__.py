@@ -9,6 +9,7 @@ from state_store.errors import StoreEmptied, StoreUnavailable
 from state_store.redis import keys
 from state_store.redis.danger import eviction_warnings
 from state_store.repository.administrators import AdministratorRepository
+from state_store.repository.api_tokens import ApiTokenRepository
 from state_store.repository.attempts import AttemptRepository
 from state_store.repository.history import HistoryRepository
 from state_store.repository.instances import InstanceRepository
@@ -24,6 +25,7 @@ class StateRepository(
     SettingsRepository,
     UserRepository,
     AdministratorRepository,
+    ApiTokenRepository,
     AttemptRepository,
     MonitoringRepository,
     HistoryRepository,

@@ -93,7 +93,12 @@ end
 -- tried meanwhile.
 local function refused_entry(subject, digest)
   local kind, name = string.match(subject, '^(%a+) (.*)$')
-  local compared = redis.call('HGET', kind == 'user' and CREDENTIALS or ADMINISTRATORS, name)
+  local compared
+  if kind == 'user' then
+    compared = redis.call('HGET', CREDENTIALS, name)
+  else
+    compared = redis.call('HGET', ADMINISTRATORS, name) or redis.call('HGET', MADE_ADMINISTRATORS, name)
+  end
   if not compared then
     local is_asked_elsewhere = kind == 'user' and redis.call('EXISTS', MOVE_SOURCE) == 1
     compared = is_asked_elsewhere and string.format('%d', math.floor(now_ms() / REFUSED_MS)) or ''

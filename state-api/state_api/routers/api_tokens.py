@@ -1,0 +1,84 @@
+"""`/v1/tokens`: what programs use instead of a name and a password."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Path
+
+from state_api import administrator_schemas as schemas
+from state_api import errors
+from state_api.dependencies import Administrator, Reader, RepositoryDependency
+from state_store.administrators import ApiToken
+from state_store.credentials.api_tokens import new_token, token_digest
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+router = APIRouter(
+    prefix="/v1/tokens",
+    tags=["administrators"],
+    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
+)
+
+NamePath = Annotated[str, Path(description="A token's name.", examples=["prometheus"])]
+
+
+@router.get("", operation_id="list_tokens", summary="List the API tokens")
+async def list_tokens(repository: RepositoryDependency, _: Reader) -> schemas.ApiTokens:
+    """Never the tokens themselves: only digests of them are kept."""
+    return schemas.ApiTokens(tokens=[_shown(token) for token in await repository.api_tokens()])
+
+
+@router.post(
+    "",
+    operation_id="make_token",
+    summary="Make an API token",
+    status_code=201,
+    responses=errors.problems(errors.API_TOKEN_EXISTS, errors.TOO_MANY, errors.TOO_LARGE, errors.INVALID),
+)
+async def make_token(
+    body: schemas.NewApiToken, repository: RepositoryDependency, administrator: Administrator
+) -> schemas.MadeApiToken:
+    """Only this answer ever shows the token. It belongs to nobody, so it outlives whoever has made it."""
+    token = new_token()
+    await repository.make_api_token(
+        body.name,
+        token_digest(token),
+        body.role,
+        networks=body.networks,
+        ends_at=body.ends_at.timestamp() if body.ends_at is not None else 0.0,
+        by=administrator,
+    )
+    log.info("API token made", token=body.name, role=body.role.value, administrator=administrator.name)
+    return schemas.MadeApiToken(name=body.name, token=token)
+
+
+@router.delete(
+    "/{name}",
+    operation_id="revoke_token",
+    summary="Revoke an API token",
+    status_code=204,
+    responses=errors.problems(errors.UNKNOWN_API_TOKEN),
+)
+async def revoke_token(
+    name: NamePath, repository: RepositoryDependency, administrator: Administrator
+) -> None:
+    """From now on it is worthless, on all replicas, and its streams of events end."""
+    await repository.revoke_api_token(name, by=administrator)
+    log.info("API token revoked", token=name, administrator=administrator.name)
+
+
+def _shown(token: ApiToken) -> schemas.ApiToken:
+    return schemas.ApiToken(
+        name=token.name,
+        role=token.role,
+        networks=list(token.networks),
+        ends_at=_time(token.ends_at),
+        made_at=datetime.fromtimestamp(token.made_at, UTC),
+        made_by=token.made_by,
+        used_at=_time(token.used_at),
+        used_from=token.used_from or None,
+    )
+
+
+def _time(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

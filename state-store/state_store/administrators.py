@@ -1,0 +1,79 @@
+"""Administrators and API tokens, and what their roles allow."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from enum import Enum
+
+MOST_ADMINISTRATORS = 1000
+"""Administrators that are made while the services run; those of settings come on top."""
+
+MOST_API_TOKENS = 1000
+
+TOKEN_USE_SECONDS = 60
+"""The last use of a token is written down at most this often."""
+
+
+class Role(Enum):
+    """What an administrator or an API token may do; each one includes those above it."""
+
+    READ = "read"
+    """See everything but secrets; change nothing."""
+    HELPDESK = "helpdesk"
+    """Help users: their passwords, suspensions, sessions, slow-downs and login records."""
+    ALL = "all"
+
+    def covers(self, demanded: "Role") -> bool:
+        """Return whether this role is enough for what demands another."""
+        ranks = list(Role)
+        return ranks.index(self) >= ranks.index(demanded)
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """An administrator of PEEP and HTTP."""
+
+    name: str
+    role: Role
+    password_hash: str = field(repr=False)
+    """argon2id's."""
+
+    @property
+    def identity(self) -> str:
+        """What changes with password and role: a sign-in of another identity is over."""
+        return f"{self.role.value} {self.password_hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A token that programs use over HTTP instead of a name and a password."""
+
+    name: str
+    role: Role
+    networks: tuple[str, ...] = ()
+    """Where it may be used from; empty: anywhere."""
+    ends_at: float = 0.0
+    """Seconds since the epoch; 0: never."""
+    made_at: float = 0.0
+    made_by: str = ""
+    used_at: float = 0.0
+    """0: not yet. Up to `TOKEN_USE_SECONDS` late."""
+    used_from: str = ""
+    """The client's address at its last use."""
+
+    def refusal(self, address: str, now: float) -> str:
+        """Return why it does not serve a client at this address and time; empty where it does."""
+        if self.ends_at and now >= self.ends_at:
+            return "has ended"
+        if self.networks and not any(_contains(network, address) for network in self.networks):
+            return "not for this network"
+        return ""
+
+
+def _contains(network: str, address: str) -> bool:
+    try:
+        client = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False  # not an address: a client on a Unix socket
+    if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped is not None:
+        client = client.ipv4_mapped
+    return client in ipaddress.ip_network(network)
