@@ -30,6 +30,7 @@ from state_store.latency import histogram
 from state_store.moves import MoveCounts
 from state_store.records import Counters, HashCounts, Latencies, Settings
 from state_store.repository import StateRepository
+from state_store.store_status import StoreStatus
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -112,7 +113,8 @@ def metrics_table() -> str:
 
 def _no_numbers() -> Numbers:
     latencies = Latencies(histogram("command", {}), histogram("login", {}))
-    return Numbers(Counters(), Settings(), [], latencies, HashCounts(), MoveCounts())
+    store = StoreStatus(0.0, 0.0, is_told=True)
+    return Numbers(Counters(), Settings(), [], latencies, HashCounts(), MoveCounts(), store)
 
 
 def peepctl_commands_table() -> str:

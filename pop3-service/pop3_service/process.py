@@ -7,6 +7,7 @@ import gc
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import cast
@@ -31,6 +32,7 @@ from pop3_service.ports import Ports
 from pop3_service.protocol import replies
 from pop3_service.protocol.policy import Policy
 from pop3_service.verification import Verification
+from pop3_service.vitals import DiskLook, LoopLag
 from service_runtime import VERSION
 from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.errors import StartError
@@ -46,6 +48,7 @@ from state_store.errors import LayoutDiffers, StoreEmptied, StoreUnusable
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.repository import StateRepository
+from state_store.vitals import Vitals
 
 WORKER_VARIABLE = "PEEP_WORKER"
 """Set by the parent process for its workers: the worker's number, from 1."""
@@ -86,6 +89,8 @@ class ServerProcess:
         self._repository = StateRepository(settings.redis_url, deployment_learned=self._deployment_learned)
         self._passwords = Passwords(usable_processors())
         self._disk = DiskThreads()
+        self._disk_look = DiskLook(self._disk)
+        self._loop_lag = LoopLag()
         self._instance = self._new_instance()
         self._context = self._new_context()
         self._server = LineServer(
@@ -126,7 +131,7 @@ class ServerProcess:
                 self._settings_changed,
                 self._lease_lapsed,
                 self._close_session,
-                self._certificate_expires_at,
+                self._vitals,
             ),
         )
 
@@ -246,7 +251,7 @@ class ServerProcess:
 
     async def _background(self) -> None:
         verification = Verification(self._context.maildirs, self._disk)
-        await asyncio.gather(watch(self._certificates), verification.run())
+        await asyncio.gather(watch(self._certificates), verification.run(), self._loop_lag.run())
 
     async def _leave(self) -> None:
         """Give proxies time to notice, let clients finish, then report what is left to the store."""
@@ -279,8 +284,23 @@ class ServerProcess:
         directories = {self._settings.mail_dir, self._instance.settings.mail_directory} - {""}
         self._disk.begin("verdicts", write_marks, directories, deployment)
 
-    def _certificate_expires_at(self) -> float:
-        return self._certificates.expires_at if self._certificates is not None else 0.0
+    def _vitals(self) -> Vitals:
+        look = self._disk_look
+        vitals = Vitals(
+            certificate_expires_at=self._certificates.expires_at if self._certificates is not None else 0.0,
+            loop_lag=round(self._loop_lag.take(), 6),
+            threads=threading.active_count(),
+            is_draining=int(self._is_leaving),
+            disk_look=round(look.seconds, 6),
+            disk_fault=look.fault,
+            disk_octets=look.room.octets,
+            disk_free=look.room.free,
+            disk_inodes=look.room.inodes,
+            disk_free_inodes=look.room.free_inodes,
+        )
+        if self._instance.settings.mail_directory:
+            look.begin(self._instance.settings.mail_directory)  # told the next time
+        return vitals
 
     def _settings_changed(self) -> None:
         if self._repository.deployment:

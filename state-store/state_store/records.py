@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from state_store.vitals import Vitals
+
 MAX_CONNECTIONS_RANGE = range(1, 1_000_001)
 """What `c=` takes (P8)."""
 
@@ -179,8 +181,15 @@ class InstanceStatus:
     """Slots of the connection limit that it holds, those of open connections included."""
     load: float
     """Seconds of processor time per second, of late."""
-    certificate_expires_at: float = 0.0
-    """In seconds since the epoch; 0 without a certificate."""
+    vitals: Vitals | None = None
+    """What it told of itself last; None of an older version."""
+    clock_ahead: float = 0.0
+    """By how many seconds its machine's clock was ahead of the store's then; below 0 when it is behind."""
+
+    @property
+    def certificate_expires_at(self) -> float:
+        """In seconds since the epoch; 0 without a certificate."""
+        return self.vitals.certificate_expires_at if self.vitals else 0.0
 
 
 @dataclass(frozen=True, slots=True)

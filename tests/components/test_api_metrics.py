@@ -63,6 +63,9 @@ async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
     }
     lease_seconds, _ = shown.pop("peep_pop3_instance_lease_seconds")
     assert 0 < lease_seconds <= 15
+    assert shown.pop("peep_store_memory_bytes")[0] > 100_000
+    assert 0 < shown.pop("peep_store_round_trip_seconds")[0] < 1
+    assert abs(shown.pop("peep_pop3_instance_clock_ahead_seconds")[0]) < 60
     (reserved, labels) = shown.pop("peep_pop3_instance_reserved_connections")
     assert (reserved >= 2, labels) == (True, INSTANCE)
     assert shown == {
@@ -81,7 +84,22 @@ async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
         "peep_pop3_instances": (1, {}),
         "peep_pop3_instance_connections": (2, INSTANCE),
         "peep_pop3_instance_load_ratio": (0.25, INSTANCE),
-        "peep_pop3_instance_certificate_expiry_timestamp_seconds": (1_900_000_000, INSTANCE),
+        "peep_tls_certificate_not_after_seconds": (1_900_000_000, INSTANCE),
+        "peep_pop3_instance_loop_lag_seconds": (0.002, INSTANCE),
+        "peep_pop3_instance_threads": (7, INSTANCE),
+        "peep_pop3_instance_draining": (0, INSTANCE),
+        "peep_pop3_instance_store_round_trip_seconds": (0.001, INSTANCE),
+        "peep_mail_disk_up": (1, INSTANCE),
+        "peep_mail_disk_look_seconds": (0.003, INSTANCE),
+        "peep_mail_disk_size_bytes": (1000, INSTANCE),
+        "peep_mail_disk_free_bytes": (400, INSTANCE),
+        "peep_mail_disk_inodes": (100, INSTANCE),
+        "peep_mail_disk_free_inodes": (30, INSTANCE),
+        "peep_store_max_memory_bytes": (0, {}),
+        "peep_store_may_evict": (0, {}),
+        "peep_store_append_only": (1, {}),
+        "peep_store_replicas": (0, {}),
+        "peep_store_replicas_behind": (0, {}),
         "peep_build_info": (1, {"version": VERSION}),
         "peep_store_up": (1, {}),
     }
@@ -118,7 +136,7 @@ async def test_both_formats_say_the_same_of_us(busy: StateRepository) -> None:
         {
             (sample.name, tuple(sorted(sample.labels.items()))): sample.value
             for sample in samples_of(text)
-            if sample.name.startswith("peep_") and "lease" not in sample.name
+            if sample.name.startswith("peep_") and not re.search("lease|memory|round_trip", sample.name)
         }
         for text in texts
     )

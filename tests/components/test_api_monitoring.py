@@ -1,6 +1,7 @@
 """Counters, sessions, instances and health over a real store."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ from service_runtime import VERSION
 from state_store.records import Counters
 from state_store.repository import StateRepository
 from support.api_client import api_client, problem
-from support.busy_store import CERTIFICATE_EXPIRES_AT, COUNTERS
+from support.busy_store import CERTIFICATE_EXPIRES_AT, COUNTERS, VITALS
 from support.peep_gateway_server import instance, obeying
 
 
@@ -108,3 +109,25 @@ async def test_a_draining_process_is_alive_and_not_ready(repository: StateReposi
     async with api_client(repository, auth=None, is_draining=lambda: True) as client:
         problem(await client.get("/readyz"), 503, "/docs#draining")
         assert (await client.get("/livez")).status_code == 200
+
+
+async def test_health_tells_what_is_well_and_what_is_not(busy: StateRepository) -> None:
+    await busy.register_instance(replace(instance(), instance_id="old", host="an-older-version"))
+    await busy.note_vitals("pop3", replace(VITALS, disk_fault="Stale file handle", loop_lag=0.5))
+    async with api_client(busy) as client:
+        shown = (await client.get("/v1/health")).json()
+    assert shown["state"] == "critical"
+    found = {(one["name"], one["subject"]): (one["state"], bool(one["advice"])) for one in shown["checks"]}
+    assert found["mail-disk", instance().host] == ("critical", True)
+    assert found["certificate", instance().host] == ("ok", False)
+    assert found["mail-disk", "an-older-version"] == ("unknown", False)
+    assert found["redis", ""] == found["redis-log", ""] == ("ok", False)
+    assert {state for state, _ in found.values()} == {"ok", "warning", "critical", "unknown"}
+
+
+async def test_health_says_when_the_clock_of_an_instance_is_wrong(busy: StateRepository) -> None:
+    await busy.note_vitals("pop3", replace(VITALS, told_at=time.time() - 30))
+    async with api_client(busy) as client:
+        checks = (await client.get("/v1/health")).json()["checks"]
+    (clock,) = [one for one in checks if (one["name"], one["subject"]) == ("clock", instance().host)]
+    assert (clock["state"], clock["text"]) == ("warning", "30.0 s behind Redis' clock")

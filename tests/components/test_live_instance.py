@@ -28,6 +28,7 @@ from state_store.records import (
 )
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from state_store.vitals import Vitals
 from support.actors import OPERATOR
 from support.waiting import until
 
@@ -104,7 +105,7 @@ class Process:
                 self._judge,
                 self._note_change,
                 self._note_lapse,
-                certificate_expires_at=lambda: self.certificate_expires_at,
+                vitals=lambda: Vitals(certificate_expires_at=self.certificate_expires_at),
             ),
             clock,
         )

@@ -18,13 +18,16 @@ from support.busy_store import metrics_of
 FOLDER = Path(__file__).parents[2] / "deploy" / "monitoring"
 METRIC = re.compile(r"\b(?:peep|process|python)_[a-z0-9_]+")
 FUNCTIONS = {
+    "abs",
     "absent",
+    "avg_over_time",
     "clamp_min",
     "histogram_quantile",
     "label_values",
     "max",
     "max_over_time",
     "min",
+    "min_over_time",
     "rate",
     "time",
 }

@@ -20,15 +20,14 @@ from prometheus_client.registry import Collector
 
 from service_runtime import VERSION
 from state_api.dependencies import RepositoryDependency
+from state_api.health_metrics import INSTANCE_LABELS, labels_of, of_store, of_vitals
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.moves import MoveCounts
 from state_store.records import Counters, HashCounts, Histogram, InstanceStatus, Latencies, Settings
 from state_store.repository import StateRepository
+from state_store.store_status import StoreStatus
 
 router = APIRouter(tags=["monitoring"])
-
-INSTANCE_LABELS = ("instance_id", "host", "worker")
-"""No more than these: each combination is a series that Prometheus keeps, and a restart makes a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ class Numbers:
     latencies: Latencies
     hash_counts: HashCounts
     move_counts: MoveCounts
+    store: StoreStatus
 
 
 class StoreCollector(Collector):
@@ -60,6 +60,8 @@ class StoreCollector(Collector):
             yield from _of_hash_counts(self._numbers.hash_counts)
             yield from _of_move_counts(self._numbers.move_counts)
             yield from _of_instances(self._numbers.instances)
+            yield from of_vitals(self._numbers.instances)
+            yield from of_store(self._numbers.store)
 
 
 @router.get(
@@ -101,7 +103,8 @@ async def _numbers(repository: StateRepository) -> Numbers | None:
                 repository.latencies(),
                 repository.hash_counts(),
                 repository.move_counts(),
-            )
+            ),
+            store=await repository.store_status(),
         )
     except (StoreUnavailable, StoreUnusable):
         return None
@@ -185,18 +188,13 @@ def _of_instances(instances: Sequence[InstanceStatus]) -> Iterable[Metric]:
     lease = _instance_gauge(
         "lease_seconds", "How long this process still counts as alive, unless it says so."
     )
-    certificate = _instance_gauge(
-        "certificate_expiry_timestamp_seconds", "When the certificate expires that this process serves."
-    )
     for status in instances:
-        labels = [status.instance.instance_id, status.instance.host, str(status.instance.worker)]
+        labels = labels_of(status)
         connections.add_metric(labels, status.open_connections)
         reserved.add_metric(labels, status.reserved_connections)
         load.add_metric(labels, status.load)
         lease.add_metric(labels, status.lease_seconds)
-        if status.certificate_expires_at:
-            certificate.add_metric(labels, status.certificate_expires_at)
-    yield from (connections, reserved, load, lease, certificate)
+    yield from (connections, reserved, load, lease)
 
 
 def _counter(name: str, documentation: str, value: int) -> Metric:

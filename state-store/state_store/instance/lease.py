@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -25,7 +26,7 @@ class Lease:
         self,
         repository: StateRepository,
         options: InstanceOptions,
-        certificate_expires_at: Callable[[], float],
+        vitals: Callable[[], Vitals],
         clock: Callable[[], float],
     ) -> None:
         self.instance_id = ""
@@ -33,7 +34,7 @@ class Lease:
         """By `clock`; 0 while there is no lease."""
         self._repository = repository
         self._options = options
-        self._certificate_expires_at = certificate_expires_at
+        self._vitals = vitals
         self._clock = clock
 
     @property
@@ -86,7 +87,7 @@ class Lease:
 
     async def note_vitals(self, round_trip: float = 0.0) -> None:
         """Tell the store how this process is; the renewal took it `round_trip` seconds."""
-        vitals = Vitals(self._certificate_expires_at(), round_trip)
+        vitals = replace(self._vitals(), told_at=time.time(), round_trip=round(round_trip, 6))
         await self._repository.note_vitals(self.instance_id, vitals)
 
     async def end(self) -> None:

@@ -53,7 +53,7 @@ class LiveInstance:
         self.login_latency = self._outbox.login_latency
         """Where they record how long each login took, refused ones included."""
         self._pacing = Pacing(lambda: self._outbox.noted, clock)
-        self._lease = Lease(repository, options, callbacks.certificate_expires_at, clock)
+        self._lease = Lease(repository, options, callbacks.vitals, clock)
         self._changes = Changes(repository, self._lease, self._admission, self._pacing.wake, callbacks)
         self._exchanges = Exchanges(
             repository,

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from state_store.vitals import Vitals
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceOptions:
@@ -33,5 +35,5 @@ class InstanceCallbacks:
     """All sessions have to close: their locks may belong to another instance."""
     close_session: Callable[[str], None] = lambda _: None
     """An administrator wants a session closed, which may be another instance's."""
-    certificate_expires_at: Callable[[], float] = lambda: 0.0
-    """Returns when the process's certificate expires, in seconds since the epoch; 0 without one."""
+    vitals: Callable[[], Vitals] = Vitals
+    """Returns how the process is; called at the start and with each renewal of the lease."""

@@ -36,7 +36,7 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
     clock             string  when leases were last read, ms by that clock: shows a step of it
     instance:<id>     hash    host process_id version started_at worker layout sequence number open
-                              reserved settings_version load, and what is told with a renewal: `vitals.Vitals`
+                              reserved settings_version load, clock_ahead, and the fields of `vitals.Vitals`
     sessions:<id>     hash    session id -> JSON [user, address, connected_at, tls, octets, retrieved,
                               marked], of one instance
     addresses:<id>    hash    client address -> connections that an instance may have open from it

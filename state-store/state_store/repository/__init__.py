@@ -1,5 +1,6 @@
 """The state of Peep in the words of its services: settings, users, administrators, counters, instances."""
 
+import time
 from contextlib import suppress
 
 import structlog
@@ -17,6 +18,7 @@ from state_store.repository.monitoring import MonitoringRepository
 from state_store.repository.moves import MoveRepository
 from state_store.repository.settings import SettingsRepository
 from state_store.repository.users import UserRepository
+from state_store.store_status import StoreStatus
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -62,6 +64,17 @@ class StateRepository(
         except StoreUnavailable:
             return []  # away, which `ping` shows, or INFO is forbidden
         return eviction_warnings(str(fields))
+
+    async def store_status(self) -> StoreStatus:
+        """Return how the server that takes our writes is."""
+        began = time.monotonic()
+        seconds, microseconds = await self._client.command("TIME")
+        round_trip = time.monotonic() - began
+        clock_ahead = int(seconds) + int(microseconds) / 1e6 + round_trip / 2 - time.time()
+        try:
+            return StoreStatus.of(round_trip, clock_ahead, str(await self._client.send("INFO")))
+        except StoreUnavailable:
+            return StoreStatus(round_trip, clock_ahead)  # `INFO` is forbidden, or it has gone since
 
     async def close(self) -> None:
         """Close all connections to the store."""

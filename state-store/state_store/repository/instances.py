@@ -62,7 +62,7 @@ class InstanceRepository(DeploymentStore):
 
     async def note_vitals(self, instance_id: str, vitals: Vitals) -> None:
         """Write down how a live instance is, and with it a sample of the history where one is due (D98)."""
-        await self._client.script("note_vitals", instance_id, *flat(asdict(vitals)))
+        await self._client.script("note_vitals", instance_id, vitals.told_at, *flat(asdict(vitals)))
 
     async def end_instance(self, instance_id: str) -> None:
         """Give up the lease and everything that hangs on it."""

@@ -20,6 +20,7 @@ from state_store.records import (
 from state_store.redis import keys
 from state_store.repository.answers import POLL_SECONDS, pairs
 from state_store.repository.deployment import DeploymentStore
+from state_store.vitals import Vitals
 
 CLOSING_SECONDS = 3.0
 """How long the end of a session that is to be closed is waited for: it may be removing mail."""
@@ -133,7 +134,8 @@ def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> In
         int(row.get("open", 0)),
         int(row.get("reserved", 0)),
         float(row.get("load", 0)),
-        float(row.get("certificate_expires_at", 0)),
+        Vitals.told(row),
+        float(row.get("clock_ahead", 0)),
     )
 
 

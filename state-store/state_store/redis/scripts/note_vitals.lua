@@ -1,8 +1,9 @@
--- Id of a live instance, then field and value pairs of its hash. Writes them down, and takes a sample for the history
--- where none was taken yet in this step of the finest ring (D98).
+-- Id of a live instance, the time by its clock, then field and value pairs of its hash. Writes them down, and takes a
+-- sample for the history where none was taken yet in this step of the finest ring (D98).
 local now = lease_time()
 if not is_live(ARGV[1], now) then return end
-redis.call('HSET', INSTANCE .. ARGV[1], unpack(ARGV, 2))
+redis.call('HSET', INSTANCE .. ARGV[1], unpack(ARGV, 3))
+redis.call('HSET', INSTANCE .. ARGV[1], 'clock_ahead', string.format('%.3f', ARGV[2] - now / 1000))
 
 -- As `history.RECORD` in Python.
 local GAUGES, COUNTS, BUCKETS = 6, 6, 34
