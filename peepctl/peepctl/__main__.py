@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from peepctl.commands import compare, monitoring, moves, protocol, settings, store, users
+from peepctl.commands import administrators, compare, monitoring, moves, protocol, settings, store, users
 from peepctl.options import connecting
 from peepctl.server import EXIT_CODES
 
@@ -18,9 +18,10 @@ _WHERE = """\b
 Where to connect and as whom, in order of precedence:
   the options above, before or after the command
   PEEPCTL_HOST, PEEPCTL_PORT, PEEPCTL_USER, PEEPCTL_TLS, PEEPCTL_CA_FILE,
-    PEEPCTL_HTTP, PEEPCTL_PASSWORD or PEEPCTL_PASSWORD_FILE
+    PEEPCTL_HTTP, PEEPCTL_PASSWORD or PEEPCTL_PASSWORD_FILE,
+    PEEPCTL_TOKEN or PEEPCTL_TOKEN_FILE (an API token, for what uses HTTP)
   ~/.config/peep/peepctl.toml: host, port, user, tls, ca_file,
-    http, password or password_file
+    http, password or password_file, token or token_file
   beside a peepctl up: ./data/admins, or PEEP_DATA_DIR/admins
   a prompt for the password, at a terminal"""
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code:d}  {meaning}" for code, meaning in EXIT_CODES.items())
@@ -87,6 +88,8 @@ app.command("kick")(monitoring.kick)
 app.command("slow-downs")(monitoring.slow_downs)
 app.command("lift")(monitoring.lift)
 app.add_typer(users.group(), name="users")
+app.add_typer(administrators.admins(), name="admins")
+app.add_typer(administrators.tokens(), name="tokens")
 app.add_typer(store.group(), name="store")
 app.command("compare")(compare.compare_servers)
 app.add_typer(moves.group(), name="move")

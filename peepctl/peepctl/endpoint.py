@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,9 +38,9 @@ class ConnectionOptions:
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A password, and the source to name when the server refuses it."""
+    """A password or token, and the source to name when the server refuses it."""
 
-    text: str
+    text: str = field(repr=False)
     source: str
 
 
@@ -57,6 +57,8 @@ class Endpoint:
     insecure: bool = False
     http: str = ""
     """The address of the HTTP API."""
+    token: Password | None = None
+    """An API token, for the HTTP API alone."""
 
     @property
     def address(self) -> str:
@@ -97,6 +99,7 @@ def find(options: ConnectionOptions, environment: Mapping[str, str] = os.environ
         ca_file,
         bool(options.insecure),
         _first(one.http for one in fitting) or _default_api(host, environment),
+        _token(fitting),
     )
 
 
@@ -110,6 +113,20 @@ def _login(
     if _is_this_machine(host) and (login := _local_administrator(user, environment)):
         return login
     return user or USER, None
+
+
+def _token(sources: Iterable[Source]) -> Password | None:
+    """Return the token of the first source that says who asks; None where that one names an administrator."""
+    for one in sources:
+        if one.token:
+            is_variable = one.name in {"the environment", "PEEPCTL_PASSWORD"}
+            return Password(one.token, "PEEPCTL_TOKEN" if is_variable else one.name)
+        if one.token_file is not None:
+            path = Path(one.token_file).expanduser()
+            return Password(read(path).strip(), str(path))
+        if one.user or one.password or one.password_file:
+            return None
+    return None
 
 
 def _password(found: Source) -> Password | None:

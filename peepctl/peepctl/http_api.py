@@ -31,7 +31,17 @@ class ApiUnreachable(ApiError):
 
 
 class ApiWrongLogin(ApiError):
-    """The API takes no such administrator."""
+    """The API takes no such administrator, or no such token."""
+
+
+def by_name(user: str, password: str) -> str:
+    """Return the header `Authorization` of an administrator."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def by_token(token: str) -> str:
+    """Return the header `Authorization` of an API token."""
+    return f"Bearer {token}"
 
 
 class HttpApi:
@@ -40,7 +50,7 @@ class HttpApi:
     A request may be carried out twice: after a cut connection it is sent again.
     """
 
-    def __init__(self, url: str, user: str, password: str, tls: ssl.SSLContext) -> None:
+    def __init__(self, url: str, authorization: str, tls: ssl.SSLContext) -> None:
         parts = urlsplit(url)
         try:
             port = parts.port
@@ -58,8 +68,7 @@ class HttpApi:
             )
         else:
             self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=ANSWER_SECONDS)
-        token = base64.b64encode(f"{user}:{password}".encode()).decode()
-        self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+        self._headers = {"Authorization": authorization, "Content-Type": "application/json"}
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +83,14 @@ class HttpApi:
     def post(self, path: str, body: object) -> Any:
         """Return the answer to a body. Raises `ApiError`."""
         return self._request("POST", path, json.dumps(body).encode())
+
+    def put(self, path: str, body: object) -> Any:
+        """Put a body at a path. Raises `ApiError`."""
+        return self._request("PUT", path, json.dumps(body).encode())
+
+    def delete(self, path: str) -> None:
+        """Delete what is at a path. Raises `ApiError`."""
+        self._request("DELETE", path, None)
 
     def _request(self, method: str, path: str, body: bytes | None) -> Any:
         patience_ends = time.monotonic() + PATIENCE_SECONDS
@@ -99,6 +116,8 @@ class HttpApi:
         return response.status, response.read(), min(float(seconds), 10.0) if seconds.isdecimal() else 1.0
 
     def _answer(self, status: int, text: bytes) -> Any:
+        if status == http.HTTPStatus.NO_CONTENT:
+            return None
         try:
             answer = json.loads(text)
         except ValueError:

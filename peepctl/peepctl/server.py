@@ -12,7 +12,7 @@ import peep_client
 from peep_client import AsyncPeep, Peep
 from peep_client.protocol.errors import UNAVAILABLE
 from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find
-from peepctl.http_api import ApiError, ApiUnreachable, ApiWrongLogin, HttpApi
+from peepctl.http_api import ApiError, ApiUnreachable, ApiWrongLogin, HttpApi, by_name, by_token
 from peepctl.sources import WrongSettings
 
 
@@ -32,7 +32,7 @@ EXIT_CODES = {
     Exit.REFUSED: "the server refused (a negative reply), or cannot do it",
     Exit.USAGE: "wrong usage or settings",
     Exit.NOT_CONNECTED: "cannot connect, or the connection was lost",
-    Exit.WRONG_LOGIN: "wrong administrator name or password",
+    Exit.WRONG_LOGIN: "wrong administrator name or password, or API token",
     Exit.DIFFERENT: "`compare`: a user's mail differs, or could not be compared",
 }
 """The meanings of the exit codes, for `peepctl --help` and the reference."""
@@ -65,7 +65,11 @@ class Server:
     def api(self) -> HttpApi:
         """Return the HTTP API, not yet connected; prompts for a missing password. Raises `WrongSettings`."""
         endpoint = self.endpoint
-        return HttpApi(endpoint.http, endpoint.user, self._password().text, self._tls_context())
+        if endpoint.token is not None:
+            authorization = by_token(endpoint.token.text)
+        else:
+            authorization = by_name(endpoint.user, self._password().text)
+        return HttpApi(endpoint.http, authorization, self._tls_context())
 
     def connect_async(self) -> AsyncPeep:
         """Return a connection for asyncio, not yet open; prompts for a missing password."""
@@ -94,6 +98,11 @@ class Server:
         match error:
             case WrongSettings() | peep_client.InvalidArgument():
                 return Exit.USAGE, str(error)
+            case ApiWrongLogin() if self.endpoint.token is not None:
+                return Exit.WRONG_LOGIN, (
+                    f"{error} does not take the API token from {self.endpoint.token.source}: it was revoked, "
+                    "has ended, or does not serve this network; peepctl tokens list shows them"
+                )
             case peep_client.WrongLogin() | ApiWrongLogin():
                 return Exit.WRONG_LOGIN, self._wrong_login()
             case ApiUnreachable():
@@ -140,7 +149,8 @@ class Server:
         source = f"; the password is from {password.source}" if password else ""
         return (
             f"wrong administrator name or password for {endpoint.user} at {endpoint.address}{source}."
-            " --user and PEEPCTL_PASSWORD_FILE (or PEEPCTL_PASSWORD) set others"
+            " --user and PEEPCTL_PASSWORD_FILE (or PEEPCTL_PASSWORD) set others. PEEP takes only"
+            " administrators with the role all"
         )
 
     def _password(self) -> Password:
@@ -149,10 +159,12 @@ class Server:
         if known is not None:
             return known
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            has_token = endpoint.token is not None
+            only_http = "; an API token is for the HTTP API alone, and this is asked over PEEP"
             raise WrongSettings(
                 f"no password for {endpoint.user} at {endpoint.address}: set PEEPCTL_PASSWORD_FILE or"
                 " PEEPCTL_PASSWORD, or put it into the settings file (a password for another host or user is"
-                " not sent)"
+                f" not sent{only_http if has_token else ''})"
             )
         text = getpass.getpass(f"Password of {endpoint.user} at {endpoint.address}: ")
         self._typed_password = Password(text, "the terminal")

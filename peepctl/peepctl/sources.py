@@ -20,6 +20,8 @@ KEYS: Mapping[str, type] = {
     "user": str,
     "password": str,
     "password_file": str,
+    "token": str,
+    "token_file": str,
     "tls": bool,
     "ca_file": str,
     "http": str,
@@ -44,6 +46,8 @@ class Source:
     user: str | None = None
     password: str | None = None
     password_file: str | None = None
+    token: str | None = None
+    token_file: str | None = None
     tls: bool | None = None
     ca_file: str | None = None
     http: str | None = None
@@ -71,8 +75,10 @@ def from_environment(environment: Mapping[str, str]) -> Source:
         name = f"PEEPCTL_{key.upper()}"
         if text := environment.get(name):
             found[key] = _switch(text, name) if kind is bool else port(text, name) if kind is int else text
-    if "password" in found and "password_file" in found:
-        raise WrongSettings("PEEPCTL_PASSWORD and PEEPCTL_PASSWORD_FILE are both set; give one of them")
+    for secret in ("password", "token"):
+        if secret in found and f"{secret}_file" in found:
+            name = f"PEEPCTL_{secret.upper()}"
+            raise WrongSettings(f"{name} and {name}_FILE are both set; give one of them")
     return source("PEEPCTL_PASSWORD" if "password" in found else "the environment", **found)
 
 
@@ -87,8 +93,9 @@ def from_file(chosen: str | None, environment: Mapping[str, str]) -> Source:
         raise WrongSettings(f"{path}: {error}") from None
     for key, value in content.items():
         _check_key(path, key, value)
-    if "password" in content and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise WrongSettings(f"{path} contains a password and others can read it: chmod 600 {path}")
+    for secret in ("password", "token"):
+        if secret in content and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise WrongSettings(f"{path} contains a {secret} and others can read it: chmod 600 {path}")
     return source(str(path), **content)
 
 

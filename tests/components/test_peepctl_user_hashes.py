@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, passwords
-from support.api_server import ApiServer, api_server
+from support.api_client import passwords
+from support.api_server import api_server
 from support.foreign_hashes import PASSWORD, one_of_each_scheme
-from support.peepctl_program import Done, Peepctl
+from support.peepctl_beside_api import PeepctlBesideApi
 
 BY_SCHEME = {made.scheme: made for made in one_of_each_scheme()}
 SSHA = BY_SCHEME["SSHA"].text
@@ -23,23 +23,8 @@ BCRYPT = BY_SCHEME["BLF-CRYPT"].text
 WEAK = BY_SCHEME["SHA"].text
 
 
-class Importer:
+class Importer(PeepctlBesideApi):
     """Runs `peepctl` beside the API of this process."""
-
-    def __init__(self, api: ApiServer, home: Path) -> None:
-        self.home = home
-        self.api = api
-        self.peepctl = Peepctl(
-            home,
-            PEEPCTL_HTTP=f"http://127.0.0.1:{api.port}",
-            PEEPCTL_USER=ADMINISTRATOR,
-            PEEPCTL_PASSWORD=ADMINISTRATOR_PASSWORD,
-        )
-
-    async def run(self, *arguments: str, given: str = "", **variables: str) -> Done:
-        # What the API logs is none of the command's output.
-        with capture_logs():
-            return await asyncio.to_thread(self.peepctl.run, *arguments, given=given, **variables)
 
     async def imported(self, text: str, *options: str) -> tuple[int, dict[str, object]]:
         """Import a list from standard input, and return the exit code and the report."""

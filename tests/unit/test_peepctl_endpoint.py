@@ -124,6 +124,27 @@ def test_password_and_port_of_one_server_are_not_used_with_another(home: dict[st
     assert (endpoint.port, endpoint.password) == (2110, None)
 
 
+def test_a_token_is_sent_only_where_it_was_meant_to_go(home: dict[str, str], tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("peep_of_the_file\n")
+    file = write_file(home, 'host = "mail.example"\ntoken = "peep_its"\n')
+    assert find(ConnectionOptions(), home).token == Password("peep_its", str(file))
+    assert find(ConnectionOptions(host="elsewhere.example"), home).token is None
+    # Whoever names an administrator wants to be that one.
+    assert find(ConnectionOptions(user="bob"), home).token is None
+    assert find(ConnectionOptions(), home | {"PEEPCTL_PASSWORD": "his"}).token is None
+    variables = home | {"PEEPCTL_TOKEN": "peep_of_the_variable"}
+    assert find(ConnectionOptions(), variables).token == Password("peep_of_the_variable", "PEEPCTL_TOKEN")
+    variables = home | {"PEEPCTL_TOKEN_FILE": str(secret)}
+    assert find(ConnectionOptions(), variables).token == Password("peep_of_the_file", str(secret))
+    with pytest.raises(WrongSettings, match="PEEPCTL_TOKEN and PEEPCTL_TOKEN_FILE are both set"):
+        find(ConnectionOptions(), variables | {"PEEPCTL_TOKEN": "x"})
+    file.chmod(0o640)
+    with pytest.raises(WrongSettings, match="contains a token and others can read it: chmod 600"):
+        find(ConnectionOptions(), home)
+    assert "peep_its" not in repr(Password("peep_its", str(file)))
+
+
 def test_local_administrator_is_for_this_machine_only(home: dict[str, str]) -> None:
     file = keep_administrators(home, "carol:secret,dave:other\n")
     endpoint = find(ConnectionOptions(), home)

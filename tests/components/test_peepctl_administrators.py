@@ -1,0 +1,95 @@
+"""`peepctl admins` and `peepctl tokens`, with the HTTP API over a real store."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from state_store.credentials.api_tokens import is_token
+from state_store.repository import StateRepository
+from support.api_client import ADMINISTRATOR
+from support.api_server import api_server
+from support.peepctl_beside_api import PeepctlBesideApi
+from support.peepctl_program import Done
+
+NOBODY = {"PEEPCTL_USER": "", "PEEPCTL_PASSWORD": ""}
+
+
+@pytest.fixture
+async def peepctl(repository: StateRepository, tmp_path: Path) -> AsyncIterator[PeepctlBesideApi]:
+    async with api_server(repository) as api:
+        yield PeepctlBesideApi(api, tmp_path)
+
+
+def done(result: Done) -> str:
+    """Return what a command has printed that has to succeed."""
+    assert (result.code, result.stderr) == (0, ""), result
+    return result.stdout
+
+
+async def test_administrators_are_made_listed_changed_and_removed(peepctl: PeepctlBesideApi) -> None:
+    added = await peepctl.run("admins", "add", "bob", "--role", "read", given="bobs-password\n")
+    assert done(added) == "added the administrator bob with the role read\n"
+    assert done(await peepctl.run("admins", "list")).splitlines() == [
+        "NAME  ROLE  FROM",
+        "bob   read  -",
+        f"{ADMINISTRATOR}  all   settings",
+    ]
+    as_bob = {"PEEPCTL_USER": "bob", "PEEPCTL_PASSWORD": "bobs-password"}
+    refused = await peepctl.run("admins", "remove", "bob", "--yes", **as_bob)
+    assert (refused.code, refused.stdout) == (1, "")
+    assert "answers 403: This needs the role all; read is not enough." in refused.stderr
+    done(await peepctl.run("admins", "role", "bob", "all"))
+    changed = await peepctl.run("admins", "password", "bob", given="another-password\n", **as_bob)
+    assert "all sign-ins with the old one are over" in done(changed)
+    assert (await peepctl.run("admins", "list", **as_bob)).code == 4
+    as_bob["PEEPCTL_PASSWORD"] = "another-password"
+    (await peepctl.run("tokens", "make", "backup", "--role", "all", **as_bob)).stdout.strip()
+    asked = await peepctl.run("admins", "remove", "bob")
+    assert (asked.code, asked.stdout) == (2, "")
+    assert "--yes" in asked.stderr
+    removed = done(await peepctl.run("admins", "remove", "bob", "--yes"))
+    assert removed.splitlines() == [
+        "removed the administrator bob",
+        "API tokens that bob has made go on: backup (peepctl tokens revoke)",
+    ]
+    listed = json.loads(done(await peepctl.run("admins", "list", "--json")))
+    assert [one["name"] for one in listed["administrators"]] == [ADMINISTRATOR]
+
+
+async def test_a_token_does_what_its_role_allows_and_its_source_is_named_when_it_is_refused(
+    peepctl: PeepctlBesideApi,
+) -> None:
+    made = await peepctl.run(
+        "tokens", "make", "helper", "--role", "read", "--network", "127.0.0.0/8", "--days", "9"
+    )
+    token = made.stdout.strip()
+    assert (made.code, is_token(token)) == (0, True)
+    assert "only its digest is stored" in made.stderr
+    variable = {**NOBODY, "PEEPCTL_TOKEN": token}
+    head, row = done(await peepctl.run("tokens", "list", **variable)).splitlines()
+    assert head.split()[:3] == ["NAME", "ROLE", "NETWORKS"]
+    assert row.split()[:3] == ["helper", "read", "127.0.0.0/8"]
+    (listed,) = json.loads(done(await peepctl.run("tokens", "list", "--json", **variable)))["tokens"]
+    assert (listed["made_by"], listed["used_from"]) == (ADMINISTRATOR, "127.0.0.1")
+    refused = await peepctl.run("tokens", "revoke", "helper", **variable)
+    assert "This needs the role all" in refused.stderr
+    # PEEP takes no tokens, and says what it needs instead.
+    over_peep = await peepctl.run("stats", **variable)
+    assert over_peep.code == 2
+    assert "an API token is for the HTTP API alone" in over_peep.stderr
+    assert done(await peepctl.run("tokens", "revoke", "helper")) == "revoked the token helper\n"
+    over = await peepctl.run("tokens", "list", **variable)
+    assert over.code == 4
+    assert "does not take the API token from PEEPCTL_TOKEN" in over.stderr
+    assert token not in over.stderr
+
+
+async def test_what_the_api_refuses_is_told(peepctl: PeepctlBesideApi) -> None:
+    last = await peepctl.run("admins", "remove", ADMINISTRATOR, "--yes")
+    assert (last.code, "PEEP_ADMINS" in last.stderr) == (1, True)
+    short = await peepctl.run("admins", "add", "bob", "--role", "read", given="short\n")
+    assert (short.code, "422" in short.stderr) == (1, True)
+    unknown = await peepctl.run("tokens", "revoke", "nobody")
+    assert (unknown.code, "No API token has this name" in unknown.stderr) == (1, True)
