@@ -15,7 +15,9 @@ from pop3_service.protocol import replies
 from pop3_service.protocol.session import OutOfTurn, Session
 from pop3_service.session_driver import Activity, SessionDriver
 from pop3_service.session_record import SessionRecord
+from state_store.credentials.attempts import RefusalReason
 from state_store.records import AdmissionOutcome
+from state_store.user_notes import Origin
 
 LOGIN_SECONDS = 60.0
 """How long a client may stay without logging in, in all."""
@@ -99,6 +101,8 @@ class Pop3Connection(LineConnection):
             reply = replies.STATE_STORE_UNREACHABLE
         reason = outcome.value if outcome is not None else "state store away"
         log.info("connection refused", address=self.address, reason=reason)
+        if outcome is not None:
+            instance.count_refusal("", RefusalReason.CONNECTION_LIMIT, Origin(self.address))
         self.hang_up(reply, linger=True)
 
     def _admitted(self) -> None:

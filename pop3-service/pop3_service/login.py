@@ -18,8 +18,10 @@ from state_store.credentials.opaque_string import UnusablePassword, opaque_strin
 from state_store.credentials.presence import Presence
 from state_store.credentials.scram import ScramExchange, ScramMalformed
 from state_store.errors import SlowedDown, StoreUnavailable
+from state_store.instance.live_instance import LiveInstance
 from state_store.records import Login as LockRequest
 from state_store.records import LoginOutcome
+from state_store.user_notes import Origin
 
 LOCK_PATIENCE_SECONDS = 0.25
 LOCK_POLL_SECONDS = 0.02
@@ -27,8 +29,17 @@ LOCK_POLL_SECONDS = 0.02
 that is held is requested again a few times before the reply is `[IN-USE]`."""
 
 _REFUSALS = {
-    LoginOutcome.IN_USE: LoginRefusal.IN_USE,
-    LoginOutcome.TOO_SOON: LoginRefusal.TOO_SOON,
+    LoginOutcome.IN_USE: RefusalReason.IN_USE,
+    LoginOutcome.TOO_SOON: RefusalReason.TOO_SOON,
+}
+
+_REPLIES = {
+    RefusalReason.WRONG_PASSWORD: LoginRefusal.WRONG_CREDENTIALS,
+    RefusalReason.UNKNOWN_USER: LoginRefusal.WRONG_CREDENTIALS,
+    RefusalReason.REPEATED: LoginRefusal.WRONG_CREDENTIALS,
+    RefusalReason.SLOWED_DOWN: LoginRefusal.SLOWED_DOWN,
+    RefusalReason.IN_USE: LoginRefusal.IN_USE,
+    RefusalReason.TOO_SOON: LoginRefusal.TOO_SOON,
 }
 
 log = structlog.get_logger()
@@ -53,9 +64,19 @@ LoginEnd: TypeAlias = OpenedMaildrop | LoginRefusal | LoginPutOff
 class Login:
     """A session's attempts to log in, by a password or by SCRAM. It is dropped once one has succeeded."""
 
-    __slots__ = ("_address", "_context", "_credential_version", "_exchange", "_presence", "_session_id")
+    __slots__ = (
+        "_address",
+        "_context",
+        "_credential_version",
+        "_exchange",
+        "_presence",
+        "_session_id",
+        "origin",
+    )
 
     def __init__(self, context: Pop3Context, session_id: str, address: str) -> None:
+        self.origin = Origin(address)
+        """From where and how the attempt is made, for operators."""
         self._context = context
         self._session_id = session_id
         self._address = address
@@ -141,7 +162,7 @@ class Login:
             if outcome is LoginOutcome.OPENED:
                 return request
             if outcome in _REFUSALS:
-                return _REFUSALS[outcome]
+                return await self._refuse_lock(request, outcome)
             # The password has been changed since it was checked: check it again, against the store's new one.
             self._context.passwords.forget(username)
 
@@ -184,23 +205,20 @@ class Login:
             return LoginRefusal.STORE_UNAVAILABLE
         if outcome is LoginOutcome.OPENED:
             return await self._open(request)
-        # What is no refusal here can only be that the password has been changed since it was proved.
-        return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
+        return await self._refuse_lock(request, outcome)
 
     # What they share
 
-    def _refuse(self, username: str, reason: RefusalReason) -> LoginRefusal:
-        # The address first: a user name is the client's text, and may look like the fields that follow it.
-        log.warning(
-            "password refused",
-            address=self._address,
-            reason=reason.value,
-            session=self._session_id,
-            user=username,
-        )
-        self._context.instance.count_refusal(reason)
-        is_unchecked = reason is RefusalReason.SLOWED_DOWN
-        return LoginRefusal.SLOWED_DOWN if is_unchecked else LoginRefusal.WRONG_CREDENTIALS
+    def _refuse(self, username: str, reason: RefusalReason, detail: str = "") -> LoginRefusal:
+        note_refusal(self._context.instance, username, reason, self.origin, detail, session=self._session_id)
+        return _REPLIES[reason]
+
+    async def _refuse_lock(self, request: LockRequest, outcome: LoginOutcome) -> LoginRefusal:
+        """Refuse a right password whose maildrop is not given out."""
+        # What is no refusal can only be that the password has been changed since it was checked.
+        reason = _REFUSALS.get(outcome, RefusalReason.WRONG_PASSWORD)
+        holder = await self._context.instance.tell_refusal(request, reason)
+        return self._refuse(request.username, reason, holder if reason is RefusalReason.IN_USE else "")
 
     def _lock_request(self, username: str, version: str, *, is_remembered: bool = False) -> LockRequest:
         try:
@@ -235,9 +253,7 @@ class Login:
                 return OpenedMaildrop(request.username, maildir, contents, lease)
             return contents
         except MaildirUnreadable as error:
-            log.warning(
-                "maildrop unreadable", session=self._session_id, user=request.username, reason=str(error)
-            )
+            self._refuse_unreadable(request.username, error)
             return LoginRefusal.MAILDROP_AWAY if error.is_temporary else LoginRefusal.MAILDROP_UNREADABLE
         except StoreUnavailable:
             return LoginRefusal.STORE_UNAVAILABLE
@@ -246,6 +262,11 @@ class Login:
                 self._withdraw(request)
                 if maildir is not None:
                     maildir.close()
+
+    def _refuse_unreadable(self, username: str, error: MaildirUnreadable) -> None:
+        log.warning("maildrop unreadable", session=self._session_id, user=username, reason=str(error))
+        reason = RefusalReason.MAILDROP_UNREADABLE
+        self._context.instance.count_refusal(username, reason, self.origin, str(error))
 
     def _withdraw(self, request: LockRequest) -> None:
         self._context.instance.withdraw_login(request.username, self._session_id)
@@ -258,7 +279,7 @@ class Login:
             again = request._replace(maildir=maildir.lock_name, is_remembered=False)
             outcome = await self._lock(again)
             if outcome is not LoginOutcome.OPENED:
-                return _REFUSALS.get(outcome, LoginRefusal.WRONG_CREDENTIALS)
+                return await self._refuse_lock(request, outcome)
             contents = await self._context.listings.contents(maildir)
         left_out = self._context.maildirs.unreadable_messages(maildir)
         if left_out:
@@ -273,6 +294,29 @@ class Login:
                 reason=damage,
             )
         return contents
+
+
+def note_refusal(
+    instance: LiveInstance,
+    username: str,
+    reason: RefusalReason,
+    origin: Origin,
+    detail: str = "",
+    *,
+    session: str,
+) -> None:
+    """Log, count and note a refused login. Before a name is known `username` is empty."""
+    more = {"tls": origin.tls, "mechanism": origin.mechanism, "detail": detail}
+    # The address first: a user name is the client's text, and may look like the fields that follow it.
+    log.warning(
+        "login refused",
+        address=origin.address,
+        reason=reason.value,
+        **{name: text for name, text in more.items() if text},
+        session=session,
+        user=username,
+    )
+    instance.count_refusal(username, reason, origin, detail)
 
 
 def _prepared(password: str) -> str:

@@ -125,6 +125,7 @@ class ServerProcess:
                 mail_directory=settings.mail_dir,
                 login_delay_seconds=settings.login_delay,
                 max_connections_per_address=settings.max_connections_per_address,
+                login_records_days=settings.login_records,
             ),
             InstanceCallbacks(
                 self._can_use_directory,

@@ -14,7 +14,7 @@ from line_server.connection import LineConnection
 from line_server.lines import OverlongLine
 from pop3_service import retrieval
 from pop3_service.context import Pop3Context
-from pop3_service.login import Login, LoginEnd, OpenedMaildrop
+from pop3_service.login import Login, LoginEnd, OpenedMaildrop, note_refusal
 from pop3_service.maildir import MaildirError, MessageFile
 from pop3_service.protocol import replies
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS
@@ -28,6 +28,7 @@ from pop3_service.protocol.intentions import (
     LogIn,
     OpenMaildrop,
     Outcome,
+    RefuseClearText,
     RemoveMarked,
     SendMessage,
     StartTls,
@@ -35,13 +36,15 @@ from pop3_service.protocol.intentions import (
 )
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginRefusal
-from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
+from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS, SCRAM_SHA_256
 from pop3_service.protocol.session import OutOfTurn, Session
 from pop3_service.removal import remove_marked
 from pop3_service.session_record import SessionRecord
+from state_store.credentials.attempts import RefusalReason
 from state_store.credentials.networks import network_of
 from state_store.records import Login as LockRequest
 from state_store.records import LoginOutcome
+from state_store.user_notes import Origin
 
 log = structlog.get_logger()
 
@@ -199,6 +202,12 @@ class SessionDriver:
             case Challenge(line):
                 self._connection.lines.max_line_octets = MAXIMUM_RESPONSE_LINE_OCTETS
                 self._connection.send(line)
+            case RefuseClearText(reply, username, mechanism):
+                origin, reason = self._origin(mechanism), RefusalReason.TLS_WANTED
+                note_refusal(
+                    self._context.instance, username, reason, origin, session=self.session.session_id
+                )
+                self._connection.send(reply)
             case StartTls(reply) if self._context.tls is not None:
                 self._connection.send(reply)
                 self._connection.start_tls(self._context.tls())
@@ -248,7 +257,8 @@ class SessionDriver:
         if self._connection.is_at_end:
             login.client_left()
         match intention:
-            case LogIn(username, password):
+            case LogIn(username, password, mechanism):
+                login.origin = self._origin(mechanism)
                 request = login.remembered(username, password)
                 if request is None:
                     self._begin(self._log_in_with(intention, login.by_password(username, password)))
@@ -260,6 +270,7 @@ class SessionDriver:
             case OpenMaildrop(username):
                 self._begin(self._log_in_with(intention, login.by_proof(username)))
             case BeginScram(message):
+                login.origin = self._origin(SCRAM_SHA_256)
                 self._begin(self._complete_with(intention, login.begin_scram(message)))
             case FinishScram(message):
                 self._begin(self._complete_with(intention, login.finish_scram(message)))
@@ -286,12 +297,17 @@ class SessionDriver:
         if isinstance(end, OpenedMaildrop):
             self._maildrop = end
             self._end_login_timer()
+            origin = self._login.origin if self._login is not None else self._origin("")
             self._login = self._budget = None
+            self.record.username = end.username  # the reply to the login is the user's already
             self._complete(intention, end.contents)
             if not self._connection.is_lost:
-                self.record.count_login()
+                self.record.count_login(origin, len(end.contents.messages), end.contents.octets)
         else:
             self._complete(intention, end)
+
+    def _origin(self, mechanism: str) -> Origin:
+        return Origin(self._connection.address, self._connection.output.tls_version, mechanism)
 
     # Messages
 

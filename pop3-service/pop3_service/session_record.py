@@ -12,6 +12,7 @@ from pop3_service.protocol.session import Session
 from service_runtime.frequent_event import FrequentEvent
 from state_store.instance.live_instance import LiveInstance
 from state_store.records import SessionRow
+from state_store.user_notes import Origin
 
 _NEVER = sys.maxsize
 
@@ -40,6 +41,7 @@ class SessionRecord:
         "octets",
         "removed",
         "retrieved",
+        "username",
     )
 
     def __init__(
@@ -47,6 +49,8 @@ class SessionRecord:
     ) -> None:
         self.ending = "client gone"
         self.octets = self.retrieved = self.removed = 0
+        self.username = ""
+        """Whose octets and messages are counted; empty before a login."""
         self._instance = instance
         self._session = session
         self._connection = connection
@@ -89,14 +93,19 @@ class SessionRecord:
         deltas = self._instance.deltas
         if not deltas.retrieved_bytes:
             self._instance.counted()  # by the first that adds; what others add travels with it
-        deltas.retrieved_bytes += position - self._counted
-        self.octets += position - self._counted
+        octets = position - self._counted
+        deltas.retrieved_bytes += octets
+        self.octets += octets
         self._counted = position
+        messages = 0
         ends = self._message_ends
         while ends and ends[0] <= position:
             ends.popleft()
-            self.retrieved += 1
-            deltas.retrieved_emails += 1
+            messages += 1
+        if messages:
+            self.retrieved += messages
+            deltas.retrieved_emails += messages
+        self._instance.user_notes.traffic(self.username, octets, messages)
 
     def count_connection(self) -> None:
         """Count the connection once, if the session has begun."""
@@ -104,9 +113,10 @@ class SessionRecord:
             self._is_counted = True
             self._instance.deltas.connections += 1
 
-    def count_login(self) -> None:
-        """Count a login, and show the user's name."""
+    def count_login(self, origin: Origin, messages: int, octets: int) -> None:
+        """Count a login to a maildrop of so many messages and octets, and show the user's name."""
         self._instance.deltas.logins += 1
+        self._instance.user_notes.login(self.username, origin, messages, octets)
         self.show()
 
     def count_removed(self, messages: int) -> None:

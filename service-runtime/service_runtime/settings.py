@@ -128,6 +128,13 @@ class Pop3Settings(TlsSettings):
     login_delay: int = Field(
         0, ge=0, le=86_400, description="seconds between two logins of one user (LOGIN-DELAY); 0: none"
     )
+    login_records: int = Field(
+        365,
+        ge=0,
+        le=3650,
+        description="days for which each user's last login, refused logins and traffic are kept; 0: nothing "
+        "is kept of users, and what was kept is removed; the same for all POP3 services",
+    )
     pop3_workers: int = Field(
         default_factory=lambda: min(usable_processors(), MOST_WORKERS),
         ge=1,

@@ -37,12 +37,12 @@ class LatencyRecorder:
 
 
 def refused(fields: Mapping[str, str] | Mapping[str, int]) -> dict[str, int]:
-    """Return the numbers of refused passwords, by reason, from these fields of the store."""
+    """Return the numbers of refused logins, by reason, from these fields of the store."""
     return {reason.value: int(fields.get(refused_field(reason), 0)) for reason in RefusalReason}
 
 
 def refused_field(reason: RefusalReason) -> str:
-    """Return the store's field that counts passwords refused for this reason."""
+    """Return the store's field that counts logins refused for this reason."""
     return f"refused {reason.value}"
 
 

@@ -61,13 +61,17 @@ class Deltas:
     connections: int = 0
     logins: int = 0
     latencies: dict[str, int] = field(default_factory=dict)
-    """Durations of commands and logins, refused passwords, damages, as the fields that `latency` defines."""
+    """Durations of commands and logins, refused logins, damages, as the fields that `latency` defines."""
+    user_notes: str = ""
+    """What was noted of users, as `UserNotes.take` returns it."""
 
     def __bool__(self) -> bool:
         return self != Deltas()
 
     def add(self, other: "Deltas") -> None:
-        """Add another's counts to these."""
+        """Add another's counts to these; its notes are the older ones."""
+        newer, self.user_notes = self.user_notes, other.user_notes
+        self.add_notes(newer)
         self.retrieved_bytes += other.retrieved_bytes
         self.retrieved_emails += other.retrieved_emails
         self.removed_emails += other.removed_emails
@@ -75,6 +79,10 @@ class Deltas:
         self.logins += other.logins
         for name, count in other.latencies.items():
             self.latencies[name] = self.latencies.get(name, 0) + count
+
+    def add_notes(self, newer: str) -> None:
+        """Add notes of users to those that are there already."""
+        self.user_notes = "\n".join(filter(None, (self.user_notes, newer)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,12 @@ class Credential:
     password_hash: str = field(repr=False)
     version: str
     scram_verifier: str = field(default="", repr=False)
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the password's hash, as Dovecot names it: `ARGON2ID` for those of our own."""
+        braced, _, _ = self.password_hash.partition("}")
+        return braced[1:].partition(",")[0] if braced.startswith("{") else "ARGON2ID"
 
 
 class Added(Enum):
@@ -213,7 +227,7 @@ class Latencies:
     login: Histogram
     """From PASS or the last line of AUTH to its reply, wrong passwords included."""
     refused: Mapping[str, int] = field(default_factory=dict)
-    """The number of refused POP3 passwords, by reason (`attempts.RefusalReason`)."""
+    """The number of refused POP3 logins, by reason (`attempts.RefusalReason`)."""
     damaged_unique_ids: int = 0
     """The number of logins to maildirs with a damaged `peep-unique-ids`."""
 

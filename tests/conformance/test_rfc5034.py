@@ -185,7 +185,7 @@ def test_command_line_with_its_initial_response_has_at_most_12288_octets(command
 def test_long_password_in_an_initial_response_is_read_whole() -> None:
     response = in_base64("\0mrose\0" + "x" * 9000)
     assert Session("3f2a", Policy("Peep")).receive(f"AUTH PLAIN {response}".encode()) == LogIn(
-        "mrose", "x" * 9000
+        "mrose", "x" * 9000, "PLAIN"
     )
     assert answer(EnginePeer(), f"AUTH PLAIN {response}").startswith("-ERR [AUTH]")
 

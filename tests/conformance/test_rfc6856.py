@@ -90,7 +90,7 @@ def test_user_name_in_utf8_has_the_form_of_a_name(name: str) -> None:
 def test_plain_with_a_name_in_utf8_takes_the_way_of_any_wrong_name() -> None:
     session = Session("3f2a", Policy("Peep"))
     message = base64.b64encode(f"\0{GREETINGS}\0tanstaaf".encode())
-    assert session.receive(b"AUTH PLAIN " + message) == LogIn(GREETINGS, "tanstaaf")
+    assert session.receive(b"AUTH PLAIN " + message) == LogIn(GREETINGS, "tanstaaf", "PLAIN")
 
 
 @pytest.mark.parametrize("command", ["STAT", "LIST", "RETR", "DELE", "XTND"])

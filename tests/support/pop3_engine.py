@@ -15,6 +15,7 @@ from pop3_service.protocol.intentions import (
     Intention,
     LogIn,
     OpenMaildrop,
+    RefuseClearText,
     RemoveMarked,
     ScramProof,
     SendMessage,
@@ -98,6 +99,8 @@ class EnginePeer:
                 return answer
             case HangUp(reply):
                 self.is_closed = True
+                return reply
+            case RefuseClearText(reply):
                 return reply
             case StartTls(reply):
                 self._lines = command_lines()

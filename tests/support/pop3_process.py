@@ -21,6 +21,7 @@ from typing import Self
 from state_store.credentials.hashes.imported import imported_hash
 from state_store.records import Counters, HashCounts
 from state_store.repository import StateRepository
+from state_store.user_records import UserRecord
 from support.actors import OPERATOR
 from support.certificates import Authority
 from support.cheap_passwords import cheap_passwords
@@ -298,9 +299,14 @@ class Pop3Process:
         for status in self._runner.run(self.repository.instances()):
             self._runner.run(self.repository.end_instance(status.instance.instance_id))
 
-    def refused_passwords(self) -> Mapping[str, int]:
-        """Return how many passwords were refused, by reason."""
-        return self._runner.run(self.repository.latencies()).refused
+    def refused_logins(self) -> Mapping[str, int]:
+        """Return how many logins were refused, by reason; no reason without any."""
+        refused = self._runner.run(self.repository.latencies()).refused
+        return {reason: count for reason, count in refused.items() if count}
+
+    def user_record(self, username: str) -> UserRecord:
+        """Return what is known of a user."""
+        return self._runner.run(self.repository.user_records([username])).records[username]
 
     def damaged_unique_ids(self) -> int:
         """Return how many logins met a damaged `peep-unique-ids`."""

@@ -23,6 +23,8 @@ class LogIn(Intention[MaildropContents | LoginRefusal | LoginPutOff]):
 
     username: str
     password: str = field(repr=False)
+    mechanism: str = "USER"
+    """`USER`, with PASS, or the SASL mechanism."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,16 @@ class StartTls:
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseClearText:
+    """Send the reply: a login in the clear is refused before its password (RFC 2595, section 2.1)."""
+
+    reply: bytes
+    username: str
+    """As the client gave it; empty with AUTH."""
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Send the reply, then close the connection. `ending` is the reason for the log."""
 
@@ -108,5 +120,5 @@ class HangUp:
     ending: str
 
 
-Answer: TypeAlias = bytes | StartTls | HangUp | Intention[Any]
+Answer: TypeAlias = bytes | StartTls | RefuseClearText | HangUp | Intention[Any]
 """A complete reply, a reply and what follows it, or what has to be done before there is a reply."""

@@ -33,7 +33,7 @@ def _plain() -> Dialogue:
     # takes as long as any other wrong login, and is counted and logged as one.
     identity, username = message.authorization_identity, message.username
     name = username if identity in ("", username) else f"{identity}/{username}"
-    return LogIn(name, message.password)
+    return LogIn(name, message.password, sasl.PLAIN)
 
 
 def _scram_sha_256() -> Dialogue:

@@ -29,6 +29,7 @@ from pop3_service.protocol.intentions import (
     LogIn,
     OpenMaildrop,
     Outcome,
+    RefuseClearText,
     RemoveMarked,
     SendMessage,
     StartTls,
@@ -268,7 +269,9 @@ class Session:
             return replies.MECHANISMS_FOLLOW + sasl.listing(offered) + TERMINATION_LINE
         mechanism = name.upper()
         if mechanism not in offered:
-            return replies.TLS_REQUIRED if mechanism == sasl.PLAIN else replies.UNKNOWN_MECHANISM
+            if mechanism == sasl.PLAIN:
+                return RefuseClearText(replies.TLS_REQUIRED, "", mechanism)
+            return replies.UNKNOWN_MECHANISM
         self._dialogue = DIALOGUES[mechanism]()
         challenge = next(self._dialogue)
         if initial_response is None or not isinstance(challenge, Challenge):
@@ -280,7 +283,7 @@ class Session:
 
     def _offer_name(self, name: str) -> Answer:
         if not self.takes_clear_passwords:
-            return replies.TLS_REQUIRED
+            return RefuseClearText(replies.TLS_REQUIRED, name, "USER")
         self._offered_name = name
         return replies.SEND_PASSWORD
 

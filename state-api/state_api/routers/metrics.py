@@ -142,7 +142,7 @@ def _of_latencies(latencies: Latencies) -> Iterable[Metric]:
         "login", "From PASS or the last line of AUTH to its reply, refused logins included.", latencies.login
     )
     refused = CounterMetricFamily(
-        "peep_pop3_refused_passwords", "POP3 passwords that were not taken, by reason.", labels=["reason"]
+        "peep_pop3_refused_logins", "POP3 logins that were refused, by reason.", labels=["reason"]
     )
     for reason, count in latencies.refused.items():
         refused.add_metric([reason], count)

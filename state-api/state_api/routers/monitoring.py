@@ -3,7 +3,6 @@
 import asyncio
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated
 
 import structlog
@@ -14,6 +13,7 @@ from state_api import errors, schemas
 from state_api.dependencies import Helper, Reader, RepositoryDependency
 from state_api.health_report import Facts, report, worst
 from state_api.health_schemas import Check, HealthReport
+from state_api.times import time_of
 from state_store import records
 from state_store.credentials import attempts
 from state_store.moves import Move
@@ -39,7 +39,7 @@ async def show_counters(repository: RepositoryDependency, _: Reader) -> schemas.
 async def list_sessions(repository: RepositoryDependency, _: Reader) -> schemas.Sessions:
     """PEEP `s?`, with more of each. The oldest comes first, logged in or not."""
     now = time.time()
-    return schemas.Sessions(sessions=[_session(session, now) for session in await repository.sessions()])
+    return schemas.Sessions(sessions=[session_of(session, now) for session in await repository.sessions()])
 
 
 @router.delete(
@@ -127,19 +127,20 @@ def _move(move: Move) -> schemas.Move:
         state=move.state.value,
         messages_here=move.progress.here,
         messages=move.progress.total,
-        at=_time(move.at),
+        at=time_of(move.at),
         reason=move.reason or None,
     )
 
 
-def _session(session: records.SessionRow, now: float) -> schemas.Session:
+def session_of(session: records.SessionRow, now: float) -> schemas.Session:
+    """Return a session as the API shows it, at the time `now` in seconds since the epoch."""
     return schemas.Session(
         id=session.session_id,
         instance=session.instance_id,
         username=session.username,
         address=session.address,
         tls=session.tls or None,
-        connected_at=_time(session.connected_at),
+        connected_at=time_of(session.connected_at),
         # The clocks of two machines may differ a little.
         seconds=round(max(0.0, now - session.connected_at), 3),
         octets=session.octets,
@@ -155,13 +156,13 @@ def _instance(status: records.InstanceStatus) -> schemas.Instance:
         process_id=status.instance.process_id,
         worker=status.instance.worker,
         version=status.instance.version,
-        started_at=_time(status.instance.started_at),
+        started_at=time_of(status.instance.started_at),
         lease_seconds=round(status.lease_seconds, 3),
         connections=status.open_connections,
         reserved=status.reserved_connections,
         load=status.load,
         certificate_expires_at=(
-            _time(status.certificate_expires_at) if status.certificate_expires_at else None
+            time_of(status.certificate_expires_at) if status.certificate_expires_at else None
         ),
     )
 
@@ -172,11 +173,7 @@ def _slow_down(one: attempts.SlowDown) -> schemas.SlowDown:
         network=one.network or None,
         username=one.user or None,
         is_administrator=one.is_administrator,
-        since=_time(one.since),
+        since=time_of(one.since),
         attempts=one.attempts,
-        until=_time(one.until),
+        until=time_of(one.until),
     )
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

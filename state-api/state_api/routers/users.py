@@ -1,5 +1,7 @@
 """`/v1/users`: the POP3 users. Their mail is never touched here."""
 
+import asyncio
+import time
 from collections import Counter
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -7,9 +9,11 @@ from urllib.parse import quote, urlencode
 import structlog
 from fastapi import APIRouter, Path, Query, Response
 
-from state_api import errors, user_schemas
+from state_api import errors, user_details, user_schemas
 from state_api.dependencies import Administrator, Helper, PasswordsDependency, Reader, RepositoryDependency
 from state_api.many_users import add_many
+from state_api.routers.monitoring import session_of
+from state_api.times import time_of
 from state_store.errors import UnknownUser
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -115,11 +119,30 @@ async def add_user(
     summary="Show a user",
     responses=errors.problems(errors.UNKNOWN_USER),
 )
-async def show_user(username: UsernamePath, repository: RepositoryDependency, _: Reader) -> user_schemas.User:
-    """Tells whether there is such a user; this is where `Location` of an added one leads."""
-    if await repository.credential(username) is None:
+async def show_user(
+    username: UsernamePath, repository: RepositoryDependency, _: Helper
+) -> user_details.UserDetails:
+    """Who cannot log in and why, the last login, traffic, and the session that is open now.
+
+    Exact at the moment of the request. This is where `Location` of an added user leads.
+    """
+    credential, found, session = await asyncio.gather(
+        repository.credential(username), repository.user_records([username]), repository.session_of(username)
+    )
+    if credential is None:
         raise UnknownUser
-    return user_schemas.User(username=username)
+    record = found.records[username]
+    return user_details.UserDetails(
+        username=username,
+        password_scheme=credential.scheme,
+        last_login=user_details.last_login(record.last_login) if record.last_login else None,
+        refusals=user_details.refusals(record),
+        today=user_details.Traffic.model_validate(record.today),
+        week=user_details.Traffic.model_validate(record.week),
+        month=user_details.Traffic.model_validate(record.month),
+        session=session_of(session, time.time()) if session else None,
+        recorded_since=time_of(found.since) if found.since else None,
+    )
 
 
 @router.delete(

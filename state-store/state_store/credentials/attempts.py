@@ -123,12 +123,20 @@ class Outcome(Enum):
 
 
 class RefusalReason(Enum):
-    """Why a login's password was refused; used in logs, metrics and activities."""
+    """Why a login was refused; used in logs, metrics, activities and users' records."""
 
     WRONG_PASSWORD = "wrong password"  # noqa: S105
     UNKNOWN_USER = "unknown user"
     REPEATED = "wrong password again"
     SLOWED_DOWN = "slowed down"
+    IN_USE = "maildrop in use"
+    TOO_SOON = "too soon"
+    SUSPENDED = "suspended"
+    BANNED = "banned"
+    TLS_WANTED = "TLS wanted"
+    MAILDROP_UNREADABLE = "maildrop unreadable"
+    CONNECTION_LIMIT = "connection limit"
+    """All slots, or all of the client's address, are taken: before a name is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from state_store.instance.lease import Lease
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
 from state_store.instance.outbox import CHANGED_ROW_SECONDS, Outbox
 from state_store.instance.pacing import Pacing
+from state_store.instance.record_keeping import RecordKeeping
 from state_store.latency import DAMAGED_UNIQUE_IDS, refused_field
 from state_store.records import (
     AdmissionOutcome,
@@ -24,6 +25,7 @@ from state_store.records import (
     Settings,
 )
 from state_store.repository import StateRepository
+from state_store.user_notes import Origin, UserNotes
 
 LISTENING_SECONDS = 1.0
 """How long a start waits for the store's notifications, so that an `m=` right after it is not missed."""
@@ -43,11 +45,14 @@ class LiveInstance:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_connections_per_address = options.max_connections_per_address
+        self._repository = repository
         self._clock = clock
         self._session_count = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._admission = Admission(options.max_connections_per_address)
-        self._outbox = Outbox()
+        self._outbox = Outbox(UserNotes(is_kept=options.login_records_days > 0))
+        self.user_notes = self._outbox.user_notes
+        """Where connections note logins, refusals and traffic of users; call `counted` after it."""
         self.command_latency = self._outbox.command_latency
         """Where connections record how long each command took."""
         self.login_latency = self._outbox.login_latency
@@ -55,6 +60,9 @@ class LiveInstance:
         self._pacing = Pacing(lambda: self._outbox.noted, clock)
         self._lease = Lease(repository, options, callbacks.vitals, clock)
         self._changes = Changes(repository, self._lease, self._admission, self._pacing.wake, callbacks)
+        self._record_keeping = RecordKeeping(
+            repository, lambda: self._lease.instance_id, options.login_records_days
+        )
         self._exchanges = Exchanges(
             repository,
             self._lease,
@@ -81,6 +89,7 @@ class LiveInstance:
         self._tasks = [
             asyncio.create_task(self._exchanges.run()),
             asyncio.create_task(self._changes.listen()),
+            asyncio.create_task(self._record_keeping.run()),
         ]
         with contextlib.suppress(TimeoutError):  # `listen` goes on trying while the process serves
             await asyncio.wait_for(self._changes.is_listening.wait(), LISTENING_SECONDS)
@@ -157,8 +166,9 @@ class LiveInstance:
         """Take note that `deltas` has grown."""
         self._pacing.wake_within(COUNTS_SECONDS)
 
-    def count_refusal(self, reason: RefusalReason) -> None:
-        """Count a refused password."""
+    def count_refusal(self, username: str, reason: RefusalReason, origin: Origin, detail: str = "") -> None:
+        """Count a refused login, and note it with what is kept of the user; `username` may be nobody's."""
+        self.user_notes.refusal(username, reason, origin, detail)
         self._count(refused_field(reason))
 
     def count_damaged_unique_ids(self) -> None:
@@ -202,6 +212,13 @@ class LiveInstance:
         answer = self._outbox.log_in(login)
         self._pacing.wake()
         return answer
+
+    async def tell_refusal(self, login: Login, reason: RefusalReason) -> str:
+        """Tell operators that a right password is refused; return, for them, who holds its maildrop."""
+        try:
+            return await self._repository.tell_refusal(login, reason)
+        except StoreUnavailable:
+            return ""
 
     def release_maildrop(self, username: str, session_id: str) -> None:
         """Give a maildrop's lock back."""

@@ -22,6 +22,8 @@ class InstanceOptions:
     login_delay_seconds: int = 0
     """How long after a login its user cannot log in again (RFC 2449, section 6.5)."""
     max_connections_per_address: int = 0
+    login_records_days: int = 365
+    """How long users' records are kept; 0: there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from state_store.errors import StoreUnavailable
 from state_store.latency import LatencyRecorder
 from state_store.records import Deltas, Exchange, Login, LoginOutcome, SessionRow
+from state_store.user_notes import UserNotes
 
 ROW_SECONDS = 0.03
 """A session younger than this is not written to the store yet: most have ended by then."""
@@ -28,8 +29,9 @@ class Outbox:
     the counts under the same sequence number; `confirm` forgets it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, user_notes: UserNotes | None = None) -> None:
         self.deltas = Deltas()
+        self.user_notes = UserNotes() if user_notes is None else user_notes
         self.command_latency = LatencyRecorder()
         self.login_latency = LatencyRecorder()
         self._latencies_due = 0.0
@@ -50,7 +52,7 @@ class Outbox:
     @property
     def has_lasting_work(self) -> bool:
         """Whether anything is to be reported that does not end with the lease anyway."""
-        return bool(self.deltas or self._unconfirmed or self._withdrawn)
+        return bool(self.deltas or self.user_notes or self._unconfirmed or self._withdrawn)
 
     @property
     def has_work(self) -> bool:
@@ -115,6 +117,8 @@ class Outbox:
             self.take_latencies()
         exchange.session_rows = self._due_rows(now)  # first: making a row may add counts
         if self._unconfirmed is None:
+            if self.user_notes:
+                self.deltas.add_notes(self.user_notes.take())
             self._unconfirmed, self.deltas = self.deltas, Deltas()
             self._sequence += 1
         exchange.counts_sequence, exchange.deltas = self._sequence, self._unconfirmed

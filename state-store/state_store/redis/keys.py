@@ -22,9 +22,14 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
                               after the time: that of a first start, which it only keeps
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
     history:<step>    string  a ring of samples (`history.RECORD`), one for every so many seconds
+    user_records      hash    username -> traffic, last login, refusals: see user_records.RecordText; '' ->
+                              those of all names that nobody has, and of clients before their login
+    user_log          stream  what instances have noted of users, not in user_records yet: see user_notes
+    user_log_turn     string  the instance whose turn it is to take the log into the records
+    records_since     string  when the first of these records was made, s
     latencies         hash    "command <bucket>", "login <bucket>" -> how many took so long, and
                               "command us", "login us" -> microseconds in all, and
-                              "refused <reason>" -> refused passwords
+                              "refused <reason>" -> refused logins
     activity          stream  the last logins, logouts and changes of settings; several of the first two may
                               share an entry (D72)
     audit             stream  acts of administrators: who door address token action object old new
@@ -82,6 +87,10 @@ FRONT_ENDS = TAG + "front_ends"
 SIGNED_OUT = TAG + "signed_out:"
 COUNTERS = TAG + "counters"
 HISTORY = TAG + "history:"
+USER_RECORDS = TAG + "user_records"
+USER_LOG = TAG + "user_log"
+USER_LOG_TURN = TAG + "user_log_turn"
+RECORDS_SINCE = TAG + "records_since"
 LATENCIES = TAG + "latencies"
 ACTIVITY = TAG + "activity"
 AUDIT = TAG + "audit"

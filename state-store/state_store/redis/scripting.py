@@ -28,6 +28,10 @@ bounds how much it keeps."""
 ACTIVITY_PAGE = 50
 """Entries of the stream that are read at once."""
 
+USER_LOG_LENGTH = 50_000
+"""Entries of the users' log that are kept at least. Instances empty it every few seconds, and eight of them
+that exchange as often as they can take over a minute to fill it."""
+
 _PARTS = ("audit", "allowances", "claims", "credentials")
 """Lua that stands at the head of the scripts that call one of its functions."""
 
@@ -90,6 +94,7 @@ def _figures() -> dict[str, str]:
         "ACT_REPEATED_SECONDS": ACT_REPEATED_SECONDS,
         "AUDIT_ENTRIES": AUDIT_ENTRIES,
         "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,
+        "USER_LOG_LENGTH": USER_LOG_LENGTH,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }
     figures |= {name: value for name, value in vars(attempts).items() if isinstance(value, int | float)}

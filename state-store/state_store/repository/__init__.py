@@ -17,6 +17,7 @@ from state_store.repository.instances import InstanceRepository
 from state_store.repository.monitoring import MonitoringRepository
 from state_store.repository.moves import MoveRepository
 from state_store.repository.settings import SettingsRepository
+from state_store.repository.user_records import UserRecordRepository
 from state_store.repository.users import UserRepository
 from state_store.store_status import StoreStatus
 
@@ -26,6 +27,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class StateRepository(
     SettingsRepository,
     UserRepository,
+    UserRecordRepository,
     AdministratorRepository,
     ApiTokenRepository,
     AttemptRepository,

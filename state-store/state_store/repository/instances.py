@@ -3,8 +3,10 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
+from state_store.credentials.attempts import RefusalReason
 from state_store.credentials.networks import network_of
 from state_store.errors import LayoutDiffers, LeaseLapsed, StoreUnavailable
 from state_store.records import Exchange, ExchangeResult, Instance, Login, LoginOutcome, Notification
@@ -60,6 +62,22 @@ class InstanceRepository(DeploymentStore):
             addresses=allowed,
         )
 
+    async def tell_refusal(self, login: Login, reason: RefusalReason) -> str:
+        """Show a login that is refused though its password is right among the activities.
+
+        Return, for operators, who holds the maildrop that it wants; empty when nobody does.
+        """
+        network = network_of(login.address)
+        session_id, *row = await self._client.script(
+            "tell_refusal", login.username, network, reason.value, login.maildir
+        ) or [""]
+        if not row:
+            return f"session {session_id}" if session_id else ""
+        username, address, connected_at, *_ = json.loads(row[0])
+        since = datetime.fromtimestamp(connected_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        as_whom = f" as {username}" if username not in {None, login.username} else ""
+        return f"by {address}{as_whom} since {since} (session {session_id})"
+
     async def note_vitals(self, instance_id: str, vitals: Vitals) -> None:
         """Write down how a live instance is, and with it a sample of the history where one is due (D98)."""
         await self._client.script("note_vitals", instance_id, vitals.told_at, *flat(asdict(vitals)))
@@ -91,6 +109,7 @@ def _exchange_arguments(exchange: Exchange, *, reap: bool) -> list[Any]:
         deltas.logins,
         len(deltas.latencies),
         *flat(deltas.latencies),
+        deltas.user_notes,
         exchange.open_connections,
         exchange.claimed_connections,
         exchange.waiting_connections,

@@ -55,6 +55,11 @@ class MonitoringRepository(DeploymentStore):
         ]
         return sorted(found, key=lambda session: (session.connected_at, session.session_id))
 
+    async def session_of(self, username: str) -> SessionRow | None:
+        """Return the session that has a user's maildrop open; None also for one of the last 30 ms."""
+        instance_id, session_id, *row = await self._client.script("session_of", username) or ["", ""]
+        return SessionRow(session_id, instance_id, *json.loads(row[0])) if row else None
+
     async def close_session(self, session_id: str, *, by: Actor) -> None:
         """Have a POP3 session closed without UPDATE, and return once it is.
 

@@ -1,0 +1,116 @@
+"""What one user's page shows: the last login, why logins were refused, traffic, the session that is open."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from state_api.schemas import Session
+from state_api.times import time_of
+from state_api.user_schemas import User
+from state_store.credentials.attempts import RefusalReason
+from state_store.user_notes import Origin
+from state_store.user_records import LastLogin, Refused, UserRecord
+
+_ADVICE = {
+    RefusalReason.WRONG_PASSWORD: "The password is not the user's: compare it in the mail program, or give "
+    "the user a new one.",
+    RefusalReason.UNKNOWN_USER: "Nobody has this name here: compare its spelling, case and domain.",
+    RefusalReason.REPEATED: "A device comes again and again with the same wrong password: find it by its "
+    "address, and give it the right one.",
+    RefusalReason.SLOWED_DOWN: "Too many wrong passwords came from this network, so this one was not "
+    "checked: lift the slow-down, or wait.",
+    RefusalReason.IN_USE: "Another session has the maildrop open: wait for its end, or close it.",
+    RefusalReason.TOO_SOON: "The mail program checks more often than PEEP_LOGIN_DELAY allows: set a longer "
+    "interval in it.",
+    RefusalReason.SUSPENDED: "The user is suspended: lift that if it is over.",
+    RefusalReason.BANNED: "The network is banned: lift the ban, or exempt the address.",
+    RefusalReason.TLS_WANTED: "The mail program does not use TLS, which PEEP_REQUIRE_TLS demands: set it to "
+    "STARTTLS, or to SSL/TLS on the other port.",
+    RefusalReason.MAILDROP_UNREADABLE: "The password is right, but the maildir cannot be read: the detail "
+    "says why.",
+    RefusalReason.CONNECTION_LIMIT: "All connections were taken: raise max_connections, or "
+    "PEEP_MAX_CONNECTIONS_PER_ADDRESS.",
+}
+
+
+class _From(BaseModel):
+    """From where and how somebody has logged in, or tried to."""
+
+    at: datetime = Field(description="RFC 3339, UTC, by the clock of Redis.")
+    address: str | None = Field(description="The client's.", examples=["192.0.2.7"])
+    tls: str | None = Field(description="The version of TLS; null in the clear.", examples=["TLSv1.3"])
+    mechanism: str | None = Field(
+        description="`USER`, with PASS, or the SASL mechanism; null where none was chosen.",
+        examples=["PLAIN"],
+    )
+
+
+class UserLogin(_From):
+    """A user's last login."""
+
+    messages: int = Field(description="In the maildrop then.", examples=[20])
+    octets: int = Field(description="Of these messages.", examples=[614400])
+
+
+class UserRefusal(_From):
+    """A user's refused logins for one reason; time, address and so on are those of the last one."""
+
+    reason: RefusalReason = Field(examples=["wrong password"])
+    count: int = Field(description="How many since the last login.", examples=[3])
+    detail: str | None = Field(
+        description="Who has the maildrop open since when, or what is wrong with the maildir. Clients are "
+        "never told.",
+        examples=["by 198.51.100.4 since 2026-11-29T20:11:03Z (session bb43ba24-17)"],
+    )
+    advice: str = Field(description="What to do, in plain words.")
+
+
+class Traffic(BaseModel):
+    """What was sent to a user in some time."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    octets: int = Field(description="Of replies, as `retrieved_bytes` counts them.", examples=[5120])
+    messages: int = Field(description="Sent whole.", examples=[3])
+
+
+class UserDetails(User):
+    """A user, with what is kept of it (`PEEP_LOGIN_RECORDS`)."""
+
+    password_scheme: str = Field(
+        description="`ARGON2ID`, or the scheme of another server's hash until the user logs in.",
+        examples=["ARGON2ID"],
+    )
+    last_login: UserLogin | None = Field(description="Null: none is known.")
+    refusals: list[UserRefusal] = Field(description="One for each reason, the latest first.")
+    today: Traffic = Field(description="Of this day, in UTC.")
+    week: Traffic = Field(description="Of this day and the six before.")
+    month: Traffic = Field(description="Of this calendar month, in UTC.")
+    session: Session | None = Field(description="The one that has the maildrop open now.")
+    recorded_since: datetime | None = Field(
+        description="When records were begun to be kept, RFC 3339, UTC; null: none are."
+    )
+
+
+def last_login(login: LastLogin) -> UserLogin:
+    """Return a login as the API shows it."""
+    return UserLogin(**_origin(login.at, login.origin), messages=login.messages, octets=login.octets)
+
+
+def refusals(record: UserRecord) -> list[UserRefusal]:
+    """Return a user's refusals as the API shows them."""
+    return [_refusal(one) for one in record.refused]
+
+
+def _refusal(one: Refused) -> UserRefusal:
+    return UserRefusal(
+        **_origin(one.at, one.origin),
+        reason=one.reason,
+        count=one.count,
+        detail=one.detail or None,
+        advice=_ADVICE[one.reason],
+    )
+
+
+def _origin(at: int, origin: Origin) -> dict[str, datetime | str | None]:
+    return {"at": time_of(at), **{name: text or None for name, text in origin._asdict().items()}}

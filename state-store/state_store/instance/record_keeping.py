@@ -1,0 +1,40 @@
+"""Takes the users' log into the users' records, whenever it is this instance's turn."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from state_store.errors import StoreUnavailable
+from state_store.repository import StateRepository
+from state_store.user_records import DAY_SECONDS
+
+KEEPING_SECONDS = 5.0
+"""How long notes wait in the log at most, where there is no more than can be taken at once."""
+
+
+class RecordKeeping:
+    """Keeps the records of users for `days`; 0: there are none."""
+
+    def __init__(self, repository: StateRepository, instance_id: Callable[[], str], days: int) -> None:
+        self._repository = repository
+        self._instance_id = instance_id
+        self._days = days
+        self._cursor = 0
+
+    async def run(self) -> None:
+        """Keep them for ever."""
+        while True:
+            await asyncio.sleep(KEEPING_SECONDS)
+            with suppress(StoreUnavailable):  # the log waits
+                await self.keep()
+
+    async def keep(self) -> None:
+        """Add what waits to the records, and forget some of what is old. Raises `StoreUnavailable`."""
+        if not self._days:
+            await self._repository.forget_all_user_records()
+            return
+        while await self._repository.take_user_log(self._instance_id()):
+            pass
+        oldest = int(time.time()) - self._days * DAY_SECONDS
+        self._cursor = await self._repository.forget_user_records(self._cursor, oldest)

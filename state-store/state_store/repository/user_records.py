@@ -1,0 +1,114 @@
+"""Users' records: the instances' notes of users wait in a log, and are added to the records in turns."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from state_store.redis import keys
+from state_store.repository.answers import pairs
+from state_store.repository.deployment import DeploymentStore
+from state_store.user_notes import Note, NoteKind, notes_of
+from state_store.user_records import RecordText, UserRecord
+
+TURN_SECONDS = 15.0
+"""An instance that had the turn and is gone keeps it for so long."""
+
+ENTRIES_AT_ONCE = 16
+"""Entries of the log that are added at once: some hundred users, for a millisecond of the event loop."""
+
+NAMES_AT_ONCE = 1000
+
+STRANGERS = ""
+"""Whose record has all names that nobody has, and all clients before their login."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecords:
+    """The records of some users at one moment, exact: what waits in the log is in them."""
+
+    at: int
+    """Seconds since the epoch, by the store's clock."""
+    since: int
+    """When the first record was made; 0: there is none."""
+    records: dict[str, UserRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry of the log."""
+
+    at: int
+    notes: list[Note]
+
+
+class UserRecordRepository(DeploymentStore):
+    """Keeps users' records, and shows them."""
+
+    async def user_records(self, usernames: Sequence[str]) -> UserRecords:
+        """Return the records of at most `NAMES_AT_ONCE` users; an empty one of a user without any."""
+        at_ms, texts, _, since, log = await self._client.script("user_records", 1, *usernames)
+        records = {name: RecordText(text or "") for name, text in zip(usernames, texts, strict=True)}
+        _add(_entries(log), records, set(records))
+        now = at_ms // 1000
+        return UserRecords(now, int(since or 0), {name: one.read(now) for name, one in records.items()})
+
+    async def take_user_log(self, instance_id: str) -> bool:
+        """Add the oldest notes of the log to the records, if it is this instance's turn.
+
+        Each note is added once, also if this is cut short or done twice. Return whether there may be more.
+        """
+        log = await self._client.script("user_log", instance_id, int(TURN_SECONDS * 1000), ENTRIES_AT_ONCE)
+        if not log:
+            return False
+        entries = _entries(log)
+        names = sorted({note.user for entry in entries for note in entry.notes} | {STRANGERS})
+        records: dict[str, RecordText] = {}
+        users = {STRANGERS}
+        for first in range(0, len(names), NAMES_AT_ONCE):
+            some = names[first : first + NAMES_AT_ONCE]
+            _, texts, scores, *_ = await self._client.script("user_records", 0, *some)
+            records |= {name: RecordText(text or "") for name, text in zip(some, texts, strict=True)}
+            users |= {name for name, score in zip(some, scores, strict=True) if score is not None}
+        _add(entries, records, users)
+        kept = {name: text for name in users if (text := records[name].text)}
+        words = [word for pair in kept.items() for word in pair]
+        gone = records.keys() - kept.keys()
+        await self._client.script("keep_user_records", log[0][0], log[-1][0], len(kept), *words, *gone)
+        return True
+
+    async def forget_user_records(self, cursor: int, before: int) -> int:
+        """Look at some hundred records, and forget what is older than a moment, in seconds since the epoch.
+
+        `cursor` is what the last call returned, at first 0.
+        """
+        found = await self._client.command("HSCAN", keys.USER_RECORDS, cursor, "COUNT", 100)
+        words: list[Any] = []
+        for name, text in pairs(found[1]).items():
+            record = RecordText(text)
+            record.forget_before(before)
+            if record.text != text and name != STRANGERS:
+                words += (name, text, record.text)
+        if words:
+            await self._client.script("forget_user_records", *words)
+        return int(found[0])
+
+    async def forget_all_user_records(self) -> None:
+        """Remove all records, and what waits for them."""
+        await self._client.command("UNLINK", keys.USER_RECORDS, keys.USER_LOG, keys.RECORDS_SINCE)
+
+
+def _entries(log: Iterable[Any]) -> list[_Entry]:
+    return [_Entry(int(entry_id.partition("-")[0]) // 1000, notes_of(fields[1])) for entry_id, fields in log]
+
+
+def _add(entries: Iterable[_Entry], records: dict[str, RecordText], users: set[str]) -> None:
+    """Add the notes to those of these records that are users'; what names nobody to the strangers'."""
+    for entry in entries:
+        for kind, user, text in entry.notes:
+            if kind is NoteKind.REMOVED:
+                if user in records:
+                    records[user] = RecordText()
+            elif user in users:
+                records[user].take(entry.at, kind, text)
+            elif kind is not NoteKind.LOGIN and STRANGERS in records:
+                records[STRANGERS].take(entry.at, kind, text)

@@ -1,0 +1,119 @@
+"""What an instance notes of users between two exchanges: logins, refusals, traffic. The log of it is text."""
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+from state_store.credentials.attempts import RefusalReason
+
+MOST_REFUSALS = 1000
+"""Refusals of so many names and reasons are kept apart in one exchange; of more only their number is kept."""
+
+DETAIL_CHARACTERS = 200
+"""The longest detail of a refusal."""
+
+# P11: whatever else a client sends belongs to nobody.
+_POSSIBLE_NAME = re.compile(r"[!-\-0-~][!-.0-~]{0,127}")
+
+
+class Origin(NamedTuple):
+    """From where and how somebody logs in."""
+
+    address: str = ""
+    tls: str = ""
+    """The version of TLS; empty in the clear."""
+    mechanism: str = ""
+    """`USER` (with PASS), `PLAIN` or `SCRAM-SHA-256`; empty where none was chosen."""
+
+
+class NoteKind(Enum):
+    """The kinds of notes, as they begin a line of the log."""
+
+    LOGIN = "l"
+    """Then the name, and `address tls mechanism messages octets`; an empty word is `-`."""
+    REFUSAL = "r"
+    """Then the name or nothing, and `REASON count address tls mechanism detail`."""
+    TRAFFIC = "t"
+    """Then the name or nothing, and `octets messages`."""
+    REMOVED = "d"
+    """Then the name of a user who was removed; written by `remove_user.lua`."""
+
+
+class Note(NamedTuple):
+    """A line of the log. `user` is empty where it is nobody's, or the name of nobody here."""
+
+    kind: NoteKind
+    user: str
+    text: str
+
+
+class UserNotes:
+    """Collects notes until `take`. With `is_kept` false nothing is noted."""
+
+    def __init__(self, *, is_kept: bool = True) -> None:
+        self._is_kept = is_kept
+        self._lines: list[str] = []
+        self._refusals: dict[tuple[str, RefusalReason], tuple[int, str]] = {}
+        self._traffic: dict[str, list[int]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._lines or self._refusals or self._traffic)
+
+    def login(self, user: str, origin: Origin, messages: int, octets: int) -> None:
+        """Note a login, and what the maildrop held then."""
+        if not self._is_kept:
+            return
+        if self._refusals:
+            self._write_refusals()  # a login begins their count anew
+        address, tls, mechanism = origin
+        self._lines.append(f"l\t{user}\t{address or '-'} {tls or '-'} {mechanism or '-'} {messages} {octets}")
+
+    def refusal(self, user: str, reason: RefusalReason, origin: Origin, detail: str = "") -> None:
+        """Note a refused login. A name that nobody can have is not kept, nor one that nobody has here."""
+        if not self._is_kept:
+            return
+        is_somebody = reason is not RefusalReason.UNKNOWN_USER and _POSSIBLE_NAME.fullmatch(user)
+        key = (user if is_somebody and len(self._refusals) < MOST_REFUSALS else "", reason)
+        count, _ = self._refusals.get(key, (0, ""))
+        where = " ".join(word or "-" for word in origin) if key[0] else "- - -"
+        self._refusals[key] = (count + 1, f"{where} {_one_line(detail)}" if key[0] else where)
+
+    def traffic(self, user: str, octets: int, messages: int) -> None:
+        """Note octets that were sent, and messages that were sent whole; `user` is empty before a login."""
+        if not self._is_kept:
+            return
+        counts = self._traffic.get(user)
+        if counts is None:
+            self._traffic[user] = [octets, messages]
+        else:
+            counts[0] += octets
+            counts[1] += messages
+
+    def take(self) -> str:
+        """Return all notes as lines, and begin anew."""
+        if self._refusals:
+            self._write_refusals()
+        lines, self._lines = self._lines, []
+        for user, (octets, messages) in self._traffic.items():
+            lines.append(f"t\t{user}\t{octets} {messages}")
+        self._traffic.clear()
+        return "\n".join(lines)
+
+    def _write_refusals(self) -> None:
+        for (user, reason), (count, where) in self._refusals.items():
+            self._lines.append(f"r\t{user}\t{reason.name} {count} {where}")
+        self._refusals.clear()
+
+
+def notes_of(text: str) -> list[Note]:
+    """Return the notes that an entry of the log holds."""
+    notes = []
+    for line in text.split("\n"):
+        kind, user, rest = line.split("\t", 2)
+        notes.append(Note(NoteKind(kind), user, rest))
+    return notes
+
+
+def _one_line(text: str) -> str:
+    sendable = text.encode("utf-8", "replace").decode()
+    return " ".join(sendable.split())[:DETAIL_CHARACTERS]

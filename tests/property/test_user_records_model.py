@@ -1,0 +1,86 @@
+"""A record, however notes are packed, read and packed again, says what a plain account of them says."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state_store.credentials.attempts import RefusalReason
+from state_store.user_notes import NoteKind, Origin, UserNotes, notes_of
+from state_store.user_records import DAY_SECONDS, RecordText, Traffic
+
+BEGAN = 20_420 * DAY_SECONDS
+"""28 November 2025: the days after it are those of two months."""
+
+origins = st.builds(
+    Origin,
+    st.sampled_from(["192.0.2.7", "2001:db8::1"]),
+    st.sampled_from(["", "TLSv1.3"]),
+    st.sampled_from(["USER", "PLAIN", "SCRAM-SHA-256", ""]),
+)
+events = st.one_of(
+    st.tuples(st.just("login"), origins, st.integers(0, 9), st.integers(0, 10**12)),
+    st.tuples(st.just("refusal"), st.sampled_from(RefusalReason), origins, st.text(max_size=300)),
+    st.tuples(st.just("traffic"), st.integers(0, 10**12), st.integers(0, 99)),
+)
+batches = st.lists(st.tuples(st.integers(0, 3 * DAY_SECONDS), st.lists(events, max_size=8)), max_size=8)
+
+
+@given(batches)
+def test_a_record_says_what_was_noted(given_batches: list[tuple[int, list[tuple[object, ...]]]]) -> None:
+    notes, text, at = UserNotes(), "", BEGAN
+    days: Counter[int] = Counter()
+    messages_of_days: Counter[int] = Counter()
+    refused: Counter[RefusalReason] = Counter()
+    last: dict[RefusalReason, tuple[int, Origin]] = {}
+    login: tuple[object, ...] | None = None
+    for pause, batch in given_batches:
+        at += pause
+        for kind, *values in batch:
+            getattr(notes, str(kind))("alice", *values)
+            match kind, values:
+                case "login", _:
+                    login = (at, *values)
+                    refused.clear()
+                case "refusal", [RefusalReason() as reason, Origin() as origin, _]:
+                    if reason is not RefusalReason.UNKNOWN_USER:
+                        refused[reason] += 1
+                        last[reason] = (at, origin)
+                case "traffic", [int() as octets, int() as messages]:
+                    days[at // DAY_SECONDS] += octets
+                    messages_of_days[at // DAY_SECONDS] += messages
+        taken = notes.take()
+        record = RecordText(text)
+        for note in notes_of(taken) if taken else ():
+            if note.user:
+                assert note.user == "alice"
+                record.take(at, note.kind, note.text)
+        text = record.text
+    found, today = RecordText(text).read(at), at // DAY_SECONDS
+    last_login = found.last_login
+    shown = (last_login.at, last_login.origin, last_login.messages, last_login.octets) if last_login else None
+    assert shown == login
+    assert {one.reason: one.count for one in found.refused} == {reason: refused[reason] for reason in last}
+    assert {one.reason: (one.at, one.origin) for one in found.refused} == last
+    assert found.today == Traffic(days[today], messages_of_days[today])
+    week = range(today - 6, today + 1)
+    assert found.week == Traffic(sum(days[day] for day in week), sum(messages_of_days[day] for day in week))
+    assert found.month.octets == sum(days[day] for day in days if _month(day) == _month(today))
+
+
+def _month(day: int) -> int:
+    return day >= 20_423  # 1 December 2025
+
+
+@given(st.text(), st.sampled_from(RefusalReason), st.text())
+def test_whatever_a_client_sends_as_its_name_is_one_line_of_the_log(
+    name: str, reason: RefusalReason, detail: str
+) -> None:
+    notes = UserNotes()
+    notes.refusal(name, reason, Origin("192.0.2.7"), detail)
+    (note,) = notes_of(notes.take())
+    assert note.kind is NoteKind.REFUSAL
+    assert note.user in ("", name)
+    record = RecordText()
+    record.take(1, note.kind, note.text)
+    assert RecordText(record.text).read(1).refused[0].reason is reason
