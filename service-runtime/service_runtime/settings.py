@@ -214,6 +214,9 @@ class ApiSettings(AdministratorSettings):
         description="networks of the reverse proxies whose `X-Forwarded-For` is trusted, separated by "
         "commas; the limit of connections per client does not apply to them",
     )
+    metrics_need_token: bool = Field(
+        False, description="`1`: `/metrics` answers only to an API token or an administrator, of any role"
+    )
 
 
 class LocalSettings(BaseModel):

@@ -60,11 +60,13 @@ def create_app(
     *,
     is_draining: Callable[[], bool] = lambda: False,
     proxies: Sequence[IPv4Network | IPv6Network] = (),
+    metrics_need_token: bool = False,
 ) -> FastAPI:
     """Return the application over these parts; nothing is opened or started.
 
     While `is_draining()`, `/readyz` fails and streams of events end.
-    X-Forwarded-For and X-Forwarded-Proto are believed from peers in `proxies` only.
+    X-Forwarded-For and X-Forwarded-Proto are believed from peers in `proxies` only. With
+    `metrics_need_token`, `/metrics` answers to nobody without a token or a name.
     """
     trusted = [str(network) for network in proxies]
     forwarded = [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
@@ -88,6 +90,7 @@ def create_app(
         SignIns(repository),
         NotedSignIns(repository),
         EventFeed(repository, is_draining),
+        metrics_need_token,
     )
     errors.install(app)
     app.state.routes = [route for router in ROUTERS for route in router.routes]

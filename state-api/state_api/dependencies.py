@@ -40,6 +40,7 @@ class Services:
     sign_ins: SignIns
     noted_sign_ins: NotedSignIns
     event_feed: EventFeed
+    metrics_need_token: bool = False
 
 
 def _of(request: Request) -> Services:

@@ -36,6 +36,7 @@ async def _serve(settings: ApiSettings, lifecycle: process.Lifecycle, front_end:
         front_end.passwords,
         is_draining=lifecycle.stopping.is_set,
         proxies=settings.http_proxy_trusted,
+        metrics_need_token=settings.metrics_need_token,
     )
     (sockets,) = front_end.sockets
     address = f"http://{display(sockets[0].getsockname())}"

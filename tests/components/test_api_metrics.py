@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
@@ -14,8 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from service_runtime import VERSION
+from state_store.administrators import Role
+from state_store.credentials.api_tokens import new_token, token_digest
 from state_store.repository import StateRepository
-from support.api_client import api_client
+from support.actors import OPERATOR
+from support.api_client import api_client, problem
 from support.busy_store import COMMAND_SECONDS, LOGIN_SECONDS, OPENMETRICS, metrics_of
 from support.peep_gateway_server import instance
 
@@ -202,3 +206,23 @@ async def test_metrics_without_a_store_say_so_and_show_no_false_zeros(accept: st
         sample.name: sample.value for sample in samples_of(response.text) if sample.name.startswith("peep_")
     }
     assert ours == {"peep_store_up": 0, "peep_build_info": 1}
+
+
+async def test_closed_metrics_answer_to_tokens_and_administrators_alone(repository: StateRepository) -> None:
+    token = new_token()
+    await repository.make_api_token("prometheus", token_digest(token), Role.READ, by=OPERATOR)
+    async with api_client(repository, metrics_need_token=True) as client:
+        assert (await client.get("/metrics")).status_code == 200
+        client.auth = httpx.Auth()
+        problem(await client.get("/metrics"), 401, "/docs#unauthenticated")
+        wrong = {"Authorization": f"Bearer {new_token()}"}
+        problem(await client.get("/metrics", headers=wrong), 401, "/docs#wrong-token")
+        right = await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert "peep_store_up 1" in right.text
+
+
+async def test_closed_metrics_tell_everybody_that_the_store_is_away() -> None:
+    async with api_client(metrics_need_token=True) as client:
+        answer = await client.get("/metrics")
+    assert "peep_store_up 0" in answer.text
+    assert "peep_pop3" not in answer.text

@@ -169,6 +169,7 @@ def test_monitoring_is_there_when_it_is_asked_for() -> None:
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (endpoint,) = monitor["spec"]["endpoints"]
     assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert endpoint["authorization"]["credentials"] == {"name": "peep-metrics", "key": "token"}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def application(
     *,
     is_draining: Callable[[], bool] = lambda: False,
     proxies: Sequence[str] = (),
+    metrics_need_token: bool = False,
 ) -> Iterator[FastAPI]:
     """Give an application over these parts.
 
@@ -30,7 +31,14 @@ def application(
     applications with equal proxies are their services: one that an earlier test has left gets new ones.
     """
     networks = [ip_network(proxy) for proxy in proxies]
-    made = create_app(repository, authenticator, passwords, is_draining=is_draining, proxies=networks)
+    made = create_app(
+        repository,
+        authenticator,
+        passwords,
+        is_draining=is_draining,
+        proxies=networks,
+        metrics_need_token=metrics_need_token,
+    )
     idle = _idle[tuple(proxies)]
     app = idle.pop() if idle else made
     app.state.services = made.state.services

@@ -40,6 +40,7 @@ async def api_client(
     is_draining: Callable[[], bool] = lambda: False,
     proxies: Sequence[str] = (),
     patience_seconds: float = 1.0,
+    metrics_need_token: bool = False,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Ask the application over `repository`, by default one that cannot be reached, from `address`."""
     if repository is None:
@@ -47,7 +48,14 @@ async def api_client(
     else:
         await repository.replace_administrators({ADMINISTRATOR: administrator_hash()}, by=OPERATOR)
     authenticator = Authenticator(repository, passwords(), patience_seconds=patience_seconds)
-    with application(repository, authenticator, passwords(), is_draining=is_draining, proxies=proxies) as app:
+    with application(
+        repository,
+        authenticator,
+        passwords(),
+        is_draining=is_draining,
+        proxies=proxies,
+        metrics_need_token=metrics_need_token,
+    ) as app:
         transport = httpx.ASGITransport(app, client=(address, 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://peep", auth=auth) as client:
             yield client

@@ -1,8 +1,9 @@
-"""`/metrics`: counters, gauges, histograms and limits for Prometheus. Without a password."""
+"""`/metrics`: counters, gauges, histograms and limits for Prometheus; closed only on demand."""
 
 import asyncio
 import functools
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -19,7 +20,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from service_runtime import VERSION
-from state_api.dependencies import RepositoryDependency
+from state_api import errors
+from state_api.dependencies import ServicesDependency, find_proof
 from state_api.health_metrics import INSTANCE_LABELS, labels_of, of_store, of_vitals
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.moves import MoveCounts
@@ -76,17 +78,22 @@ class StoreCollector(Collector):
                 "text/plain": {"schema": {"type": "string"}},
                 "application/openmetrics-text": {"schema": {"type": "string"}},
             },
-        }
+        },
+        **errors.problems(errors.UNAUTHENTICATED),
     },
 )
-async def show_metrics(request: Request, repository: RepositoryDependency) -> Response:
+async def show_metrics(request: Request, services: ServicesDependency) -> Response:
     """Every number is over all POP3 instances: ask one state-api only, or take the maximum, never the sum.
 
     While Redis is away, `peep_store_up` is 0 and the numbers are missing, rather than 0. The ones that
-    begin with `process_` and `python_` are of the process that answers.
+    begin with `process_` and `python_` are of the process that answers. With `PEEP_METRICS_NEED_TOKEN=1` this
+    needs an API token or an administrator.
     """
+    if services.metrics_need_token:
+        with suppress(StoreUnavailable):  # then nobody can be known, and there are no numbers to see
+            await find_proof(request)
     registry = CollectorRegistry()
-    registry.register(StoreCollector(await _numbers(repository)))
+    registry.register(StoreCollector(await _numbers(services.repository)))
     for collector in _own_collectors():
         registry.register(collector)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
