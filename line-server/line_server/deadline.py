@@ -1,33 +1,95 @@
-"""A timer that is cheap to restart."""
+"""A timer that is cheap to set and to restart, however many there are."""
 
 import asyncio
+import math
 from collections.abc import Callable
+
+ROUND_SECONDS = 1.0
+"""Deadlines that are due in the same second share a timer of the event loop. A timer of its own takes 700
+octets and as much time as all the rest of a deadline; it is for those that do expire in the second that has
+begun."""
+
+
+class Timers:
+    """The timers of all deadlines of one event loop, by the second in which they are due."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.loop = loop if loop is not None else asyncio.get_running_loop()
+        self._rounds: dict[int, _Round] = {}
+
+    def join_round(self, deadline: "Deadline", due: float) -> "_Round | None":
+        """Check the deadline again when the second begins in which it is due; None if that has begun."""
+        number = int(due / ROUND_SECONDS)
+        found = self._rounds.get(number)
+        if found is None:
+            begins = number * ROUND_SECONDS
+            if begins <= self.loop.time():
+                return None
+            found = self._rounds[number] = _Round(number, self.loop.call_at(begins, self._begin, number))
+        found.deadlines.add(deadline)
+        return found
+
+    def leave(self, joined: "_Round", deadline: "Deadline") -> None:
+        """Check the deadline no longer."""
+        joined.deadlines.discard(deadline)
+        if not joined.deadlines:
+            joined.timer.cancel()
+            self._rounds.pop(joined.number, None)
+
+    def _begin(self, number: int) -> None:
+        for deadline in self._rounds.pop(number).deadlines:
+            deadline.set_again()
+
+
+class _Round:
+    """The deadlines that are due in one second, and the timer that checks them when it begins."""
+
+    __slots__ = ("deadlines", "number", "timer")
+
+    def __init__(self, number: int, timer: asyncio.TimerHandle) -> None:
+        self.number = number
+        self.timer = timer
+        self.deadlines: set[Deadline] = set()
 
 
 class Deadline:
-    """Calls `expired` once when `seconds` have passed since the last `touch`.
+    """Calls `expired` once: when `seconds` have passed since the last `touch`, or at a limit no touch moves.
 
-    Every command touches the deadline of its session, so `touch` only stores the time. The loop's timer is
-    set again when it fires too early. The moment of expiry is exact.
+    Every command touches the deadline of its session, so `touch` only stores the time: when it is due it is
+    looked at again. The moment of expiry is exact.
     """
 
-    __slots__ = ("_expired", "_handle", "_last", "_loop")
+    __slots__ = ("_expired", "_last", "_limit", "_seconds", "_timer", "_timers")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
-        self._loop = loop
+    def __init__(self, timers: Timers, expired: Callable[[], None]) -> None:
+        self._timers = timers
         self._expired = expired
-        self._last = loop.time()
-        self._handle: asyncio.TimerHandle | None = None
+        self._last = timers.loop.time()
+        self._seconds = self._limit = math.inf
+        self._timer: asyncio.TimerHandle | _Round | None = None
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether the limit has come that no touch moves."""
+        return self._limit <= self._timers.loop.time()
 
     def allow(self, seconds: float | None) -> None:
         """Set the seconds that may pass since the last touch; None for no limit."""
+        self._seconds = math.inf if seconds is None else seconds
         self._stop()
-        if seconds is not None:
-            self._handle = self._loop.call_at(self._last + seconds, self._check, seconds)
+        self.set_again()
+
+    def expire_within(self, seconds: float) -> None:
+        """Expire in so many seconds at the latest, whatever touches it. In force from the next `allow`."""
+        self._limit = self._timers.loop.time() + seconds
+
+    def lift_limit(self) -> None:
+        """Go by the touches alone from now on."""
+        self._limit = math.inf  # the timer that is set finds it not due
 
     def touch(self) -> None:
         """Restart the time."""
-        self._last = self._loop.time()
+        self._last = self._timers.loop.time()
 
     def end(self) -> None:
         """Never expire again, and drop `expired`.
@@ -38,17 +100,26 @@ class Deadline:
         self._stop()
         self._expired = _nothing
 
-    def _stop(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
+    def set_again(self) -> None:
+        """Set the timer anew; the one before has fired."""
+        due = min(self._last + self._seconds, self._limit)
+        if due == math.inf:
+            self._timer = None
+            return
+        self._timer = self._timers.join_round(self, due) or self._timers.loop.call_at(due, self._check)
 
-    def _check(self, seconds: float) -> None:
-        due = self._last + seconds
-        if due > self._loop.time():
-            self._handle = self._loop.call_at(due, self._check, seconds)
+    def _stop(self) -> None:
+        timer, self._timer = self._timer, None
+        if isinstance(timer, _Round):
+            self._timers.leave(timer, self)
+        elif timer is not None:
+            timer.cancel()
+
+    def _check(self) -> None:
+        if min(self._last + self._seconds, self._limit) > self._timers.loop.time():
+            self.set_again()
         else:
-            self._handle = None
+            self._timer = None
             self._expired()
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 import structlog
 
 from line_server.budget import Allowances
+from line_server.deadline import Timers
 from line_server.descriptors import room_for_connections
 
 MAX_UNKNOWN = 300
@@ -42,6 +43,7 @@ class ConnectionLimits:
         self._report_at = 0.0
         self.allowances = Allowances()
         """The commands that each network may still send before it signs in."""
+        self.timers = Timers()
 
     def enter(self, connection: Connection, now: float) -> None:
         """Count a new connection; where there are too many, the oldest that has not signed in is closed."""

@@ -35,8 +35,8 @@ class Pop3Connection(LineConnection):
     __slots__ = (
         "_began",
         "_context",
+        "_deadline",
         "_driver",
-        "_idle",
         "_octets_at_last_expiry",
         "_unended",
     )
@@ -49,7 +49,7 @@ class Pop3Connection(LineConnection):
         self._began = time.time()
         self._driver: SessionDriver | None = None
         """None before the greeting, and after the end."""
-        self._idle = Deadline(asyncio.get_running_loop(), self._idle_expired)
+        self._deadline = Deadline(context.timers, self._expired)
         self._octets_at_last_expiry = 0
         self._unended: asyncio.TimerHandle | None = None
 
@@ -117,8 +117,8 @@ class Pop3Connection(LineConnection):
             instance.new_session_id(), self._context.policy, is_encrypted=self.output.channel is not None
         )
         record = SessionRecord(instance, session, self, self._began)
-        timer = asyncio.get_running_loop().call_later(LOGIN_SECONDS, self._login_expired)
-        self._driver = SessionDriver(self._context, self, session, record, timer)
+        self._driver = SessionDriver(self._context, self, session, record, self._deadline)
+        self._deadline.expire_within(LOGIN_SECONDS)
         self.timeout_changed()
         return self._driver, session.greeting()
 
@@ -164,28 +164,27 @@ class Pop3Connection(LineConnection):
     def sent(self) -> None:
         """Count what the kernel has taken; while it takes something the client is not idle."""
         if self._driver is not None:
-            self._idle.touch()
+            self._deadline.touch()
             self._driver.record.sent(self.output.octets_sent)
 
     def timeout_changed(self) -> None:
         """Obey a new `t=`."""
         if self._driver is not None and not self.is_closing:
-            self._idle.allow(self._context.instance.settings.timeout_seconds or None)
+            self._deadline.allow(self._context.instance.settings.timeout_seconds or None)
 
-    def _login_expired(self) -> None:
-        if self._driver is not None:
-            self._driver.cut(f"not logged in within {LOGIN_SECONDS:g} s")
-
-    def _idle_expired(self) -> None:
+    def _expired(self) -> None:
         """Close an idle connection without a word and without UPDATE (RFC 1939, section 3)."""
         if self._driver is None:
+            return
+        if self._deadline.is_at_limit:
+            self._driver.cut(f"not logged in within {LOGIN_SECONDS:g} s")
             return
         unsent_octets = self.output.unsent_octets()
         octets_taken = self.output.octets_written - unsent_octets
         is_slow_but_reading = unsent_octets and octets_taken != self._octets_at_last_expiry
         self._octets_at_last_expiry = octets_taken
         if is_slow_but_reading or self._driver.activity is Activity.ANSWERING:
-            self._idle.touch()
+            self._deadline.touch()
             self.timeout_changed()
         else:
             self._driver.cut("idle")
@@ -214,7 +213,7 @@ class Pop3Connection(LineConnection):
 
     def closed(self) -> None:
         """Give back what the connection held, and log its end."""
-        self._idle.end()
+        self._deadline.end()
         self._stop_ending_line()
         driver, self._driver = self._driver, None
         if driver is None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from line_server.budget import Allowances
+from line_server.deadline import Timers
 from pop3_service.disk import DiskThreads
 from pop3_service.listing import Listings
 from pop3_service.maildir import Maildirs, MessageFile
@@ -33,6 +34,8 @@ class Pop3Context:
     """Where below the mail directory the maildirs lie."""
     allowances: Allowances = field(default_factory=Allowances)
     """The commands that networks have left before login (D55)."""
+    timers: Timers = field(default_factory=Timers)
+    """The timers of all sessions."""
 
     moves: Moves | None = None
     """The moves of users' mail from an old server; None without one."""

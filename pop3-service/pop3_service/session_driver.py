@@ -11,6 +11,7 @@ import structlog
 
 from line_server.budget import Budget
 from line_server.connection import LineConnection
+from line_server.deadline import Deadline
 from line_server.lines import OverlongLine
 from pop3_service import retrieval
 from pop3_service.context import Pop3Context
@@ -67,7 +68,7 @@ _NONE, _ANSWERING, _SENDING = Activity
 class SessionDriver:
     """Carries out a session's answers on its connection, from the greeting to the end.
 
-    `login_timer` is cancelled by a login.
+    A login lifts the limit of `deadline`.
     """
 
     __slots__ = (
@@ -75,9 +76,9 @@ class SessionDriver:
         "_command_began",
         "_connection",
         "_context",
+        "_deadline",
         "_dismissal",
         "_login",
-        "_login_timer",
         "_maildrop",
         "_task",
         "activity",
@@ -91,7 +92,7 @@ class SessionDriver:
         connection: LineConnection,
         session: Session,
         record: SessionRecord,
-        login_timer: asyncio.TimerHandle,
+        deadline: Deadline,
     ) -> None:
         self.session = session
         self.record = record
@@ -100,7 +101,7 @@ class SessionDriver:
         self._connection = connection
         self._budget: Budget | None = Budget(context.allowances, connection.address, network_of)
         """What the client may still ask for before login; None after it."""
-        self._login_timer: asyncio.TimerHandle | None = login_timer
+        self._deadline = deadline
         self._login: Login | None = None
         """From the first attempt to log in to the one that succeeds."""
         self._maildrop: OpenedMaildrop | None = None
@@ -172,7 +173,6 @@ class SessionDriver:
     def closed(self) -> None:
         """Take note that the connection is gone: give the maildrop back, at once or when the work is done."""
         self.client_left()
-        self._end_login_timer()
         if self.activity is not _ANSWERING:
             self._give_back_maildrop()
 
@@ -181,11 +181,6 @@ class SessionDriver:
         if maildrop is not None:
             maildrop.maildir.close()
             self._context.instance.release_maildrop(maildrop.username, self.session.session_id)
-
-    def _end_login_timer(self) -> None:
-        if self._login_timer is not None:
-            self._login_timer.cancel()
-            self._login_timer = None
 
     # The session's answers
 
@@ -296,7 +291,7 @@ class SessionDriver:
     def _login_ended(self, intention: LogIn | OpenMaildrop, end: LoginEnd) -> None:
         if isinstance(end, OpenedMaildrop):
             self._maildrop = end
-            self._end_login_timer()
+            self._deadline.lift_limit()
             origin = self._login.origin if self._login is not None else self._origin("")
             self._login = self._budget = None
             self.record.username = end.username  # the reply to the login is the user's already

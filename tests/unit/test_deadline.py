@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any, cast
 
-from line_server.deadline import Deadline
+from line_server.deadline import Deadline, Timers
 
 
 class _Handle:
@@ -28,6 +28,10 @@ class Clock:
 
     def time(self) -> float:
         return self.now
+
+    @property
+    def timers_waiting(self) -> int:
+        return sum(not handle.is_cancelled for _, _, handle, _, _ in self._timers)
 
     def call_at(self, when: float, callback: Callable[..., object], *arguments: object) -> _Handle:
         self.timers_set += 1
@@ -51,8 +55,11 @@ class Expiries:
     def __init__(self) -> None:
         self.clock = Clock()
         self.at: list[float] = []
-        loop = cast(Any, self.clock)
-        self.deadline = Deadline(loop, lambda: self.at.append(self.clock.now - 1000.0))
+        self.timers = Timers(cast(Any, self.clock))
+        self.deadline = self.another()
+
+    def another(self) -> Deadline:
+        return Deadline(self.timers, lambda: self.at.append(self.clock.now - 1000.0))
 
 
 def test_a_deadline_that_nobody_touches_expires_once_at_its_time() -> None:
@@ -154,9 +161,61 @@ def test_a_deadline_ended_after_its_timer_was_moved_never_expires() -> None:
 async def test_a_deadline_on_a_real_loop_expires_not_before_its_time() -> None:
     loop = asyncio.get_running_loop()
     expired: asyncio.Future[float] = loop.create_future()
-    deadline = Deadline(loop, lambda: expired.set_result(loop.time()))
+    deadline = Deadline(Timers(), lambda: expired.set_result(loop.time()))
     start = loop.time()
     deadline.allow(0.02)
     async with asyncio.timeout(20):
         # The loop may call a timer early by its clock's resolution.
         assert await expired - start >= 0.019
+
+
+def test_a_limit_ends_what_is_touched_all_the_time() -> None:
+    expiries = Expiries()
+    expiries.deadline.expire_within(60.25)
+    expiries.deadline.allow(10)
+    for _ in range(100):
+        expiries.clock.advance(5)
+        expiries.deadline.touch()
+    assert expiries.at == [60.25]
+
+
+def test_a_limit_that_is_lifted_leaves_the_touches() -> None:
+    expiries = Expiries()
+    expiries.deadline.expire_within(5)
+    expiries.deadline.allow(20)
+    expiries.clock.advance(4)
+    assert not expiries.deadline.is_at_limit
+    expiries.deadline.touch()
+    expiries.deadline.lift_limit()
+    expiries.clock.advance(100)
+    assert expiries.at == [24]
+
+
+def test_a_limit_holds_without_any_other_time() -> None:
+    expiries = Expiries()
+    expiries.deadline.expire_within(5)
+    expiries.deadline.allow(None)
+    expiries.clock.advance(100)
+    assert expiries.at == [5]
+    assert expiries.deadline.is_at_limit
+
+
+def test_deadlines_of_one_second_share_a_timer_and_expire_each_at_its_time() -> None:
+    expiries = Expiries()
+    others = [expiries.another() for _ in range(3)]
+    for deadline, seconds in zip(others, (10.5, 10.25, 10.75), strict=True):
+        deadline.allow(seconds)
+    assert expiries.clock.timers_set == 1
+    others[2].end()
+    expiries.clock.advance(100)
+    assert expiries.at == [10.25, 10.5]
+
+
+def test_the_timer_of_a_second_goes_with_the_last_deadline_that_is_due_in_it() -> None:
+    expiries = Expiries()
+    others = [expiries.another() for _ in range(2)]
+    for deadline in others:
+        deadline.allow(10)
+    for deadline in others:
+        deadline.end()
+    assert expiries.clock.timers_waiting == 0
