@@ -18,26 +18,19 @@ class ListedMessages:
     As objects 200,000 messages would take three times the memory.
     """
 
-    __slots__ = (
-        "_devices",
-        "_folders",
-        "_inodes",
-        "_mtimes",
-        "_plain",
-        "_sizes",
-        "names",
-        "octets",
-        "unique_ids",
-    )
+    # Few columns: an empty one takes 60 to 80 octets, and most maildrops are small.
+    __slots__ = ("_kinds", "_places", "_versions", "names", "octets", "unique_ids")
 
     def __init__(self) -> None:
         self.unique_ids: list[bytes] = []
         self.octets = array("q")
         self.names: list[bytes] = []
-        self._folders = bytearray()
-        self._inodes, self._devices = array("Q"), array("Q")
-        self._mtimes, self._sizes = array("q"), array("q")
-        self._plain = bytearray()
+        self._kinds = bytearray()
+        """Twice the number of the folder in FOLDERS, and one more for a plain message."""
+        self._places = array("Q")
+        """The inode and the device of each file."""
+        self._versions = array("q")
+        """The mtime and the size of each file."""
 
     def append(self, location: FileLocation, unique_id: bytes, octets: int, *, is_plain: bool) -> None:
         """Add a message after the others."""
@@ -45,12 +38,9 @@ class ListedMessages:
         self.unique_ids.append(unique_id)
         self.octets.append(octets)
         self.names.append(location.name)
-        self._folders.append(FOLDERS.index(location.folder))
-        self._inodes.append(identity.inode)
-        self._devices.append(identity.device)
-        self._mtimes.append(identity.mtime_ns)
-        self._sizes.append(identity.size)
-        self._plain.append(is_plain)
+        self._kinds.append(2 * FOLDERS.index(location.folder) + is_plain)
+        self._places.extend((identity.inode, identity.device))
+        self._versions.extend((identity.mtime_ns, identity.size))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -59,12 +49,12 @@ class ListedMessages:
         return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, index: int) -> Message:
-        identity = FileIdentity(
-            self._devices[index], self._inodes[index], self._mtimes[index], self._sizes[index]
-        )
-        location = FileLocation(FOLDERS[self._folders[index]], self.names[index], identity)
-        is_plain = bool(self._plain[index])
-        return Message(self.unique_ids[index], self.octets[index], location, is_plain=is_plain)
+        inode, device = self._places[2 * index : 2 * index + 2]
+        mtime_ns, size = self._versions[2 * index : 2 * index + 2]
+        kind = self._kinds[index]
+        identity = FileIdentity(device, inode, mtime_ns, size)
+        location = FileLocation(FOLDERS[kind // 2], self.names[index], identity)
+        return Message(self.unique_ids[index], self.octets[index], location, is_plain=bool(kind % 2))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ListedMessages) and self._columns() == other._columns()
@@ -74,34 +64,40 @@ class ListedMessages:
     def picked(self, indexes: Sequence[int]) -> "ListedMessages":
         """Return the messages with these indexes, in this order."""
         picked = ListedMessages()
-        for name in self.__slots__:
-            column, append = getattr(self, name), getattr(picked, name).append
-            for index in indexes:  # no single call takes long: other threads go on
-                append(column[index])
+        for index in indexes:  # no single call takes long: other threads go on
+            picked.unique_ids.append(self.unique_ids[index])
+            picked.octets.append(self.octets[index])
+            picked.names.append(self.names[index])
+            picked._kinds.append(self._kinds[index])
+            picked._places.extend(self._places[2 * index : 2 * index + 2])
+            picked._versions.extend(self._versions[2 * index : 2 * index + 2])
         return picked
 
     def has_unchanged(self, index: int, identity: FileIdentity) -> bool:
         """Return whether the file of a message had this identity."""
+        at = 2 * index
         return (
-            self._inodes[index] == identity.inode
-            and self._mtimes[index] == identity.mtime_ns
-            and self._sizes[index] == identity.size
-            and self._devices[index] == identity.device
+            self._places[at] == identity.inode
+            and self._versions[at] == identity.mtime_ns
+            and self._versions[at + 1] == identity.size
+            and self._places[at + 1] == identity.device
         )
 
     def octets_of(self, index: int) -> tuple[int, bool]:
         """Return the octets of a message on the wire, and whether it is plain."""
-        return self.octets[index], bool(self._plain[index])
+        return self.octets[index], bool(self._kinds[index] % 2)
 
     def indexes_by_inode(self) -> dict[int, int]:
         """Return the index of the message with each inode."""
-        return {inode: index for index, inode in enumerate(self._inodes)}
+        return {inode: index for index, inode in enumerate(self._places[::2])}
 
     def files(self, folder: bytes) -> Iterator[FileFacts]:
         """Yield the facts of the files of one of FOLDERS."""
         number = FOLDERS.index(folder)
-        columns = (self.names, self._inodes, self._mtimes, self._sizes, self._devices)
-        return compress(zip(*columns, strict=True), map(number.__eq__, self._folders))
+        places, versions = self._places, self._versions
+        columns = (self.names, places[::2], versions[::2], versions[1::2], places[1::2])
+        are_in_it = (kind // 2 == number for kind in self._kinds)
+        return compress(zip(*columns, strict=True), are_in_it)
 
     def _columns(self) -> tuple[object, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)

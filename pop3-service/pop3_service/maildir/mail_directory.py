@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from pop3_service.maildir.errors import MaildirUnreadable
@@ -39,7 +40,13 @@ def maildir_of(mail_directory: str, username: str, layout: MaildirLayout) -> Mai
     folder = layout.folder_of(username)
     if folder is None:
         raise MaildirUnreadable("the user's name is no local@domain, and PEEP_MAILDIR_LAYOUT asks for one")
-    return MaildirPath(os.fsencode(mail_directory), folder.encode("ascii"))
+    return MaildirPath(_encoded(mail_directory), folder.encode("ascii"))
+
+
+@lru_cache(maxsize=4)
+def _encoded(mail_directory: str) -> bytes:
+    # All paths share the octets: there is one for each maildir that is remembered, and one for each session.
+    return os.fsencode(mail_directory)
 
 
 def mail_directory_verdict(path: str, roots: Sequence[str]) -> bool:

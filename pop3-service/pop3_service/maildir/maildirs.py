@@ -14,10 +14,7 @@ from pop3_service.maildir.mail_directory import MaildirPath
 from pop3_service.maildir.maildir import HeldOpen, Maildir
 from pop3_service.maildir.remembered import Remembered
 from pop3_service.maildir.scan import scan_maildir
-from pop3_service.protocol.maildrop import MaildropContents
-
-SMALL_MAILDROP = 200
-"""Messages of a maildrop that are kept as objects. The listings of a larger one are rendered by its scan."""
+from pop3_service.protocol.maildrop import SMALL_MAILDROP, MaildropContents
 
 _RENDERED_LISTINGS = attrgetter("drop_listing", "scan_listing", "unique_id_listing")
 
@@ -32,9 +29,7 @@ def _contents_of(
     # The same objects if nothing has changed: they are in memory once, and their listings are rendered.
     if previous is not None and previous.messages == messages:
         return previous.messages, previous.contents
-    # Most messages of a small maildrop are read again and again.
-    kept = messages if len(messages) > SMALL_MAILDROP else tuple(messages)
-    return messages, MaildropContents(kept, messages.octets, messages.unique_ids)
+    return messages, MaildropContents(messages, messages.octets, messages.unique_ids)
 
 
 class Maildirs:
@@ -112,7 +107,7 @@ class Maildirs:
         if previous is not None and previous.stamps == scan.stamps:
             first_seen = previous.stamps_first_seen
         messages, contents = _contents_of(scan.messages, previous)
-        if len(contents.messages) > SMALL_MAILDROP:
+        if len(messages) > SMALL_MAILDROP:
             # Here, in a thread: 50,000 lines would block the event loop for 15 to 25 ms a listing.
             _RENDERED_LISTINGS(contents)
         entry = Remembered(

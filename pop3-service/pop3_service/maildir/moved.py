@@ -1,7 +1,8 @@
 """Finds messages that are no longer where the scan found them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pop3_service.maildir.file_location import FileIdentity, FileLocation
 from pop3_service.maildir.folder import Folder, FolderStamp
@@ -12,6 +13,8 @@ from pop3_service.maildir.unique_ids import unique_part
 # that did not change meanwhile proves that a message is gone. In a maildir that always changes the search
 # ends after so many listings.
 SEARCH_ATTEMPTS = 3
+
+_NOTHING_LISTED: Mapping[bytes, list[tuple[bytes, bytes]]] = MappingProxyType({})
 
 
 class NeverQuiet(Exception):
@@ -35,9 +38,12 @@ class MovedMessages:
     for two threads at once.
     """
 
+    # Every session has one, and few ever list: it is small until then.
+    __slots__ = ("_files", "_is_listed", "_is_quiet", "_names", "_stamps")
+
     def __init__(self) -> None:
-        self._names: defaultdict[bytes, list[tuple[bytes, bytes]]] = defaultdict(list)
-        self._stamps: list[FolderStamp] = []
+        self._names: Mapping[bytes, list[tuple[bytes, bytes]]] = _NOTHING_LISTED
+        self._stamps: Sequence[FolderStamp] = ()
         self._files: PresentFiles | None = None
         self._is_listed = False
         self._is_quiet = False
@@ -96,9 +102,10 @@ class MovedMessages:
     def _list(self, folders: Sequence[Folder]) -> None:
         stamps = self._stamps = [folder.stamp() for folder in folders]
         self._files = None
-        self._names = defaultdict(list)
+        names: defaultdict[bytes, list[tuple[bytes, bytes]]] = defaultdict(list)
         for folder in folders:
             for name in folder.names():
-                self._names[unique_part(name)].append((folder.name, name))
+                names[unique_part(name)].append((folder.name, name))
+        self._names = names
         self._is_quiet = [folder.stamp() for folder in folders] == stamps
         self._is_listed = True

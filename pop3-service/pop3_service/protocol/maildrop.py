@@ -6,7 +6,6 @@ Message numbers count from 1 and never change during a session, whatever is mark
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, Protocol
 
 from pop3_service.protocol import replies
@@ -36,6 +35,10 @@ class Messages(Protocol):
     def __getitem__(self, index: int, /) -> Message: ...
 
 
+SMALL_MAILDROP: Final = 200
+"""Messages of a maildrop that are kept as objects once one is read: they are read again and again. The
+listings of a larger one are rendered by its scan."""
+
 LINES_AT_ONCE: Final = 4000
 """Lines of a listing that are separate objects at once while it is rendered."""
 
@@ -45,37 +48,65 @@ _NOTHING_MARKED: Final[frozenset[int]] = frozenset()
 class MaildropContents:
     """The messages of one maildrop at one moment; immutable, shared by all sessions that see them.
 
-    `each_octets` and `unique_ids` are those of the messages. The replies to STAT, LIST and UIDL with nothing
-    marked are rendered on first use and kept.
+    `each_octets` and `unique_ids` are those of the messages. The messages of a small maildrop, and the
+    replies to STAT, LIST and UIDL with nothing marked, are made on first use and kept: most sessions look for
+    new mail, and use none of them or two.
     """
 
+    __slots__ = (
+        "_drop_listing",
+        "_each_octets",
+        "_is_small",
+        "_messages",
+        "_scan_listing",
+        "_unique_id_listing",
+        "_unique_ids",
+        "octets",
+        "summary",
+    )
+
     def __init__(self, messages: Messages, each_octets: Sequence[int], unique_ids: Sequence[bytes]) -> None:
-        self.messages: Final = messages
         self.octets: Final = sum(each_octets)
+        self.summary: Final = replies.messages_and_octets(len(messages), self.octets)
+        """The reply to login and RSET: how many messages with how many octets."""
+        self._messages = messages
+        self._is_small = len(messages) <= SMALL_MAILDROP
         self._each_octets = each_octets
         self._unique_ids = unique_ids
+        self._drop_listing = self._scan_listing = self._unique_id_listing = b""
 
-    @cached_property
-    def summary(self) -> bytes:
-        """The reply to login and RSET: how many messages with how many octets."""
-        return replies.messages_and_octets(len(self.messages), self.octets)
+    def __len__(self) -> int:
+        return len(self._messages)
 
-    @cached_property
+    @property
+    def messages(self) -> Messages:
+        """The messages, in the order of their numbers."""
+        if self._is_small and not isinstance(self._messages, tuple):
+            self._messages = tuple(self._messages)
+        return self._messages
+
+    @property
     def drop_listing(self) -> bytes:
         """The complete reply to STAT."""
-        return _drop_listing(len(self.messages), self.octets)
+        if not self._drop_listing:
+            self._drop_listing = _drop_listing(len(self), self.octets)
+        return self._drop_listing
 
-    @cached_property
+    @property
     def scan_listing(self) -> bytes:
         """The complete reply to LIST without an argument."""
-        lines = _numbered(b"%d %d\r\n", self._each_octets)
-        return b"".join([self.summary, *lines, TERMINATION_LINE])
+        if not self._scan_listing:
+            lines = _numbered(b"%d %d\r\n", self._each_octets)
+            self._scan_listing = b"".join([self.summary, *lines, TERMINATION_LINE])
+        return self._scan_listing
 
-    @cached_property
+    @property
     def unique_id_listing(self) -> bytes:
         """The complete reply to UIDL without an argument."""
-        lines = _numbered(b"%d %b\r\n", self._unique_ids)
-        return b"".join([replies.UNIQUE_IDS_FOLLOW, *lines, TERMINATION_LINE])
+        if not self._unique_id_listing:
+            lines = _numbered(b"%d %b\r\n", self._unique_ids)
+            self._unique_id_listing = b"".join([replies.UNIQUE_IDS_FOLLOW, *lines, TERMINATION_LINE])
+        return self._unique_id_listing
 
 
 class Maildrop:
@@ -91,7 +122,7 @@ class Maildrop:
     @property
     def count(self) -> int:
         """The number of messages that are not marked."""
-        return len(self._contents.messages) - len(self._marked)
+        return len(self._contents) - len(self._marked)
 
     @property
     def octets(self) -> int:
