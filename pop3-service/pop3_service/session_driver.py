@@ -297,7 +297,7 @@ class SessionDriver:
             self.record.username = end.username  # the reply to the login is the user's already
             self._complete(intention, end.contents)
             if not self._connection.is_lost:
-                self.record.count_login(origin, len(end.contents.messages), end.contents.octets)
+                self.record.count_login(origin, end.contents.count, end.contents.octets)
         else:
             self._complete(intention, end)
 

@@ -75,7 +75,9 @@ class MaildropContents:
         self._unique_ids = unique_ids
         self._drop_listing = self._scan_listing = self._unique_id_listing = b""
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """The number of messages."""
         return len(self._messages)
 
     @property
@@ -89,7 +91,7 @@ class MaildropContents:
     def drop_listing(self) -> bytes:
         """The complete reply to STAT."""
         if not self._drop_listing:
-            self._drop_listing = _drop_listing(len(self), self.octets)
+            self._drop_listing = _drop_listing(self.count, self.octets)
         return self._drop_listing
 
     @property
@@ -122,7 +124,7 @@ class Maildrop:
     @property
     def count(self) -> int:
         """The number of messages that are not marked."""
-        return len(self._contents) - len(self._marked)
+        return self._contents.count - len(self._marked)
 
     @property
     def octets(self) -> int:
