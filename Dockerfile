@@ -8,10 +8,10 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
     PYTHONHASHSEED=0 SOURCE_DATE_EPOCH=1577836800
-# Any version of `strip` will do, and old ones leave the mirrors.
+# Any version of a compiler and of `strip` will do, and old ones leave the mirrors.
 # hadolint ignore=DL3008
 RUN apt-get update -qq \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends binutils >/dev/null \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends binutils gcc libc6-dev >/dev/null \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY requirements.lock requirements-local.lock ./
@@ -24,7 +24,7 @@ RUN python -m venv --without-pip /opt/venv \
     && find /opt/venv -name '*.so' -exec strip --strip-unneeded {} + \
     && find /opt/venv \( -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete \
     && find /opt/venv/bin -type f -delete
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY line-server line-server
 COPY service-runtime service-runtime
 COPY state-store state-store
@@ -33,7 +33,7 @@ COPY peep-gateway peep-gateway
 COPY state-api state-api
 COPY peepctl peepctl
 RUN /opt/build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /build/wheels . \
-    && pip --python /opt/venv/bin/python install --quiet --no-deps /build/wheels/*.whl \
+    && pip --python /opt/venv/bin/python install --quiet --no-deps /build/wheels/*-abi3-*.whl \
     && find /opt/venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
 FROM ${PYTHON_IMAGE} AS runtime

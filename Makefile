@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 SCRIPTS := .ci/run
+# What an installation compiles where there is a compiler, and how.
+COMPILED := pop3-service/pop3_service/maildir/_wire.c hatch_build.py
 # The tools of check-deploy, some of them under the GPL, have an environment of their own.
 DEPLOY := .venv-deploy
 COURIER := courier-pop courier-authlib libcourier-unicode4 libidn12
@@ -115,7 +117,7 @@ lock: $(VENV)/.dev  ## write the lock files anew (names, versions, hashes; no ad
 courier: build/courier/.made  ## unpack Debian's Courier POP3 server for tests/interop: installed, it would remove Dovecot's
 
 clean:  ## remove what make and the tools made; mail and state under data/ stay
-	rm -rf .venv .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(filter-out %.py,$(COMPILED:.c=.abi3.so)) .venv .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## list the targets
@@ -135,18 +137,20 @@ $(VENV)/.made:
 	"$$chosen" -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.local: $(VENV)/.made requirements-local.lock pyproject.toml
+$(VENV)/.local: $(VENV)/.made requirements-local.lock pyproject.toml $(COMPILED)
 	@echo 'installing what Peep needs into $(VENV) (about 30 s the first time) ...'
 	@$(PIP) install --require-hashes -r requirements-local.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
+	@$(BIN)/python hatch_build.py
 	@$(RELATIVE_PATHS)
 	@touch $@
 
 # It holds everything that .local does, so whoever has it need not install for `make up` again.
-$(VENV)/.dev: $(VENV)/.made requirements-dev.lock pyproject.toml
+$(VENV)/.dev: $(VENV)/.made requirements-dev.lock pyproject.toml $(COMPILED)
 	@echo 'installing what Peep and its tests need into $(VENV) (about 40 s the first time) ...'
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
+	@$(BIN)/python hatch_build.py
 	@$(RELATIVE_PATHS)
 	@touch $(VENV)/.local $@
 

@@ -5,6 +5,7 @@ without the disk is sent in pieces. Any other file is opened first, in a thread 
 """
 
 import asyncio
+from dataclasses import dataclass
 
 from line_server.connection import LineConnection
 from pop3_service.context import Pop3Context
@@ -16,11 +17,11 @@ from pop3_service.maildir import (
     MessageFile,
     MessageUnreadable,
     MovedMessages,
-    content_if_cached,
+    wire_if_cached,
 )
 from pop3_service.protocol.intentions import SendMessage
 from pop3_service.protocol.maildrop import Message
-from pop3_service.protocol.multiline import TopEncoder, WireEncoder, wire_form
+from pop3_service.protocol.multiline import TopEncoder, WireEncoder
 from pop3_service.protocol.replies import MessageFault
 
 CHUNK_OCTETS = 256 * 1024
@@ -34,52 +35,60 @@ def cached(maildir: Maildir, wanted: SendMessage) -> bytes | MessageFile | None:
     """
     message = wanted.message
     if wanted.body_lines is None:
-        content = content_if_cached(maildir, message, CHUNK_OCTETS)
-        if content is not None:
-            return wire_form(content, plain=message.is_plain)
+        wire = wire_if_cached(maildir, message, CHUNK_OCTETS)
+        if wire is not None:
+            return wire
     return MessageFile.open_if_cached(maildir, message)
 
 
+@dataclass(slots=True)
+class OpenedMessage:
+    """A message that is being sent: its open file, and the wire lines that come next, None at the end."""
+
+    file: MessageFile
+    encoder: WireEncoder | TopEncoder
+    lines: bytes | None = None
+
+
 async def opened(
-    context: Pop3Context, maildrop: OpenedMaildrop, message: Message, file: MessageFile | None
-) -> tuple[MessageFile, bytes]:
-    """Return the file of a message, which may be open already, and its first octets.
+    context: Pop3Context, maildrop: OpenedMaildrop, wanted: SendMessage, file: MessageFile | None
+) -> OpenedMessage:
+    """Return what is wanted with its first lines read; its file may be open already.
 
     Raises `MaildirError` when it cannot be read; no file is then left open.
     """
+    encoder = WireEncoder() if wanted.body_lines is None else TopEncoder(wanted.body_lines)
     if file is None:
         lane = context.maildirs.lane(maildrop.maildir)
-        return await context.disk.run(lane, _open_and_read, maildrop.maildir, message, maildrop.moved)
+        read, chunk = await context.disk.run(
+            lane, _open_and_read, maildrop.maildir, wanted.message, maildrop.moved
+        )
+        return OpenedMessage(read, encoder, encoder.feed(chunk) if chunk else None)
+    message = OpenedMessage(file, encoder)
     try:
-        return file, await _read(context, file)
+        await _read_on(context, message)
     except BaseException:
         context.close(file)
         raise
+    return message
 
 
-async def send(
-    connection: LineConnection,
-    context: Pop3Context,
-    file: MessageFile,
-    chunk: bytes,
-    body_lines: int | None,
-) -> bytes:
+async def send(connection: LineConnection, context: Pop3Context, message: OpenedMessage) -> bytes:
     """Send the wire form of a message, or its top, except for the last octets, which are returned.
 
-    `chunk` has been read of the file already. Raises `MaildirError` when the message cannot be read to its
-    end, and `ConnectionResetError` when the client is gone.
+    Raises `MaildirError` when the message cannot be read to its end, and `ConnectionResetError` when the
+    client is gone.
     """
-    encoder = WireEncoder() if body_lines is None else TopEncoder(body_lines)
-    while chunk:
-        wire = encoder.feed(chunk)
-        if wire:
-            connection.send(wire)
+    encoder = message.encoder
+    while message.lines is not None:
+        if message.lines:
+            connection.send(message.lines)
             await connection.output.drained()
         if isinstance(encoder, TopEncoder) and encoder.is_complete:
             break
         # A client as fast as we are would otherwise keep the event loop to itself.
         await asyncio.sleep(0)
-        chunk = await _read(context, file)
+        await _read_on(context, message)
     return encoder.end()
 
 
@@ -91,12 +100,18 @@ def fault_of(context: Pop3Context, maildrop: OpenedMaildrop, error: MaildirError
     return MessageFault.GONE
 
 
-async def _read(context: Pop3Context, file: MessageFile) -> bytes:
-    """Return the next octets of the file, b"" at its end; the event loop never waits for the disk."""
+async def _read_on(context: Pop3Context, message: OpenedMessage) -> None:
+    """Read the next lines of a message; the event loop never waits for the disk."""
+    file, encoder = message.file, message.encoder
+    if isinstance(encoder, WireEncoder):
+        lines = file.wire_if_cached(CHUNK_OCTETS, encoder.last_octet)
+        if lines:
+            encoder.last_octet, message.lines = lines[-1], lines
+            return
     chunk = file.read_cached(CHUNK_OCTETS)
     if chunk is None:
         chunk = await context.disk.run(file.lane, file.read, CHUNK_OCTETS)
-    return chunk
+    message.lines = encoder.feed(chunk) if chunk else None
 
 
 def _open_and_read(maildir: Maildir, message: Message, moved: MovedMessages) -> tuple[MessageFile, bytes]:

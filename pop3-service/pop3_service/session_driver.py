@@ -329,7 +329,7 @@ class SessionDriver:
         self, intention: SendMessage, maildrop: OpenedMaildrop, opened: MessageFile | None
     ) -> None:
         try:
-            file, start = await retrieval.opened(self._context, maildrop, intention.message, opened)
+            message = await retrieval.opened(self._context, maildrop, intention, opened)
         except MaildirError as error:
             self._refuse_message(intention, maildrop, error)
             return
@@ -337,7 +337,7 @@ class SessionDriver:
         connection = self._connection
         try:
             self._carry_out(self.session.complete(intention, None))
-            last = await retrieval.send(connection, self._context, file, start, intention.body_lines)
+            last = await retrieval.send(connection, self._context, message)
             if intention.body_lines is None:
                 self.record.message_ends(connection.output.octets_queued + len(last))
             connection.send(last)
@@ -348,7 +348,7 @@ class SessionDriver:
             log.warning("message cut short", session=self.session.session_id, reason=str(error))
             self.cut("message unreadable")
         finally:
-            self._context.close(file)
+            self._context.close(message.file)
 
     # Removal
 

@@ -12,12 +12,24 @@ from pop3_service.maildir import (
     MessageFile,
     MessageGone,
     MessageUnreadable,
-    content_if_cached,
     read,
+    wire_if_cached,
+    wire_in_python,
 )
 from pop3_service.maildir.moved import MovedMessages
 from pop3_service.protocol.maildrop import Message
+from pop3_service.protocol.multiline import LINE_FEED
 from support.maildir_files import at, opened, ordinary_user
+
+
+@pytest.fixture(params=["C", "Python"], autouse=True)
+def read_wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test with both ways to a message's wire form."""
+    if request.param == "C":
+        module = pytest.importorskip("pop3_service.maildir._wire", reason="no C compiler was there")
+    else:
+        module = wire_in_python
+    monkeypatch.setattr(read, "read_wire", module.read_wire)
 
 
 @pytest.fixture
@@ -63,6 +75,35 @@ def test_what_is_in_memory_is_read_without_waiting(maildir: Path) -> None:
             pytest.skip("this file system cannot read without waiting")
         assert [first, file.read(1), file.read_cached(100)] == [b"one\nt", b"w", b"o\n"]
         assert file.read_cached(5) == b""
+
+
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="this platform cannot read without waiting")
+def test_a_long_message_comes_as_wire_lines_in_pieces(maildir: Path) -> None:
+    _, message = listed(maildir, content=b"one\n.two\r\nend")
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
+        if (first := file.wire_if_cached(4, LINE_FEED)) is None:
+            pytest.skip("this file system cannot read without waiting")
+        # Cut between CR and LF; one piece by a thread; the last one shorter than asked for.
+        assert [first, file.wire_if_cached(5, first[-1])] == [b"one\r\n", b"..two\r"]
+        assert [file.wire_if_cached(1, 13), file.read(1), file.wire_if_cached(9, 101)] == [b"\n", b"e", b"nd"]
+        assert file.wire_if_cached(9, 100) == b""
+
+
+def test_wire_lines_that_are_not_in_memory_are_left_to_a_thread(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def would_wait(*arguments: object) -> bytes:
+        raise BlockingIOError
+
+    path, message = listed(maildir)
+    with MessageFile.open(at(maildir), message, MovedMessages()) as file:
+        os.truncate(path, 3)
+        assert file.wire_if_cached(8, LINE_FEED) is None
+        monkeypatch.setattr(read, "read_wire", would_wait)
+        assert file.wire_if_cached(2, LINE_FEED) is None
+        monkeypatch.setattr(read, "_NOWAIT", None)
+        assert file.wire_if_cached(2, LINE_FEED) is None
+        assert file.read(100) == b"one"
 
 
 def test_without_a_way_to_read_without_waiting_the_thread_must_do_it(
@@ -255,6 +296,8 @@ def test_a_closed_message_reads_nobody_elses_file(maildir: Path) -> None:
             file.read(5)
         with pytest.raises(ValueError, match="closed"):
             file.read_cached(5)
+        with pytest.raises(ValueError, match="closed"):
+            file.wire_if_cached(5, LINE_FEED)
 
 
 def test_closing_twice_closes_nobody_elses_file(maildir: Path) -> None:
@@ -301,28 +344,28 @@ def test_a_refused_message_leaves_no_descriptor_open(maildir: Path) -> None:
 
 
 def cached(maildir: Path, message: Message, longest: int = 1000) -> bytes:
-    content = content_if_cached(opened(maildir), message, longest)
-    if content is None:
+    wire = wire_if_cached(opened(maildir), message, longest)
+    if wire is None:
         pytest.skip("this file system cannot read without waiting")
-    return bytes(content)
+    return wire
 
 
 def test_content_in_memory_is_had_at_once(maildir: Path) -> None:
     _, message = listed(maildir)
-    assert cached(maildir, message) == b"one\ntwo\n"
-    assert cached(maildir, message, longest=8) == b"one\ntwo\n"
+    assert cached(maildir, message) == b"one\r\ntwo\r\n.\r\n"
+    assert cached(maildir, message, longest=8) == b"one\r\ntwo\r\n.\r\n"
 
 
 def test_an_empty_message_is_had_at_once(maildir: Path) -> None:
     _, message = listed(maildir, content=b"")
-    assert cached(maildir, message) == b""
+    assert cached(maildir, message) == b".\r\n"
 
 
 def test_content_that_is_too_long_or_elsewhere_is_not_had_at_once(maildir: Path) -> None:
     file, message = listed(maildir)
-    assert content_if_cached(opened(maildir), message, 7) is None
+    assert wire_if_cached(opened(maildir), message, 7) is None
     file.rename(file.with_name("moved"))
-    assert content_if_cached(opened(maildir), message, 1000) is None
+    assert wire_if_cached(opened(maildir), message, 1000) is None
 
 
 def test_content_of_another_file_is_never_had(maildir: Path) -> None:
@@ -330,21 +373,21 @@ def test_content_of_another_file_is_never_had(maildir: Path) -> None:
     file.rename(file.with_name("moved"))
     file.write_bytes(b"ONE\nTWO\n")
     with pytest.raises(MessageChanged):
-        content_if_cached(opened(maildir), message, 1000)
+        wire_if_cached(opened(maildir), message, 1000)
     file.unlink()
     os.mkfifo(file)
     with pytest.raises(MessageChanged):
-        content_if_cached(opened(maildir), message, 1000)
+        wire_if_cached(opened(maildir), message, 1000)
 
 
 def test_content_at_once_leaves_no_descriptor_open(maildir: Path) -> None:
     file, message = listed(maildir)
     before = os.open("/dev/null", os.O_RDONLY)
     os.close(before)
-    content_if_cached(opened(maildir), message, 1000)
+    wire_if_cached(opened(maildir), message, 1000)
     os.utime(file, (1000, 1000))
     with pytest.raises(MessageChanged):
-        content_if_cached(opened(maildir), message, 1000)
+        wire_if_cached(opened(maildir), message, 1000)
     after = os.open("/dev/null", os.O_RDONLY)
     os.close(after)
     assert after == before
@@ -392,20 +435,20 @@ def test_a_disk_that_fails_while_reading_is_passing_trouble(
 def test_content_that_is_not_in_memory_is_not_had_at_once(
     maildir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def preadv(*arguments: object) -> int:
+    def would_wait(*arguments: object) -> bytes:
         raise BlockingIOError
 
     _, message = listed(maildir)
     monkeypatch.setattr(read, "_NOWAIT", 8)
-    monkeypatch.setattr(os, "preadv", preadv, raising=False)
-    assert content_if_cached(opened(maildir), message, 1000) is None
+    monkeypatch.setattr(read, "read_wire", would_wait)
+    assert wire_if_cached(opened(maildir), message, 1000) is None
     with MessageFile.open(at(maildir), message, MovedMessages()) as file:
         assert file.read(100) == b"one\ntwo\n"
 
 
 def test_a_maildir_that_is_not_held_open_is_not_read_on_the_event_loop(maildir: Path) -> None:
     _, message = listed(maildir)
-    assert content_if_cached(at(maildir), message, 1000) is None
+    assert wire_if_cached(at(maildir), message, 1000) is None
     assert MessageFile.open_if_cached(at(maildir), message) is None
 
 

@@ -14,7 +14,7 @@ from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.maildirs import Maildirs
 from pop3_service.maildir.moved import MovedMessages
 from pop3_service.maildir.quota_file import QuotaTally
-from pop3_service.maildir.read import MessageFile, content_if_cached
+from pop3_service.maildir.read import MessageFile, wire_if_cached
 from pop3_service.maildir.remove import Removal, removal_from
 
 __all__ = [
@@ -33,8 +33,8 @@ __all__ = [
     "QuotaTally",
     "Removal",
     "RemovalFailed",
-    "content_if_cached",
     "mail_directory_verdict",
     "maildir_of",
     "removal_from",
+    "wire_if_cached",
 ]

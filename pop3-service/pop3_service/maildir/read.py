@@ -12,7 +12,9 @@ from pop3_service.maildir.file_location import FileIdentity, FileLocation, locat
 from pop3_service.maildir.folder import ABSENT_ERRORS, OPEN_FLAGS, open_folders
 from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.moved import SEARCH_ATTEMPTS, MovedMessages, NeverQuiet
+from pop3_service.maildir.wire import read_wire
 from pop3_service.protocol.maildrop import Message
+from pop3_service.protocol.multiline import LINE_FEED
 
 # Linux only: read from the page cache, and fail instead of waiting for the disk.
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
@@ -22,8 +24,8 @@ _CLOSED = "the message file is closed"
 _UNREADABLE = "the message cannot be read"
 
 
-def content_if_cached(maildir: Maildir, message: Message, longest: int) -> bytearray | None:
-    """Return the content of the file of `message` if it is in the page cache and not longer than `longest`.
+def wire_if_cached(maildir: Maildir, message: Message, longest: int) -> bytes | None:
+    """Return `message` as RETR sends it after `+OK` if it is in the page cache and not longer than `longest`.
 
     For the event loop. None means that the content has to be read from the disk, or that the file is no
     longer where it was listed: use `MessageFile`.
@@ -39,13 +41,11 @@ def content_if_cached(maildir: Maildir, message: Message, longest: int) -> bytea
         return None
     try:
         _require_unchanged(descriptor, location.identity)
-        content = bytearray(size)
-        length = os.preadv(descriptor, [content], 0, _NOWAIT) if size else 0
+        return read_wire(descriptor, 0, size, _NOWAIT, LINE_FEED, True, message.is_plain)
     except OSError:
         return None
     finally:
         os.close(descriptor)
-    return content if length == size else None
 
 
 def _open_cached(maildir: Maildir, location: FileLocation) -> int | None:
@@ -161,6 +161,25 @@ class MessageFile:
             return None
         self._position += length
         return bytes(buffer) if length == wanted else bytes(buffer[:length])
+
+    def wire_if_cached(self, count: int, before: int) -> bytes | None:
+        """Return the next `count` octets as wire lines, from the page cache, b"" at the end of the message.
+
+        `before` is the last octet that was read. For the event loop: on None use `read_cached` and `read`.
+        Raises ValueError after `close`.
+        """
+        if self._is_closed:
+            raise ValueError(_CLOSED)
+        wanted = min(count, self.size - self._position)
+        if _NOWAIT is None or not self.is_local:
+            return None
+        try:
+            wire = read_wire(self._descriptor, self._position, wanted, _NOWAIT, before, False, False)
+        except OSError:
+            return None
+        if wire is not None:
+            self._position += wanted
+        return wire
 
     def read(self, count: int) -> bytes:
         """Return up to `count` octets, b"" at the end of the message; blocks on the disk.

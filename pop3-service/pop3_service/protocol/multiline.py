@@ -12,6 +12,10 @@ from typing import Final
 
 TERMINATION_LINE: Final = b".\r\n"
 
+CARRIAGE_RETURN: Final = 13
+LINE_FEED: Final = 10
+"""Octets as numbers. A content begins as if a line feed were before it."""
+
 # The rarer octet first: only the first one of a pattern is searched at full speed.
 _OPENING_DOT: Final = re.compile(rb"\.(?<=\n\.)")
 _BARE_LINE_FEED: Final = re.compile(rb"\n(?<!\r\n)")
@@ -23,32 +27,25 @@ def octets_on_the_wire(content: bytes) -> int:
 
     A last line without an end gets one. Empty content has 0 octets.
     """
-    counter = OctetCounter()
-    counter.feed(content)
-    return counter.octets()
+    octets, _ = octets_and_plainness(content)
+    return octets + missing_end_octets(content[-1] if content else LINE_FEED)
 
 
-class OctetCounter:
-    """`octets_on_the_wire` for content that comes in chunks, cut anywhere."""
+def missing_end_octets(last_octet: int) -> int:
+    """Return how many octets the end of the last line adds to a content that ends with this octet."""
+    return 0 if last_octet == LINE_FEED else len(b"\r\n")
 
-    __slots__ = ("_last_octet", "_octets")
 
-    def __init__(self) -> None:
-        self._octets = 0
-        self._last_octet = b""
+def octets_and_plainness(content: bytes, before: int = LINE_FEED) -> tuple[int, bool]:
+    """Return the octets of a part of a message on the wire, and whether it is plain.
 
-    def feed(self, chunk: bytes) -> None:
-        """Count the next octets of the content."""
-        if not chunk:
-            return
-        self._octets += len(chunk) + _bare_line_feeds(chunk)
-        if self._last_octet == b"\r" and chunk.startswith(b"\n"):
-            self._octets -= 1  # the cut was between CR and LF
-        self._last_octet = chunk[-1:]
-
-    def octets(self) -> int:
-        """Return the octets on the wire of the whole content."""
-        return self._octets + (0 if self._last_octet in (b"", b"\n") else len(b"\r\n"))
+    `before` is the octet before it in the message. A missing end of the last line is not counted. A plain
+    part has no CR and no line that begins with a dot: on the wire only the line ends differ.
+    """
+    is_cut_within_end = before == CARRIAGE_RETURN and content.startswith(b"\n")
+    octets = len(content) + _bare_line_feeds(content) - is_cut_within_end
+    begins_with_dot = before == LINE_FEED and content.startswith(b".")
+    return octets, not (begins_with_dot or b"\r" in content or _has_opening_dot(content))
 
 
 def _bare_line_feeds(content: bytes) -> int:
@@ -66,18 +63,6 @@ def _line_feeds(content: bytes) -> int:
     return len(content) - len(content.replace(b"\n", b""))
 
 
-def octets_and_plainness(content: bytes) -> tuple[int, bool]:
-    """Return `octets_on_the_wire` of a whole content, and whether it is plain.
-
-    Plain content has no CR and no line that begins with a dot: on the wire only the line ends differ.
-    """
-    if b"\r" in content:
-        return octets_on_the_wire(content), False
-    missing_end = 0 if not content or content.endswith(b"\n") else len(b"\r\n")
-    is_plain = not content.startswith(b".") and not _has_opening_dot(content)
-    return len(content) + _line_feeds(content) + missing_end, is_plain
-
-
 def _has_opening_dot(content: bytes) -> bool:
     # What follows the last dot need not be searched, and an attachment has dots only in its header: 0.03
     # instead of 0.4 ns an octet; 0.25 in usual text.
@@ -89,16 +74,25 @@ def wire_form(content: bytes | bytearray, *, plain: bool = False) -> bytes:
 
     `plain` says that the content is (see `octets_and_plainness`): half of the work is not needed then.
     """
-    lines = content.replace(b"\n", b"\r\n") if plain else _wire_lines(bytes(content), at_line_start=True)
-    if not content or content.endswith(b"\n"):
-        return b"".join((lines, TERMINATION_LINE))
-    return b"".join((lines, b"\r\n", TERMINATION_LINE))
+    lines = content.replace(b"\n", b"\r\n") if plain else wire_lines(bytes(content))
+    return b"".join((lines, wire_end(content[-1] if content else LINE_FEED)))
 
 
-def _wire_lines(content: bytes, *, at_line_start: bool) -> bytes:
+def wire_end(last_octet: int) -> bytes:
+    """Return what follows content that ends with this octet: a missing line end, the termination line."""
+    return TERMINATION_LINE if last_octet == LINE_FEED else b"\r\n" + TERMINATION_LINE
+
+
+def wire_lines(content: bytes, before: int = LINE_FEED) -> bytes:
+    """Return a part of a message as wire lines: CRLF ends, opening dots doubled (RFC 1939, section 3).
+
+    `before` is the octet before it in the message: the part may begin between CR and LF, or with a dot.
+    """
+    if before == CARRIAGE_RETURN and content.startswith(b"\n"):
+        return content[:1] + wire_lines(content[1:])
     if _has_opening_dot(content):
         content = content.replace(b"\n.", b"\n..")
-    if at_line_start and content.startswith(b"."):
+    if before == LINE_FEED and content.startswith(b"."):
         content = b"." + content
     if b"\r" in content:
         if not _bare_line_feeds(content):
@@ -110,31 +104,22 @@ def _wire_lines(content: bytes, *, at_line_start: bool) -> bytes:
 class WireEncoder:
     """`wire_form` for a message that comes in chunks, cut anywhere."""
 
-    __slots__ = ("_at_line_start", "_held")
+    __slots__ = ("last_octet",)
 
     def __init__(self) -> None:
-        self._at_line_start = True
-        self._held = b""
+        self.last_octet = LINE_FEED
+        """The octet before the next chunk."""
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return `chunk` as wire lines: CRLF ends, dots at their beginning doubled (RFC 1939, section 3)."""
-        # A chunk may end between CR and LF, or before a dot. A CR at its end is kept until the next octet
-        # comes, and whether a line has begun is kept too.
-        if self._held:
-            chunk, self._held = self._held + chunk, b""
-        if chunk.endswith(b"\r"):
-            chunk, self._held = chunk[:-1], b"\r"
-        if not chunk:
-            return b""
-        lines = _wire_lines(chunk, at_line_start=self._at_line_start)
-        self._at_line_start = chunk.endswith(b"\n")
+        """Return `chunk` as `wire_lines`."""
+        lines = wire_lines(chunk, self.last_octet)
+        if chunk:
+            self.last_octet = chunk[-1]
         return lines
 
     def end(self) -> bytes:
-        """Return the rest of the last line, its end, and the termination line."""
-        if self._at_line_start and not self._held:
-            return TERMINATION_LINE
-        return self._held + b"\r\n" + TERMINATION_LINE
+        """Return the end of the last line where it has none, and the termination line."""
+        return wire_end(self.last_octet)
 
 
 class TopEncoder:
@@ -182,5 +167,5 @@ class TopEncoder:
         return len(chunk) - len(rest) if self.is_complete else len(chunk)
 
     def end(self) -> bytes:
-        """Return the rest of the last line, its end, and the termination line."""
+        """Return the end of the last line where it has none, and the termination line."""
         return self._encoder.end()

@@ -1,0 +1,11 @@
+def read_wire(
+    descriptor: int,
+    position: int,
+    count: int,
+    flags: int,
+    before: int,
+    is_last: bool,
+    is_plain: bool,
+    /,
+) -> bytes | None: ...
+def count_wire(content: bytes, before: int, /) -> tuple[int, bool]: ...
