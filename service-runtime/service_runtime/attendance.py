@@ -70,9 +70,9 @@ class Attendance:
             self._rereading = asyncio.get_running_loop().create_task(self._reread())
 
     async def _install(self) -> None:
-        await self._repository.announce_mail_directory(
-            self._settings.mail_dir, overrides=False, by=on_this_machine(self._service)
-        )
+        by, settings = on_this_machine(self._service), self._settings
+        await self._repository.announce_mail_directory(settings.mail_dir, overrides=False, by=by)
+        await self._repository.keep_audit(settings.audit_entries, settings.audit_days, by=by)
         password = await self._administrators.install()
         if password is not None:  # this call made the first administrator
             # Not through the log: logs are kept, copied and read by many.

@@ -26,6 +26,7 @@ from service_runtime.setting_formats import (
     Port,
     RedisUrl,
 )
+from state_store.audit import DEFAULT_DAYS, DEFAULT_ENTRIES
 
 PREFIX = "PEEP_"
 SECRETS = ("admins", "redis_url")
@@ -187,6 +188,19 @@ class AdministratorSettings(CommonSettings):
         "password with a space is for HTTP alone, as PEEP cannot carry it; "
         "unset: the first start makes one `admin` and prints its password once",
         repr=False,
+    )
+    audit_days: int = Field(
+        DEFAULT_DAYS,
+        ge=1,
+        le=36_500,
+        description="for how long Redis keeps what administrators have done; of front ends with different "
+        "values the one started last decides",
+    )
+    audit_entries: int = Field(
+        DEFAULT_ENTRIES,
+        ge=100,
+        le=10_000_000,
+        description="how many such entries it keeps at most, the latest ones; some 200 octets each",
     )
 
 

@@ -16,6 +16,7 @@ from state_api.request_log import RequestLog
 from state_api.routers import (
     administrators,
     api_tokens,
+    audit,
     dashboard,
     events,
     health,
@@ -43,6 +44,7 @@ ROUTERS = tuple(
         api_tokens,
         monitoring,
         events,
+        audit,
         history,
         health,
         metrics,

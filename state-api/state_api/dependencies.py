@@ -129,6 +129,7 @@ async def _from_token(request: Request, text: str) -> Proof:
         raise Refused(WRONG_TOKEN)
     # Whoever made it answers for what is done with it.
     actor = Actor(token.made_by, Door.HTTP, address, token.name)
+    await _of(request).noted_sign_ins.note(actor)
     return Proof(actor, token.role, token_digest=token_digest(text))
 
 

@@ -26,6 +26,7 @@ TAGS = [
         "name": "monitoring",
         "description": "Counters, sessions, who is logged in, and what happens, over all POP3 instances.",
     },
+    {"name": "audit", "description": "Who has done what, when, and through which door."},
     {"name": "health", "description": "For those who restart or route; without a password."},
 ]
 

@@ -20,6 +20,7 @@ from state_store.errors import (
     ApiTokenExists,
     LastAdministrator,
     MailDirectoryRefused,
+    NotUndoable,
     SettingsChanged,
     SlowedDown,
     StateError,
@@ -59,11 +60,12 @@ class Kind:
 
 
 class Refused(Exception):
-    """The request is answered with an error of this kind."""
+    """The request is answered with an error of this kind, and with what is wrong with its fields."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, errors: list[FieldError] | None = None) -> None:
         super().__init__(kind.title)
         self.kind = kind
+        self.errors = errors
 
 
 UNAUTHENTICATED = Kind(
@@ -120,6 +122,23 @@ TOO_MANY = Kind(409, "There are as many as may be, 1,000: remove one first.", "t
 SETTINGS_CHANGED = Kind(
     412, "The settings have changed since: read them again before you change them.", "settings-changed"
 )
+NEEDS_CONFIRMATION = Kind(
+    409,
+    "This change may do harm, as `errors` says: send it again with `?confirm=true` if it is meant.",
+    "needs-confirmation",
+)
+NOT_UNDOABLE = Kind(
+    409,
+    "Only a change of the connection limit, the timeout or the mail directory can be set back, and only "
+    "to a value that there was.",
+    "not-undoable",
+)
+CHANGED_AGAIN = Kind(
+    409,
+    "Somebody has changed this setting again since: `?even_if_changed=true` sets it back all the same.",
+    "changed-again",
+)
+UNKNOWN_ACT = Kind(404, "The audit has no entry with this id, or not any more.", "unknown-act")
 NOT_FOUND = Kind(404, "There is nothing at this path.")
 WRONG_METHOD = Kind(405, "This path does not take this method.")
 LATE = Kind(408, "The request did not come in whole within the time it has.", headers={"Connection": "close"})
@@ -180,6 +199,7 @@ KINDS: Mapping[type[StateError], Kind] = {
     ApiTokenExists: API_TOKEN_EXISTS,
     TooMany: TOO_MANY,
     SettingsChanged: SETTINGS_CHANGED,
+    NotUndoable: NOT_UNDOABLE,
     MailDirectoryRefused: MAIL_DIRECTORY_REFUSED,
     StoreEmptied: STORE_EMPTIED,
     StoreUnavailable: STORE_UNAVAILABLE,
@@ -277,7 +297,8 @@ def install(app: FastAPI) -> None:
 async def _refused(request: Request, error: Exception) -> Response:
     known = (KINDS[one] for one in type(error).__mro__ if one in KINDS)
     kind = error.kind if isinstance(error, Refused) else next(known)
-    return problem_response(kind, request.state.request_id)
+    fields = error.errors if isinstance(error, Refused) else None
+    return problem_response(kind, request.state.request_id, fields)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

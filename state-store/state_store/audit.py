@@ -1,4 +1,4 @@
-"""Who changes something, and through which door: what the audit knows of each act."""
+"""The audit: who has changed what, when, through which door, and from which value to which."""
 
 import json
 import os
@@ -15,8 +15,11 @@ SIGN_IN_NOTED_SECONDS = 3600
 """Sign-ins of one administrator from one address, by one door and token, are one entry for so long; refused
 ones, of whomever, too."""
 
-AUDIT_ENTRIES = 100_000
-"""The audit keeps so many entries, the latest ones."""
+DEFAULT_DAYS = 365
+DEFAULT_ENTRIES = 50_000
+
+SETTINGS_CHANGED = "settings.change"
+"""The action of a change of a setting; its object is a field of `records.Settings`."""
 
 
 class Door(Enum):
@@ -43,6 +46,45 @@ class Actor:
     def packed(self) -> str:
         """Return this actor as the scripts take it, for one act: every call begins another act."""
         return json.dumps([secrets.token_hex(8), self.name, self.door.value, self.address, self.token])
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """An entry of the audit; ids grow with time."""
+
+    act_id: str
+    at: float
+    """Seconds since the epoch, by the store's clock."""
+    by: Actor
+    action: str
+    """Such as `user.add`, `settings.change`."""
+    object: str
+    """What it was done to; of several, their names with spaces between them."""
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are asked for; what is empty is not looked at."""
+
+    who: str = ""
+    door: str = ""
+    action: str = ""
+    """A whole action, or what stands before its dot."""
+    object: str = ""
+    """The whole object, or one of its words."""
+    since: float | None = None
+    """Seconds since the epoch; the entry at this time is wanted, that at `until` is not."""
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries, and where to go on; empty when there are no more."""
+
+    acts: list[Act]
+    next_id: str
 
 
 def on_this_machine(program: str = "") -> Actor:

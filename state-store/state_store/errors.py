@@ -78,6 +78,10 @@ class SettingsChanged(StateError):
     """The settings were changed since the version that was to be changed."""
 
 
+class NotUndoable(StateError):
+    """The act is no change of one of the settings, or there was no value before it."""
+
+
 class MailDirectoryRefused(StateError):
     """No POP3 instance answered for the directory, or one of them cannot use it (PEEP `-6`, P12)."""
 

@@ -90,7 +90,7 @@ async def test_a_body_without_the_content_type_of_json_is_refused_with_advice(
     repository: StateRepository,
 ) -> None:
     async with api_client(repository) as client:
-        response = await client.patch("/v1/settings", content=b'{"timeout_seconds": 5}')
+        response = await client.patch("/v1/settings", content=b'{"timeout_seconds": 500}')
     assert "Content-Type: application/json" in failed_fields(response)["body"]
 
 
@@ -104,8 +104,8 @@ async def test_many_unknown_fields_with_long_names_make_a_small_answer(repositor
 
 async def test_a_body_of_64_kib_is_read_and_a_larger_one_refused(repository: StateRepository) -> None:
     async with api_client(repository) as client:
-        padding = b" " * (64 * 1024 - 22)
-        largest = b'{"timeout_seconds": 5}' + padding
+        padding = b" " * (64 * 1024 - 24)
+        largest = b'{"timeout_seconds": 500}' + padding
         assert (await client.patch("/v1/settings", content=largest, headers=JSON)).status_code == 200
         problem(await client.patch("/v1/settings", content=largest + b" ", headers=JSON), 413)
 

@@ -36,13 +36,13 @@ async def test_several_settings_change_at_once_and_each_change_is_logged_with_th
 ) -> None:
     async with api_client(repository) as client:
         with capture_logs() as events:
-            response = await client.patch("/v1/settings", json={"max_connections": 7, "timeout_seconds": 0})
-    assert (response.json()["max_connections"], response.json()["timeout_seconds"]) == (7, 0)
+            response = await client.patch("/v1/settings", json={"max_connections": 7, "timeout_seconds": 300})
+    assert (response.json()["max_connections"], response.json()["timeout_seconds"]) == (7, 300)
     assert (await repository.settings()).version == 1
     changes = [event for event in events if event["event"] == "setting changed"]
     assert [change["administrator"] for change in changes] == ["root", "root"]
     assert changes[0]["max_connections"] == 7
-    assert changes[1]["timeout_seconds"] == 0
+    assert changes[1]["timeout_seconds"] == 300
 
 
 async def test_the_entity_tag_changes_with_the_settings_and_only_with_them(
@@ -51,7 +51,7 @@ async def test_the_entity_tag_changes_with_the_settings_and_only_with_them(
     async with api_client(repository) as client:
         first = (await client.get("/v1/settings")).headers["etag"]
         assert (await client.get("/v1/settings")).headers["etag"] == first
-        changed = (await client.patch("/v1/settings", json={"timeout_seconds": 5})).headers["etag"]
+        changed = (await client.patch("/v1/settings", json={"timeout_seconds": 500})).headers["etag"]
         assert (await client.get("/v1/settings")).headers["etag"] == changed != first
 
 
@@ -60,10 +60,10 @@ async def test_of_two_who_change_what_they_have_seen_the_second_is_refused(
 ) -> None:
     async with api_client(repository) as client:
         seen = {"If-Match": (await client.get("/v1/settings")).headers["etag"]}
-        assert (await client.patch("/v1/settings", json={"timeout_seconds": 5}, headers=seen)).is_success
-        lost = await client.patch("/v1/settings", json={"timeout_seconds": 9}, headers=seen)
+        assert (await client.patch("/v1/settings", json={"timeout_seconds": 500}, headers=seen)).is_success
+        lost = await client.patch("/v1/settings", json={"timeout_seconds": 900}, headers=seen)
         problem(lost, 412, "/docs#settings-changed")
-    assert (await repository.settings()).timeout_seconds == 5
+    assert (await repository.settings()).timeout_seconds == 500
 
 
 async def test_a_change_between_the_check_and_the_write_is_not_overwritten(
@@ -79,7 +79,7 @@ async def test_a_change_between_the_check_and_the_write_is_not_overwritten(
 
     async with api_client(repository) as client:
         monkeypatch.setattr(repository, "settings", overtaken)
-        lost = await client.patch("/v1/settings", json={"timeout_seconds": 9}, headers={"If-Match": '"0"'})
+        lost = await client.patch("/v1/settings", json={"timeout_seconds": 900}, headers={"If-Match": '"0"'})
         problem(lost, 412, "/docs#settings-changed")
     assert (await read()).timeout_seconds == 600
 
@@ -92,7 +92,7 @@ async def test_a_change_goes_through_where_one_of_the_tags_is_the_current_one(
     repository: StateRepository, if_match: str
 ) -> None:
     async with api_client(repository) as client:
-        change = {"timeout_seconds": 5}
+        change = {"timeout_seconds": 500}
         response = await client.patch("/v1/settings", json=change, headers={"If-Match": if_match})
     assert response.status_code == 200
 
@@ -100,7 +100,7 @@ async def test_a_change_goes_through_where_one_of_the_tags_is_the_current_one(
 async def test_several_lines_of_if_match_are_one_list(repository: StateRepository) -> None:
     async with api_client(repository) as client:
         lines = [("If-Match", '"7"'), ("If-Match", '"0"')]
-        response = await client.patch("/v1/settings", json={"timeout_seconds": 5}, headers=lines)
+        response = await client.patch("/v1/settings", json={"timeout_seconds": 500}, headers=lines)
     assert response.status_code == 200
 
 
@@ -111,7 +111,7 @@ async def test_a_change_is_refused_where_no_strong_tag_is_the_current_one(
     async with api_client(repository) as client:
         response = await client.patch(
             "/v1/settings",
-            json={"timeout_seconds": 5},
+            json={"timeout_seconds": 500},
             headers=[(b"If-Match", if_match.encode("latin-1"))],
         )
     problem(response, 412, "/docs#settings-changed")
@@ -122,7 +122,7 @@ async def test_what_is_no_list_of_tags_is_refused_with_advice(
     repository: StateRepository, if_match: str
 ) -> None:
     async with api_client(repository) as client:
-        change = {"timeout_seconds": 5}
+        change = {"timeout_seconds": 500}
         response = await client.patch("/v1/settings", json=change, headers={"If-Match": if_match})
     assert "double quotes" in failed_fields(response)["If-Match"]
 
@@ -138,7 +138,7 @@ async def test_what_is_no_list_of_tags_is_refused_with_advice(
 )
 async def test_the_ends_of_a_range_are_inside(repository: StateRepository, field: str, value: int) -> None:
     async with api_client(repository) as client:
-        response = await client.patch("/v1/settings", json={field: value})
+        response = await client.patch("/v1/settings?confirm=true", json={field: value})
     assert response.json()[field] == value
 
 

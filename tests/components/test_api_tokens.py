@@ -98,8 +98,9 @@ async def test_the_audit_and_the_log_name_the_token_and_who_has_made_it(
     assert (request["administrator"], request["token"]) == (ADMINISTRATOR, "scraper")
     entries: Any = behind_the_scenes.xrange(keys.AUDIT)
     acts = [fields for _, fields in entries]
-    assert [(act["action"], act["who"], act["token"]) for act in acts][-2:] == [
+    assert [(act["action"], act["who"], act["token"]) for act in acts][-3:] == [
         ("token.make", ADMINISTRATOR, ""),
+        ("administrator.sign-in", ADMINISTRATOR, "scraper"),
         ("settings.change", ADMINISTRATOR, "scraper"),
     ]
 

@@ -1,17 +1,216 @@
-"""The audit: what has been changed, by whom, through which door."""
+"""The audit in the store: every act that changes something is one entry, whoever asks for it how often."""
 
 import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import redis
 
-from state_store.audit import Actor, Door
+from state_store.administrators import Role
+from state_store.audit import Actor, Door, Wanted, on_this_machine
+from state_store.credentials.attempts import BURST, Attempt, Outcome, RefusalReason
+from state_store.credentials.noted_sign_ins import NotedSignIns
+from state_store.errors import NotUndoable, SettingsChanged, UnknownUser
+from state_store.records import Credential, Exchange, Naming, SessionRow
 from state_store.redis import keys
 from state_store.redis.client import RedisClient
 from state_store.repository import StateRepository
+from support.actors import OPERATOR
+from support.peep_gateway_server import instance
 
 ROOT = Actor("root", Door.HTTP, "192.0.2.7", "deploy")
+CREDENTIAL = Credential("$argon2id$one", "v1")
+OTHER = Credential("$argon2id$two", "v2")
+
+Step = Callable[[StateRepository], Awaitable[object]]
+
+
+async def nothing(_: StateRepository) -> None:
+    """Prepare nothing."""
+
+
+async def with_alice(store: StateRepository) -> None:
+    await store.add_user("alice", CREDENTIAL, by=None)
+
+
+async def with_a_session(store: StateRepository) -> None:
+    await store.register_instance(instance())
+    row = SessionRow("s1", "pop3", "alice", "192.0.2.9", 1000.5)
+    await store.exchange(Exchange("pop3", 1, session_rows=[row]))
+
+
+async def close_the_session(store: StateRepository) -> None:
+    closing = asyncio.create_task(store.close_session("s1", by=ROOT))
+    while "session.close" not in await actions(store):
+        await asyncio.sleep(0.01)
+    await store.exchange(Exchange("pop3", 2, closed_sessions=["s1"]))
+    await closing
+
+
+async def with_a_slow_down(store: StateRepository) -> None:
+    for number in range(BURST + 1):
+        attempt = Attempt("user alice", "192.0.2.9", f"digest{number}")
+        decision = await store.begin_attempt(attempt)
+        if decision.verdict.value == "go":
+            await store.end_attempt(attempt, decision, Outcome.WRONG, RefusalReason.WRONG_PASSWORD)
+
+
+async def lift_the_slow_down(store: StateRepository) -> None:
+    (slow_down,) = await store.slow_downs()
+    await store.lift_slow_down(slow_down.slow_down_id, by=ROOT)
+
+
+async def with_a_directory(store: StateRepository) -> None:
+    await store.announce_mail_directory("/srv/old", overrides=True, by=OPERATOR)
+
+
+async def with_root(store: StateRepository) -> None:
+    await store.replace_administrators({"root": "hash"}, "front", by=OPERATOR)
+
+
+async def with_ann(store: StateRepository) -> None:
+    await store.add_administrator("ann", Role.READ, "hash", by=OPERATOR)
+
+
+async def with_token(store: StateRepository) -> None:
+    await store.make_api_token("deploy", "digest", Role.ALL, by=OPERATOR)
+
+
+async def with_kept(store: StateRepository) -> None:
+    await store.keep_audit(1000, 30, by=OPERATOR)
+
+
+async def missed(store: StateRepository) -> None:
+    await store._client.script("attend", "lost", "other")
+
+
+@dataclass(frozen=True)
+class Case:
+    """An act, and the one entry that it has to leave."""
+
+    action: str
+    object: str
+    act: Step
+    before: Step = nothing
+    old: str = ""
+    new: str = ""
+
+
+CASES = [
+    Case(
+        "settings.change",
+        "max_connections",
+        lambda store: store.change_settings(by=ROOT, max_connections=15),
+        old="1000",
+        new="15",
+    ),
+    Case(
+        "settings.change",
+        "mail_directory",
+        lambda store: store.announce_mail_directory("/srv/new", overrides=True, by=ROOT),
+        with_a_directory,
+        "/srv/old",
+        "/srv/new",
+    ),
+    Case(
+        "settings.change",
+        "move_source",
+        lambda store: store.announce_source("old.example.org:995", by=ROOT),
+        new="old.example.org:995",
+    ),
+    Case(
+        "settings.change",
+        "audit_days",
+        lambda store: store.keep_audit(1000, 7, by=ROOT),
+        with_kept,
+        "30",
+        "7",
+    ),
+    Case("user.add", "alice", lambda store: store.add_user("alice", CREDENTIAL, by=ROOT)),
+    Case(
+        "user.add",
+        "alice bob",
+        lambda store: store.add_users([("alice", CREDENTIAL), ("bob", OTHER)], by=ROOT),
+    ),
+    Case(
+        "password.set",
+        "alice",
+        lambda store: store.add_users([("alice", OTHER)], by=ROOT, update=True),
+        with_alice,
+    ),
+    Case("password.set", "alice", lambda store: store.set_credential("alice", OTHER, by=ROOT), with_alice),
+    Case("user.remove", "alice", lambda store: store.remove_user("alice", by=ROOT), with_alice),
+    Case("session.close", "s1 alice", close_the_session, with_a_session, old="192.0.2.9"),
+    Case("slowdown.lift", "network 192.0.2.9", lift_the_slow_down, with_a_slow_down),
+    Case(
+        "administrator.add",
+        "eve",
+        lambda store: store.replace_administrators({"eve": "hash"}, naming=Naming.FIRST, by=ROOT),
+    ),
+    Case(
+        "administrator.password",
+        "root",
+        lambda store: store.replace_administrators({"root": "other"}, "front", by=ROOT),
+        with_root,
+    ),
+    Case(
+        "administrator.remove",
+        "root",
+        lambda store: store.replace_administrators({}, "front", by=ROOT),
+        with_root,
+    ),
+    Case(
+        "administrator.add",
+        "eve",
+        lambda store: store.add_administrator("eve", Role.READ, "hash", by=ROOT),
+        new="read",
+    ),
+    Case(
+        "administrator.password",
+        "ann",
+        lambda store: store.set_administrator_password("ann", "other", by=ROOT),
+        with_ann,
+    ),
+    Case(
+        "administrator.role",
+        "ann",
+        lambda store: store.set_administrator_role("ann", Role.HELPDESK, by=ROOT),
+        with_ann,
+        "read",
+        "helpdesk",
+    ),
+    Case(
+        "administrator.remove",
+        "ann",
+        lambda store: store.remove_administrator("ann", by=ROOT),
+        with_ann,
+        "read",
+    ),
+    Case(
+        "token.make",
+        "deploy",
+        lambda store: store.make_api_token("deploy", "digest", Role.ALL, networks=["::1"], by=ROOT),
+        new="all from ::1",
+    ),
+    Case(
+        "token.revoke", "deploy", lambda store: store.revoke_api_token("deploy", by=ROOT), with_token, "all"
+    ),
+    Case("administrator.sign-in", "", lambda store: store.note_sign_in(by=ROOT)),
+    Case("administrator.sign-out", "", lambda store: store.end_sign_in("id", 60, by=ROOT)),
+    Case("administrator.refuse", "", lambda store: store.note_refused_sign_in(by=ROOT), new="1"),
+    Case("store.accept", "lost", lambda store: store.accept(by=ROOT), missed),
+]
+
+CHANGE_NOTHING_FOR_AN_ADMINISTRATOR = {
+    "begin_attempt", "begin_move", "end_attempt", "end_instance", "end_move", "exchange", "note_certificate",
+    "note_move", "note_vitals", "register_instance", "renew_credential", "answer_proposal", "leave", "attend",
+    "prepare", "deployment_secret", "ping", "close",
+}  # fmt: skip
+"""What services do by themselves, or for a user who logs in."""
 
 
 @pytest.fixture
@@ -27,41 +226,166 @@ def _carried_out_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RedisClient, "send", send)
 
 
-def entries(client: redis.Redis) -> list[dict[str, str]]:
-    """Return the audit as it stands in Redis."""
-    found: Any = client.xrange(keys.AUDIT)
-    return [fields for _, fields in found]
+async def actions(store: StateRepository, wanted: Wanted | None = None) -> list[str]:
+    """Return the actions in the audit, the oldest first."""
+    return [act.action async for act in store.all_acts(wanted or Wanted())]
 
 
-async def test_a_change_of_a_setting_is_in_the_audit_with_old_and_new(
-    repository: StateRepository, behind_the_scenes: redis.Redis
-) -> None:
-    await repository.change_settings(by=ROOT, max_connections=15)
-    (entry,) = entries(behind_the_scenes)
-    assert entry == {
-        "who": "root",
-        "door": "http",
-        "address": "192.0.2.7",
-        "token": "deploy",
-        "action": "settings.change",
-        "object": "max_connections",
-        "old": "1000",
-        "new": "15",
-    }
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.action}-{case.object}")
+async def test_each_act_is_one_entry(case: Case, repository: StateRepository) -> None:
+    await case.before(repository)
+    before = len(await actions(repository))
+    began = time.time()
+    await case.act(repository)
+    *_, act = [act async for act in repository.all_acts(Wanted())]
+    assert len(await actions(repository)) == before + 1
+    assert (act.by, act.action, act.object, act.old, act.new) == (
+        ROOT,
+        case.action,
+        case.object,
+        case.old,
+        case.new,
+    )
+    assert began - 1 < act.at < time.time() + 1
+    assert await repository.act(act.act_id) == act
 
 
-async def test_what_changes_nothing_is_not_in_the_audit(
-    repository: StateRepository, behind_the_scenes: redis.Redis
-) -> None:
-    await repository.change_settings(by=ROOT, timeout_seconds=600)
-    assert behind_the_scenes.xlen(keys.AUDIT) == 0
-
-
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.action}-{case.object}")
 @pytest.mark.usefixtures("_carried_out_twice")
-async def test_an_act_that_is_repeated_after_a_lost_answer_is_in_the_audit_once(
+async def test_an_act_that_is_repeated_after_a_lost_answer_is_one_entry(
+    case: Case, repository: StateRepository
+) -> None:
+    await case.before(repository)
+    before = len(await actions(repository))
+    await case.act(repository)
+    assert len(await actions(repository)) == before + 1
+
+
+def test_every_method_that_changes_something_is_told_by_whom() -> None:
+    walked = "".join(inspect.getsource(case.act) for case in CASES)
+    for name, method in inspect.getmembers(StateRepository, inspect.iscoroutinefunction):
+        if name.startswith("_") or name in CHANGE_NOTHING_FOR_AN_ADMINISTRATOR:
+            continue
+        source = inspect.getsource(method)
+        if "by" in inspect.signature(method).parameters:
+            is_walked = f".{name}(" in walked or name == "undo"  # it has a test of its own
+            assert is_walked, f"{name} is in no case above"
+        else:
+            assert not any(f'"{one}"' in source for one in _writing_scripts()), f"{name} needs `by`"
+
+
+def _writing_scripts() -> set[str]:
+    from state_store.redis.scripting import load_scripts
+
+    return {name for name, script in load_scripts().items() if "note_act(" in script.text}
+
+
+async def test_what_changes_nothing_is_no_entry(repository: StateRepository) -> None:
+    await repository.change_settings(by=ROOT, timeout_seconds=600)
+    await with_alice(repository)
+    await repository.add_users([("alice", OTHER), ("bob", OTHER)], by=ROOT, is_trial=True)
+    with pytest.raises(UnknownUser):
+        await repository.remove_user("nobody", by=ROOT)
+    await repository.accept(by=ROOT)
+    assert await actions(repository) == []
+
+
+async def test_sign_ins_of_one_administrator_are_one_entry_an_hour_and_those_of_the_page_one_each(
+    repository: StateRepository,
+) -> None:
+    noted = NotedSignIns(repository)
+    for _ in range(3):
+        await noted.note(ROOT)
+        await NotedSignIns(repository).note(ROOT)  # another process
+    await noted.note(Actor("root", Door.PEEP, "192.0.2.7"))
+    for _ in range(2):
+        await noted.note(Actor("root", Door.DASHBOARD, "192.0.2.7"))
+    doors = [act.by.door async for act in repository.all_acts(Wanted(action="administrator.sign-in"))]
+    assert doors == [Door.HTTP, Door.PEEP, Door.DASHBOARD, Door.DASHBOARD]
+
+
+async def test_strangers_cannot_fill_the_audit(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
+    stranger = Actor("", Door.HTTP, "198.51.100.1")
+    for _ in range(50):
+        await repository.note_refused_sign_in(by=stranger)
+    behind_the_scenes.delete(keys.REFUSED_SIGN_INS_NOTED)  # an hour later
+    await repository.note_refused_sign_in(by=stranger)
+    assert [act.new async for act in repository.all_acts(Wanted())] == ["1", "50"]
+
+
+async def test_only_so_many_and_only_so_old_entries_are_kept(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    old = f"{round((time.time() - 8 * 86_400) * 1000)}-0"
+    fields = ("who", "door", "address", "token", "action", "object", "old", "new")
+    behind_the_scenes.xadd(keys.AUDIT, dict.fromkeys(fields, "http"), id=old)
+    await repository.keep_audit(100, 7, by=ROOT)
+    assert await actions(repository) == []
+    for number in range(150):
+        await repository.add_user(f"u{number}", CREDENTIAL, by=ROOT)
+    kept = [act.object async for act in repository.all_acts(Wanted())]
+    assert kept == [f"u{number}" for number in range(50, 150)]
+
+
+@pytest.fixture
+async def filled(repository: StateRepository) -> StateRepository:
+    """Give a store with 2,500 entries, of which those of eve are rare."""
+    for first in range(0, 2500, 100):
+        await asyncio.gather(
+            *(
+                repository.add_user(f"u{number}", CREDENTIAL, by=ROOT if number % 1000 else OPERATOR)
+                for number in range(first, first + 100)
+            )
+        )
+    return repository
+
+
+async def test_pages_in_both_directions_hold_every_entry_that_is_wanted_once(filled: StateRepository) -> None:
+    rare = Wanted(who=OPERATOR.name)
+    first = await filled.acts_before("", 2, rare)
+    second = await filled.acts_before(first.next_id, 2, rare)
+    assert [act.object for act in (*first.acts, *second.acts)] == ["u2000", "u1000", "u0"]
+    assert second.next_id == ""
+    page, seen = await filled.acts_after("", 700, Wanted()), []
+    while page.acts:
+        seen += [act.object for act in page.acts]
+        page = await filled.acts_after(page.next_id, 700, Wanted())
+    assert sorted(seen) == sorted(f"u{number}" for number in range(2500))
+    await filled.remove_user("u7", by=ROOT)
+    assert [act.object for act in (await filled.acts_after(page.next_id, 700, Wanted())).acts] == ["u7"]
+
+
+async def test_filters_go_together(repository: StateRepository) -> None:
+    await repository.add_users([("alice", CREDENTIAL), ("bob", CREDENTIAL)], by=ROOT)
+    await repository.remove_user("bob", by=OPERATOR)
     await repository.change_settings(by=ROOT, max_connections=15)
-    await repository.change_settings(by=ROOT, max_connections=16)
-    assert [entry["new"] for entry in entries(behind_the_scenes)] == ["15", "16"]
-    assert (await repository.settings()).version == 2
+    assert await actions(repository, Wanted(object="bob")) == ["user.add", "user.remove"]
+    assert await actions(repository, Wanted(object="bo")) == []
+    assert await actions(repository, Wanted(action="user")) == ["user.add", "user.remove"]
+    assert await actions(repository, Wanted(action="user.add", who="operator")) == []
+    assert await actions(repository, Wanted(door="machine")) == ["user.remove"]
+    last = [act async for act in repository.all_acts(Wanted())][-1]
+    assert await actions(repository, Wanted(since=last.at)) != []
+    assert "settings.change" not in await actions(repository, Wanted(until=last.at))
+    assert (await repository.acts_after("1-0", 10, Wanted(since=last.at + 1))).acts == []
+
+
+async def test_a_setting_is_set_back_unless_it_was_changed_again(repository: StateRepository) -> None:
+    await repository.change_settings(by=ROOT, max_connections=15, timeout_seconds=300)
+    limit, timeout = [act async for act in repository.all_acts(Wanted())]
+    await repository.change_settings(by=OPERATOR, max_connections=20)
+    assert (await repository.undo(timeout, by=ROOT)).timeout_seconds == 600
+    with pytest.raises(SettingsChanged):
+        await repository.undo(limit, by=ROOT)
+    assert (await repository.undo(limit, by=ROOT, even_if_changed=True)).max_connections == 1000
+    await repository.add_user("alice", CREDENTIAL, by=ROOT)
+    with pytest.raises(NotUndoable):
+        await repository.undo([act async for act in repository.all_acts(Wanted())][-1], by=ROOT)
+
+
+def test_an_actor_on_the_machine_has_a_name_under_any_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert on_this_machine("pop3-service").name == "pop3-service"
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    assert on_this_machine().name == "uid 4000000"

@@ -53,6 +53,6 @@ async def test_a_setting_changed_over_peep_makes_a_change_over_http_a_lost_one(r
         await gateway.repository.replace_administrators({ADMINISTRATOR: administrator_hash()}, by=OPERATOR)
         # Her sign-in over PEEP is over with the password that it came with.
         assert await client.exchange(b"t?\r\nt?\r\n") == b"-2\r\n"
-        lost = await api.client.patch("/v1/settings", json={"timeout_seconds": 9}, headers=seen)
+        lost = await api.client.patch("/v1/settings", json={"timeout_seconds": 900}, headers=seen)
         problem(lost, 412, "/docs#settings-changed")
         assert (await api.client.get("/v1/settings")).json()["timeout_seconds"] == 5

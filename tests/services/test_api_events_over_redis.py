@@ -18,7 +18,9 @@ from support.redis_server import RedisServer
 async def set_timeouts(client: httpx.AsyncClient, *values: int) -> None:
     """Make something happen for each value."""
     for value in values:
-        assert (await client.patch("/v1/settings", json={"timeout_seconds": value})).status_code == 200
+        assert (
+            await client.patch("/v1/settings?confirm=true", json={"timeout_seconds": value})
+        ).status_code == 200
 
 
 async def until_served(api: RunningApi) -> None:

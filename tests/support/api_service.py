@@ -49,7 +49,7 @@ class ApiService:
 
     def change_settings(self, **settings: int | str) -> None:
         """Change settings, as somebody else does beside the page."""
-        self.client.patch("/v1/settings", json=settings).raise_for_status()
+        self.client.patch("/v1/settings?confirm=true", json=settings).raise_for_status()
 
     def settings(self) -> dict[str, int | str]:
         """Return the settings in force."""

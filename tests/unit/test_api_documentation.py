@@ -50,7 +50,7 @@ async def test_every_error_is_described_as_problem_json() -> None:
     ("operation_id", "errors"),
     [
         ("show_settings", "401 403 429 500 503"),
-        ("change_settings", "401 403 412 413 422 429 500 503"),
+        ("change_settings", "401 403 409 412 413 422 429 500 503"),
         ("list_users", "401 403 422 429 500 503"),
         ("add_user", "401 403 409 413 422 429 500 503"),
         ("show_user", "401 403 404 422 429 500 503"),

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import WithJsonSchema
 
 from state_api import errors, schemas
+from state_api.confirmation import Confirmed, require_confirmation
 from state_api.dependencies import Administrator, Reader, RepositoryDependency
 from state_store import records
 from state_store.errors import SettingsChanged
@@ -35,7 +36,7 @@ IfMatch = Annotated[
         examples=[['"7"']],
     ),
 ]
-_TAGGED = {
+TAGGED = {
     "description": "The settings in force.",
     "headers": {
         "ETag": {
@@ -46,10 +47,10 @@ _TAGGED = {
 }
 
 
-@router.get("", operation_id="show_settings", summary="Show the settings in force", responses={200: _TAGGED})
+@router.get("", operation_id="show_settings", summary="Show the settings in force", responses={200: TAGGED})
 async def show_settings(repository: RepositoryDependency, response: Response, _: Reader) -> schemas.Settings:
     """PEEP `c?`, `t?` and `m?` in one."""
-    return _shown(await repository.settings(), response)
+    return in_answer(await repository.settings(), response)
 
 
 @router.patch(
@@ -57,9 +58,13 @@ async def show_settings(repository: RepositoryDependency, response: Response, _:
     operation_id="change_settings",
     summary="Change settings",
     responses={
-        200: _TAGGED,
+        200: TAGGED,
         **errors.problems(
-            errors.SETTINGS_CHANGED, errors.TOO_LARGE, errors.INVALID, errors.MAIL_DIRECTORY_REFUSED
+            errors.SETTINGS_CHANGED,
+            errors.NEEDS_CONFIRMATION,
+            errors.TOO_LARGE,
+            errors.INVALID,
+            errors.MAIL_DIRECTORY_REFUSED,
         ),
     },
 )
@@ -69,18 +74,22 @@ async def change_settings(
     response: Response,
     administrator: Administrator,
     if_match: IfMatch,
+    confirm: Confirmed = False,
 ) -> schemas.Settings:
     """PEEP `c=`, `t=` and `m=`: any of the settings, at least one; live instances obey within a second.
 
     All of it is done in one step, or nothing: when a POP3 instance cannot use the mail directory, or when
-    `If-Match` is given and somebody else was faster.
+    `If-Match` is given and somebody else was faster. A limit below the connections that are open now, and a
+    timeout under a minute or none, have to be confirmed.
     """
     given = change.given()
     expected = await _expected(if_match, repository)
+    if not confirm:
+        await require_confirmation(given, repository)
     settings = await repository.change_settings(**given, by=administrator, if_version=expected)
     for name, value in given.items():
         log.info("setting changed", administrator=administrator.name, **{name: value})
-    return _shown(settings, response)
+    return in_answer(settings, response)
 
 
 async def _expected(if_match: list[str], repository: RepositoryDependency) -> int | None:
@@ -111,6 +120,7 @@ def _entity_tag(version: int) -> str:
     return f'"{version}"'
 
 
-def _shown(settings: records.Settings, response: Response) -> schemas.Settings:
+def in_answer(settings: records.Settings, response: Response) -> schemas.Settings:
+    """Return the settings as they are answered, with their version as the `ETag`."""
     response.headers["ETag"] = _entity_tag(settings.version)
     return schemas.Settings.model_validate(settings)

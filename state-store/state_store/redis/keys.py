@@ -37,6 +37,7 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
                               address, with this token are no new entry of the audit
     refused_sign_ins  string  administrators' sign-ins that were refused and are in no entry of the audit yet
     refused_sign_ins_noted string  empty; there as long as no further entry tells of such
+    audit_kept        hash    entries days: how much of it is kept
     acted:<id>        string  empty; there as long as this act may be repeated after a lost answer
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
     clock             string  when leases were last read, ms by that clock: shows a step of it
@@ -97,6 +98,7 @@ AUDIT = TAG + "audit"
 SIGNED_IN = TAG + "signed_in:"
 REFUSED_SIGN_INS = TAG + "refused_sign_ins"
 REFUSED_SIGN_INS_NOTED = TAG + "refused_sign_ins_noted"
+AUDIT_KEPT = TAG + "audit_kept"
 ACTED = TAG + "acted:"
 LEASES = TAG + "leases"
 CLOCK = TAG + "clock"

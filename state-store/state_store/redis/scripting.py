@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from state_store.administrators import MOST_ADMINISTRATORS, MOST_API_TOKENS, TOKEN_USE_SECONDS
-from state_store.audit import ACT_REPEATED_SECONDS, AUDIT_ENTRIES, SIGN_IN_NOTED_SECONDS
+from state_store.audit import ACT_REPEATED_SECONDS, DEFAULT_DAYS, DEFAULT_ENTRIES, SIGN_IN_NOTED_SECONDS
 from state_store.credentials import attempts
 from state_store.history import RINGS
 from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
@@ -24,6 +24,9 @@ LARGEST_SPARE = 64
 ACTIVITIES_OF_AN_ENTRY = 32
 """Logins and logouts that share an entry of the stream, at most. The stream is trimmed by entries, so this
 bounds how much it keeps."""
+
+AUDIT_LOOKED_AT = 1000
+"""Entries of the audit that one script looks at: it holds Redis up for a millisecond."""
 
 ACTIVITY_PAGE = 50
 """Entries of the stream that are read at once."""
@@ -92,7 +95,9 @@ def _figures() -> dict[str, str]:
         "MOST_API_TOKENS": MOST_API_TOKENS,
         "TOKEN_USE_SECONDS": TOKEN_USE_SECONDS,
         "ACT_REPEATED_SECONDS": ACT_REPEATED_SECONDS,
-        "AUDIT_ENTRIES": AUDIT_ENTRIES,
+        "AUDIT_ENTRIES": DEFAULT_ENTRIES,
+        "AUDIT_DAYS": DEFAULT_DAYS,
+        "AUDIT_LOOKED_AT": AUDIT_LOOKED_AT,
         "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,
         "USER_LOG_LENGTH": USER_LOG_LENGTH,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,

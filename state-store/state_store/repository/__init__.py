@@ -12,6 +12,7 @@ from state_store.redis.danger import eviction_warnings
 from state_store.repository.administrators import AdministratorRepository
 from state_store.repository.api_tokens import ApiTokenRepository
 from state_store.repository.attempts import AttemptRepository
+from state_store.repository.audit import AuditRepository
 from state_store.repository.history import HistoryRepository
 from state_store.repository.instances import InstanceRepository
 from state_store.repository.monitoring import MonitoringRepository
@@ -26,6 +27,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 class StateRepository(
     SettingsRepository,
+    AuditRepository,
     UserRepository,
     UserRecordRepository,
     AdministratorRepository,

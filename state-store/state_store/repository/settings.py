@@ -4,8 +4,8 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 
-from state_store.audit import Actor
-from state_store.errors import MailDirectoryRefused, SettingsChanged
+from state_store.audit import SETTINGS_CHANGED, Act, Actor
+from state_store.errors import MailDirectoryRefused, NotUndoable, SettingsChanged
 from state_store.records import Settings
 from state_store.redis import keys
 from state_store.repository.answers import POLL_SECONDS, pairs
@@ -19,6 +19,10 @@ PROPOSAL_SECONDS = 3.0
 
 _CHANGED_MEANWHILE = -1
 """What `change_settings.lua` answers instead of a version when another change came first."""
+
+
+_FIELDS = {"max_connections", "timeout_seconds", "mail_directory"}
+"""What operators set."""
 
 
 class SettingsRepository(DeploymentStore):
@@ -64,6 +68,19 @@ class SettingsRepository(DeploymentStore):
         )
         return await self.settings()
 
+    async def undo(self, act: Act, *, by: Actor, even_if_changed: bool = False) -> Settings:
+        """Give a setting the value back that it had before this act; return the settings in force.
+
+        Raises `SettingsChanged` if it has another value by now than the act gave it, unless
+        `even_if_changed`, `NotUndoable`, and what `change_settings` raises.
+        """
+        if act.action != SETTINGS_CHANGED or act.object not in _FIELDS or not act.old:
+            raise NotUndoable
+        if act.object == "mail_directory":
+            await self._propose(act.old)
+        await self._change(by, {act.object: act.old}, None, "" if even_if_changed else act.new)
+        return await self.settings()
+
     async def announce_mail_directory(self, path: str, *, overrides: bool, by: Actor) -> str:
         """Name the directory that holds until one is first set, and return the one in force.
 
@@ -87,9 +104,16 @@ class SettingsRepository(DeploymentStore):
                 return verdicts
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _change(self, by: Actor, changes: Mapping[str, str | int], if_version: int | None) -> None:
+    async def _change(
+        self, by: Actor, changes: Mapping[str, str | int], if_version: int | None, if_value: str = ""
+    ) -> None:
         expected = "" if if_version is None else if_version
-        words = [word for name, value in changes.items() for word in (name, value, getattr(Settings(), name))]
+        default = Settings()
+        words = [
+            word
+            for name, value in changes.items()
+            for word in (name, value, getattr(default, name), if_value)
+        ]
         version = await self._client.script("change_settings", by.packed(), expected, *words)
         if version == _CHANGED_MEANWHILE:
             raise SettingsChanged

@@ -3,6 +3,7 @@
 -- stays, unless this front end's settings name him: from then on he is theirs. Only 'start' replaces hashes: those named
 -- again may be older. 'keep' adds nobody. Answers 0, and changes nothing, when the word is 'first' and somebody may do
 -- everything already, unless he was made by this very call: its answer was lost then.
+trim_audit()  -- front ends come by every few seconds: nothing is kept for longer because nobody acts
 local by, own, word, named = ARGV[1], ARGV[2], ARGV[3], {}
 if word == 'first' and is_another_for_all('') and redis.call('HGET', ADMINISTRATORS, ARGV[4]) ~= ARGV[5] then return 0 end
 for front_end, claim in pairs(live_claims()) do

@@ -1,0 +1,26 @@
+"""Changes of settings that a person should think twice about: they are made once they are confirmed."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import Query
+
+from state_api.errors import NEEDS_CONFIRMATION, Refused
+from state_api.schemas import FieldError
+from state_store.dangers import dangers
+from state_store.repository import StateRepository
+
+Confirmed = Annotated[
+    bool, Query(description="Whether to make the change even if it is one to think twice about.")
+]
+
+
+async def require_confirmation(changes: Mapping[str, int | str], repository: StateRepository) -> None:
+    """Raise `Refused` with the reasons, by field, for changes that need a confirmation."""
+    settings, counters = await asyncio.gather(repository.settings(), repository.counters())
+    found = dangers(changes, settings, counters.current_connections)
+    if found:
+        raise Refused(
+            NEEDS_CONFIRMATION, [FieldError(field=name, message=why) for name, why in found.items()]
+        )

@@ -1,0 +1,96 @@
+"""The audit, as it is read. Scripts write it, each with the act that it makes true."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from state_store.audit import Act, Actor, Door, Page, Wanted
+from state_store.redis import keys
+from state_store.repository.answers import pairs
+from state_store.repository.deployment import DeploymentStore
+
+FIRST, LAST = "-", "+"
+"""The ends of a stream."""
+
+EXPORTED_AT_ONCE = 500
+
+
+class AuditRepository(DeploymentStore):
+    """Entries by page, in either direction."""
+
+    async def keep_audit(self, entries: int, days: int, *, by: Actor) -> None:
+        """Keep so many entries and none that is older, from now on."""
+        await self._client.script("keep_audit", by.packed(), entries, days)
+
+    async def acts_before(self, act_id: str, limit: int, wanted: Wanted) -> Page:
+        """Return the newest entries before this one, the newest first; of all with an empty id."""
+        acts, looked_at, has_more = await self._page("XREVRANGE", act_id, limit, wanted)
+        return Page(acts, looked_at if has_more else "")
+
+    async def acts_after(self, act_id: str, limit: int, wanted: Wanted) -> Page:
+        """Return the oldest entries after this one, the oldest first; of all with an empty id.
+
+        `next_id` is where to go on, also for those that are yet to come.
+        """
+        acts, looked_at, _ = await self._page("XRANGE", act_id, limit, wanted)
+        return Page(acts, looked_at or act_id)
+
+    async def all_acts(self, wanted: Wanted) -> AsyncIterator[Act]:
+        """Yield every entry that there is now, the oldest first."""
+        newest = await self.acts_before("", 1, Wanted())
+        last, after = newest.acts[0].act_id if newest.acts else "0-0", ""
+        while True:
+            page = await self.acts_after(after, EXPORTED_AT_ONCE, wanted)
+            for act in page.acts:
+                if _position(act.act_id) > _position(last):
+                    return
+                yield act
+            if page.next_id == after:
+                return
+            after = page.next_id
+
+    async def act(self, act_id: str) -> Act | None:
+        """Return the entry with this id, None when there is none, or not any more."""
+        entries = await self._client.command("XRANGE", keys.AUDIT, act_id, act_id)
+        return _act(*entries[0]) if entries else None
+
+    async def _page(
+        self, command: str, act_id: str, limit: int, wanted: Wanted
+    ) -> tuple[list[Act], str, bool]:
+        """Return entries, the last one that was looked at, and whether there are more."""
+        low = FIRST if wanted.since is None else _id_at(wanted.since)
+        high = LAST if wanted.until is None else f"({_id_at(wanted.until)}"
+        start = high if command == "XREVRANGE" else low
+        if act_id and _is_within(act_id, wanted):
+            start = f"({act_id}"
+        filters = wanted.who, wanted.door, wanted.action, wanted.object
+        acts: list[Act] = []
+        last, has_more = "", True
+        while has_more and len(acts) < limit:
+            end = low if command == "XREVRANGE" else high
+            answer = await self._client.script("audit_page", command, start, end, limit - len(acts), *filters)
+            entries, looked_at, has_more = answer
+            acts += [_act(*entry) for entry in entries]
+            last = looked_at or last
+            start = f"({looked_at}"
+        return acts, last, bool(has_more)
+
+
+def _is_within(act_id: str, wanted: Wanted) -> bool:
+    at = int(act_id.partition("-")[0]) / 1000
+    return (wanted.since or 0.0) <= at and (wanted.until is None or at < wanted.until)
+
+
+def _act(act_id: str, fields: Any) -> Act:
+    values = pairs(fields)
+    by = Actor(values["who"], Door(values["door"]), values["address"], values["token"])
+    at = int(act_id.partition("-")[0]) / 1000
+    return Act(act_id, at, by, values["action"], values["object"], values["old"], values["new"])
+
+
+def _id_at(seconds: float) -> str:
+    return f"{max(0, round(seconds * 1000))}-0"
+
+
+def _position(act_id: str) -> tuple[int, int]:
+    milliseconds, _, number = act_id.partition("-")
+    return int(milliseconds), int(number)
