@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import structlog
 
@@ -74,17 +75,25 @@ class Pop3Connection(LineConnection):
 
     def _take_slot(self) -> None:
         instance = self._context.instance
-        if instance.admit_at_once():
+        ban = instance.networks.ban_on(self.address)
+        if ban is not None:
+            self._refuse_banned(ban)
+        elif instance.admit_at_once():
             self._admitted()
         else:
             self.hold()
             instance.admit(self.address).add_done_callback(self._admission_answered)
 
     def _admission_answered(self, answer: "asyncio.Future[AdmissionOutcome]") -> None:
+        instance = self._context.instance
         outcome = answer.result() if answer.exception() is None else None
-        if self.is_closing:  # closed meanwhile: it has never been a session
-            if outcome:
-                self._context.instance.discharge(self.address)
+        ban = instance.networks.ban_on(self.address)  # it may have come while this waited
+        if outcome and (self.is_closing or ban is not None):  # it has never been a session
+            instance.discharge(self.address)
+        if self.is_closing:
+            return
+        if ban is not None:
+            self._refuse_banned(ban)
         elif outcome:
             self._admitted()
             self.release()
@@ -104,6 +113,11 @@ class Pop3Connection(LineConnection):
         if outcome is not None:
             instance.count_refusal("", RefusalReason.CONNECTION_LIMIT, Origin(self.address))
         self.hang_up(reply, linger=True)
+
+    def _refuse_banned(self, reason: str) -> None:
+        self._context.instance.count_refusal("", RefusalReason.BANNED, Origin(self.address))
+        log.info("connection refused", address=self.address, reason=RefusalReason.BANNED.value)
+        self.hang_up(replies.banned(reason), linger=True)
 
     def _admitted(self) -> None:
         driver, greeting = self._new_session()
@@ -190,6 +204,17 @@ class Pop3Connection(LineConnection):
             self._driver.cut("idle")
 
     # The end
+
+    def obey_refusals(self, suspended: Mapping[str, str]) -> None:
+        """End a session from a network that is banned now, or whose id is among the `suspended` ones."""
+        if self._driver is None:
+            return  # not opened, or waiting for its slot: the ban is looked up then
+        ban = self._context.instance.networks.ban_on(self.address)
+        reason = suspended.get(self._driver.session.session_id)
+        if ban is not None:
+            self.dismiss("banned", replies.banned(ban))
+        elif reason is not None:
+            self.dismiss("suspended", replies.suspended(reason))
 
     def dismiss(self, ending: str, reply: bytes) -> None:
         """End the session without UPDATE, for a reason of ours; a removal under way is finished."""

@@ -12,7 +12,7 @@ from pop3_service.maildir import Maildir, MaildirPath, MaildirUnreadable, MovedM
 from pop3_service.moving.moves import NotYet
 from pop3_service.protocol.intentions import ScramProof
 from pop3_service.protocol.maildrop import MaildropContents
-from pop3_service.protocol.replies import LoginPutOff, LoginRefusal
+from pop3_service.protocol.replies import LoginPutOff, LoginRefusal, suspended
 from state_store.credentials.attempts import RefusalReason
 from state_store.credentials.opaque_string import UnusablePassword, opaque_string
 from state_store.credentials.presence import Presence
@@ -139,7 +139,9 @@ class Login:
             return error.reply
         return await self._open(locked) if isinstance(locked, LockRequest) else locked
 
-    async def _lock_on_password(self, username: str, password: str) -> LockRequest | LoginRefusal:
+    async def _lock_on_password(
+        self, username: str, password: str
+    ) -> LockRequest | LoginRefusal | LoginPutOff:
         moves, prepared = self._context.moves, _prepared(password)
         while True:
             adoption = moves.adoption(username, password, self._address) if moves is not None else None
@@ -163,6 +165,8 @@ class Login:
                 return request
             if outcome in _REFUSALS:
                 return await self._refuse_lock(request, outcome)
+            if (suspension := await self._suspension(request)) is not None:
+                return suspension
             # The password has been changed since it was checked: check it again, against the store's new one.
             self._context.passwords.forget(username)
 
@@ -201,11 +205,11 @@ class Login:
         request = self._lock_request(username, self._credential_version)
         try:
             outcome = await self._lock(request)
+            if outcome is not LoginOutcome.OPENED:
+                return await self._refuse_lock(request, outcome)
         except StoreUnavailable:
             return LoginRefusal.STORE_UNAVAILABLE
-        if outcome is LoginOutcome.OPENED:
-            return await self._open(request)
-        return await self._refuse_lock(request, outcome)
+        return await self._open(request)
 
     # What they share
 
@@ -213,12 +217,24 @@ class Login:
         note_refusal(self._context.instance, username, reason, self.origin, detail, session=self._session_id)
         return _REPLIES[reason]
 
-    async def _refuse_lock(self, request: LockRequest, outcome: LoginOutcome) -> LoginRefusal:
+    async def _refuse_lock(self, request: LockRequest, outcome: LoginOutcome) -> LoginRefusal | LoginPutOff:
         """Refuse a right password whose maildrop is not given out."""
+        if outcome not in _REFUSALS and (suspension := await self._suspension(request)) is not None:
+            return suspension
         # What is no refusal can only be that the password has been changed since it was checked.
         reason = _REFUSALS.get(outcome, RefusalReason.WRONG_PASSWORD)
         holder = await self._context.instance.tell_refusal(request, reason)
         return self._refuse(request.username, reason, holder if reason is RefusalReason.IN_USE else "")
+
+    async def _suspension(self, request: LockRequest) -> LoginPutOff | None:
+        """Return the answer to a suspended user whose password was right: nobody else learns of it."""
+        found = await self._context.authenticator.suspension(request.username, request.credential_version)
+        if found is None:
+            return None
+        instance, reason = self._context.instance, RefusalReason.SUSPENDED
+        await instance.tell_refusal(request, reason)
+        note_refusal(instance, request.username, reason, self.origin, found.reason, session=self._session_id)
+        return LoginPutOff(suspended(found.reason))
 
     def _lock_request(self, username: str, version: str, *, is_remembered: bool = False) -> LockRequest:
         try:
@@ -271,7 +287,9 @@ class Login:
     def _withdraw(self, request: LockRequest) -> None:
         self._context.instance.withdraw_login(request.username, self._session_id)
 
-    async def _list(self, maildir: Maildir, request: LockRequest) -> MaildropContents | LoginRefusal:
+    async def _list(
+        self, maildir: Maildir, request: LockRequest
+    ) -> MaildropContents | LoginRefusal | LoginPutOff:
         """Return what `maildir` holds, once it is locked under all of its names; `request` locked one."""
         contents = await self._context.listings.contents_if_locked(maildir, request.maildir)
         if contents is None:

@@ -72,6 +72,9 @@ SWITCH_SECONDS = 0.0005
 """For `sys.setswitchinterval`: how long the event loop waits for the interpreter while a thread computes. A
 command takes the interpreter several times: with Python's 5 ms it waited for 10 to 20 ms (D68)."""
 
+CONNECTIONS_A_TURN = 500
+"""After a change of refusals so many are judged in one turn of the event loop: a millisecond or two."""
+
 log = structlog.get_logger()
 
 
@@ -133,13 +136,14 @@ class ServerProcess:
                 self._lease_lapsed,
                 self._close_session,
                 self._vitals,
+                self._refusals_changed,
+                TrustedProxies(settings.trusted_networks).trusts,
             ),
         )
 
     def _new_context(self) -> Pop3Context:
         settings, certificates = self._settings, self._certificates
         maildirs = Maildirs(roots=settings.mail_roots)
-        is_trusted = TrustedProxies(settings.trusted_networks).trusts
         policy = Policy(
             implementation=f"Peep-{VERSION}",
             offers_tls=certificates is not None,
@@ -151,7 +155,7 @@ class ServerProcess:
             self._instance,
             maildirs,
             self._passwords,
-            Authenticator(self._repository, self._passwords, is_trusted=is_trusted),
+            Authenticator(self._repository, self._passwords, is_trusted=self._instance.networks.is_exempt),
             self._disk,
             Listings(maildirs, self._disk),
             policy,
@@ -319,6 +323,12 @@ class ServerProcess:
         for connection in list(self._server.connections):
             if _pop3(connection).session_id == session_id:
                 _pop3(connection).dismiss("closed by an administrator", replies.CLOSED_BY_ADMINISTRATOR)
+
+    async def _refusals_changed(self, suspended: Mapping[str, str]) -> None:
+        for number, connection in enumerate(list(self._server.connections), start=1):
+            _pop3(connection).obey_refusals(suspended)
+            if number % CONNECTIONS_A_TURN == 0:
+                await asyncio.sleep(0)
 
 
 def _pop3(connection: LineConnection) -> Pop3Connection:

@@ -70,6 +70,10 @@ class TooMany(StateError):
     """As many administrators, or API tokens, exist as may."""
 
 
+class UnknownRefusal(StateError):
+    """No suspension, ban or exemption has this id, or it is over."""
+
+
 class SlowedDown(StateError):
     """The allowance for wrong passwords that this one would draw on is used up (P18)."""
 

@@ -32,6 +32,13 @@ class Settings:
     timeout_seconds: int = 600
     mail_directory: str = ""
     version: int = 0
+    refusals_version: int = 0
+    """Grows with every change of what is refused (`refusals`)."""
+
+    @property
+    def obeyed_version(self) -> int:
+        """What an instance reports that obeys all of it: so it reads one number with each exchange."""
+        return self.version + self.refusals_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,8 @@ class Deltas:
 class Credential:
     """How a user's password is checked, with a version that changes with every password.
 
+    While the user `is_suspended` no maildrop is locked for a password of this version.
+
     `password_hash` is argon2id's, or was imported (`hashes.imported`) and is replaced at the first login.
     `scram_verifier` is empty with most imported hashes, and where the password was set by a version that knew
     none; SCRAM is then refused until such a login, or until the password is set again.
@@ -97,6 +106,7 @@ class Credential:
     password_hash: str = field(repr=False)
     version: str
     scram_verifier: str = field(default="", repr=False)
+    is_suspended: bool = False
 
     @property
     def scheme(self) -> str:
@@ -244,6 +254,10 @@ class ActivityKind(Enum):
     REFUSED = "refused"
     """Wrong passwords. Details: `username` of the last one, empty for an administrator's, `network`,
     `reason`, and `count`, their number from this network since the last such activity."""
+    REFUSAL = "refusal"
+    """What is refused has changed. Details: `action` (suspend, ban, exempt, lift, or end: its time was over),
+    `refusal` (suspend, ban, exempt), `subject`, `by`, `reason`, `until` (ms since the epoch, or 0), and
+    `count`: so many were set or ended at once, and the rest is about the last of them."""
     SLOWED = "slowed"
     """Guesses have begun to be slowed. Details: `username`, empty for all users who have not logged in from
     `network` lately, and `network`, empty for all networks that the user has not logged in from lately."""

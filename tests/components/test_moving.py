@@ -12,6 +12,7 @@ from pop3_service.moving import arrivals, mail_move, moves
 from state_store.credentials.attempts import RefusalReason
 from state_store.errors import StoreUnavailable
 from state_store.moves import MoveCounts, MoveState
+from state_store.refusals import NewRefusal, RefusalKind
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
@@ -238,6 +239,21 @@ async def test_removed_user_does_not_come_back(service: MovingService, old: Scri
     with pytest.raises(WrongLogin):
         await service.log_in("alice")
     assert await service.repository.usernames() == []
+
+
+async def test_suspended_user_is_told_so_after_the_old_server_took_the_password_and_nothing_is_moved(
+    service: MovingService, old: ScriptedServer
+) -> None:
+    alice = NewRefusal(RefusalKind.SUSPEND, "alice", "left the company")
+    await service.repository.refuse([alice], by=OPERATOR)
+    with pytest.raises(WrongLogin, match=r"\[AUTH\] wrong user name"):
+        await service.log_in("alice", "geheim")
+    with pytest.raises(WrongLogin, match=r"\[AUTH\] left the company"):
+        await service.log_in("alice")
+    assert await service.repository.usernames() == []
+    assert fetched(old) == []
+    await service.repository.lift_suspension("alice", by=OPERATOR)
+    assert await service.mail_of("alice") == MAIL
 
 
 async def test_user_whom_an_administrator_adds_meanwhile_wins(

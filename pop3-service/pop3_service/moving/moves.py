@@ -19,7 +19,7 @@ from pop3_service.maildir import Maildir, MaildirPath, Maildirs, MaildirUnreadab
 from pop3_service.moving.arrivals import Arrivals, MoveLost, open_or_make
 from pop3_service.moving.mail_move import MailMove, MoveResult
 from pop3_service.moving.old_server import OldServer
-from pop3_service.protocol.replies import LoginPutOff
+from pop3_service.protocol.replies import LoginPutOff, suspended
 from service_runtime.maildir_layout import MaildirLayout
 from state_store.audit import on_this_machine
 from state_store.credentials.attempts import RefusalReason
@@ -203,6 +203,9 @@ class Moves:
             if client is None:
                 self._refused.add(username, password)
                 return RefusalReason.UNKNOWN_USER
+            if (suspension := await self._repository.suspension(username)) is not None:
+                client.abort()
+                raise NotYet(LoginPutOff(suspended(suspension.reason)))
             credential = await self._passwords.new_credential(prepared)
         if username in self._under_way or len(self._under_way) >= MOVES_AT_ONCE:
             client.abort()

@@ -110,13 +110,13 @@ class LoginRefusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LoginPutOff:
-    """A right password that cannot log in yet; `value` is the complete reply, with the reason."""
+    """A right password that cannot log in now; `value` is the complete reply, with the reason."""
 
     value: bytes
 
     @classmethod
     def because(cls, reason: str) -> "LoginPutOff":
-        """Return the one for a reason in ASCII."""
+        """Return the one for a reason in ASCII that passes by itself."""
         return cls(error(reason, SYS_TEMP))
 
 
@@ -136,6 +136,16 @@ def too_many_connections(limit: int) -> bytes:
 def too_many_connections_of_address(limit: int) -> bytes:
     """Return the reply to a client whose address already has `limit` open connections."""
     return error(f"too many connections from your address (limit {limit})", SYS_TEMP)
+
+
+def suspended(reason: str) -> bytes:
+    """Return what a suspended user gets, whose password is right (RFC 3206, section 4)."""
+    return error(reason or "this account is suspended", AUTH)
+
+
+def banned(reason: str) -> bytes:
+    """Return what a client from a banned network gets, instead of the greeting or at the end of a session."""
+    return error(reason or "no connections are taken from your network", SYS_PERM)
 
 
 def greeting(session_id: str) -> bytes:

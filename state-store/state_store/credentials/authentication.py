@@ -28,6 +28,7 @@ from state_store.credentials.passwords import Passwords
 from state_store.credentials.presence import Presence
 from state_store.credentials.scram import MECHANISM, ClientFirst, ScramExchange, ScramRefused, Shape
 from state_store.records import Credential, HashCounts
+from state_store.refusals import Refusal
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -166,6 +167,10 @@ class Authenticator:
 
         attempt = await self._attempt(subject(USER, username), address, password)
         return await _to_its_end(self._judged(attempt, check, present), present)
+
+    async def suspension(self, username: str, version: str) -> Refusal | None:
+        """Return the suspension of a user who has a right password of this version, None without one."""
+        return await self._repository.suspension(username, version)
 
     async def begin_scram(self, client_first: str) -> ScramExchange:
         """Return the exchange that a client's first message begins, with a challenge for any name.

@@ -1,4 +1,4 @@
-"""What the store notifies an instance of: settings, wanted slots, sessions to close, mail directories."""
+"""What the store notifies an instance of: what operators set, wanted slots, sessions to close."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,19 +10,24 @@ from state_store.instance.admission import Admission
 from state_store.instance.lease import Lease
 from state_store.instance.options import InstanceCallbacks
 from state_store.records import Notification, NotificationKind, Settings
+from state_store.refused_networks import RefusedNetworks
 from state_store.repository import StateRepository
 
 log = structlog.get_logger()
 
 
 class Changes:
-    """Follows the store's notifications, and keeps the settings in force. `wake` begins an exchange."""
+    """Follows the store's notifications, and keeps in force what operators have set.
+
+    `wake` begins an exchange.
+    """
 
     def __init__(
         self,
         repository: StateRepository,
         lease: Lease,
         admission: Admission,
+        networks: RefusedNetworks,
         wake: Callable[[], None],
         callbacks: InstanceCallbacks,
     ) -> None:
@@ -32,13 +37,24 @@ class Changes:
         self._repository = repository
         self._lease = lease
         self._admission = admission
+        self._networks = networks
+        self._refusals_version = 0
+        """Of what `networks` goes by; -1: another server may have counted on from the same version."""
+        self._refreshing = asyncio.Lock()
         self._wake = wake
         self._callbacks = callbacks
         self._verdicts: set[asyncio.Task[None]] = set()
 
     async def refresh(self) -> None:
-        """Read the settings in force and act on what has changed. Raises `StoreUnavailable`."""
+        """Read the settings and refusals in force, and act on what has changed. Raises `StoreUnavailable`."""
+        async with self._refreshing:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         settings = await self._repository.settings()
+        if settings.refusals_version != self._refusals_version:
+            await self._obey_refusals()
+            self._refusals_version = settings.refusals_version
         if settings == self.settings:
             return
         if settings.max_connections != self.settings.max_connections:
@@ -46,6 +62,11 @@ class Changes:
         self.settings = settings
         self._wake()
         self._callbacks.settings_changed()
+
+    async def _obey_refusals(self) -> None:
+        rules, suspended = await self._repository.refused_networks(self._lease.instance_id)
+        await self._networks.replace(rules)
+        await self._callbacks.refusals_changed(suspended)
 
     async def listen(self) -> None:
         """Act on notifications for ever."""
@@ -68,6 +89,7 @@ class Changes:
         elif notification.kind is NotificationKind.SESSION_TO_CLOSE:
             self._callbacks.close_session(notification.identifier)
         elif notification.kind is NotificationKind.DISCONNECTED:
+            self._refusals_version = -1
             self._wake()  # the next exchange shows whether the store is away
         else:
             await self.refresh()

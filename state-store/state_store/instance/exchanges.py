@@ -136,7 +136,7 @@ class Exchanges:
             log.info("state store is back")
         self._outbox.confirm(result.logins)
         self._admission.answered(result, asyncio.get_running_loop().time())
-        if result.settings_version != self._changes.settings.version:
+        if result.settings_version != self._changes.settings.obeyed_version:
             await self._changes.refresh()
         self._wake_for_the_rest()
 
@@ -147,7 +147,7 @@ class Exchanges:
             open_connections=self._admission.open_connections,
             claimed_connections=self._admission.ask(),
             waiting_connections=self._admission.waiting_connections,
-            settings_version=self._changes.settings.version,
+            settings_version=self._changes.settings.obeyed_version,
             load=self._load.measured(now),
             login_delay_seconds=self._options.login_delay_seconds,
             address_limit=self._options.max_connections_per_address,

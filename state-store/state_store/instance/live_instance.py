@@ -24,6 +24,7 @@ from state_store.records import (
     SessionRow,
     Settings,
 )
+from state_store.refused_networks import RefusedNetworks
 from state_store.repository import StateRepository
 from state_store.user_notes import Origin, UserNotes
 
@@ -59,7 +60,11 @@ class LiveInstance:
         """Where they record how long each login took, refused ones included."""
         self._pacing = Pacing(lambda: self._outbox.noted, clock)
         self._lease = Lease(repository, options, callbacks.vitals, clock)
-        self._changes = Changes(repository, self._lease, self._admission, self._pacing.wake, callbacks)
+        self.networks = RefusedNetworks(callbacks.is_trusted, clock)
+        """Which clients are banned or exempt."""
+        self._changes = Changes(
+            repository, self._lease, self._admission, self.networks, self._pacing.wake, callbacks
+        )
         self._record_keeping = RecordKeeping(
             repository, lambda: self._lease.instance_id, options.login_records_days
         )

@@ -1,6 +1,6 @@
 """What a `LiveInstance` is made with: the process's description, its limits, and callbacks."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from state_store.vitals import Vitals
@@ -26,6 +26,14 @@ class InstanceOptions:
     """How long users' records are kept; 0: there are none."""
 
 
+async def _close_nothing(_suspended: Mapping[str, str]) -> None:
+    pass
+
+
+def _trust_nobody(_address: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceCallbacks:
     """What an instance calls in the process's event loop."""
@@ -39,3 +47,7 @@ class InstanceCallbacks:
     """An administrator wants a session closed, which may be another instance's."""
     vitals: Callable[[], Vitals] = Vitals
     """Returns how the process is; called at the start and with each renewal of the lease."""
+    refusals_changed: Callable[[Mapping[str, str]], Awaitable[None]] = _close_nothing
+    """Networks may be banned now. Takes sessions whose user is suspended, by id, with the reason."""
+    is_trusted: Callable[[str], bool] = _trust_nobody
+    """Returns whether a client's address is never banned, whatever operators set."""

@@ -4,9 +4,14 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
 
     layout            string  version of this layout
     settings          hash    max_connections timeout_seconds mail_directory announced_directory version
+                              refusals_version
     usernames         zset    names of POP3 users, all with score 0: sorted by their octets
-    credentials       hash    username -> "<version> <hash> <SCRAM verifier, where there is one>"; the hash is
-                              argon2id's, or "{<kind>}<text>" as it was imported (`hashes.imported`)
+    credentials       hash    username -> "<version> <hash> <SCRAM verifier, where there is one>", while the
+                              user is suspended with a "!" before it; the hash is argon2id's, or
+                              "{<kind>}<text>" as it was imported (`hashes.imported`)
+    refusals          hash    id -> lines: kind, subject, since, until (ms; 0: no end), by whom, reason
+    refusal_names     zset    "<kind> <subject>" of each refusal, all with score 0
+    refusal_ends      zset    id of a refusal with an end -> that end, ms
     imported_hashes   hash    kind of imported hash (scheme and cost) -> how many users have one; never 0
     deployment        string  id of this deployment, set with its first user
     missed            set     ids of deployments that processes have missed in this store
@@ -75,6 +80,9 @@ LAYOUT = TAG + "layout"
 SETTINGS = TAG + "settings"
 USERNAMES = TAG + "usernames"
 CREDENTIALS = TAG + "credentials"
+REFUSALS = TAG + "refusals"
+REFUSAL_NAMES = TAG + "refusal_names"
+REFUSAL_ENDS = TAG + "refusal_ends"
 IMPORTED_HASHES = TAG + "imported_hashes"
 DEPLOYMENT = TAG + "deployment"
 MISSED = TAG + "missed"

@@ -11,6 +11,7 @@ from state_store.credentials import attempts
 from state_store.history import RINGS
 from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
 from state_store.redis import keys
+from state_store.refusals import MOST_REFUSALS, REFUSALS_A_PAGE
 
 CLOCK_GRAIN_SECONDS = 1.0
 """The time when leases were last read is written down once a second."""
@@ -35,8 +36,8 @@ USER_LOG_LENGTH = 50_000
 """Entries of the users' log that are kept at least. Instances empty it every few seconds, and eight of them
 that exchange as often as they can take over a minute to fill it."""
 
-_PARTS = ("audit", "allowances", "claims", "credentials")
-"""Lua that stands at the head of the scripts that call one of its functions."""
+_PARTS = ("audit", "allowances", "claims", "refusals", "credentials")
+"""Lua that stands at the head of the scripts, and of the later of these, that call one of its functions."""
 
 _NAME = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
 """What may be the name of a key or figure. To search for each of them took four times as long."""
@@ -69,8 +70,12 @@ def load_scripts() -> dict[str, Script]:
     parts = [(_functions(text), text) for text in map(texts.pop, _PARTS)]
     scripts = {}
     for name, own in texts.items():
-        called = set(_WORD.findall(own)) - _functions(own)
-        text = "".join([prelude, *(part for functions, part in parts if functions & called), own])
+        called, text = set(_WORD.findall(own)) - _functions(own), own
+        for functions, part in reversed(parts):
+            if functions & called:
+                called |= set(_WORD.findall(part))
+                text = part + text
+        text = prelude + text
         scripts[name] = Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
     return scripts
 
@@ -100,6 +105,8 @@ def _figures() -> dict[str, str]:
         "AUDIT_LOOKED_AT": AUDIT_LOOKED_AT,
         "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,
         "USER_LOG_LENGTH": USER_LOG_LENGTH,
+        "MOST_REFUSALS": MOST_REFUSALS,
+        "REFUSALS_A_PAGE": REFUSALS_A_PAGE,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }
     figures |= {name: value for name, value in vars(attempts).items() if isinstance(value, int | float)}

@@ -1,4 +1,4 @@
-"""The state of Peep in the words of its services: settings, users, administrators, counters, instances."""
+"""The state of Peep in the words of its services: settings, users, administrators, refusals, counters."""
 
 import time
 from contextlib import suppress
@@ -17,6 +17,7 @@ from state_store.repository.history import HistoryRepository
 from state_store.repository.instances import InstanceRepository
 from state_store.repository.monitoring import MonitoringRepository
 from state_store.repository.moves import MoveRepository
+from state_store.repository.refusals import RefusalRepository
 from state_store.repository.settings import SettingsRepository
 from state_store.repository.user_records import UserRecordRepository
 from state_store.repository.users import UserRepository
@@ -36,6 +37,7 @@ class StateRepository(
     MonitoringRepository,
     HistoryRepository,
     MoveRepository,
+    RefusalRepository,
     InstanceRepository,
 ):
     """Everything that Peep keeps, in the Redis that a URL names.

@@ -10,9 +10,7 @@ from state_store.records import Settings
 from state_store.redis import keys
 from state_store.repository.answers import POLL_SECONDS, pairs
 from state_store.repository.deployment import DeploymentStore
-
-OBEYED_SECONDS = 1.0
-"""How long a change waits for every live instance to take note of it."""
+from state_store.repository.obedience import until_obeyed
 
 PROPOSAL_SECONDS = 3.0
 """How long the live instances may take to examine a proposed mail directory."""
@@ -31,12 +29,13 @@ class SettingsRepository(DeploymentStore):
     async def settings(self) -> Settings:
         """Return the settings in force."""
         fields = pairs(await self._client.command("HGETALL", keys.SETTINGS))
-        default = Settings()
+        default, refusals_version = Settings(), int(fields.get("refusals_version", 0))
         return Settings(
             max_connections=int(fields.get("max_connections", default.max_connections)),
             timeout_seconds=int(fields.get("timeout_seconds", default.timeout_seconds)),
             mail_directory=fields.get("mail_directory") or fields.get("announced_directory", ""),
-            version=int(fields.get("version", 0)),
+            version=int(fields.get("version", 0)) - refusals_version,
+            refusals_version=refusals_version,
         )
 
     async def change_settings(
@@ -117,8 +116,4 @@ class SettingsRepository(DeploymentStore):
         version = await self._client.script("change_settings", by.packed(), expected, *words)
         if version == _CHANGED_MEANWHILE:
             raise SettingsChanged
-        end = asyncio.get_running_loop().time() + OBEYED_SECONDS
-        while not await self._client.script("obeyed", version):
-            if asyncio.get_running_loop().time() > end:
-                break  # an instance that is dead or cut off obeys when it is back
-            await asyncio.sleep(POLL_SECONDS)
+        await until_obeyed(self._client, version)  # an instance that is dead or cut off obeys when it is back

@@ -107,7 +107,8 @@ class UserRepository(DeploymentStore):
 def _credential(text: str) -> Credential:
     version, _, secrets_text = text.partition(" ")
     password_hash, _, scram_verifier = secrets_text.partition(" ")
-    return Credential(password_hash, version, scram_verifier)
+    is_suspended = version.startswith("!")
+    return Credential(password_hash, version.removeprefix("!"), scram_verifier, is_suspended)
 
 
 def _credential_text(credential: Credential) -> str:

@@ -5,7 +5,7 @@ local by, is_update, is_trial = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
 local answer, tried, added, updated = {}, {}, {}, {}
 for i = 4, #ARGV, 2 do
   local username, credential = ARGV[i], ARGV[i + 1]
-  local known = tried[username] or redis.call('HGET', CREDENTIALS, username)
+  local known = tried[username] or credential_of(username)
   local outcome = 'added'
   if known and known ~= credential then outcome = is_update and 'updated' or 'exists' end
   if is_trial then

@@ -4,7 +4,7 @@
 local by, version = ARGV[1], tonumber(setting('version', 0))
 -- After a lost answer a retry finds its own change.
 if has_acted(by) then return version end
-if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= version then return -1 end
+if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= version - tonumber(setting('refusals_version', 0)) then return -1 end
 local old = {}
 for i = 3, #ARGV, 4 do
   local name, default = ARGV[i], ARGV[i + 2]

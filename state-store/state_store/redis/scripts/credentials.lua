@@ -13,7 +13,15 @@ local function count_credentials(before, after)
   if is then redis.call('HINCRBY', IMPORTED_HASHES, is, 1) end
 end
 
+-- A suspension is of a name: it holds whatever becomes of the password, and of the user.
 local function keep_credential(username, before, credential)
   redis.call('HSET', CREDENTIALS, username, credential)
   count_credentials(before, credential)
+  if redis.call('HEXISTS', REFUSALS, refusal_id('suspend', username)) == 1 then mark_credential(username, true) end
+end
+
+-- A user's credential as it is without the mark of a suspension; false where there is none.
+local function credential_of(username)
+  local credential = redis.call('HGET', CREDENTIALS, username)
+  return credential and string.gsub(credential, '^!', '') or false
 end

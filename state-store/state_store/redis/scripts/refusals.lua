@@ -1,0 +1,59 @@
+-- Refusals: at the head of the scripts that read or change them, and of those that change credentials. A row has the
+-- lines kind, subject, since, until (both in ms; 0: without an end), who has set it, reason.
+
+local function refusal_id(kind, subject)
+  return string.sub(redis.sha1hex(kind .. ' ' .. subject), 1, 12)
+end
+
+local function refusal_row(row)
+  return string.match(row, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+end
+
+-- While a user is suspended a `!` stands before the credential: no login has checked a password of that version, so
+-- none gets the maildrop's lock, and a login costs nothing more.
+local function mark_credential(username, is_suspended)
+  local credential = redis.call('HGET', CREDENTIALS, username)
+  if credential and (string.sub(credential, 1, 1) == '!') ~= is_suspended then
+    redis.call('HSET', CREDENTIALS, username, is_suspended and '!' .. credential or string.sub(credential, 2))
+  end
+end
+
+-- Notifies the instances. Answers the version that they obey then. `version` counts changes of all that they read, and
+-- `refusals_version` those of refusals among them.
+local function refusals_changed()
+  redis.call('HINCRBY', SETTINGS, 'refusals_version', 1)
+  local version = redis.call('HINCRBY', SETTINGS, 'version', 1)
+  redis.call('PUBLISH', EVENTS, 'settings')
+  return version
+end
+
+-- Takes a refusal away. Answers its kind, subject and reason.
+local function drop_refusal(id)
+  local kind, subject, _, _, _, reason = refusal_row(redis.call('HGET', REFUSALS, id))
+  redis.call('HDEL', REFUSALS, id)
+  redis.call('ZREM', REFUSAL_NAMES, kind .. ' ' .. subject)
+  redis.call('ZREM', REFUSAL_ENDS, id)
+  if kind == 'suspend' then mark_credential(subject, false) end
+  return kind, subject, reason
+end
+
+-- An activity for all that one script does of a kind: many bans must not push logins out of the stream.
+local function note_refusal(action, kind, subject, by, reason, ends, count)
+  note_activity('refusal', 'action', action, 'refusal', kind, 'subject', subject, 'by', by, 'reason', reason,
+    'until', string.format('%.0f', ends), 'count', count)
+end
+
+-- Takes those away whose time is over.
+local function drop_ended(now)
+  local ended, last, counts = redis.call('ZRANGEBYSCORE', REFUSAL_ENDS, '-inf', now), {}, {}
+  for _, id in ipairs(ended) do
+    local kind, subject = drop_refusal(id)
+    last[kind], counts[kind] = subject, (counts[kind] or 0) + 1
+  end
+  for kind, count in pairs(counts) do note_refusal('end', kind, last[kind], '', '', 0, count) end
+  if #ended > 0 then refusals_changed() end
+end
+
+local function count_refusals(kind)
+  return redis.call('ZLEXCOUNT', REFUSAL_NAMES, '[' .. kind .. ' ', '(' .. kind .. '!')
+end

@@ -1,0 +1,130 @@
+"""Suspended users, banned and exempt networks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from state_store.audit import Actor
+from state_store.errors import UnknownRefusal
+from state_store.refusals import (
+    NewRefusal,
+    Refusal,
+    RefusalCounts,
+    RefusalKind,
+    RefusalOutcome,
+    RefusalPage,
+    refusal_id,
+)
+from state_store.refused_networks import NetworkRule, seconds_left
+from state_store.repository.deployment import DeploymentStore
+from state_store.repository.obedience import until_obeyed
+
+REFUSALS_A_STEP = 100
+"""Refusals that one script sets: it holds Redis up for some ten milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalsSet:
+    """What became of refusals that were to be set, in their order."""
+
+    outcomes: list[RefusalOutcome]
+    is_obeyed: bool
+    """Whether every live instance goes by them already."""
+
+
+class RefusalRepository(DeploymentStore):
+    """What operators refuse. Refusals end by themselves, by the store's clock."""
+
+    async def refuse(self, new: Sequence[NewRefusal], *, by: Actor) -> RefusalsSet:
+        """Set refusals, `REFUSALS_A_STEP` at a time, and return when every live instance goes by them.
+
+        They have then closed the sessions of those users and networks. One that does not answer is waited for
+        a second.
+        """
+        outcomes: list[RefusalOutcome] = []
+        version = 0
+        for first in range(0, len(new), REFUSALS_A_STEP):
+            words = [
+                word
+                for one in new[first : first + REFUSALS_A_STEP]
+                for word in (one.kind.value, one.subject, round(one.until * 1000), one.reason, _shown(one))
+            ]
+            version, answers = await self._client.script("refuse", by.packed(), _line(by.name), *words)
+            outcomes += map(RefusalOutcome, answers)
+        return RefusalsSet(outcomes, await until_obeyed(self._client, version))
+
+    async def lift_refusal(self, lifted: str, *, by: Actor) -> bool:
+        """End the refusal of this id, and return as `refuse` does whether every instance has taken note.
+
+        Raises `UnknownRefusal`.
+        """
+        version = await self._client.script("lift_refusal", by.packed(), _line(by.name), lifted)
+        if not version:
+            raise UnknownRefusal
+        return await until_obeyed(self._client, version)
+
+    async def refusals(
+        self, limit: int, *, after: str = "", kind: RefusalKind | None = None, text: str = ""
+    ) -> RefusalPage:
+        """Return at most `limit` refusals that hold `text`: in their subject, their reason or who set them.
+
+        `after` is `next_after` of the page before.
+        """
+        first, end = (f"[{kind.value} ", f"({kind.value}!") if kind is not None else ("-", "+")
+        start = f"({after}" if after and f"[{after}" >= first else first
+        *counts, rows = await self._client.script("list_refusals", start, end, text, limit + 1)
+        page = [_refusal(row) for row in rows[:limit]]
+        next_after = f"{page[-1].kind.value} {page[-1].subject}" if len(rows) > limit else ""
+        return RefusalPage(page, next_after, RefusalCounts(*counts))
+
+    async def refusal_counts(self) -> RefusalCounts:
+        """Return how many refusals of each kind are in force."""
+        return (await self.refusals(1)).counts
+
+    async def suspension(self, username: str, version: str = "") -> Refusal | None:
+        """Return the suspension of a user, None for one who is not suspended.
+
+        With the `version` of a credential, None too when the user has another password by now.
+        """
+        row = await self._client.script("suspension", username, version)
+        return None if row is None else _refusal(row)
+
+    async def lift_suspension(self, username: str, *, by: Actor) -> bool:
+        """End the suspension of a user, as `lift_refusal` does."""
+        return await self.lift_refusal(refusal_id(RefusalKind.SUSPEND, username), by=by)
+
+    async def refused_networks(self, instance_id: str) -> tuple[list[NetworkRule], Mapping[str, str]]:
+        """Return the bans and exemptions in force, and what an instance has to close for a suspension.
+
+        That are ids of sessions, each with the reason.
+        """
+        rules: list[NetworkRule] = []
+        sessions: dict[str, str] = {}
+        after = ""
+        while True:
+            now, after, words, closed = await self._client.script("refused_networks", instance_id, after)
+            rules += [
+                NetworkRule(RefusalKind(kind), network, reason, seconds_left(int(until) / 1000, now / 1000))
+                for kind, network, until, reason in zip(*[iter(words)] * 4, strict=True)
+            ]
+            sessions |= zip(closed[::2], closed[1::2], strict=True)
+            if not after:
+                return rules, sessions
+
+
+def _refusal(row: str) -> Refusal:
+    kind, subject, since, until, by, reason = row.split("\n")
+    return Refusal(RefusalKind(kind), subject, reason, int(until) / 1000, by, int(since) / 1000)
+
+
+def _shown(new: NewRefusal) -> str:
+    """Return what the audit says of a refusal."""
+    if not new.until:
+        return new.reason
+    end = datetime.fromtimestamp(new.until, UTC).isoformat(timespec="seconds")
+    return f"{new.reason} (until {end})".lstrip()
+
+
+def _line(name: str) -> str:
+    """Return an administrator's name as a line of a row: settings may give it any characters."""
+    return "".join(character if character.isprintable() else "?" for character in name)

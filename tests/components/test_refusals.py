@@ -1,0 +1,216 @@
+"""Suspended users, banned and exempt networks: what the store does with them."""
+
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from state_store.audit import Actor, Door
+from state_store.errors import UnknownRefusal
+from state_store.records import (
+    ActivityKind,
+    Added,
+    Credential,
+    Exchange,
+    Instance,
+    Login,
+    LoginOutcome,
+    SessionRow,
+)
+from state_store.redis import keys
+from state_store.refusals import (
+    MOST_REFUSALS,
+    NewRefusal,
+    RefusalCounts,
+    RefusalKind,
+    RefusalOutcome,
+    refusal_id,
+)
+from state_store.repository import StateRepository
+from support.actors import OPERATOR
+
+CREDENTIAL = Credential("$argon2id$one", "v1", "verifier")
+IMPORTED = Credential("{SHA512-CRYPT,8192}$6$salt$hash", "v7")
+ALICE = NewRefusal(RefusalKind.SUSPEND, "alice", "the bill is not paid")
+
+
+@pytest.fixture
+async def store(repository: StateRepository) -> StateRepository:
+    """Give a store with a user."""
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
+    return repository
+
+
+async def refuse(store: StateRepository, *new: NewRefusal) -> list[RefusalOutcome]:
+    return (await store.refuse(new, by=OPERATOR)).outcomes
+
+
+async def login_with(store: StateRepository, version: str) -> LoginOutcome:
+    """Let an instance log in that lives as long as this takes: it would have to obey changes."""
+    await store.register_instance(Instance("one", "host.example", 42, "1.2.3", 1000.0))
+    login = Login("alice", "s1", version, "192.0.2.1")
+    (outcome,) = (await store.exchange(Exchange("one", 1, logins=[login]))).logins
+    await store.end_instance("one")
+    return outcome
+
+
+def end_now(behind_the_scenes: redis.Redis, kind: RefusalKind, subject: str) -> None:
+    """Let the time of a refusal be over."""
+    behind_the_scenes.zadd(keys.REFUSAL_ENDS, {refusal_id(kind, subject): 1})
+
+
+async def test_suspended_user_gets_no_maildrop_until_it_is_lifted(store: StateRepository) -> None:
+    assert await refuse(store, ALICE) == [RefusalOutcome.SET]
+    assert await login_with(store, "v1") is LoginOutcome.CREDENTIAL_CHANGED
+    found = await store.suspension("alice", "v1")
+    assert found is not None
+    assert (found.reason, found.by, found.until) == ("the bill is not paid", "operator", 0)
+    assert await store.suspension("alice", "v0") is None, "a password that has been changed meanwhile"
+    credential = await store.credential("alice")
+    assert credential == Credential("$argon2id$one", "v1", "verifier", is_suspended=True)
+    await store.lift_suspension("alice", by=OPERATOR)
+    assert await store.credential("alice") == CREDENTIAL
+    assert await store.suspension("alice") is None
+    assert await login_with(store, "v1") is LoginOutcome.OPENED
+
+
+async def test_suspension_outlives_new_passwords_imports_and_the_user(store: StateRepository) -> None:
+    await refuse(store, ALICE)
+    await store.set_credential("alice", Credential("$argon2id$two", "v2"), by=OPERATOR)
+    assert await login_with(store, "v2") is LoginOutcome.CREDENTIAL_CHANGED
+    assert await store.add_users([("alice", IMPORTED)], update=True, by=OPERATOR) == [Added.UPDATED]
+    assert await store.add_users([("alice", IMPORTED)], by=OPERATOR) == [Added.ADDED], (
+        "the same again is a retry"
+    )
+    assert (await store.hash_counts()).imported == {"SHA512-CRYPT,8192": 1}
+    await store.renew_credential("alice", Credential("$argon2id$three", "v7"))
+    assert (await store.hash_counts()).imported == {}
+    assert await login_with(store, "v7") is LoginOutcome.CREDENTIAL_CHANGED
+    await store.remove_user("alice", by=OPERATOR)
+    await store.add_user("alice", CREDENTIAL, by=OPERATOR)
+    await store.add_user("alice", CREDENTIAL, by=OPERATOR)
+    assert await login_with(store, "v1") is LoginOutcome.CREDENTIAL_CHANGED
+    assert await store.suspension("alice", "v1") is not None
+
+
+async def test_suspension_ends_by_itself_though_nobody_looks(
+    store: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    before = await store.last_activity_id()
+    await refuse(store, NewRefusal(RefusalKind.SUSPEND, "alice", until=time.time() + 3600))
+    assert await store.suspension("alice", "v1") is not None
+    end_now(behind_the_scenes, RefusalKind.SUSPEND, "alice")
+    # What a login asks for once its password is right.
+    assert await store.suspension("alice", "v1") is None
+    assert await login_with(store, "v1") is LoginOutcome.OPENED
+    activities, _ = await store.activity_after(before)
+    told = [one.details["action"] for one in activities if one.kind is ActivityKind.REFUSAL]
+    assert told == ["suspend", "end"]
+
+
+async def test_what_cannot_be_set_is_said_of_each(store: StateRepository) -> None:
+    outcomes = await refuse(
+        store,
+        NewRefusal(RefusalKind.SUSPEND, "nobody"),
+        NewRefusal(RefusalKind.BAN, "192.0.2.0/24", until=time.time() - 1),
+        NewRefusal(RefusalKind.BAN, "198.51.100.7"),
+    )
+    assert outcomes == [RefusalOutcome.UNKNOWN_USER, RefusalOutcome.PAST, RefusalOutcome.SET]
+    page = await store.refusals(10)
+    assert [(one.kind, one.subject) for one in page.refusals] == [(RefusalKind.BAN, "198.51.100.7")]
+    with pytest.raises(UnknownRefusal):
+        await store.lift_suspension("alice", by=OPERATOR)
+
+
+async def test_user_of_the_old_server_is_suspended_before_the_mail_is_here(store: StateRepository) -> None:
+    await store.announce_source("old.example.org:995", by=OPERATOR)
+    assert await refuse(store, NewRefusal(RefusalKind.SUSPEND, "bob", "left the company")) == [
+        RefusalOutcome.SET
+    ]
+    await store.add_user("bob", CREDENTIAL, by=OPERATOR)
+    assert (await store.credentials(["bob"]))[0] == Credential(
+        "$argon2id$one", "v1", "verifier", is_suspended=True
+    )
+
+
+async def test_only_so_many_are_kept_and_each_can_be_changed_then(store: StateRepository) -> None:
+    bans = [NewRefusal(RefusalKind.BAN, f"10.0.{one // 256}.{one % 256}") for one in range(MOST_REFUSALS)]
+    for first in range(0, MOST_REFUSALS, 2500):
+        assert set(await refuse(store, *bans[first : first + 2500])) == {RefusalOutcome.SET}
+    changed = NewRefusal(RefusalKind.BAN, "10.0.0.0", "another reason")
+    assert await refuse(store, ALICE, changed) == [RefusalOutcome.FULL, RefusalOutcome.SET]
+    assert await store.refusal_counts() == RefusalCounts(0, MOST_REFUSALS, 0)
+    rules, sessions = await store.refused_networks("one")
+    assert len({rule.network for rule in rules}) == MOST_REFUSALS
+    assert not sessions
+
+
+async def test_pages_are_sorted_and_hold_each_refusal_once(store: StateRepository) -> None:
+    await refuse(
+        store,
+        NewRefusal(RefusalKind.EXEMPT, "203.0.113.0/24", "the office"),
+        ALICE,
+        *(NewRefusal(RefusalKind.BAN, f"192.0.2.{one}", "guesses" if one % 2 else "") for one in range(5)),
+    )
+    found, after = [], ""
+    while True:
+        page = await store.refusals(2, after=after)
+        found += [f"{one.kind.value} {one.subject}" for one in page.refusals]
+        after = page.next_after
+        if not after:
+            break
+    assert found == [*(f"ban 192.0.2.{one}" for one in range(5)), "exempt 203.0.113.0/24", "suspend alice"]
+    assert page.counts == RefusalCounts(suspended=1, banned=5, exempt=1)
+    odd = await store.refusals(9, kind=RefusalKind.BAN, text="guesses", after="ban 192.0.2.1")
+    assert [one.subject for one in odd.refusals] == ["192.0.2.3"]
+    assert [one.subject for one in (await store.refusals(9, text="lic")).refusals] == ["alice"]
+
+
+async def test_a_refusal_replaces_the_one_before_it_and_the_same_again_changes_nothing(
+    store: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await refuse(store, ALICE)
+    settings = await store.settings()
+    await refuse(store, ALICE)
+    assert await store.settings() == settings
+    await refuse(store, NewRefusal(RefusalKind.SUSPEND, "alice", "gone", until=4_000_000_000))
+    (only,) = (await store.refusals(9)).refusals
+    assert (only.reason, only.until) == ("gone", 4_000_000_000)
+    someone = Actor("eve\nx", Door.HTTP, "192.0.2.9", "tool")
+    await store.lift_refusal(only.refusal_id, by=someone)
+    assert (await store.settings()).version == settings.version, "the settings' own version is another"
+    stream: Any = behind_the_scenes.xrange(keys.AUDIT)
+    entries = [fields for _, fields in stream[1:]]  # the first one is alice's
+    told = [tuple(fields[name] for name in ("action", "object", "old", "new")) for fields in entries]
+    assert told == [
+        ("user.suspend", "alice", "", "the bill is not paid"),
+        ("user.suspend", "alice", "the bill is not paid", "gone (until 2096-10-02T07:06:40+00:00)"),
+        ("refusal.lift", "suspend alice", "gone", ""),
+    ]
+    assert [fields["token"] for fields in entries] == ["", "", "tool"]
+
+
+async def test_an_instance_is_told_which_of_its_sessions_are_suspended(store: StateRepository) -> None:
+    for instance_id in ("one", "two"):
+        await store.register_instance(Instance(instance_id, "host.example", 42, "1.2.3", 1000.0))
+    row = SessionRow("s1", "one", "alice", "192.0.2.1", 1000.0)
+    login = Login("alice", "s1", "v1", "192.0.2.1", maildir="m1")
+    await store.exchange(Exchange("one", 1, logins=[login], session_rows=[row]))
+    set_at_once = await store.refuse([ALICE, NewRefusal(RefusalKind.BAN, "2001:db8::/32", "x")], by=OPERATOR)
+    assert not set_at_once.is_obeyed, "these instances make no exchange"
+    rules, sessions = await store.refused_networks("one")
+    assert [(rule.kind, rule.network, rule.reason) for rule in rules] == [
+        (RefusalKind.BAN, "2001:db8::/32", "x")
+    ]
+    assert sessions == {"s1": "the bill is not paid"}
+    assert (await store.refused_networks("two"))[1] == {}
+
+
+async def test_a_mark_without_a_suspension_keeps_nobody_out_for_ever(
+    store: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await refuse(store, ALICE)
+    behind_the_scenes.delete(keys.REFUSALS, keys.REFUSAL_NAMES, keys.REFUSAL_ENDS)
+    assert await store.suspension("alice", "v1") is None
+    assert await login_with(store, "v1") is LoginOutcome.OPENED
