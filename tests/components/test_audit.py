@@ -18,6 +18,7 @@ from state_store.errors import NotUndoable, SettingsChanged, UnknownUser
 from state_store.records import Credential, Exchange, Naming, SessionRow
 from state_store.redis import keys
 from state_store.redis.client import RedisClient
+from state_store.refusals import NewRefusal, RefusalKind, refusal_id
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.peep_gateway_server import instance
@@ -35,6 +36,15 @@ async def nothing(_: StateRepository) -> None:
 
 async def with_alice(store: StateRepository) -> None:
     await store.add_user("alice", CREDENTIAL, by=None)
+
+
+async def with_alice_suspended(store: StateRepository) -> None:
+    await with_alice(store)
+    await store.refuse([NewRefusal(RefusalKind.SUSPEND, "alice", "gone")], by=OPERATOR)
+
+
+async def lift_it(store: StateRepository) -> None:
+    await store.lift_refusal(refusal_id(RefusalKind.SUSPEND, "alice"), by=ROOT)
 
 
 async def with_a_session(store: StateRepository) -> None:
@@ -202,6 +212,33 @@ CASES = [
     Case("administrator.sign-in", "", lambda store: store.note_sign_in(by=ROOT)),
     Case("administrator.sign-out", "", lambda store: store.end_sign_in("id", 60, by=ROOT)),
     Case("administrator.refuse", "", lambda store: store.note_refused_sign_in(by=ROOT), new="1"),
+    Case(
+        "user.suspend",
+        "alice",
+        lambda store: store.refuse([NewRefusal(RefusalKind.SUSPEND, "alice", "gone")], by=ROOT),
+        with_alice,
+        new="gone",
+    ),
+    Case(
+        "network.ban",
+        "192.0.2.0/24",
+        lambda store: store.refuse([NewRefusal(RefusalKind.BAN, "192.0.2.0/24", "", 4e9)], by=ROOT),
+        new="(until 2096-10-02T07:06:40+00:00)",
+    ),
+    Case(
+        "network.exempt",
+        "192.0.2.9",
+        lambda store: store.refuse([NewRefusal(RefusalKind.EXEMPT, "192.0.2.9", "the office")], by=ROOT),
+        new="the office",
+    ),
+    Case("refusal.lift", "suspend alice", lift_it, with_alice_suspended, "gone"),
+    Case(
+        "refusal.lift",
+        "suspend alice",
+        lambda store: store.lift_suspension("alice", by=ROOT),
+        with_alice_suspended,
+        "gone",
+    ),
     Case("store.accept", "lost", lambda store: store.accept(by=ROOT), missed),
 ]
 
