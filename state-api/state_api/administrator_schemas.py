@@ -121,6 +121,17 @@ class AdministratorPassword(BaseModel):
     password: NewPasswordText
 
 
+class OwnPassword(BaseModel):
+    """The next password of the administrator who sends the request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current_password: str = Field(
+        max_length=128, description="The one so far.", examples=["the-one-so-far"], repr=False
+    )
+    password: NewPasswordText
+
+
 class AdministratorRole(BaseModel):
     """An administrator's next role."""
 

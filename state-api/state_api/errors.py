@@ -87,6 +87,9 @@ WRONG_TOKEN = Kind(
 ROLE_NEEDED = Kind(
     403, "This needs another role than the administrator or token has.", "role-needed", role="all"
 )
+TOKEN_HAS_NO_PASSWORD = Kind(
+    403, "An API token has no password: sign in with a name and a password.", "token-has-no-password"
+)
 FOREIGN_REQUEST = Kind(
     403,
     "A change with the dashboard's cookie needs its token in X-CSRF-Token, and has to come from its page.",

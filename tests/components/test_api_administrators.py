@@ -14,7 +14,14 @@ from state_store.records import Naming
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.api_client import ADMINISTRATOR, api_client, failed_fields, passwords, problem
+from support.api_client import (
+    ADMINISTRATOR,
+    ADMINISTRATOR_PASSWORD,
+    api_client,
+    failed_fields,
+    passwords,
+    problem,
+)
 from support.api_server import api_server, listening
 
 PATH = "/v1/administrators"
@@ -179,3 +186,40 @@ async def test_a_wrong_role_at_peep_makes_no_right_password_wrong_here(
     for _ in range(2):
         assert await peep.check_administrator("bob", BOB["password"], "192.0.2.1", role=Role.ALL) is None
     assert (await client.get("/v1/counters", auth=BY_BOB)).status_code == 200
+
+
+async def test_who_changes_the_own_password_stays_signed_in_here_alone(
+    client: httpx.AsyncClient, repository: StateRepository
+) -> None:
+    await client.post(PATH, json=BOB)
+    right = {"name": "bob", "password": BOB["password"]}
+    change = {"current_password": BOB["password"], "password": "another-password"}
+    async with api_client(repository, auth=None) as page, api_client(repository, auth=None) as other:
+        tokens = [(await one.post("/session", json=right)).json()["csrf_token"] for one in (page, other)]
+        headers = {"X-CSRF-Token": tokens[0]}
+        wrong = await page.put(
+            "/v1/own-password", json={**change, "current_password": "wrong"}, headers=headers
+        )
+        assert failed_fields(wrong) == {"current_password": "is not your password"}
+        assert (await page.put("/v1/own-password", json=change, headers=headers)).status_code == 204
+        signed_in = (await page.get("/session")).json()
+        assert signed_in["administrator"] == "bob"
+        # The old token belongs to the old cookie.
+        problem(
+            await page.put("/v1/own-password", json=change, headers=headers), 403, "/docs#foreign-request"
+        )
+        problem(await other.get("/v1/counters"), 401, "/docs#signed-out")
+    by_name = httpx.BasicAuth("bob", "another-password")
+    change = {"current_password": "another-password", "password": "a-third-password"}
+    again = await client.put("/v1/own-password", json=change, auth=by_name)
+    assert (again.status_code, COOKIE in again.cookies) == (204, False)
+    problem(await client.get(PATH, auth=by_name), 401, "/docs#unauthenticated")
+    made = await client.post("/v1/tokens", json={"name": "t", "role": "all"})
+    bearer = {"Authorization": f"Bearer {made.json()['token']}"}
+    refused = await client.put("/v1/own-password", json=change, headers=bearer, auth=httpx.Auth())
+    problem(refused, 403, "/docs#token-has-no-password")
+
+
+async def test_the_own_password_of_settings_is_changed_there(client: httpx.AsyncClient) -> None:
+    change = {"current_password": ADMINISTRATOR_PASSWORD, "password": "another-password"}
+    problem(await client.put("/v1/own-password", json=change), 409, "/docs#administrator-of-settings")

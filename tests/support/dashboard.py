@@ -26,7 +26,7 @@ CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 DESKTOP = (1280, 800)
 TELEPHONE = (360, 740)
-VIEWS = ("Overview", "Sessions", "Instances", "Slow-downs", "Users", "Moves", "Settings")
+VIEWS = ("Overview", "Sessions", "Instances", "Slow-downs", "Users", "Moves", "Settings", "Access")
 MOST_TABS = 60
 
 Scheme = Literal["light", "dark"]
@@ -117,10 +117,10 @@ class Dashboard:
         """Fail if anything went wrong that nobody would have seen on the page."""
         assert not self._complaints, "\n".join(self._complaints)
 
-    def sign_in(self, password: str = ADMINISTRATOR[1]) -> None:
+    def sign_in(self, password: str = ADMINISTRATOR[1], name: str = ADMINISTRATOR[0]) -> None:
         """Fill the form and send it."""
         form = self.page.locator("#sign-in")
-        form.get_by_label("Name").fill(ADMINISTRATOR[0])
+        form.get_by_label("Name").fill(name)
         form.get_by_label("Password", exact=True).fill(password)
         form.get_by_role("button", name="Sign in").click()
 

@@ -13,6 +13,7 @@ import { FieldSet } from "./forms.js";
  * @property {Field[]} [fields]
  * @property {string} action the word on the button
  * @property {boolean} [isDangerous]
+ * @property {boolean} [isAnswerable] whether there is anything to cancel
  * @property {Record<string, string>} [fieldOfKind] the field that a kind of problem is about
  * @property {() => Promise<void>} run the action; what it throws is shown, and the dialog stays
  */
@@ -33,7 +34,7 @@ let numberOfDialogs = 0;
  * @param {DialogOptions} options
  * @returns {Promise<boolean>} whether it was done
  */
-export function ask({ title, paragraphs = [], fields = [], action, isDangerous = false, fieldOfKind, run }) {
+export function ask({ title, paragraphs = [], fields = [], action, isDangerous = false, isAnswerable = true, fieldOfKind, run }) {
   numberOfDialogs += 1;
   const id = `dialog-${numberOfDialogs}`;
   const set = new FieldSet(fields);
@@ -49,7 +50,7 @@ export function ask({ title, paragraphs = [], fields = [], action, isDangerous =
     element("h2", { id }, title),
     ...paragraphs.map((text) => element("p", {}, text)),
     set.root,
-    element("div", { class: "actions" }, cancel, confirm),
+    element("div", { class: "actions" }, isAnswerable && cancel, confirm),
   );
   const dialog = element("dialog", { "aria-labelledby": id }, form);
   let isDone = false;
@@ -74,12 +75,21 @@ export function ask({ title, paragraphs = [], fields = [], action, isDangerous =
   dialog.showModal();
   // What cannot be taken back is not one careless press of Enter away.
   (fields[0]?.input ?? (isDangerous ? cancel : confirm)).focus();
+  if (!isAnswerable && fields[0]?.input instanceof HTMLInputElement) fields[0].input.select();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(isDone);
     });
   });
+}
+
+/**
+ * Show what is to be read, or copied, until that is done.
+ * @param {Pick<DialogOptions, "title" | "paragraphs" | "fields" | "action">} options
+ */
+export async function tell(options) {
+  await ask({ ...options, isAnswerable: false, run: async () => {} });
 }
 
 /**

@@ -11,32 +11,27 @@ import { element, setText } from "./dom.js";
  * @property {"text" | "password" | "search" | "number"} [type]
  * @property {string} [autocomplete]
  * @property {Record<string, string | number | boolean>} [attributes] further ones of the input
+ * @property {[value: string, text: string][]} [choices] what to choose from, instead of typing
  */
 
 let numberOfFields = 0;
 
-/** One input with its label, hint and error. */
+/** One input, or choice, with its label, hint and error. */
 export class Field {
   /** @param {FieldOptions} options */
-  constructor({ name, label, hint = "", type = "text", autocomplete = "off", attributes = {} }) {
+  constructor({ name, label, hint = "", type = "text", autocomplete = "off", attributes = {}, choices }) {
     numberOfFields += 1;
     const id = `field-${numberOfFields}`;
     this.name = name;
     this.label = label;
     this.error = element("p", { class: "error", id: `${id}-error` });
-    this.input = element("input", {
-      id,
-      name,
-      type,
-      autocomplete,
-      spellcheck: "false",
-      autocapitalize: "none",
-      "aria-describedby": `${hint ? `${id}-hint ` : ""}${id}-error`,
-      ...attributes,
-    });
+    const about = { id, name, autocomplete, "aria-describedby": `${hint ? `${id}-hint ` : ""}${id}-error` };
+    this.input = choices
+      ? element("select", about, ...choices.map(([value, text]) => element("option", { value }, text)))
+      : element("input", { ...about, type, spellcheck: "false", autocapitalize: "none", ...attributes });
     this.input.addEventListener("input", () => this.clearError());
     const entry = element("div", { class: "entry" }, this.input);
-    if (type === "password") entry.append(revealButton(this.input));
+    if (this.input instanceof HTMLInputElement && type === "password") entry.append(revealButton(this.input));
     this.root = element(
       "div",
       { class: "field" },

@@ -1,5 +1,6 @@
 /** The page: the sign-in, the view that is shown, and whether its figures are up to date. */
 
+import { Access } from "./access.js";
 import { Activity } from "./activity.js";
 import { condition as serverCondition, get, Problem, request, useToken } from "./api.js";
 import { announce, byId, setText } from "./dom.js";
@@ -7,6 +8,7 @@ import { Instances } from "./instances.js";
 import { Live } from "./live.js";
 import { Moves } from "./moves.js";
 import { Overview } from "./overview.js";
+import { useRole } from "./roles.js";
 import { Sessions } from "./sessions.js";
 import { SettingsForm } from "./settings.js";
 import { SignIn } from "./sign-in.js";
@@ -28,11 +30,12 @@ let current = "";
 let isInside = false;
 
 /** @param {import("./sign-in.js").SignedIn} signedIn */
-function enter({ administrator, csrf_token: token }) {
+function enter({ administrator, role, csrf_token: token }) {
   useToken(token);
+  useRole(role);
   signIn.hide();
   if (views.size === 0) makeViews();
-  setText(byId("administrator"), administrator);
+  setText(byId("administrator"), role === "all" ? administrator : `${administrator} (${role})`);
   byId("app").hidden = false;
   isInside = true;
   live.open();
@@ -62,6 +65,7 @@ function makeViews() {
   views.set("users", new Users());
   views.set("moves", new Moves());
   views.set("settings", new SettingsForm(live));
+  views.set("access", new Access());
   new Activity(live);
 }
 

@@ -79,7 +79,7 @@ export class Sessions {
   /** @param {() => Session} row */
   _closeButton(row) {
     const label = `Close the session of ${name(row())} from ${row().address}`;
-    return element("button", { type: "button", class: "button small danger", "aria-label": label, click: () => this._close(row()) }, "Close");
+    return element("button", { type: "button", class: "button small danger", "data-needs": "helpdesk", "aria-label": label, click: () => this._close(row()) }, "Close");
   }
 
   /** @param {Session} session */

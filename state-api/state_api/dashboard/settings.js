@@ -3,6 +3,7 @@
 import { Problem, request } from "./api.js";
 import { announce, byId, element, fill } from "./dom.js";
 import { Field, FieldSet } from "./forms.js";
+import { may } from "./roles.js";
 import { count, duration } from "./units.js";
 
 /** @typedef {import("./live.js").Live} Live */
@@ -48,11 +49,12 @@ export class SettingsForm {
     this._known = {};
     this._etag = "";
     this._note = element("div", { class: "message note", role: "alert" });
-    this._save = element("button", { type: "submit", class: "button primary" }, "Save");
-    this._reset = element("button", { type: "button", class: "button", click: () => this._showKnown() }, "Undo what I typed");
+    this._save = element("button", { type: "submit", class: "button primary", "data-needs": "all" }, "Save");
+    this._reset = element("button", { type: "button", class: "button", "data-needs": "all", click: () => this._showKnown() }, "Undo what I typed");
     const form = element(
       "form",
       { class: "card form-card live", novalidate: true, "aria-labelledby": "settings-title" },
+      element("p", { class: "muted", "data-lacks": "all" }, "Only administrators with the role all change settings."),
       this._set.root,
       this._note,
       element("div", { class: "actions" }, this._save, this._reset),
@@ -150,7 +152,7 @@ export class SettingsForm {
 
   _mark() {
     // A setting can be changed once its value is known.
-    for (const field of this._fields) field.input.disabled = !(field.name in this._known);
+    for (const field of this._fields) field.input.disabled = !(field.name in this._known && may("all"));
     const isChanged = this._changed().length > 0;
     this._save.disabled = !isChanged;
     this._reset.disabled = !isChanged;

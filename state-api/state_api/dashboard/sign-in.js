@@ -4,7 +4,7 @@ import { Problem, request } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { Field, FieldSet } from "./forms.js";
 
-/** @typedef {{administrator: string, csrf_token: string}} SignedIn */
+/** @typedef {{administrator: string, role: import("./roles.js").Role, csrf_token: string}} SignedIn */
 
 export class SignIn {
   /** @param {(signedIn: SignedIn) => void} onSignedIn */

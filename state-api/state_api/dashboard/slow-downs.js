@@ -70,7 +70,7 @@ export class SlowDowns {
   /** @param {() => SlowDown} row */
   _liftButton(row) {
     const label = `Lift the slow-down ${whose(row())}`;
-    return element("button", { type: "button", class: "button small", "aria-label": label, click: () => this._lift(row()) }, "Lift");
+    return element("button", { type: "button", class: "button small", "aria-label": label, "data-needs": "helpdesk", click: () => this._lift(row()) }, "Lift");
   }
 
   /** @param {SlowDown} slowDown */

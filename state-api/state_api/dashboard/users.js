@@ -33,7 +33,7 @@ export class Users {
     this._previousButton = element("button", { type: "button", class: "button small", click: () => this._turn(-1) }, "Previous");
     this._nextButton = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, "Next");
     this._place = element("p", { class: "muted", role: "status" });
-    const add = element("button", { type: "button", class: "button primary", click: () => this._add() }, "Add a user");
+    const add = element("button", { type: "button", class: "button primary", "data-needs": "all", click: () => this._add() }, "Add a user");
     this._imported = element("p", { class: "muted", id: "imported-hashes" });
     this._table.root.classList.add("narrow");
     byId("users").append(
@@ -112,8 +112,8 @@ export class Users {
   /** @param {() => User} row */
   _actions(row) {
     const { username } = row();
-    const change = { type: "button", class: "button small", "aria-label": `New password for ${username}`, click: () => changePassword(username) };
-    const remove = { type: "button", class: "button small danger", "aria-label": `Remove ${username}`, click: () => this._remove(username) };
+    const change = { type: "button", class: "button small", "data-needs": "helpdesk", "aria-label": `New password for ${username}`, click: () => changePassword(username) };
+    const remove = { type: "button", class: "button small danger", "data-needs": "all", "aria-label": `Remove ${username}`, click: () => this._remove(username) };
     return [element("button", change, "New password"), element("button", remove, "Remove")];
   }
 

@@ -34,9 +34,7 @@ async def sign_in(
         raise Refused(WRONG_PASSWORD)
     await services.noted_sign_ins.note(Actor(administrator.name, Door.DASHBOARD, address))
     cookie, begun_sign_in = await services.sign_ins.begin(administrator)
-    response.set_cookie(
-        COOKIE, cookie, path="/", httponly=True, samesite="strict", secure=came_by_https(request)
-    )
+    set_cookie(response, request, cookie)
     log.info("administrator signed in", administrator=given.name, address=address)
     return _shown(begun_sign_in)
 
@@ -60,6 +58,13 @@ async def sign_out(request: Request, response: Response, services: ServicesDepen
         await services.sign_ins.end(found, client_address(request))
         log.info("administrator signed out", administrator=found.administrator.name)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=came_by_https(request))
+
+
+def set_cookie(response: Response, request: Request, cookie: str) -> None:
+    """Have the browser keep a sign-in, out of reach of scripts and other sites."""
+    response.set_cookie(
+        COOKIE, cookie, path="/", httponly=True, samesite="strict", secure=came_by_https(request)
+    )
 
 
 def _shown(found: SignIn) -> schemas.SignedIn:

@@ -1,0 +1,63 @@
+"""`/v1/own-password`: every administrator changes the own password, whatever the role."""
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from state_api import errors
+from state_api.administrator_schemas import OwnPassword
+from state_api.dependencies import Reader, ServicesDependency
+from state_api.routers.session import set_cookie
+from state_store.audit import Door
+from state_store.errors import UnknownAdministrator
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+router = APIRouter(
+    prefix="/v1/own-password",
+    tags=["administrators"],
+    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
+)
+
+
+@router.put(
+    "",
+    operation_id="change_own_password",
+    summary="Change the own password",
+    status_code=204,
+    responses=errors.problems(
+        errors.TOKEN_HAS_NO_PASSWORD,
+        errors.ADMINISTRATOR_OF_SETTINGS,
+        errors.TOO_LARGE,
+        errors.INVALID,
+    ),
+)
+async def change_own_password(
+    body: OwnPassword,
+    request: Request,
+    response: Response,
+    services: ServicesDependency,
+    administrator: Reader,
+) -> None:
+    """All sign-ins with the old password end, but for the dashboard's own that asks: it gets another cookie.
+
+    The password so far is asked for once more, so that a page left open, or a stolen cookie, is not enough. A
+    wrong one counts as one at a sign-in does.
+    """
+    if administrator.token:
+        raise errors.Refused(errors.TOKEN_HAS_NO_PASSWORD)
+    name = administrator.name
+    known = await services.authenticator.check_administrator(
+        name, body.current_password, administrator.address
+    )
+    if known is None:
+        wrong = {"type": "value_error", "loc": ("body", "current_password"), "msg": "is not your password"}
+        raise RequestValidationError([wrong])
+    password_hash = await services.passwords.new_hash(body.password)
+    await services.repository.set_administrator_password(name, password_hash, by=administrator)
+    log.info("administrator's password changed", name=name, administrator=name)
+    if administrator.door is Door.DASHBOARD:
+        changed = await services.repository.administrator(name)
+        if changed is None:
+            raise UnknownAdministrator
+        cookie, _ = await services.sign_ins.begin(changed)
+        set_cookie(response, request, cookie)

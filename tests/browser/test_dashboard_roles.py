@@ -1,0 +1,146 @@
+"""Administrators, roles and API tokens on the page; what a role cannot do is not there."""
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from state_store.credentials.api_tokens import is_token
+from support.api_process import ADMINISTRATOR
+from support.dashboard import TELEPHONE, Dashboard, Open
+from support.peep_services import Peep
+
+PASSWORD = "correct-horse-battery"
+
+# Remembers each button that was to be seen, in any frame, though the role does not allow it.
+WATCH = """
+  window.seen = new Set();
+  const look = () => {
+    for (const one of document.querySelectorAll("[data-needs=helpdesk], [data-needs=all]")) {
+      if (one.checkVisibility()) window.seen.add(one.textContent);
+    }
+    requestAnimationFrame(look);
+  };
+  look();
+"""
+
+
+def make_administrator(peep: Peep, name: str, role: str) -> None:
+    body = {"name": name, "password": PASSWORD, "role": role}
+    peep.api.client.post("/v1/administrators", json=body).raise_for_status()
+
+
+@pytest.mark.timeout(120)
+def test_who_may_only_read_sees_all_and_never_a_button_that_changes_anything(
+    peep: Peep, dashboard: Dashboard
+) -> None:
+    make_administrator(peep, "reader", "read")
+    peep.add_user("rita")
+    page = dashboard.page
+    page.add_init_script(WATCH)
+    dashboard.reload()
+    dashboard.sign_in(PASSWORD, "reader")
+    expect(page.locator("#administrator")).to_have_text("reader (read)")
+    with peep.log_in("rita"):
+        dashboard.go_to("Sessions")
+        expect(dashboard.row("rita")).to_be_visible()
+        expect(dashboard.row("rita").get_by_role("button")).to_have_count(0)
+    dashboard.go_to("Users")
+    expect(dashboard.row("rita")).to_be_visible()
+    expect(dashboard.row("rita").get_by_role("button")).to_have_count(0)
+    expect(page.get_by_role("button", name="Add a user")).to_have_count(0)
+    dashboard.go_to("Settings")
+    expect(page.get_by_text("Only administrators with the role all change settings.")).to_be_visible()
+    expect(page.get_by_label("Timeout in seconds")).to_have_value("600")
+    expect(page.get_by_label("Timeout in seconds")).to_be_disabled()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    dashboard.picture("settings-of-a-reader")
+    dashboard.go_to("Access")
+    expect(dashboard.row("reader")).to_be_visible()
+    expect(page.locator("#access").get_by_role("button", name="Change my password")).to_be_visible()
+    expect(page.locator("#access td").get_by_role("button")).to_have_count(0)
+    assert dashboard.barriers() == []
+    dashboard.reload()
+    expect(dashboard.row("reader")).to_be_visible()
+    assert page.evaluate("[...window.seen]") == []
+
+
+def test_the_helpdesk_changes_passwords_and_closes_sessions_and_nothing_else(
+    peep: Peep, dashboard: Dashboard
+) -> None:
+    make_administrator(peep, "helper", "helpdesk")
+    peep.add_user("hugo")
+    dashboard.sign_in(PASSWORD, "helper")
+    expect(dashboard.page.locator("#condition-text")).to_have_text("Live")
+    dashboard.go_to("Users")
+    row = dashboard.row("hugo")
+    expect(row.get_by_role("button", name="Remove hugo")).to_have_count(0)
+    row.get_by_role("button", name="New password for hugo").click()
+    dashboard.dialog().get_by_label("Password", exact=True).fill("another")
+    dashboard.dialog().get_by_role("button", name="Change").click()
+    expect(dashboard.page.get_by_role("status").filter(has_text="hugo has a new password")).to_be_visible()
+
+
+@pytest.mark.timeout(120)
+def test_administrators_are_made_changed_and_removed(peep: Peep, open_dashboard: Open) -> None:
+    dashboard, other = open_dashboard(), open_dashboard(viewport=TELEPHONE, scheme="dark")
+    other.expected_statuses.add(401)
+    dashboard.enter("Access")
+    page = dashboard.page
+    page.get_by_role("button", name="Add an administrator").click()
+    dashboard.dialog().get_by_label("Name").fill("bob")
+    dashboard.dialog().get_by_label("Role").select_option("all")
+    dashboard.dialog().get_by_label("New password", exact=True).fill(PASSWORD)
+    dashboard.picture("access-add")
+    assert dashboard.barriers() == []
+    dashboard.dialog().get_by_role("button", name="Add").click()
+    expect(dashboard.row("bob")).to_contain_text("all")
+    # Whom the settings name they alone change.
+    expect(dashboard.row(ADMINISTRATOR[0]).get_by_role("button")).to_have_count(0)
+    other.sign_in(PASSWORD, "bob")
+    expect(other.page.locator("#condition-text")).to_have_text("Live")
+    dashboard.row("bob").get_by_role("button", name="Another role for bob").click()
+    dashboard.dialog().get_by_label("Role").select_option("helpdesk")
+    dashboard.dialog().get_by_role("button", name="Change").click()
+    expect(dashboard.row("bob")).to_contain_text("helpdesk")
+    expect(other.page.locator("#entrance")).to_be_visible()
+    other.sign_in(PASSWORD, "bob")
+    other.go_to("Access")
+    assert not other.is_wider_than_the_screen()
+    other.picture("access-telephone-dark")
+    other.page.get_by_role("button", name="Change my password").click()
+    other.dialog().get_by_label("Password so far", exact=True).fill(PASSWORD)
+    other.dialog().get_by_label("New password", exact=True).fill(f"{PASSWORD}-2")
+    other.dialog().get_by_role("button", name="Change").click()
+    expect(other.page.get_by_role("status").filter(has_text="You have a new password")).to_be_visible()
+    other.go_to("Users")
+    expect(other.page.locator("#administrator")).to_have_text("bob (helpdesk)")
+    dashboard.row("bob").get_by_role("button", name="Remove bob").click()
+    dashboard.dialog().get_by_role("button", name="Remove").click()
+    expect(dashboard.row("bob")).to_have_count(0)
+    expect(other.page.locator("#entrance")).to_be_visible()
+
+
+def test_a_token_is_made_shown_once_and_revoked(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.enter("Access")
+    page = dashboard.page
+    page.get_by_role("button", name="Make a token").click()
+    dashboard.dialog().get_by_label("Name").fill("prometheus")
+    dashboard.dialog().get_by_label("Networks").fill("127.0.0.0/8, ::1")
+    dashboard.dialog().get_by_label("Days").fill("30")
+    dashboard.dialog().get_by_role("button", name="Make").click()
+    shown = dashboard.dialog().get_by_label("Token")
+    expect(shown).to_be_focused()
+    token = shown.input_value()
+    assert is_token(token)
+    assert dashboard.barriers() == []
+    dashboard.dialog().get_by_role("button", name="Done").click()
+    answer = httpx.get(f"{peep.api.url}/v1/version", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    row = dashboard.row("prometheus")
+    expect(row).to_contain_text("127.0.0.0/8, ::1/128")
+    expect(row).to_contain_text("127.0.0.1")
+    dashboard.picture("access")
+    row.get_by_role("button", name="Revoke the token prometheus").click()
+    dashboard.dialog().get_by_role("button", name="Revoke").click()
+    expect(row).to_have_count(0)
+    assert token not in page.content()
