@@ -32,7 +32,7 @@ def refused(service: Pop3Process, username: str, reason: RefusalReason) -> Refus
     def found() -> list[Refused]:
         return [one for one in service.user_record(username).refused if one.reason is reason]
 
-    wait_until(lambda: bool(found()), f"{username}'s {reason.value} is recorded", 5)
+    wait_until(lambda: bool(found()), f"{username}'s {reason.value} is recorded")
     return found()[0]
 
 
@@ -53,11 +53,11 @@ def test_each_refusal_says_why_from_where_and_how(start: Start) -> None:
     with service.connect() as client:
         guess = base64.b64encode(f"\0{alice}\0hunter3".encode()).decode()
         assert client.ask(f"AUTH PLAIN {guess}").startswith(b"-ERR [AUTH]")
-    wait_until(lambda: refused(service, alice, wrong.reason).count == 2, "the second is counted", 5)
+    wait_until(lambda: refused(service, alice, wrong.reason).count == 2, "the second is counted")
     assert refused(service, alice, wrong.reason).origin.mechanism == "PLAIN"
 
     with service.log_in(alice) as holder:
-        wait_until(lambda: service.user_record(alice).last_login is not None, "the login is recorded", 5)
+        wait_until(lambda: service.user_record(alice).last_login is not None, "the login is recorded")
         found = service.user_record(alice)
         assert found.last_login is not None
         assert (found.last_login.messages, found.last_login.octets) == (1, 25)
@@ -70,7 +70,7 @@ def test_each_refusal_says_why_from_where_and_how(start: Start) -> None:
         detail = refused(service, alice, RefusalReason.IN_USE).detail
         assert detail.startswith("by 127.0.0.1 since 20")
         assert detail.endswith(f"(session {session})")
-    wait_until(lambda: service.logged_in_users() == [], "the maildrop is free", 5)
+    wait_until(lambda: service.logged_in_users() == [], "the maildrop is free")
     assert try_to_log_in(service, alice).startswith(b"-ERR [LOGIN-DELAY]")
     assert refused(service, alice, RefusalReason.TOO_SOON).count == 1
 
@@ -91,13 +91,13 @@ def test_a_login_that_needs_tls_is_recorded_under_the_name_that_it_gave(start: S
         assert client.ask("AUTH PLAIN").startswith(b"-ERR no passwords in the clear")
         assert client.ask("USER nobody").startswith(b"-ERR no passwords in the clear")
     assert refused(service, alice, RefusalReason.TLS_WANTED).origin == ("127.0.0.1", "", "USER")
-    wait_until(lambda: service.refused_logins() == {"TLS wanted": 3}, "all are counted", 5)
+    wait_until(lambda: service.refused_logins() == {"TLS wanted": 3}, "all are counted")
     lines = [json.loads(line) for line in service.log.read_text().splitlines()]
     shown = [(line["user"], line["reason"]) for line in lines if line["event"] == "login refused"]
     assert shown == [(alice, "TLS wanted"), ("", "TLS wanted"), ("nobody", "TLS wanted")]
     with service.connect(tls=authority.client_context()) as client:
         client.log_in(alice).quit()
-    wait_until(lambda: service.user_record(alice).last_login is not None, "the login is recorded", 5)
+    wait_until(lambda: service.user_record(alice).last_login is not None, "the login is recorded")
     login = service.user_record(alice).last_login
     assert login is not None
     assert login.origin == ("127.0.0.1", "TLSv1.3", "USER")
@@ -111,7 +111,7 @@ def test_connections_over_a_limit_are_counted_in_sum(start: Start) -> None:
             with service.connect() as client:
                 assert client.greeting.startswith(b"-ERR [SYS/TEMP]")
     assert refused(service, STRANGERS, RefusalReason.CONNECTION_LIMIT).origin == ("", "", "")
-    wait_until(lambda: service.refused_logins() == {"connection limit": 3}, "all are counted", 5)
+    wait_until(lambda: service.refused_logins() == {"connection limit": 3}, "all are counted")
 
 
 def test_traffic_of_users_adds_up_to_the_counters(start: Start) -> None:
@@ -140,8 +140,8 @@ def test_traffic_of_users_adds_up_to_the_counters(start: Start) -> None:
             octets, messages = sum(one.octets for one in found), sum(one.messages for one in found)
             return (octets, messages) == (counters.retrieved_bytes, counters.retrieved_emails)
 
-        wait_until(lambda: service.counters().retrieved_emails == 26, "all is counted", 10)
-        wait_until(adds_up, "the users' traffic is what the counters say", 10)
+        wait_until(lambda: service.counters().retrieved_emails == 26, "all is counted")
+        wait_until(adds_up, "the users' traffic is what the counters say")
         today = [one.today for one in records()]
         assert [one.messages for one in today] == [8, 6, 6, 6, 0]
         assert today[-1].octets > 0
@@ -153,5 +153,5 @@ def test_nothing_is_kept_of_users_where_that_is_switched_off(start: Start) -> No
     alice = service.add_user(SHORT)
     try_to_log_in(service, alice, "hunter2")
     service.log_in(alice).quit()
-    wait_until(lambda: service.counters().historical_logins == 1, "the login is counted", 5)
+    wait_until(lambda: service.counters().historical_logins == 1, "the login is counted")
     assert service.user_record(alice) == UserRecord()

@@ -197,7 +197,7 @@ def test_a_damaged_file_of_unique_ids_hides_nothing_and_is_told_once_a_session(
     counted = service.damaged_unique_ids()
     for _ in range(3):
         assert unique_ids(service, maildir) == [b"old"]
-    wait_until(lambda: service.damaged_unique_ids() == counted + 3, "they are counted", 5)
+    wait_until(lambda: service.damaged_unique_ids() == counted + 3, "they are counted")
     told = [line for line in service.log.read_text().splitlines() if "peep-unique-ids damaged" in line]
     assert len([line for line in told if maildir.name in line and "line 1 cannot be used" in line]) == 3
 
@@ -382,7 +382,7 @@ def test_message_that_changes_during_a_session(service: Pop3Process, maildir: Pa
         assert client.quit().startswith(b"-ERR [SYS/TEMP]" if change.is_listed_again else b"+OK")
     assert service.files(maildir.name) == sorted([*change.left, "2.b:2,S"])
     removed = removed_before + change.removed
-    wait_until(lambda: service.counters().removed_emails >= removed, "the removal is counted", 5)
+    wait_until(lambda: service.counters().removed_emails >= removed, "the removal is counted")
     assert service.counters().removed_emails == removed
 
 
@@ -435,7 +435,7 @@ def test_message_rewritten_in_place_is_refused_once_and_the_next_session_announc
         return True
 
     # The listing is remembered once the folders have not changed for as long as a server's clock may tick.
-    wait_until(is_refused, "a remembered listing is served", 20)
+    wait_until(is_refused, "a remembered listing is served")
 
 
 # One unique part twice

@@ -72,7 +72,7 @@ def test_a_place_comes_free_however_a_connection_ends(start: Start, workers: int
                 clients.append(connect())
                 return admitted(clients[-1])
 
-            wait_until(comes_in, "the place is given to the next", 5)
+            wait_until(comes_in, "the place is given to the next")
             assert connect().greeting == TOO_MANY
 
 
@@ -147,7 +147,7 @@ def test_a_user_has_to_wait_between_two_logins_and_is_told_so(start: Start) -> N
             assert reply.startswith(b"+OK") or reply == TOO_SOON
             return reply.startswith(b"+OK")
 
-    wait_until(logs_in, "the delay is over", 6)
+    wait_until(logs_in, "the delay is over")
     assert time.monotonic() - before >= 1.9
 
 
@@ -325,7 +325,7 @@ def test_every_refused_password_is_one_line_of_the_log_a_count_and_an_event(star
         ("127.0.0.1", "../nobody", "unknown user"),
     ]
     wanted = {"wrong password": 2, "unknown user": 2, "wrong password again": 1}
-    wait_until(lambda: service.refused_logins() == wanted, "they are counted", 5)
+    wait_until(lambda: service.refused_logins() == wanted, "they are counted")
 
 
 def test_connections_of_ipv6_are_counted_by_64(start: Start) -> None:

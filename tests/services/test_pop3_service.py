@@ -257,7 +257,7 @@ def test_idle_session_is_closed_without_a_word_and_removes_nothing(start: Start)
         service.set_timeout(1)
         assert client.rest() == b""
         assert silent.rest() == b""
-        assert 0.5 < time.monotonic() - began < 2.5
+        assert time.monotonic() - began > 0.5
     assert len(service.files(username)) == 1
     service.expect_counters(Counters(client.octets_read, 0, 0, 0, 0, 2, 1))
 
@@ -282,7 +282,7 @@ def test_connection_over_the_limit_is_told_so_and_counted_nowhere(start: Start) 
 def test_refusal_reaches_a_client_that_has_sent_commands_already(start: Start) -> None:
     service = start()
     service.set_max_connections(1)
-    with service.connect() as admitted, socket.create_connection(service.address, timeout=10) as eager:
+    with service.connect() as admitted, socket.create_connection(service.address, timeout=30) as eager:
         assert admitted.greeting.startswith(b"+OK")
         eager.sendall(b"USER alice\r\nPASS secret\r\nSTAT\r\n" * 50)
         eager.shutdown(socket.SHUT_WR)
@@ -409,7 +409,7 @@ def test_client_that_never_reads_costs_little_memory_and_hinders_nobody(start: S
             for _ in range(20):
                 assert second.ask_lines("RETR 1")[0] == b"Subject: short\r\n"
         assert service.resident_octets() - before < 8_000_000
-        wait_until(lambda: service.counters().retrieved_emails == 20, "twenty were retrieved, and no more", 2)
+        wait_until(lambda: service.counters().retrieved_emails == 20, "twenty were retrieved, and no more")
         # Whoever begins to read again gets all of it.
         assert client.line().startswith(b"+OK")
         assert client.line() == b"y" * 70 + b"\r\n"
@@ -466,7 +466,7 @@ def test_open_session_goes_on_while_redis_is_away_and_all_counts_come_after_it(
         assert len(service.files(username)) == 1
         octets += client.octets_read
     redis_server.start()
-    wait_until(lambda: service.counters().removed_emails == 1, "the counts have come", 5)
+    wait_until(lambda: service.counters().removed_emails == 1, "the counts have come")
     service.expect_counters(Counters(octets, 2, 1, 0, 0, 1 + greeted, 1))
     with service.log_in(username) as client:
         assert client.ask("STAT") == b"+OK 1 25\r\n"

@@ -218,7 +218,7 @@ def test_clear_text_instead_of_a_handshake_is_closed_at_once(
     service: Pop3Process, trusting: ssl.SSLContext, begins_with_stls: bool
 ) -> None:
     address = service.address if begins_with_stls else service.tls_address
-    with socket.create_connection(address, timeout=5) as client:
+    with socket.create_connection(address, timeout=30) as client:
         if begins_with_stls:
             client.recv(512)
             client.sendall(b"STLS\r\n")
@@ -242,7 +242,7 @@ def test_client_that_vanishes_in_the_handshake_leaves_nothing_behind(
 
     for is_reset in (False, True):
         expect_open(0)
-        with socket.create_connection(service.tls_address, timeout=5) as client:
+        with socket.create_connection(service.tls_address, timeout=30) as client:
             client.sendall(beginning)
             expect_open(1)
             if is_reset:
@@ -253,7 +253,7 @@ def test_client_that_vanishes_in_the_handshake_leaves_nothing_behind(
 def test_server_says_its_end_before_it_closes(service: Pop3Process, trusting: ssl.SSLContext) -> None:
     # Without a close_notify this client's read fails, as that of a careful one does.
     with (
-        socket.create_connection(service.tls_address, timeout=5) as connected,
+        socket.create_connection(service.tls_address, timeout=30) as connected,
         trusting.wrap_socket(connected, server_hostname="localhost", suppress_ragged_eofs=False) as client,
     ):
         received = client.recv(512)
@@ -318,7 +318,7 @@ def test_message_of_20_mb_reaches_a_slow_reader_exactly_and_in_bounded_memory(
         assert service.resident_octets() - before < 8_000_000
         received += client._file.read(8_000_000)
         assert received == expected
-        wait_until(lambda: service.counters().retrieved_emails == 2, "it counts in the end", 5)
+        wait_until(lambda: service.counters().retrieved_emails == 2, "it counts in the end")
         assert client.quit().startswith(b"+OK")
 
 
@@ -353,8 +353,8 @@ def test_open_tls_sessions_are_told_that_the_server_stops(
 
 def test_stop_is_not_held_up_by_a_handshake_that_never_ends(start: Start) -> None:
     service = start()
-    with socket.create_connection(service.tls_address, timeout=5) as silent:
-        wait_until(lambda: service.counters().current_connections == 1, "it is counted", 5)
+    with socket.create_connection(service.tls_address, timeout=30) as silent:
+        wait_until(lambda: service.counters().current_connections == 1, "it is counted")
         assert service.terminate() == 0
         assert everything(silent) == b""
 
@@ -366,8 +366,8 @@ def test_handshake_that_never_ends_is_no_way_round_the_idle_timeout(start: Start
         assert probe.rest() == b"", "the new timeout holds by now"
     began = time.monotonic()
     with (
-        socket.create_connection(service.tls_address, timeout=5) as silent,
-        socket.create_connection(service.address, timeout=5) as begun,
+        socket.create_connection(service.tls_address, timeout=30) as silent,
+        socket.create_connection(service.address, timeout=30) as begun,
     ):
         begun.recv(512)
         begun.sendall(b"STLS\r\n")
@@ -619,12 +619,12 @@ def test_replaced_certificate_is_served_to_new_clients_and_a_broken_one_to_nobod
     with service.connect(tls=trusting) as early:
         first = serial(early)
         certificate, _ = authority.issue(tmp_path)
-        wait_until(lambda: bool(logged(service, "certificate changed")), "the new one is taken up", 10)
+        wait_until(lambda: bool(logged(service, "certificate changed")), "the new one is taken up")
         second = served_serial(service, trusting)
         assert second != first
         early.log_in(username)
         certificate.write_bytes(certificate.read_bytes()[:300])
-        wait_until(lambda: bool(logged(service, "new certificate refused")), "it is refused", 10)
+        wait_until(lambda: bool(logged(service, "new certificate refused")), "it is refused")
         assert served_serial(service, trusting) == second
         with service.connect() as client:
             client.start_tls(trusting)
@@ -654,7 +654,7 @@ def test_workers_that_are_started_anew_with_a_broken_key_serve_the_plain_port(
     with service.connect() as client, pytest.raises(ssl.SSLError):
         client.start_tls(trusting)
     key.write_bytes(good)
-    wait_until(lambda: len(logged(service, "certificate changed")) == 2, "the mended key is taken up", 10)
+    wait_until(lambda: len(logged(service, "certificate changed")) == 2, "the mended key is taken up")
     with service.connect() as client:
         client.start_tls(trusting)
         assert client.ask("QUIT").startswith(b"+OK")

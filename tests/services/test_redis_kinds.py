@@ -248,10 +248,14 @@ async def test_sentinels_that_are_down_or_hang_hide_no_other(trio: SentinelTrio)
     assert hanging.process is not None
     hanging.process.send_signal(19)
     try:
-        async with repository_on(trio.url()) as repository:
-            begun = time.monotonic()
-            await repository.ping()
-            assert time.monotonic() - begun < 0.4
+        took = []
+        for _ in range(5):
+            async with repository_on(trio.url()) as repository:
+                begun = time.monotonic()
+                await repository.ping()
+                took.append(time.monotonic() - begun)
+        # The shortest, since another program may have the cores in any single case.
+        assert min(took) < 0.4
     finally:
         hanging.process.send_signal(18)
 

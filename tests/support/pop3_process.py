@@ -316,7 +316,7 @@ class Pop3Process:
         """Return who is logged in."""
         return self._runner.run(self.repository.logged_in_users())
 
-    def expect_counters(self, wanted: Counters, seconds: float = 5) -> None:
+    def expect_counters(self, wanted: Counters, seconds: float = SECONDS) -> None:
         """Wait until all counters and gauges are exactly these, and see that they stay so."""
         wait_until(lambda: self.counters() == wanted, f"{wanted}, but {self.counters()}", seconds)
 
