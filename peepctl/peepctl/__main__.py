@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from peepctl.commands import administrators, compare, monitoring, moves, protocol, settings, store, users
+from peepctl.commands import (
+    administrators,
+    audit,
+    compare,
+    monitoring,
+    moves,
+    protocol,
+    settings,
+    store,
+    users,
+)
 from peepctl.options import connecting
 from peepctl.server import EXIT_CODES
 
@@ -93,6 +103,7 @@ app.add_typer(administrators.tokens(), name="tokens")
 app.add_typer(store.group(), name="store")
 app.command("compare")(compare.compare_servers)
 app.add_typer(moves.group(), name="move")
+app.command("audit")(audit.audit)
 app.command("get")(settings.get)
 app.command("set")(settings.set_setting)
 app.command("capabilities")(protocol.capabilities)

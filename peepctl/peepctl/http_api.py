@@ -34,6 +34,15 @@ class ApiWrongLogin(ApiError):
     """The API takes no such administrator, or no such token."""
 
 
+class ApiRefused(ApiError):
+    """The API answers with an error; `kind` is its name in the documentation, `reasons` are by field."""
+
+    def __init__(self, text: str, kind: str, reasons: list[str]) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.reasons = reasons
+
+
 def by_name(user: str, password: str) -> str:
     """Return the header `Authorization` of an administrator."""
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
@@ -80,6 +89,10 @@ class HttpApi:
         """Return what is at a path. Raises `ApiError`."""
         return self._request("GET", path, None)
 
+    def text(self, path: str) -> str:
+        """Return what is at a path, which is not JSON. Raises `ApiError`."""
+        return self._request("GET", path, None, is_json=False)  # type: ignore[no-any-return]
+
     def post(self, path: str, body: object) -> Any:
         """Return the answer to a body. Raises `ApiError`."""
         return self._request("POST", path, json.dumps(body).encode())
@@ -92,7 +105,7 @@ class HttpApi:
         """Delete what is at a path. Raises `ApiError`."""
         self._request("DELETE", path, None)
 
-    def _request(self, method: str, path: str, body: bytes | None) -> Any:
+    def _request(self, method: str, path: str, body: bytes | None, *, is_json: bool = True) -> Any:
         patience_ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -106,7 +119,8 @@ class HttpApi:
                 time.sleep(1)
                 continue
             if status not in _TRY_LATER or time.monotonic() > patience_ends:
-                return self._answer(status, text)
+                is_whole = status == http.HTTPStatus.OK and not is_json
+                return text.decode() if is_whole else self._answer(status, text)
             time.sleep(retry_after)
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes, float]:
@@ -125,6 +139,11 @@ class HttpApi:
         if status == http.HTTPStatus.UNAUTHORIZED:
             raise ApiWrongLogin(self.url)
         if status >= http.HTTPStatus.BAD_REQUEST:
-            detail = answer.get("detail") if isinstance(answer, dict) else None
-            raise ApiError(f"{self.url} answers {status}: {detail or 'no reason given'}")
+            raise _refused(f"{self.url} answers {status}: ", answer if isinstance(answer, dict) else {})
         return answer
+
+
+def _refused(begin: str, problem: dict[str, Any]) -> ApiRefused:
+    kind = str(problem.get("type")).rpartition("#")[2]
+    reasons = [str(one["message"]) for one in problem.get("errors", [])]
+    return ApiRefused(begin + str(problem.get("detail") or "no reason given"), kind, reasons)

@@ -1,6 +1,7 @@
 """Changes of settings that a person should think twice about: they are made once they are confirmed."""
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -19,7 +20,7 @@ Confirmed = Annotated[
 async def require_confirmation(changes: Mapping[str, int | str], repository: StateRepository) -> None:
     """Raise `Refused` with the reasons, by field, for changes that need a confirmation."""
     settings, counters = await asyncio.gather(repository.settings(), repository.counters())
-    found = dangers(changes, settings, counters.current_connections)
+    found = dangers(changes, dataclasses.asdict(settings), counters.current_connections)
     if found:
         raise Refused(
             NEEDS_CONFIRMATION, [FieldError(field=name, message=why) for name, why in found.items()]

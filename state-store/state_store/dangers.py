@@ -2,27 +2,27 @@
 
 from collections.abc import Mapping
 
-from state_store.records import Settings
-
 SHORT_TIMEOUT_SECONDS = 60
 
 
-def dangers(changes: Mapping[str, int | str], now: Settings, open_connections: int) -> dict[str, str]:
-    """Return why a person should think twice, by the name of the setting; empty for a harmless change."""
+def dangers(
+    changes: Mapping[str, int | str], now: Mapping[str, int | str], open_connections: int
+) -> dict[str, str]:
+    """Return why a person should think twice, by field of `records.Settings`; empty for a harmless change."""
     found: dict[str, str] = {}
-    limit = changes.get("max_connections", now.max_connections)
-    if limit != now.max_connections and int(limit) < open_connections:
+    limit = changes.get("max_connections", now["max_connections"])
+    if limit != now["max_connections"] and int(limit) < open_connections:
         found["max_connections"] = (
             f"{open_connections} connections are open now: until fewer than {limit} are left, nobody else "
             "can connect"
         )
-    seconds = changes.get("timeout_seconds", now.timeout_seconds)
-    if seconds != now.timeout_seconds and int(seconds) == 0:
+    seconds = changes.get("timeout_seconds", now["timeout_seconds"])
+    if seconds != now["timeout_seconds"] and int(seconds) == 0:
         found["timeout_seconds"] = (
             "0 means no timeout: a client that is gone without a word keeps its connection, and its "
             "maildrop's lock, until the system notices"
         )
-    elif seconds != now.timeout_seconds and int(seconds) < SHORT_TIMEOUT_SECONDS:
+    elif seconds != now["timeout_seconds"] and int(seconds) < SHORT_TIMEOUT_SECONDS:
         found["timeout_seconds"] = (
             f"{seconds} seconds close sessions of clients that are only slow; RFC 1939 asks for at least 600"
         )

@@ -116,6 +116,24 @@ def test_value_that_is_no_number_is_refused_before_anything_is_asked(tmp_path: P
     assert (code, line) == (2, "timeout must be a whole number, not 'soon'")
 
 
+def test_dangerous_value_needs_a_yes(peepctl: Peepctl) -> None:
+    code, line = refused(peepctl, "set", "timeout", "0")
+    assert (code, line[:19], line[-46:]) == (
+        1,
+        "0 means no timeout:",
+        "Nothing is changed: --yes does it all the same",
+    )
+    assert peepctl.output("set", "timeout", "0", "--yes") == "timeout is 0 now\n"
+    assert peepctl.output("set", "timeout", "120") == "timeout is 120 now\n"
+
+
+def test_what_is_no_setting_is_told(tmp_path: Path) -> None:
+    assert refused(Peepctl(tmp_path), "set", "colour", "blue") == (
+        2,
+        "colour is no setting; there are max-connections, timeout, mail-directory",
+    )
+
+
 # Users
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import sys
 from collections.abc import Callable
 from typing import Annotated
+from urllib.parse import quote, urlencode
 
 import typer
 
 from peep_client import NegativeReply, Peep, Settings
+from peepctl.http_api import ApiError, ApiRefused, HttpApi
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import duration, say, say_json, say_list
 from peepctl.server import Exit, Server
@@ -36,6 +40,12 @@ _CHANGES: dict[Setting, Callable[[Peep, str], None]] = {
 _COMMENCEMENTS = {Setting.MAX_CONNECTIONS: "c=", Setting.TIMEOUT: "t="}
 _OUT_OF_RANGE = {5, 7}
 
+AUDIT = "/v1/audit"
+
+
+def _completed(incomplete: str) -> list[str]:
+    return [one.value for one in Setting if one.value.startswith(incomplete)]
+
 
 @connected
 def get(
@@ -62,21 +72,55 @@ def get(
 @connected
 def set_setting(
     server: Server,
-    setting: Annotated[Setting, typer.Argument(metavar="SETTING", help="The setting.", show_default=False)],
-    value: Annotated[
-        str,
+    setting: Annotated[
+        str | None,
         typer.Argument(
-            metavar="VALUE", help="A number of connections, seconds (0: no timeout), or an absolute path."
+            metavar="SETTING",
+            help="The setting; with --undo the ID of a change, as peepctl audit shows it.",
+            show_default=False,
+            autocompletion=_completed,
         ),
-    ],
+    ] = None,
+    value: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="VALUE",
+            help="A number of connections, seconds (0: no timeout), or an absolute path.",
+            show_default=False,
+        ),
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Set back the last change, or the one named.")] = False,
+    even_if_changed: Annotated[
+        bool, typer.Option("--even-if-changed", help="Set back what was changed again since, too.")
+    ] = False,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", "-y", help="Save a dangerous value without asking.")
+    ] = False,
 ) -> Exit:
-    """Change a setting.
+    """Change a setting, or set a change back.
 
-    It takes effect in all POP3 processes within a second.
+    It takes effect in all POP3 processes within a second. A limit below the connections that are open and a
+    timeout under a minute are asked about. --undo talks to the HTTP API.
     """
+    if undo:
+        return _undo(server, setting, even_if_changed=even_if_changed, is_sure=is_sure)
+    return _set(server, _setting_of(setting), value or "", is_sure=is_sure)
+
+
+def _setting_of(name: str | None) -> Setting:
+    try:
+        return Setting(name)
+    except ValueError:
+        names = ", ".join(one.value for one in Setting)
+        raise WrongSettings(f"{name or 'no name'} is no setting; there are {names}") from None
+
+
+def _set(server: Server, setting: Setting, value: str, *, is_sure: bool) -> Exit:
     if setting is not Setting.MAIL_DIRECTORY:
         _require_number(setting, value)
     with server.connect() as peep:
+        if not (is_sure or _is_agreed(_reasons(peep, setting, value))):
+            return Exit.REFUSED
         try:
             _CHANGES[setting](peep, value)
         except NegativeReply as error:
@@ -86,6 +130,66 @@ def set_setting(
             return Exit.REFUSED
     say(f"{setting.value} is {value} now")
     return Exit.DONE
+
+
+def _reasons(peep: Peep, setting: Setting, value: str) -> list[str]:
+    """Return why to think twice about a value."""
+    if setting is Setting.MAIL_DIRECTORY or value.startswith("-"):
+        return []
+    # Imported here because few commands need it.
+    from state_store.dangers import dangers
+
+    now, open_connections = dataclasses.asdict(peep.settings()), peep.counters().current_connections
+    return list(dangers({_FIELDS[setting]: int(value)}, now, open_connections).values())
+
+
+def _is_agreed(reasons: list[str]) -> bool:
+    if not reasons:
+        return True
+    if not sys.stdin.isatty():
+        complain(f"{'; '.join(reasons)}. Nothing is changed: --yes does it all the same")
+        return False
+    for reason in reasons:
+        say(f"{reason}.")
+    return typer.confirm("Save it all the same?")
+
+
+def _undo(server: Server, act_id: str | None, *, even_if_changed: bool, is_sure: bool) -> Exit:
+    with server.api() as api:
+        act = api.get(f"{AUDIT}/{quote(act_id, safe='')}") if act_id else _last_change(api)
+        query = {"even_if_changed": str(even_if_changed).lower(), "confirm": str(is_sure).lower()}
+        path = f"{AUDIT}/{act['id']}/undo"
+        try:
+            api.post(f"{path}?{urlencode(query)}", None)
+        except ApiRefused as error:
+            if error.kind == "changed-again":
+                name = _name_of(act)
+                complain(f"{name} was changed again since {act['id']}: --even-if-changed sets it back")
+                return Exit.REFUSED
+            if error.kind != "needs-confirmation":
+                raise
+            if not _is_agreed(error.reasons):
+                return Exit.REFUSED
+            api.post(f"{path}?{urlencode(query | {'confirm': 'true'})}", None)
+    say(f"{_name_of(act)} is {act['old']} again (it was {act['new']}, set by {act['who'] or '-'})")
+    return Exit.DONE
+
+
+def _last_change(api: HttpApi) -> dict[str, str]:
+    """Return the newest change of one of the settings that had a value before it."""
+    query = {"action": "settings.change"}
+    while True:
+        page = api.get(f"{AUDIT}?{urlencode(query)}")
+        for act in page["acts"]:
+            if act["object"] in _FIELDS.values() and act["old"]:
+                return act  # type: ignore[no-any-return]
+        if page["next"] is None:
+            raise ApiError("no change of a setting is in the audit")
+        query["before"] = page["next"]
+
+
+def _name_of(act: dict[str, str]) -> str:
+    return next((one.value for one, field in _FIELDS.items() if field == act["object"]), act["object"])
 
 
 def _require_number(setting: Setting, text: str) -> None:

@@ -22,6 +22,7 @@ from state_api.dependencies import (
 from state_api.routers.settings import TAGGED, in_answer
 from state_store.audit import Act, Page
 from state_store.errors import SettingsChanged
+from state_store.repository import StateRepository
 
 POLL_SECONDS = 0.5
 """How often a request that waits looks for new entries."""
@@ -76,6 +77,17 @@ async def list_acts(
     return audit_schemas.Acts(acts=[shown(act) for act in page.acts], next=page.next_id or None)
 
 
+@router.get(
+    "/{act_id}",
+    operation_id="show_act",
+    summary="Show one entry",
+    responses=errors.problems(errors.UNKNOWN_ACT),
+)
+async def show_act(act_id: ActId, repository: RepositoryDependency, _: Reader) -> audit_schemas.Act:
+    """As the list has it."""
+    return shown(await _known(act_id, repository))
+
+
 @router.post(
     "/{act_id}/undo",
     operation_id="undo_act",
@@ -102,9 +114,7 @@ async def undo_act(
     ] = False,
 ) -> schemas.Settings:
     """Give a setting the value that it had before this change (`settings.change`)."""
-    act = await repository.act(act_id)
-    if act is None:
-        raise errors.Refused(errors.UNKNOWN_ACT)
+    act = await _known(act_id, repository)
     if not confirm:
         await require_confirmation(_set_back(act), repository)
     try:
@@ -113,6 +123,13 @@ async def undo_act(
         raise errors.Refused(errors.CHANGED_AGAIN) from None
     log.info("setting set back", administrator=administrator.name, **{act.object: act.old})
     return in_answer(settings, response)
+
+
+async def _known(act_id: str, repository: StateRepository) -> Act:
+    act = await repository.act(act_id)
+    if act is None:
+        raise errors.Refused(errors.UNKNOWN_ACT)
+    return act
 
 
 def _set_back(act: Act) -> dict[str, str | int]:

@@ -1,0 +1,136 @@
+"""`audit`: who has done what, when, and through which door."""
+
+from __future__ import annotations
+
+import enum
+import json
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import typer
+
+from peepctl.http_api import HttpApi
+from peepctl.moments import moment
+from peepctl.options import connected
+from peepctl.output import say, say_json, say_table, shown
+from peepctl.server import Exit, Server
+from peepctl.sources import WrongSettings
+
+PATH = "/v1/audit"
+WAIT_SECONDS = 20
+
+_HEAD = ("TIME", "WHO", "DOOR", "FROM", "ACTION", "OBJECT", "OLD", "NEW", "ID")
+_LONGEST_CELL = 48
+_WIDTHS = (19, 12, 9, 15, 20, 24, 12, 12)
+"""Of columns whose later rows are not known yet."""
+
+
+class Door(enum.Enum):
+    """The ways in which something is done, by the names that are typed."""
+
+    PEEP = "peep"
+    HTTP = "http"
+    DASHBOARD = "dashboard"
+    MACHINE = "machine"
+
+
+class Format(enum.Enum):
+    """The forms of the output."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSON_LINES = "jsonl"
+    CSV = "csv"
+
+
+@connected
+def audit(
+    server: Server,
+    who: Annotated[str | None, typer.Option(metavar="NAME", help="Only what this one did.")] = None,
+    door: Annotated[Door | None, typer.Option(help="Only what came through this door.")] = None,
+    action: Annotated[
+        str | None, typer.Option(metavar="ACTION", help="Only this, as user.add; user is all that begin so.")
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option("--object", metavar="NAME", help="Only what was done to this.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="2026-11-29, 2026-11-29T14:00, or 2h (ago).")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="The same.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="So many entries.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    form: Annotated[
+        Format, typer.Option("--format", help="jsonl and csv have every entry, not only --limit of them.")
+    ] = Format.TABLE,
+) -> Exit:
+    """Show who has done what, the latest last.
+
+    Every change and every sign-in of an administrator; sign-ins by PEEP and HTTP are one entry an hour. It
+    talks to the HTTP API.
+    """
+    times = {"since": moment("--since", since), "until": moment("--until", until)}
+    given = {"who": who, "door": door.value if door else None, "action": action, "object": on}
+    query = {name: value for name, value in given.items() if value}
+    query |= {name: time.isoformat() for name, time in times.items() if time is not None}
+    if follow and form in (Format.JSON, Format.CSV):
+        raise WrongSettings("--follow goes with --format table or jsonl")
+    with server.api() as api:
+        if follow:
+            return _follow(api, query, limit, form)
+        if form in (Format.JSON_LINES, Format.CSV):
+            sys.stdout.write(api.text(_path(query, format=form.value)))
+        elif form is Format.JSON:
+            say_json(api.get(_path(query, limit=limit)))
+        else:
+            say_table(_HEAD, map(_row, reversed(api.get(_path(query, limit=limit))["acts"])))
+    return Exit.DONE
+
+
+def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Exit:
+    acts = list(reversed(api.get(_path(query, limit=limit))["acts"]))
+    newest = api.get(_path({}, limit=1))["acts"]
+    after = max((one["id"] for one in (*acts[-1:], *newest)), key=_position, default="0-0")
+    if form is Format.TABLE:
+        _say_lines([_HEAD])
+    try:
+        while True:
+            if form is Format.TABLE:
+                _say_lines(map(_row, acts))
+            else:
+                for act in acts:
+                    typer.echo(json.dumps(act))
+            page = api.get(_path(query, after=after, wait=WAIT_SECONDS))
+            acts, after = page["acts"], page["next"]
+    except KeyboardInterrupt:
+        return Exit.DONE
+
+
+def _position(act_id: str) -> tuple[int, ...]:
+    return tuple(map(int, act_id.split("-")))
+
+
+def _path(query: dict[str, str], **more: str | int) -> str:
+    return f"{PATH}?{urlencode({**query, **more})}"
+
+
+def _row(act: dict[str, Any]) -> list[str]:
+    at = datetime.fromisoformat(act["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    who = f"{act['who']} ({act['token']})" if act["token"] else act["who"]
+    cells = [who, act["door"], act["address"], act["action"], act["object"], act["old"], act["new"]]
+    return [at, *(_briefly(cell) or "-" for cell in cells), act["id"]]
+
+
+def _briefly(text: str) -> str:
+    return text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 3]}..."
+
+
+def _say_lines(rows: Iterable[Iterable[str]]) -> None:
+    for row in rows:
+        *cells, last = row
+        padded = (shown(cell).ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
+        say("  ".join([*padded, last]))
+    sys.stdout.flush()

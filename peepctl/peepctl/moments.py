@@ -1,0 +1,28 @@
+"""Times as people type them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from peepctl.sources import WrongSettings
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(option: str, text: str | None) -> datetime | None:
+    """Return the time that an option names: `2026-11-29`, `2026-11-29T14:00`, or `2h` for two hours ago.
+
+    A time without a zone is this machine's. Raises `WrongSettings`.
+    """
+    if text is None:
+        return None
+    span = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    if span is not None:
+        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise WrongSettings(
+            f"{option} {text}: give a day as 2026-11-29, a time as 2026-11-29T14:00, or 90m, 2h, 7d ago"
+        ) from None

@@ -1,0 +1,94 @@
+"""`peepctl audit` and `set --undo`, with the HTTP API over a real store."""
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from state_store.audit import Actor, Door, Wanted
+from state_store.records import Credential
+from state_store.repository import StateRepository
+from support.actors import OPERATOR
+from support.api_server import api_server
+from support.peepctl_beside_api import PeepctlBesideApi
+
+CREDENTIAL = Credential("$argon2id$one", "v1")
+HOSTILE = Actor("\x1b[31mroot", Door.PEEP, "192.0.2.9")
+
+
+@pytest.fixture
+async def peepctl(repository: StateRepository, tmp_path: Path) -> AsyncIterator[PeepctlBesideApi]:
+    async with api_server(repository) as api:
+        yield PeepctlBesideApi(api, tmp_path)
+
+
+async def test_acts_are_listed_the_latest_last_and_control_no_terminal(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    await repository.add_user("alice", CREDENTIAL, by=HOSTILE)
+    await repository.change_settings(by=OPERATOR, max_connections=15)
+    names = [(f"user{number:03}", CREDENTIAL) for number in range(100)]
+    await repository.add_users(names, by=OPERATOR)
+    done = await peepctl.run("audit", "--since", "1h")
+    assert (done.code, done.stderr) == (0, "")
+    head, *lines = done.stdout.splitlines()
+    assert head.split() == ["TIME", "WHO", "DOOR", "FROM", "ACTION", "OBJECT", "OLD", "NEW", "ID"]
+    (added,) = [line for line in lines if " alice " in line]
+    assert added.split()[2:7] == ["\\x1b[31mroot", "peep", "192.0.2.9", "user.add", "alice"]
+    (changed,) = [line for line in lines if "settings.change" in line]
+    assert changed.split()[6:9] == ["max_connections", "1000", "15"]
+    assert lines.index(added) < lines.index(changed)
+    assert max(map(len, lines)) < 250
+
+
+async def test_filters_and_formats(peepctl: PeepctlBesideApi, repository: StateRepository) -> None:
+    await repository.add_users([("alice", CREDENTIAL), ("bob", CREDENTIAL)], by=OPERATOR)
+    await repository.remove_user("bob", by=HOSTILE)
+    of_bob = await peepctl.run("audit", "--object", "bob", "--format", "json")
+    assert [act["action"] for act in json.loads(of_bob.stdout)["acts"]] == ["user.remove", "user.add"]
+    lines = await peepctl.run("audit", "--action", "user", "--door", "machine", "--format", "jsonl")
+    assert [json.loads(line)["object"] for line in lines.stdout.splitlines()] == ["alice bob"]
+    table = await peepctl.run("audit", "--action", "user.add", "--format", "csv")
+    assert [row[7] for row in csv.reader(io.StringIO(table.stdout))][:2] == ["object", "alice bob"]
+    for wrong in (("--since", "soon"), ("--follow", "--format", "csv")):
+        assert (await peepctl.run("audit", *wrong)).code == 2
+
+
+async def test_the_last_change_is_set_back_and_an_older_one_by_its_id(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    await repository.change_settings(by=OPERATOR, max_connections=15)
+    await repository.change_settings(by=OPERATOR, timeout_seconds=300)
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
+    done = await peepctl.run("set", "--undo")
+    assert done.stdout == "timeout is 600 again (it was 300, set by operator)\n"
+    limit, *_ = [act async for act in repository.all_acts(Wanted(action="settings"))]
+    await repository.change_settings(by=OPERATOR, max_connections=16)
+    refused = await peepctl.run("set", "--undo", limit.act_id)
+    assert refused.code == 1
+    assert "was changed again since" in refused.stderr
+    assert "--even-if-changed" in refused.stderr
+    done = await peepctl.run("set", "--undo", limit.act_id, "--even-if-changed")
+    assert done.stdout == "max-connections is 1000 again (it was 15, set by operator)\n"
+    assert (await repository.settings()).max_connections == 1000
+
+
+async def test_a_dangerous_value_is_not_set_back_without_a_question(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    await repository.change_settings(by=OPERATOR, timeout_seconds=30)
+    await repository.change_settings(by=OPERATOR, timeout_seconds=300)
+    refused = await peepctl.run("set", "--undo")
+    assert refused.code == 1
+    assert "30 seconds close sessions" in refused.stderr
+    assert (await peepctl.run("set", "--undo", "--yes")).code == 0
+    assert (await repository.settings()).timeout_seconds == 30
+
+
+async def test_there_may_be_nothing_to_set_back(peepctl: PeepctlBesideApi) -> None:
+    done = await peepctl.run("set", "--undo")
+    assert (done.code, done.stderr) == (1, "peepctl: no change of a setting is in the audit\n")
+    assert "no entry with this id" in (await peepctl.run("set", "--undo", "1-1")).stderr
