@@ -60,7 +60,7 @@ def _ratio_axis(axes: Axes, largest: float) -> None:
 
 
 def draw_growth(parts: Mapping[str, Figures], path: Path) -> None:
-    """Draw a plot for each part of the growth section, with the expected law as a dashed line."""
+    """Draw a plot for each part that was measured of growth, with the expected law as a dashed line."""
     figure = _new_figure(11, 8)
     drawings: dict[str, Callable[[Axes, Figures], None]] = {
         "workers": _draw_workers,
@@ -69,6 +69,9 @@ def draw_growth(parts: Mapping[str, Figures], path: Path) -> None:
         "memory": _draw_memory,
     }
     for axes, (name, draw) in zip(figure.subplots(2, 2).flat, drawings.items(), strict=True):
+        if name not in parts:  # the run was ended before it
+            axes.set_visible(False)
+            continue
         draw(axes, parts[name])
         axes.grid(color="#ececec")
         axes.spines[["top", "right"]].set_visible(False)

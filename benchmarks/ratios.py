@@ -6,13 +6,17 @@ from statistics import median
 
 from sections import Json
 
+PARTS = 3
+"""The rounds of a row are divided into so many parts, in the order of time. Anything may disturb a single
+round; where the medians of the parts differ, the machine was not quiet, and the median of all says little."""
+
 LARGEST_SPREAD = 0.1
-"""Of the rounds of a row with a goal; where they spread further the machine was not quiet."""
+"""Of the medians of a row's parts, if it has a goal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """The median over all rounds, with the smallest and the largest."""
+    """The median over all rounds, with the smallest and the largest of the medians of their parts."""
 
     median: float
     smallest: float
@@ -23,7 +27,7 @@ class Ratio:
 
     @property
     def spread(self) -> float:
-        """How far the smallest and the largest are apart, as a part of the median."""
+        """How far the medians of the parts are from each other, as a part of the median of all."""
         return (self.largest - self.smallest) / self.median
 
     def as_json(self) -> dict[str, Json]:
@@ -32,9 +36,14 @@ class Ratio:
 
 
 def ratio(theirs: Sequence[float], ours: Sequence[float]) -> Ratio:
-    """Return how many times as much they need as Peep, round by round."""
-    each = [their / our for their, our in zip(theirs, ours, strict=True)]
-    return Ratio(median(each), min(each), max(each))
+    """Return how many times as much they need as Peep, round by round.
+
+    One may have been measured in fewer rounds than the other: the first ones.
+    """
+    each = [their / our for their, our in zip(theirs, ours, strict=False)]
+    parts, rounds = min(PARTS, len(each)), len(each)
+    medians = [median(each[part * rounds // parts : (part + 1) * rounds // parts]) for part in range(parts)]
+    return Ratio(median(each), min(medians), max(medians))
 
 
 @dataclass(frozen=True, slots=True)

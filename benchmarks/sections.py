@@ -29,6 +29,11 @@ class Options:
     progress: Progress
     server_core: int = 0
     load_core: int = 1
+    storm_users: int = 10_000
+    """The users who log in for the first time in the storm after a restart."""
+
+    keep: Callable[["SectionResult"], None] = lambda _found: None
+    """Takes what a section has found so far, so that a run that is ended early does not lose it."""
 
 
 @dataclass(frozen=True, slots=True)

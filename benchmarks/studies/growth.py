@@ -26,8 +26,13 @@ def measure(options: Options) -> SectionResult:
         texts.append(f"### {title}\n\n{result.text}\n")
         figures[name] = result.figures
         limits += cast("list[Json]", result.figures.get("limits", []))
+        options.keep(_result(texts, figures))
         shutil.rmtree(options.folder)
         options.folder.mkdir()
+    return _result(texts, figures)
+
+
+def _result(texts: list[str], figures: dict[str, Json]) -> SectionResult:
     return SectionResult("![What grows with what](growth.png)\n\n" + "".join(texts), figures)
 
 

@@ -18,8 +18,8 @@ from state_store.repository import StateRepository
 KNOWN = 64
 """Users who have logged in since the restart."""
 
-STORM_USERS, STORM_CONNECTIONS = 10_000, 2_000
-_QUICK_STORM = 1_000, 200
+_QUICK_PART = 10
+_USERS_A_CONNECTION = 5
 LIMIT = 4.0
 """Goal: p99 of a known user's `check` in the storm, to what it is without one."""
 
@@ -43,7 +43,8 @@ class Storm:
 
 def measure(options: Options) -> SectionResult:
     """Measure the same clients without and with a storm of others."""
-    users, connections = _QUICK_STORM if options.is_quick else (STORM_USERS, STORM_CONNECTIONS)
+    users = options.storm_users // _QUICK_PART if options.is_quick else options.storm_users
+    connections = max(1, users // _USERS_A_CONNECTION)
     options.progress.plan(2)
     with known_users(options, users) as server:
         storm = measure_storm(options, server, Load("auth", connections, only_users=(KNOWN, users)))
@@ -53,9 +54,11 @@ def measure(options: Options) -> SectionResult:
 @contextmanager
 def known_users(options: Options, others: int) -> Iterator[PeepServer]:
     """Run a server on which `KNOWN` users have logged in since its start, and so many others have not."""
+    options.progress.say(f"{KNOWN + others:,} users with argon2id hashes")
     mail = maildrops.small(options.folder / "mail", users=KNOWN + others, messages=2)
     # The storm comes from a few addresses of this machine: as from networks that all users have used.
     with PeepServer(site(options, mail, "peep"), trusted_networks=EVERYBODY) as server:
+        options.progress.say(f"first logins of {KNOWN} of them")
         load.run(options, server, Load("auth", is_once=True, only_users=(0, KNOWN)))
         yield server
 
@@ -71,6 +74,7 @@ def measure_storm(
         before, began = _logins(server), time.monotonic()
         stormy = load.run(options, server, _CHECKS, seconds=seconds)
         logins = _logins(server) - before - stormy.operations
+        options.progress.say(f"{logins:,} first logins in {time.monotonic() - began:.0f} s")
         return Storm(calm, stormy, logins / (time.monotonic() - began))
 
 
