@@ -69,6 +69,10 @@ def test_no_more_is_read_than_was_asked_for_and_never_less(
     assert (wire is None) == (count > 0 and position + count > size)
 
 
-@given(content=contents, before=octets_before)
-def test_octets_and_plainness_are_the_same_in_both(content: bytes, before: int) -> None:
-    assert in_c.count_wire(content, before) == wire_in_python.count_wire(content, before)
+@given(content=contents, position=st.integers(0, 1000), count=st.integers(0, 2000), before=octets_before)
+def test_octets_and_plainness_are_the_same_in_both(
+    descriptor: int, content: bytes, position: int, count: int, before: int
+) -> None:
+    written(descriptor, content)
+    part = (descriptor, position, count, before)
+    assert in_c.count_wire(*part) == wire_in_python.count_wire(*part)

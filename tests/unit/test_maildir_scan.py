@@ -11,8 +11,9 @@ from typing import NoReturn, cast
 
 import pytest
 
-from pop3_service.maildir import FileIdentity, FileLocation, Maildir, Maildirs, MaildirUnreadable
+from pop3_service.maildir import FileIdentity, FileLocation, Maildir, Maildirs, MaildirUnreadable, wire
 from pop3_service.maildir import folder as folder_module
+from pop3_service.maildir import octets as octets_module
 from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.octets import CHUNK_OCTETS, counted_octets
 from pop3_service.maildir.remembered import GRAIN_SECONDS
@@ -329,17 +330,19 @@ def test_octets_of_a_file_that_changes_while_it_is_counted_are_not_known(
 ) -> None:
     file = deliver(maildir, "1.a", b"abc\n")
     os.utime(file, (1000, 1000))
-    real_read = os.pread
+    real_count = wire.count_wire
 
-    def read_then_rewrite(descriptor: int, count: int, position: int) -> bytes:
-        content = real_read(descriptor, count, position)
+    def count_then_rewrite(
+        descriptor: int, position: int, count: int, before: int
+    ) -> tuple[int, int, int, bool]:
+        counted = real_count(descriptor, position, count, before)
         file.write_bytes(b"\n\n\n\n")
-        return content
+        return counted
 
     with file.open("rb") as opened:
         identity = FileIdentity.of(os.fstat(opened.fileno()))
         assert counted_octets(opened.fileno(), identity) == (5, True)
-        monkeypatch.setattr(os, "pread", read_then_rewrite)
+        monkeypatch.setattr(octets_module, "count_wire", count_then_rewrite)
         assert counted_octets(opened.fileno(), identity) is None
 
 
@@ -946,19 +949,21 @@ def test_no_descriptor_stays_open(maildir: Path) -> None:
 def test_short_reads_do_not_change_the_octets(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deliver(maildir, "1.8bit", "Subject: Grüße\r\n\nKörper\r".encode())
     expected = scan(maildir).messages[0].octets
-    real_pread = os.pread
-    monkeypatch.setattr(os, "pread", lambda file, _, position: real_pread(file, 3, position))
+    real_count = wire.count_wire
+    monkeypatch.setattr(
+        octets_module, "count_wire", lambda file, first, _, before: real_count(file, first, 3, before)
+    )
     assert scan(maildir).messages[0].octets == expected
 
 
 def test_a_failing_disk_fails_the_login_and_hides_no_message(
     maildir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(descriptor: int, count: int, position: int) -> bytes:
+    def fail(descriptor: int, position: int, count: int, before: int) -> NoReturn:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     deliver(maildir, "1.a")
-    monkeypatch.setattr(os, "pread", fail)
+    monkeypatch.setattr(octets_module, "count_wire", fail)
     with pytest.raises(MaildirUnreadable) as caught:
         scan(maildir)
     assert caught.value.is_temporary

@@ -66,28 +66,27 @@ def test_what_is_no_file_has_its_error(read_wire: ReadWire, tmp_path: Path) -> N
 
 @READERS
 def test_what_the_kernel_does_not_have_in_memory_would_block(read_wire: ReadWire, file: Path) -> None:
-    # Read past the cache, which a file system in memory cannot be told.
-    with file.open("r+b") as opened:
-        os.fsync(opened.fileno())
-        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    try:
-        wire = read_of(read_wire, file, len(CONTENT), flags=os.RWF_NOWAIT)
-    except BlockingIOError:
-        return
+    wire = None
+    for _ in range(100):  # the kernel may keep a page that another core has just used
+        with file.open("r+b") as opened:
+            os.fsync(opened.fileno())
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        try:
+            wire = read_of(read_wire, file, len(CONTENT), flags=os.RWF_NOWAIT)
+        except BlockingIOError:
+            return
     pytest.skip("this file system keeps everything in memory" if wire else "it cannot read without waiting")
 
 
 @READERS
-def test_a_negative_count_or_one_beyond_memory_is_refused(read_wire: ReadWire, file: Path) -> None:
-    with pytest.raises(ValueError, match="negative count"):
-        read_of(read_wire, file, -1)
+def test_more_than_memory_holds_is_refused(read_wire: ReadWire, file: Path) -> None:
     with pytest.raises(MemoryError):
         read_of(read_wire, file, sys.maxsize - 1)
 
 
-def test_octets_that_may_change_meanwhile_are_not_counted() -> None:
-    with pytest.raises(TypeError):
-        in_c.count_wire(bytearray(b"one\n"), LINE_FEED)
+def test_a_negative_count_is_never_taken_for_a_large_one(file: Path) -> None:
+    with pytest.raises(MemoryError):
+        read_of(in_c.read_wire, file, -1)
 
 
 def memory_octets() -> int:
@@ -98,24 +97,26 @@ def memory_octets() -> int:
 def test_nothing_is_kept_after_any_outcome(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.write_bytes(b"line\n" * 20_000)
-    size, content = path.stat().st_size, path.read_bytes()
+    size = path.stat().st_size
 
     def use_it_all(times: int) -> None:
         descriptor = os.open(path, os.O_RDONLY)
         for _ in range(times):
             in_c.read_wire(descriptor, 0, size, 0, LINE_FEED, True, True)
             in_c.read_wire(descriptor, 1, size, 0, LINE_FEED, True, True)  # too short
-            in_c.count_wire(content, LINE_FEED)
+            in_c.count_wire(descriptor, 0, size, LINE_FEED)
             with pytest.raises(OSError, match="Bad file"):
                 in_c.read_wire(-1, 0, size, 0, LINE_FEED, True, True)
+            with pytest.raises(OSError, match="Bad file"):
+                in_c.count_wire(-1, 0, size, LINE_FEED)
         os.close(descriptor)
 
     use_it_all(50)
-    before, references = memory_octets(), [sys.getrefcount(each) for each in (None, True, False, content)]
+    before, references = memory_octets(), [sys.getrefcount(each) for each in (None, True, False)]
     use_it_all(500)
     # Each outcome that kept its octets would have kept 50 MB.
     assert memory_octets() - before < 10_000_000
-    after = [sys.getrefcount(each) for each in (None, True, False, content)]
+    after = [sys.getrefcount(each) for each in (None, True, False)]
     assert all(abs(new - old) < 100 for new, old in zip(after, references, strict=True))
 
 

@@ -16,17 +16,15 @@
 #define BLOCK 240
 
 struct tally {
-    size_t bare;     /* line feeds without a CR before them: each becomes two octets */
-    size_t dots;     /* dots that begin a line: each is doubled */
-    size_t returns;
+    size_t bare, dots, returns; /* LFs without a CR before them and dots that begin a line: both get an octet; CRs */
 };
 
-/* Count the octets from `first` on; each looks at the one before it. */
-static void count_block(const unsigned char *octets, size_t first, size_t count, struct tally *tally)
+/* Count `count` octets; there is one before them, which each looks back at. */
+static void count_block(const unsigned char *octets, size_t count, struct tally *tally)
 {
     unsigned char bare = 0, dots = 0, returns = 0;
 
-    for (size_t i = first; i < first + count; i++) {
+    for (size_t i = 0; i < count; i++) {
         bare += (octets[i] == '\n') & (octets[i - 1] != '\r');
         dots += (octets[i] == '.') & (octets[i - 1] == '\n');
         returns += octets[i] == '\r';
@@ -36,19 +34,13 @@ static void count_block(const unsigned char *octets, size_t first, size_t count,
     tally->returns += returns;
 }
 
-static struct tally tally_of(const char *content, size_t count, char before)
+static struct tally tally_of(const char *content, size_t count)
 {
     struct tally tally = {0, 0, 0};
-    size_t i = 1;
 
-    if (count == 0)
-        return tally;
-    tally.bare = content[0] == '\n' && before != '\r';
-    tally.dots = content[0] == '.' && before == '\n';
-    tally.returns = content[0] == '\r';
-    for (; i + BLOCK <= count; i += BLOCK)
-        count_block((const unsigned char *)content, i, BLOCK, &tally);
-    count_block((const unsigned char *)content, i, count - i, &tally);
+    for (; count > BLOCK; count -= BLOCK, content += BLOCK)
+        count_block((const unsigned char *)content, BLOCK, &tally);
+    count_block((const unsigned char *)content, count, &tally);
     return tally;
 }
 
@@ -88,58 +80,66 @@ static PyObject *wire_of(const char *content, size_t count, char before, int is_
     return wire;
 }
 
+/* Read and count a part of a file. Return it with `before` in front, for `free`; or NULL, with an exception set. */
+static char *read_part(int descriptor, long long position, Py_ssize_t count, int flags, char before,
+                       Py_ssize_t *length, struct tally *tally)
+{
+    char *part = count < 0 ? NULL : malloc((size_t)count + 1);
+
+    if (part == NULL)
+        return (char *)PyErr_NoMemory();
+    part[0] = before;
+    Py_BEGIN_ALLOW_THREADS
+    struct iovec content = {part + 1, count};
+    *length = count > 0 ? preadv2(descriptor, &content, 1, position, flags) : 0;
+    if (*length >= 0)
+        *tally = tally_of(part + 1, *length);
+    Py_END_ALLOW_THREADS
+    if (*length >= 0)
+        return part;
+    PyErr_SetFromErrno(PyExc_OSError);
+    free(part);
+    return NULL;
+}
+
 static PyObject *read_wire(PyObject *module, PyObject *arguments)
 {
     int descriptor, flags, before, is_last, is_plain;
     long long position;
-    Py_ssize_t count;
-    ssize_t length = 0;
+    Py_ssize_t count, length;
     struct tally tally;
-    PyObject *wire = NULL;
 
     if (!PyArg_ParseTuple(arguments, "iLniipp:read_wire", &descriptor, &position, &count, &flags, &before,
                           &is_last, &is_plain))
         return NULL;
-    if (count < 0)
-        return PyErr_Format(PyExc_ValueError, "a negative count");
-    struct iovec content = {malloc((size_t)count + 1), count};
-    if (content.iov_base == NULL)
-        return PyErr_NoMemory();
-    Py_BEGIN_ALLOW_THREADS
-    if (count > 0)
-        length = preadv2(descriptor, &content, 1, position, flags);
-    if (length == count)
-        tally = tally_of(content.iov_base, count, before);
-    Py_END_ALLOW_THREADS
-    if (length < 0)
-        PyErr_SetFromErrno(PyExc_OSError);
-    else if (length < count)
-        wire = Py_NewRef(Py_None);
-    else
-        wire = wire_of(content.iov_base, count, before, is_last, tally);
-    free(content.iov_base);
+    char *part = read_part(descriptor, position, count, flags, before, &length, &tally);
+    if (part == NULL)
+        return NULL;
+    PyObject *wire = length < count ? Py_NewRef(Py_None) : wire_of(part + 1, count, before, is_last, tally);
+    free(part);
     return wire;
 }
 
 static PyObject *count_wire(PyObject *module, PyObject *arguments)
 {
-    const char *content;
-    Py_ssize_t count;
-    int before;
+    int descriptor, before;
+    long long position;
+    Py_ssize_t count, length;
     struct tally tally;
 
-    if (!PyArg_ParseTuple(arguments, "y#i:count_wire", &content, &count, &before))
+    if (!PyArg_ParseTuple(arguments, "iLni:count_wire", &descriptor, &position, &count, &before))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    tally = tally_of(content, count, before);
-    Py_END_ALLOW_THREADS
-    return Py_BuildValue("nN", count + tally.bare, PyBool_FromLong(tally.returns == 0 && tally.dots == 0));
+    char *part = read_part(descriptor, position, count, 0, before, &length, &tally);
+    if (part == NULL)
+        return NULL;
+    int last = (unsigned char)part[length];
+    free(part);
+    PyObject *is_plain = PyBool_FromLong(tally.returns == 0 && tally.dots == 0);
+    return Py_BuildValue("nniN", length, length + (Py_ssize_t)tally.bare, last, is_plain);
 }
 
 static PyMethodDef functions[] = {
-    {"read_wire", read_wire, METH_VARARGS, "See wire_in_python.py."},
-    {"count_wire", count_wire, METH_VARARGS, "See wire_in_python.py."},
-    {NULL, NULL, 0, NULL},
+    {"read_wire", read_wire, METH_VARARGS, NULL}, {"count_wire", count_wire, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}
 };
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_wire", NULL, 0, functions, NULL, NULL, NULL, NULL};

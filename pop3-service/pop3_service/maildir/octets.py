@@ -1,7 +1,6 @@
 """How many octets a message file has on the wire."""
 
 import errno
-import os
 
 from pop3_service.maildir.file_location import FileIdentity
 from pop3_service.maildir.wire import count_wire
@@ -24,8 +23,10 @@ def counted_octets(descriptor: int, identity: FileIdentity) -> tuple[int, bool] 
     Returns None when the file has another identity: it was replaced, or is being written to. Raises OSError
     when it cannot be read.
     """
+    size = identity.size
     try:
-        content = os.pread(descriptor, CHUNK_OCTETS, 0)
+        # Not more than `size`: what is appended meanwhile changes the identity.
+        length, octets, last_octet, is_plain = count_wire(descriptor, 0, min(size, CHUNK_OCTETS), LINE_FEED)
     except OSError as error:
         if error.errno in _NOT_A_FILE:
             return None
@@ -33,18 +34,13 @@ def counted_octets(descriptor: int, identity: FileIdentity) -> tuple[int, bool] 
     # After reading, so that the octets belong to exactly this mtime and size.
     if not identity.is_held_by(descriptor):
         return None
-    octets, is_plain = count_wire(content, LINE_FEED)
-    last_octet = content[-1] if content else LINE_FEED
-    if len(content) == identity.size:
+    if length == size:
         return octets + missing_end_octets(last_octet), is_plain
-    octets += _octets_after(descriptor, len(content), last_octet)
-    return (octets, False) if identity.is_held_by(descriptor) else None
-
-
-def _octets_after(descriptor: int, position: int, last_octet: int) -> int:
-    octets = 0
-    while chunk := os.pread(descriptor, CHUNK_OCTETS, position):
-        octets += count_wire(chunk, last_octet)[0]
-        position += len(chunk)
-        last_octet = chunk[-1]
-    return octets + missing_end_octets(last_octet)
+    position = length
+    while length and position < size:
+        length, more, last_octet, _ = count_wire(
+            descriptor, position, min(size - position, CHUNK_OCTETS), last_octet
+        )
+        octets += more
+        position += length
+    return (octets + missing_end_octets(last_octet), False) if identity.is_held_by(descriptor) else None

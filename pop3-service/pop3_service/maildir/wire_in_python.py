@@ -24,6 +24,12 @@ def read_wire(
     return b"".join((lines, wire_end(content[-1] if content else before))) if is_last else bytes(lines)
 
 
-def count_wire(content: bytes, before: int) -> tuple[int, bool]:
-    """Return `octets_and_plainness` of a part of a message."""
-    return octets_and_plainness(content, before)
+def count_wire(descriptor: int, position: int, count: int, before: int) -> tuple[int, int, int, bool]:
+    """Read up to `count` octets of a message's file; return what they are on the wire.
+
+    That is: how many were read; their octets on the wire; the last one read, or `before` when none was;
+    whether they are plain (`octets_and_plainness`). Raises OSError as the system gives it.
+    """
+    content = os.pread(descriptor, count, position) if count else b""
+    octets, is_plain = octets_and_plainness(content, before)
+    return len(content), octets, content[-1] if content else before, is_plain
