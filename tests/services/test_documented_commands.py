@@ -47,6 +47,15 @@ def test_users_of_another_server_move_in_and_out(terminal: Terminal) -> None:
     assert printed.splitlines()[-1] == "skipped  0"
 
 
+def test_administrators_and_tokens_are_made_while_it_runs(terminal: Terminal) -> None:
+    printed = terminal.type(commands("administrators.md", "administrators while it runs"))
+    assert printed.splitlines()[-1] == "removed the administrator bob"
+    printed = terminal.type(commands("administrators.md", "a token"))
+    assert '"current_connections":0' in printed
+    assert "127.0.0.0/8" in printed
+    assert printed.splitlines()[-1] == "revoked the token prometheus"
+
+
 def test_numbers_are_there_for_prometheus(terminal: Terminal) -> None:
     printed = terminal.type(commands("monitoring.md", "numbers"))
     names = [line.split()[0] for line in printed.splitlines() if line.startswith("peep_")]

@@ -18,7 +18,15 @@ REFERENCE = (PAGES / "reference.md").read_text(encoding="utf-8")
 CONTAINERS = "".join(path.read_text() for path in (ROOT / "docker-compose.yml", ROOT / "compose.scale.yml"))
 
 # Each of these pages promises that all of its commands were run.
-TRIED_PAGES = ("install.md", "configure.md", "monitoring.md", "backup.md", "upgrade.md", "migrate.md")
+TRIED_PAGES = (
+    "install.md",
+    "configure.md",
+    "monitoring.md",
+    "backup.md",
+    "upgrade.md",
+    "migrate.md",
+    "administrators.md",
+)
 
 _CODE = re.compile(r"```.*?```|`[^`\n]+`|^ {4}.*$", re.DOTALL | re.MULTILINE)
 
