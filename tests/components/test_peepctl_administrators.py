@@ -65,8 +65,7 @@ async def test_a_token_does_what_its_role_allows_and_its_source_is_named_when_it
         "tokens", "make", "helper", "--role", "read", "--network", "127.0.0.0/8", "--days", "9"
     )
     token = made.stdout.strip()
-    assert (made.code, is_token(token)) == (0, True)
-    assert "only its digest is stored" in made.stderr
+    assert (made.code, made.stderr, is_token(token)) == (0, "", True)
     variable = {**NOBODY, "PEEPCTL_TOKEN": token}
     head, row = done(await peepctl.run("tokens", "list", **variable)).splitlines()
     assert head.split()[:3] == ["NAME", "ROLE", "NETWORKS"]

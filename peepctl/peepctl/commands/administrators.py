@@ -176,9 +176,9 @@ def make_token(
     body = {"name": name, "role": role.value, "networks": networks or [], "ends_at": ends_at}
     with server.api() as api:
         made = api.post(_TOKENS, body)
-    # Alone on standard output, so that a program can take it.
     say(made["token"])
-    typer.echo(f"Keep it: only its digest is stored. peepctl tokens revoke {shown(name)} ends it.", err=True)
+    if sys.stdout.isatty():  # else a file or a program takes it
+        say("keep it: only its digest is stored")
 
 
 @connected
