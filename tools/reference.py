@@ -29,6 +29,7 @@ from state_store.credentials.passwords import Passwords
 from state_store.latency import histogram
 from state_store.moves import MoveCounts
 from state_store.records import Counters, HashCounts, Latencies, Settings
+from state_store.refusals import RefusalCounts
 from state_store.repository import StateRepository
 from state_store.store_status import StoreStatus
 
@@ -114,7 +115,7 @@ def metrics_table() -> str:
 def _no_numbers() -> Numbers:
     latencies = Latencies(histogram("command", {}), histogram("login", {}))
     store = StoreStatus(0.0, 0.0, is_told=True)
-    return Numbers(Counters(), Settings(), [], latencies, HashCounts(), MoveCounts(), store)
+    return Numbers(Counters(), Settings(), [], latencies, HashCounts(), MoveCounts(), store, RefusalCounts())
 
 
 def peepctl_commands_table() -> str:

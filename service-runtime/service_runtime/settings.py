@@ -71,8 +71,9 @@ class CommonSettings(BaseModel):
     )
     trusted_networks: Networks = Field(
         default=[],
-        description="networks whose wrong passwords are never slowed down, separated by commas: those of a "
-        "webmail server, or of a load balancer that does not pass on its clients' addresses",
+        description="networks whose wrong passwords are never slowed down, and that no ban concerns, "
+        "separated by commas: those of a webmail server, or of a load balancer that does not pass on its "
+        "clients' addresses",
     )
     mail_dir: AbsolutePath = Field(
         "/var/mail/peep",

@@ -21,6 +21,7 @@ logs do; a request may bring its own: up to 64 letters, digits, dots, dashes and
 TAGS = [
     {"name": "settings", "description": "What operators change while the server runs."},
     {"name": "users", "description": "POP3 users and their passwords."},
+    {"name": "refusals", "description": "Suspended users, banned and exempt networks."},
     {"name": "administrators", "description": "Who may do what: administrators, their roles, API tokens."},
     {
         "name": "monitoring",

@@ -30,6 +30,7 @@ from state_store.errors import (
     TooMany,
     UnknownAdministrator,
     UnknownApiToken,
+    UnknownRefusal,
     UnknownSession,
     UnknownSlowDown,
     UnknownUser,
@@ -105,6 +106,7 @@ HOST_REWRITTEN = Kind(
 UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
 UNKNOWN_SESSION = Kind(404, "No open POP3 session has this id.", "unknown-session")
 UNKNOWN_SLOW_DOWN = Kind(404, "No slow-down of guessing has this id, or it is over.", "unknown-slow-down")
+UNKNOWN_REFUSAL = Kind(404, "No suspension, ban or exemption is this one, or it is over.", "unknown-refusal")
 USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
 UNKNOWN_ADMINISTRATOR = Kind(404, "No administrator has this name.", "unknown-administrator")
 UNKNOWN_API_TOKEN = Kind(404, "No API token has this name.", "unknown-token")
@@ -122,6 +124,11 @@ LAST_ADMINISTRATOR = Kind(
 )
 API_TOKEN_EXISTS = Kind(409, "An API token has this name already.", "token-exists")
 TOO_MANY = Kind(409, "There are as many as may be, 1,000: remove one first.", "too-many")
+TOO_MANY_REFUSALS = Kind(
+    409,
+    "There are as many suspensions, bans and exemptions as may be, 10,000: lift some first.",
+    "too-many-refusals",
+)
 SETTINGS_CHANGED = Kind(
     412, "The settings have changed since: read them again before you change them.", "settings-changed"
 )
@@ -192,6 +199,7 @@ KINDS: Mapping[type[StateError], Kind] = {
     UnknownUser: UNKNOWN_USER,
     UnknownSession: UNKNOWN_SESSION,
     UnknownSlowDown: UNKNOWN_SLOW_DOWN,
+    UnknownRefusal: UNKNOWN_REFUSAL,
     SlowedDown: TOO_MANY_ATTEMPTS,
     UserExists: USER_EXISTS,
     UnknownAdministrator: UNKNOWN_ADMINISTRATOR,

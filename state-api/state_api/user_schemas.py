@@ -32,7 +32,8 @@ DEFAULT_PAGE = 100
 _USERNAME = re.compile(r"[!-\-0-~][!-.0-~]{0,127}")
 
 
-def _checked_username(text: str) -> str:
+def checked_username(text: str) -> str:
+    """Return a user's name as it is. Raises `ValueError`: its text says what is allowed (P11)."""
     if not _USERNAME.fullmatch(text):
         raise ValueError(
             "must be 1 to 128 characters of printable ASCII without space and /, not beginning with ."
@@ -41,12 +42,12 @@ def _checked_username(text: str) -> str:
 
 
 def _checked_prefix(text: str) -> str:
-    return _checked_username(text) if text else text
+    return checked_username(text) if text else text
 
 
 Username = Annotated[
     str,
-    AfterValidator(_checked_username),
+    AfterValidator(checked_username),
     WithJsonSchema(
         {"type": "string", "minLength": 1, "maxLength": 128, "pattern": f"^{_USERNAME.pattern}$"},
     ),

@@ -64,6 +64,7 @@ async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
         and "_duration_" not in sample.name
         and "_refused_" not in sample.name
         and "_moves" not in sample.name
+        and "_refusals" not in sample.name
     }
     lease_seconds, _ = shown.pop("peep_pop3_instance_lease_seconds")
     assert 0 < lease_seconds <= 15
@@ -185,7 +186,7 @@ async def test_names_follow_the_conventions(busy: StateRepository, accept: str) 
 async def test_labels_are_few_and_well_named(busy: StateRepository, accept: str) -> None:
     for sample in samples_of((await metrics_of(busy, accept)).text):
         if sample.name.startswith("peep_"):
-            assert set(sample.labels) <= {"version", "le", "reason", "scheme", "state", *INSTANCE}
+            assert set(sample.labels) <= {"version", "le", "reason", "scheme", "state", "kind", *INSTANCE}
             assert not any(label in sample.name.split("_") for label in sample.labels if label != "le")
 
 

@@ -26,6 +26,7 @@ from state_api.health_metrics import INSTANCE_LABELS, labels_of, of_store, of_vi
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.moves import MoveCounts
 from state_store.records import Counters, HashCounts, Histogram, InstanceStatus, Latencies, Settings
+from state_store.refusals import RefusalCounts
 from state_store.repository import StateRepository
 from state_store.store_status import StoreStatus
 
@@ -43,6 +44,7 @@ class Numbers:
     hash_counts: HashCounts
     move_counts: MoveCounts
     store: StoreStatus
+    refusals: RefusalCounts
 
 
 class StoreCollector(Collector):
@@ -61,6 +63,7 @@ class StoreCollector(Collector):
             yield from _of_latencies(self._numbers.latencies)
             yield from _of_hash_counts(self._numbers.hash_counts)
             yield from _of_move_counts(self._numbers.move_counts)
+            yield from _of_refusals(self._numbers.refusals)
             yield from _of_instances(self._numbers.instances)
             yield from of_vitals(self._numbers.instances)
             yield from of_store(self._numbers.store)
@@ -112,6 +115,7 @@ async def _numbers(repository: StateRepository) -> Numbers | None:
                 repository.move_counts(),
             ),
             store=await repository.store_status(),
+            refusals=await repository.refusal_counts(),
         )
     except (StoreUnavailable, StoreUnusable):
         return None
@@ -149,7 +153,9 @@ def _of_latencies(latencies: Latencies) -> Iterable[Metric]:
         "login", "From PASS or the last line of AUTH to its reply, refused logins included.", latencies.login
     )
     refused = CounterMetricFamily(
-        "peep_pop3_refused_logins", "POP3 logins that were refused, by reason.", labels=["reason"]
+        "peep_pop3_refused_logins",
+        "POP3 logins and connections that were refused, by reason.",
+        labels=["reason"],
     )
     for reason, count in latencies.refused.items():
         refused.add_metric([reason], count)
@@ -159,6 +165,16 @@ def _of_latencies(latencies: Latencies) -> Iterable[Metric]:
         "Logins to maildirs whose `peep-unique-ids` is damaged; the log says where.",
         latencies.damaged_unique_ids,
     )
+
+
+def _of_refusals(counts: RefusalCounts) -> Iterable[Metric]:
+    refusals = GaugeMetricFamily(
+        "peep_pop3_refusals", "Suspended users, banned networks and exempt networks.", labels=["kind"]
+    )
+    refusals.add_metric(["suspend"], counts.suspended)
+    refusals.add_metric(["ban"], counts.banned)
+    refusals.add_metric(["exempt"], counts.exempt)
+    yield refusals
 
 
 def _of_move_counts(counts: MoveCounts) -> Iterable[Metric]:

@@ -1,0 +1,195 @@
+"""`/v1/refusals`: suspended users, banned and exempt networks."""
+
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Path, Query
+
+from state_api import errors
+from state_api import refusal_schemas as schemas
+from state_api.confirmation import Confirmed
+from state_api.dependencies import Administrator, Helper, Reader, RepositoryDependency
+from state_api.errors import Refused
+from state_api.schemas import FieldError
+from state_api.user_schemas import Username
+from state_store.errors import UnknownRefusal, UnknownUser
+from state_store.refusals import (
+    NewRefusal,
+    RefusalKind,
+    RefusalOutcome,
+    holds_everybody,
+    is_in,
+    refusal_id,
+)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+router = APIRouter(
+    prefix="/v1",
+    tags=["refusals"],
+    responses=errors.problems(errors.UNAUTHENTICATED, errors.INVALID, errors.STORE_UNAVAILABLE),
+)
+
+RefusalId = Annotated[str, Path(description="As the list shows it.", examples=["5f0c9e1b7a42"])]
+UsernamePath = Annotated[Username, Path()]
+Limit = Annotated[int, Query(ge=1, le=schemas.MAX_PAGE, description="Refusals a page.")]
+After = Annotated[
+    str, Query(max_length=schemas.MAX_TEXT, description="`next` of the page before; empty for the first one.")
+]
+OfKind = Annotated[RefusalKind | None, Query(description="Only those of this kind.")]
+Text = Annotated[
+    str,
+    Query(
+        max_length=schemas.MAX_TEXT,
+        description="Only those with this in their subject, their reason, or the name of who has set them.",
+    ),
+]
+
+
+@router.get("/refusals", operation_id="list_refusals", summary="List suspensions, bans and exemptions")
+async def list_refusals(
+    repository: RepositoryDependency,
+    _: Reader,
+    kind: OfKind = None,
+    text: Text = "",
+    limit: Limit = schemas.DEFAULT_PAGE,
+    after: After = "",
+) -> schemas.RefusalPage:
+    """Those in force, a page at a time. What slows down guessers is at `/v1/slow-downs`."""
+    page = await repository.refusals(limit, after=after, kind=kind, text=text)
+    return schemas.RefusalPage(
+        refusals=list(map(schemas.shown, page.refusals)),
+        next=page.next_after or None,
+        counts=schemas.RefusalCounts(
+            suspended=page.counts.suspended, banned=page.counts.banned, exempt=page.counts.exempt
+        ),
+    )
+
+
+@router.post(
+    "/refusals",
+    operation_id="set_refusals",
+    summary="Suspend users, ban or exempt networks",
+    responses=errors.problems(errors.NEEDS_CONFIRMATION, errors.TOO_LARGE),
+)
+async def set_refusals(
+    body: schemas.NewRefusals,
+    repository: RepositoryDependency,
+    administrator: Administrator,
+    confirm: Confirmed = False,
+) -> schemas.RefusalsSet:
+    """Answered once every live POP3 process goes by them, at the latest after a second.
+
+    By then they have ended the sessions of those users and networks, with the reason and without UPDATE. A
+    ban of everybody, and one that holds your own address, have to be confirmed. Bans are of POP3 alone.
+    """
+    new = [one.stored() for one in body.refusals]
+    if not confirm and (questions := _questions(new, administrator.address)):
+        raise Refused(errors.NEEDS_CONFIRMATION, questions)
+    done = await repository.refuse(new, by=administrator)
+    for one, outcome in zip(new, done.outcomes, strict=True):
+        _log(one, outcome, administrator.name)
+    return schemas.RefusalsSet(
+        results=[
+            schemas.RefusalResult(
+                id=refusal_id(one.kind, one.subject), kind=one.kind, subject=one.subject, outcome=outcome
+            )
+            for one, outcome in zip(new, done.outcomes, strict=True)
+        ],
+        is_obeyed=done.is_obeyed,
+    )
+
+
+@router.delete(
+    "/refusals/{refusal_id}",
+    operation_id="lift_refusal",
+    summary="Lift a suspension, ban or exemption",
+    status_code=204,
+    responses=errors.problems(errors.UNKNOWN_REFUSAL),
+)
+async def lift_refusal(
+    refusal_id: RefusalId, repository: RepositoryDependency, administrator: Administrator
+) -> None:
+    """Whoever was suspended can log in at once, with the password of before or one that was set since."""
+    await repository.lift_refusal(refusal_id, by=administrator)
+    log.info("refusal lifted", refusal=refusal_id, administrator=administrator.name)
+
+
+@router.get(
+    "/users/{username}/suspension",
+    operation_id="show_suspension",
+    summary="Show why a user is suspended",
+    responses=errors.problems(errors.UNKNOWN_REFUSAL),
+)
+async def show_suspension(
+    username: UsernamePath, repository: RepositoryDependency, _: Reader
+) -> schemas.Refusal:
+    """Answer 404 for a user who is not."""
+    found = await repository.suspension(username)
+    if found is None:
+        raise UnknownRefusal
+    return schemas.shown(found)
+
+
+@router.put(
+    "/users/{username}/suspension",
+    operation_id="suspend_user",
+    summary="Suspend a user",
+    responses=errors.problems(errors.UNKNOWN_USER, errors.TOO_MANY_REFUSALS, errors.TOO_LARGE),
+)
+async def suspend_user(
+    username: UsernamePath,
+    body: schemas.NewSuspension,
+    repository: RepositoryDependency,
+    helper: Helper,
+) -> schemas.SuspensionSet:
+    """End an open session with the reason, and tell it whoever gives the right password from now on.
+
+    Mail still arrives. The password stays, and so does the suspension when it is changed, or when the user is
+    removed and added again.
+    """
+    new = schemas.NewRefusal(kind=RefusalKind.SUSPEND, subject=username, **body.model_dump()).stored()
+    done = await repository.refuse([new], by=helper)
+    (outcome,) = done.outcomes
+    _log(new, outcome, helper.name)
+    match outcome:
+        case RefusalOutcome.UNKNOWN_USER:
+            raise UnknownUser
+        case RefusalOutcome.FULL:
+            raise Refused(errors.TOO_MANY_REFUSALS)
+        case RefusalOutcome.PAST:
+            raise Refused(errors.INVALID, [FieldError(field="until", message="must be in the future")])
+    return schemas.SuspensionSet(is_obeyed=done.is_obeyed)
+
+
+@router.delete(
+    "/users/{username}/suspension",
+    operation_id="lift_suspension",
+    summary="Lift a user's suspension",
+    status_code=204,
+    responses=errors.problems(errors.UNKNOWN_REFUSAL),
+)
+async def lift_suspension(username: UsernamePath, repository: RepositoryDependency, helper: Helper) -> None:
+    """Let the user log in at once."""
+    await repository.lift_suspension(username, by=helper)
+    log.info("suspension lifted", username=username, administrator=helper.name)
+
+
+def _questions(new: list[NewRefusal], own_address: str) -> list[FieldError]:
+    """Return what to ask about bans that lock out more than may be meant."""
+    found = []
+    for number, one in enumerate(new):
+        if one.kind is not RefusalKind.BAN:
+            continue
+        if holds_everybody(one.subject):
+            why = "bans everybody who is in no exempt network"
+        elif is_in(own_address, one.subject):
+            why = f"holds the address that you come from, {own_address}: no POP3 from there either"
+        else:
+            continue
+        found.append(FieldError(field=f"refusals.{number}.subject", message=why))
+    return found[: errors.MAX_FIELD_ERRORS]
+
+
+def _log(new: NewRefusal, outcome: RefusalOutcome, administrator: str) -> None:
+    if outcome is RefusalOutcome.SET:
+        log.info("refusal set", kind=new.kind.value, subject=new.subject, administrator=administrator)
