@@ -9,11 +9,20 @@ from support.pop3_process import wait_until
 
 
 def test_a_lower_timeout_holds_at_once(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.expected_statuses.add(409)
     peep.add_user("impatient")
     dashboard.enter("Settings")
     with peep.log_in("impatient") as client:
         dashboard.page.get_by_label("Timeout in seconds").fill("1")
         dashboard.page.get_by_role("button", name="Save").click()
+        question = dashboard.dialog()
+        expect(question).to_contain_text("1 seconds close sessions of clients that are only slow")
+        expect(question).to_contain_text("The timeout would be 1 s, and is 10 min now.")
+        question.get_by_role("button", name="Cancel").click()
+        expect(dashboard.page.get_by_label("Timeout in seconds")).to_have_value("1")
+        assert peep.api.settings()["timeout_seconds"] == 600
+        dashboard.page.get_by_role("button", name="Save").click()
+        question.get_by_role("button", name="Save").click()
         expect(dashboard.page.get_by_role("status").filter(has_text="The timeout is now 1 s")).to_be_visible()
         client.rest()
     assert peep.api.settings()["timeout_seconds"] == 1

@@ -3,6 +3,7 @@
 import { Access } from "./access.js";
 import { Activity } from "./activity.js";
 import { condition as serverCondition, get, Problem, request, useToken } from "./api.js";
+import { Audit } from "./audit.js";
 import { announce, byId, setText } from "./dom.js";
 import { Instances } from "./instances.js";
 import { Live } from "./live.js";
@@ -66,6 +67,7 @@ function makeViews() {
   views.set("moves", new Moves());
   views.set("settings", new SettingsForm(live));
   views.set("access", new Access());
+  views.set("audit", new Audit());
   new Activity(live);
 }
 

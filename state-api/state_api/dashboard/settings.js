@@ -1,6 +1,7 @@
 /** The settings: a form that loses neither what was typed nor what somebody else has changed. */
 
 import { Problem, request } from "./api.js";
+import { ask } from "./dialogs.js";
 import { announce, byId, element, fill } from "./dom.js";
 import { Field, FieldSet } from "./forms.js";
 import { may } from "./roles.js";
@@ -9,7 +10,9 @@ import { count, duration } from "./units.js";
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {Record<string, string>} Values settings by name, each as its input shows it */
 
-/** @type {{name: string, label: string, subject: string, hint: string, isNumber: boolean, show: (value: string) => string}[]} */
+/** @typedef {{name: string, label: string, subject: string, hint: string, isNumber: boolean, show: (value: string) => string}} Setting */
+
+/** @type {Setting[]} */
 export const SETTINGS = [
   {
     name: "max_connections",
@@ -99,7 +102,8 @@ export class SettingsForm {
     this._save.disabled = true;
     try {
       const body = Object.fromEntries(changed.map((field) => [field.name, typed(field)]));
-      const answer = await request("PATCH", "v1/settings", { body, ifMatch: this._etag });
+      const answer = await this._send(body);
+      if (answer === null) return;
       this._know(answer.body, answer.etag);
       this._showKnown();
       announce("Saved; every POP3 instance obeys");
@@ -108,6 +112,28 @@ export class SettingsForm {
       else this._set.showProblem(error, { "mail-directory-refused": "mail_directory" });
     } finally {
       this._mark();
+    }
+  }
+
+  /** Save, after a question where the server wants one; null when the answer is no.
+   *  @param {Record<string, string | number>} body */
+  async _send(body) {
+    const extra = { body, ifMatch: this._etag };
+    try {
+      return await request("PATCH", "v1/settings", extra);
+    } catch (error) {
+      if (!(error instanceof Problem && error.kind === "needs-confirmation")) throw error;
+      const changes = SETTINGS.filter(({ name }) => name in body).map(
+        ({ name, subject, show }) => `${subject} would be ${show(String(body[name]))}, and is ${show(this._known[name])} now.`,
+      );
+      const isMeant = await ask({
+        title: "Save this all the same?",
+        paragraphs: [...error.errors.map((one) => `${one.message}.`), ...changes],
+        action: "Save",
+        isDangerous: true,
+        run: async () => {},
+      });
+      return isMeant ? request("PATCH", "v1/settings?confirm=true", extra) : null;
     }
   }
 

@@ -9,6 +9,7 @@ const clockWithSeconds = new Intl.DateTimeFormat(undefined, {
   second: "2-digit",
   hourCycle: "h23",
 });
+const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
 const dayAndClock = new Intl.DateTimeFormat(undefined, {
   year: "numeric",
   month: "short",
@@ -78,6 +79,16 @@ export function secondOf(time) {
 /** @param {Date} time @returns {string} with its day */
 export function momentOf(time) {
   return dayAndClock.format(time);
+}
+
+/** @param {Date} time @returns {string} with its day, and to the second */
+export function momentWithSeconds(time) {
+  return `${day.format(time)} ${clockWithSeconds.format(time)}`;
+}
+
+/** @param {string} text @returns {string} with what is not seen, or turns the direction of writing, spelt out */
+export function visible(text) {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);
 }
 
 /** @param {number} number @param {string} one @param {string} [many] @returns {string} "1 session", "2 sessions" */

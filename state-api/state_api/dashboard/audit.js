@@ -1,0 +1,225 @@
+/** Who has done what, with a button that sets a setting back. */
+
+import { get, Problem, request } from "./api.js";
+import { ask } from "./dialogs.js";
+import { announce, byId, element, setText } from "./dom.js";
+import { Field } from "./forms.js";
+import { SETTINGS } from "./settings.js";
+import { Table } from "./tables.js";
+import { momentWithSeconds, visible } from "./units.js";
+
+/**
+ * @typedef {object} Act
+ * @property {string} id
+ * @property {string} at
+ * @property {string} who
+ * @property {"peep" | "http" | "dashboard" | "machine"} door
+ * @property {string} address
+ * @property {string} token
+ * @property {string} action
+ * @property {string} object
+ * @property {string} old
+ * @property {string} new
+ */
+
+const PAGE = 50;
+const TYPING = 300;
+/** Milliseconds between two looks at the newest page. */
+const EVERY = 2500;
+const LONGEST = 160;
+
+/** @type {[string, string][]} */
+const DOORS = [
+  ["", "any"],
+  ["peep", "PEEP"],
+  ["http", "HTTP"],
+  ["dashboard", "this dashboard"],
+  ["machine", "the machine itself"],
+];
+
+/** @type {import("./tables.js").Column<Act>[]} */
+const COLUMNS = [
+  { label: "When", show: (row) => momentWithSeconds(new Date(row.at)) },
+  { label: "Who", className: "name-cell", show: who },
+  { label: "From", className: "wide-cell", show: (row) => visible([row.door, row.address].filter(Boolean).join(" ")) },
+  { label: "What", show: (row) => row.action },
+  { label: "To what", className: "wide-cell", show: (row) => briefly(row.object) },
+  { label: "Before", className: "wide-cell", show: (row) => briefly(row.old) },
+  { label: "After", className: "wide-cell", show: (row) => briefly(row.new) },
+];
+
+export class Audit {
+  constructor() {
+    this._filters = [
+      new Field({ name: "who", label: "Who", type: "search", attributes: { maxlength: 128 } }),
+      new Field({ name: "action", label: "What", type: "search", attributes: { maxlength: 128, placeholder: "settings, user.add" } }),
+      new Field({ name: "object", label: "To what", type: "search", attributes: { maxlength: 128, placeholder: "A whole name" } }),
+      new Field({ name: "door", label: "Through which door", choices: DOORS }),
+    ];
+    for (const field of this._filters) field.input.addEventListener("input", () => this._typed());
+    this._table = new Table({
+      caption: "Audit",
+      columns: COLUMNS,
+      key: (row) => row.id,
+      nothing: "Nothing has been done yet.",
+      actions: (row) => (isUndoable(row()) ? [this._undoButton(row)] : []),
+    });
+    /** Where the pages begin that lead to the one that is shown. @type {string[]} */
+    this._starts = [""];
+    /** @type {string | null} */
+    this._next = null;
+    this._requests = 0;
+    this._isShown = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this._timer = undefined;
+    this._newer = element("button", { type: "button", class: "button small", click: () => this._turn(-1) }, "Newer");
+    this._older = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, "Older");
+    this._place = element("p", { class: "muted", role: "status" });
+    this._csv = element("a", { download: true }, "CSV");
+    this._lines = element("a", { download: true }, "JSON lines");
+    byId("audit").append(
+      element("div", { class: "toolbar" }, ...this._filters.map((field) => field.root)),
+      this._table.root,
+      element("nav", { class: "toolbar", "aria-label": "Pages of the audit" }, this._newer, this._older, this._place),
+      element("p", { class: "muted" }, "All of it, as it is filtered: ", this._csv, " ", this._lines),
+    );
+  }
+
+  show() {
+    this._isShown = true;
+    this._load();
+  }
+
+  hide() {
+    this._isShown = false;
+    clearTimeout(this._timer);
+  }
+
+  _typed() {
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => {
+      this._starts = [""];
+      this._load();
+    }, TYPING);
+  }
+
+  /** @param {1 | -1} direction */
+  async _turn(direction) {
+    if (direction > 0 && this._next !== null) this._starts.push(this._next);
+    else if (direction < 0 && this._starts.length > 1) this._starts.pop();
+    await this._load();
+    this._table.root.focus();
+    this._table.root.scrollIntoView({ block: "start" });
+  }
+
+  /** @param {Record<string, string>} [more] @returns {string} */
+  _path(more = {}) {
+    const given = this._filters.map((field) => [field.name, field.value.trim()]).filter(([, value]) => value);
+    return `v1/audit?${new URLSearchParams([...given, ...Object.entries(more)])}`;
+  }
+
+  async _load() {
+    clearTimeout(this._timer);
+    this._requests += 1;
+    const number = this._requests;
+    const before = /** @type {string} */ (this._starts.at(-1));
+    this._csv.href = this._path({ format: "csv" });
+    this._lines.href = this._path({ format: "jsonl" });
+    try {
+      const page = await get(this._path({ limit: String(PAGE), ...(before && { before }) }));
+      // The answer to an earlier request may come after that to a later one.
+      if (number !== this._requests) return;
+      this._render(page.acts, page.next);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+    }
+    // What is new is on the first page only.
+    if (this._isShown && number === this._requests) this._timer = setTimeout(() => (before || document.hidden ? undefined : this._load()), EVERY);
+  }
+
+  /** @param {Act[]} acts @param {string | null} next */
+  _render(acts, next) {
+    this._next = next;
+    this._table.render(acts, this._filters.some((field) => field.value) ? "Nothing fits these filters." : undefined);
+    this._newer.disabled = this._starts.length === 1;
+    this._older.disabled = next === null;
+    setText(this._place, this._starts.length > 1 ? `Page ${this._starts.length}` : "");
+  }
+
+  /** @param {() => Act} row */
+  _undoButton(row) {
+    const { object, old } = row();
+    const label = `Set ${settingOf(object)?.subject.toLowerCase()} back to ${shown(object, old)}`;
+    return element("button", { type: "button", class: "button small", "data-needs": "all", "aria-label": label, click: () => this._undo(row()) }, "Set back");
+  }
+
+  /** @param {Act} act */
+  async _undo(act) {
+    const { subject } = /** @type {import("./settings.js").Setting} */ (settingOf(act.object));
+    const [before, after] = [shown(act.object, act.old), shown(act.object, act.new)];
+    const agreed = new URLSearchParams();
+    const isDone = await ask({
+      title: `${subject}: back to ${before}?`,
+      paragraphs: [`It was ${before} until ${visible(act.who)} set it to ${after}, ${momentWithSeconds(new Date(act.at))}.`],
+      action: "Set back",
+      isDangerous: true,
+      run: async () => {
+        try {
+          await request("POST", `v1/audit/${act.id}/undo?${agreed}`);
+        } catch (error) {
+          throw asQuestion(error, agreed);
+        }
+      },
+    });
+    if (!isDone) return;
+    announce(`${subject} is ${before} again`);
+    this._starts = [""];
+    await this._load();
+  }
+}
+
+/**
+ * Make a question of a refusal: pressed again, the button agrees.
+ * @param {unknown} error @param {URLSearchParams} agreed
+ */
+function asQuestion(error, agreed) {
+  if (!(error instanceof Problem)) return error;
+  if (error.kind === "changed-again") {
+    agreed.set("even_if_changed", "true");
+    return new Problem(error.status, error.kind, "It was changed again since. Set it back all the same?");
+  }
+  if (error.kind === "needs-confirmation") {
+    agreed.set("confirm", "true");
+    const reasons = error.errors.map((one) => `${one.message}.`).join(" ");
+    return new Problem(error.status, error.kind, `${reasons} Set it back all the same?`);
+  }
+  return error;
+}
+
+/** @param {Act} row */
+function who(row) {
+  const name = visible(row.who) || "(somebody)";
+  if (!row.token) return name;
+  return element("span", {}, name, " ", element("span", { class: "badge" }, visible(row.token)));
+}
+
+/** @param {Act} act */
+function isUndoable(act) {
+  return act.action === "settings.change" && act.old !== "" && settingOf(act.object) !== undefined;
+}
+
+/** @param {string} name */
+function settingOf(name) {
+  return SETTINGS.find((setting) => setting.name === name);
+}
+
+/** @param {string} name @param {string} value */
+function shown(name, value) {
+  return visible(settingOf(name)?.show(value) ?? value);
+}
+
+/** @param {string} text */
+function briefly(text) {
+  const whole = visible(text);
+  return whole.length > LONGEST ? element("span", { title: whole }, `${whole.slice(0, LONGEST)}…`) : whole;
+}

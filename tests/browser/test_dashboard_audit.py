@@ -1,0 +1,94 @@
+"""The audit on the page: who did what, shown harmlessly whatever the names are, and setting a change back."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any
+
+from playwright.sync_api import expect
+
+from state_store.audit import Actor, Door
+from state_store.records import Credential
+from state_store.repository import StateRepository
+from support.dashboard import Dashboard
+from support.peep_services import Peep
+
+HOSTILE = Actor("<img src=x onerror=document.title='owned'>\u202egnp", Door.PEEP, "<b>192.0.2.9</b>")
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine: a browser's loop runs in this thread."""
+    thread = threading.Thread(target=asyncio.run, args=(work,))
+    thread.start()
+    thread.join()
+
+
+async def act(redis_url: str) -> None:
+    """Have somebody with a hostile name act, and fill more than a page."""
+    repository = StateRepository(redis_url)
+    await repository.add_users([("<script>alert(1)</script>", Credential("hash", "1"))], by=HOSTILE)
+    for number in range(60):
+        await repository.add_user(f"many{number}", Credential("hash", "1"), by=HOSTILE)
+    await repository.close()
+
+
+def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.expected_statuses.add(409)
+    peep.api.change_settings(max_connections=1000, timeout_seconds=600)
+    dashboard.enter("Audit")
+    peep.api.change_settings(timeout_seconds=59)
+    peep.api.change_settings(timeout_seconds=301)
+    page = dashboard.page
+    page.get_by_label("To what").fill("timeout_seconds")
+    row = page.get_by_role("row").filter(has_text="301")
+    expect(row).to_contain_text("59")  # the old value, beside the new one
+    expect(row).to_contain_text("settings.change")
+    set_back_to_59 = page.get_by_role("button", name="Set the timeout back to 59 s").last  # the older one
+    set_back_to_59.click()
+    dialog = dashboard.dialog()
+    expect(dialog).to_contain_text("It was 59 s until")
+    expect(dialog).to_contain_text("set it to 5 min 1 s")
+    set_back = dialog.get_by_role("button", name="Set back")
+    set_back.click()
+    expect(dialog).to_contain_text("59 seconds close sessions of clients that are only slow")
+    dashboard.picture("audit-set-back")
+    assert peep.api.settings()["timeout_seconds"] == 301
+    set_back.click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("status").filter(has_text="The timeout is 59 s again")).to_be_visible()
+    assert peep.api.settings()["timeout_seconds"] == 59
+    # What was changed again since is set back only when that is meant.
+    set_back_to_59.click()
+    set_back.click()
+    expect(dialog).to_be_hidden()  # it is 59 already
+    peep.api.change_settings(timeout_seconds=400)
+    set_back_to_59.click()
+    set_back.click()
+    expect(dialog).to_contain_text("59 seconds close")
+    set_back.click()
+    expect(dialog).to_contain_text("It was changed again since. Set it back all the same?")
+    set_back.click()
+    expect(dialog).to_be_hidden()
+    peep.api.change_settings(timeout_seconds=600)
+
+
+def test_hostile_names_are_only_text_and_pages_go_back(own_peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.enter("Audit")
+    run(act(own_peep.redis.url))
+    page = dashboard.page
+    page.get_by_label("What", exact=True).fill("user.add")
+    page.get_by_label("Through which door").select_option("PEEP")
+    expect(page.get_by_role("row").filter(has_text="many59")).to_be_visible()
+    page.get_by_role("button", name="Older").click()
+    row = page.get_by_role("row").filter(has_text="<script>alert(1)</script>")
+    expect(row).to_contain_text("<img src=x onerror=document.title='owned'>\\u{202e}gnp")
+    expect(row).to_contain_text("peep <b>192.0.2.9</b>")
+    assert "owned" not in page.title()
+    dashboard.picture("audit")
+    page.get_by_role("button", name="Newer").click()
+    expect(page.get_by_role("row").filter(has_text="many59")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    text = download.value.path().read_text("utf-8")
+    assert len(text.splitlines()) == 62
+    assert "many59" in text.splitlines()[-1]
