@@ -15,6 +15,7 @@ from simulation.network import CALM, LATEST_ARRIVAL_SECONDS, Network, ScriptServ
 from simulation.process import COUNTED, OPENED, SimulatedProcess, SimulatedRepository, SimulatedSession
 from state_store.records import LEASE_SECONDS, RENEWAL_SECONDS, Exchange, Notification, NotificationKind
 from state_store.redis import keys
+from support.actors import OPERATOR
 
 STEPS_SECONDS = (-3600, -60, 60, 3600)
 
@@ -53,7 +54,7 @@ class World:
         server.command("FLUSHALL")
         server.stepped_seconds = 0.0
         for name in self.usernames:
-            server.script("add_users", 0, 0, 0, name, "v1 hash")
+            server.script("add_users", 0, OPERATOR.packed(), 0, 0, name, "v1 hash")
         server.command("HSET", keys.SETTINGS, "max_connections", self.limit)
         try:
             self.loop.run(self._director, self._direct())
