@@ -11,7 +11,7 @@ import pytest
 import redis
 from hypothesis import settings
 
-from state_store.redis import client
+from state_store.redis import client, topology
 from state_store.repository import StateRepository
 from support.peep_gateway_server import Gateway, running_gateway
 from support.redis_server import RedisServer
@@ -49,7 +49,8 @@ def shared_redis_server() -> Iterator[RedisServer]:
 def redis_url(shared_redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the URL of a real, empty server."""
     # Nobody takes this server away: where it answers late, the machine is busy.
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 20.0)
+    for module in (client, topology):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 20.0)
     shared_redis_server.flush()
     return shared_redis_server.url
 

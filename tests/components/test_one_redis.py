@@ -166,10 +166,10 @@ async def test_permission_that_is_missing_is_named(server: Server) -> None:
 
 
 async def test_permission_that_a_script_misses_is_named(server: Server) -> None:
-    server.ask("ACL", "SETUSER", "peep", "on", ">secret", "~*", "&*", "+@all", "-hsetnx")
+    server.ask("ACL", "SETUSER", "peep", "on", ">secret", "~*", "&*", "+@all", "-hset")
     async with repository_on(f"redis://peep:secret@127.0.0.1:{server.port}") as repository:
         await repository.prepare()
-        with pytest.raises(StoreUnavailable, match=r"lacks a permission \(NOPERM\): .*hsetnx"):
+        with pytest.raises(StoreUnavailable, match=r"lacks a permission \(NOPERM\): .*hset"):
             await repository.announce_mail_directory("/srv/mail", overrides=False, by=OPERATOR)
 
 
