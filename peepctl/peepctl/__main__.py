@@ -12,6 +12,7 @@ from peepctl.commands import (
     administrators,
     audit,
     compare,
+    history,
     monitoring,
     moves,
     protocol,
@@ -92,6 +93,8 @@ def repair_store(
 
 app.command("stats")(monitoring.stats)
 app.command("top")(monitoring.top)
+app.command("history")(history.history)
+app.command("health")(history.health)
 app.command("who")(monitoring.who)
 app.command("sessions")(monitoring.sessions)
 app.command("kick")(monitoring.kick)

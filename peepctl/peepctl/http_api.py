@@ -59,7 +59,13 @@ class HttpApi:
     A request may be carried out twice: after a cut connection it is sent again.
     """
 
-    def __init__(self, url: str, authorization: str, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        url: str,
+        authorization: str,
+        tls: ssl.SSLContext,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         parts = urlsplit(url)
         try:
             port = parts.port
@@ -70,13 +76,16 @@ class HttpApi:
                 f"{url} is no address of the HTTP API: http://HOST[:{API_PORT}] or https://HOST"
             )
         self.url = url.rstrip("/")
+        self._patience_seconds = patience_seconds
         self._path = parts.path.rstrip("/")
+        # Who is patient has passwords hashed; who is not wants to know now.
+        seconds = ANSWER_SECONDS if patience_seconds >= PATIENCE_SECONDS else patience_seconds
         if parts.scheme == "https":
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, port, timeout=ANSWER_SECONDS, context=tls
+                parts.hostname, port, timeout=seconds, context=tls
             )
         else:
-            self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=ANSWER_SECONDS)
+            self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=seconds)
         self._headers = {"Authorization": authorization, "Content-Type": "application/json"}
 
     def __enter__(self) -> Self:
@@ -106,7 +115,7 @@ class HttpApi:
         self._request("DELETE", path, None)
 
     def _request(self, method: str, path: str, body: bytes | None, *, is_json: bool = True) -> Any:
-        patience_ends = time.monotonic() + PATIENCE_SECONDS
+        patience_ends = time.monotonic() + self._patience_seconds
         while True:
             try:
                 status, text, retry_after = self._exchange(method, path, body)

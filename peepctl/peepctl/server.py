@@ -12,7 +12,15 @@ import peep_client
 from peep_client import AsyncPeep, Peep
 from peep_client.protocol.errors import UNAVAILABLE
 from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find
-from peepctl.http_api import ApiError, ApiUnreachable, ApiWrongLogin, HttpApi, by_name, by_token
+from peepctl.http_api import (
+    PATIENCE_SECONDS,
+    ApiError,
+    ApiUnreachable,
+    ApiWrongLogin,
+    HttpApi,
+    by_name,
+    by_token,
+)
 from peepctl.sources import WrongSettings
 
 
@@ -62,14 +70,17 @@ class Server:
         self._has_answered = True
         return peep
 
-    def api(self) -> HttpApi:
-        """Return the HTTP API, not yet connected; prompts for a missing password. Raises `WrongSettings`."""
+    def api(self, patience_seconds: float = PATIENCE_SECONDS) -> HttpApi:
+        """Return the HTTP API, not yet connected; prompts for a missing password. Raises `WrongSettings`.
+
+        It is asked again for so long while it is away for a moment.
+        """
         endpoint = self.endpoint
         if endpoint.token is not None:
             authorization = by_token(endpoint.token.text)
         else:
             authorization = by_name(endpoint.user, self._password().text)
-        return HttpApi(endpoint.http, authorization, self._tls_context())
+        return HttpApi(endpoint.http, authorization, self._tls_context(), patience_seconds)
 
     def connect_async(self) -> AsyncPeep:
         """Return a connection for asyncio, not yet open; prompts for a missing password."""

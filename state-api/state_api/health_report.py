@@ -5,6 +5,7 @@ An older version in a rolling upgrade does not tell all of it: that is unknown, 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 
 from state_store.records import Counters, InstanceStatus, Settings
@@ -148,7 +149,8 @@ def _memory(store: StoreStatus) -> Check:
 
 def _service(facts: Facts) -> Iterator[Check]:
     live = len(facts.instances)
-    yield _check("instances", "", State.OK if live else State.CRITICAL, f"{live} POP3 processes are alive")
+    text = "1 POP3 process is alive" if live == 1 else f"{live} POP3 processes are alive"
+    yield _check("instances", "", State.OK if live else State.CRITICAL, text)
     taken, limit = facts.counters.current_connections, facts.settings.max_connections
     yield _check("connections", "", CONNECTIONS_SHARE.state(taken / limit), f"{taken:,} of {limit:,}")
     yield _clock("state-api", -facts.store.clock_ahead)
@@ -179,7 +181,8 @@ def _certificate(host: str, told: Sequence[Vitals], now: float) -> Iterator[Chec
     ends = [vitals.certificate_expires_at for vitals in told if vitals.certificate_expires_at]
     if ends:
         left = min(ends) - now
-        text = f"ends in {_days(left)}" if left > 0 else f"ended {_days(-left)} ago"
+        date = f"{datetime.fromtimestamp(min(ends), UTC):%Y-%m-%d}"
+        text = f"ends {date}, in {_days(left)}" if left > 0 else f"ended {date}, {_days(-left)} ago"
         yield _check("certificate", host, CERTIFICATE_SECONDS.state_of_rest(left), text)
 
 

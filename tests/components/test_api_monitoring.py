@@ -11,7 +11,7 @@ from service_runtime import VERSION
 from state_store.records import Counters
 from state_store.repository import StateRepository
 from support.api_client import api_client, problem
-from support.busy_store import CERTIFICATE_EXPIRES_AT, COUNTERS, VITALS
+from support.busy_store import CERTIFICATE_EXPIRES_AT, COUNTERS, vitals
 from support.peep_gateway_server import instance, obeying
 
 
@@ -113,7 +113,7 @@ async def test_a_draining_process_is_alive_and_not_ready(repository: StateReposi
 
 async def test_health_tells_what_is_well_and_what_is_not(busy: StateRepository) -> None:
     await busy.register_instance(replace(instance(), instance_id="old", host="an-older-version"))
-    await busy.note_vitals("pop3", replace(VITALS, disk_fault="Stale file handle", loop_lag=0.5))
+    await busy.note_vitals("pop3", vitals(disk_fault="Stale file handle", loop_lag=0.5))
     async with api_client(busy) as client:
         shown = (await client.get("/v1/health")).json()
     assert shown["state"] == "critical"
@@ -126,7 +126,7 @@ async def test_health_tells_what_is_well_and_what_is_not(busy: StateRepository) 
 
 
 async def test_health_says_when_the_clock_of_an_instance_is_wrong(busy: StateRepository) -> None:
-    await busy.note_vitals("pop3", replace(VITALS, told_at=time.time() - 30))
+    await busy.note_vitals("pop3", vitals(told_at=time.time() - 30))
     async with api_client(busy) as client:
         checks = (await client.get("/v1/health")).json()["checks"]
     (clock,) = [one for one in checks if (one["name"], one["subject"]) == ("clock", instance().host)]

@@ -69,6 +69,13 @@ def test_numbers_are_there_for_scripts(terminal: Terminal) -> None:
     assert rest < len(printed)
 
 
+def test_the_history_and_the_health_of_a_system_can_be_typed(terminal: Terminal) -> None:
+    printed = terminal.type(commands("monitoring.md", "history"))
+    assert "retrieved_bytes" in printed
+    assert "OK: " in printed
+    assert (terminal.folder / "year.csv").read_text().startswith("time,current_connections,")
+
+
 def test_a_copy_of_a_stopped_system_is_a_whole_one(terminal: Terminal) -> None:
     terminal.type("printf 'secret\\n' | .venv/bin/peepctl users add dora")
     terminal.stop()

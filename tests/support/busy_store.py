@@ -1,6 +1,7 @@
 """A store in which something has happened, and what `/metrics` says of it."""
 
 import time
+from dataclasses import replace
 
 import httpx
 
@@ -24,20 +25,25 @@ COUNTERS = Counters(
 COMMAND_SECONDS = (0.0002, 0.0002, 0.004, 0.3, 60.0)
 LOGIN_SECONDS = (0.03, 0.2)
 CERTIFICATE_EXPIRES_AT = 1_900_000_000.0
-VITALS = Vitals(
-    told_at=time.time(),
-    certificate_expires_at=CERTIFICATE_EXPIRES_AT,
-    round_trip=0.001,
-    loop_lag=0.002,
-    threads=7,
-    disk_look=0.003,
-    disk_octets=1000,
-    disk_free=400,
-    disk_inodes=100,
-    disk_free_inodes=30,
-)
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def vitals(**changes: float | str) -> Vitals:
+    """Return those of a process that is well, told just now, but for `changes`."""
+    well = Vitals(
+        told_at=time.time(),
+        certificate_expires_at=CERTIFICATE_EXPIRES_AT,
+        round_trip=0.001,
+        loop_lag=0.002,
+        threads=7,
+        disk_look=0.003,
+        disk_octets=1000,
+        disk_free=400,
+        disk_inodes=100,
+        disk_free_inodes=30,
+    )
+    return replace(well, **changes)  # type: ignore[arg-type]
 
 
 async def make_busy(repository: StateRepository) -> None:
@@ -62,7 +68,7 @@ async def make_busy(repository: StateRepository) -> None:
         ],
         logins=[Login("alice", "s1", "1", "192.0.2.7")],
     )
-    await repository.note_vitals("pop3", VITALS)
+    await repository.note_vitals("pop3", vitals())
     assert (await repository.exchange(exchange)).logins == [LoginOutcome.OPENED]
 
 

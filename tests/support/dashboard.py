@@ -26,7 +26,10 @@ CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 DESKTOP = (1280, 800)
 TELEPHONE = (360, 740)
-VIEWS = ("Overview", "Sessions", "Instances", "Slow-downs", "Users", "Moves", "Settings", "Access", "Audit")
+VIEWS = (
+    *("Overview", "Health", "Sessions", "Instances", "Slow-downs", "Users"),
+    *("Moves", "Settings", "Access", "Audit"),
+)
 MOST_TABS = 60
 
 Scheme = Literal["light", "dark"]

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from prompt_toolkit.formatted_text import fragment_list_to_text
 
 from peep_client import Counters, Session, Settings
+from peepctl.sparkline import BLOCKS, sparkline
 from peepctl.top.history import MAX_SAMPLES, History
-from peepctl.top.screen import BLOCKS, ORDERS, View, lines, scrolled, sparkline
+from peepctl.top.screen import ORDERS, View, lines, scrolled
 
 NOTHING = Counters(0, 0, 0, 0, 0, 0, 0)
 

@@ -9,6 +9,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from peep_client import Session, Settings
 from peepctl.output import amount, duration, shown
+from peepctl.sparkline import BLOCKS, sparkline
 from peepctl.top.history import History
 
 RATES = (
@@ -18,9 +19,6 @@ RATES = (
     ("connections", "historical_connections"),
     ("logins", "historical_logins"),
 )
-
-BLOCKS = "▁▂▃▄▅▆▇█"
-PLAIN_BLOCKS = "_.-=+*%#"
 
 Line = StyleAndTextTuples
 """One line as pairs of a style and a text."""
@@ -81,15 +79,6 @@ def scrolled(view: View, by: int, height: int) -> int:
     """Return the offset after scrolling `by` lines, which leaves no empty lines at the end of the list."""
     room = max(height - _ABOVE_SESSIONS - 1, 1)
     return max(0, min(view.offset + by, len(view.sessions) - room))
-
-
-def sparkline(rates: Sequence[float], width: int, blocks: str = BLOCKS) -> str:
-    """Return the rates as a row of at most `width` blocks; the highest rate is a full block."""
-    rates = rates[-width:] if width > 0 else []
-    highest = max(rates, default=0.0)
-    if highest <= 0:
-        return blocks[0] * len(rates)
-    return "".join(blocks[min(int(rate / highest * len(blocks)), len(blocks) - 1)] for rate in rates)
 
 
 def _head(view: View, width: int, clock: str) -> Line:

@@ -16,7 +16,8 @@ from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 
 from peep_client import AsyncPeep, NegativeReply, NotSupported, PeepError, WrongLogin
 from peepctl.server import Exit, Server
-from peepctl.top.screen import BLOCKS, ORDERS, PLAIN_BLOCKS, View, lines, scrolled
+from peepctl.sparkline import blocks_for
+from peepctl.top.screen import ORDERS, View, lines, scrolled
 
 SESSIONS_SECONDS = 2.0
 """The shortest time between two lists of sessions: there may be thousands."""
@@ -57,8 +58,7 @@ class _Watching:
         self._seconds = seconds
         self._view = View(address)
         self._sessions_at = float("-inf")
-        is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        self._blocks = BLOCKS if is_unicode else PLAIN_BLOCKS
+        self._blocks = blocks_for(sys.stdout.encoding)
         self._screen: Application[None] = Application(
             layout=Layout(Window(FormattedTextControl(self._drawn), always_hide_cursor=True)),
             key_bindings=self._keys(),

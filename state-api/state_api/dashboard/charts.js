@@ -1,14 +1,17 @@
-/** Small charts of the last ten minutes, drawn by uPlot (vendor/). */
+/** Small charts, drawn by uPlot (vendor/). */
 
-import { KEPT } from "./history.js";
-import { minuteOf } from "./units.js";
+import { timeTick } from "./units.js";
 
 // The library's build for plain scripts: a third of the size of its module.
 const uPlot = /** @type {any} */ (globalThis).uPlot;
 
 const HEIGHT = 112;
-/** A page that was just opened shows so many seconds, and then more and more. */
-const LEAST_SECONDS = 120;
+/** The pointer is at a change when it is so near, in pixels. */
+const NEAR = 6;
+
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+const TIME_STEPS = [300, 600, 900, 1200, 1800, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 30 * DAY, 61 * DAY, 91 * DAY, 122 * DAY];
 
 const AXIS_FONT = "11px system-ui, sans-serif";
 const DARK = matchMedia("(prefers-color-scheme: dark)");
@@ -18,8 +21,12 @@ const DARK = matchMedia("(prefers-color-scheme: dark)");
  * @property {(value: number) => string} tick a value as the axis shows it
  * @property {number} least the axis reaches at least to this value, so that noise does not look like a mountain
  * @property {boolean} [isWhole] whether there are no values between the integers
- * @property {(point: {at: Date, value: number} | null) => void} onPoint what the pointer is at, null when it has left
+ * @property {(point: Point | null) => void} onPoint what the pointer is at, null when it has left
  */
+
+/** @typedef {{at: Date, value: number | null, change: Change | undefined}} Point */
+/** @typedef {import("./past.js").Change} Change */
+/** @typedef {import("./past.js").Line} Line */
 
 /** One line over time, with the area under it. */
 export class Chart {
@@ -27,18 +34,24 @@ export class Chart {
   constructor(place, options) {
     this._place = place;
     this._options = options;
-    /** @type {[number[], (number | null)[]]} */
+    /** @type {Line} */
     this._data = [[], []];
+    this._seconds = 0;
+    /** @type {Change[]} */
+    this._changes = [];
     /** @type {any} */
     this._plot = null;
     new ResizeObserver(() => this._fit()).observe(place);
     DARK.addEventListener("change", () => this._draw());
   }
 
-  /** @param {[number[], (number | null)[]]} data times in seconds, and values */
-  show(data) {
+  /** @param {Line} data @param {number} seconds how far back it shows @param {Change[]} changes to mark */
+  show(data, seconds, changes) {
+    const isSame = seconds === this._seconds;
     this._data = data;
-    if (this._plot) {
+    this._seconds = seconds;
+    this._changes = changes;
+    if (this._plot && isSame) {
       this._plot.setData(data);
     } else {
       this._draw();
@@ -77,19 +90,21 @@ export class Chart {
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { range: () => this._times() }, y: { range: (/** @type {any} */ _, __ = 0, most = 0) => this._range(most) } },
       axes: [
-        { ...axis, size: 22, space: 52, incrs: [60, 120, 300], grid: { show: false }, values: clockTimes },
+        { ...axis, size: 22, space: 52, incrs: TIME_STEPS, grid: { show: false }, values: this._timeTicks.bind(this) },
         { ...axis, size: 46, space: 22, incrs: this._steps(), values: this._ticks.bind(this) },
       ],
       series: [{}, { stroke: accent, width: 1.5, fill: transparent(accent), points: { show: false }, paths: this._paths() }],
-      hooks: { setCursor: [(/** @type {any} */ plot) => this._point(plot.cursor.idx)] },
+      hooks: {
+        setCursor: [(/** @type {any} */ plot) => this._point(plot)],
+        draw: [(/** @type {any} */ plot) => this._drawChanges(plot, style.getPropertyValue("--warning").trim())],
+      },
     };
   }
 
   /** @returns {[number, number]} */
   _times() {
     const now = Date.now() / 1000;
-    const known = now - (this._data[0][0] ?? now);
-    return [now - Math.min(KEPT, Math.max(LEAST_SECONDS, known)), now];
+    return [now - this._seconds, now];
   }
 
   /** @param {number | null} most @returns {[number, number]} */
@@ -97,9 +112,9 @@ export class Chart {
     return [0, Math.max(this._options.least, (most ?? 0) * 1.1)];
   }
 
-  /** A number of connections stays what it is until the next sample; a rate is what was between two. */
+  /** A number of connections is the largest since the sample before; a rate is what was between two. */
   _paths() {
-    return this._options.isWhole ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear();
+    return this._options.isWhole ? uPlot.paths.stepped({ align: -1 }) : uPlot.paths.linear();
   }
 
   _steps() {
@@ -113,17 +128,36 @@ export class Chart {
     return values.map((value) => this._options.tick(value));
   }
 
-  /** @param {number | null | undefined} number */
-  _point(number) {
-    const value = number === null || number === undefined ? null : this._data[1][number];
-    const isKnown = value !== null && value !== undefined;
-    this._options.onPoint(isKnown ? { at: new Date(this._data[0][Number(number)] * 1000), value } : null);
+  /** @param {unknown} _ @param {number[]} values */
+  _timeTicks(_, values) {
+    return values.map((value) => timeTick(new Date(value * 1000), this._seconds));
   }
-}
 
-/** @param {unknown} _ @param {number[]} values */
-function clockTimes(_, values) {
-  return values.map((value) => minuteOf(new Date(value * 1000)));
+  /** @param {any} plot */
+  _point(plot) {
+    const { idx, left } = plot.cursor;
+    const change = left >= 0 ? this._changes.find(({ at }) => Math.abs(plot.valToPos(at, "x") - left) < NEAR) : undefined;
+    const value = idx === null || idx === undefined ? null : (this._data[1][idx] ?? null);
+    const at = change?.at ?? this._data[0][idx];
+    this._options.onPoint(change || value !== null ? { at: new Date(at * 1000), value, change } : null);
+  }
+
+  /** @param {any} plot @param {string} colour */
+  _drawChanges(plot, colour) {
+    const { ctx: canvas, bbox: box } = plot;
+    canvas.save();
+    canvas.strokeStyle = colour;
+    canvas.setLineDash([4, 3]);
+    for (const { at } of this._changes) {
+      const x = Math.round(plot.valToPos(at, "x", true));
+      if (x < box.left || x > box.left + box.width) continue;
+      canvas.beginPath();
+      canvas.moveTo(x, box.top);
+      canvas.lineTo(x, box.top + box.height);
+      canvas.stroke();
+    }
+    canvas.restore();
+  }
 }
 
 /** @param {string} colour as #rrggbb */

@@ -1,12 +1,13 @@
 /** The last ten minutes of the counters, as this page has seen them. Pure but for what it keeps. */
 
 /** @typedef {import("./live.js").Counters} Counters */
+/** @typedef {import("./past.js").Line} Line */
 /** @typedef {{at: number, counters: Counters}} Sample `at` in seconds since the epoch */
 
 /** For how long samples are kept, in seconds. */
-export const KEPT = 600;
+const KEPT = 600;
 
-/** A longer time between two samples is a hole, not a slope, in seconds. */
+/** After a longer time without samples the page knows less than the server, in seconds. */
 const HOLE = 4;
 
 export class History {
@@ -19,27 +20,28 @@ export class History {
   add(at, counters) {
     const last = this.samples.at(-1);
     // A clock that was set back, or counters of a new deployment: what came before belongs to neither.
-    if (last && (at <= last.at || counters.retrieved_bytes < last.counters.retrieved_bytes)) this.samples = [];
+    if (last && (at <= last.at || at > last.at + HOLE || counters.retrieved_bytes < last.counters.retrieved_bytes)) this.samples = [];
     this.samples.push({ at, counters });
     while (this.samples[0].at < at - KEPT) this.samples.shift();
   }
 
   /**
    * @param {keyof Counters} name
-   * @returns {[number[], (number | null)[]]} times and values, with null where nothing is known
+   * @param {boolean} isRate whether the growth a second is wanted
+   * @param {Line} past what the server knows, of which the time before this page's own samples is taken
+   * @returns {Line}
    */
-  values(name) {
-    return this._series((sample) => sample.counters[name]);
-  }
-
-  /**
-   * @param {keyof Counters} name
-   * @returns {[number[], (number | null)[]]} times, and the growth a second since the sample before
-   */
-  rates(name) {
-    return this._series((sample, before) =>
-      before ? (sample.counters[name] - before.counters[name]) / (sample.at - before.at) : null,
-    );
+  line(name, isRate, past) {
+    const own = isRate ? this.samples.slice(1) : this.samples;
+    const begin = own[0]?.at ?? Infinity;
+    const many = past[0].findIndex((time) => time >= begin);
+    const [times, values] = many < 0 ? past : [past[0].slice(0, many), past[1].slice(0, many)];
+    const figures = own.map((sample, number) => {
+      if (!isRate) return sample.counters[name];
+      const before = this.samples[number];
+      return (sample.counters[name] - before.counters[name]) / (sample.at - before.at);
+    });
+    return [times.concat(own.map((sample) => sample.at)), values.concat(figures)];
   }
 
   /**
@@ -58,29 +60,5 @@ export class History {
   rate(name) {
     const { growth, seconds } = this.growth(name, 5);
     return seconds > 0 ? growth / seconds : 0;
-  }
-
-  /**
-   * @param {(sample: Sample, before: Sample | undefined) => number | null} value
-   * @returns {[number[], (number | null)[]]}
-   */
-  _series(value) {
-    /** @type {number[]} */
-    const times = [];
-    /** @type {(number | null)[]} */
-    const values = [];
-    /** @type {Sample | undefined} */
-    let before;
-    for (const sample of this.samples) {
-      if (before && sample.at - before.at > HOLE) {
-        times.push((sample.at + before.at) / 2);
-        values.push(null);
-        before = undefined;
-      }
-      times.push(sample.at);
-      values.push(value(sample, before));
-      before = sample;
-    }
-    return [times, values];
   }
 }

@@ -5,6 +5,7 @@ import { Activity } from "./activity.js";
 import { condition as serverCondition, get, Problem, request, useToken } from "./api.js";
 import { Audit } from "./audit.js";
 import { announce, byId, setText } from "./dom.js";
+import { Health } from "./health.js";
 import { Instances } from "./instances.js";
 import { Live } from "./live.js";
 import { Moves } from "./moves.js";
@@ -60,6 +61,7 @@ function leave(why) {
 
 function makeViews() {
   views.set("overview", new Overview(live));
+  views.set("health", new Health());
   views.set("sessions", new Sessions());
   views.set("instances", new Instances());
   views.set("slow-downs", new SlowDowns());

@@ -4,8 +4,9 @@ import { get, Problem } from "./api.js";
 import { Chart } from "./charts.js";
 import { byId, element, fill, setText } from "./dom.js";
 import { History } from "./history.js";
+import { Past } from "./past.js";
 import { Polling } from "./polling.js";
-import { count, counted, decimal, octetParts, octets, secondOf } from "./units.js";
+import { count, counted, decimal, octetParts, momentOf, octets, secondOf } from "./units.js";
 
 /** @typedef {import("./live.js").Counters} Counters */
 /** @typedef {import("./live.js").Live} Live */
@@ -80,6 +81,9 @@ export class Overview {
     this._limit = null;
     this._gauges = GAUGES.map((options) => new Gauge(options));
     fill(byId("gauges"), ...this._gauges.map((gauge) => gauge.root));
+    this._past = new Past(GAUGES.map(({ name }) => name), () => this._draw());
+    this._changes = new Changes();
+    fill(byId("range"), this._past.root);
     this._figures = new Figures();
     this._loggedIn = new LoggedIn();
     live.addEventListener("counters", (event) => this._show(/** @type {CustomEvent<Counters>} */ (event).detail));
@@ -90,10 +94,12 @@ export class Overview {
   show() {
     this._readLimit();
     this._loggedIn.start();
+    this._past.start();
   }
 
   hide() {
     this._loggedIn.stop();
+    this._past.stop();
   }
 
   /** @param {Counters} counters */
@@ -101,6 +107,12 @@ export class Overview {
     this._history.add(Date.now() / 1000, counters);
     for (const gauge of this._gauges) gauge.show(this._history, counters, this._limit);
     this._figures.show(this._history, counters);
+    this._draw();
+  }
+
+  _draw() {
+    for (const gauge of this._gauges) gauge.draw(this._history, this._past);
+    this._changes.show(this._past);
   }
 
   async _readLimit() {
@@ -113,7 +125,7 @@ export class Overview {
   }
 }
 
-/** A figure, and the chart of its last ten minutes. */
+/** A figure, and the chart of what it was. */
 class Gauge {
   /** @param {GaugeOptions} options */
   constructor(options) {
@@ -123,7 +135,9 @@ class Gauge {
     this._note = element("p", { class: "gauge-note" });
     this._place = element("div", { class: "chart", role: "img" });
     this._text = "";
+    this._now = "–";
     this._isPointedAt = false;
+    this._momentOf = secondOf;
     this.root = element(
       "article",
       { class: "card gauge", "data-gauge": options.name },
@@ -147,19 +161,54 @@ class Gauge {
     setText(this._value, figure);
     setText(this._unit, unit);
     this._text = note(counters, limit);
+    this._now = `${figure} ${unit}`.trim();
     if (!this._isPointedAt) setText(this._note, this._text);
-    const data = isRate ? history.rates(name) : history.values(name);
-    this._chart.show(data);
-    const most = Math.max(0, ...data[1].map((value) => value ?? 0));
-    const words = `${this._options.title}: now ${parts(isRate ? history.rate(name) : counters[name]).join(" ").trim()}, at most ${parts(most).join(" ").trim()} in the last ten minutes`;
+  }
+
+  /** @param {History} history @param {Past} past */
+  draw(history, past) {
+    const { name, isRate, parts, title } = this._options;
+    const known = past.line(name, isRate);
+    const data = past.isUntilNow ? history.line(name, isRate, known) : known;
+    this._momentOf = past.isUntilNow ? secondOf : momentOf;
+    this._chart.show(data, past.range.seconds, past.changes);
+    const most = data[1].reduce((/** @type {number} */ one, other) => Math.max(one, other ?? 0), 0);
+    const words = `${title}: now ${this._now}, at most ${parts(most).join(" ").trim()} in ${past.range.words}`;
     this._place.setAttribute("aria-label", words);
   }
 
-  /** @param {{at: Date, value: number} | null} point */
+  /** @param {import("./charts.js").Point | null} point */
   _point(point) {
     this._isPointedAt = point !== null;
-    const words = point ? `${this._options.parts(point.value).join(" ")} at ${secondOf(point.at)}` : this._text;
-    setText(this._note, words);
+    setText(this._note, point ? this._words(point) : this._text);
+  }
+
+  /** @param {import("./charts.js").Point} point */
+  _words({ at, value, change }) {
+    const what = change ? change.text : this._options.parts(value ?? 0).join(" ").trim();
+    return `${what} at ${this._momentOf(at)}`;
+  }
+}
+
+/** The changes of settings that the charts mark, for those who do not point at them. */
+class Changes {
+  constructor() {
+    this._root = byId("changes");
+    this._summary = element("summary", {});
+    this._list = element("ul", {});
+    fill(this._root, this._summary, this._list);
+    this._shown = "";
+  }
+
+  /** @param {Past} past */
+  show({ changes, range }) {
+    const lines = changes.map(({ at, text }) => `${momentOf(new Date(at * 1000))}: ${text}`);
+    const shown = lines.join("\n");
+    if (shown === this._shown) return;
+    this._shown = shown;
+    this._root.hidden = lines.length === 0;
+    setText(this._summary, `${counted(lines.length, "change")} of settings in ${range.words}`);
+    fill(this._list, ...lines.map((line) => element("li", {}, line)));
   }
 }
 

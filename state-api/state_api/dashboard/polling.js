@@ -7,7 +7,7 @@ const EVERY = 2500;
 
 export class Polling {
   /**
-   * @param {string} path
+   * @param {string | (() => string)} path
    * @param {(body: any) => void} show what to do with an answer; errors are shown at the top of the page
    * @param {number} [milliseconds] from an answer to the next request
    */
@@ -53,7 +53,7 @@ export class Polling {
 
   async _read() {
     try {
-      this._show(await get(this._path));
+      this._show(await get(typeof this._path === "string" ? this._path : this._path()));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
     }

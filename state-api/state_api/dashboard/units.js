@@ -10,6 +10,8 @@ const clockWithSeconds = new Intl.DateTimeFormat(undefined, {
   hourCycle: "h23",
 });
 const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric" });
+const monthAndDay = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const dayAndClock = new Intl.DateTimeFormat(undefined, {
   year: "numeric",
   month: "short",
@@ -69,6 +71,12 @@ export function ago(then, now = new Date()) {
 /** @param {Date} time @returns {string} "14:03" */
 export function minuteOf(time) {
   return clock.format(time);
+}
+
+/** @param {Date} time @param {number} seconds how much time the axis shows @returns {string} "14:03", "Tue 24", "Nov 24" */
+export function timeTick(time, seconds) {
+  if (seconds <= 86400) return minuteOf(time);
+  return (seconds <= 7 * 86400 ? weekday : monthAndDay).format(time);
 }
 
 /** @param {Date} time @returns {string} "14:03:12" */

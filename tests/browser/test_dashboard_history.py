@@ -1,0 +1,71 @@
+"""The charts open with what was before the page was opened; they show a day, a week and a year too."""
+
+import redis
+from playwright.sync_api import expect
+
+from support.dashboard import Dashboard, Open
+from support.past import CONNECTIONS_AT_MOST, write_past
+from support.peep_services import Peep
+
+LOOKS: dict[str, dict[str, object]] = {
+    "light": {},
+    "dark": {"scheme": "dark"},
+    "390": {"viewport": (390, 844)},
+}
+
+
+def chart_of_connections(dashboard: Dashboard, words: str) -> None:
+    """Wait until the chart says what it shows."""
+    place = dashboard.page.locator('[data-gauge="current_connections"] [role="img"]')
+    expect(place).to_have_attribute("aria-label", f"Connections: now 0, at most {words}")
+
+
+def test_the_charts_open_full_and_reach_back_a_year(own_peep: Peep, open_dashboard: Open) -> None:
+    with redis.Redis.from_url(own_peep.redis.url) as store:
+        write_past(store)
+    own_peep.api.change_settings(timeout_seconds=300)
+    for name, options in LOOKS.items():
+        dashboard = open_dashboard(**options)
+        dashboard.enter()
+        octets = dashboard.page.locator('[data-gauge="retrieved_bytes"] [role="img"]')
+        expect(octets).to_have_attribute(
+            "aria-label", "Octets sent: now 0 B/s, at most 2.0 kB/s in the last hour"
+        )
+        dashboard.picture(f"history-{name}-hour")
+        for label, words in (
+            ("24 hours", "the last 24 hours"),
+            ("7 days", "the last 7 days"),
+            ("1 year", "the last year"),
+        ):
+            dashboard.page.get_by_role("button", name=label).click()
+            chart_of_connections(dashboard, f"{CONNECTIONS_AT_MOST} in {words}")
+            expect(dashboard.page.locator("#changes summary")).to_have_text(
+                f"2 changes of settings in {words}"
+            )
+            dashboard.picture(f"history-{name}-{label.replace(' ', '-')}")
+        assert dashboard.barriers() == []
+        assert not dashboard.is_wider_than_the_screen()
+    dashboard.page.locator("#changes summary").click()
+    expect(dashboard.page.locator("#changes li").first).to_contain_text(
+        "The timeout is now 5 min (before: 10 min), by root"
+    )
+    dashboard.picture("history-390-changes")
+
+
+def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard: Open) -> None:
+    for name, options in LOOKS.items():
+        dashboard = open_dashboard(**options)
+        dashboard.enter("Health")
+        rows = dashboard.page.locator("#health tbody tr")
+        expect(rows.filter(has_text="Certificate")).to_contain_text("ends 3000-01-01")
+        expect(rows.filter(has_text="Append-only file of Redis")).to_contain_text("well")
+        expect(rows.filter(has_text="are free").first).to_contain_text("well")
+        assert dashboard.barriers() == []
+        assert not dashboard.is_wider_than_the_screen()
+        dashboard.picture(f"health-{name}")
+    own_peep.pop3.mail.rename(own_peep.pop3.mail.with_name("unmounted"))
+    disk = rows.filter(has_text="cannot be read: No such file or directory")
+    expect(disk).to_contain_text("critical")
+    expect(disk).to_contain_text("Mount it")
+    expect(rows.first).to_contain_text("critical")
+    dashboard.picture("health-critical")
