@@ -29,7 +29,9 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     history:<step>    string  a ring of samples (`history.RECORD`), one for every so many seconds
     user_records      hash    username -> traffic, last login, refusals: see user_records.RecordText; '' ->
                               those of all names that nobody has, and of clients before their login
-    user_log          stream  what instances have noted of users, not in user_records yet: see user_notes
+    user_log          list    what instances have noted of users, not in user_records yet: each entry is when,
+                              s, and lines of `user_notes`
+    user_log_taken    string  how many entries were ever taken from it
     user_log_turn     string  the instance whose turn it is to take the log into the records
     records_since     string  when the first of these records was made, s
     latencies         hash    "command <bucket>", "login <bucket>" -> how many took so long, and
@@ -98,6 +100,7 @@ COUNTERS = TAG + "counters"
 HISTORY = TAG + "history:"
 USER_RECORDS = TAG + "user_records"
 USER_LOG = TAG + "user_log"
+USER_LOG_TAKEN = TAG + "user_log_taken"
 USER_LOG_TURN = TAG + "user_log_turn"
 RECORDS_SINCE = TAG + "records_since"
 LATENCIES = TAG + "latencies"

@@ -57,7 +57,9 @@ class UserRecordRepository(DeploymentStore):
 
         Each note is added once, also if this is cut short or done twice. Return whether there may be more.
         """
-        log = await self._client.script("user_log", instance_id, int(TURN_SECONDS * 1000), ENTRIES_AT_ONCE)
+        taken, log = await self._client.script(
+            "next_notes", instance_id, int(TURN_SECONDS * 1000), ENTRIES_AT_ONCE
+        )
         if not log:
             return False
         entries = _entries(log)
@@ -73,7 +75,7 @@ class UserRecordRepository(DeploymentStore):
         kept = {name: text for name in users if (text := records[name].text)}
         words = [word for pair in kept.items() for word in pair]
         gone = records.keys() - kept.keys()
-        await self._client.script("keep_user_records", log[0][0], log[-1][0], len(kept), *words, *gone)
+        await self._client.script("keep_user_records", taken, len(log), len(kept), *words, *gone)
         return True
 
     async def forget_user_records(self, cursor: int, before: int) -> int:
@@ -97,8 +99,8 @@ class UserRecordRepository(DeploymentStore):
         await self._client.command("UNLINK", keys.USER_RECORDS, keys.USER_LOG, keys.RECORDS_SINCE)
 
 
-def _entries(log: Iterable[Any]) -> list[_Entry]:
-    return [_Entry(int(entry_id.partition("-")[0]) // 1000, notes_of(fields[1])) for entry_id, fields in log]
+def _entries(log: Iterable[str]) -> list[_Entry]:
+    return [_Entry(int(at), notes_of(lines)) for at, _, lines in (text.partition("\n") for text in log)]
 
 
 def _add(entries: Iterable[_Entry], records: dict[str, RecordText], users: set[str]) -> None:

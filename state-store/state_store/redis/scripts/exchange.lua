@@ -35,9 +35,7 @@ for _ = 1, take(1) do
   if not is_known then redis.call('HINCRBY', LATENCIES, name, count) end
 end
 local user_notes = take(1)
-if user_notes ~= '' and not is_known then
-  redis.call('XADD', USER_LOG, 'MAXLEN', '~', USER_LOG_LENGTH, '*', 'notes', user_notes)
-end
+if user_notes ~= '' and not is_known then note_users(now, user_notes) end
 local open, claimed, waiting, settings_version, load, is_to_reap = take(6)
 open, claimed, waiting = tonumber(open), tonumber(claimed), tonumber(waiting)
 

@@ -7,7 +7,7 @@ redis.call('HDEL', USER_RECORDS, username)
 count_credentials(redis.call('HGET', CREDENTIALS, username), nil)
 if redis.call('HDEL', CREDENTIALS, username) == 0 then return 1 end
 -- An instance may be writing the record again at this moment: the log has the last word.
-redis.call('XADD', USER_LOG, 'MAXLEN', '~', USER_LOG_LENGTH, '*', 'notes', 'd\t' .. username .. '\t')
+note_users(now_ms(), 'd\t' .. username .. '\t')
 -- The old server may still know the user: the next login must not bring him back.
 if redis.call('EXISTS', MOVE_SOURCE) == 1 then redis.call('ZADD', MOVED, 'NX', 0, username) end
 note_act(ARGV[1], 'user.remove', username)

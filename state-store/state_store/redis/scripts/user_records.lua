@@ -5,5 +5,5 @@ if #ARGV > 1 then
   records = redis.call('HMGET', USER_RECORDS, unpack(ARGV, 2))
   scores = redis.call('ZMSCORE', USERNAMES, unpack(ARGV, 2))
 end
-local log = ARGV[1] == '1' and redis.call('XRANGE', USER_LOG, '-', '+') or {}
+local log = ARGV[1] == '1' and redis.call('LRANGE', USER_LOG, 0, -1) or {}
 return {now_ms(), records, scores, redis.call('GET', RECORDS_SINCE), log}
