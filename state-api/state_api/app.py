@@ -31,6 +31,7 @@ from state_api.routers import (
     users,
 )
 from state_api.sign_in import SignIns
+from state_api.user_list import UserLists
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.noted_sign_ins import NotedSignIns
 from state_store.credentials.passwords import Passwords
@@ -96,6 +97,7 @@ def create_app(
         SignIns(repository),
         NotedSignIns(repository),
         EventFeed(repository, is_draining),
+        UserLists(repository),
         metrics_need_token,
     )
     errors.install(app)

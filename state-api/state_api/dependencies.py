@@ -15,6 +15,7 @@ from state_api.errors import FOREIGN_REQUEST, SIGNED_OUT, UNAUTHENTICATED, WRONG
 from state_api.event_feed import EventFeed
 from state_api.proof import Proof
 from state_api.sign_in import COOKIE, SignIns, comes_from_page, is_csrf_token, refuse_from_elsewhere
+from state_api.user_list import UserLists
 from state_store.administrators import Role
 from state_store.audit import Actor, Door
 from state_store.credentials.api_tokens import PREFIX, token_digest
@@ -40,6 +41,7 @@ class Services:
     sign_ins: SignIns
     noted_sign_ins: NotedSignIns
     event_feed: EventFeed
+    user_lists: UserLists
     metrics_need_token: bool = False
 
 
@@ -59,6 +61,10 @@ async def _repository(request: Request) -> StateRepository:
 
 async def _passwords(request: Request) -> Passwords:
     return _of(request).passwords
+
+
+async def _user_lists(request: Request) -> UserLists:
+    return _of(request).user_lists
 
 
 def client_address(request: Request) -> str:
@@ -162,6 +168,7 @@ _caller = AdministratorScheme(
 
 ServicesDependency = Annotated[Services, Depends(_services)]
 RepositoryDependency = Annotated[StateRepository, Depends(_repository)]
+UserListsDependency = Annotated[UserLists, Depends(_user_lists)]
 PasswordsDependency = Annotated[Passwords, Depends(_passwords)]
 
 # Who may send a request: each route names one of these, and refuses all whose role does not cover it.

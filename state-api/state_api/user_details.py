@@ -8,8 +8,11 @@ from state_api.schemas import Session
 from state_api.times import time_of
 from state_api.user_schemas import User
 from state_store.credentials.attempts import RefusalReason
+from state_store.records import Credential
+from state_store.refusals import Refusal
+from state_store.repository import user_records
 from state_store.user_notes import Origin
-from state_store.user_records import LastLogin, Refused, UserRecord
+from state_store.user_records import DAY_SECONDS, LastLogin, RecordText, Refused, UserRecord
 
 _ADVICE = {
     RefusalReason.WRONG_PASSWORD: "The password is not the user's: compare it in the mail program, or give "
@@ -74,8 +77,19 @@ class Traffic(BaseModel):
     messages: int = Field(description="Sent whole.", examples=[3])
 
 
+class Suspension(BaseModel):
+    """Why every login of a user is refused."""
+
+    reason: str = Field(description="What the client is told.", examples=["unpaid"])
+    since: datetime = Field(description="RFC 3339, UTC.")
+    until: datetime | None = Field(description="When it ends by itself; null: never.")
+    by: str = Field(description="Who has set it.", examples=["admin"])
+
+
 class UserDetails(User):
     """A user, with what is kept of it (`PEEP_LOGIN_RECORDS`)."""
+
+    suspension: Suspension | None = Field(description="Null: the user is not suspended.")
 
     password_scheme: str = Field(
         description="`ARGON2ID`, or the scheme of another server's hash until the user logs in.",
@@ -92,12 +106,87 @@ class UserDetails(User):
     )
 
 
-def last_login(login: LastLogin) -> UserLogin:
+class ListedUser(User):
+    """A user as lists show it; the figures are some seconds old."""
+
+    suspended: bool = Field(description="Whether every login is refused.", examples=[False])
+    password_scheme: str = Field(
+        description="`ARGON2ID`, or the scheme of another server's hash until the user logs in.",
+        examples=["ARGON2ID"],
+    )
+    last_login_at: datetime | None = Field(description="RFC 3339, UTC; null: none is known.")
+    last_refusal_at: datetime | None = Field(description="RFC 3339, UTC; null: none is known.")
+    today: Traffic = Field(description="Of this day, in UTC.")
+    week: Traffic = Field(description="Of this day and the six before.")
+    month: Traffic = Field(description="Of this calendar month, in UTC.")
+    maildrop_octets: int = Field(description="Of the maildrop at the last login.", examples=[614400])
+
+
+class UserPage(BaseModel):
+    """Some of the users, in the order that was asked for."""
+
+    users: list[ListedUser]
+    next: str | None = Field(
+        description="Give this as `after` to get the next page; null on the last one, and where the list is "
+        "sorted or filtered.",
+        examples=["alice"],
+    )
+    total: int | None = Field(
+        description="Where the list is sorted or filtered: how many users are on all pages.", examples=[812]
+    )
+
+
+def listed(user: user_records.ListedUser) -> ListedUser:
+    """Return a user as lists show it."""
+    record = RecordText(user.record)
+    today, week, month = record.traffic(user.at // DAY_SECONDS)
+    return ListedUser(
+        username=user.username,
+        suspended=user.is_suspended,
+        password_scheme=user.scheme,
+        last_login_at=time_of(record.last_login_at) if record.last_login_at else None,
+        last_refusal_at=time_of(record.last_refusal_at) if record.last_refusal_at else None,
+        today=Traffic.model_validate(today),
+        week=Traffic.model_validate(week),
+        month=Traffic.model_validate(month),
+        maildrop_octets=record.maildrop_octets,
+    )
+
+
+def details(
+    username: str,
+    credential: Credential,
+    found: user_records.UserRecords,
+    session: Session | None,
+    suspension: Refusal | None,
+) -> UserDetails:
+    """Return all that is known of a user."""
+    record = found.records[username]
+    return UserDetails(
+        username=username,
+        suspension=_suspension(suspension) if suspension else None,
+        password_scheme=credential.scheme,
+        last_login=_last_login(record.last_login) if record.last_login else None,
+        refusals=_refusals(record),
+        today=Traffic.model_validate(record.today),
+        week=Traffic.model_validate(record.week),
+        month=Traffic.model_validate(record.month),
+        session=session,
+        recorded_since=time_of(found.since) if found.since else None,
+    )
+
+
+def _suspension(one: Refusal) -> Suspension:
+    until = time_of(one.until) if one.until else None
+    return Suspension(reason=one.reason, since=time_of(one.since), until=until, by=one.by)
+
+
+def _last_login(login: LastLogin) -> UserLogin:
     """Return a login as the API shows it."""
     return UserLogin(**_origin(login.at, login.origin), messages=login.messages, octets=login.octets)
 
 
-def refusals(record: UserRecord) -> list[UserRefusal]:
+def _refusals(record: UserRecord) -> list[UserRefusal]:
     """Return a user's refusals as the API shows them."""
     return [_refusal(one) for one in record.refused]
 

@@ -280,12 +280,3 @@ class UserHashPage(BaseModel):
     next: str | None = Field(
         description="Give this as `after` to get the next page; null on the last one.", examples=["alice"]
     )
-
-
-class UserPage(BaseModel):
-    """Some of the users, sorted by the octets of their names."""
-
-    users: list[User]
-    next: str | None = Field(
-        description="Give this as `after` to get the next page; null on the last one.", examples=["alice"]
-    )

@@ -92,6 +92,10 @@ class Deltas:
         self.user_notes = "\n".join(filter(None, (self.user_notes, newer)))
 
 
+OWN_SCHEME = "ARGON2ID"
+"""The scheme of our own hashes, as Dovecot names it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """How a user's password is checked, with a version that changes with every password.
@@ -112,7 +116,7 @@ class Credential:
     def scheme(self) -> str:
         """The scheme of the password's hash, as Dovecot names it: `ARGON2ID` for those of our own."""
         braced, _, _ = self.password_hash.partition("}")
-        return braced[1:].partition(",")[0] if braced.startswith("{") else "ARGON2ID"
+        return braced[1:].partition(",")[0] if braced.startswith("{") else OWN_SCHEME
 
 
 class Added(Enum):

@@ -3,17 +3,25 @@
 import asyncio
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import structlog
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from state_api import errors, user_details, user_schemas
-from state_api.dependencies import Administrator, Helper, PasswordsDependency, Reader, RepositoryDependency
+from state_api.dependencies import (
+    Administrator,
+    Helper,
+    PasswordsDependency,
+    Reader,
+    RepositoryDependency,
+    UserListsDependency,
+)
 from state_api.many_users import add_many
 from state_api.routers.monitoring import session_of
-from state_api.times import time_of
+from state_api.user_list import UserQuery, UserSort
 from state_store.errors import UnknownUser
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -34,6 +42,49 @@ Prefix = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a list of users is sorted and filtered."""
+
+    sort: Annotated[
+        UserSort | None,
+        Query(description="`today`, `week`, `month`: by octets sent; `maildrop`: by its octets."),
+    ] = None
+    descending: Annotated[bool, Query(description="The largest, or the latest, first.")] = False
+    search: Annotated[
+        str, Query(max_length=128, description="Only names with this in them, in capitals or not.")
+    ] = ""
+    not_since_days: Annotated[
+        int | None, Query(ge=0, le=3650, description="Only users without a login in so many days.")
+    ] = None
+    refused_days: Annotated[
+        int | None, Query(ge=0, le=3650, description="Only users refused within so many days.")
+    ] = None
+    suspended: Annotated[bool | None, Query(description="Only users who are, or are not, suspended.")] = None
+    scheme: Annotated[
+        str | None, Query(max_length=64, description="Only users whose password's hash has this scheme.")
+    ] = None
+    offset: Annotated[
+        int, Query(ge=0, le=10_000_000, description="How many users to leave out: those of earlier pages.")
+    ] = 0
+
+    def query(self) -> UserQuery | None:
+        """Return what is wanted of the list in memory; None for all users by name."""
+        query = UserQuery(
+            self.sort or UserSort.NAME,
+            self.descending,
+            self.search.lower(),
+            self.not_since_days,
+            self.refused_days,
+            self.suspended,
+            self.scheme,
+        )
+        return None if self.sort is None and query == UserQuery() and not self.offset else query
+
+
+_ALL = Wanted()
+
+
 @router.get(
     "",
     operation_id="list_users",
@@ -52,20 +103,30 @@ Prefix = Annotated[
 )
 async def list_users(
     repository: RepositoryDependency,
+    lists: UserListsDependency,
     response: Response,
     _: Reader,
     limit: Limit = user_schemas.DEFAULT_PAGE,
     after: After = None,
     prefix: Prefix = "",
-) -> user_schemas.UserPage:
-    """PEEP `u?`, a page at a time, sorted by the octets of the names."""
+    wanted: Annotated[Wanted, Depends()] = _ALL,
+) -> user_details.UserPage:
+    """PEEP `u?`, a page at a time, sorted by the octets of the names; with figures of each.
+
+    Sorted by anything else, or filtered, the list is some seconds old, and its pages go by `offset`.
+    """
+    query = wanted.query()
+    if query is not None:
+        selection = await lists.page(query, wanted.offset, limit)
+        users = list(map(user_details.listed, selection.users))
+        return user_details.UserPage(users=users, next=None, total=selection.total)
     # One name more than the page has shows whether there is a next one.
-    names = await repository.usernames_after(after or "", limit + 1, prefix)
-    page = names[:limit]
-    next_after = page[-1] if len(names) > limit else None
+    found = await repository.listed_users(after or "", limit + 1, prefix)
+    page = found[:limit]
+    next_after = page[-1].username if len(found) > limit else None
     if next_after is not None:
         response.headers["Link"] = f'<{_page_address(limit, prefix, next_after)}>; rel="next"'
-    return user_schemas.UserPage(users=[user_schemas.User(username=name) for name in page], next=next_after)
+    return user_details.UserPage(users=list(map(user_details.listed, page)), next=next_after, total=None)
 
 
 def _page_address(limit: int, prefix: str, after: str) -> str:
@@ -126,23 +187,16 @@ async def show_user(
 
     Exact at the moment of the request. This is where `Location` of an added user leads.
     """
-    credential, found, session = await asyncio.gather(
-        repository.credential(username), repository.user_records([username]), repository.session_of(username)
+    credential, found, session, suspension = await asyncio.gather(
+        repository.credential(username),
+        repository.user_records([username]),
+        repository.session_of(username),
+        repository.suspension(username),
     )
     if credential is None:
         raise UnknownUser
-    record = found.records[username]
-    return user_details.UserDetails(
-        username=username,
-        password_scheme=credential.scheme,
-        last_login=user_details.last_login(record.last_login) if record.last_login else None,
-        refusals=user_details.refusals(record),
-        today=user_details.Traffic.model_validate(record.today),
-        week=user_details.Traffic.model_validate(record.week),
-        month=user_details.Traffic.model_validate(record.month),
-        session=session_of(session, time.time()) if session else None,
-        recorded_since=time_of(found.since) if found.since else None,
-    )
+    shown = session_of(session, time.time()) if session else None
+    return user_details.details(username, credential, found, shown, suspension)
 
 
 @router.delete(

@@ -14,6 +14,12 @@ NAMES_A_PAGE = 2000
 """Names that are read at once: a list of all users holds Redis up for less than a millisecond at a time."""
 
 
+def names_between(after: str, prefix: str) -> tuple[str, str]:
+    """Return the bounds for ZRANGEBYLEX of the names that begin with `prefix` and follow `after`."""
+    first = f"({after}" if after and after >= prefix else f"[{prefix}" if prefix else "-"
+    return first, f"({prefix}\x7f" if prefix else "+"  # names are of printable ASCII
+
+
 class UserRepository(DeploymentStore):
     """POP3 users; names are case-sensitive, and sorted by their octets."""
 
@@ -28,9 +34,8 @@ class UserRepository(DeploymentStore):
 
     async def usernames_after(self, after: str, limit: int, prefix: str = "") -> list[str]:
         """Return at most `limit` names, sorted, that begin with `prefix` and follow `after`."""
-        start = f"({after}" if after and after >= prefix else f"[{prefix}" if prefix else "-"
-        end = f"({prefix}\x7f" if prefix else "+"  # names are of printable ASCII
-        return list(await self._client.command("ZRANGEBYLEX", keys.USERNAMES, start, end, "LIMIT", 0, limit))
+        first, last = names_between(after, prefix)
+        return list(await self._client.command("ZRANGEBYLEX", keys.USERNAMES, first, last, "LIMIT", 0, limit))
 
     async def credential(self, username: str) -> Credential | None:
         """Return how the user's password is checked, or None for an unknown user."""

@@ -1,0 +1,94 @@
+"""`/v1/users` sorted and filtered by what is kept of users; `state_api.user_list` over a real store."""
+
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import redis
+
+from state_api.user_list import UserLists, UserQuery, UserSort
+from state_store.records import Credential
+from state_store.redis import keys
+from state_store.repository import StateRepository
+from state_store.user_notes import NoteKind
+from state_store.user_records import DAY_SECONDS, RecordText
+from support.actors import OPERATOR
+from support.api_client import api_client
+from support.peep_gateway_server import add_users
+
+
+def record(login_days_ago: int | None, octets: int, refused_days_ago: int | None = None) -> str:
+    """Return the record of a user who fetched something today."""
+    now, text = int(time.time()), RecordText()
+    if refused_days_ago is not None:
+        refusal = "WRONG_PASSWORD 1 192.0.2.7 - USER "
+        text.take(now - refused_days_ago * DAY_SECONDS, NoteKind.REFUSAL, refusal)
+    if login_days_ago is not None:
+        text.take(now - login_days_ago * DAY_SECONDS, NoteKind.LOGIN, f"192.0.2.7 - USER 1 {octets * 10}")
+    text.take(now, NoteKind.TRAFFIC, f"{octets} 1")
+    return text.text
+
+
+@pytest.fixture
+async def client(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of an API with five users: erin has never logged in, Dora has an imported hash."""
+    await add_users(repository, "alice", "bob", "carol", "erin")
+    await repository.add_user("Dora", Credential("{SHA512-CRYPT,5000}$6$x", "v1"), by=OPERATOR)
+    behind_the_scenes.hset(
+        keys.USER_RECORDS,
+        mapping={
+            "alice": record(1, 300),
+            "bob": record(100, 100, refused_days_ago=0),
+            "carol": record(2, 200, refused_days_ago=9),
+            "Dora": record(3, 100),
+        },
+    )
+    async with api_client(repository) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("sort=today&descending=true", ["alice", "carol", "Dora", "bob", "erin"]),
+        ("sort=week", ["erin", "Dora", "bob", "carol", "alice"]),
+        ("sort=last_login&descending=true", ["alice", "carol", "Dora", "bob", "erin"]),
+        ("sort=last_refusal&descending=true&limit=2", ["bob", "carol"]),
+        ("sort=maildrop&descending=true&offset=3", ["bob", "erin"]),
+        ("sort=name&descending=true", ["erin", "carol", "bob", "alice", "Dora"]),
+        ("not_since_days=90", ["bob", "erin"]),
+        ("refused_days=1", ["bob"]),
+        ("search=O", ["Dora", "bob", "carol"]),
+        ("scheme=SHA512-CRYPT", ["Dora"]),
+        ("suspended=true", []),
+        ("suspended=false&search=al", ["alice"]),
+    ],
+)
+async def test_users_are_sorted_and_filtered(client: httpx.AsyncClient, query: str, names: list[str]) -> None:
+    page = (await client.get(f"/v1/users?{query}")).json()
+    assert [user["username"] for user in page["users"]] == names
+    assert page["total"] >= len(names)
+    assert page["next"] is None
+
+
+async def test_figures_of_the_list_are_those_of_the_records(client: httpx.AsyncClient) -> None:
+    users = {user["username"]: user for user in (await client.get("/v1/users")).json()["users"]}
+    assert users["alice"]["today"] == {"octets": 300, "messages": 1}
+    assert users["alice"]["maildrop_octets"] == 3000
+    assert users["erin"]["last_login_at"] is None
+    assert users["Dora"]["password_scheme"] == "SHA512-CRYPT"
+    assert users["bob"]["last_refusal_at"] is not None
+
+
+async def test_a_list_is_read_anew_after_some_seconds_and_not_before(repository: StateRepository) -> None:
+    now = 0.0
+    lists = UserLists(repository, lambda: now)
+    query = UserQuery(UserSort.TODAY)
+    assert (await lists.page(query, 0, 10)).total == 0
+    await add_users(repository, "alice")
+    assert (await lists.page(query, 0, 10)).total == 0
+    now = 30.0  # nobody has looked meanwhile
+    assert (await lists.page(query, 0, 10)).total == 1
