@@ -1,4 +1,4 @@
-"""`users list|add|remove|password`; `user_hashes` has `import` and `export`."""
+"""`users list|add|remove|password`; the other commands are in `user_records` and `user_hashes`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from peepctl.commands import user_hashes
+from peepctl.commands import user_hashes, user_records
 from peepctl.completion import users as user_names
 from peepctl.options import AsJson, connected
 from peepctl.output import say, say_json
@@ -17,6 +17,9 @@ Username = Annotated[str, typer.Argument(metavar="USER", help="A POP3 user's nam
 KnownUsername = Annotated[
     str, typer.Argument(metavar="USER", help="A POP3 user's name.", autocompletion=user_names)
 ]
+LONGEST_DAYS = 3650
+"""The API takes no more."""
+
 FromInput = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
 ]
@@ -30,9 +33,54 @@ InTheOpen = Annotated[
 ]
 
 
+def days(text: str) -> int:
+    """Return how many days are meant by `90d` or `90`."""
+    digits = text.removesuffix("d")
+    if not (digits.isdecimal() and digits.isascii()) or int(digits) > LONGEST_DAYS:
+        raise typer.BadParameter(f"{text} is no number of days, such as 90d; at most {LONGEST_DAYS}d")
+    return int(digits)
+
+
 @connected
-def list_users(server: Server, as_json: AsJson = False) -> None:
-    """List the POP3 users."""
+def list_users(
+    server: Server,
+    sort: Annotated[
+        user_records.Sort | None,
+        typer.Option("--sort", help="Show figures, sorted by this: the latest and the largest first."),
+    ] = None,
+    search: Annotated[
+        str, typer.Option("--search", metavar="TEXT", help="Only names that hold TEXT.", show_default=False)
+    ] = "",
+    not_since: Annotated[
+        int | None,
+        typer.Option("--not-since", parser=days, metavar="90d", help="Only who has not logged in since."),
+    ] = None,
+    refused: Annotated[
+        int | None,
+        typer.Option("--refused", parser=days, metavar="1d", help="Only who was refused since."),
+    ] = None,
+    suspended: Annotated[bool, typer.Option("--suspended", help="Only suspended users.")] = False,
+    scheme: Annotated[
+        str,
+        typer.Option(
+            "--scheme", metavar="SCHEME", help="Only who has such a password hash.", show_default=False
+        ),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the POP3 users.
+
+    With an option it shows figures of each, some seconds old, and talks to the HTTP API.
+    """
+    wanted = {"not_since_days": not_since, "refused_days": refused, "search": search, "scheme": scheme}
+    query = {name: value for name, value in wanted.items() if value not in {None, ""}}
+    query |= {"suspended": True} if suspended else {}
+    if query or sort is not None:
+        by = sort or user_records.Sort.NAME
+        is_descending = by is not user_records.Sort.NAME
+        query |= {"sort": by.value.replace("-", "_"), "descending": is_descending}
+        user_records.say_listed(server, query, as_json=as_json)
+        return
     with server.connect() as peep:
         names = peep.users()
     if as_json:
@@ -86,6 +134,8 @@ def group() -> typer.Typer:
     """Return the group of commands."""
     app = typer.Typer(help="List and change the POP3 users.", no_args_is_help=True)
     app.command("list")(list_users)
+    app.command("show")(user_records.show)
+    app.command("top")(user_records.top)
     app.command("add")(add)
     app.command("remove")(remove)
     app.command("password")(set_password)

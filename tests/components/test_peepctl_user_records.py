@@ -1,0 +1,74 @@
+"""`peepctl users show`, `users top` and the sorted `users list`, with the HTTP API over a real store."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from state_store.redis import keys
+from state_store.repository import StateRepository
+from state_store.user_notes import NoteKind
+from state_store.user_records import RecordText
+from support.api_server import api_server
+from support.peep_gateway_server import add_users
+from support.peepctl_beside_api import PeepctlBesideApi
+
+
+@pytest.fixture
+async def peepctl(
+    repository: StateRepository, tmp_path: Path, behind_the_scenes: redis.Redis
+) -> AsyncIterator[PeepctlBesideApi]:
+    """Give `peepctl` beside an API where alice was refused and has fetched mail, and bob never came."""
+    await add_users(repository, "alice", "bob", "carol")
+    record, now = RecordText(), int(time.time())
+    record.take(now - 7200, NoteKind.LOGIN, "192.0.2.7 TLSv1.3 PLAIN 20 614400")
+    record.take(now - 60, NoteKind.TRAFFIC, "5120 3")
+    record.take(now - 60, NoteKind.REFUSAL, "IN_USE 2 192.0.2.8 - USER by 192.0.2.7 since noon")
+    behind_the_scenes.hset(keys.USER_RECORDS, "alice", record.text)
+    async with api_server(repository) as api:
+        yield PeepctlBesideApi(api, tmp_path)
+
+
+async def test_a_user_is_shown_with_why_and_what_to_do(peepctl: PeepctlBesideApi) -> None:
+    done = await peepctl.run("users", "show", "alice")
+    assert (done.code, done.stderr) == (0, "")
+    assert "last login     2 h ago from 192.0.2.7 by PLAIN, TLSv1.3\n" in done.stdout
+    assert "maildrop then  20 messages, 614.4 kB\n" in done.stdout
+    assert "today          3 messages, 5.1 kB\n" in done.stdout
+    assert "refused: maildrop in use, 2 since the last login" in done.stdout
+    assert "from 192.0.2.8 by USER, without TLS\n  by 192.0.2.7 since noon\n  Another session" in done.stdout
+    shown = json.loads((await peepctl.run("users", "show", "alice", "--json")).stdout)
+    assert shown["refusals"][0]["count"] == 2
+
+
+async def test_a_user_who_never_came_and_one_who_is_unknown(peepctl: PeepctlBesideApi) -> None:
+    assert "none (no records are kept)" in (await peepctl.run("users", "show", "bob")).stdout
+    unknown = await peepctl.run("users", "show", "nobody")
+    assert unknown.code == 1
+    assert "404" in unknown.stderr
+
+
+async def test_who_uses_most_comes_first_and_who_used_nothing_not_at_all(peepctl: PeepctlBesideApi) -> None:
+    done = await peepctl.run("users", "top", "week")
+    assert [line.split()[:4] for line in done.stdout.splitlines()] == [
+        ["USER", "SENT", "MESSAGES", "LAST"],
+        ["alice", "5.1", "kB", "3"],
+    ]
+
+
+async def test_users_are_listed_by_what_is_kept_of_them(peepctl: PeepctlBesideApi) -> None:
+    async def listed(*options: str) -> list[str]:
+        done = await peepctl.run("users", "list", *options)
+        assert (done.code, done.stderr) == (0, "")
+        return [line.split()[0] for line in done.stdout.splitlines()[1:]]
+
+    assert await listed("--sort", "last-login") == ["alice", "bob", "carol"]
+    assert await listed("--not-since", "90d") == ["bob", "carol"]
+    assert await listed("--refused", "1d", "--search", "LI") == ["alice"]
+    assert await listed("--suspended") == []
+    wrong = await peepctl.run("users", "list", "--not-since", "soon")
+    assert wrong.code == 2
+    assert "soon is no number of days, such as 90d" in wrong.stderr
