@@ -16,6 +16,7 @@ from peepctl.commands import (
     monitoring,
     moves,
     protocol,
+    refusals,
     settings,
     store,
     users,
@@ -101,6 +102,7 @@ app.command("kick")(monitoring.kick)
 app.command("slow-downs")(monitoring.slow_downs)
 app.command("lift")(monitoring.lift)
 app.add_typer(users.group(), name="users")
+app.add_typer(refusals.group(), name="refusals")
 app.add_typer(administrators.admins(), name="admins")
 app.add_typer(administrators.tokens(), name="tokens")
 app.add_typer(store.group(), name="store")

@@ -1,0 +1,271 @@
+"""`refusals list|suspend|ban|exempt|lift`: users who may not log in, and networks that may not connect."""
+
+from __future__ import annotations
+
+import enum
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import typer
+
+from peepctl.http_api import ApiRefused, HttpApi
+from peepctl.moments import moment
+from peepctl.options import AsJson, complain, connected
+from peepctl.output import say, say_json, say_table
+from peepctl.server import Exit, Server
+
+
+class Kind(enum.Enum):
+    """What is refused, by the names that are typed."""
+
+    SUSPEND = "suspend"
+    BAN = "ban"
+    EXEMPT = "exempt"
+
+
+_DONE = {Kind.SUSPEND: "suspended", Kind.BAN: "banned", Kind.EXEMPT: "exempted"}
+_WORDS = {"suspend": "suspension", "ban": "ban", "exempt": "exemption", "slow-down": "slow-down"}
+_NOT_SET = {
+    "unknown user": "there is no such user",
+    "past": "its end is in the past",
+    "full": "there are as many refusals as may be",
+}
+_REFUSALS = "/v1/refusals"
+_SLOW_DOWNS = "/v1/slow-downs"
+_LARGEST_PAGE = 1000
+_AT_ONCE = 500
+"""Networks in one request."""
+
+Reason = Annotated[
+    str,
+    typer.Option(help="What mail programs show: up to 200 ASCII characters.", show_default="a general text"),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="When it ends by itself: 90m, 2h, 7d from now, 2027-03-01, or 2027-03-01T14:00.",
+        show_default="no end",
+    ),
+]
+Networks = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NETWORK...", help="Addresses or networks, as 192.0.2.7 or 2001:db8::/32.", show_default=False
+    ),
+]
+
+
+@connected
+def list_refusals(
+    server: Server,
+    kind: Annotated[Kind | None, typer.Option(help="Only those of this kind.")] = None,
+    text: Annotated[
+        str, typer.Option(help="Only those with this in subject, reason, or who has set them.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List suspended users, banned and exempt networks, and slow-downs for wrong passwords.
+
+    It talks to the HTTP API.
+    """
+    with server.api() as api:
+        found = list(_refusals(api, {"kind": kind.value if kind else "", "text": text}))
+        slow = [] if kind or text else api.get(_SLOW_DOWNS)["slow_downs"]
+    if as_json:
+        say_json({"refusals": found, "slow_downs": slow})
+        return
+    rows = [
+        (one["kind"], one["subject"], _time(one["until"]), one["by"], one["reason"] or "-", one["id"])
+        for one in found
+    ]
+    rows += [
+        ("slow-down", _whom(one), _time(one["until"]), "-", f"{one['attempts']:,} delayed", one["id"])
+        for one in slow
+    ]
+    say_table(("KIND", "SUBJECT", "UNTIL", "BY", "REASON", "ID"), rows)
+
+
+@connected
+def suspend(
+    server: Server,
+    users: Annotated[list[str], typer.Argument(metavar="USER...", help="POP3 users.", show_default=False)],
+    reason: Reason = "",
+    until: Until = None,
+) -> Exit:
+    """Suspend users: they cannot log in, and open sessions end with the reason.
+
+    Only the right password is answered with the reason. Mail still arrives, and the password stays. It talks
+    to the HTTP API.
+    """
+    end, failed = _end(until), 0
+    with server.api() as api:
+        for user in users:
+            try:
+                done = api.put(_suspension(user), {"reason": reason, "until": end})
+            except ApiRefused as error:
+                complain(f"{user} is not suspended: {_why(error)}")
+                failed += 1
+            else:
+                _report(Kind.SUSPEND, user, done)
+    return Exit.REFUSED if failed else Exit.DONE
+
+
+@connected
+def ban(
+    server: Server,
+    networks: Networks,
+    reason: Reason = "",
+    until: Until = None,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ban everybody, or your own address, without a question.")
+    ] = False,
+) -> Exit:
+    """Ban networks from POP3: sessions end with the reason, and who connects gets it instead of the greeting.
+
+    PEEP and HTTP stay open, and an exemption wins over any ban. It talks to the HTTP API.
+    """
+    return _set(server, Kind.BAN, networks, reason, _end(until), is_sure=is_sure)
+
+
+@connected
+def exempt(server: Server, networks: Networks, reason: Reason = "", until: Until = None) -> Exit:
+    """Exempt networks: they are never banned, and their wrong passwords never slowed down.
+
+    It talks to the HTTP API.
+    """
+    return _set(server, Kind.EXEMPT, networks, reason, _end(until), is_sure=True)
+
+
+@connected
+def lift(
+    server: Server,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|USER|NETWORK",
+            help="What is refused, as peepctl refusals list shows it.",
+            show_default=False,
+        ),
+    ],
+    kind: Annotated[Kind | None, typer.Option(help="Only what is of this kind.")] = None,
+) -> Exit:
+    """Lift a suspension, ban or exemption, or a slow-down for wrong passwords.
+
+    It talks to the HTTP API.
+    """
+    is_id = re.fullmatch(r"[0-9a-f]{12}", target) is not None
+    with server.api() as api:
+        wanted = {"kind": kind.value if kind else "", "text": "" if is_id else target}
+        meant = [one for one in _refusals(api, wanted) if target in (one["id"], one["subject"])]
+        if kind is None:
+            slow = api.get(_SLOW_DOWNS)["slow_downs"]
+            meant += [one for one in slow if target in (one["id"], one["network"], one["username"])]
+        if not meant:
+            complain(f"nothing of {target} is refused: peepctl refusals list shows what is")
+            return Exit.REFUSED
+        if len(meant) > 1:
+            names = "; ".join(f"{one['id']} ({one.get('kind', 'slow-down')})" for one in meant)
+            complain(f"{target} is refused in several ways, name one by its id: {names}")
+            return Exit.USAGE
+        (one,) = meant
+        api.delete(_path(one))
+    say(f"lifted the {_WORDS[one.get('kind', 'slow-down')]} of {one.get('subject') or _whom(one)}")
+    return Exit.DONE
+
+
+def _set(
+    server: Server, kind: Kind, networks: Sequence[str], reason: str, end: str | None, *, is_sure: bool
+) -> Exit:
+    new = [{"kind": kind.value, "subject": one, "reason": reason, "until": end} for one in networks]
+    failed = 0
+    with server.api() as api:
+        for first in range(0, len(new), _AT_ONCE):
+            body = {"refusals": new[first : first + _AT_ONCE]}
+            try:
+                done = api.post(f"{_REFUSALS}?confirm={str(is_sure).lower()}", body)
+            except ApiRefused as error:
+                if error.kind != "needs-confirmation":
+                    complain(f"nothing is set: {_why(error)}")
+                    return Exit.REFUSED
+                if not _is_agreed(error.reasons):
+                    return Exit.REFUSED
+                done = api.post(f"{_REFUSALS}?confirm=true", body)
+            for one in done["results"]:
+                if one["outcome"] == "set":
+                    _report(kind, one["subject"], done)
+                else:
+                    complain(f"{one['subject']} is not set: {_NOT_SET[one['outcome']]}")
+                    failed += 1
+    return Exit.REFUSED if failed else Exit.DONE
+
+
+def _is_agreed(reasons: Sequence[str]) -> bool:
+    if not sys.stdin.isatty():
+        complain(f"this ban {'; '.join(reasons)}. Nothing is banned: --yes does it all the same")
+        return False
+    for reason in reasons:
+        say(f"This ban {reason}.")
+    return typer.confirm("Set it all the same?")
+
+
+def _report(kind: Kind, subject: str, done: dict[str, Any]) -> None:
+    say(f"{_DONE[kind]} {subject}")
+    if not done["is_obeyed"]:
+        complain("a POP3 process has not taken note of it yet: it will once it answers again")
+
+
+def _refusals(api: HttpApi, wanted: dict[str, str]) -> Iterator[dict[str, Any]]:
+    query = {name: value for name, value in wanted.items() if value} | {"limit": str(_LARGEST_PAGE)}
+    while True:
+        page = api.get(f"{_REFUSALS}?{urlencode(query)}")
+        yield from page["refusals"]
+        if page["next"] is None:
+            return
+        query["after"] = page["next"]
+
+
+def _path(refused: dict[str, Any]) -> str:
+    if "kind" not in refused:
+        return f"{_SLOW_DOWNS}/{refused['id']}"
+    # The help desk may lift suspensions, and nothing else.
+    is_suspension = refused["kind"] == Kind.SUSPEND.value
+    return _suspension(refused["subject"]) if is_suspension else f"{_REFUSALS}/{refused['id']}"
+
+
+def _suspension(user: str) -> str:
+    return f"/v1/users/{quote(user, safe='')}/suspension"
+
+
+def _end(until: str | None) -> str | None:
+    end = moment("--until", until, is_ahead=True)
+    return end.isoformat() if end is not None else None
+
+
+def _why(error: ApiRefused) -> str:
+    return "; ".join(error.reasons) or str(error)
+
+
+def _whom(slow_down: dict[str, Any]) -> str:
+    return " from ".join(
+        part for part in (slow_down["username"] or "anybody", slow_down["network"] or "anywhere") if part
+    )
+
+
+def _time(time: str | None) -> str:
+    return datetime.fromisoformat(time).strftime("%Y-%m-%d %H:%M UTC") if time else "-"
+
+
+def group() -> typer.Typer:
+    """Return the group of commands."""
+    app = typer.Typer(help="Suspend users; ban and exempt networks.", no_args_is_help=True)
+    app.command("list")(list_refusals)
+    app.command("suspend")(suspend)
+    app.command("ban")(ban)
+    app.command("exempt")(exempt)
+    app.command("lift")(lift)
+    return app

@@ -1,0 +1,140 @@
+"""`peepctl refusals`, with the HTTP API over a real store."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from state_store.administrators import Role
+from state_store.records import Credential
+from state_store.refusals import NewRefusal, RefusalKind
+from state_store.repository import StateRepository
+from support.actors import OPERATOR
+from support.allowances import use_up
+from support.api_client import administrator_hash
+from support.api_server import api_server
+from support.peep_gateway_server import instance
+from support.peepctl_beside_api import PeepctlBesideApi
+from support.peepctl_program import Done
+
+
+@pytest.fixture
+async def peepctl(repository: StateRepository, tmp_path: Path) -> AsyncIterator[PeepctlBesideApi]:
+    for name in ("alice", "bob"):
+        await repository.add_user(name, Credential("$argon2id$one", "v1"), by=OPERATOR)
+    async with api_server(repository) as api:
+        yield PeepctlBesideApi(api, tmp_path)
+
+
+def done(result: Done) -> str:
+    """Return what a command has printed that has to succeed."""
+    assert (result.code, result.stderr) == (0, ""), result
+    return result.stdout
+
+
+async def listed(peepctl: PeepctlBesideApi, *options: str) -> list[str]:
+    rows = done(await peepctl.run("refusals", "list", *options)).splitlines()[1:]
+    return [" ".join(row.split()[:-1]) for row in rows]
+
+
+async def test_users_are_suspended_and_networks_banned_listed_and_lifted(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    until = ("--until", "2097-03-01T12:00+00:00")
+    suspended = await peepctl.run("refusals", "suspend", "alice", "bob", "--reason", "not paid", *until)
+    assert done(suspended) == "suspended alice\nsuspended bob\n"
+    banned = await peepctl.run("refusals", "ban", "198.51.100.0/24", "2001:DB8::/32", "--reason", "guesses")
+    assert done(banned) == "banned 198.51.100.0/24\nbanned 2001:db8::/32\n"
+    exempted = await peepctl.run("refusals", "exempt", "203.0.113.9")
+    assert done(exempted) == "exempted 203.0.113.9\n"
+    await use_up(repository, "user carol", "192.0.2.9")
+    rows = await listed(peepctl)
+    assert rows[:-1] == [
+        "ban 198.51.100.0/24 - root guesses",
+        "ban 2001:db8::/32 - root guesses",
+        "exempt 203.0.113.9 - root -",
+        "suspend alice 2097-03-01 12:00 UTC root not paid",
+        "suspend bob 2097-03-01 12:00 UTC root not paid",
+    ]
+    assert rows[-1].startswith("slow-down anybody from 192.0.2.9 ")
+    assert await listed(peepctl, "--kind", "ban", "--text", "2001") == [rows[1]]
+    for target, what in (
+        ("alice", "suspension of alice"),
+        ("198.51.100.0/24", "ban of 198.51.100.0/24"),
+        ("192.0.2.9", "slow-down of anybody from 192.0.2.9"),
+    ):
+        assert done(await peepctl.run("refusals", "lift", target)) == f"lifted the {what}\n"
+    found = json.loads(done(await peepctl.run("refusals", "list", "--json")))
+    assert found["slow_downs"] == []
+    assert [one["subject"] for one in found["refusals"]] == ["2001:db8::/32", "203.0.113.9", "bob"]
+    by_id = await peepctl.run("refusals", "lift", found["refusals"][2]["id"])
+    assert done(by_id) == "lifted the suspension of bob\n"
+    gone = await peepctl.run("refusals", "lift", "bob")
+    assert (gone.code, gone.stdout) == (1, "")
+    assert "nothing of bob is refused" in gone.stderr
+
+
+async def test_what_cannot_be_done_is_said_and_the_rest_is_done(peepctl: PeepctlBesideApi) -> None:
+    result = await peepctl.run("refusals", "suspend", "alice", "nobody")
+    assert (result.code, result.stdout) == (1, "suspended alice\n")
+    assert "nobody is not suspended" in result.stderr
+    assert "No POP3 user has this name" in result.stderr
+    for options, why in (
+        (("suspend", "bob", "--until", "2020-01-01"), "must be in the future"),
+        (("suspend", "bob", "--until", "soon"), "or 90m, 2h, 7d from now"),
+        (("suspend", "bob", "--reason", "\u202ex"), "printable ASCII"),
+        (("ban", "198.51.100.7/24"), "198.51.100.0/24 would be the network"),
+        (("ban", "198.51.100.0/24", "--until", "2020-01-01"), "its end is in the past"),
+    ):
+        result = await peepctl.run("refusals", *options)
+        assert result.code in (1, 2), result
+        assert why in result.stderr
+    assert await listed(peepctl) == ["suspend alice - root -"]
+
+
+async def test_a_ban_of_oneself_or_of_everybody_is_a_question(peepctl: PeepctlBesideApi) -> None:
+    for network, why in (("127.0.0.0/8", "127.0.0.1"), ("0.0.0.0/0", "bans everybody")):
+        asked = await peepctl.run("refusals", "ban", network)
+        assert (asked.code, asked.stdout) == (1, "")
+        assert why in asked.stderr
+        assert "--yes" in asked.stderr
+    assert await listed(peepctl) == []
+    assert done(await peepctl.run("refusals", "ban", "0.0.0.0/0", "--yes")) == "banned 0.0.0.0/0\n"
+    # An exemption of the same network: the target alone does not say which one is meant.
+    done(await peepctl.run("refusals", "exempt", "0.0.0.0/0"))
+    result = await peepctl.run("refusals", "lift", "0.0.0.0/0")
+    assert result.code == 2
+    assert "in several ways" in result.stderr
+    done(await peepctl.run("refusals", "lift", "0.0.0.0/0", "--kind", "ban"))
+    assert await listed(peepctl) == ["exempt 0.0.0.0/0 - root -"]
+
+
+async def test_the_help_desk_suspends_and_lifts_that_and_bans_nobody(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    await repository.add_administrator("desk", Role.HELPDESK, administrator_hash(), by=OPERATOR)
+    as_desk = {"PEEPCTL_USER": "desk"}
+    done(await peepctl.run("refusals", "suspend", "alice", **as_desk))
+    done(await peepctl.run("refusals", "lift", "alice", **as_desk))
+    refused = await peepctl.run("refusals", "ban", "198.51.100.7", **as_desk)
+    assert refused.code == 1
+    assert "needs the role all" in refused.stderr
+
+
+async def test_a_pop3_process_that_has_not_taken_note_is_told_of(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    await repository.register_instance(instance())
+    result = await peepctl.run("refusals", "suspend", "alice")
+    assert (result.code, result.stdout) == (0, "suspended alice\n")
+    assert "has not taken note of it yet" in result.stderr
+
+
+async def test_thousands_are_listed_page_by_page(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    bans = [NewRefusal(RefusalKind.BAN, f"10.0.{one // 256}.{one % 256}") for one in range(2_100)]
+    await repository.refuse(bans, by=OPERATOR)
+    found = json.loads(done(await peepctl.run("refusals", "list", "--json")))["refusals"]
+    assert len({one["subject"] for one in found}) == 2_100
