@@ -75,20 +75,7 @@ def create_app(
     X-Forwarded-For and X-Forwarded-Proto are believed from peers in `proxies` only. With
     `metrics_need_token`, `/metrics` answers to nobody without a token or a name.
     """
-    trusted = [str(network) for network in proxies]
-    forwarded = [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
-    app = documentation.DocumentedApi(
-        title="Peep state-api",
-        version=VERSION,
-        description=documentation.DESCRIPTION,
-        openapi_tags=documentation.TAGS,
-        # The framework's own pages load their scripts from elsewhere: ours works without the internet.
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        responses=errors.problems(errors.INTERNAL),
-        middleware=[*forwarded, Middleware(RequestLog), Middleware(RequestLimits)],
-    )
+    app = _documented_api(proxies)
     app.state.services = Services(
         repository,
         authenticator,
@@ -105,3 +92,20 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+def _documented_api(proxies: Sequence[IPv4Network | IPv6Network]) -> documentation.DocumentedApi:
+    trusted = [str(network) for network in proxies]
+    forwarded = [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
+    return documentation.DocumentedApi(
+        title="Peep state-api",
+        version=VERSION,
+        description=documentation.DESCRIPTION,
+        openapi_tags=documentation.TAGS,
+        # The framework's own pages load their scripts from elsewhere: ours works without the internet.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=errors.problems(errors.INTERNAL),
+        middleware=[*forwarded, Middleware(RequestLog), Middleware(RequestLimits)],
+    )

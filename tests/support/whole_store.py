@@ -11,6 +11,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from service_runtime.waiting import prepare_patiently
+from state_store.administrators import Administrator, Role
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Verdict
 from state_store.errors import UnknownSlowDown
 from state_store.instance.live_instance import LiveInstance
@@ -111,6 +112,7 @@ async def use_the_whole_store(repository: StateRepository) -> None:
     assert not await repository.replace_administrators(
         {"late": "$argon2id$three"}, "one", Naming.FIRST, by=OPERATOR
     )
+    await use_administrators(repository, number)
     attempt = Attempt(f"user user{number}", f"192.0.2.{number}", "digest")
     assert not await repository.recognise(attempt.subject, attempt.network)
     decision = await repository.begin_attempt(attempt)
@@ -129,6 +131,26 @@ async def use_the_whole_store(repository: StateRepository) -> None:
     await repository.change_settings(by=OPERATOR, max_connections=1000 + number)
     assert (await repository.settings()).max_connections == 1000 + number
     await repository.ping()
+
+
+async def use_administrators(repository: StateRepository, number: int) -> None:
+    """Make, change, find and remove an administrator and an API token."""
+    name, digest = f"bob{number}", f"digest{number}"
+    await repository.add_administrator(name, Role.READ, "$argon2id$one", by=OPERATOR)
+    await repository.set_administrator_role(name, Role.ALL, by=OPERATOR)
+    await repository.set_administrator_password(name, "$argon2id$two", by=OPERATOR)
+    assert await repository.administrator(name) == Administrator(name, Role.ALL, "$argon2id$two")
+    assert name not in await repository.administrators_of_settings()
+    await repository.make_api_token(name, digest, Role.ALL, networks=["192.0.2.0/24"], by=OPERATOR)
+    await repository.note_token_use(digest, "192.0.2.1")
+    token = await repository.api_token(digest)
+    assert token is not None
+    assert token.used_from == "192.0.2.1"
+    assert token in await repository.api_tokens()
+    await repository.revoke_api_token(name, by=OPERATOR)
+    assert await repository.api_token(digest) is None
+    await repository.remove_administrator(name, by=OPERATOR)
+    assert await repository.administrator(name) is None
 
 
 async def hear_a_change(repository: StateRepository) -> None:

@@ -129,8 +129,8 @@ class Authenticator:
             if time.time() - token.used_at >= TOKEN_USE_SECONDS:
                 await self._repository.note_token_use(digest, address)
             return token
-        if token is not None:
-            log.warning("API token refused", token=token.name, reason=reason, address=address)
+        known_as = {"token": token.name} if token is not None else {}
+        log.warning("API token refused", reason=reason, address=address, **known_as)
 
         async def check(_is_stranger: bool) -> str | RefusalReason:
             return RefusalReason.WRONG_PASSWORD
