@@ -201,7 +201,7 @@ class AdministratorSettings(CommonSettings):
         DEFAULT_ENTRIES,
         ge=100,
         le=10_000_000,
-        description="how many such entries it keeps at most, the latest ones; some 200 octets each",
+        description="how many such entries it keeps at most, the latest ones; some 100 octets each",
     )
 
 

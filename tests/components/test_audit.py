@@ -239,6 +239,12 @@ CASES = [
         with_alice_suspended,
         "gone",
     ),
+    Case(
+        "unique-ids.import",
+        "alice",
+        lambda store: store.note_elsewhere("unique-ids.import", "alice", "", "dovecot", by=ROOT),
+        new="dovecot",
+    ),
     Case("store.accept", "lost", lambda store: store.accept(by=ROOT), missed),
 ]
 

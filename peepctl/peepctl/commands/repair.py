@@ -9,7 +9,7 @@ import typer
 from peepctl.options import complain
 from peepctl.output import say
 from peepctl.server import Exit
-from peepctl.up import append_only_file
+from peepctl.up import append_only_file, repairs
 from peepctl.up.directory_lock import DirectoryLock
 from peepctl.up.embedded import EmbeddedServer
 from peepctl.up.server_binary import find_server
@@ -47,5 +47,6 @@ def _repair(files: Path, is_agreed: bool) -> Exit:
         say("nothing was changed")
         return Exit.REFUSED
     copy = append_only_file.repair(binary, files, damage)
+    repairs.remember(files.parent, str(damage), copy)
     say(f"repaired; {copy} keeps it as it was before")
     return Exit.DONE

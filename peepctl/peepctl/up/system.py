@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from peepctl.up import demo, first_start
+from peepctl.up import demo, first_start, repairs
 from peepctl.up.embedded import EmbeddedServer
 from peepctl.up.kept_parts import KeptServer, KeptService, Part, keep_running
 from peepctl.up.settings import UpSettings
@@ -89,6 +89,7 @@ class LocalSystem:
         await asyncio.to_thread(self._server.start)
         self._parts.append(KeptServer(self._server))
         self._say(_line("redis", f"unix:{self._server.socket_path} (embedded {self._server.version})"))
+        await repairs.note(self._settings.directory, self._server.url)
         return self._server.url
 
     async def _prepare_first_start(self, redis_url: str) -> None:

@@ -1,6 +1,7 @@
 """`python -m pop3_service unique-ids import`: messages keep the unique-ids of the server before Peep."""
 
 import argparse
+import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -14,9 +15,15 @@ from service_runtime.errors import StartError
 from service_runtime.maildir_layout import FIELDS, MaildirLayout
 from service_runtime.setting_formats import RedisUrl
 from service_runtime.settings import Pop3Settings, load
+from state_store.audit import on_this_machine
+from state_store.errors import StateError
+from state_store.repository import StateRepository
 
 NAME = "python -m pop3_service unique-ids"
 NOT_ALL_WELL, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+MOST_NAMED = 1000
+"""Users that the audit names."""
 
 SOURCES = ("auto", "dovecot", "courier", "names")
 
@@ -55,7 +62,7 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
 
 
 class ImportSettings(Pop3Settings):
-    """The settings of pop3-service; the store is not needed."""
+    """The settings of pop3-service; without a store the import is in no audit."""
 
     redis_url: RedisUrl = ""
 
@@ -85,12 +92,26 @@ def main(arguments: Sequence[str]) -> int:
         return WRONG_USAGE
     if choices.source not in SOURCES and len(users) > 1 and not any(map(choices.source.__contains__, FIELDS)):
         parser.error("--from: one file is one user's list; name the user, or put {user} in the path")
+    if settings.redis_url and not choices.is_dry_run:
+        asyncio.run(_note(settings.redis_url, choices.source, given.users))
     importer = Importer(settings.mail_dir, layout, settings.mail_roots, choices)
     try:
         return _import(importer, users, as_json=given.json)
     except KeyboardInterrupt:
         print("\ninterrupted: what is written stays, and the import can be run again", file=sys.stderr)
         return INTERRUPTED
+
+
+async def _note(redis_url: str, source: str, users: Sequence[str]) -> None:
+    """Have the import in the audit before it begins, where there is a store already."""
+    repository = StateRepository(redis_url)
+    try:
+        by = on_this_machine()
+        await repository.note_elsewhere("unique-ids.import", " ".join(users[:MOST_NAMED]), "", source, by=by)
+    except StateError as error:
+        print(f"this import is not in the audit: {error}", file=sys.stderr)
+    finally:
+        await repository.close()
 
 
 def _import(importer: Importer, users: Sequence[str], *, as_json: bool) -> int:

@@ -26,8 +26,8 @@ ACTIVITIES_OF_AN_ENTRY = 32
 """Logins and logouts that share an entry of the stream, at most. The stream is trimmed by entries, so this
 bounds how much it keeps."""
 
-AUDIT_LOOKED_AT = 1000
-"""Entries of the audit that one script looks at: it holds Redis up for a millisecond."""
+AUDIT_LOOKED_AT = 250
+"""Entries of the audit that one script looks at: it holds Redis up for some two milliseconds."""
 
 ACTIVITY_PAGE = 50
 """Entries of the stream that are read at once."""

@@ -21,6 +21,10 @@ class AuditRepository(DeploymentStore):
         """Keep so many entries and none that is older, from now on."""
         await self._client.script("keep_audit", by.packed(), entries, days)
 
+    async def note_elsewhere(self, action: str, acted_on: str, old: str, new: str, *, by: Actor) -> None:
+        """Have in the audit what a command on the machine has changed elsewhere than in the store."""
+        await self._client.script("note_act", by.packed(), action, acted_on, old, new)
+
     async def acts_before(self, act_id: str, limit: int, wanted: Wanted) -> Page:
         """Return the newest entries before this one, the newest first; of all with an empty id."""
         acts, looked_at, has_more = await self._page("XREVRANGE", act_id, limit, wanted)
