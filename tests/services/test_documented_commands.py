@@ -1,6 +1,7 @@
 """What the pages for operators tell them to type beside a `make up`, typed as it stands there."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +26,12 @@ def test_settings_change_while_it_runs(terminal: Terminal) -> None:
     printed = terminal.type(commands("configure.md", "settings while it runs"))
     assert "600" in printed
     assert printed.splitlines()[-1].endswith("300")
+
+
+def test_who_did_what_is_shown_and_set_back(terminal: Terminal) -> None:
+    printed = terminal.type(commands("audit.md", "who did what"))
+    assert re.search(r"settings\.change +timeout_seconds +[36]00 +240", printed)
+    assert re.search(r"timeout is [36]00 again \(it was 240, set by admin\)", printed)
 
 
 def test_unique_ids_of_the_server_before_are_taken_over(terminal: Terminal) -> None:
