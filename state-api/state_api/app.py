@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service_runtime import VERSION
 from state_api import documentation, errors
+from state_api.conditional_answers import ConditionalAnswers
 from state_api.dependencies import Services
 from state_api.event_feed import EventFeed
+from state_api.known_parameters import refuse_unknown_parameters
 from state_api.request_limits import RequestLimits
 from state_api.request_log import RequestLog
 from state_api.routers import (
@@ -90,7 +92,9 @@ def create_app(
     errors.install(app)
     app.state.routes = [route for router in ROUTERS for route in router.routes]
     for router in ROUTERS:
-        app.include_router(router)
+        # Links to the page, from mails and the like, may bear parameters that are none of ours.
+        is_page = router is dashboard.router
+        app.include_router(router, dependencies=[] if is_page else [Depends(refuse_unknown_parameters)])
     return app
 
 
@@ -106,6 +110,11 @@ def _documented_api(proxies: Sequence[IPv4Network | IPv6Network]) -> documentati
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=errors.problems(errors.INTERNAL),
-        middleware=[*forwarded, Middleware(RequestLog), Middleware(RequestLimits)],
+        responses=errors.problems(errors.INTERNAL, errors.INVALID),
+        middleware=[
+            *forwarded,
+            Middleware(RequestLog),
+            Middleware(ConditionalAnswers),
+            Middleware(RequestLimits),
+        ],
     )

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from state_store.audit import Door, Wanted
 
@@ -27,8 +27,6 @@ class Format(Enum):
 
 class Query(BaseModel):
     """Which entries of the audit are asked for, and how."""
-
-    model_config = ConfigDict(extra="forbid")
 
     who: Text = ""
     door: Door | None = None

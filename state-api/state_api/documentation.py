@@ -1,6 +1,7 @@
 """The OpenAPI document, and `/docs`: the same as one page for people that needs nothing from elsewhere."""
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse
 
+from state_api.documentation_examples import example, forms
 from state_api.errors import NAMED_KINDS, PROBLEM_MEDIA_TYPE
 
 DESCRIPTION = """\
@@ -16,7 +18,9 @@ Everything under `/v1` needs an administrator's name and password (HTTP Basic, t
 token (Bearer), of a role that the request demands: `read`, `helpdesk` or `all`, each with the ones before it;
 every error is `application/problem+json` (RFC 9457). A body over 64 KiB, a path that is not there and a
 method that it does not take are answered so as well (413, 404, 405). Answers carry `X-Request-ID`, as the
-logs do; a request may bring its own: up to 64 letters, digits, dots, dashes and underscores."""
+logs do; a request may bring its own: up to 64 letters, digits, dots, dashes and underscores. JSON answers to
+GET carry an `ETag`: who sends it as `If-None-Match` gets 304 while nothing has changed. A query parameter
+that a request does not take is an error (422), which names those that it takes."""
 
 TAGS = [
     {"name": "settings", "description": "What operators change while the server runs."},
@@ -47,6 +51,8 @@ _REQUEST_ID_HEADER = {
     }
 }
 
+_ENTITY_TAG_HEADER = {"description": "For `If-None-Match`.", "schema": {"type": "string"}}
+
 _TOKEN_SCHEME = {
     "type": "http",
     "scheme": "bearer",
@@ -64,8 +70,10 @@ class DocumentedApi(FastAPI):
         """Return the OpenAPI document, made once."""
         if self.openapi_schema is None:
             document = super().openapi()
-            for _, _, operation in _operations(document):
+            for path, method, operation in _operations(document):
                 operation["responses"] = dict(_responses(operation["responses"]))
+                if method == "GET" and path.startswith("/v1/"):
+                    _document_tags(operation["responses"])
                 if role := demanded_role(operation):
                     operation["security"].append({"token": [role]})
             document["components"]["securitySchemes"]["token"] = _TOKEN_SCHEME
@@ -104,6 +112,14 @@ def _responses(responses: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             yield status, {**response, "headers": headers, "content": {PROBLEM_MEDIA_TYPE: content}}
 
 
+def _document_tags(responses: dict[str, dict[str, Any]]) -> None:
+    answer = responses["200"]
+    if "application/json" in answer["content"]:
+        answer["headers"] = {"ETag": _ENTITY_TAG_HEADER, **answer["headers"]}
+        headers = {"ETag": _ENTITY_TAG_HEADER, **_REQUEST_ID_HEADER}
+        responses["304"] = {"description": "The client has it: `If-None-Match`.", "headers": headers}
+
+
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -118,10 +134,11 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
     yield f"<p>{_prose(info['description'])}</p>"
     yield "<pre>curl -u admin http://127.0.0.1:8110/v1/counters</pre>"
     yield "<p>For programs: <a href=/openapi.json>openapi.json</a></p><h2>Requests</h2>"
+    schemas = document["components"]["schemas"]
     for path, method, operation in _operations(document):
-        yield from _operation(path, method, operation)
+        yield from _operation(path, method, operation, schemas)
     yield "<h2>What they hold</h2>"
-    for name, schema in document["components"]["schemas"].items():
+    for name, schema in schemas.items():
         yield f"<h3 id='{name}'>{name}</h3><p>{_prose(schema.get('description', ''))}</p>"
         yield from _fields(schema)
     yield "<h2>Kinds of errors</h2><dl>"
@@ -130,7 +147,7 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
     yield "</dl></html>"
 
 
-def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
+def _operation(path: str, method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
     yield f"<h3 id='{operation['operationId']}'><code>{method} {path}</code></h3>"
     yield f"<p>{_prose(operation['summary'])}. {_prose(operation.get('description', ''))}</p><dl>"
     if role := demanded_role(operation):
@@ -140,9 +157,12 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[st
         yield f"<dt><code>{parameter['name']}</code> ({parameter['in']})<dd>{_prose(described)}"
     if "requestBody" in operation:
         yield f"<dt>Body<dd>{_content(operation['requestBody'])}"
+        yield from _examples(operation["requestBody"], schemas)
     for status, response in sorted(operation["responses"].items()):
         yield f"<dt>{status}<dd>{_prose(response['description'])} {_content(response)}"
         yield from _headers(response)
+        if status < "300":
+            yield from _examples(response, schemas)
     yield "</dl>"
 
 
@@ -150,6 +170,13 @@ def _headers(response: dict[str, Any]) -> Iterator[str]:
     for name, header in response["headers"].items():
         if name not in _REQUEST_ID_HEADER:
             yield f"<dd><code>{name}</code>: {_prose(header['description'])}"
+
+
+def _examples(holder: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
+    for form in forms(holder.get("content", {}).get("application/json", {}).get("schema", {})):
+        if form:
+            text = json.dumps(example(form, schemas), indent=2, ensure_ascii=False)
+            yield f"<dd><pre>{html.escape(text)}</pre>"
 
 
 def _content(holder: dict[str, Any]) -> str:

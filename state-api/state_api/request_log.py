@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from state_api.errors import INTERNAL, problem_response
+from state_store.audit import Door
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -80,8 +81,16 @@ def _request_id(scope: Scope) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
+def _is_page_that_looks(scope: Scope, status: int | None) -> bool:
+    """Return whether an open dashboard has read what it shows, as it does all the time."""
+    proof = scope["state"].get("proof")
+    is_page = proof is not None and proof.actor.door is Door.DASHBOARD
+    return is_page and scope["method"] == "GET" and status is not None and status < 400
+
+
 def _log_request(scope: Scope, status: int | None, seconds: float) -> None:
-    write = log.debug if scope["path"] in QUIET_PATHS else log.info
+    is_quiet = scope["path"] in QUIET_PATHS or _is_page_that_looks(scope, status)
+    write = log.debug if is_quiet else log.info
     write(
         "request",
         method=scope["method"],

@@ -3,15 +3,19 @@
 import re
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 import structlog
+from fastapi.routing import APIRoute
 from structlog.testing import capture_logs
 
-from state_store.records import Counters
+from state_store.records import Counters, Credential
 from state_store.repository import StateRepository
-from support.api_client import ADMINISTRATOR_PASSWORD, api_client, failed_fields, problem
+from support.actors import OPERATOR
+from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client, failed_fields, problem
 
 JSON = {"Content-Type": "application/json"}
+PAGE = {"/", "/dashboard/{path:path}"}
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/nothing", "/v1/users/", "/docs/", "/v1/..%2f"])
@@ -147,7 +151,7 @@ async def test_a_request_is_logged_once_with_its_administrator_and_without_its_s
 ) -> None:
     async with api_client(repository) as client:
         with capture_logs() as events:
-            await client.get("/v1/users?limit=5&token=hidden")
+            await client.get("/v1/users?limit=5&after=hidden")
     (event,) = events
     assert (event["method"], event["path"], event["status"]) == ("GET", "/v1/users", 200)
     assert (event["administrator"], event["address"]) == ("root", "192.0.2.1")
@@ -161,6 +165,66 @@ async def test_a_path_cannot_break_a_line_of_the_log(repository: StateRepository
         with capture_logs() as events:
             await client.get("/v1/a%0D%0Aforged%1B[2J")
     assert events[0]["path"].isprintable()
+
+
+async def test_a_parameter_that_a_request_does_not_take_is_refused_by_every_route(
+    repository: StateRepository,
+) -> None:
+    async with api_client(repository) as client, api_client(repository, auth=None) as stranger:
+        transport = client._transport
+        assert isinstance(transport, httpx.ASGITransport)
+        found: list[APIRoute] = transport.app.state.routes  # type: ignore[attr-defined]
+        routes = [route for route in found if route.path not in PAGE]
+        for route in routes:
+            path = re.sub("{[^}]*}", "x", route.path)
+            for method in route.methods or ():
+                response = await client.request(method, f"{path}?limti=5", json={})
+                assert "is no parameter of this request" in failed_fields(response)["limti"], path
+                if path.startswith("/v1/"):
+                    problem(await stranger.request(method, f"{path}?limti=5"), 401, "/docs#unauthenticated")
+        known = failed_fields(await client.get("/v1/password-hashes?limti=5&limit=7&<b>=1"))
+        assert known == dict.fromkeys(
+            ("limti", "<b>"), "is no parameter of this request: it takes limit, after"
+        )
+        assert "from, to, step" in failed_fields(await client.get("/v1/history?x"))["x"]
+        assert "who, door" in failed_fields(await client.get("/v1/audit?x"))["x"]
+        assert (await client.get("/?from=mail")).status_code == 200
+    assert len(routes) > 40
+
+
+async def test_what_an_open_page_reads_is_logged_at_debug_only(repository: StateRepository) -> None:
+    async with api_client(repository, auth=None) as page:
+        signed_in = await page.post(
+            "/session", json={"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
+        )
+        token = {"X-CSRF-Token": signed_in.json()["csrf_token"]}
+        with capture_logs() as events:
+            await page.get("/v1/counters", headers=token)
+            await page.get("/v1/counters?x=1", headers=token)
+            await page.patch("/v1/settings", json={"max_connections": 9}, headers=token)
+    levels = [event["log_level"] for event in events if event["event"] == "request"]
+    assert levels == ["debug", "info", "info"]
+
+
+async def test_who_has_an_answer_already_gets_no_second_one(repository: StateRepository) -> None:
+    await repository.add_user("alice", Credential("hash", "1"), by=OPERATOR)
+    async with api_client(repository) as client:
+        for path in ("/v1/users", "/v1/settings", "/v1/sessions", "/v1/tokens"):
+            first = await client.get(path)
+            tag = first.headers["etag"]
+            for given in (tag, f'"x", {tag}', "*", f"W/{tag.removeprefix('W/')}"):
+                again = await client.get(path, headers={"If-None-Match": given})
+                assert (again.status_code, again.content) == (304, b""), (path, given)
+                assert (again.headers["etag"], again.headers["cache-control"]) == (tag, "no-store")
+            for given in ("", '"x"', "nonsense"):
+                again = await client.get(path, headers={"If-None-Match": given})
+                assert (again.status_code, again.content) == (200, first.content)
+        tag = (await client.get("/v1/users")).headers["etag"]
+        await repository.add_user("bob", Credential("hash", "1"), by=OPERATOR)
+        assert (await client.get("/v1/users", headers={"If-None-Match": tag})).status_code == 200
+        problem(
+            await client.get("/v1/users/nobody", headers={"If-None-Match": "*"}), 404, "/docs#unknown-user"
+        )
 
 
 async def test_health_and_metrics_are_logged_at_debug_only(repository: StateRepository) -> None:

@@ -1,12 +1,16 @@
 """The OpenAPI document and the page made from it."""
 
+import html
+import json
 import re
 from html.parser import HTMLParser
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from state_api.documentation import demanded_role
+from state_api.documentation_examples import example, forms
 from state_api.schemas import Problem
 from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
 from support.api_client import api_client
@@ -49,16 +53,16 @@ async def test_every_error_is_described_as_problem_json() -> None:
 @pytest.mark.parametrize(
     ("operation_id", "errors"),
     [
-        ("show_settings", "401 403 429 500 503"),
+        ("show_settings", "401 403 422 429 500 503"),
         ("change_settings", "401 403 409 412 413 422 429 500 503"),
         ("list_users", "401 403 422 429 500 503"),
         ("add_user", "401 403 409 413 422 429 500 503"),
         ("show_user", "401 403 404 422 429 500 503"),
         ("remove_user", "401 403 404 422 429 500 503"),
         ("change_password", "401 403 404 413 422 429 500 503"),
-        ("close_session", "401 403 404 429 500 503"),
-        ("stream_events", "401 403 429 500 503"),
-        ("show_readiness", "500 503"),
+        ("close_session", "401 403 404 422 429 500 503"),
+        ("stream_events", "401 403 422 429 500 503"),
+        ("show_readiness", "422 500 503"),
     ],
 )
 async def test_every_error_that_an_operation_may_answer_is_listed(operation_id: str, errors: str) -> None:
@@ -168,3 +172,19 @@ async def test_the_page_loads_nothing_and_every_link_leads_somewhere() -> None:
     )
     assert {"change_settings", "user-exists", "store-unavailable", "Problem"} <= page.anchors
     assert {address.removeprefix("#") for address in page.addresses} <= page.anchors | {"/openapi.json"}
+
+
+async def test_the_page_has_an_example_of_each_body_that_its_own_schema_takes() -> None:
+    schema = await document()
+    async with api_client(auth=None) as client:
+        page = html.unescape((await client.get("/docs")).text)
+    seen = 0
+    for operation in (await operations()).values():
+        answers = (one for status, one in operation["responses"].items() if status < "300")
+        for holder in (operation.get("requestBody", {}), *answers):
+            for form in forms(holder.get("content", {}).get("application/json", {}).get("schema", {})):
+                body = example(form, schema["components"]["schemas"])
+                jsonschema_rs.validate({**form, "components": schema["components"]}, body)
+                assert json.dumps(body, indent=2, ensure_ascii=False) in page
+                seen += 1
+    assert seen > 50

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
 from service_runtime import VERSION
 from state_api import errors, schemas
+from state_api.conditional_answers import weak_tag
 from state_api.dependencies import Helper, Reader, RepositoryDependency
 from state_api.health_report import Facts, report, worst
 from state_api.health_schemas import Check, HealthReport
@@ -36,10 +37,12 @@ async def show_counters(repository: RepositoryDependency, _: Reader) -> schemas.
 
 
 @router.get("/sessions", operation_id="list_sessions", summary="List the open POP3 connections")
-async def list_sessions(repository: RepositoryDependency, _: Reader) -> schemas.Sessions:
+async def list_sessions(repository: RepositoryDependency, response: Response, _: Reader) -> schemas.Sessions:
     """PEEP `s?`, with more of each. The oldest comes first, logged in or not."""
-    now = time.time()
-    return schemas.Sessions(sessions=[session_of(session, now) for session in await repository.sessions()])
+    now, found = time.time(), await repository.sessions()
+    # Without `seconds`, which grow by themselves.
+    response.headers["ETag"] = weak_tag(found)
+    return schemas.Sessions(sessions=[session_of(session, now) for session in found])
 
 
 @router.delete(

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import WithJsonSchema
 
 from state_api import errors, schemas
+from state_api.conditional_answers import ENTITY_TAG
 from state_api.confirmation import Confirmed, require_confirmation
 from state_api.dependencies import Administrator, Reader, RepositoryDependency
 from state_store import records
@@ -22,8 +23,7 @@ router = APIRouter(
     responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
 )
 
-_ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_ENTITY_TAGS = re.compile(rf"[\t ,]*{_ENTITY_TAG}(?:[\t ]*,[\t ,]*{_ENTITY_TAG})*[\t ,]*")
+_ENTITY_TAGS = re.compile(rf"[\t ,]*{ENTITY_TAG}(?:[\t ]*,[\t ,]*{ENTITY_TAG})*[\t ,]*")
 
 IfMatch = Annotated[
     # The pattern is for documentation: a little more is taken.
@@ -40,7 +40,7 @@ TAGGED = {
     "description": "The settings in force.",
     "headers": {
         "ETag": {
-            "description": "Their version, for `If-Match`.",
+            "description": "Their version, for `If-Match` and `If-None-Match`.",
             "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
         }
     },
@@ -113,7 +113,7 @@ def _fits(if_match: Sequence[str], version: int) -> bool:
     if not _ENTITY_TAGS.fullmatch(text):
         message = 'must be entity tags in double quotes separated by commas, as "7", or *'
         raise RequestValidationError([{"type": "value_error", "loc": ("header", "If-Match"), "msg": message}])
-    return _entity_tag(version) in re.findall(_ENTITY_TAG, text)
+    return _entity_tag(version) in re.findall(ENTITY_TAG, text)
 
 
 def _entity_tag(version: int) -> str:
