@@ -94,7 +94,7 @@ async def test_what_cannot_be_done_is_said_and_the_rest_is_done(peepctl: Peepctl
 
 
 async def test_a_ban_of_oneself_or_of_everybody_is_a_question(peepctl: PeepctlBesideApi) -> None:
-    for network, why in (("127.0.0.0/8", "127.0.0.1"), ("0.0.0.0/0", "bans everybody")):
+    for network, why in (("127.0.0.0/8", "127.0.0.1"), ("0.0.0.0/0", "concerns everybody")):
         asked = await peepctl.run("refusals", "ban", network)
         assert (asked.code, asked.stdout) == (1, "")
         assert why in asked.stderr

@@ -27,7 +27,7 @@ SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 DESKTOP = (1280, 800)
 TELEPHONE = (360, 740)
 VIEWS = (
-    *("Overview", "Health", "Sessions", "Instances", "Slow-downs", "Users"),
+    *("Overview", "Health", "Sessions", "Instances", "Refusals", "Users"),
     *("Moves", "Settings", "Access", "Audit"),
 )
 MOST_TABS = 60

@@ -1,7 +1,7 @@
 /** The list of events: logins, logouts, refused passwords, changed settings. */
 
 import { announce, byId, element, fill, setText } from "./dom.js";
-import { ago, counted, momentOf } from "./units.js";
+import { ago, counted, momentOf, visible } from "./units.js";
 import { SETTINGS } from "./settings.js";
 
 /** @typedef {import("./live.js").Live} Live */
@@ -21,6 +21,7 @@ export class Activity {
     listen(live, "setting", (event) => this._addSetting(event));
     listen(live, "refused", (event) => this._addRefused(event));
     listen(live, "slowed", (event) => this._addSlowed(event));
+    listen(live, "refusal", (event) => this._addRefusal(event));
     listen(live, "gap", () => this._add("…", "out", ["More has happened than this page knows"], new Date()));
     setInterval(() => this._age(), AGES_EVERY);
   }
@@ -35,6 +36,14 @@ export class Activity {
   _addSlowed({ username, network, at }) {
     const whom = username ? [" at ", strong(username)] : [];
     this._add("×", "bad", ["Guesses", ...whom, network ? ` from ${network}` : " from many networks", " are slowed down"], at);
+  }
+
+  /** @param {{action: string, refusal: string, subject: string, by: string, count: string | number, at: string}} event */
+  _addRefusal({ action, refusal, subject, by, count: times, at }) {
+    const done = { suspend: "is suspended", ban: "is banned", exempt: "is exempt" }[refusal] ?? refusal;
+    const others = Number(times) > 1 ? `, as the last of ${times}` : "";
+    const words = { lift: `${done} no longer, lifted by ${by}`, end: `${done} no longer: its time is over` }[action] ?? `${done}, by ${by}`;
+    this._add("✎", "in", [strong(subject), ` ${visible(words)}${others}`], at);
   }
 
   /** @param {{name: string, value: string | number, at: string}} event */

@@ -13,7 +13,7 @@ import { condition as serverCondition, get, Problem } from "./api.js";
  * @property {number} historical_logins
  */
 
-const KINDS = ["counters", "login", "logout", "setting", "refused", "slowed", "gap"];
+const KINDS = ["counters", "login", "logout", "setting", "refused", "slowed", "refusal", "gap"];
 
 /** Milliseconds until another stream is opened, after the server has closed one. */
 const RETRY = 2000;

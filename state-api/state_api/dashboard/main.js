@@ -10,11 +10,11 @@ import { Instances } from "./instances.js";
 import { Live } from "./live.js";
 import { Moves } from "./moves.js";
 import { Overview } from "./overview.js";
+import { Refusals } from "./refusals.js";
 import { useRole } from "./roles.js";
 import { Sessions } from "./sessions.js";
 import { SettingsForm } from "./settings.js";
 import { SignIn } from "./sign-in.js";
-import { SlowDowns } from "./slow-downs.js";
 import { secondOf } from "./units.js";
 import { Users } from "./users.js";
 
@@ -64,7 +64,7 @@ function makeViews() {
   views.set("health", new Health());
   views.set("sessions", new Sessions());
   views.set("instances", new Instances());
-  views.set("slow-downs", new SlowDowns());
+  views.set("refusals", new Refusals());
   views.set("users", new Users());
   views.set("moves", new Moves());
   views.set("settings", new SettingsForm(live));

@@ -181,7 +181,7 @@ def _questions(new: list[NewRefusal], own_address: str) -> list[FieldError]:
         if one.kind is not RefusalKind.BAN:
             continue
         if holds_everybody(one.subject):
-            why = "bans everybody who is in no exempt network"
+            why = "concerns everybody who is in no exempt network"
         elif is_in(own_address, one.subject):
             why = f"holds the address that you come from, {own_address}: no POP3 from there either"
         else:

@@ -1,0 +1,119 @@
+/** The dialogs that suspend a user, and ban or exempt a network. */
+
+import { Problem, request, segment } from "./api.js";
+import { ask } from "./dialogs.js";
+import { announce } from "./dom.js";
+import { Field } from "./forms.js";
+
+const REASON_HINT = "What mail programs show: up to 200 characters of ASCII. Empty for a general text.";
+const LATE = "; a POP3 process has not taken note yet, and will once it answers again";
+
+/** @type {[string, string][]} seconds, and how people say them */
+const LENGTHS = [
+  ["", "Until it is lifted"],
+  ["3600", "For an hour"],
+  ["86400", "For a day"],
+  ["604800", "For a week"],
+  ["2592000", "For 30 days"],
+];
+
+/** @type {Record<string, string>} */
+const NOT_SET = {
+  past: "its end would be in the past",
+  full: "as many users and networks are refused as may be",
+};
+
+/** @param {string} [username] whom it is about, where that is known @returns {Promise<boolean>} whether it was done */
+export async function askForSuspension(username) {
+  const name = new Field({ name: "username", label: "User", attributes: { maxlength: 128 } });
+  name.value = username ?? "";
+  const reason = reasonField("reason");
+  const length = lengthField("until");
+  const shown = () => name.value.trim();
+  let late = "";
+  const isDone = await ask({
+    title: username ? `Suspend ${username}?` : "Suspend a user",
+    paragraphs: ["An open session ends with the reason, and whoever gives the right password is told it. Mail still arrives; the password stays."],
+    fields: username ? [reason, length] : [name, reason, length],
+    action: "Suspend",
+    fieldOfKind: { "unknown-user": "username" },
+    run: async () => {
+      const body = { reason: reason.value.trim(), until: endOf(length) };
+      const answer = await request("PUT", `v1/users/${segment(shown())}/suspension`, { body });
+      late = answer.body.is_obeyed ? "" : LATE;
+    },
+  });
+  if (isDone) announce(`${shown()} is suspended${late}`);
+  return isDone;
+}
+
+/** @param {"ban" | "exempt"} kind @returns {Promise<boolean>} whether it was done */
+export async function askForNetwork(kind) {
+  const isBan = kind === "ban";
+  // The names under which the server tells of errors.
+  const network = new Field({
+    name: "refusals.0.subject",
+    label: "Address or network",
+    attributes: { maxlength: 64, placeholder: "192.0.2.7, 192.0.2.0/24, 2001:db8::/32" },
+  });
+  const reason = reasonField("refusals.0.reason");
+  const length = lengthField("refusals.0.until");
+  let told = "";
+  const isDone = await ask({
+    title: isBan ? "Ban a network" : "Exempt a network",
+    paragraphs: [
+      isBan
+        ? "Its POP3 sessions end with the reason, and new connections get it instead of the greeting. PEEP and HTTP stay open."
+        : "It is never banned, whatever bans hold it, and its wrong passwords are never slowed down.",
+    ],
+    fields: [network, reason, length],
+    action: isBan ? "Ban" : "Exempt",
+    isDangerous: isBan,
+    run: async () => {
+      const refusal = { kind, subject: network.value.trim(), reason: reason.value.trim(), until: endOf(length) };
+      told = outcomeOf(isBan, await send({ refusals: [refusal] }));
+    },
+  });
+  if (isDone) announce(told);
+  return isDone;
+}
+
+/** @param {boolean} isBan @param {any} answer */
+function outcomeOf(isBan, { results: [one], is_obeyed: isObeyed }) {
+  if (one.outcome !== "set") return `${one.subject} is not set: ${NOT_SET[one.outcome]}`;
+  return `${one.subject} is ${isBan ? "banned" : "exempt"}${isObeyed ? "" : LATE}`;
+}
+
+/** Ask once more where the server does, about a ban that holds more than may be meant.
+ *  @param {object} body */
+async function send(body) {
+  try {
+    return (await request("POST", "v1/refusals", { body })).body;
+  } catch (error) {
+    if (!(error instanceof Problem && error.kind === "needs-confirmation")) throw error;
+    const isMeant = await ask({
+      title: "Ban this all the same?",
+      paragraphs: error.errors.map((one) => `This ban ${one.message}.`),
+      action: "Ban",
+      isDangerous: true,
+      run: async () => {},
+    });
+    if (!isMeant) throw error;
+    return (await request("POST", "v1/refusals?confirm=true", { body })).body;
+  }
+}
+
+/** @param {string} name */
+function reasonField(name) {
+  return new Field({ name, label: "Reason", hint: REASON_HINT, attributes: { maxlength: 200 } });
+}
+
+/** @param {string} name */
+function lengthField(name) {
+  return new Field({ name, label: "How long", choices: LENGTHS });
+}
+
+/** @param {Field} length @returns {string | null} */
+function endOf(length) {
+  return length.value ? new Date(Date.now() + Number(length.value) * 1000).toISOString() : null;
+}
