@@ -6,11 +6,12 @@ Rates and quantiles are those between two samples, so they are exact however far
 
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
 from math import ceil
+from operator import lt
 from typing import NamedTuple, Self
 
 from state_store.latency import BOUNDS
@@ -94,62 +95,79 @@ Sample = Sequence[int]
 """As `RECORD` unpacks it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of a span: its end, its samples, and the last one before them."""
+class History:
+    """Figures over a span, one for each of its steps, the oldest first.
 
-    ends_at: float
-    samples: Sequence[Sample]
-    before: Sample | None
+    `samples` are in order of time, and so are the `ends` of the steps, in seconds since the epoch, each with
+    the number of samples up to there.
+    """
+
+    def __init__(self, samples: Sequence[Sample], first: int, ends: Sequence[tuple[float, int]]) -> None:
+        self._samples = samples
+        begins = [first, *(end for _, end in ends)]
+        self._steps = [(begin, end) for begin, (_, end) in zip(begins, ends, strict=False)]
+        self._ends = [ends_at for ends_at, _ in ends]
+        self._pairs = [self._pair(begin, end) for begin, end in self._steps]
+
+    def _pair(self, begin: int, end: int) -> tuple[Sample, Sample] | None:
+        """Return a step's last sample and the one before the step; None where they cannot be compared.
+
+        A counter that was higher before is that of a store which was restored since.
+        """
+        if begin == end or not begin:
+            return None
+        last, before = self._samples[end - 1], self._samples[begin - 1]
+        counters = slice(_COUNTERS, _COMMANDS)
+        return None if any(map(lt, last[counters], before[counters])) else (last, before)
 
     @property
-    def at(self) -> float:
-        """When its last sample was taken, or its end, in seconds since the epoch."""
-        return self.samples[-1][0] / 1000 if self.samples else self.ends_at
+    def times(self) -> list[float]:
+        """When the last sample of each step was taken; the step's end where there is none."""
+        return [
+            self._samples[end - 1][0] / 1000 if begin < end else ends_at
+            for (begin, end), ends_at in zip(self._steps, self._ends, strict=True)
+        ]
 
-    def value(self, metric: Metric) -> float | None:
-        """Return the metric's figure; None where nothing is known."""
-        if not self.samples:
-            return None
+    def values(self, metric: Metric) -> list[float | None]:
+        """Return the metric's figures; None where nothing is known."""
         if metric in _QUANTILES:
-            return self._quantile(*_QUANTILES[metric])
+            return self._quantiles(*_QUANTILES[metric])
         place = _PLACES[metric]
+        column = [sample[place] for sample in self._samples]
         if place >= _COUNTERS:
-            return self.samples[-1][place]
-        largest = max(sample[place] for sample in self.samples)
-        return largest / _PARTS_OF_A_UNIT[metric] if metric in _PARTS_OF_A_UNIT else largest
+            return [column[end - 1] if begin < end else None for begin, end in self._steps]
+        largest = [max(column[begin:end], default=None) for begin, end in self._steps]
+        parts = _PARTS_OF_A_UNIT.get(metric)
+        return [one if one is None or parts is None else one / parts for one in largest]
 
-    def rate(self, metric: Metric) -> float | None:
+    def rates(self, metric: Metric) -> list[float | None]:
         """Return by how much a counter has grown a second; None where that is not known."""
-        before = self._comparable()
-        if before is None:
-            return None
-        last, place = self.samples[-1], _PLACES[metric]
-        return round((last[place] - before[place]) / (last[0] - before[0]) * 1000, 3)
+        place = _PLACES[metric]
+        return [
+            None
+            if pair is None
+            else round((pair[0][place] - pair[1][place]) / (pair[0][0] - pair[1][0]) * 1000, 3)
+            for pair in self._pairs
+        ]
 
-    def _quantile(self, first: int, share: float) -> float | None:
-        before = self._comparable()
-        if before is None:
-            return None
+    def _quantiles(self, first: int, share: float) -> list[float | None]:
         buckets = slice(first, first + _BUCKETS)
-        pairs = zip(self.samples[-1][buckets], before[buckets], strict=True)
-        return quantile([(now - then) % 2**32 for now, then in pairs], share)
+        return [
+            None if pair is None else quantile(_grown(pair[0][buckets], pair[1][buckets]), share)
+            for pair in self._pairs
+        ]
 
-    def _comparable(self) -> Sample | None:
-        """Return the sample before, unless a counter was higher then: the store was restored since."""
-        if not self.samples or self.before is None:
-            return None
-        counters = slice(_COUNTERS, _COMMANDS)
-        pairs = zip(self.samples[-1][counters], self.before[counters], strict=True)
-        return self.before if all(now >= then for now, then in pairs) else None
+
+def _grown(last: Sample, before: Sample) -> list[int]:
+    return [(now - then) % 2**32 for now, then in zip(last, before, strict=True)]
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:
     """Return the duration that this share of those in the buckets does not exceed; None without any."""
+    if not any(counts):
+        return None
     sums = list(accumulate(counts))
     wanted = share * sums[-1]
-    if not wanted:
-        return None
     bucket = bisect_left(sums, wanted)
     if bucket == len(BOUNDS):
         return BOUNDS[-1]  # or longer: nobody has measured how much
@@ -182,14 +200,13 @@ class Span:
         """How many steps that is."""
         return ceil(self.end / self.step) - int(self.start // self.step)
 
-    def steps(self, packed: bytes) -> Iterator[Step]:
-        """Yield its steps, from what is in its ring."""
+    def of_samples(self, packed: bytes) -> History:
+        """Return the history that is in its ring."""
         whole = len(packed) // RECORD.size * RECORD.size
         samples = sorted(sample for sample in RECORD.iter_unpack(packed[:whole]) if sample[0])
         times = [sample[0] / 1000 for sample in samples]
-        ends_at = int(self.start // self.step) * self.step
-        end = bisect_right(times, ends_at)
-        for _ in range(self.points):
-            begin, ends_at = end, ends_at + self.step
-            end = bisect_right(times, ends_at, begin)
-            yield Step(ends_at, samples[begin:end], samples[begin - 1] if begin else None)
+        begins_at = int(self.start // self.step) * self.step
+        ends = [begins_at + number * self.step for number in range(1, self.points + 1)]
+        return History(
+            samples, bisect_right(times, begins_at), [(one, bisect_right(times, one)) for one in ends]
+        )

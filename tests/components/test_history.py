@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from state_store.credentials.attempts import RefusalReason
-from state_store.history import RECORD, RINGS, Metric, Span, Step
+from state_store.history import RECORD, RINGS, History, Metric, Span
 from state_store.latency import LatencyRecorder, refused_field
 from state_store.records import Credential, Deltas, Exchange, Instance, Login
 from state_store.redis import keys
@@ -22,10 +22,13 @@ async def register(repository: StateRepository, *names: str) -> None:
         await repository.register_instance(Instance(name, "host.example", 42, "1.2.3", 1000.0))
 
 
-async def last_step(repository: StateRepository, seconds: int = 10) -> Step:
+async def past(repository: StateRepository, seconds: int, step: int = 10) -> History:
     now = time.time()
-    steps = await repository.history(Span.of(now - seconds, now + 10, seconds, now))
-    return [step for step in steps if step.samples][-1]
+    return await repository.history(Span.of(now - seconds, now + step, step, now))
+
+
+def known(figures: list[float | None]) -> list[float]:
+    return [figure for figure in figures if figure is not None]
 
 
 def rewind(store: redis.Redis, seconds: int) -> None:
@@ -59,20 +62,21 @@ async def test_a_sample_holds_the_figures_of_all_instances(repository: StateRepo
     await repository.exchange(Exchange("a", 1, deltas, open_connections=2, load=0.25, logins=[login]))
     await repository.exchange(Exchange("b", 1, open_connections=1, load=0.5))
     await repository.note_vitals("b", Vitals(round_trip=0.0015, loop_lag=0.125))
-    step = await last_step(repository)
-    assert {metric.value: step.value(metric) for metric in Metric if step.value(metric) is not None} == {
-        "current_connections": 3,
-        "logged_in_users": 1,
-        "instances": 2,
-        "load": 0.75,
-        "store_seconds": 0.0015,
-        "loop_lag_seconds": 0.125,
-        "retrieved_bytes": 7,
-        "retrieved_emails": 6,
-        "removed_emails": 5,
-        "historical_connections": 4,
-        "historical_logins": 3,
-        "refused_passwords": 2 * len(RefusalReason),
+    history = await past(repository, 10)
+    assert {metric.value: known(history.values(metric)) for metric in Metric} == {
+        "current_connections": [3],
+        "logged_in_users": [1],
+        "instances": [2],
+        "load": [0.75],
+        "store_seconds": [0.0015],
+        "loop_lag_seconds": [0.125],
+        "retrieved_bytes": [7],
+        "retrieved_emails": [6],
+        "removed_emails": [5],
+        "historical_connections": [4],
+        "historical_logins": [3],
+        "refused_passwords": [2 * len(RefusalReason)],
+        **{f"{name}_{share}_seconds": [] for name in ("command", "login") for share in ("p50", "p99")},
     }
 
 
@@ -86,23 +90,20 @@ async def test_all_instances_together_take_one_sample_a_step_and_coarser_ones_ke
         await repository.exchange(Exchange("a", octets + 1, Deltas(1), open_connections=9))
         await repository.note_vitals("b", Vitals())  # too soon for another sample
         rewind(octets_of_the_store, 10)
-    steps = [step for step in await _steps(repository, 60, 10) if step.samples]
-    assert [step.value(Metric.CURRENT_CONNECTIONS) for step in steps] == [5, 2]
-    assert [step.value(Metric.RETRIEVED_BYTES) for step in steps] == [100, 401]
-    assert steps[1].rate(Metric.RETRIEVED_BYTES) == pytest.approx(30.1, rel=0.2)
-    hourly = [step for step in await _steps(repository, 7 * 86_400, 0) if step.samples][-1]
-    assert hourly.value(Metric.RETRIEVED_BYTES) == 401
-    assert hourly.value(Metric.CURRENT_CONNECTIONS) in {5, 2}, "2 where an hour began between the two"
-
-
-async def _steps(repository: StateRepository, seconds: int, step: int) -> list[Step]:
-    now = time.time()
-    return list(await repository.history(Span.of(now - seconds, now, step, now)))
+    history = await past(repository, 60)
+    assert known(history.values(Metric.CURRENT_CONNECTIONS)) == [5, 2]
+    assert known(history.values(Metric.RETRIEVED_BYTES)) == [100, 401]
+    assert known(history.rates(Metric.RETRIEVED_BYTES)) == [pytest.approx(30.1, rel=0.2)]
+    hourly = await past(repository, 7 * 86_400, 3600)
+    assert known(hourly.values(Metric.RETRIEVED_BYTES))[-1] == 401
+    assert known(hourly.values(Metric.CURRENT_CONNECTIONS))[-1] in {5, 2}, (
+        "2 where an hour began between them"
+    )
 
 
 async def test_an_instance_whose_lease_is_over_takes_no_sample(repository: StateRepository) -> None:
     await repository.note_vitals("gone", Vitals())
-    assert not [step for step in await _steps(repository, 3600, 10) if step.samples]
+    assert known((await past(repository, 3600)).values(Metric.INSTANCES)) == []
 
 
 async def test_all_of_the_history_is_bounded(

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from state_store.history import CONVENIENT_POINTS, RECORD, RINGS, Kind, Metric, Span, Step, quantile
+from state_store.history import CONVENIENT_POINTS, RECORD, RINGS, History, Kind, Metric, Span, quantile
 from state_store.latency import BOUNDS
 
 NOW = 1_795_985_990.0
@@ -20,61 +20,58 @@ def sample(
     return RECORD.pack(round(at * 1000), connections, 0, 1, 250, 1500, 0, octets, 0, 0, 0, 0, 0, *buckets)
 
 
-def steps_of(*samples: bytes, start: float = NOW - 30, end: float = NOW, step: int = 10) -> list[Step]:
+def history_of(*samples: bytes, start: float = NOW - 30, end: float = NOW, step: int = 10) -> History:
     shuffled = random.Random(7).sample(samples, len(samples))  # a ring begins anywhere
-    return list(Span.of(start, end, step, NOW).steps(b"".join(shuffled)))
+    return Span.of(start, end, step, NOW).of_samples(b"".join(shuffled))
 
 
 def test_each_step_has_the_counter_at_its_end_and_the_rate_since_the_sample_before() -> None:
-    steps = steps_of(
+    history = history_of(
         sample(NOW - 31, octets=100),
         sample(NOW - 21, octets=300),
         sample(NOW - 13, octets=300),
         sample(NOW - 1, octets=900),
     )
-    assert [step.value(BYTES) for step in steps] == [300, 300, 900]
-    assert [step.rate(BYTES) for step in steps] == [20.0, 0.0, 50.0]
-    assert [step.at for step in steps] == [NOW - 21, NOW - 13, NOW - 1]
+    assert history.values(BYTES) == [300, 300, 900]
+    assert history.rates(BYTES) == [20.0, 0.0, 50.0]
+    assert history.times == [NOW - 21, NOW - 13, NOW - 1]
 
 
 def test_nothing_is_known_of_a_gap_and_what_was_counted_meanwhile_is_a_rate_over_all_of_it() -> None:
-    steps = steps_of(sample(NOW - 25, octets=100), sample(NOW - 5, octets=200))
-    assert [step.value(BYTES) for step in steps] == [100, None, 200]
-    assert [step.rate(BYTES) for step in steps] == [None, None, 5.0]
-    assert [step.at for step in steps] == [NOW - 25, NOW - 10, NOW - 5]
+    history = history_of(sample(NOW - 25, octets=100), sample(NOW - 5, octets=200))
+    assert history.values(BYTES) == [100, None, 200]
+    assert history.rates(BYTES) == [None, None, 5.0]
+    assert history.times == [NOW - 25, NOW - 10, NOW - 5]
 
 
 def test_a_gauge_is_the_largest_of_the_step_in_its_own_unit() -> None:
-    (step,) = steps_of(
+    history = history_of(
         *(sample(NOW - 35 + ago, connections=count) for ago, count in ((1, 3), (11, 9), (21, 4))),
         start=NOW - 60, end=NOW, step=60,
-    )[-1:]  # fmt: skip
-    assert [step.value(metric) for metric in (CONNECTIONS, Metric.LOAD, Metric.STORE_SECONDS)] == [
-        9,
-        0.25,
-        0.0015,
-    ]
+    )  # fmt: skip
+    for metric, figure in ((CONNECTIONS, 9), (Metric.LOAD, 0.25), (Metric.STORE_SECONDS, 0.0015)):
+        assert history.values(metric)[-1] == figure
 
 
 def test_a_restored_store_has_no_rate_until_the_second_sample() -> None:
-    steps = steps_of(
+    history = history_of(
         sample(NOW - 25, octets=900, commands={3: 5}),
         sample(NOW - 15, octets=100, commands={3: 1}),
         sample(NOW - 5, octets=110, commands={3: 3}),
     )
-    assert [step.rate(BYTES) for step in steps] == [None, None, 1.0]
-    assert [step.value(Metric.COMMAND_P50_SECONDS) for step in steps[:2]] == [None, None]
-    assert steps[2].value(Metric.COMMAND_P50_SECONDS) == quantile([0, 0, 0, 2], 0.5)
+    assert history.rates(BYTES) == [None, None, 1.0]
+    assert history.values(Metric.COMMAND_P50_SECONDS)[:2] == [None, None]
+    assert history.values(Metric.COMMAND_P50_SECONDS)[2] == quantile([0, 0, 0, 2], 0.5)
 
 
 def test_quantiles_are_of_the_durations_between_two_samples_though_their_counts_have_wrapped() -> None:
-    steps = steps_of(
+    history = history_of(
         sample(NOW - 15, octets=1, commands={3: 2**32 - 1, 5: 7}),
         sample(NOW - 5, octets=2, commands={3: 98, 5: 8}),
     )
-    assert steps[-1].value(Metric.COMMAND_P50_SECONDS) == pytest.approx(0.00075, abs=1e-5)
-    assert steps[-1].value(Metric.COMMAND_P99_SECONDS) == pytest.approx(0.001, abs=1e-5)
-    assert steps[-1].value(Metric.LOGIN_P50_SECONDS) is None, "nobody has logged in"
+    assert history.values(Metric.COMMAND_P50_SECONDS)[-1] == pytest.approx(0.00075, abs=1e-5)
+    assert history.values(Metric.COMMAND_P99_SECONDS)[-1] == pytest.approx(0.001, abs=1e-5)
+    assert history.values(Metric.LOGIN_P50_SECONDS)[-1] is None, "nobody has logged in"
 
 
 def test_what_took_longer_than_the_last_bound_is_shown_as_that_bound() -> None:
@@ -82,10 +79,10 @@ def test_what_took_longer_than_the_last_bound_is_shown_as_that_bound() -> None:
 
 
 def test_samples_of_an_earlier_turn_of_the_ring_and_of_a_clock_ahead_are_not_mistaken_for_others() -> None:
-    steps = steps_of(
+    history = history_of(
         sample(NOW - 3660 - 25, octets=5), sample(NOW - 5, octets=7), sample(NOW + 9999, octets=9)
     )
-    assert [step.value(BYTES) for step in steps] == [None, None, 7]
+    assert history.values(BYTES) == [None, None, 7]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +102,7 @@ def test_the_finest_ring_that_reaches_back_so_far_is_read(
 ) -> None:
     span = Span.of(NOW - seconds, NOW, asked, NOW)
     assert (span.ring, span.step) == (ring, step)
-    assert len(list(span.steps(b""))) == span.points
+    assert len(span.of_samples(b"").times) == span.points
     assert asked or span.points <= CONVENIENT_POINTS + 1
 
 

@@ -1,6 +1,8 @@
 """`/v1/history`: what was it like at three."""
 
+import asyncio
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -9,6 +11,7 @@ from pydantic import AwareDatetime
 from state_api import errors
 from state_api.dependencies import Reader, RepositoryDependency
 from state_api.history_schemas import History, Series
+from state_store import history as past
 from state_store.history import MOST_POINTS, Kind, Metric, Span
 
 DEFAULT_SECONDS = 3600
@@ -68,17 +71,18 @@ async def show_history(
     span = Span.of(starts, ends, step or 0, now)
     if not 0 < span.points <= MOST_POINTS or starts >= ends:
         raise errors.Refused(errors.INVALID_SPAN)
-    steps = await repository.history(span)
-    return History(
-        step_seconds=span.step,
-        times=[round(one.at, 3) for one in steps],
-        series=[
-            Series(
-                metric=metric,
-                kind=metric.kind.value,
-                values=[one.value(metric) for one in steps],
-                rates=[one.rate(metric) for one in steps] if metric.kind is Kind.COUNTER else None,
-            )
-            for metric in dict.fromkeys(metrics or Metric)
-        ],
-    )
+    found = await repository.history(span)
+    series = await asyncio.to_thread(_series, found, list(dict.fromkeys(metrics or Metric)))
+    return History(step_seconds=span.step, times=found.times, series=series)
+
+
+def _series(history: past.History, metrics: Sequence[Metric]) -> list[Series]:
+    return [
+        Series(
+            metric=metric,
+            kind=metric.kind.value,
+            values=history.values(metric),
+            rates=history.rates(metric) if metric.kind is Kind.COUNTER else None,
+        )
+        for metric in metrics
+    ]
