@@ -4,8 +4,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
+from state_api.schemas import Moment
 from state_store.audit import Door, Wanted
 
 MAX_PAGE = 1000
@@ -32,8 +33,8 @@ class Query(BaseModel):
     door: Door | None = None
     action: Text = Field("", description="`user.add`, or `user` for all that begin so.")
     object: Text = Field("", description="All of it, or one of its words.")
-    since: AwareDatetime | None = Field(None, description="RFC 3339, or seconds since the epoch.")
-    until: AwareDatetime | None = Field(None, description="The same; what is as late is left out.")
+    since: Moment | None = Field(None, description="RFC 3339, or seconds since the epoch.")
+    until: Moment | None = Field(None, description="The same; what is as late is left out.")
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="Entries a page.")
     before: ActId | None = Field(None, description="`next` of the page before.")
     after: ActId | None = Field(

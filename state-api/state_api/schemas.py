@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -72,6 +73,12 @@ MailDirectory = Annotated[
     ),
 ]
 
+
+Moment = Annotated[
+    AwareDatetime,
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}),
+]
+"""RFC 3339, or seconds since the epoch."""
 
 AdministratorText = Annotated[str, AfterValidator(_encodable)]
 """A name or password of an administrator, as typed: any mistake in it is a wrong password."""

@@ -164,3 +164,9 @@ async def test_only_what_was_a_change_of_a_setting_is_set_back(repository: State
         for act in await acts(client, who="operator"):
             problem(await client.post(f"/v1/audit/{act['id']}/undo"), 409, "/docs#not-undoable")
         problem(await client.post("/v1/audit/1-1/undo"), 404, "/docs#unknown-act")
+
+
+async def test_nothing_was_done_before_1970(repository: StateRepository) -> None:
+    async with api_client(repository) as client:
+        for until in ("0", "1970-01-01T00:00:00Z", "1000-01-01T00:00:00Z"):
+            assert (await client.get(f"/v1/audit?until={until}")).json()["acts"] == []

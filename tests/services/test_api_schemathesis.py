@@ -38,6 +38,8 @@ NO_SCHEMA_CAN_SAY = {
     "add_user": "which texts are hashes",
     "change_password": "which texts are hashes",
     "list_password_hashes": "that a cookie alone is not enough",
+    "show_history": "which of two times comes first, and how many steps lie between them",
+    "list_acts": "how far away a time may be",
     "change_settings": "which folders there are, and whose settings these still are",
 }
 """Why good data may be refused with 412 or 422."""

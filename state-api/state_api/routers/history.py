@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from state_api import errors
 from state_api.dependencies import Reader, RepositoryDependency
 from state_api.history_schemas import History, Series
+from state_api.schemas import Moment
 from state_store import history as past
 from state_store.history import MOST_POINTS, Kind, Metric, Span
 
@@ -27,11 +27,11 @@ Metrics = Annotated[
     Query(alias="metric", description="May be given several times; all of them without it."),
 ]
 Start = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Query(alias="from", description="RFC 3339, or seconds since the epoch; an hour before `to` without it."),
 ]
 End = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Query(alias="to", description="RFC 3339, or seconds since the epoch; now without it."),
 ]
 StepSeconds = Annotated[

@@ -62,7 +62,7 @@ class AuditRepository(DeploymentStore):
     ) -> tuple[list[Act], str, bool]:
         """Return entries, the last one that was looked at, and whether there are more."""
         low = FIRST if wanted.since is None else _id_at(wanted.since)
-        high = LAST if wanted.until is None else f"({_id_at(wanted.until)}"
+        high = LAST if wanted.until is None else f"({_id_at(max(wanted.until, 0.001))}"
         start = high if command == "XREVRANGE" else low
         if act_id and _is_within(act_id, wanted):
             start = f"({act_id}"
