@@ -5,7 +5,7 @@ import contextvars
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, time
 
 import structlog
 
@@ -28,6 +28,9 @@ POLL_SECONDS = 0.25
 """How late an activity may be shown, and how soon a stream ends with its process."""
 
 COUNTERS_SECONDS = 1.0
+MOST_NAMES = 60
+"""Logged-in users that are named with the counters."""
+
 RECHECK_SECONDS = 0.5
 """How long a stream outlives its administrator, or the password, role, sign-in or token that opened it."""
 
@@ -136,7 +139,7 @@ class EventFeed:
         now = monotonic()
         if now < self._counters_due:
             return
-        self._counters = event_frames.counters(await self._repository.counters())
+        self._counters = event_frames.counters(await self._repository.overview(MOST_NAMES), time())
         # From when they were due, not from now: else each would be late by a part of the reader's pause.
         is_on_time = now - self._counters_due < COUNTERS_SECONDS
         self._counters_due = (self._counters_due if is_on_time else now) + COUNTERS_SECONDS

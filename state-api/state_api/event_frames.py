@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from state_api import schemas
+from state_api.times import time_of
 from state_store import records
+from state_store.repository.monitoring import Overview
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -25,9 +28,12 @@ def position(activity_id: str) -> bytes:
     return f"id: {activity_id}\n\n".encode()
 
 
-def counters(now: records.Counters) -> bytes:
-    """Return the counters as `/v1/counters` shows them."""
-    return _event("counters", schemas.Counters.model_validate(now).model_dump_json())
+def counters(now: Overview, at: float) -> bytes:
+    """Return the counters as `/v1/counters` shows them, with what was there at the same moment."""
+    shown = schemas.Overview(
+        **asdict(now.counters), at=time_of(at), max_connections=now.max_connections, users=list(now.logged_in)
+    )
+    return _event("counters", shown.model_dump_json())
 
 
 def store(*, is_up: bool) -> bytes:

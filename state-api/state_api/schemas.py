@@ -141,6 +141,18 @@ class Counters(BaseModel):
     historical_logins: int = Field(description="Successful POP3 logins so far (PEEP `hu?`).", examples=[4])
 
 
+class Overview(Counters):
+    """What the dashboard's overview shows, all of one moment."""
+
+    at: datetime = Field(description="When it was read (RFC 3339, UTC).")
+    max_connections: int = Field(description="The connection limit.", examples=[1000])
+    users: list[str] = Field(
+        description="Names of logged-in users, at most 60: the first in their order; where over a thousand "
+        "are logged in, any of them.",
+        examples=[["alice"]],
+    )
+
+
 class Session(BaseModel):
     """One open POP3 connection."""
 

@@ -30,6 +30,27 @@ def test_a_lower_timeout_holds_at_once(peep: Peep, dashboard: Dashboard) -> None
     expect(dashboard.page.get_by_label("Timeout in seconds")).to_have_value("600")
 
 
+def test_a_save_is_announced_once_with_what_was_before(peep: Peep, dashboard: Dashboard) -> None:
+    peep.api.change_settings(max_connections=1000, timeout_seconds=600)
+    dashboard.enter("Settings")
+    expect(dashboard.page.get_by_label("Connection limit")).to_have_value("1000")
+    dashboard.page.get_by_label("Connection limit").fill("500")
+    dashboard.page.get_by_label("Timeout in seconds").fill("300")
+    dashboard.page.get_by_role("button", name="Save").click()
+    toast = dashboard.page.locator("#announcement")
+    expect(toast).to_have_text(
+        "The connection limit is now 500 (before: 1,000). The timeout is now 5 min (before: 10 min). "
+        "Every POP3 process obeys."
+    )
+    dashboard.go_to("Overview")
+    expect(dashboard.page.locator("#activity")).to_contain_text("The timeout is now 5 min")
+    expect(toast.locator("p")).to_have_count(1)
+    peep.api.change_settings(max_connections=1000, timeout_seconds=600)
+    expect(toast.locator("p").last).to_have_text(
+        "The connection limit is now 1,000. The timeout is now 10 min"
+    )
+
+
 def test_what_is_out_of_range_is_marked_beside_its_input(peep: Peep, dashboard: Dashboard) -> None:
     dashboard.expected_statuses.add(422)
     dashboard.enter("Settings")

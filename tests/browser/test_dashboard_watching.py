@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -35,6 +36,54 @@ def test_a_login_and_a_fetched_message_show_by_themselves(peep: Peep, dashboard:
         client.quit()
     expect(dashboard.page.locator("#activity")).to_contain_text("alice logged out")
     expect(dashboard.figure("logged_in_users")).to_have_text("0")
+
+
+def test_tiles_and_cards_are_of_one_moment(peep: Peep, dashboard: Dashboard) -> None:
+    names = [peep.add_user(f"one{number}") for number in range(3)]
+    dashboard.enter()
+    # Whatever is on the page at any time: both say the same.
+    dashboard.page.evaluate(
+        """() => {
+          window.differing = [];
+          const look = () => {
+            const tile = document.querySelector('[data-gauge="logged_in_users"] .figure').textContent.trim();
+            const names = document.querySelectorAll("#logged-in li").length;
+            if (Number(tile) !== names) window.differing.push([tile, names]);
+          };
+          new MutationObserver(look).observe(
+            document.querySelector("#overview"), { subtree: true, childList: true, characterData: true },
+          );
+        }"""
+    )
+    clients = []
+    for number, name in enumerate(names, start=1):
+        clients.append(peep.log_in(name))
+        expect(dashboard.page.locator("#logged-in li")).to_have_count(number)
+    expect(dashboard.page.locator("#range")).to_contain_text(re.compile(r"All figures are of \d\d:\d\d:\d\d"))
+    expect(dashboard.page.locator('[data-gauge="current_connections"]')).to_contain_text("of 1,000 at most")
+    for client in clients:
+        client.close()
+    expect(dashboard.page.locator("#logged-in")).to_have_text("Nobody is logged in.")
+    assert dashboard.page.evaluate("window.differing") == []
+
+
+def test_logins_share_an_entry_and_push_no_change_out(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.enter()
+    peep.api.change_settings(max_connections=999)
+    feed = dashboard.page.locator("#activity li")
+    expect(feed).to_contain_text(["The connection limit is now 999"])
+    for name in (peep.add_user("busy"), peep.add_user("busier")):
+        for _ in range(10):
+            with peep.log_in(name) as client:
+                client.quit()
+    # At the most two entries: the minute may be over in the midst of them.
+    expect(feed.filter(has_text="busier logged out")).to_be_visible()
+    assert feed.count() <= 3
+    expect(feed.filter(has_text="The connection limit is now 999")).to_be_visible()
+    expect(feed.first).to_contain_text(
+        re.compile(r"In all \d+ logins, \d+ logouts( of 2 users)? since \d\d:\d\d")
+    )
+    peep.api.change_settings(max_connections=1000)
 
 
 def test_a_session_shows_what_it_has_done(peep: Peep, dashboard: Dashboard) -> None:

@@ -76,6 +76,8 @@ async def test_a_fresh_stream_begins_with_the_newest_id_and_the_counters(reposit
         first, second = await reader.next(), await reader.next()
         assert (first.name, first.event_id) == ("", await repository.last_activity_id())
         assert (second.name, second.event_id) == ("counters", "")
+        assert second.data.pop("at").endswith("Z")
+        assert (second.data.pop("max_connections"), second.data.pop("users")) == (1000, [])
         assert Counters(**second.data) == await repository.counters()
         assert reader.response.headers["content-type"].startswith("text/event-stream")
         assert reader.response.headers["cache-control"] == "no-store"

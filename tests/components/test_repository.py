@@ -655,6 +655,9 @@ async def test_logged_in_users_are_sorted(two_instances: StateRepository) -> Non
         assert await ask_to_log_in(two_instances, login(f"s-{name}", name)) is LoginOutcome.OPENED
     assert await two_instances.logged_in_users() == ["B", "a", "b"]
     assert (await two_instances.counters()).logged_in_users == 3
+    overview = await two_instances.overview(2)
+    assert (overview.counters, overview.logged_in) == (await two_instances.counters(), ("B", "a"))
+    assert overview.max_connections == Settings().max_connections
 
 
 async def test_ten_thousand_logins_in_one_exchange_are_all_answered(two_instances: StateRepository) -> None:
@@ -676,6 +679,9 @@ async def test_ten_thousand_sessions_come_and_go_in_one_exchange_each(
         sorted(names),
         10_000,
     )
+    overview = await two_instances.overview(60)
+    assert (overview.counters.logged_in_users, len(set(overview.logged_in))) == (10_000, 60)
+    assert set(overview.logged_in) < set(names)
     taken = behind_the_scenes.hgetall(keys.MAILDIRS)
     assert taken == {f"m-{name}": f"i1 s-{name}" for name in names}
     given_back, closed = [(name, f"s-{name}") for name in names], [f"s-{name}" for name in names]

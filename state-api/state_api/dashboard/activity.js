@@ -1,12 +1,24 @@
-/** The list of events: logins, logouts, refused passwords, changed settings. */
+/** The list of events: logins and logouts, refused passwords, changes. */
 
 import { announce, byId, element, fill, setText } from "./dom.js";
-import { ago, counted, momentOf, visible } from "./units.js";
-import { SETTINGS } from "./settings.js";
+import { ago, counted, minuteOf, momentOf, visible } from "./units.js";
+import { isAnnounced, SETTINGS } from "./settings.js";
 
 /** @typedef {import("./live.js").Live} Live */
+/** @typedef {"change" | "session" | "refused"} Kind */
 
-const MOST_ENTRIES = 100;
+/** Of each kind so many entries are kept: the busiest pushes out only its own. @type {Record<Kind, number>} */
+const MOST_ENTRIES = { change: 100, session: 30, refused: 30 };
+
+/** Logins, or refusals, within so many milliseconds share an entry: a busy server has hundreds a second. */
+const SHARED = 60000;
+
+/** Names of a shared entry that are told apart. */
+const MOST_NAMES = 1000;
+
+/** Milliseconds in which settings that change together are announced together. */
+const TOGETHER = 500;
+
 const AGES_EVERY = 5000;
 
 export class Activity {
@@ -15,9 +27,13 @@ export class Activity {
     this._list = element("ol", { class: "feed", tabindex: "0", "aria-labelledby": "activity-title" });
     this._nothing = element("p", { class: "muted" }, "Nothing has happened since this page was opened.");
     this._list.hidden = true;
+    /** Of each kind the newest first. @type {Record<Kind, Entry[]>} */
+    this._entries = { change: [], session: [], refused: [] };
+    /** @type {string[]} */
+    this._news = [];
     fill(byId("activity"), this._nothing, this._list);
-    listen(live, "login", (event) => this._add("→", "in", [strong(event.username), ` logged in from ${event.address}`], event.at));
-    listen(live, "logout", (event) => this._add("←", "out", [strong(event.username), " logged out"], event.at));
+    listen(live, "login", (event) => this._addLogin(event));
+    listen(live, "logout", (event) => this._addLogout(event));
     listen(live, "setting", (event) => this._addSetting(event));
     listen(live, "refused", (event) => this._addRefused(event));
     listen(live, "slowed", (event) => this._addSlowed(event));
@@ -26,16 +42,34 @@ export class Activity {
     setInterval(() => this._age(), AGES_EVERY);
   }
 
+  /** @param {{username: string, address: string, at: string}} event */
+  _addLogin({ username, address, at }) {
+    const entry = this._shared("session", at);
+    entry.show("→", "in", [strong(username), ` logged in from ${address}`], at);
+    entry.count("login", 1, username);
+  }
+
+  /** @param {{username: string, at: string}} event */
+  _addLogout({ username, at }) {
+    const entry = this._shared("session", at);
+    entry.show("←", "out", [strong(username), " logged out"], at);
+    entry.count("logout", 1, username);
+  }
+
   /** @param {{username: string, network: string, count: string | number, at: string}} event */
   _addRefused({ username, network, count: times, at }) {
-    const whose = username ? [strong(username), ` was refused from ${network}`] : [`An administrator was refused from ${network}`];
-    this._add("×", "bad", Number(times) > 1 ? [...whose, `, ${counted(Number(times), "password")} in all`] : whose, at);
+    const entry = this._shared("refused", at);
+    const whose = username ? [strong(visible(username)), ` was refused from ${network}`] : [`An administrator was refused from ${network}`];
+    entry.show("×", "bad", whose, at);
+    entry.count("refused attempt", Number(times), username);
   }
 
   /** @param {{username: string, network: string, at: string}} event */
   _addSlowed({ username, network, at }) {
-    const whom = username ? [" at ", strong(username)] : [];
-    this._add("×", "bad", ["Guesses", ...whom, network ? ` from ${network}` : " from many networks", " are slowed down"], at);
+    const entry = this._shared("refused", at);
+    const whom = username ? [" at ", strong(visible(username))] : [];
+    entry.show("×", "bad", ["Guesses", ...whom, network ? ` from ${network}` : " from many networks", " are slowed down"], at);
+    entry.count("slow-down", 1, username);
   }
 
   /** @param {{action: string, refusal: string, subject: string, by: string, count: string | number, at: string}} event */
@@ -51,22 +85,82 @@ export class Activity {
     const known = SETTINGS.find((setting) => setting.name === name);
     const words = [known?.subject ?? name, known?.show(String(value)) ?? String(value)];
     this._add("✎", "in", [`${words[0]} is now `, strong(words[1])], at);
-    announce(`${words[0]} is now ${words[1]}`);
+    if (!isAnnounced(name)) this._announce(`${words[0]} is now ${words[1]}`);
   }
 
   /** @param {string} mark @param {string} direction @param {(Node | string)[]} what @param {string | Date} at */
   _add(mark, direction, what, at) {
-    const when = new Date(at);
-    const time = element("time", { datetime: when.toISOString(), title: momentOf(when) }, ago(when));
-    const marked = element("span", { class: `mark ${direction}`, "aria-hidden": "true" }, mark);
-    this._list.prepend(element("li", {}, marked, element("span", { class: "what" }, ...what), time));
-    while (this._list.children.length > MOST_ENTRIES) this._list.lastElementChild?.remove();
+    this._make("change").show(mark, direction, what, at);
+  }
+
+  /** The entry of a kind that is not a minute old yet, at the top of the list. @param {Kind} kind @param {string} at */
+  _shared(kind, at) {
+    const [newest] = this._entries[kind];
+    if (!newest || Math.abs(Date.parse(at) - newest.since.getTime()) >= SHARED) return this._make(kind, at);
+    if (this._list.firstElementChild !== newest.root) this._list.prepend(newest.root);
+    return newest;
+  }
+
+  /** @param {Kind} kind @param {string} [at] */
+  _make(kind, at) {
+    const made = new Entry(at ? new Date(at) : new Date());
+    const entries = this._entries[kind];
+    entries.unshift(made);
+    this._list.prepend(made.root);
+    if (entries.length > MOST_ENTRIES[kind]) entries.pop()?.root.remove();
     this._nothing.hidden = true;
     this._list.hidden = false;
+    return made;
+  }
+
+  /** @param {string} words */
+  _announce(words) {
+    this._news.push(words);
+    if (this._news.length === 1) setTimeout(() => announce(this._news.splice(0).join(". ")), TOGETHER);
   }
 
   _age() {
     for (const time of this._list.querySelectorAll("time")) setText(time, ago(new Date(time.dateTime)));
+  }
+}
+
+/** An event, or the newest of several and how many they are. */
+class Entry {
+  /** @param {Date} since */
+  constructor(since) {
+    this.since = since;
+    this._mark = element("span", { "aria-hidden": "true" });
+    this._what = element("span", {});
+    this._sum = element("span", { class: "sum" });
+    this._time = element("time", {});
+    this.root = element("li", {}, this._mark, element("span", { class: "what" }, this._what, this._sum), this._time);
+    /** @type {Map<string, number>} */
+    this._counts = new Map();
+    /** @type {Set<string>} */
+    this._names = new Set();
+  }
+
+  /** @param {string} mark @param {string} direction @param {(Node | string)[]} what @param {string | Date} at */
+  show(mark, direction, what, at) {
+    const when = new Date(at);
+    this._mark.className = `mark ${direction}`;
+    setText(this._mark, mark);
+    fill(this._what, ...what);
+    this._time.dateTime = when.toISOString();
+    this._time.title = momentOf(when);
+    setText(this._time, ago(when));
+  }
+
+  /** @param {string} what @param {number} times @param {string} name empty where it is nobody's */
+  count(what, times, name) {
+    this._counts.set(what, (this._counts.get(what) ?? 0) + times);
+    if (name && this._names.size < MOST_NAMES) this._names.add(name);
+    const all = [...this._counts.values()].reduce((one, other) => one + other, 0);
+    if (all < 2) return;
+    const parts = [...this._counts].map(([one, number]) => counted(number, one)).join(", ");
+    const whose = this._names.size > 1 ? ` of ${counted(this._names.size, "user")}` : "";
+    const many = this._names.size < MOST_NAMES ? whose : ` of ${MOST_NAMES} users or more`;
+    setText(this._sum, `In all ${parts}${many} since ${minuteOf(this.since)}`);
   }
 }
 

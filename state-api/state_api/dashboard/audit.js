@@ -4,7 +4,7 @@ import { get, Problem, request } from "./api.js";
 import { ask } from "./dialogs.js";
 import { announce, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
-import { SETTINGS } from "./settings.js";
+import { SETTINGS, willAnnounce, willNotAnnounce } from "./settings.js";
 import { Table } from "./tables.js";
 import { momentWithSeconds, visible } from "./units.js";
 
@@ -164,9 +164,11 @@ export class Audit {
       action: "Set back",
       isDangerous: true,
       run: async () => {
+        willAnnounce(act.object);
         try {
           await request("POST", `v1/audit/${act.id}/undo?${agreed}`);
         } catch (error) {
+          willNotAnnounce(act.object);
           throw asQuestion(error, agreed);
         }
       },

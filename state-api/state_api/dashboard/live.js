@@ -13,6 +13,8 @@ import { condition as serverCondition, get, Problem } from "./api.js";
  * @property {number} historical_logins
  */
 
+/** @typedef {Counters & {max_connections: number, users: string[], at: string}} Moment with some of those who are logged in */
+
 const KINDS = ["counters", "login", "logout", "setting", "refused", "slowed", "refusal", "gap"];
 
 /** Milliseconds until another stream is opened, after the server has closed one. */

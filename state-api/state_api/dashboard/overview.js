@@ -1,18 +1,15 @@
 /** The overview: gauges with their charts, counters, who is logged in. */
 
-import { get, Problem } from "./api.js";
 import { Chart } from "./charts.js";
 import { byId, element, fill, setText } from "./dom.js";
 import { History } from "./history.js";
 import { Past } from "./past.js";
-import { Polling } from "./polling.js";
 import { count, counted, decimal, octetParts, momentOf, octets, secondOf } from "./units.js";
 
 /** @typedef {import("./live.js").Counters} Counters */
 /** @typedef {import("./live.js").Live} Live */
+/** @typedef {import("./live.js").Moment} Moment */
 
-const MOST_NAMES = 60;
-const LOGGED_IN_EVERY = 5000;
 const MINUTE = 60;
 
 /**
@@ -21,7 +18,7 @@ const MINUTE = 60;
  * @property {keyof Counters} name
  * @property {boolean} isRate whether growth a second is shown, and not the value itself
  * @property {(value: number) => [string, string]} parts a figure and its unit
- * @property {(counters: Counters, limit: number | null) => string} note
+ * @property {(moment: Moment) => string} note
  * @property {number} least see `Chart`
  */
 
@@ -32,7 +29,7 @@ const GAUGES = [
     name: "current_connections",
     isRate: false,
     parts: (value) => [count(value), ""],
-    note: (_, limit) => (limit ? `of ${count(limit)} at most` : ""),
+    note: (moment) => `of ${count(moment.max_connections)} at most`,
     least: 4,
   },
   {
@@ -40,7 +37,7 @@ const GAUGES = [
     name: "logged_in_users",
     isRate: false,
     parts: (value) => [count(value), ""],
-    note: (counters) => `${count(counters.historical_logins)} logins so far`,
+    note: (moment) => `${count(moment.historical_logins)} logins so far`,
     least: 4,
   },
   {
@@ -51,7 +48,7 @@ const GAUGES = [
       const [figure, unit] = octetParts(value);
       return [figure, `${unit}/s`];
     },
-    note: (counters) => `${octets(counters.retrieved_bytes)} so far`,
+    note: (moment) => `${octets(moment.retrieved_bytes)} so far`,
     least: 1000,
   },
   {
@@ -59,7 +56,7 @@ const GAUGES = [
     name: "retrieved_emails",
     isRate: true,
     parts: (value) => [decimal(value), "per s"],
-    note: (counters) => `${count(counters.retrieved_emails)} so far`,
+    note: (moment) => `${count(moment.retrieved_emails)} so far`,
     least: 2,
   },
 ];
@@ -77,51 +74,38 @@ export class Overview {
   /** @param {Live} live */
   constructor(live) {
     this._history = new History();
-    /** The limit of connections, once it is known. @type {number | null} */
-    this._limit = null;
     this._gauges = GAUGES.map((options) => new Gauge(options));
     fill(byId("gauges"), ...this._gauges.map((gauge) => gauge.root));
     this._past = new Past(GAUGES.map(({ name }) => name), () => this._draw());
     this._changes = new Changes();
-    fill(byId("range"), this._past.root);
+    this._moment = element("p", { class: "summary muted" });
+    fill(byId("range"), this._past.root, this._moment);
     this._figures = new Figures();
     this._loggedIn = new LoggedIn();
-    live.addEventListener("counters", (event) => this._show(/** @type {CustomEvent<Counters>} */ (event).detail));
-    live.addEventListener("setting", () => this._readLimit());
-    for (const kind of ["login", "logout"]) live.addEventListener(kind, () => this._loggedIn.isOutdated());
+    live.addEventListener("counters", (event) => this._show(/** @type {CustomEvent<Moment>} */ (event).detail));
   }
 
   show() {
-    this._readLimit();
-    this._loggedIn.start();
     this._past.start();
   }
 
   hide() {
-    this._loggedIn.stop();
     this._past.stop();
   }
 
-  /** @param {Counters} counters */
-  _show(counters) {
-    this._history.add(Date.now() / 1000, counters);
-    for (const gauge of this._gauges) gauge.show(this._history, counters, this._limit);
-    this._figures.show(this._history, counters);
+  /** @param {Moment} moment */
+  _show(moment) {
+    this._history.add(Date.now() / 1000, moment);
+    for (const gauge of this._gauges) gauge.show(this._history, moment);
+    this._figures.show(this._history, moment);
+    this._loggedIn.show(moment);
+    setText(this._moment, `All figures are of ${secondOf(new Date(moment.at))}`);
     this._draw();
   }
 
   _draw() {
     for (const gauge of this._gauges) gauge.draw(this._history, this._past);
     this._changes.show(this._past);
-  }
-
-  async _readLimit() {
-    try {
-      this._limit = (await get("v1/settings")).max_connections;
-    } catch (error) {
-      // The figure stays without its limit; the top of the page says why.
-      if (!(error instanceof Problem)) throw error;
-    }
   }
 }
 
@@ -154,13 +138,13 @@ class Gauge {
     });
   }
 
-  /** @param {History} history @param {Counters} counters @param {number | null} limit */
-  show(history, counters, limit) {
+  /** @param {History} history @param {Moment} moment */
+  show(history, moment) {
     const { name, isRate, parts, note } = this._options;
-    const [figure, unit] = parts(isRate ? history.rate(name) : counters[name]);
+    const [figure, unit] = parts(isRate ? history.rate(name) : moment[name]);
     setText(this._value, figure);
     setText(this._unit, unit);
-    this._text = note(counters, limit);
+    this._text = note(moment);
     this._now = `${figure} ${unit}`.trim();
     if (!this._isPointedAt) setText(this._note, this._text);
   }
@@ -251,45 +235,21 @@ class Figures {
 /** The names of those who are logged in. */
 class LoggedIn {
   constructor() {
-    this._polling = new Polling("v1/logged-in-users", (body) => this._show(body.users), LOGGED_IN_EVERY);
-    this._isRunning = false;
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this._soon = undefined;
     this._shown = "";
   }
 
-  start() {
-    this._isRunning = true;
-    this._polling.start();
-  }
-
-  stop() {
-    this._isRunning = false;
-    this._polling.stop();
-  }
-
-  /** Somebody came or went: read soon, once for all that come and go meanwhile. */
-  isOutdated() {
-    if (!this._isRunning || this._soon !== undefined) return;
-    this._soon = setTimeout(() => {
-      this._soon = undefined;
-      if (this._isRunning) this._polling.now();
-    }, 300);
-  }
-
-  /** @param {string[]} names */
-  _show(names) {
-    const shown = names.join("\n");
-    if (shown === this._shown && names.length) return;
+  /** @param {Moment} moment */
+  show({ logged_in_users: many, users }) {
+    const shown = [many, ...users].join("\n");
+    if (shown === this._shown) return;
     this._shown = shown;
-    setText(byId("logged-in-title"), names.length ? `Logged in (${count(names.length)})` : "Logged in");
-    if (names.length === 0) {
+    setText(byId("logged-in-title"), many ? `Logged in (${count(many)})` : "Logged in");
+    if (many === 0) {
       fill(byId("logged-in"), element("p", { class: "muted" }, "Nobody is logged in."));
       return;
     }
-    const items = names.slice(0, MOST_NAMES).map((name) => element("li", {}, name));
-    const rest = names.length - items.length;
+    const rest = many - users.length;
     const more = rest > 0 && element("p", { class: "muted" }, `and ${counted(rest, "other")}`);
-    fill(byId("logged-in"), element("ul", { class: "names" }, ...items), more);
+    fill(byId("logged-in"), element("ul", { class: "names" }, ...users.map((name) => element("li", {}, name))), more);
   }
 }

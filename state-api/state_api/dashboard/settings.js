@@ -40,6 +40,24 @@ export const SETTINGS = [
   },
 ];
 
+/** Settings that this page changes, and announces itself. @type {Set<string>} */
+const announced = new Set();
+
+/** @param {string} name of a setting that this page is about to change, and will announce */
+export function willAnnounce(name) {
+  announced.add(name);
+}
+
+/** @param {string} name of a setting that this page could not change */
+export function willNotAnnounce(name) {
+  announced.delete(name);
+}
+
+/** @param {string} name @returns {boolean} whether the change that is told now is announced by `willAnnounce` */
+export function isAnnounced(name) {
+  return announced.delete(name);
+}
+
 export class SettingsForm {
   /** @param {Live} live */
   constructor(live) {
@@ -102,12 +120,21 @@ export class SettingsForm {
     this._save.disabled = true;
     try {
       const body = Object.fromEntries(changed.map((field) => [field.name, typed(field)]));
+      for (const { name } of changed) willAnnounce(name);
       const answer = await this._send(body);
-      if (answer === null) return;
+      if (answer === null) {
+        for (const { name } of changed) willNotAnnounce(name);
+        return;
+      }
+      const before = this._known;
       this._know(answer.body, answer.etag);
       this._showKnown();
-      announce("Saved; every POP3 instance obeys");
+      const changes = differing(before, this._known).map(
+        ({ name, subject, show }) => `${subject} is now ${show(this._known[name])} (before: ${show(before[name])}).`,
+      );
+      announce([...changes, "Every POP3 process obeys."].join(" "));
     } catch (error) {
+      for (const { name } of changed) willNotAnnounce(name);
       if (error instanceof Problem && error.status === 412) await this._showLostUpdate();
       else this._set.showProblem(error, { "mail-directory-refused": "mail_directory" });
     } finally {
@@ -149,7 +176,7 @@ export class SettingsForm {
       this._set.showProblem(error);
       return;
     }
-    const differences = SETTINGS.filter(({ name }) => before[name] !== this._known[name]).map(({ name, subject, show }) =>
+    const differences = differing(before, this._known).map(({ name, subject, show }) =>
       element("li", {}, `${subject} was ${show(before[name])}, and is ${show(this._known[name])} now`),
     );
     fill(
@@ -183,6 +210,11 @@ export class SettingsForm {
     this._save.disabled = !isChanged;
     this._reset.disabled = !isChanged;
   }
+}
+
+/** @param {Values} before @param {Values} after */
+function differing(before, after) {
+  return SETTINGS.filter(({ name }) => before[name] !== after[name]);
 }
 
 /** @param {Field} field @returns {string | number} as the server wants it; it refuses what is no number */

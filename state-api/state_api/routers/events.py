@@ -14,7 +14,8 @@ id: 1764233673123-0
 
 event: counters
 data: {"retrieved_bytes":5120,"retrieved_emails":3,"removed_emails":0,"current_connections":1,\
-"logged_in_users":1,"historical_connections":7,"historical_logins":4}
+"logged_in_users":1,"historical_connections":7,"historical_logins":4,"at":"2025-11-27T08:54:33.412000Z",\
+"max_connections":1000,"users":["alice"]}
 
 event: login
 id: 1764233674002-0
@@ -61,9 +62,11 @@ async def stream_events(
 ) -> Response:
     """Server-Sent Events, each with JSON as its data.
 
-    `counters`: as `/v1/counters`, at once and then every second. `login`: session, username, address,
-    instance, at. `logout`: the same without address. `setting`: name, value, at. `refused`: wrong
-    passwords: username of the last one (empty for an administrator's), network, reason, count, at.
+    `counters`: as `/v1/counters`, with the connection limit and the names of at most 60 logged-in users of
+    the same moment (max_connections, users, at), at once and then every second. `login`: session,
+    username, address, instance, at. `logout`: the same without address. `setting`: name, value, at.
+    `refused`: wrong passwords: username of the last one (empty for an administrator's), network, reason,
+    count, at.
     `slowed`: guesses are slowed down from now on: username, network, at; an empty one is for all.
     `refusal`: action (suspend, ban, exempt, lift, end), refusal (suspend, ban, exempt), subject, by, reason,
     until (ms since the epoch, or 0), count (so many at once; the rest is of the last one), at. `gap`:

@@ -32,6 +32,9 @@ AUDIT_LOOKED_AT = 250
 ACTIVITY_PAGE = 50
 """Entries of the stream that are read at once."""
 
+MOST_NAMES_SORTED = 1000
+"""Of so many logged-in users an overview reads all names, to show the first; of more it takes any."""
+
 USER_LOG_LENGTH = 50_000
 """Entries of the users' log that are kept at least. Instances empty it every few seconds, and eight of them
 that exchange as often as they can take over a minute to fill it."""
@@ -104,6 +107,7 @@ def _figures() -> dict[str, str]:
         "AUDIT_DAYS": DEFAULT_DAYS,
         "AUDIT_LOOKED_AT": AUDIT_LOOKED_AT,
         "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,
+        "MOST_NAMES_SORTED": MOST_NAMES_SORTED,
         "USER_LOG_LENGTH": USER_LOG_LENGTH,
         "MOST_REFUSALS": MOST_REFUSALS,
         "REFUSALS_A_PAGE": REFUSALS_A_PAGE,

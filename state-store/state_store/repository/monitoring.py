@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from state_store.audit import Actor
 from state_store.errors import StoreUnavailable, UnknownSession
@@ -33,14 +34,29 @@ _DETAILS_OF_SESSIONS = ("username", "session", "instance", "address")
 """What a login's line has after its kind; a logout has no address."""
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What is seen of Peep at one moment; `logged_in` are some of the users who are."""
+
+    counters: Counters
+    max_connections: int
+    logged_in: tuple[str, ...]
+
+
 class MonitoringRepository(DeploymentStore):
     """The state of all instances together."""
 
     async def counters(self) -> Counters:
         """Return all counters and gauges."""
-        answer = await self._client.script("observe")
-        nbytes, retrieved, removed, connections, logins, current, logged_in = map(int, answer)
-        return Counters(nbytes, retrieved, removed, current, logged_in, connections, logins)
+        return _counters(await self._client.script("observe"))
+
+    async def overview(self, names: int) -> Overview:
+        """Return the counters, the connection limit and so many names at most, all of one moment.
+
+        The names of logged-in users are the first in their order; where thousands are logged in, any of them.
+        """
+        *counted, limit, found = await self._client.script("observe", names)
+        return Overview(_counters(counted), int(limit), tuple(sorted(found)[:names]))
 
     async def logged_in_users(self) -> list[str]:
         """Return the names of users with an open session, sorted, each once (P13)."""
@@ -122,6 +138,11 @@ class MonitoringRepository(DeploymentStore):
             if _position(activity.activity_id) > _position(activity_id)
         ]
         return found[:limit], is_gap
+
+
+def _counters(answer: Iterable[str]) -> Counters:
+    nbytes, retrieved, removed, connections, logins, current, logged_in = map(int, answer)
+    return Counters(nbytes, retrieved, removed, current, logged_in, connections, logins)
 
 
 def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> InstanceStatus:
