@@ -6,7 +6,7 @@ import sys
 import structlog
 
 from line_server.listener import ListenError
-from pop3_service.maildir import mail_directory_verdict
+from pop3_service.maildir import mail_directory_verdict, wire
 from pop3_service.moving.old_server import old_server
 from pop3_service.ports import Ports, require_free_ports
 from pop3_service.process import SOCKETS_VARIABLE, WORKER_VARIABLE, ServerProcess
@@ -35,6 +35,7 @@ async def serve(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
             await ServerProcess(settings).serve(own, lifecycle, neighbours)
             return
         require_mail_directory(settings)
+        warn_of_slow_reading()
         if settings.pop3_workers == 1:
             ports = Ports.bind(settings, shared=settings.pop3_share_ports)
             await ServerProcess(settings).serve(ports, lifecycle, neighbours={})
@@ -50,6 +51,15 @@ def require_mail_directory(settings: Pop3Settings) -> None:
         raise StartError(
             f"PEEP_MAIL_DIR={settings.mail_dir}: must be a folder that this process can list and write"
             " (and lie below PEEP_MAIL_ROOTS, where that is set)"
+        )
+
+
+def warn_of_slow_reading() -> None:
+    """Log it when a compiled module is there that cannot be used."""
+    if wire.NOT_USED:
+        structlog.get_logger().warning(
+            "messages are read by Python alone: compile anew with `python hatch_build.py`",
+            reason=wire.NOT_USED,
         )
 
 

@@ -1,14 +1,16 @@
 """From a file to its wire form, in C and in Python: errors told apart, nothing kept, nobody kept waiting."""
 
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
-from pop3_service.maildir import wire_in_python
+from pop3_service.maildir import wire, wire_in_python
 from pop3_service.protocol.multiline import LINE_FEED
 
 in_c = pytest.importorskip("pop3_service.maildir._wire", reason="no C compiler was there")
@@ -33,6 +35,11 @@ def read_of(read_wire: ReadWire, path: Path, count: int, position: int = 0, flag
         return read_wire(descriptor, position, count, flags, LINE_FEED, True, False)
     finally:
         os.close(descriptor)
+
+
+def test_the_service_uses_the_compiled_module() -> None:
+    assert wire.NOT_USED == "", "run `make`"
+    assert (wire.read_wire, wire.count_wire) == (in_c.read_wire, in_c.count_wire)
 
 
 @READERS
@@ -82,6 +89,78 @@ def test_what_the_kernel_does_not_have_in_memory_would_block(read_wire: ReadWire
 def test_more_than_memory_holds_is_refused(read_wire: ReadWire, file: Path) -> None:
     with pytest.raises(MemoryError):
         read_of(read_wire, file, sys.maxsize - 1)
+
+
+@READERS
+def test_a_position_before_the_file_is_an_error(read_wire: ReadWire, file: Path) -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        read_of(read_wire, file, 3, position=-2)
+
+
+@pytest.mark.parametrize("count_wire", [in_c.count_wire, wire_in_python.count_wire], ids=["C", "Python"])
+def test_no_position_is_where_another_reader_has_stopped(
+    count_wire: Callable[[int, int, int, int], tuple[int, int, int, bool]], file: Path
+) -> None:
+    with file.open("rb") as opened, pytest.raises(OSError, match="Invalid argument"):
+        count_wire(opened.fileno(), -1, 3, LINE_FEED)
+
+
+SignalHandler = Callable[[int, FrameType | None], None]
+
+
+def read_while_signals_come(read_wire: ReadWire, handler: SignalHandler, reading: int) -> bytes | None:
+    """Read from a pipe, which has no position; signals come until one has ended the system call."""
+    go, handled = threading.Event(), threading.Event()
+    reader, interval = threading.get_ident(), sys.getswitchinterval()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        handled.set()
+        handler(number, frame)
+
+    def send_signals() -> None:
+        go.wait()
+        while not handled.is_set():
+            signal.pthread_kill(reader, signal.SIGUSR1)
+            handled.wait(0.001)
+
+    sender, old = threading.Thread(target=send_signals), signal.signal(signal.SIGUSR1, handle)
+    sys.setswitchinterval(1000)  # the sender runs only when the reader gives the interpreter's lock away
+    try:
+        sender.start()
+        go.set()
+        return read_wire(reading, -1, 3, os.RWF_HIPRI, LINE_FEED, False, False)
+    finally:
+        handled.set()
+        sys.setswitchinterval(interval)
+        sender.join()
+        signal.signal(signal.SIGUSR1, old)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+@READERS
+def test_a_signal_does_not_end_a_read(read_wire: ReadWire, pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+
+    def deliver(number: int, frame: FrameType | None) -> None:
+        os.write(writing, b"one")
+
+    assert read_while_signals_come(read_wire, deliver, reading) == b"one"
+
+
+@READERS
+def test_what_a_handler_of_signals_raises_ends_a_read(read_wire: ReadWire, pipe: tuple[int, int]) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise ConnectionAbortedError(number)
+
+    with pytest.raises(ConnectionAbortedError):
+        read_while_signals_come(read_wire, interrupt, pipe[0])
 
 
 def test_a_negative_count_is_never_taken_for_a_large_one(file: Path) -> None:

@@ -8,9 +8,13 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(off_t) == sizeof(long long), "a position beyond 2 GiB would be another one");
 
 /* Octets whose counts fit into an unsigned char each: so the compiler counts 16 or 32 octets at a time. */
 #define BLOCK 240
@@ -22,11 +26,12 @@ struct tally {
 /* Count `count` octets; there is one before them, which each looks back at. */
 static void count_block(const unsigned char *octets, size_t count, struct tally *tally)
 {
+    const unsigned char *before = octets - 1;
     unsigned char bare = 0, dots = 0, returns = 0;
 
     for (size_t i = 0; i < count; i++) {
-        bare += (octets[i] == '\n') & (octets[i - 1] != '\r');
-        dots += (octets[i] == '.') & (octets[i - 1] == '\n');
+        bare += (octets[i] == '\n') & (before[i] != '\r');
+        dots += (octets[i] == '.') & (before[i] == '\n');
         returns += octets[i] == '\r';
     }
     tally->bare += bare;
@@ -89,15 +94,20 @@ static char *read_part(int descriptor, long long position, Py_ssize_t count, int
     if (part == NULL)
         return (char *)PyErr_NoMemory();
     part[0] = before;
-    Py_BEGIN_ALLOW_THREADS
     struct iovec content = {part + 1, count};
-    *length = count > 0 ? preadv2(descriptor, &content, 1, position, flags) : 0;
-    if (*length >= 0)
-        *tally = tally_of(part + 1, *length);
-    Py_END_ALLOW_THREADS
-    if (*length >= 0)
-        return part;
-    PyErr_SetFromErrno(PyExc_OSError);
+    do {
+        Py_BEGIN_ALLOW_THREADS
+        /* Without flags as os.pread, which every kernel and every sandbox has. */
+        *length = count == 0 ? 0 : flags == 0 ? pread(descriptor, part + 1, count, position)
+                                              : preadv2(descriptor, &content, 1, position, flags);
+        if (*length >= 0)
+            *tally = tally_of(part + 1, *length);
+        Py_END_ALLOW_THREADS
+        if (*length >= 0)
+            return part;
+    } while (errno == EINTR && PyErr_CheckSignals() == 0);
+    if (!PyErr_Occurred())
+        PyErr_SetFromErrno(PyExc_OSError);
     free(part);
     return NULL;
 }
@@ -142,7 +152,15 @@ static PyMethodDef functions[] = {
     {"read_wire", read_wire, METH_VARARGS, NULL}, {"count_wire", count_wire, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}
 };
 
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_wire", NULL, 0, functions, NULL, NULL, NULL, NULL};
+/* The SHA-256 of this file, from hatch_build.py: `wire.py` refuses what was compiled from another one. */
+static int add_digest(PyObject *module)
+{
+    return PyModule_AddStringConstant(module, "SOURCE_DIGEST", SOURCE_DIGEST);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, add_digest}, {0, NULL}};
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_wire", NULL, 0, functions, slots, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__wire(void)
 {

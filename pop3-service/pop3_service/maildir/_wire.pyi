@@ -1,3 +1,5 @@
+SOURCE_DIGEST: str
+
 def read_wire(
     descriptor: int,
     position: int,
