@@ -1,10 +1,28 @@
 """What is well and what is not, by the figures of store, instances and disks."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
-from state_api.health_report import ADVICE, DAY, Check, Facts, State, report, worst
+from state_api.health_report import (
+    ADVICE,
+    CERTIFICATE_SECONDS,
+    CLOCK_SECONDS,
+    CONNECTIONS_SHARE,
+    DAY,
+    FREE_SHARE,
+    LAG_SECONDS,
+    LOAD,
+    LOOK_SECONDS,
+    MEMORY_SHARE,
+    Check,
+    Facts,
+    State,
+    report,
+    worst,
+)
 from state_store.records import Counters, Instance, InstanceStatus, Settings
 from state_store.store_status import StoreStatus
 from state_store.vitals import Vitals
@@ -23,6 +41,17 @@ VITALS = Vitals(
     disk_free_inodes=30,
 )
 STATUS = InstanceStatus(Instance("i1", "mail-1", 1, "1", 0.0), 14.0, 2, 2, 0.25, VITALS)
+ALERTS = Path(__file__).parents[2] / "deploy" / "monitoring" / "alerts.yml"
+LIMITS = {
+    "PeepMailDiskFull": FREE_SHARE.warning,
+    "PeepMailDiskInodes": FREE_SHARE.warning,
+    "PeepMailDiskSlow": LOOK_SECONDS.warning,
+    "PeepEventLoopLate": LAG_SECONDS.warning,
+    "PeepStoreMemory": MEMORY_SHARE.warning,
+    "PeepClocksDiffer": CLOCK_SECONDS.warning,
+    "PeepProcessBusy": LOAD.warning,
+    "PeepConnectionLimitNear": CONNECTIONS_SHARE.warning,
+}
 INFO = """# Server
 redis_version:7.2.4
 server_name:valkey
@@ -151,6 +180,19 @@ def test_a_disk_that_was_not_looked_at_yet_is_unknown() -> None:
     assert bad(checks_of(instances=(replace(STATUS, vitals=Vitals(told_at=NOW)),))) == [
         ("mail-disk", State.UNKNOWN)
     ]
+
+
+def test_alerts_have_the_limits_of_the_report() -> None:
+    groups = yaml.safe_load(ALERTS.read_text("utf-8"))["groups"]
+    limit = {
+        rule["alert"]: float(rule["expr"].split()[-1])
+        for rule in groups[0]["rules"]
+        if rule["alert"] in LIMITS
+    }
+    assert limit == LIMITS
+    ends = {rule["alert"]: rule["expr"] for rule in groups[0]["rules"]}
+    assert ends["PeepCertificateExpiresSoon"].endswith(f"< {CERTIFICATE_SECONDS.warning / DAY:.0f} * 86400")
+    assert ends["PeepCertificateExpires"].endswith(f"< {CERTIFICATE_SECONDS.critical / DAY:.0f} * 86400")
 
 
 def test_a_process_that_is_draining_says_so() -> None:

@@ -63,28 +63,32 @@ def _moment(text: str) -> float:
         raise typer.BadParameter("must be a time: 2026-11-29T03:00, or with a zone: ...+01:00") from None
 
 
+Metrics = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[METRIC]...", help="Only these; all of them without it.", show_default=False),
+]
+Last = Annotated[int, typer.Option(metavar="SPAN", parser=_seconds, help="How far back: 30min, 24h, 7d, 1y.")]
+To = Annotated[
+    float | None,
+    typer.Option(
+        "--to", metavar="TIME", parser=_moment, help="When it ends: 2026-11-29T03:00.", show_default="now"
+    ),
+]
+Step = Annotated[
+    int | None,
+    typer.Option(metavar="SPAN", parser=_seconds, help="Between two figures: 10s, 1min, 1h, 1d."),
+]
+Format = Annotated[Form, typer.Option("--format", help="How it is printed.")]
+
+
 @connected
 def history(
     server: Server,
-    metrics: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[METRIC]...", help="Only these; all of them without it.", show_default=False),
-    ] = None,
-    last: Annotated[
-        int,
-        typer.Option(metavar="SPAN", parser=_seconds, help="How far back: 30min, 24h, 7d, 1y."),
-    ] = "1h",  # type: ignore[assignment]
-    until: Annotated[
-        float | None,
-        typer.Option(
-            "--to", metavar="TIME", parser=_moment, help="When it ends: 2026-11-29T03:00.", show_default="now"
-        ),
-    ] = None,
-    step: Annotated[
-        int | None,
-        typer.Option(metavar="SPAN", parser=_seconds, help="Between two figures: 10s, 1min, 1h, 1d."),
-    ] = None,
-    form: Annotated[Form, typer.Option("--format", help="How it is printed.")] = Form.LINES,
+    metrics: Metrics = None,
+    last: Last = "1h",  # type: ignore[assignment]
+    until: To = None,
+    step: Step = None,
+    form: Format = Form.LINES,
     as_json: AsJson = False,
 ) -> None:
     """Show what was: connections, users, messages, octets, latencies and load over time.
