@@ -40,6 +40,8 @@ NO_SCHEMA_CAN_SAY = {
     "list_password_hashes": "that a cookie alone is not enough",
     "show_history": "which of two times comes first, and how many steps lie between them",
     "list_acts": "how far away a time may be",
+    "change_own_password": "which password is the right one",
+    "make_token": "which texts are networks, and what time it is",
     "change_settings": "which folders there are, and whose settings these still are",
 }
 """Why good data may be refused with 412 or 422."""

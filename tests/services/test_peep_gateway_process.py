@@ -79,7 +79,9 @@ def test_given_administrators_are_served_and_told_apart_from_strangers(
     assert "apple" not in log.read_text()
 
 
-def test_administrators_are_read_anew_on_sighup_and_no_session_ends(redis_url: str, tmp_path: Path) -> None:
+def test_administrators_are_read_anew_on_sighup_and_only_sign_ins_of_removed_ones_end(
+    redis_url: str, tmp_path: Path
+) -> None:
     log, file = tmp_path / "log", tmp_path / "admins"
     file.write_text("bob:sesame\n")
     with started(log, PEEP_REDIS_URL=redis_url, PEEP_ADMINS_FILE=str(file)) as process:
@@ -91,13 +93,18 @@ def test_administrators_are_read_anew_on_sighup_and_no_session_ends(redis_url: s
             process.send_signal(signal.SIGHUP)
             logged(log, r'"reason": "PEEP_ADMINS: .*"event": "administrators not read anew"')
             assert ask(port, "a bob sesame") == b"+\r\n"
+            file.write_text("bob:sesame\neve:apple\n")
+            process.send_signal(signal.SIGHUP)
+            logged(log, r'"administrators": \["bob", "eve"\], .*"event": "administrators read anew"')
+            assert ask(port, "a eve apple") == b"+\r\n"
+            client.sendall(b"u?\r\n")
+            assert client.recv(64) == b"+0\r\n"
             file.write_text("eve:apple\n")
             process.send_signal(signal.SIGHUP)
             logged(log, r'"administrators": \["eve"\], .*"event": "administrators read anew"')
-            assert ask(port, "a eve apple") == b"+\r\n"
             assert ask(port, "a bob sesame") == b"-2\r\n"
             client.sendall(b"u?\r\n")
-            assert client.recv(64) == b"+0\r\n"
+            assert client.recv(64) == b"-2\r\n"
     assert "sesame" not in log.read_text()
     assert "apple" not in log.read_text()
 
