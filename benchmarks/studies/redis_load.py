@@ -162,13 +162,13 @@ class Worker:
 def live_instance(repository: StateRepository) -> LiveInstance:
     """Return an instance as a POP3 process has it."""
 
-    async def can_use_directory(path: str) -> bool:
-        return bool(path)
+    async def directory_fault(path: str) -> str:
+        return "" if path else "no path"
 
     return LiveInstance(
         repository,
         InstanceOptions(host="pop3-service-6d4cf56db6-x7k2p", process_id=7, version="1.0.0"),
-        InstanceCallbacks(can_use_directory, settings_changed=lambda: None, lease_lapsed=lambda: None),
+        InstanceCallbacks(directory_fault, settings_changed=lambda: None, lease_lapsed=lambda: None),
     )
 
 

@@ -131,6 +131,13 @@ class Administration:
         except StateError as error:
             if type(error) not in NEGATIVE_CODES:
                 raise
+            if isinstance(error, MailDirectoryRefused):
+                log.warning(
+                    "mail directory refused",
+                    session=client.session_id,
+                    mail_directory=request.arguments[0],
+                    reasons=error.faults,
+                )
             return NEGATIVE_CODES[type(error)]
         return None
 

@@ -110,6 +110,10 @@ class HttpApi:
         """Put a body at a path. Raises `ApiError`."""
         return self._request("PUT", path, json.dumps(body).encode())
 
+    def patch(self, path: str, body: object) -> Any:
+        """Change a part of what is at a path. Raises `ApiError`."""
+        return self._request("PATCH", path, json.dumps(body).encode())
+
     def delete(self, path: str) -> None:
         """Delete what is at a path. Raises `ApiError`."""
         self._request("DELETE", path, None)

@@ -25,7 +25,7 @@ from pop3_service.disk import DiskThreads
 from pop3_service.health.answer import HealthServer
 from pop3_service.listing import Listings
 from pop3_service.local import LocalConnection
-from pop3_service.maildir import Maildirs, mail_directory_verdict
+from pop3_service.maildir import Maildirs, mail_directory_fault
 from pop3_service.moving.moves import Moves
 from pop3_service.moving.old_server import old_server
 from pop3_service.ports import Ports
@@ -131,7 +131,7 @@ class ServerProcess:
                 login_records_days=settings.login_records,
             ),
             InstanceCallbacks(
-                self._can_use_directory,
+                self._directory_fault,
                 self._settings_changed,
                 self._lease_lapsed,
                 self._close_session,
@@ -201,10 +201,11 @@ class ServerProcess:
             in_force = await self._repository.announce_mail_directory(
                 own, overrides=True, by=on_this_machine("pop3-service")
             )
-        if in_force != own and not await self._can_use_directory(in_force):
+        if in_force != own and (fault := await self._directory_fault(in_force)):
             raise StartError(
-                f"the mail directory in force is {in_force}, and this process cannot list and write it"
-                f" (PEEP_MAIL_DIR={own} decides only where no POP3 service lives and `m=` has set none)"
+                f"the mail directory in force is {in_force}, and this process cannot list and write it:"
+                f" {fault} (PEEP_MAIL_DIR={own} decides only where no POP3 service lives and `m=` has set"
+                " none)"
             )
         try:
             await self._instance.start()
@@ -274,16 +275,19 @@ class ServerProcess:
 
     async def _check_mail_directory(self) -> None:
         directory = self._instance.settings.mail_directory
-        is_usable = not directory  # of an emptied store it is known once that is restored or accepted
-        with contextlib.suppress(TimeoutError):
-            is_usable = is_usable or await asyncio.wait_for(
-                self._can_use_directory(directory), VERDICT_SECONDS
+        if not directory:
+            return  # of an emptied store it is known once that is restored or accepted
+        try:
+            fault = await asyncio.wait_for(self._directory_fault(directory), VERDICT_SECONDS)
+        except TimeoutError:
+            fault = f"the disk has not answered within {VERDICT_SECONDS:g} s"
+        if fault:
+            log.error(
+                "the mail directory cannot be used: logins will fail", mail_directory=directory, reason=fault
             )
-        if not is_usable:
-            log.error("the mail directory cannot be used: logins will fail", mail_directory=directory)
 
-    async def _can_use_directory(self, path: str) -> bool:
-        return await self._disk.run("verdicts", mail_directory_verdict, path, self._settings.mail_roots)
+    async def _directory_fault(self, path: str) -> str:
+        return await self._disk.run("verdicts", mail_directory_fault, path, self._settings.mail_roots)
 
     def _deployment_learned(self, deployment: str) -> None:
         directories = {self._settings.mail_dir, self._instance.settings.mail_directory} - {""}

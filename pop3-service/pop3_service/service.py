@@ -6,7 +6,7 @@ import sys
 import structlog
 
 from line_server.listener import ListenError
-from pop3_service.maildir import mail_directory_verdict, wire
+from pop3_service.maildir import mail_directory_fault, wire
 from pop3_service.moving.old_server import old_server
 from pop3_service.ports import Ports, require_free_ports
 from pop3_service.process import SOCKETS_VARIABLE, WORKER_VARIABLE, ServerProcess
@@ -47,10 +47,10 @@ async def serve(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
 
 def require_mail_directory(settings: Pop3Settings) -> None:
     """Raise `StartError` when mail cannot be served from `PEEP_MAIL_DIR`."""
-    if not mail_directory_verdict(settings.mail_dir, settings.mail_roots):
+    if fault := mail_directory_fault(settings.mail_dir, settings.mail_roots):
         raise StartError(
             f"PEEP_MAIL_DIR={settings.mail_dir}: must be a folder that this process can list and write"
-            " (and lie below PEEP_MAIL_ROOTS, where that is set)"
+            f" (and lie below PEEP_MAIL_ROOTS, where that is set): {fault}"
         )
 
 

@@ -156,7 +156,8 @@ TOO_LARGE = Kind(413, "The body is larger than 64 KiB.")
 INVALID = Kind(422, "The request does not say what it should; `errors` lists the fields.", "invalid-request")
 MAIL_DIRECTORY_REFUSED = Kind(
     422,
-    "No POP3 instance answered for this mail directory, or one of them cannot list and write it.",
+    "No POP3 instance answered for this mail directory, or one of them cannot list and write it: "
+    "`errors` says which, and why.",
     "mail-directory-refused",
 )
 INVALID_SPAN = Kind(
@@ -309,6 +310,9 @@ async def _refused(request: Request, error: Exception) -> Response:
     known = (KINDS[one] for one in type(error).__mro__ if one in KINDS)
     kind = error.kind if isinstance(error, Refused) else next(known)
     fields = error.errors if isinstance(error, Refused) else None
+    if isinstance(error, MailDirectoryRefused):
+        faults = error.faults[:MAX_FIELD_ERRORS]
+        fields = [FieldError(field="mail_directory", message=fault) for fault in faults]
     return problem_response(kind, request.state.request_id, fields)
 
 

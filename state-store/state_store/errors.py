@@ -3,6 +3,8 @@
 Each front end has one table from these to its wire form (`-ERR`, `-4`, problem+json).
 """
 
+from collections.abc import Sequence
+
 
 class StateError(Exception):
     """Base of every error that the state store raises knowingly."""
@@ -87,7 +89,14 @@ class NotUndoable(StateError):
 
 
 class MailDirectoryRefused(StateError):
-    """No POP3 instance answered for the directory, or one of them cannot use it (PEEP `-6`, P12)."""
+    """No POP3 instance answered for the directory, or one of them cannot use it (PEEP `-6`, P12).
+
+    `faults` says for people which processes refuse it, and why; at least one line.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
 
 
 class LayoutDiffers(StoreUnavailable):

@@ -193,11 +193,16 @@ async def test_a_mail_directory_that_no_pop3_instance_answers_for_is_refused_and
 ) -> None:
     async with api_client(repository) as client:
         change = {"mail_directory": "/srv/mail", "max_connections": 3}
-        problem(await client.patch("/v1/settings", json=change), 422, "/docs#mail-directory-refused")
+        refused = problem(
+            await client.patch("/v1/settings", json=change), 422, "/docs#mail-directory-refused"
+        )
+    assert refused["errors"] == [{"field": "mail_directory", "message": "no POP3 process is there to ask"}]
     assert (await repository.settings()).max_connections == 1000
 
 
 async def test_a_mail_directory_that_an_instance_cannot_use_is_refused(repository: StateRepository) -> None:
     async with pop3_instance(repository, usable=False), api_client(repository) as client:
         response = await client.patch("/v1/settings", json={"mail_directory": "/srv/mail"})
-    problem(response, 422, "/docs#mail-directory-refused")
+    (error,) = problem(response, 422, "/docs#mail-directory-refused")["errors"]
+    assert error["field"] == "mail_directory"
+    assert error["message"].endswith("(instance pop3): Permission denied")

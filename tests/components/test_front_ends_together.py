@@ -1,18 +1,25 @@
 """PEEP and HTTP over one Redis: what one of them is told, the other knows."""
 
+import asyncio
+import functools
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import redis
+from structlog.testing import capture_logs
 
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.allowances import leave_nothing
 from support.api_client import ADMINISTRATOR, administrator_hash, problem
 from support.api_server import ApiServer, api_server
-from support.peep_gateway_server import LOGIN, Gateway, running_gateway
+from support.peep_gateway_server import LOGIN, Gateway, pop3_instance, running_gateway
+from support.peep_gateway_server import PASSWORD as PEEP_PASSWORD
 from support.peep_gateway_server import administrator_hash as peep_hash
+from support.peepctl_program import Peepctl
 
 
 @asynccontextmanager
@@ -42,6 +49,32 @@ async def test_wrong_passwords_over_peep_and_http_have_one_allowance(
         # Another address waits for nothing.
         async with gateway.client(source="127.0.0.2") as elsewhere:
             assert await elsewhere.ask(b"a root wrong") == b"-2\r\n"
+
+
+async def test_who_refuses_a_mail_directory_and_why_is_in_peeps_log_and_told_by_the_command(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with both_front_ends(redis_url) as (gateway, api), pop3_instance(gateway.repository, usable=False):
+        peepctl = Peepctl(
+            tmp_path,
+            PEEPCTL_HOST="{}:{}".format(*gateway.address),
+            PEEPCTL_HTTP=f"http://127.0.0.1:{api.port}",
+            PEEPCTL_USER=ADMINISTRATOR,
+            PEEPCTL_PASSWORD=PEEP_PASSWORD,
+        )
+        await gateway.repository.replace_administrators({ADMINISTRATOR: peep_hash()}, by=OPERATOR)
+        command = ("set", "mail-directory", "/srv/mail")
+        with capture_logs() as events:
+            done = await asyncio.to_thread(peepctl.run, *command)
+        closed = {"PEEPCTL_HTTP": "http://127.0.0.1:1"}
+        with capture_logs():
+            without = await asyncio.to_thread(functools.partial(peepctl.run, *command, **closed))
+    reason = f"{socket.gethostname()}, process 1 (instance pop3): Permission denied"
+    assert (done.code, done.stderr) == (1, f"peepctl: mail-directory cannot be /srv/mail: {reason}\n")
+    (told,) = [event for event in events if event["event"] == "mail directory refused"]
+    assert (told["mail_directory"], told["reasons"]) == ("/srv/mail", [reason])
+    assert without.code == 1
+    assert "its log says which process refused it and why" in without.stderr
 
 
 async def test_a_setting_changed_over_peep_makes_a_change_over_http_a_lost_one(redis_url: str) -> None:

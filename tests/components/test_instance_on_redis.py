@@ -31,8 +31,8 @@ async def instance_on(
     repository = StateRepository(url)
     await repository.prepare()
 
-    async def can_use(path: str) -> bool:
-        return path == "/srv/mail"
+    async def directory_fault(path: str) -> str:
+        return "" if path == "/srv/mail" else "no such folder"
 
     instance = LiveInstance(
         repository,
@@ -42,7 +42,7 @@ async def instance_on(
             "1",
             max_connections_per_address=address_limit,
         ),
-        InstanceCallbacks(can_use, settings_changed=lambda: None, lease_lapsed=lease_lapsed),
+        InstanceCallbacks(directory_fault, settings_changed=lambda: None, lease_lapsed=lease_lapsed),
     )
     await instance.start()
     try:

@@ -1,6 +1,7 @@
 """One POP3 process towards the store: admission by `c=`, counts told once, outages, lapsed leases."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -110,9 +111,9 @@ class Process:
             clock,
         )
 
-    async def _judge(self, path: str) -> bool:
+    async def _judge(self, path: str) -> str:
         self.judged.append(path)
-        return self._can_use
+        return "" if self._can_use else "No such file or directory"
 
     def _note_change(self) -> None:
         self.changes += 1
@@ -667,8 +668,10 @@ async def test_mail_directory_is_refused_when_one_instance_cannot_use_it(
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(process(repository))
         await stack.enter_async_context(process(repository, can_use=False))
-        with pytest.raises(MailDirectoryRefused):
+        with pytest.raises(MailDirectoryRefused) as refused:
             await repository.change_settings(by=OPERATOR, mail_directory="/srv/mail")
+        (fault,) = refused.value.faults
+        assert re.fullmatch(r"host\.example, process 42 \(instance \w+\): No such file or directory", fault)
 
 
 # The certificate

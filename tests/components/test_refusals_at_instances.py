@@ -27,11 +27,11 @@ class Process:
         self.may_close = asyncio.Event()
         self.may_close.set()
 
-        async def can_use(_path: str) -> bool:
-            return True
+        async def directory_fault(_path: str) -> str:
+            return ""
 
         callbacks = InstanceCallbacks(
-            can_use,
+            directory_fault,
             settings_changed=lambda: None,
             lease_lapsed=lambda: None,
             refusals_changed=self._close,

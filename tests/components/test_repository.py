@@ -139,7 +139,9 @@ async def propose(repository: StateRepository, path: str, verdicts: dict[str, bo
             listening.set()
             if heard.kind is NotificationKind.DIRECTORY_PROPOSED:
                 for instance_id, usable in verdicts.items():
-                    await repository.answer_proposal(heard.identifier, instance_id, usable=usable)
+                    await repository.answer_proposal(
+                        heard.identifier, instance_id, "" if usable else "Permission denied"
+                    )
 
     answering = asyncio.create_task(answer())
     try:
@@ -1004,7 +1006,7 @@ async def test_proposal_carries_its_path_with_every_space(repository: StateRepos
     asking = asyncio.create_task(repository.change_settings(by=OPERATOR, mail_directory="/srv/my  mail"))
     notification = await asyncio.wait_for(told, 20)
     assert (notification.kind, notification.path) == (NotificationKind.DIRECTORY_PROPOSED, "/srv/my  mail")
-    await repository.answer_proposal(notification.identifier, "i1", usable=False)
+    await repository.answer_proposal(notification.identifier, "i1", "Permission denied")
     with pytest.raises(MailDirectoryRefused):
         await asking
     await close_channel(channel)

@@ -78,7 +78,7 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
             repository,
             InstanceOptions("here", 1, "1"),
             InstanceCallbacks(
-                lambda _: asyncio.sleep(0, True), settings_changed=lambda: None, lease_lapsed=lease_lapsed
+                lambda _: asyncio.sleep(0, ""), settings_changed=lambda: None, lease_lapsed=lease_lapsed
             ),
             lambda: time.monotonic() + skipped,
         )

@@ -390,14 +390,14 @@ class InThisProcess:
 async def in_this_process(
     repository: StateRepository, context: ssl.SSLContext, *, starts: bool = True, is_implicit: bool = True
 ) -> AsyncIterator[InThisProcess]:
-    async def can_use_directory(_: str) -> bool:
-        return True
+    async def directory_fault(_: str) -> str:
+        return ""
 
     passwords = Passwords()
     instance = LiveInstance(
         repository,
         InstanceOptions("localhost", 1, "0"),
-        InstanceCallbacks(can_use_directory, settings_changed=lambda: None, lease_lapsed=lambda: None),
+        InstanceCallbacks(directory_fault, settings_changed=lambda: None, lease_lapsed=lambda: None),
     )
     with closing(DiskThreads()) as disk:
         maildirs = Maildirs()

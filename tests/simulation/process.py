@@ -135,7 +135,7 @@ class SimulatedProcess:
             SimulatedRepository(self.link),
             InstanceOptions(self.name, 1, "1", max_connections_per_address=self.world.address_limit),
             InstanceCallbacks(
-                self._can_use_directory, settings_changed=lambda: None, lease_lapsed=self._lease_lapsed
+                self._directory_fault, settings_changed=lambda: None, lease_lapsed=self._lease_lapsed
             ),
             self.clock,
         )
@@ -147,8 +147,8 @@ class SimulatedProcess:
                 await asyncio.sleep(0.5)
         self.is_serving = not self.is_over
 
-    async def _can_use_directory(self, path: str) -> bool:
-        return True
+    async def _directory_fault(self, path: str) -> str:
+        return ""
 
     async def _stop(self) -> None:
         for session in list(self.sessions):

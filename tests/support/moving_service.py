@@ -81,8 +81,8 @@ async def moving_service(
     passwords, disk, maildirs = cheap_passwords(), DiskThreads(), Maildirs()
     maildir_layout = MaildirLayout(layout)
 
-    async def can_use(_path: str) -> bool:
-        return True
+    async def directory_fault(_path: str) -> str:
+        return ""
 
     def lapsed() -> None:
         moves.abandon()
@@ -90,7 +90,7 @@ async def moving_service(
     instance = LiveInstance(
         repository,
         InstanceOptions(name, 1, "1", mail_directory=str(mail), layout=layout),
-        InstanceCallbacks(can_use, settings_changed=lambda: None, lease_lapsed=lapsed),
+        InstanceCallbacks(directory_fault, settings_changed=lambda: None, lease_lapsed=lapsed),
     )
     moves = Moves(OldServer(old, _NO_TLS), repository, instance, passwords, maildirs, disk, maildir_layout)
     await repository.announce_mail_directory(str(mail), overrides=True, by=OPERATOR)

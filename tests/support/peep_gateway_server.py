@@ -188,7 +188,9 @@ async def obeying(
         async for heard in repository.notifications():
             is_listening.set()
             if heard.kind is NotificationKind.DIRECTORY_PROPOSED:
-                await repository.answer_proposal(heard.identifier, instance_id, usable=usable)
+                await repository.answer_proposal(
+                    heard.identifier, instance_id, "" if usable else "Permission denied"
+                )
             elif heard.kind is NotificationKind.SESSION_TO_CLOSE:
                 await repository.exchange(Exchange(instance_id, 0, closed_sessions=[heard.identifier]))
             elif heard.kind is NotificationKind.SETTINGS_CHANGED:

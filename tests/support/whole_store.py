@@ -64,13 +64,13 @@ async def closing(repository: StateRepository) -> AsyncIterator[None]:
 async def instance_on(repository: StateRepository) -> AsyncIterator[LiveInstance]:
     """Give an instance that lives until the block ends."""
 
-    async def can_use(path: str) -> bool:
-        return True
+    async def directory_fault(path: str) -> str:
+        return ""
 
     instance = LiveInstance(
         repository,
         InstanceOptions("host.example", 1, "1"),
-        InstanceCallbacks(can_use, settings_changed=lambda: None, lease_lapsed=lambda: None),
+        InstanceCallbacks(directory_fault, settings_changed=lambda: None, lease_lapsed=lambda: None),
     )
     await instance.start()
     try:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 WRONG_LOGIN = 2
 UNKNOWN_USER_OR_SESSION = 4
+INVALID_PATH = 6
 UNAVAILABLE = 8
 
 MEANINGS: Mapping[int, str] = MappingProxyType(

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from peep_client import NegativeReply, Peep, Settings
+from peep_client.protocol.errors import INVALID_PATH
 from peepctl.http_api import ApiError, ApiRefused, HttpApi
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import duration, say, say_json, say_list
@@ -124,10 +125,29 @@ def _set(server: Server, setting: Setting, value: str, *, is_sure: bool) -> Exit
         try:
             _CHANGES[setting](peep, value)
         except NegativeReply as error:
+            if error.code == INVALID_PATH:
+                return _set_over_http(server, setting, value)
             if error.code not in _OUT_OF_RANGE:
                 raise
             complain(f"the server answers -{error.code}: {_range_in_words(peep, setting, value)}")
             return Exit.REFUSED
+    say(f"{setting.value} is {value} now")
+    return Exit.DONE
+
+
+def _set_over_http(server: Server, setting: Setting, value: str) -> Exit:
+    """Ask for the same over the HTTP API, which says what PEEP's `-6` cannot: who refuses it, and why."""
+    try:
+        with server.api() as api:
+            api.patch("/v1/settings", {_FIELDS[setting]: value})
+    except ApiRefused as error:
+        for reason in error.reasons or [str(error)]:
+            complain(f"{setting.value} cannot be {value}: {reason}")
+        return Exit.REFUSED
+    except ApiError as error:
+        complain(f"the server answers -{INVALID_PATH}: {value} cannot be the {setting.value}")
+        complain(f"its log says which process refused it and why; the HTTP API could not be asked: {error}")
+        return Exit.REFUSED
     say(f"{setting.value} is {value} now")
     return Exit.DONE
 

@@ -9,7 +9,7 @@ from pop3_service.maildir.errors import (
     RemovalFailed,
 )
 from pop3_service.maildir.file_location import FileIdentity, FileLocation
-from pop3_service.maildir.mail_directory import MaildirPath, mail_directory_verdict, maildir_of
+from pop3_service.maildir.mail_directory import MaildirPath, mail_directory_fault, maildir_of
 from pop3_service.maildir.maildir import Maildir
 from pop3_service.maildir.maildirs import Maildirs
 from pop3_service.maildir.moved import MovedMessages
@@ -33,7 +33,7 @@ __all__ = [
     "QuotaTally",
     "Removal",
     "RemovalFailed",
-    "mail_directory_verdict",
+    "mail_directory_fault",
     "maildir_of",
     "removal_from",
     "wire_if_cached",

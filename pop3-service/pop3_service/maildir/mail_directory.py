@@ -49,20 +49,27 @@ def _encoded(mail_directory: str) -> bytes:
     return os.fsencode(mail_directory)
 
 
-def mail_directory_verdict(path: str, roots: Sequence[str]) -> bool:
-    """Return whether this process can serve mail from the mail directory `path` (P12).
+def mail_directory_fault(path: str, roots: Sequence[str]) -> str:
+    """Return why this process cannot serve mail from the mail directory `path` (P12); empty if it can.
 
     It must be absolute and a folder that this process can list, write and search. Where `roots` are given
     it must be one of them or below one, after all links are resolved. Blocks on the disk.
     """
     try:
-        return os.path.isabs(path) and _is_within(path, roots) and _is_usable(path)
-    except (OSError, ValueError):  # ValueError: a NUL in the path
-        return False
+        if not os.path.isabs(path):
+            return "the path is not absolute"
+        if not _is_within(path, roots):
+            return "the folder is not below PEEP_MAIL_ROOTS"
+        return "" if _is_usable(path) else "this process may not list, write and search the folder"
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    except ValueError:
+        return "the path has a NUL in it"
 
 
 def _is_usable(path: str) -> bool:
     effective = os.access in os.supports_effective_ids
+    os.stat(path)  # says why, where access(2) says only no
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
         return False
     # On a network file system access(2) only guesses: list it as well.

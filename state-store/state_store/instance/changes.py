@@ -95,10 +95,8 @@ class Changes:
             await self.refresh()
 
     async def _judge(self, proposal: Notification) -> None:
-        usable = await self._callbacks.can_use_directory(proposal.path)
+        fault = await self._callbacks.directory_fault(proposal.path)
         try:
-            await self._repository.answer_proposal(
-                proposal.identifier, self._lease.instance_id, usable=usable
-            )
+            await self._repository.answer_proposal(proposal.identifier, self._lease.instance_id, fault)
         except StoreUnavailable as error:
             log.warning("verdict on a mail directory lost", reason=str(error))

@@ -38,8 +38,8 @@ def _trust_nobody(_address: str) -> bool:
 class InstanceCallbacks:
     """What an instance calls in the process's event loop."""
 
-    can_use_directory: Callable[[str], Awaitable[bool]]
-    """Judges a proposed mail directory."""
+    directory_fault: Callable[[str], Awaitable[str]]
+    """Returns why the process cannot use a proposed mail directory; empty if it can."""
     settings_changed: Callable[[], None]
     lease_lapsed: Callable[[], None]
     """All sessions have to close: their locks may belong to another instance."""

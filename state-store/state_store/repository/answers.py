@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+AGREED = "1"
+"""An instance's answer to a mail directory that it can use; earlier versions answer 0 to any other."""
+
 POLL_SECONDS = 0.01
 
 

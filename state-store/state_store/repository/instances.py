@@ -11,7 +11,7 @@ from state_store.credentials.networks import network_of
 from state_store.errors import LayoutDiffers, LeaseLapsed, StoreUnavailable
 from state_store.records import Exchange, ExchangeResult, Instance, Login, LoginOutcome, Notification
 from state_store.redis.channel import notifications
-from state_store.repository.answers import flat
+from state_store.repository.answers import AGREED, flat
 from state_store.repository.deployment import DeploymentStore
 from state_store.vitals import Vitals
 
@@ -86,9 +86,9 @@ class InstanceRepository(DeploymentStore):
         """Give up the lease and everything that hangs on it."""
         await self._client.script("end_instance", instance_id)
 
-    async def answer_proposal(self, proposal_id: str, instance_id: str, *, usable: bool) -> None:
-        """Answer whether this instance can use a proposed mail directory."""
-        await self._client.script("answer_proposal", proposal_id, instance_id, int(usable))
+    async def answer_proposal(self, proposal_id: str, instance_id: str, fault: str) -> None:
+        """Answer why this instance cannot use a proposed mail directory; with an empty `fault` it can."""
+        await self._client.script("answer_proposal", proposal_id, instance_id, fault or AGREED)
 
     def notifications(self) -> AsyncIterator[Notification]:
         """Yield notifications for ever, `RECONNECTED` first and after every `DISCONNECTED`."""

@@ -8,7 +8,7 @@ from state_store.audit import SETTINGS_CHANGED, Act, Actor
 from state_store.errors import MailDirectoryRefused, NotUndoable, SettingsChanged
 from state_store.records import Settings
 from state_store.redis import keys
-from state_store.repository.answers import POLL_SECONDS, pairs
+from state_store.repository.answers import AGREED, POLL_SECONDS, pairs
 from state_store.repository.deployment import DeploymentStore
 from state_store.repository.obedience import until_obeyed
 
@@ -91,9 +91,21 @@ class SettingsRepository(DeploymentStore):
     async def _propose(self, path: str) -> None:
         proposal_id = secrets.token_hex(8)
         asked = await self._client.script("propose_directory", proposal_id, path)
+        if not asked:
+            raise MailDirectoryRefused(["no POP3 process is there to ask"])
         verdicts = await self._verdicts(proposal_id, len(asked))
-        if not asked or not all(verdicts.get(instance_id) == "1" for instance_id in asked):
-            raise MailDirectoryRefused
+        faults = [
+            f"{await self._name_of(instance_id)}: {_fault_in_words(verdicts.get(instance_id))}"
+            for instance_id in asked
+            if verdicts.get(instance_id) != AGREED
+        ]
+        if faults:
+            raise MailDirectoryRefused(faults)
+
+    async def _name_of(self, instance_id: str) -> str:
+        found = await self._client.command("HMGET", keys.INSTANCE + instance_id, "host", "process_id")
+        host, process_id = (value or "?" for value in found)
+        return f"{host}, process {process_id} (instance {instance_id})"
 
     async def _verdicts(self, proposal_id: str, expected: int) -> dict[str, str]:
         end = asyncio.get_running_loop().time() + PROPOSAL_SECONDS
@@ -117,3 +129,9 @@ class SettingsRepository(DeploymentStore):
         if version == _CHANGED_MEANWHILE:
             raise SettingsChanged
         await until_obeyed(self._client, version)  # an instance that is dead or cut off obeys when it is back
+
+
+def _fault_in_words(verdict: str | None) -> str:
+    if verdict is None:
+        return f"no answer within {PROPOSAL_SECONDS:g} s"
+    return "cannot use it" if verdict == "0" else verdict  # 0: a process of an earlier version
