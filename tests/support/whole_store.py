@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from service_runtime.waiting import prepare_patiently
 from state_store.administrators import Administrator, Role
+from state_store.audit import Wanted
 from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Verdict
 from state_store.errors import UnknownSlowDown
 from state_store.instance.live_instance import LiveInstance
@@ -130,6 +131,8 @@ async def use_the_whole_store(repository: StateRepository) -> None:
         await repository.end_instance(instance_id)
     await repository.change_settings(by=OPERATOR, max_connections=1000 + number)
     assert (await repository.settings()).max_connections == 1000 + number
+    (act,) = (await repository.acts_before("", 1, Wanted(action="settings.change"))).acts
+    assert (act.by, act.new) == (OPERATOR, str(1000 + number))
     await repository.ping()
 
 

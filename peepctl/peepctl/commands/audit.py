@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import sys
+import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,15 +13,16 @@ from urllib.parse import urlencode
 
 import typer
 
-from peepctl.http_api import HttpApi
+from peepctl.http_api import ApiUnreachable, HttpApi
 from peepctl.moments import moment
-from peepctl.options import connected
+from peepctl.options import complain, connected
 from peepctl.output import say, say_json, say_table, shown
 from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 
 PATH = "/v1/audit"
 WAIT_SECONDS = 20
+RETRY_SECONDS = 1.0
 
 _HEAD = ("TIME", "WHO", "DOOR", "FROM", "ACTION", "OBJECT", "OLD", "NEW", "ID")
 _LONGEST_CELL = 48
@@ -103,10 +105,23 @@ def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Ex
             else:
                 for act in acts:
                     typer.echo(json.dumps(act))
-            page = api.get(_path(query, after=after, wait=WAIT_SECONDS))
+            page = _patiently(api, _path(query, after=after, wait=WAIT_SECONDS))
             acts, after = page["acts"], page["next"]
     except KeyboardInterrupt:
         return Exit.DONE
+
+
+def _patiently(api: HttpApi, path: str) -> Any:
+    """Ask again while the API, which has answered before, is away: nothing is missed meanwhile."""
+    is_told = False
+    while True:
+        try:
+            return api.get(path)
+        except ApiUnreachable as error:
+            if not is_told:
+                complain(f"{error}; waiting for it")
+            is_told = True
+            time.sleep(RETRY_SECONDS)
 
 
 def _position(act_id: str) -> tuple[int, ...]:
