@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from state_store.errors import MailDirectoryRefused, StoreUnavailable
 from state_store.instance import exchanges
@@ -697,3 +698,25 @@ async def test_a_new_certificate_is_told_with_the_next_renewal(
         while await certificates_of(repository) != [1_900_000_000.0]:
             assert time.monotonic() < deadline, "the next instance id has it too"
             await asyncio.sleep(0.002)
+
+
+async def test_a_store_that_takes_no_vitals_refuses_nobody_and_is_told_of_once(
+    repository: TroubledRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchanges, "RENEWAL_SECONDS", 0.01)
+    refused = 0
+
+    async def refuse(instance_id: str, vitals: Vitals) -> None:
+        nonlocal refused
+        refused += 1
+        raise StoreUnavailable("unknown command")
+
+    monkeypatch.setattr(repository, "note_vitals", refuse)
+    with capture_logs() as events:
+        async with process(repository) as made:
+            await until(lambda: refused > 5)
+            assert await made.instance.admit(ADDRESS) is AdmissionOutcome.ADMITTED
+            made.instance.discharge(ADDRESS)
+    told = [event["reason"] for event in events if event["event"] == "health and history are not written"]
+    assert told == ["unknown command"]
+    assert "state store is away" not in [event["event"] for event in events]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,25 @@ async def test_history_is_a_line_of_blocks_for_each_metric(peepctl: PeepctlBesid
 
 @pytest.mark.usefixtures("past")
 async def test_history_as_csv_table_and_json_has_the_same_figures(peepctl: PeepctlBesideApi) -> None:
-    asked = ("history", "current_connections", "retrieved_bytes", "--last", "24h", "--step", "1h")
+    asked = (
+        "history",
+        "current_connections",
+        "retrieved_bytes",
+        "--last",
+        "24h",
+        "--step",
+        "1h",
+        "--to",
+        datetime.now(UTC).isoformat(),
+    )
     told = json.loads((await peepctl.run(*asked, "--json")).stdout)
     rows = list(csv.reader(io.StringIO((await peepctl.run(*asked, "--format", "csv")).stdout)))
     table = (await peepctl.run(*asked, "--format", "table")).stdout.splitlines()
     assert rows[0] == ["time", "current_connections", "retrieved_bytes"]
     assert len(rows) == len(table) == len(told["times"]) + 1 in {25, 26}
-    assert [row[1] for row in rows[1:]] == [f"{value:g}" for value in told["series"][0]["values"]]
+    assert [row[1] for row in rows[1:]] == [
+        "" if value is None else f"{value:g}" for value in told["series"][0]["values"]
+    ]
     assert rows[5][2] == "2000"
     assert table[5].split() == rows[5]
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import structlog
 
 from state_store.audit import on_this_machine
+from state_store.errors import StoreUnavailable
 from state_store.instance.options import InstanceOptions
 from state_store.records import LEASE_SECONDS, Instance
 from state_store.repository import StateRepository
@@ -36,6 +37,7 @@ class Lease:
         self._options = options
         self._vitals = vitals
         self._clock = clock
+        self._untold = 0
 
     @property
     def is_held(self) -> bool:
@@ -86,9 +88,18 @@ class Lease:
         self.ends_at = 0.0
 
     async def note_vitals(self, round_trip: float = 0.0) -> None:
-        """Tell the store how this process is; the renewal took it `round_trip` seconds."""
+        """Tell the store how this process is; the renewal took it `round_trip` seconds.
+
+        A failure refuses no client: where the store is away, the next exchange finds out.
+        """
         vitals = replace(self._vitals(), told_at=time.time(), round_trip=round(round_trip, 6))
-        await self._repository.note_vitals(self.instance_id, vitals)
+        try:
+            await self._repository.note_vitals(self.instance_id, vitals)
+            self._untold = 0
+        except StoreUnavailable as error:
+            self._untold += 1
+            if self._untold == 2:  # though a renewal has come through in between
+                log.warning("health and history are not written", reason=str(error))
 
     async def end(self) -> None:
         """Give up the lease and everything that hangs on it."""
