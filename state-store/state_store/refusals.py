@@ -12,8 +12,8 @@ MOST_REFUSALS = 10_000
 LONGEST_REASON_CHARACTERS = 200
 """Of a reason: it has to fit into a reply of POP3, and into a line of a list."""
 
-REFUSALS_A_PAGE = 500
-"""Refusals that are read at once."""
+REFUSALS_A_PAGE = 100
+"""Refusals that one script reads: it holds Redis up for a millisecond at most."""
 
 LONGEST_UNTIL_SECONDS = 253_402_300_800.0
 """The year 10000: no end is later."""

@@ -72,8 +72,14 @@ class RefusalRepository(DeploymentStore):
         """
         first, end = (f"[{kind.value} ", f"({kind.value}!") if kind is not None else ("-", "+")
         start = f"({after}" if after and f"[{after}" >= first else first
-        *counts, rows = await self._client.script("list_refusals", start, end, text, limit + 1)
-        page = [_refusal(row) for row in rows[:limit]]
+        rows: list[str] = []
+        while True:
+            *counts, found, last = await self._client.script("list_refusals", start, end, text)
+            rows += found
+            if len(rows) > limit or not last:
+                break
+            start = f"({last}"
+        page = list(map(_refusal, rows[:limit]))
         next_after = f"{page[-1].kind.value} {page[-1].subject}" if len(rows) > limit else ""
         return RefusalPage(page, next_after, RefusalCounts(*counts))
 
