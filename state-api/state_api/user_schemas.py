@@ -267,7 +267,8 @@ class UserHash(BaseModel):
 
     username: Username
     password_hash: str = Field(
-        description="As `POST /v1/users` takes it; Dovecot takes what stands before a space.",
+        description="As `POST /v1/users` takes it; Dovecot takes what stands before a space. A suspended "
+        "user's is locked: a `!` stands behind the scheme.",
         examples=["{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$..."],
         repr=False,
     )

@@ -138,3 +138,12 @@ async def test_thousands_are_listed_page_by_page(
     await repository.refuse(bans, by=OPERATOR)
     found = json.loads(done(await peepctl.run("refusals", "list", "--json")))["refusals"]
     assert len({one["subject"] for one in found}) == 2_100
+
+
+async def test_suspended_users_are_exported_locked_and_imported_nowhere(peepctl: PeepctlBesideApi) -> None:
+    done(await peepctl.run("refusals", "suspend", "alice"))
+    exported = done(await peepctl.run("users", "export", "-"))
+    assert exported.splitlines() == ["alice:{ARGON2ID}!$argon2id$one", "bob:{ARGON2ID}$argon2id$one"]
+    imported = await peepctl.run("users", "import", "-", "--format", "passwd-file", given=exported)
+    (line,) = [line for line in imported.stdout.splitlines() if " alice " in line]
+    assert "the account is locked" in line

@@ -54,6 +54,13 @@ def test_users_of_another_server_move_in_and_out(terminal: Terminal) -> None:
     assert printed.splitlines()[-1] == "skipped  0"
 
 
+def test_users_are_suspended_and_networks_banned_and_exempted(terminal: Terminal) -> None:
+    printed = terminal.type(commands("refusals.md", "suspend and ban"))
+    assert re.search(r"^suspend +alice +.* admin +the bill is not paid", printed, re.MULTILINE)
+    assert re.search(r"^ban +2001:db8::/32 +- +admin +too many guesses", printed, re.MULTILINE)
+    assert printed.splitlines()[-1] == "lifted the suspension of alice"
+
+
 def test_administrators_and_tokens_are_made_while_it_runs(terminal: Terminal) -> None:
     printed = terminal.type(commands("administrators.md", "administrators while it runs"))
     assert printed.splitlines()[-1] == "removed the administrator bob"

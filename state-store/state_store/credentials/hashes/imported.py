@@ -102,7 +102,15 @@ def imported_hash(given: str, *, allow_weak: bool = False) -> ImportedHash:
 
 
 def exported(credential: Credential) -> str:
-    """Return a credential's hash as `imported_hash` and, where it knows the scheme, Dovecot take it."""
+    """Return a credential's hash as `imported_hash` and, where it knows the scheme, Dovecot take it.
+
+    That of a suspended user is locked (`{SCHEME}!text`), so that no other server takes the password.
+    """
+    text = _unlocked(credential)
+    return text.replace("}", "}!", 1) if credential.is_suspended else text
+
+
+def _unlocked(credential: Credential) -> str:
     if is_imported(credential.password_hash):
         kind, _, text = credential.password_hash[1:].partition("}")
         scheme = kind.partition(",")[0]
