@@ -105,6 +105,7 @@ async def test_error_without_a_code_is_not_hidden(
     async def usernames() -> list[str]:
         raise LeaseLapsed(counts_taken=False)
 
+    await repository.replace_administrators({ADMINISTRATOR: "hash"}, by=OPERATOR)
     monkeypatch.setattr(repository, "usernames", usernames)
     with pytest.raises(LeaseLapsed):
         await caller(repository).say("u?")

@@ -103,7 +103,7 @@ def test_administrators_are_read_anew_on_sighup_and_only_sign_ins_of_removed_one
             process.send_signal(signal.SIGHUP)
             logged(log, r'"administrators": \["eve"\], .*"event": "administrators read anew"')
             assert ask(port, "a bob sesame") == b"-2\r\n"
-            client.sendall(b"u?\r\n")
+            client.sendall(b"t= 5\r\n")
             assert client.recv(64) == b"-2\r\n"
     assert "sesame" not in log.read_text()
     assert "apple" not in log.read_text()
