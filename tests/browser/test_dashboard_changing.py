@@ -1,5 +1,7 @@
 """What an administrator changes on the page, and what others change meanwhile."""
 
+import re
+
 from playwright.sync_api import expect
 
 from support.dashboard import Dashboard
@@ -192,3 +194,70 @@ def test_closing_a_session_cuts_its_client_off(peep: Peep, dashboard: Dashboard)
         expect(dashboard.dialog()).to_be_hidden()
         expect(dashboard.row("jan")).to_have_count(0)
     assert len(peep.pop3.files("jan")) == 3
+
+
+def test_all_sessions_of_a_user_or_a_network_are_closed_after_a_question(
+    peep: Peep, dashboard: Dashboard
+) -> None:
+    names = [peep.add_user(name) for name in ("lou", "louis", "max")]
+    clients = {name: peep.log_in(name) for name in names}
+    clients["lou"].ask("DELE 1")
+    dashboard.enter("Sessions")
+    expect(dashboard.row("lou").get_by_role("cell").nth(7)).to_have_text("1")
+    dashboard.page.get_by_label("Filter").fill("lou")
+    button = dashboard.page.get_by_role("button", name=re.compile(r"^Close \d+ sessions?$"))
+    expect(button).to_have_text("Close 2 sessions")
+    dashboard.page.get_by_label("By").select_option("user")
+    expect(button).to_have_text("Close 1 session")
+    button.click()
+    expect(dashboard.dialog()).to_contain_text("Of lou, from 127.0.0.1.")
+    expect(dashboard.dialog()).to_contain_text("1 message marked as deleted will stay")
+    dashboard.dialog().get_by_role("button", name="Close 1 session").click()
+    clients["lou"].rest()
+    expect(dashboard.page.get_by_text("No session fits the filter.")).to_be_visible()
+    dashboard.page.get_by_label("By").select_option("network")
+    expect(dashboard.page.get_by_text("This is no address and no network.")).to_be_visible()
+    dashboard.page.get_by_label("Filter").fill("127.0.0.2")
+    expect(button).to_be_hidden()
+    dashboard.page.get_by_label("Filter").fill("127.0.0.0/30")
+    expect(button).to_have_text("Close 2 sessions")
+    button.click()
+    expect(dashboard.dialog()).to_contain_text("Of louis, max, from 127.0.0.1.")
+    dashboard.dialog().get_by_role("button", name="Close 2 sessions").click()
+    for name in ("louis", "max"):
+        clients[name].rest()
+    expect(dashboard.page.get_by_role("status").filter(has_text="2 sessions closed")).to_be_visible()
+    assert len(peep.pop3.files("lou")) == 3
+    for client in clients.values():
+        client.close()
+
+
+def test_networks_are_read_as_the_server_reads_them(dashboard: Dashboard) -> None:
+    cases = {
+        ("192.0.2.0/24", "192.0.2.255"): True,
+        ("192.0.2.0/24", "192.0.3.0"): False,
+        ("192.0.2.7", "192.0.2.7"): True,
+        ("0.0.0.0/0", "203.0.113.9"): True,
+        ("0.0.0.0/0", "2001:db8::1"): False,
+        ("2001:db8::/32", "2001:db8:ffff::1"): True,
+        ("2001:DB8:0:0::/64", "2001:db8::1:0:0:1"): True,
+        ("2001:db8::/64", "2001:db8:0:1::"): False,
+        ("::1", "::1"): True,
+        ("fe80::/10", "fe80::1%eth0"): True,
+        ("192.0.2.0/33", "192.0.2.0"): None,
+        ("192.0.2", "192.0.2.0"): None,
+        ("192.0.2.256", "192.0.2.0"): None,
+        ("x:y", "::1"): None,
+        ("alice", "192.0.2.0"): None,
+        ("192.0.2.0/8/8", "192.0.2.0"): None,
+    }
+    for (network, address), expected in cases.items():
+        found = dashboard.page.evaluate(
+            """async ([network, address]) => {
+              const { isIn, networkOf } = await import("/dashboard/networks.js");
+              const known = networkOf(network);
+              return known && isIn(address, known);
+            }""",
+            [network, address],
+        )
+        assert found is expected, (network, address)

@@ -1,7 +1,7 @@
 /** Dialogs that confirm an action, or ask for what it needs. */
 
 import { Problem, request } from "./api.js";
-import { announce, element } from "./dom.js";
+import { announce, element, setText } from "./dom.js";
 import { FieldSet } from "./forms.js";
 
 /** @typedef {import("./forms.js").Field} Field */
@@ -15,7 +15,8 @@ import { FieldSet } from "./forms.js";
  * @property {boolean} [isDangerous]
  * @property {boolean} [isAnswerable] whether there is anything to cancel
  * @property {Record<string, string>} [fieldOfKind] the field that a kind of problem is about
- * @property {() => Promise<void>} run the action; what it throws is shown, and the dialog stays
+ * @property {(report: (text: string) => boolean) => Promise<void>} run the action; what it throws is shown, and the
+ *   dialog stays; `report` shows how far it is, and answers whether the dialog is still there
  */
 
 /**
@@ -43,6 +44,7 @@ export function ask({ title, paragraphs = [], fields = [], action, isDangerous =
     { type: "submit", class: isDangerous ? "button danger filled" : "button primary" },
     action,
   );
+  const progress = element("p", { class: "progress", role: "status" });
   const cancel = element("button", { type: "button", class: "button" }, "Cancel");
   const form = element(
     "form",
@@ -50,6 +52,7 @@ export function ask({ title, paragraphs = [], fields = [], action, isDangerous =
     element("h2", { id }, title),
     ...paragraphs.map((text) => element("p", {}, text)),
     set.root,
+    progress,
     element("div", { class: "actions" }, isAnswerable && cancel, confirm),
   );
   const dialog = element("dialog", { "aria-labelledby": id }, form);
@@ -61,7 +64,10 @@ export function ask({ title, paragraphs = [], fields = [], action, isDangerous =
     confirm.disabled = true;
     set.clearErrors();
     try {
-      await run();
+      await run((text) => {
+        setText(progress, text);
+        return dialog.open;
+      });
       isDone = true;
       dialog.close();
     } catch (error) {
@@ -97,16 +103,21 @@ export async function tell(options) {
  * @param {Omit<DialogOptions, "run"> & Deletion} options
  */
 export async function askToDelete({ path, goneKind, done, reload, table, ...dialog }) {
-  const run = async () => {
-    try {
-      await request("DELETE", path);
-    } catch (error) {
-      // Somebody else was faster, or it has ended by itself: what was wanted is so.
-      if (!(error instanceof Problem && error.kind === goneKind)) throw error;
-    }
-  };
-  if (!(await ask({ ...dialog, run }))) return;
+  if (!(await ask({ ...dialog, run: () => deleteUnlessGone(path, goneKind) }))) return;
   announce(done);
   await reload();
   if (document.activeElement === document.body) table.focus();
+}
+
+/**
+ * Delete something. Where somebody else was faster, or it has ended by itself, what was wanted is so.
+ * @param {string} path
+ * @param {string} goneKind the kind of problem that says that it is gone already
+ */
+export async function deleteUnlessGone(path, goneKind) {
+  try {
+    await request("DELETE", path);
+  } catch (error) {
+    if (!(error instanceof Problem && error.kind === goneKind)) throw error;
+  }
 }

@@ -1,9 +1,10 @@
-/** The open POP3 connections, and a button that closes one. */
+/** The open POP3 connections, and buttons that close one or all that are found. */
 
 import { segment } from "./api.js";
-import { askToDelete } from "./dialogs.js";
-import { byId, element, setText } from "./dom.js";
+import { ask, askToDelete, deleteUnlessGone } from "./dialogs.js";
+import { announce, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
+import { isIn, networkOf } from "./networks.js";
 import { Polling } from "./polling.js";
 import { Table } from "./tables.js";
 import { count, counted, duration, octets } from "./units.js";
@@ -19,10 +20,17 @@ import { count, counted, duration, octets } from "./units.js";
  * @property {number} octets
  * @property {number} retrieved
  * @property {number} marked
+ * @property {number} rate octets a second since the reading before; this page adds it
  */
 
-const MOST_ROWS = 200;
+const ROWS_OF_A_PAGE = 100;
 const NOBODY = "(not logged in)";
+
+/** Names that a question tells; the rest is a number. */
+const MOST_NAMES = 8;
+
+/** Sessions that are closed at one time: each takes a connection to the server until its end. */
+const AT_ONCE = 4;
 
 /** @type {import("./tables.js").Column<Session>[]} */
 const COLUMNS = [
@@ -31,15 +39,38 @@ const COLUMNS = [
   { label: "TLS", show: encryption, order: (row) => row.tls ?? "" },
   { label: "Open for", className: "numeric", show: (row) => duration(row.seconds), order: (row) => row.seconds },
   { label: "Sent", className: "numeric", show: (row) => octets(row.octets), order: (row) => row.octets, title: "Octets of replies" },
+  { label: "Now", className: "numeric", show: (row) => (row.rate ? `${octets(row.rate)}/s` : ""), order: (row) => row.rate, title: "Octets a second that go out now; empty where nothing does" },
   { label: "Fetched", className: "numeric", show: (row) => count(row.retrieved), order: (row) => row.retrieved, title: "Messages fetched with RETR" },
   { label: "Marked", className: "numeric", show: (row) => count(row.marked), order: (row) => row.marked, title: "Messages marked as deleted" },
   { label: "Session", show: (row) => element("code", {}, row.id), order: (row) => row.id },
 ];
 
+/** By what sessions are filtered: whether a row fits the text; null where the text is none of the kind.
+ *  @type {Record<string, (text: string) => ((row: Session) => boolean) | null>} */
+const FITS = {
+  any: (text) => (row) => [name(row), row.address, row.id].some((one) => one.toLowerCase().includes(text.toLowerCase())),
+  user: (text) => (row) => row.username === text,
+  network: (text) => {
+    const network = networkOf(text);
+    return network && ((row) => isIn(row.address, network));
+  },
+};
+
 export class Sessions {
   constructor() {
-    this._filter = new Field({ name: "filter", label: "Filter", type: "search", attributes: { placeholder: "User, address or session" } });
-    this._filter.input.addEventListener("input", () => this._render());
+    this._filter = new Field({ name: "filter", label: "Filter", type: "search" });
+    this._kind = new Field({
+      name: "kind",
+      label: "By",
+      choices: [["any", "a part of user, address or session"], ["user", "one user, exactly"], ["network", "an address or a network, as 192.0.2.0/24"]],
+    });
+    for (const field of [this._filter, this._kind]) {
+      field.input.addEventListener("input", () => {
+        this._table.turnTo(0);
+        this._render();
+      });
+    }
+    this._closeAll = element("button", { type: "button", class: "button danger", "data-needs": "helpdesk", click: () => this._askToCloseAll() });
     this._summary = element("p", { class: "summary muted" });
     this._table = new Table({
       caption: "Open POP3 connections",
@@ -47,17 +78,20 @@ export class Sessions {
       key: (row) => row.id,
       nothing: "No POP3 connection is open.",
       sorted: [3, -1],
-      most: MOST_ROWS,
+      most: ROWS_OF_A_PAGE,
       actions: (row) => [this._closeButton(row)],
     });
     /** @type {Session[]} */
     this._sessions = [];
-    this._polling = new Polling("v1/sessions", (body) => {
-      this._sessions = body.sessions;
-      this._render();
-    });
-    const toolbar = element("div", { class: "toolbar" }, this._filter.root, this._summary);
-    byId("sessions").append(toolbar, this._table.root);
+    this._readAt = 0;
+    this._polling = new Polling("v1/sessions", (body) => this._take(body.sessions));
+    const toolbar = element("div", { class: "toolbar" }, this._filter.root, this._kind.root, this._closeAll, this._summary);
+    byId("sessions").append(
+      element("p", { class: "muted" }, "Each open POP3 connection, logged in or not. Who is closed can come back at once, unless suspended or banned."),
+      toolbar,
+      this._table.root,
+    );
+    this._render();
   }
 
   show() {
@@ -68,12 +102,56 @@ export class Sessions {
     this._polling.stop();
   }
 
+  /** @param {Session[]} sessions */
+  _take(sessions) {
+    const now = performance.now();
+    const before = new Map(this._sessions.map((row) => [row.id, row.octets]));
+    const seconds = (now - this._readAt) / 1000;
+    for (const row of sessions) row.rate = Math.max(0, row.octets - (before.get(row.id) ?? row.octets)) / seconds;
+    this._sessions = sessions;
+    this._readAt = now;
+    this._render();
+  }
+
   _render() {
-    const wanted = this._filter.value.trim().toLowerCase();
-    const found = this._sessions.filter((row) => isAbout(row, wanted));
+    const wanted = this._filter.value.trim();
+    const found = this._found();
     this._table.render(found, wanted ? "No session fits the filter." : undefined);
-    const loggedIn = this._sessions.filter((row) => row.username !== null).length;
-    setText(this._summary, `${counted(this._sessions.length, "session")}, ${count(loggedIn)} logged in`);
+    this._closeAll.hidden = wanted === "" || found.length === 0;
+    setText(this._closeAll, `Close ${counted(found.length, "session")}`);
+    setText(this._summary, summary(found, wanted ? this._sessions.length : undefined));
+  }
+
+  /** @returns {Session[]} that fit the filter */
+  _found() {
+    const wanted = this._filter.value.trim();
+    const fits = wanted ? FITS[this._kind.value](wanted) : () => true;
+    if (fits) this._filter.clearError();
+    else this._filter.setError("This is no address and no network.");
+    return fits ? this._sessions.filter(fits) : [];
+  }
+
+  async _askToCloseAll() {
+    // The question is about those that are there now.
+    await this._polling.now();
+    const sessions = this._found();
+    const marked = sum(sessions, (row) => row.marked);
+    const many = counted(sessions.length, "session");
+    if (sessions.length === 0) return;
+    const isDone = await ask({
+      title: `Close ${many}?`,
+      paragraphs: [
+        `Of ${some(sessions.map(name))}, from ${some(sessions.map((row) => row.address))}.`,
+        `${sessions.length === 1 ? "The client is" : "The clients are"} cut off, whatever is under way. ${marked ? willStay(marked) : "Nothing is removed from a maildrop."}`,
+        "Sessions that begin meanwhile stay open: to keep them away, suspend the user or ban the network first.",
+      ],
+      action: `Close ${many}`,
+      isDangerous: true,
+      run: (report) => closeAll(sessions, report),
+    });
+    if (isDone) announce(`${many} closed`);
+    await this._polling.now();
+    if (document.activeElement === document.body) this._table.root.focus();
   }
 
   /** @param {() => Session} row */
@@ -84,15 +162,13 @@ export class Sessions {
 
   /** @param {Session} session */
   async _close(session) {
-    const marked = session.marked
-      ? `${counted(session.marked, "message")} marked as deleted will stay: only QUIT removes what is marked.`
-      : "Nothing is removed from the maildrop.";
+    const marked = session.marked ? willStay(session.marked) : "Nothing is removed from the maildrop.";
     await askToDelete({
       title: `Close the session of ${name(session)}?`,
       paragraphs: [`The client at ${session.address} is cut off in the middle of what it does. ${marked}`],
       action: "Close session",
       isDangerous: true,
-      path: `v1/sessions/${segment(session.id)}`,
+      path: pathOf(session),
       goneKind: "unknown-session",
       done: `The session of ${name(session)} is closed`,
       reload: () => this._polling.now(),
@@ -101,9 +177,57 @@ export class Sessions {
   }
 }
 
-/** @param {Session} session @param {string} wanted */
-function isAbout(session, wanted) {
-  return [session.username ?? NOBODY, session.address, session.id].some((text) => text.toLowerCase().includes(wanted));
+/**
+ * @param {Session[]} sessions
+ * @param {(text: string) => boolean} report tells how far it is, and answers whether to go on
+ */
+async function closeAll(sessions, report) {
+  const rest = [...sessions];
+  let closed = 0;
+  const closeRest = async () => {
+    for (let one = rest.shift(); one; one = rest.shift()) {
+      try {
+        await deleteUnlessGone(pathOf(one), "unknown-session");
+      } catch (error) {
+        rest.length = 0;
+        throw error;
+      }
+      closed += 1;
+      if (!report(`${count(closed)} of ${count(sessions.length)} closed`)) rest.length = 0;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, closeRest));
+}
+
+/** @param {Session[]} found @param {number} [all] how many there are, where a filter has left some out */
+function summary(found, all) {
+  const loggedIn = found.filter((row) => row.username !== null).length;
+  const of = all === undefined ? "" : ` of ${count(all)}`;
+  const sent = octets(sum(found, (row) => row.octets));
+  const fetched = counted(sum(found, (row) => row.retrieved), "message");
+  return `${count(found.length)}${of} ${(all ?? found.length) === 1 ? "session" : "sessions"}, ${count(loggedIn)} logged in, ${sent} sent, ${fetched} fetched`;
+}
+
+/** @param {Session[]} sessions @param {(row: Session) => number} figure */
+function sum(sessions, figure) {
+  return sessions.reduce((all, row) => all + figure(row), 0);
+}
+
+/** @param {string[]} names @returns {string} each once, such as "alice, bob and 3 others" */
+function some(names) {
+  const distinct = [...new Set(names)];
+  const rest = distinct.length - MOST_NAMES;
+  return distinct.slice(0, MOST_NAMES).join(", ") + (rest > 0 ? ` and ${counted(rest, "other")}` : "");
+}
+
+/** @param {number} marked */
+function willStay(marked) {
+  return `${counted(marked, "message")} marked as deleted will stay: only QUIT removes what is marked.`;
+}
+
+/** @param {Session} session */
+function pathOf(session) {
+  return `v1/sessions/${segment(session.id)}`;
 }
 
 /** @param {Session} session */

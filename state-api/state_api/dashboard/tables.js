@@ -22,7 +22,7 @@ import { count } from "./units.js";
  * @property {string} nothing what to say when there are no rows
  * @property {(row: () => Row) => HTMLElement[]} [actions] buttons of a row; the function gives its newest values
  * @property {[number, 1 | -1]} [sorted] number of a column, and 1 where its smallest comes first
- * @property {number} [most] so many rows are shown at the most: a page of ten thousand helps nobody
+ * @property {number} [most] so many rows are shown at one time, with buttons to the others
  */
 
 /** @template Row */
@@ -51,7 +51,12 @@ export class Table {
       this._body,
     );
     this._nothing = element("p", { class: "nothing" }, options.nothing);
-    this._foot = element("p", { class: "table-foot" });
+    /** How many rows are before those that are shown. */
+    this._first = 0;
+    this._place = element("span", {});
+    this._previous = element("button", { type: "button", class: "button small", click: () => this._turn(-1) }, "Previous");
+    this._next = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, "Next");
+    this._foot = element("nav", { class: "table-foot", "aria-label": `Pages: ${options.caption}` }, this._previous, this._next, this._place);
     this.root = element(
       "div",
       { class: "card table-card live", tabindex: "-1", role: "region", "aria-label": options.caption },
@@ -65,10 +70,11 @@ export class Table {
   /** @param {Row[]} rows @param {string} [nothing] what to say when there are none */
   render(rows, nothing = this._options.nothing) {
     this._rows = rows;
-    const most = this._options.most ?? rows.length;
+    const most = this._options.most ?? Math.max(1, rows.length);
+    this._first = Math.min(this._first, Math.floor(Math.max(0, rows.length - 1) / most) * most);
     const focused = document.activeElement;
     const hadFocus = this._body.contains(focused);
-    const wanted = new Map(this._inOrder().slice(0, most).map((row) => [this._options.key(row), row]));
+    const wanted = new Map(this._inOrder().slice(this._first, this._first + most).map((row) => [this._options.key(row), row]));
     for (const [key, { root }] of this._shown) {
       if (!wanted.has(key)) {
         root.remove();
@@ -85,11 +91,26 @@ export class Table {
       }
     }
     this._keepFocus(hadFocus, focused);
-    const isCut = rows.length > most;
-    setText(this._foot, isCut ? `The first ${count(most)} of ${count(rows.length)}; the filter finds the others.` : "");
+    this._foot.hidden = rows.length <= most;
+    this._previous.disabled = this._first === 0;
+    this._next.disabled = this._first + most >= rows.length;
+    setText(this._place, `${count(this._first + 1)} to ${count(Math.min(this._first + most, rows.length))} of ${count(rows.length)}`);
     setText(this._nothing, nothing);
     this._nothing.hidden = rows.length > 0;
     this._table.hidden = rows.length === 0;
+  }
+
+  /** @param {number} first how many rows are to be before those that the next `render` shows */
+  turnTo(first) {
+    this._first = first;
+  }
+
+  /** @param {1 | -1} direction */
+  _turn(direction) {
+    this.turnTo(this._first + direction * (this._options.most ?? 0));
+    this.render(this._rows);
+    this.root.focus();
+    this.root.scrollIntoView({ block: "start" });
   }
 
   /** A row that went away, or was moved, has lost the focus: it goes back, or to the table as a whole.
@@ -160,6 +181,7 @@ export class Table {
     const direction = isTurned === (first === 1) ? -1 : 1;
     this._sorted = [number, direction];
     this._markSorted();
+    this.turnTo(0);
     this.render(this._rows);
   }
 
