@@ -61,7 +61,11 @@ async def _sessions(repository: StateRepository) -> Lines:
 def _session_line(session: SessionRow, now: float) -> str:
     # The clocks of two machines may differ a little.
     seconds = max(0, int(now - session.connected_at))
-    return f"{session.session_id} {session.username or '-'} {session.address or '-'} {seconds}"
+    idle = max(0, int(now - session.active_at)) if session.active_at else "-"
+    way = f"{session.message_sent}/{session.message_octets}" if session.message_octets else "-"
+    figures = f"{session.octets} {session.retrieved} {session.marked}"
+    who = f"{session.session_id} {session.username or '-'} {session.address or '-'}"
+    return f"{who} {seconds} {session.tls or '-'} {figures} {idle} {way}"
 
 
 async def _slow_downs(repository: StateRepository) -> Lines:

@@ -337,6 +337,8 @@ class SessionDriver:
         connection = self._connection
         try:
             self._carry_out(self.session.complete(intention, None))
+            if intention.body_lines is None:
+                self.record.message_begins(connection.output.octets_queued, intention.message.octets)
             last = await retrieval.send(connection, self._context, message)
             if intention.body_lines is None:
                 self.record.message_ends(connection.output.octets_queued + len(last))

@@ -28,6 +28,7 @@ class SessionRecord:
     """
 
     __slots__ = (
+        "_active_at",
         "_began",
         "_connection",
         "_counted",
@@ -35,6 +36,7 @@ class SessionRecord:
         "_instance",
         "_is_counted",
         "_is_row_current",
+        "_message",
         "_message_ends",
         "_session",
         "ending",
@@ -56,11 +58,14 @@ class SessionRecord:
         self._connection = connection
         self._began = began
         self._counted, self._end = _NEVER, _NEVER
+        self._message: tuple[int, int] = (0, 0)
+        """Where a message begins that is sent in pieces, and its octets."""
         self._message_ends: deque[int] | None = None
         self._is_counted = False
         """Whether the client has sent a line or stayed: until then it may be a probe of the port."""
         self._is_row_current = False
         """Whether the store's row of the session shows its present figures."""
+        self._active_at = began
 
     @property
     def has_begun(self) -> bool:
@@ -75,6 +80,10 @@ class SessionRecord:
     def end_counting(self, position: int) -> None:
         """Count nothing from `position` on."""
         self._end = position
+
+    def message_begins(self, position: int, octets: int) -> None:
+        """Show the way of a message of so many octets, which begins at `position`."""
+        self._message = (position, octets)
 
     def message_ends(self, position: int) -> None:
         """Count a retrieved message once everything before `position` has been taken."""
@@ -149,8 +158,14 @@ class SessionRecord:
         )
 
     def _row(self) -> SessionRow:
+        if not self._is_row_current:  # else it is written again, but nothing has happened
+            self._active_at = time.time()
         self._is_row_current = True
         self.count_connection()
+        start, octets = self._message
+        sent = self._counted - start
+        if sent >= octets:
+            octets = sent = 0
         return SessionRow(
             self._session.session_id,
             self._instance.instance_id,
@@ -161,4 +176,7 @@ class SessionRecord:
             self.octets,
             self.retrieved,
             self._session.marked_count,
+            self._active_at,
+            octets,
+            max(0, sent),
         )

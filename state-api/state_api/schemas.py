@@ -153,6 +153,13 @@ class Overview(Counters):
     )
 
 
+class MessageProgress(BaseModel):
+    """How far a message of more than some 100 kB is sent."""
+
+    octets: int = Field(description="Of the whole message.", examples=[48_000_000])
+    sent: int = Field(description="Of these.", examples=[12_000_000])
+
+
 class Session(BaseModel):
     """One open POP3 connection."""
 
@@ -166,6 +173,15 @@ class Session(BaseModel):
     octets: int = Field(description="Of replies to its commands, so far.", examples=[5120])
     retrieved: int = Field(description="Messages sent whole, so far.", examples=[3])
     marked: int = Field(description="Messages that are marked as deleted now.", examples=[0])
+    idle_seconds: float | None = Field(
+        description="Since it has last sent or taken something; null: its POP3 process is of an earlier "
+        "version, which does not say.",
+        examples=[3.1],
+    )
+    message: MessageProgress | None = Field(
+        description="The message that it fetches just now; null: none, or a small one.",
+        examples=[{"octets": 48_000_000, "sent": 12_000_000}],
+    )
 
 
 class Sessions(BaseModel):

@@ -165,6 +165,13 @@ class SessionRow:
     """Messages sent whole, so far."""
     marked: int = 0
     """Messages that are marked as deleted now."""
+    active_at: float = 0.0
+    """When it was last seen to send or take something, in seconds since the epoch, a second late at most; 0:
+    a process of an earlier version does not say."""
+    message_octets: int = 0
+    """Of the message that is being sent; 0: none is."""
+    message_sent: int = 0
+    """How many octets of that have been sent."""
 
 
 class Naming(Enum):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from peep_gateway.protocol.commands import COMMANDS
+from peepctl.session_columns import HEAD
 from service_runtime import VERSION
 from state_store.records import Deltas, Exchange
 from support.allowances import slow_down
@@ -192,7 +194,10 @@ def test_sessions_are_listed_and_closed(gateway: BackgroundGateway, peepctl: Pee
         ("pop3-2", None, "2001:db8::1"),
     ]
     assert all(100 <= one["seconds"] < 200 for one in told)
-    assert peepctl.output("sessions").splitlines()[0].split() == ["SESSION", "USER", "ADDRESS", "OPEN", "FOR"]
+    head, *rows = peepctl.output("sessions", "--sort", "address").splitlines()
+    assert re.split("  +", head) == list(HEAD)
+    assert [row.split()[0] for row in rows] == ["pop3-1", "pop3-2"]
+    assert peepctl.output("sessions", "--sort", "user").splitlines()[2].split()[:2] == ["pop3-2", "-"]
     assert peepctl.output("kick", "pop3-2").startswith("closed session pop3-2 (not logged in, ")
     assert peepctl.output("kick", "alice") == "closed session pop3-1 (alice, 192.0.2.1)\n"
     assert gateway.open_sessions() == []

@@ -117,7 +117,7 @@ async def test_users_are_searched_by_prefix(
 async def test_session_row_is_shown_as_it_was_written_last(repository: StateRepository) -> None:
     await register(repository, "i1")
     row = SessionRow("i1-1", "i1", None, "192.0.2.1", 1000.0)
-    changed = SessionRow("i1-1", "i1", "alice", "192.0.2.1", 1000.0, "TLSv1.3", 123, 4, 5)
+    changed = SessionRow("i1-1", "i1", "alice", "192.0.2.1", 1000.0, "TLSv1.3", 123, 4, 5, 1002.5, 99, 98)
     for version in (row, changed):
         await repository.exchange(Exchange("i1", 0, session_rows=[version]))
         assert await repository.sessions() == [version]

@@ -22,12 +22,15 @@ def session(session_id: str, username: str | None, address: str = "192.0.2.1") -
     return SessionRow(session_id, "pop3", username, address, CONNECTED_AT)
 
 
-async def test_sessions_are_listed_with_user_address_and_seconds(gateway: Gateway) -> None:
-    both = session("pop3-1", "alice"), session("pop3-2", None, "2001:db8::1")
+async def test_sessions_are_listed_with_user_address_seconds_and_what_they_do(gateway: Gateway) -> None:
+    way = ("TLSv1.3", 5120, 3, 1, time.time(), 4000, 100)
+    busy = SessionRow("pop3-1", "pop3", "alice", "192.0.2.1", CONNECTED_AT, *way)
+    both = busy, session("pop3-2", None, "2001:db8::1")
     await add_sessions(gateway.repository, *both)
     async with gateway.client(logged_in=True) as client:
         reply = (await client.ask(b"s?", 3)).decode()
-    assert re.fullmatch(r"\+2\r\npop3-1 alice 192\.0\.2\.1 \d+\r\npop3-2 - 2001:db8::1 \d+\r\n", reply)
+    first = r"pop3-1 alice 192\.0\.2\.1 \d+ TLSv1\.3 5120 3 1 \d 100/4000\r\n"
+    assert re.fullmatch(rf"\+2\r\n{first}pop3-2 - 2001:db8::1 \d+ - 0 0 0 - -\r\n", reply)
 
 
 async def test_without_sessions_the_list_is_empty(gateway: Gateway) -> None:
@@ -37,7 +40,7 @@ async def test_without_sessions_the_list_is_empty(gateway: Gateway) -> None:
 async def test_session_of_a_clock_that_is_ahead_has_been_open_for_no_time(gateway: Gateway) -> None:
     ahead = SessionRow("pop3-1", "pop3", "alice", "192.0.2.1", time.time() + 1000)
     await add_sessions(gateway.repository, ahead)
-    await gateway.converse("C: s?\nS: +1\nS: pop3-1 alice 192.0.2.1 0")
+    await gateway.converse("C: s?\nS: +1\nS: pop3-1 alice 192.0.2.1 0 - 0 0 0 - -")
 
 
 async def test_session_is_closed_and_then_unknown(gateway: Gateway) -> None:

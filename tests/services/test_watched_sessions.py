@@ -152,3 +152,25 @@ def test_load_of_a_busy_instance_is_shown(start: Start) -> None:
 
         wait_until(is_busy, "a load that is seen")
     assert load() < 1.5
+
+
+def test_session_shows_since_when_it_is_idle_and_how_far_its_message_is(start: Start) -> None:
+    service = start()
+    large = b"Subject: large\n\n" + b"x" * 70 * 1000 + b"\n"
+    username = service.add_user(MESSAGE, large * 300)
+    with service.log_in(username) as client:
+        assert client.ask("STAT").startswith(b"+OK")
+        wait_until(lambda: [row.username for row in sessions(service)] == [username], "the login shown")
+        idle_since = sessions(service)[0].active_at
+        client.send(b"RETR 2\r\n")  # and do not read
+
+        def is_under_way() -> bool:
+            (row,) = sessions(service)
+            return 0 < row.message_sent < row.message_octets and row.active_at > idle_since
+
+        wait_until(is_under_way, "how far the message is")
+        assert sessions(service)[0].message_octets > 70 * 1000 * 300
+        while client.line() != b".\r\n":
+            pass
+        wait_until(lambda: sessions(service)[0].message_octets == 0, "no message under way")
+        assert sessions(service)[0].retrieved == 1

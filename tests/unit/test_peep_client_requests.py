@@ -86,7 +86,10 @@ def test_capability_of_another_form_is_kept_as_it_came(line: str) -> None:
 
 def test_session_is_read_with_and_without_user() -> None:
     assert parse_session("4f-1 alice 10.0.0.1 17") == Session("4f-1", "alice", "10.0.0.1", 17)
-    assert parse_session("4f-2 - ::1 0 more") == Session("4f-2", None, "::1", 0)
+    whole = parse_session("4f-3 bob ::1 9 TLSv1.3 5120 3 1 2 100/4000 later")
+    assert whole == Session("4f-3", "bob", "::1", 9, "TLSv1.3", 5120, 3, 1, 2, 100, 4000)
+    assert parse_session("4f-3 bob ::1 9 - 7 0 0 - -") == Session("4f-3", "bob", "::1", 9, None, 7, 0, 0)
+    assert parse_session("4f-2 - ::1 0 more") == Session("4f-2", None, "::1", 0, "more")
 
 
 @pytest.mark.parametrize("line", ["", "4f-1 alice 10.0.0.1", "4f-1 alice 10.0.0.1 long", "4f-1  10.0.0.1 5"])

@@ -27,7 +27,15 @@ def view(number_of_sessions: int = 0, **changes: object) -> View:
     made = View("mail.example:2110", history((0, 0), (1, 5), (2, 25)))
     made.settings = Settings(1000, 600, "/srv/mail")
     made.sessions = [
-        Session(f"pop3-{number}", f"user{number}" if number % 2 else None, "192.0.2.1", number * 100)
+        Session(
+            f"pop3-{number}",
+            f"user{number}" if number % 2 else None,
+            f"192.0.2.{9 - number % 10}",
+            number * 100,
+            octets=-abs(number - 4),
+            retrieved=-abs(number - 5),
+            idle_seconds=-abs(number - 6),
+        )
         for number in range(number_of_sessions)
     ]
     for name, value in changes.items():
@@ -126,12 +134,34 @@ def test_names_do_not_steer_the_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "first"), [("o", "pop3-9"), ("n", "pop3-0"), ("u", "pop3-1")], ids=["oldest", "newest", "user"]
+    ("order", "first"),
+    [
+        ("o", "pop3-9"),
+        ("n", "pop3-0"),
+        ("u", "pop3-1"),
+        ("a", "pop3-9"),
+        ("b", "pop3-4"),
+        ("m", "pop3-5"),
+        ("i", "pop3-6"),
+    ],
 )
 def test_sessions_are_sorted_by_the_pressed_key(order: str, first: str) -> None:
     shown = drawn(view(10, order=order))
     at = next(number for number, line in enumerate(shown) if line.startswith("SESSION"))
     assert shown[at + 1].split()[0] == first
+
+
+def test_a_session_shows_what_it_does_and_a_long_name_leaves_room_for_it() -> None:
+    busy = Session("pop3-1", "u" * 128, "192.0.2.1", 61, "TLSv1.3", 5_120_000, 1200, 0, 3, 12, 48_000_000)
+    told_less = Session("pop3-2", "bob", "192.0.2.1", 5)
+    text = drawn(view(sessions=[busy, told_less]), width=120)
+    (row,) = [line for line in text if line.startswith("pop3-1")]
+    assert (
+        row.split()[1:]
+        == f"{'u' * 21}... 192.0.2.1 TLSv1.3 1 min 01 s 3 s 5.1 MB 1,200 0% of 48.0 MB".split()
+    )
+    (other,) = [line for line in text if line.startswith("pop3-2")]
+    assert other.split() == ["pop3-2", "bob", "192.0.2.1", "-", "5", "s", "-", "-", "-", "-"]
 
 
 def test_scrolling_ends_at_the_last_session() -> None:

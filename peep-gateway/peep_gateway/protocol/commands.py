@@ -123,7 +123,12 @@ COMMANDS: tuple[Command, ...] = (
         "p=", (_USERNAME, Text("password")), _NONE, NegativeCode.UNKNOWN_USER, "change a POP3 user's password"
     ),
     _extension(
-        "s?", (), _LINES, None, "list the POP3 sessions: id, user or -, address, seconds since it connected"
+        "s?",
+        (),
+        _LINES,
+        None,
+        "list the POP3 sessions: id, user or -, address, seconds since it connected, TLS, octets, "
+        "messages, marked ones, seconds idle, how far a large message is sent; - for what is not there",
     ),
     _extension(
         "k-", (Text("session_id"),), _NONE, NegativeCode.UNKNOWN_USER, "close a POP3 session without UPDATE"

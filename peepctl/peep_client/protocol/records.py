@@ -16,6 +16,7 @@ _CAPABILITY = re.compile(
 )
 _NOBODY = "-"
 _SESSION_WORDS = 4
+_FIGURE_DIGITS = 20
 _MOVE_WORDS = 6
 _SLOW_DOWN_WORDS = 6
 _ADMINISTRATOR = "administrator/"
@@ -64,6 +65,20 @@ class Session:
     address: str
     seconds: int
     """Seconds since it was opened."""
+    tls: str | None = None
+    """The version of TLS; None in the clear. As what follows, only of servers that tell it."""
+    octets: int | None = None
+    """Octets of replies so far."""
+    retrieved: int | None = None
+    """Messages sent whole so far."""
+    marked: int | None = None
+    """Messages marked as deleted now."""
+    idle_seconds: int | None = None
+    """Seconds since it last sent or took something."""
+    message_sent: int | None = None
+    """Octets that are sent of the message that is being fetched; None: none is."""
+    message_octets: int | None = None
+    """Octets of that message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +192,7 @@ def parse_move(line: str) -> Move:
 
 
 def parse_session(line: str) -> Session:
-    """Return the session in a line of `s?`; words after the fourth, of later versions, are ignored.
+    """Return the session in a line of `s?`; words that are missing or that later versions add do no harm.
 
     Raises `NotPeep` if the line has another form.
     """
@@ -185,4 +200,17 @@ def parse_session(line: str) -> Session:
     if len(words) < _SESSION_WORDS or not all(words) or not (words[3].isascii() and words[3].isdecimal()):
         raise NotPeep(f"a line of s? in an unknown form: {line[:80]!r}")
     session, username, address, seconds = words
-    return Session(session, None if username == _NOBODY else username, address, int(seconds))
+    tls, *figures, way = (line.split(" ")[_SESSION_WORDS:] + [_NOBODY] * 6)[:6]
+    sent, _, whole = way.partition("/")
+    return Session(
+        session,
+        None if username == _NOBODY else username,
+        address,
+        int(seconds),
+        None if tls == _NOBODY else tls,
+        *map(_figure, (*figures, sent, whole)),
+    )
+
+
+def _figure(word: str) -> int | None:
+    return int(word) if word.isascii() and word.isdecimal() and len(word) <= _FIGURE_DIGITS else None

@@ -16,6 +16,7 @@ from peepctl.completion import networks_and_users, sessions_and_users
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import amount, duration, say, say_json, say_list, say_table, shown
 from peepctl.server import Exit, Server
+from peepctl.session_columns import HEAD, Order, cells, in_order
 
 
 @connected
@@ -52,20 +53,22 @@ def who(server: Server, as_json: AsJson = False) -> None:
 
 
 @connected
-def sessions(server: Server, as_json: AsJson = False) -> None:
+def sessions(
+    server: Server,
+    order: Annotated[Order, typer.Option("--sort", help="What comes first.")] = Order.OLDEST,
+    as_json: AsJson = False,
+) -> None:
     """Show the open POP3 sessions.
 
-    Sessions before login have - as their user. The server needs the extension s?.
+    Sessions before login have - as their user; SENDING is how far a large message is sent. The server needs
+    the extension s?.
     """
     with server.connect() as peep:
-        found = peep.sessions()
+        found = in_order(peep.sessions(), order)
     if as_json:
         say_json({"sessions": [dataclasses.asdict(session) for session in found]})
         return
-    say_table(
-        ("SESSION", "USER", "ADDRESS", "OPEN FOR"),
-        [(one.id, one.username or "-", one.address, duration(one.seconds)) for one in found],
-    )
+    say_table(HEAD, [cells(one) for one in found])
 
 
 @connected

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from peep_client import Session, Settings
 from peepctl.output import amount, duration, shown
+from peepctl.session_columns import HEAD, Order, cells, in_order
 from peepctl.sparkline import BLOCKS, sparkline
 from peepctl.top.history import History
 
@@ -25,15 +26,20 @@ Line = StyleAndTextTuples
 
 _LABEL_WIDTH = 16
 _GAUGE_WIDTH = 40
+_USER_WIDTH = 24
 _NEARLY_FULL = 0.9
 _FIXED_WIDTH = _LABEL_WIDTH + 3 * 12 + 2
 _ABOVE_SESSIONS = 13
 """Lines above the sessions, their heading included; the key help is one more, at the bottom."""
 
-ORDERS: dict[str, tuple[str, Callable[[Session], tuple[object, ...]]]] = {
-    "o": ("oldest first", lambda session: (-session.seconds, session.id)),
-    "n": ("newest first", lambda session: (session.seconds, session.id)),
-    "u": ("by user", lambda session: (session.username is None, session.username or "", -session.seconds)),
+ORDERS: dict[str, tuple[str, Order]] = {
+    "o": ("oldest first", Order.OLDEST),
+    "n": ("newest first", Order.NEWEST),
+    "u": ("by user", Order.USER),
+    "a": ("by address", Order.ADDRESS),
+    "b": ("most octets first", Order.OCTETS),
+    "m": ("most messages first", Order.MESSAGES),
+    "i": ("longest idle first", Order.IDLE),
 }
 """The orders of sessions, by the key that selects them."""
 
@@ -68,7 +74,9 @@ def lines(view: View, width: int, height: int, clock: str, blocks: str = BLOCKS)
         *_rates(view, width, blocks),
         [],
     ]
-    below: Line = [("dim", "q quit   o oldest   n newest   u by user   up/down scroll")]
+    below: Line = [
+        ("dim", "q quit  sort: o oldest n newest u user a address b octets m messages i idle  up/down scroll")
+    ]
     rows = _sessions(view, max(height - len(above) - 1, 0))
     drawn = [*above, *rows][: max(height - 1, 0)]
     drawn += [[]] * (height - 1 - len(drawn))
@@ -134,24 +142,27 @@ def _number(value: float) -> str:
 def _sessions(view: View, room: int) -> list[Line]:
     if not view.has_sessions:
         return [[("dim", "this server does not list sessions (no extension s?)")]]
-    order, key = ORDERS[view.order]
-    found = sorted(view.sessions, key=key)
+    words, order = ORDERS[view.order]
+    found = in_order(view.sessions, order)
     room = max(room - 1, 0)
     # The list may have become shorter than the offset.
     first = max(0, min(view.offset, len(found) - room))
     listed = found[first : first + room]
     rows = [
-        (shown(one.id), shown(one.address), duration(one.seconds), shown(one.username or "-"))
-        for one in listed
+        (session, _shortened(user), *rest)
+        for session, user, *rest in (map(shown, cells(one)) for one in listed)
     ]
-    names = ("SESSION", "ADDRESS", "OPEN FOR")
-    widths = [max([len(name), *(len(row[number]) for row in rows)]) for number, name in enumerate(names)]
-    title: Line = [("bold", _row((*names, "USER"), widths)), ("dim", f"  ({len(found):,}, {order})")]
+    widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
+    title: Line = [("bold", _row(HEAD, widths)), ("dim", f"  ({len(found):,}, {words})")]
     drawn: list[Line] = [[("", _row(row, widths))] for row in rows]
     return [title, *drawn]
 
 
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    # The user comes last: where a line is cut off, the end of a name is missed least.
-    session, address, open_for, user = cells
-    return f"{session:{widths[0]}}  {address:{widths[1]}}  {open_for:>{widths[2]}}  {user}"
+def _row(row: Sequence[str], widths: Sequence[int]) -> str:
+    (session, user, address, tls), figures = row[:4], row[4:]
+    numbers = "  ".join(f"{cell:>{width}}" for cell, width in zip(figures, widths[4:], strict=True))
+    return f"{session:{widths[0]}}  {user:{widths[1]}}  {address:{widths[2]}}  {tls:{widths[3]}}  {numbers}"
+
+
+def _shortened(user: str) -> str:
+    return user if len(user) <= _USER_WIDTH else f"{user[: _USER_WIDTH - 3]}..."

@@ -40,7 +40,7 @@ async def show_counters(repository: RepositoryDependency, _: Reader) -> schemas.
 async def list_sessions(repository: RepositoryDependency, response: Response, _: Reader) -> schemas.Sessions:
     """PEEP `s?`, with more of each. The oldest comes first, logged in or not."""
     now, found = time.time(), await repository.sessions()
-    # Without `seconds`, which grow by themselves.
+    # Without seconds, which grow by themselves.
     response.headers["ETag"] = weak_tag(found)
     return schemas.Sessions(sessions=[session_of(session, now) for session in found])
 
@@ -149,6 +149,12 @@ def session_of(session: records.SessionRow, now: float) -> schemas.Session:
         octets=session.octets,
         retrieved=session.retrieved,
         marked=session.marked,
+        idle_seconds=round(max(0.0, now - session.active_at), 3) if session.active_at else None,
+        message=(
+            schemas.MessageProgress(octets=session.message_octets, sent=session.message_sent)
+            if session.message_octets
+            else None
+        ),
     )
 
 
