@@ -38,7 +38,11 @@ def test_a_save_is_announced_once_with_what_was_before(peep: Peep, dashboard: Da
     expect(dashboard.page.get_by_label("Connection limit")).to_have_value("1000")
     dashboard.page.get_by_label("Connection limit").fill("500")
     dashboard.page.get_by_label("Timeout in seconds").fill("300")
+    form = dashboard.page.locator("#settings form")
+    expect(form).to_contain_text("In force now: 10 min")
     dashboard.page.get_by_role("button", name="Save").click()
+    expect(form).to_contain_text(re.compile(r"Until \d\d:\d\d:\d\d it was 1,000"))
+    expect(form).to_contain_text(re.compile(r"Until \d\d:\d\d:\d\d it was 10 min"))
     toast = dashboard.page.locator("#announcement")
     expect(toast).to_have_text(
         "The connection limit is now 500 (before: 1,000). The timeout is now 5 min (before: 10 min). "
@@ -68,6 +72,7 @@ def test_what_is_out_of_range_is_marked_beside_its_input(peep: Peep, dashboard: 
     directory.fill("/nowhere")
     dashboard.page.get_by_role("button", name="Save").click()
     expect(directory).to_have_attribute("aria-invalid", "true")
+    expect(dashboard.page.locator("#settings .field").filter(has=directory)).to_contain_text("process")
     dashboard.page.get_by_role("button", name="Undo what I typed").click()
     expect(directory).to_have_value(str(peep.pop3.mail))
     expect(directory).not_to_have_attribute("aria-invalid", "true")

@@ -25,7 +25,9 @@ export class Field {
     this.name = name;
     this.label = label;
     this.error = element("p", { class: "error", id: `${id}-error` });
-    const about = { id, name, autocomplete, "aria-describedby": `${hint ? `${id}-hint ` : ""}${id}-error` };
+    /** What there is to say about the value that was typed, or is there. */
+    this.note = element("p", { class: "note", id: `${id}-note` });
+    const about = { id, name, autocomplete, "aria-describedby": `${hint ? `${id}-hint ` : ""}${id}-note ${id}-error` };
     this.input = choices
       ? element("select", about, ...choices.map(([value, text]) => element("option", { value }, text)))
       : element("input", { ...about, type, spellcheck: "false", autocapitalize: "none", ...attributes });
@@ -38,6 +40,7 @@ export class Field {
       element("label", { for: id }, label),
       entry,
       hint && element("p", { class: "hint", id: `${id}-hint` }, hint),
+      this.note,
       this.error,
     );
   }
@@ -84,18 +87,13 @@ export class FieldSet {
   showProblem(error, fieldOfKind = {}) {
     if (!(error instanceof Problem)) throw error;
     const errors = error.errors.length ? error.errors : [{ field: fieldOfKind[error.kind] ?? "", message: error.message }];
-    /** @type {Field | undefined} */
-    let first;
-    for (const { field: name, message } of errors) {
-      const field = this.fields.find((one) => one.name === name);
-      if (field) {
-        field.setError(sentence(message));
-        first ??= field;
-      } else {
-        setText(this.message, sentence(message));
-      }
+    for (const field of this.fields) {
+      const messages = errors.filter((one) => one.field === field.name).map((one) => sentence(one.message));
+      if (messages.length) field.setError(messages.join(" "));
     }
-    first?.input.focus();
+    const others = errors.filter((one) => !this.fields.some((field) => field.name === one.field));
+    if (others.length) setText(this.message, others.map((one) => sentence(one.message)).join(" "));
+    this.fields.find((field) => field.error.textContent)?.input.focus();
   }
 }
 

@@ -2,10 +2,10 @@
 
 import { Problem, request } from "./api.js";
 import { ask } from "./dialogs.js";
-import { announce, byId, element, fill } from "./dom.js";
+import { announce, byId, element, fill, setText } from "./dom.js";
 import { Field, FieldSet } from "./forms.js";
 import { may } from "./roles.js";
-import { count, duration } from "./units.js";
+import { count, duration, secondOf } from "./units.js";
 
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {Record<string, string>} Values settings by name, each as its input shows it */
@@ -69,12 +69,15 @@ export class SettingsForm {
     /** What the server had when the form was filled, and its version. @type {Values} */
     this._known = {};
     this._etag = "";
+    /** What was before the last change that this page knows of, and when that was. @type {Record<string, {value: string, until: Date}>} */
+    this._before = {};
     this._note = element("div", { class: "message note", role: "alert" });
     this._save = element("button", { type: "submit", class: "button primary", "data-needs": "all" }, "Save");
     this._reset = element("button", { type: "button", class: "button", "data-needs": "all", click: () => this._showKnown() }, "Undo what I typed");
     const form = element(
       "form",
       { class: "card form-card live", novalidate: true, "aria-labelledby": "settings-title" },
+      element("p", { class: "muted" }, "What is saved holds for every POP3 process within a second. The page Audit tells who changed what, and sets it back."),
       element("p", { class: "muted", "data-lacks": "all" }, "Only administrators with the role all change settings."),
       this._set.root,
       this._note,
@@ -188,8 +191,12 @@ export class SettingsForm {
 
   /** @param {Record<string, unknown>} body @param {string} etag */
   _know(body, etag) {
+    const before = this._known;
     this._known = Object.fromEntries(SETTINGS.map(({ name }) => [name, String(body[name])]));
     this._etag = etag;
+    for (const { name } of differing(before, this._known)) {
+      if (name in before) this._before[name] = { value: before[name], until: new Date() };
+    }
   }
 
   _showKnown() {
@@ -203,16 +210,28 @@ export class SettingsForm {
     return this._fields.filter((field) => field.name in this._known && field.value.trim() !== this._known[field.name]);
   }
 
+  /** @param {Field} field @returns {string} the value that another takes the place of */
+  _noteOf({ name, value }) {
+    if (!(name in this._known)) return "";
+    const { show } = /** @type {Setting} */ (SETTINGS.find((setting) => setting.name === name));
+    if (value.trim() !== this._known[name]) return `In force now: ${show(this._known[name])}`;
+    const before = this._before[name];
+    return before ? `Until ${secondOf(before.until)} it was ${show(before.value)}` : "";
+  }
+
   _mark() {
     // A setting can be changed once its value is known.
-    for (const field of this._fields) field.input.disabled = !(field.name in this._known && may("all"));
+    for (const field of this._fields) {
+      field.input.disabled = !(field.name in this._known && may("all"));
+      setText(field.note, this._noteOf(field));
+    }
     const isChanged = this._changed().length > 0;
     this._save.disabled = !isChanged;
     this._reset.disabled = !isChanged;
   }
 }
 
-/** @param {Values} before @param {Values} after */
+/** @param {Values} before @param {Values} after @returns {Setting[]} */
 function differing(before, after) {
   return SETTINGS.filter(({ name }) => before[name] !== after[name]);
 }
