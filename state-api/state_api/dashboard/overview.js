@@ -82,6 +82,7 @@ export class Overview {
     fill(byId("range"), this._past.root, this._moment);
     this._figures = new Figures();
     this._loggedIn = new LoggedIn();
+    live.addEventListener("setting", () => this._past.readChanges());
     live.addEventListener("counters", (event) => this._show(/** @type {CustomEvent<Moment>} */ (event).detail));
   }
 

@@ -26,6 +26,7 @@ export class Past {
     this._metrics = metrics;
     this._shown = shown;
     this.range = RANGES[0];
+    this._asked = this.range;
     /** The newest first. @type {Change[]} */
     this.changes = [];
     /** @type {number[]} */
@@ -47,6 +48,7 @@ export class Past {
 
   start() {
     this._polling.start();
+    this.readChanges();
   }
 
   stop() {
@@ -68,6 +70,7 @@ export class Past {
     this._mark();
     this._shown();
     this._polling.now();
+    this.readChanges();
   }
 
   _mark() {
@@ -75,6 +78,7 @@ export class Past {
   }
 
   _path() {
+    this._asked = this.range;
     const metrics = this._metrics.map((name) => `&metric=${name}`).join("");
     return `v1/history?from=${this._since()}&step=${this.range.step}${metrics}`;
   }
@@ -84,21 +88,23 @@ export class Past {
   }
 
   /** @param {any} body */
-  async _take(body) {
+  _take(body) {
     // The answer to a question about another range comes too late.
-    if (body.step_seconds < this.range.step) return;
+    if (this._asked !== this.range) return;
     this._times = body.times;
     this._series = new Map(body.series.map((/** @type {any} */ series) => [series.metric, series]));
-    this._shown();
-    await this._readChanges();
+    const since = this._since();
+    this.changes = this.changes.filter((change) => change.at >= since);
     this._shown();
   }
 
-  async _readChanges() {
+  /** Not with each poll: for a year the server looks through all of the audit. */
+  async readChanges() {
+    const range = this.range;
     try {
-      const range = this.range;
       const { acts } = await get(`v1/audit?action=settings.change&since=${this._since()}&limit=${MOST_CHANGES}`);
       if (range === this.range) this.changes = acts.map(change);
+      this._shown();
     } catch (error) {
       // The charts are worth as much without them.
       if (!(error instanceof Problem)) throw error;
