@@ -16,9 +16,10 @@ import { Sessions } from "./sessions.js";
 import { SettingsForm } from "./settings.js";
 import { SignIn } from "./sign-in.js";
 import { secondOf } from "./units.js";
+import { UserPage } from "./user.js";
 import { Users } from "./users.js";
 
-/** @typedef {{show: () => void, hide: () => void}} View */
+/** @typedef {{show: (about: string) => void, hide: () => void}} View */
 
 /** Milliseconds until the server is asked again who is signed in, after it could not say. */
 const RETRY = 2000;
@@ -29,6 +30,8 @@ const signIn = new SignIn((signedIn) => enter(signedIn));
 /** @type {Map<string, View>} */
 const views = new Map();
 let current = "";
+/** What the view that is shown is about, such as a user's name; encoded as in the address. */
+let about = "";
 let isInside = false;
 
 /** @param {import("./sign-in.js").SignedIn} signedIn */
@@ -66,6 +69,7 @@ function makeViews() {
   views.set("instances", new Instances());
   views.set("refusals", new Refusals());
   views.set("users", new Users());
+  views.set("user", new UserPage());
   views.set("moves", new Moves());
   views.set("settings", new SettingsForm(live));
   views.set("access", new Access());
@@ -76,20 +80,21 @@ function makeViews() {
 /** Show the view that the address names. */
 function showView() {
   if (!isInside) return;
-  const named = location.hash.slice(1);
+  const [named, ...rest] = location.hash.slice(1).split("/");
   const wanted = views.has(named) ? named : "overview";
-  if (wanted === current) return;
+  if (wanted === current && rest.join("/") === about) return;
+  about = rest.join("/");
   const isFirst = current === "";
   views.get(current)?.hide();
   current = wanted;
   for (const name of views.keys()) byId(name).hidden = name !== wanted;
   for (const link of byId("navigation").querySelectorAll("a")) {
-    if (link.hash === `#${wanted}`) link.setAttribute("aria-current", "page");
+    if (link.hash === (wanted === "user" ? "#users" : `#${wanted}`)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   const title = byId(`${wanted}-title`);
+  views.get(wanted)?.show(about);
   document.title = `${title.textContent} – Peep`;
-  views.get(wanted)?.show();
   window.scrollTo(0, 0);
   // For people with a keyboard or a screen reader.
   if (!isFirst) title.focus();
@@ -145,7 +150,7 @@ async function begin() {
 live.addEventListener("condition", () => {
   showCondition();
   // What could not be read meanwhile is read now.
-  if (live.isFresh) views.get(current)?.show();
+  if (live.isFresh) views.get(current)?.show(about);
 });
 serverCondition.addEventListener("signed-out", () => leave("You are signed out: the sign-in is over, or the password was changed."));
 byId("sign-out").addEventListener("click", signOut);

@@ -22,6 +22,7 @@ import { count } from "./units.js";
  * @property {string} nothing what to say when there are no rows
  * @property {(row: () => Row) => HTMLElement[]} [actions] buttons of a row; the function gives its newest values
  * @property {[number, 1 | -1]} [sorted] number of a column, and 1 where its smallest comes first
+ * @property {(column: number, direction: 1 | -1) => void} [onSort] called instead of sorting: the rows come in order
  * @property {number} [most] so many rows are shown at one time, with buttons to the others
  */
 
@@ -152,7 +153,7 @@ export class Table {
 
   /** @returns {Row[]} */
   _inOrder() {
-    if (!this._sorted) return this._rows;
+    if (!this._sorted || this._options.onSort) return this._rows;
     const [number, direction] = this._sorted;
     const order = this._options.columns[number].order;
     if (!order) return this._rows;
@@ -182,7 +183,8 @@ export class Table {
     this._sorted = [number, direction];
     this._markSorted();
     this.turnTo(0);
-    this.render(this._rows);
+    if (this._options.onSort) this._options.onSort(number, direction);
+    else this.render(this._rows);
   }
 
   _markSorted() {

@@ -5,22 +5,64 @@ import { ask, askToDelete } from "./dialogs.js";
 import { announce, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
 import { Table } from "./tables.js";
-import { count } from "./units.js";
+import { ago, count, octets } from "./units.js";
 
-/** @typedef {{username: string}} User */
+/**
+ * @typedef {object} User
+ * @property {string} username
+ * @property {boolean} suspended
+ * @property {string | null} last_login_at
+ * @property {string | null} last_refusal_at
+ * @property {{octets: number, messages: number}} today
+ * @property {{octets: number, messages: number}} week
+ * @property {number} maildrop_octets
+ */
 
 const PAGE = 50;
 const TYPING = 200;
 
+/** What the server sorts each column by. */
+const SORTS = ["name", "last_login", "last_refusal", "today", "week", "maildrop"];
+
+/** The server sorts, so the order of a row does not matter here. */
+const order = () => 0;
+
+/** @type {import("./tables.js").Column<User>[]} */
+const COLUMNS = [
+  { label: "Name", className: "name-cell", show: (row) => row.username, order },
+  { label: "Last login", className: "numeric", show: (row) => when(row.last_login_at), order },
+  { label: "Last refusal", className: "numeric", show: refusal, order },
+  { label: "Today", className: "numeric", show: (row) => octets(row.today.octets), order, title: "Octets sent today, in UTC" },
+  { label: "7 days", className: "numeric", show: (row) => octets(row.week.octets), order, title: "Octets sent today and in the six days before" },
+  { label: "Maildrop", className: "numeric", show: (row) => octets(row.maildrop_octets), order, title: "Octets of the maildrop at the last login" },
+];
+
+/** @type {[value: string, text: string][]} queries of the server, and what they mean */
+const FILTERS = [
+  ["", "All users"],
+  ["refused_days=1", "Refused within a day"],
+  ["not_since_days=90", "No login in 90 days"],
+  ["suspended=true", "Suspended"],
+];
+
 export class Users {
   constructor() {
     this._prefix = new Field({ name: "prefix", label: "Find", type: "search", attributes: { placeholder: "Beginning of a name" } });
+    this._filter = new Field({ name: "filter", label: "Show", choices: FILTERS });
     this._prefix.input.addEventListener("input", () => this._typed());
+    this._filter.input.addEventListener("input", () => this._begin());
+    /** @type {[number, 1 | -1]} */
+    this._sorted = [0, 1];
     this._table = new Table({
       caption: "POP3 users",
-      columns: [{ label: "Name", className: "name-cell", show: (/** @type {User} */ row) => row.username }],
+      columns: COLUMNS,
       key: (row) => row.username,
       nothing: "There are no users yet. Add one to let somebody fetch mail.",
+      sorted: this._sorted,
+      onSort: (column, direction) => {
+        this._sorted = [column, direction];
+        this._begin();
+      },
       actions: (row) => this._actions(row),
     });
     /** Where the pages begin that lead to the one that is shown. @type {string[]} */
@@ -35,9 +77,8 @@ export class Users {
     this._place = element("p", { class: "muted", role: "status" });
     const add = element("button", { type: "button", class: "button primary", "data-needs": "all", click: () => this._add() }, "Add a user");
     this._imported = element("p", { class: "muted", id: "imported-hashes" });
-    this._table.root.classList.add("narrow");
     byId("users").append(
-      element("div", { class: "toolbar" }, this._prefix.root, add),
+      element("div", { class: "toolbar" }, this._prefix.root, this._filter.root, add),
       this._table.root,
       element("nav", { class: "toolbar", "aria-label": "Pages of users" }, this._previousButton, this._nextButton, this._place),
       this._imported,
@@ -54,10 +95,12 @@ export class Users {
 
   _typed() {
     clearTimeout(this._timer);
-    this._timer = setTimeout(() => {
-      this._starts = [""];
-      this._load();
-    }, TYPING);
+    this._timer = setTimeout(() => this._begin(), TYPING);
+  }
+
+  _begin() {
+    this._starts = [""];
+    this._load();
   }
 
   /** @param {1 | -1} direction */
@@ -73,15 +116,14 @@ export class Users {
     this._requests += 1;
     const number = this._requests;
     const prefix = this._prefix.value.trim();
-    const query = new URLSearchParams({ limit: String(PAGE) });
-    const after = /** @type {string} */ (this._starts.at(-1));
-    if (prefix) query.set("prefix", prefix);
-    if (after) query.set("after", after);
+    const query = this._query(prefix);
     try {
       const [page, hashes] = await Promise.all([get(`v1/users?${query}`), get("v1/password-schemes")]);
       // The answer to an earlier request may come after that to a later one.
       if (number !== this._requests) return;
-      this._render(page.users, page.next, prefix);
+      const shown = Number(query.get("offset")) + page.users.length;
+      const next = page.total === null || shown >= page.total ? page.next : String(shown);
+      this._render(page.users, next, Boolean(prefix || this._filter.value));
       setText(this._imported, importedText(hashes));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -89,11 +131,28 @@ export class Users {
     }
   }
 
-  /** @param {User[]} users @param {string | null} next @param {string} prefix */
-  _render(users, next, prefix) {
+  /** By name and unfiltered the server answers with what is there now, else with what was some seconds ago.
+   *  @param {string} prefix */
+  _query(prefix) {
+    const query = new URLSearchParams(this._filter.value);
+    const [column, direction] = this._sorted;
+    const start = /** @type {string} */ (this._starts.at(-1));
+    const isByName = column === 0 && direction === 1 && !this._filter.value;
+    query.set("limit", String(PAGE));
+    if (!isByName) {
+      query.set("sort", SORTS[column]);
+      query.set("descending", String(direction < 0));
+    }
+    if (prefix) query.set(isByName ? "prefix" : "search", prefix);
+    if (start) query.set(isByName ? "after" : "offset", start);
+    return query;
+  }
+
+  /** @param {User[]} users @param {string | null} next @param {boolean} isSome */
+  _render(users, next, isSome) {
     this._next = next;
     this._prefix.clearError();
-    this._table.render(users, prefix ? "No user's name begins with this." : undefined);
+    this._table.render(users, isSome ? "No user is like that." : undefined);
     this._previousButton.disabled = this._starts.length === 1;
     this._nextButton.disabled = next === null;
     const isAll = this._starts.length === 1 && next === null;
@@ -112,9 +171,10 @@ export class Users {
   /** @param {() => User} row */
   _actions(row) {
     const { username } = row();
+    const details = { class: "button small", "data-needs": "helpdesk", "aria-label": `Details of ${username}`, href: `#user/${segment(username)}` };
     const change = { type: "button", class: "button small", "data-needs": "helpdesk", "aria-label": `New password for ${username}`, click: () => changePassword(username) };
     const remove = { type: "button", class: "button small danger", "data-needs": "all", "aria-label": `Remove ${username}`, click: () => this._remove(username) };
-    return [element("button", change, "New password"), element("button", remove, "Remove")];
+    return [element("a", details, "Details"), element("button", change, "New password"), element("button", remove, "Remove")];
   }
 
   async _add() {
@@ -153,6 +213,17 @@ export class Users {
   }
 }
 
+/** @param {string | null} moment */
+function when(moment) {
+  return moment ? ago(new Date(moment)) : "–";
+}
+
+/** @param {User} row */
+function refusal(row) {
+  if (row.suspended) return element("span", { class: "badge" }, "suspended");
+  return when(row.last_refusal_at);
+}
+
 /** @param {{users: number, imported: number, schemes: {scheme: string, users: number}[]}} hashes */
 function importedText({ users, imported, schemes }) {
   if (imported === 0) return "";
@@ -161,7 +232,7 @@ function importedText({ users, imported, schemes }) {
 }
 
 /** @param {string} username */
-async function changePassword(username) {
+export async function changePassword(username) {
   const password = newPasswordField();
   const isDone = await ask({
     title: `New password for ${username}`,

@@ -1,0 +1,164 @@
+/** One user: why logins were refused and what to do, the session that is open, and figures. */
+
+import { segment } from "./api.js";
+import { askToDelete } from "./dialogs.js";
+import { byId, element, fill, setText } from "./dom.js";
+import { Polling } from "./polling.js";
+import { ago, count, counted, duration, momentOf, octets } from "./units.js";
+import { changePassword } from "./users.js";
+
+/** @typedef {{at: string, address: string | null, tls: string | null, mechanism: string | null}} Origin */
+/** @typedef {Origin & {messages: number, octets: number}} Login */
+/** @typedef {Origin & {reason: string, count: number, detail: string | null, advice: string}} Refusal */
+/** @typedef {{octets: number, messages: number}} Traffic */
+
+/**
+ * @typedef {object} User
+ * @property {string} username
+ * @property {{reason: string, since: string, until: string | null, by: string} | null} suspension
+ * @property {string} password_scheme
+ * @property {Login | null} last_login
+ * @property {Refusal[]} refusals
+ * @property {Traffic} today
+ * @property {Traffic} week
+ * @property {Traffic} month
+ * @property {import("./sessions.js").Session | null} session
+ * @property {string | null} recorded_since
+ */
+
+export class UserPage {
+  constructor() {
+    this._username = "";
+    this._shown = "";
+    /** @type {Polling | undefined} */
+    this._polling = undefined;
+    this._refusals = element("div", { class: "refusals" });
+    this._session = element("div");
+    this._facts = element("dl", { class: "facts" });
+    const change = { type: "button", class: "button small", "data-needs": "helpdesk", click: () => changePassword(this._username) };
+    byId("user").append(
+      element("div", { class: "toolbar" }, element("a", { href: "#users" }, "All users"), element("button", change, "New password")),
+      card("user-refusals", "Refused logins", this._refusals),
+      card("user-session", "Open session", this._session),
+      card("user-facts", "Figures", this._facts),
+    );
+  }
+
+  /** @param {string} about the user's name as the address has it */
+  show(about) {
+    this._polling?.stop();
+    this._username = nameIn(about);
+    setText(byId("user-title"), this._username);
+    if (this._shown !== this._username) {
+      this._shown = "";
+      for (const part of [this._refusals, this._session, this._facts]) fill(part);
+    }
+    this._polling = new Polling(`v1/users/${segment(this._username)}`, (user) => this._render(user));
+    this._polling.start();
+  }
+
+  hide() {
+    this._polling?.stop();
+  }
+
+  /** @param {User} user */
+  _render(user) {
+    if (user.username !== this._username) return;
+    const text = JSON.stringify({ ...user, session: user.session && { ...user.session, seconds: 0 } });
+    if (text === this._shown) return;
+    this._shown = text;
+    fill(this._refusals, ...refusals(user));
+    fill(this._session, ...this._sessionOf(user));
+    fill(this._facts, ...facts(user));
+  }
+
+  /** @param {User} user */
+  _sessionOf({ session }) {
+    if (!session) return [element("p", { class: "muted" }, "None.")];
+    const where = `From ${session.address}, ${session.tls ?? "without TLS"}, open for ${duration(session.seconds)}, ${octets(session.octets)} sent.`;
+    const close = { type: "button", class: "button small danger", "data-needs": "helpdesk", click: () => this._close(session) };
+    return [element("p", {}, where), element("button", close, "Close session")];
+  }
+
+  /** @param {import("./sessions.js").Session} session */
+  async _close(session) {
+    await askToDelete({
+      title: `Close the session of ${this._username}?`,
+      paragraphs: [`The client at ${session.address} is cut off in the middle of what it does. What it has marked as deleted stays.`],
+      action: "Close session",
+      isDangerous: true,
+      path: `v1/sessions/${segment(session.id)}`,
+      goneKind: "unknown-session",
+      done: `The session of ${this._username} is closed`,
+      reload: async () => this._polling?.now(),
+      table: byId("user-title"),
+    });
+  }
+}
+
+/** @param {string} id @param {string} title @param {HTMLElement} content */
+function card(id, title, content) {
+  return element("section", { class: "card live", "aria-labelledby": id }, element("h2", { id }, title), content);
+}
+
+/** @param {string} about @returns {string} */
+function nameIn(about) {
+  try {
+    return decodeURIComponent(about);
+  } catch {
+    return about;
+  }
+}
+
+/** @param {User} user */
+function refusals(user) {
+  const shown = user.refusals.map(refusal);
+  if (user.suspension) shown.unshift(suspended(user.suspension));
+  return shown.length ? shown : [element("p", { class: "muted" }, "No refused login is known.")];
+}
+
+/** @param {NonNullable<User["suspension"]>} suspension */
+function suspended({ reason, by, until }) {
+  const end = until ? `until ${momentOf(new Date(until))}` : "until it is lifted";
+  return element("article", {}, element("h3", {}, "Suspended"), element("p", {}, `By ${by}, ${end}: ${reason}`));
+}
+
+/** @param {Refusal} one */
+function refusal(one) {
+  const since = one.count ? `${counted(one.count, "time")} since the last login` : "not since the last login";
+  return element(
+    "article",
+    {},
+    element("h3", {}, `${one.reason[0].toUpperCase()}${one.reason.slice(1)}`),
+    element("p", {}, `${since}; the last one ${ago(new Date(one.at))}${origin(one)}.`),
+    one.detail && element("p", {}, one.detail),
+    element("p", { class: "muted" }, one.advice),
+  );
+}
+
+/** @param {User} user */
+function facts(user) {
+  const { last_login: login, recorded_since: since } = user;
+  const never = since ? `None since ${momentOf(new Date(since))}` : "None: nothing is kept of users";
+  /** @type {[string, string][]} */
+  const rows = [
+    ["Last login", login ? `${ago(new Date(login.at))}${origin(login)}` : never],
+    ["Maildrop then", login ? `${counted(login.messages, "message")}, ${octets(login.octets)}` : "–"],
+    ["Today (UTC)", traffic(user.today)],
+    ["7 days", traffic(user.week)],
+    ["This month", traffic(user.month)],
+    ["Password", user.password_scheme],
+  ];
+  return rows.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]);
+}
+
+/** @param {Traffic} one */
+function traffic(one) {
+  return `${count(one.messages)} fetched, ${octets(one.octets)} sent`;
+}
+
+/** @param {Origin} one @returns {string} such as ", from 192.0.2.7 by PLAIN without TLS" */
+function origin({ address, tls, mechanism }) {
+  if (!address) return "";
+  return `, from ${address}${mechanism ? ` by ${mechanism}, ${tls ?? "without TLS"}` : ""}`;
+}

@@ -1,0 +1,88 @@
+"""Who is refused and why, who uses most, who never comes: the pages of users."""
+
+import pytest
+from playwright.sync_api import expect
+
+from support.dashboard import TELEPHONE, Dashboard, Open
+from support.peep_services import Peep
+from support.pop3_process import wait_until
+
+
+@pytest.mark.timeout(120)
+def test_why_a_user_is_refused_is_said_with_what_to_do(peep: Peep, dashboard: Dashboard) -> None:
+    peep.add_user("nora")
+    with peep.log_in("nora") as holder:
+        with peep.pop3.connect() as client:
+            client.ask("USER nora")
+            assert client.ask("PASS wrong").startswith(b"-ERR [AUTH]")
+        with peep.pop3.connect() as client:
+            client.ask("USER nora")
+            assert client.ask("PASS secret").startswith(b"-ERR [IN-USE]")
+        dashboard.enter("Users")
+        dashboard.row("nora").get_by_role("link", name="Details of nora").click()
+        page = dashboard.page
+        expect(page.get_by_role("heading", name="nora", level=1)).to_be_focused()
+        refused = page.locator(".refusals article")
+        expect(refused).to_have_count(2)
+        in_use = refused.filter(has_text="Maildrop in use")
+        expect(in_use).to_contain_text("1 time since the last login")
+        expect(in_use).to_contain_text("by 127.0.0.1 since 20")
+        expect(in_use).to_contain_text("wait for its end, or close it")
+        expect(refused.filter(has_text="Wrong password")).to_contain_text("give the user a new one")
+        expect(page.locator(".facts")).to_contain_text("3 messages")
+        assert dashboard.barriers() == []
+        dashboard.picture("user")
+        page.get_by_role("button", name="Close session").click()
+        dashboard.dialog().get_by_role("button", name="Close session").click()
+        holder.rest()
+        expect(page.locator("#user-session ~ div")).to_have_text("None.")
+    page.get_by_role("link", name="All users").click()
+    expect(page.get_by_role("heading", name="Users", level=1)).to_be_visible()
+
+
+@pytest.mark.timeout(120)
+def test_users_are_sorted_by_what_they_use_and_found_by_what_happened(
+    peep: Peep, dashboard: Dashboard
+) -> None:
+    for name, fetched in (("olaf", 1), ("otto", 3)):
+        peep.add_user(name)
+        with peep.log_in(name) as client:
+            for number in range(1, fetched + 1):
+                client.ask_lines(f"RETR {number}")
+            client.quit()
+    peep.add_user("oona")
+    with peep.pop3.connect() as client:
+        client.ask("USER oona")
+        client.ask("PASS wrong")
+
+    def first() -> str:
+        page = peep.api.client.get("/v1/users?sort=today&descending=true&search=o").json()
+        return str(page["users"][0]["username"])
+
+    wait_until(lambda: first() == "otto", "the list knows who fetched most")
+    dashboard.enter("Users")
+    page, rows = dashboard.page, dashboard.page.locator("#users tbody tr")
+    page.get_by_label("Find").fill("o")
+    page.get_by_role("button", name="Today").click()
+    expect(rows.nth(0)).to_contain_text("otto")
+    expect(rows.nth(1)).to_contain_text("olaf")
+    page.get_by_label("Show", exact=True).select_option("Refused within a day")
+    expect(dashboard.row("oona")).to_be_visible()
+    expect(dashboard.row("otto")).to_have_count(0)
+    page.get_by_label("Show", exact=True).select_option("No login in 90 days")
+    expect(dashboard.row("oona")).to_be_visible()
+    assert dashboard.barriers() == []
+    dashboard.picture("users")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_user_and_the_list_fit_a_telephone(peep: Peep, open_dashboard: Open, scheme: str) -> None:
+    name = peep.add_user(f"p{scheme}" + "w" * 120)
+    dashboard = open_dashboard(viewport=TELEPHONE, scheme=scheme)
+    dashboard.enter("Users")
+    dashboard.row(name).get_by_role("link").click()
+    expect(dashboard.page.locator(".facts")).to_contain_text("Password")
+    assert not dashboard.is_wider_than_the_screen()
+    assert dashboard.barriers() == []
+    dashboard.picture(f"user-on-a-telephone-{scheme}")
