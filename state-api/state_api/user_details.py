@@ -63,7 +63,7 @@ class UserRefusal(_From):
     detail: str | None = Field(
         description="Who has the maildrop open since when, or what is wrong with the maildir. Clients are "
         "never told.",
-        examples=["by 198.51.100.4 since 2026-11-29T20:11:03Z (session bb43ba24-17)"],
+        examples=["held by 198.51.100.4 since 2026-11-29T20:11:03Z (session bb43ba24-17)"],
     )
     advice: str = Field(description="What to do, in plain words.")
 

@@ -1,7 +1,7 @@
 """What an instance notes of users between two exchanges: logins, refusals, traffic. The log of it is text."""
 
 import re
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 from state_store.credentials.attempts import RefusalReason
@@ -26,7 +26,7 @@ class Origin(NamedTuple):
     """`USER` (with PASS), `PLAIN` or `SCRAM-SHA-256`; empty where none was chosen."""
 
 
-class NoteKind(Enum):
+class NoteKind(StrEnum):
     """The kinds of notes, as they begin a line of the log."""
 
     LOGIN = "l"
@@ -42,7 +42,8 @@ class NoteKind(Enum):
 class Note(NamedTuple):
     """A line of the log. `user` is empty where it is nobody's, or the name of nobody here."""
 
-    kind: NoteKind
+    kind: str
+    """Of `NoteKind`."""
     user: str
     text: str
 
@@ -107,11 +108,7 @@ class UserNotes:
 
 def notes_of(text: str) -> list[Note]:
     """Return the notes that an entry of the log holds."""
-    notes = []
-    for line in text.split("\n"):
-        kind, user, rest = line.split("\t", 2)
-        notes.append(Note(NoteKind(kind), user, rest))
-    return notes
+    return [Note._make(line.split("\t", 2)) for line in text.split("\n")]
 
 
 def _one_line(text: str) -> str:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from state_store.credentials.attempts import RefusalReason
 from state_store.user_notes import NoteKind, Origin
 
+# Plain words: a member of an enumeration costs more than all else that is done with a note.
+_LOGIN, _REFUSAL, _TRAFFIC = NoteKind.LOGIN.value, NoteKind.REFUSAL.value, NoteKind.TRAFFIC.value
+
 DAY_SECONDS = 86_400
 DAYS = 7
 """So many days have counts of their own, today's among them. Days and months are those of UTC."""
@@ -78,16 +81,16 @@ class RecordText:
         parts = (self._traffic, self._login, self._refusals)
         return "\t".join(parts) if any(parts) else ""
 
-    def take(self, at: int, kind: NoteKind, text: str) -> None:
+    def take(self, at: int, kind: str, text: str) -> None:
         """Add a note of that moment."""
-        if kind is NoteKind.TRAFFIC:
+        if kind == _TRAFFIC:
             octets, _, messages = text.partition(" ")
             self._add_traffic(at // DAY_SECONDS, int(octets), int(messages))
-        elif kind is NoteKind.LOGIN:
+        elif kind == _LOGIN:
             self._login = f"{at} {text}"
             if self._refusals:
                 self._begin_counts_anew()
-        elif kind is NoteKind.REFUSAL:
+        elif kind == _REFUSAL:
             self._add_refusal(at, text)
 
     def forget_before(self, at: int) -> None:

@@ -26,7 +26,7 @@ def test_why_a_user_is_refused_is_said_with_what_to_do(peep: Peep, dashboard: Da
         expect(refused).to_have_count(2)
         in_use = refused.filter(has_text="Maildrop in use")
         expect(in_use).to_contain_text("1 time since the last login")
-        expect(in_use).to_contain_text("by 127.0.0.1 since 20")
+        expect(in_use).to_contain_text("held by 127.0.0.1 since 20")
         expect(in_use).to_contain_text("wait for its end, or close it")
         expect(refused.filter(has_text="Wrong password")).to_contain_text("give the user a new one")
         expect(page.locator(".facts")).to_contain_text("3 messages")

@@ -183,10 +183,10 @@ async def test_who_holds_a_maildrop_is_told_to_operators(repository: StateReposi
     assert result.logins == [LoginOutcome.IN_USE]
     since = await repository.last_activity_id()
     holder = await repository.tell_refusal(wanted, RefusalReason.IN_USE)
-    assert holder == "by 198.51.100.4 since 2025-11-29T20:00:00Z (session i1-1)"
+    assert holder == "held by 198.51.100.4 since 2025-11-29T20:00:00Z (session i1-1)"
     linked = wanted._replace(username="bob", maildir="m")
     assert await repository.tell_refusal(linked, RefusalReason.IN_USE) == (
-        "by 198.51.100.4 as alice since 2025-11-29T20:00:00Z (session i1-1)"
+        "held by 198.51.100.4 as alice since 2025-11-29T20:00:00Z (session i1-1)"
     )
     activities, _ = await repository.activity_after(since)
     assert activities[0].details == {

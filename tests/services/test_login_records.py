@@ -68,7 +68,7 @@ def test_each_refusal_says_why_from_where_and_how(start: Start) -> None:
         session = holder.greeting.split()[-1].decode()
         assert try_to_log_in(service, alice).startswith(b"-ERR [IN-USE] another session has")
         detail = refused(service, alice, RefusalReason.IN_USE).detail
-        assert detail.startswith("by 127.0.0.1 since 20")
+        assert detail.startswith("held by 127.0.0.1 since 20")
         assert detail.endswith(f"(session {session})")
     wait_until(lambda: service.logged_in_users() == [], "the maildrop is free")
     assert try_to_log_in(service, alice).startswith(b"-ERR [LOGIN-DELAY]")

@@ -72,11 +72,11 @@ class InstanceRepository(DeploymentStore):
             "tell_refusal", login.username, network, reason.value, login.maildir
         ) or [""]
         if not row:
-            return f"session {session_id}" if session_id else ""
+            return f"held by session {session_id}" if session_id else ""
         username, address, connected_at, *_ = json.loads(row[0])
         since = datetime.fromtimestamp(connected_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         as_whom = f" as {username}" if username not in {None, login.username} else ""
-        return f"by {address}{as_whom} since {since} (session {session_id})"
+        return f"held by {address}{as_whom} since {since} (session {session_id})"
 
     async def note_vitals(self, instance_id: str, vitals: Vitals) -> None:
         """Write down how a live instance is, and with it a sample of the history where one is due (D98)."""

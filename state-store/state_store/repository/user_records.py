@@ -20,6 +20,8 @@ ENTRIES_AT_ONCE = 16
 
 NAMES_AT_ONCE = 1000
 
+_LOGIN, _REMOVED = NoteKind.LOGIN.value, NoteKind.REMOVED.value
+
 STRANGERS = ""
 """Whose record has all names that nobody has, and all clients before their login."""
 
@@ -134,10 +136,10 @@ def _add(entries: Iterable[_Entry], records: dict[str, RecordText], users: set[s
     """Add the notes to those of these records that are users'; what names nobody to the strangers'."""
     for entry in entries:
         for kind, user, text in entry.notes:
-            if kind is NoteKind.REMOVED:
+            if kind == _REMOVED:
                 if user in records:
                     records[user] = RecordText()
             elif user in users:
                 records[user].take(entry.at, kind, text)
-            elif kind is not NoteKind.LOGIN and STRANGERS in records:
+            elif kind != _LOGIN and STRANGERS in records:
                 records[STRANGERS].take(entry.at, kind, text)
