@@ -79,7 +79,7 @@ def test_whatever_a_client_sends_as_its_name_is_one_line_of_the_log(
     notes = UserNotes()
     notes.refusal(name, reason, Origin("192.0.2.7"), detail)
     (note,) = notes_of(notes.take())
-    assert note.kind is NoteKind.REFUSAL
+    assert note.kind == NoteKind.REFUSAL
     assert note.user in ("", name)
     record = RecordText()
     record.take(1, note.kind, note.text)
