@@ -34,7 +34,7 @@ Where to connect and as whom, in order of precedence:
     PEEPCTL_TOKEN or PEEPCTL_TOKEN_FILE (an API token, for what uses HTTP)
   ~/.config/peep/peepctl.toml: host, port, user, tls, ca_file,
     http, password or password_file, token or token_file
-  beside a peepctl up: ./data/admins, or PEEP_DATA_DIR/admins
+  beside a peepctl up: its ports and ./data/admins, or those in PEEP_DATA_DIR
   a prompt for the password, at a terminal"""
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code:d}  {meaning}" for code, meaning in EXIT_CODES.items())
 

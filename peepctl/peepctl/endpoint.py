@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from peep_client import PORT, TLS_PORT
+from peepctl.left_addresses import FILE, data_directory, left_port
 from peepctl.sources import Source, from_environment, from_file, port, read, source
 
 _Value = TypeVar("_Value")
@@ -139,7 +140,7 @@ def _password(found: Source) -> Password | None:
 
 
 def _local_administrator(user: str | None, environment: Mapping[str, str]) -> tuple[str, Password] | None:
-    path = Path(environment.get("PEEP_DATA_DIR") or "./data") / "admins"
+    path = data_directory(environment) / "admins"
     try:
         pairs = [pair.partition(":") for pair in path.read_text("utf-8").strip().split(",")]
     except (OSError, UnicodeDecodeError):
@@ -153,15 +154,30 @@ def _local_administrator(user: str | None, environment: Mapping[str, str]) -> tu
 def _default_port(host: str, environment: Mapping[str, str], *, is_tls: bool) -> int:
     # `peepctl up` with other ports has these variables set, and so has the shell beside it.
     name, default = ("PEEP_TLS_PORT", TLS_PORT) if is_tls else ("PEEP_PORT", PORT)
+    if not _is_this_machine(host):
+        return default
     text = environment.get(name, "")
-    return port(text, name) if _is_this_machine(host) and text not in ("", "0") else default
+    if text not in ("", "0"):
+        return port(text, name)
+    return left_port(environment, "PEEPS" if is_tls else "PEEP") or default
 
 
 def _default_api(host: str, environment: Mapping[str, str]) -> str:
     text = environment.get("PEEP_HTTP_PORT", "")
-    is_set = _is_this_machine(host) and text not in ("", "0")
-    number = port(text, "PEEP_HTTP_PORT") if is_set else API_PORT
+    number = API_PORT
+    if _is_this_machine(host):
+        is_set = text not in ("", "0")
+        left = left_port(environment, "HTTP")
+        number = port(text, "PEEP_HTTP_PORT") if is_set else left or API_PORT
     return f"http://{f'[{host}]' if ':' in host else host}:{number}"
+
+
+def searched(host: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return where a `peepctl up` was looked for on this machine in vain; empty where none was, or one is."""
+    if not _is_this_machine(host) or left_port(environment, "PEEP"):
+        return ""
+    path = (data_directory(environment) / FILE).absolute()
+    return f"no peepctl up has left its addresses in {path} (PEEP_DATA_DIR names another folder)"
 
 
 def _is_this_machine(host: str) -> bool:

@@ -11,7 +11,7 @@ import sys
 import peep_client
 from peep_client import AsyncPeep, Peep
 from peep_client.protocol.errors import UNAVAILABLE
-from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find
+from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find, searched
 from peepctl.http_api import (
     PATIENCE_SECONDS,
     ApiError,
@@ -117,10 +117,10 @@ class Server:
             case peep_client.WrongLogin() | ApiWrongLogin():
                 return Exit.WRONG_LOGIN, self._wrong_login()
             case ApiUnreachable():
-                return (
-                    Exit.NOT_CONNECTED,
-                    f"{error}. Is the HTTP API served there? --http (or PEEPCTL_HTTP) sets its address",
-                )
+                advice = "--http (or PEEPCTL_HTTP) sets its address"
+                looked = searched(self.endpoint.host)
+                reasons = "; ".join(filter(None, (looked, advice)))
+                return Exit.NOT_CONNECTED, f"{error}. Is the HTTP API served there? {reasons}"
             case ApiError():
                 return Exit.REFUSED, str(error)
             case peep_client.NotSupported():
@@ -145,7 +145,8 @@ class Server:
             case peep_client.CannotConnect():
                 inside = " inside TLS" if self.endpoint.tls else ""
                 advice = "--host and --port (or PEEPCTL_HOST) set the address"
-                return f"{error}. Is PEEP{inside} served there? {advice}"
+                looked = searched(self.endpoint.host)
+                return f"{error}. Is PEEP{inside} served there? {'; '.join(filter(None, (looked, advice)))}"
             case peep_client.NotPeep():
                 return f"the server at {address} does not speak PEEP: {error}. PEEP is usually on port 2110"
             case peep_client.TimedOut():

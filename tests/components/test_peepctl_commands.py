@@ -152,7 +152,7 @@ def test_users_are_added_listed_and_removed(gateway: BackgroundGateway, peepctl:
     )
     assert gateway.run(gateway.repository.credential("alice")) != before
     for name in ("alice", "bob"):
-        assert peepctl.output("users", "remove", name) == f"removed {name} but not the mail\n"
+        assert peepctl.output("users", "remove", name, "--yes") == f"removed {name} but not the mail\n"
     assert gateway.usernames() == []
 
 
@@ -161,7 +161,11 @@ def test_user_that_is_there_or_is_not_is_refused(bare: Peepctl) -> None:
         1,
         "the server answers -3: user name already in use",
     )
-    assert refused(bare, "users", "remove", "nobody")[0] == 1
+    assert refused(bare, "users", "remove", "nobody", "--yes")[0] == 1
+    assert refused(bare, "users", "remove", "nobody") == (
+        2,
+        "nobody is not removed: --yes does it without a question",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import poplib
 import pty
@@ -19,6 +20,7 @@ import pytest
 
 from peepctl.up.embedded import EmbeddedServer
 from support.certificates import Authority
+from support.peepctl_program import Peepctl
 from support.peepctl_up import Up
 from support.pop3_process import Pop3Client, wait_until
 
@@ -106,6 +108,12 @@ def test_the_generated_administrator_can_read_the_counters(running: Up) -> None:
     answer = httpx.get(f"{running.lines['http']}/v1/counters", auth=(name, password))
     assert answer.status_code == 200
     assert answer.json()["removed_emails"] == 0
+
+
+def test_commands_find_it_by_its_data_directory_on_whatever_ports(running: Up, tmp_path: Path) -> None:
+    beside = Peepctl(tmp_path, PEEP_DATA_DIR=str(running.data))
+    assert json.loads(beside.output("stats", "--json"))["removed_emails"] == 0
+    assert beside.output("audit", "--action", "user.add")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

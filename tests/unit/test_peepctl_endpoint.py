@@ -1,10 +1,12 @@
 """Where `peepctl` connects and as whom: which source comes first, and whose password goes to whom."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find
+from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find, searched
+from peepctl.left_addresses import leave, take_away
 from peepctl.sources import WrongSettings
 
 
@@ -225,3 +227,37 @@ def test_password_beside_an_address_of_the_api_is_for_its_host(home: dict[str, s
     assert find(ConnectionOptions(), environment).password == Password("secret", "PEEPCTL_PASSWORD")
     assert find(ConnectionOptions(host="other.example"), environment).password is None
     assert find(ConnectionOptions(http="https://other.example"), environment).password is None
+
+
+def test_a_peep_that_was_started_here_is_found_on_the_ports_that_it_has_left(home: dict[str, str]) -> None:
+    directory = Path(home["PEEP_DATA_DIR"])
+    directory.mkdir()
+    assert str(directory / "addresses.json") in searched("127.0.0.1", home)
+    leave(directory, {"PEEP": "127.0.0.1:4711", "PEEPS": "[::]:4712", "HTTP": "http://0.0.0.0:4713"})
+    found = find(ConnectionOptions(), home)
+    assert (found.port, found.http) == (4711, "http://127.0.0.1:4713")
+    assert find(ConnectionOptions(tls=True), home).port == 4712
+    assert find(ConnectionOptions(), {**home, "PEEP_PORT": "4000"}).port == 4000
+    assert find(ConnectionOptions(port=4001), home).port == 4001
+    elsewhere = find(ConnectionOptions(host="mail.example"), home)
+    assert (elsewhere.port, elsewhere.http) == (2110, "http://mail.example:8110")
+    assert searched("127.0.0.1", home) == searched("mail.example", home) == ""
+    for damaged in ("", "[]", "{}", '{"PEEP": 7}', '{"PEEP": "x:99999"}', '{"PEEP": "x:y"}'):
+        (directory / "addresses.json").write_text(damaged)
+        assert find(ConnectionOptions(), home).port == 2110
+    take_away(directory)
+    assert list(directory.iterdir()) == []
+    take_away(directory)
+
+
+def test_what_another_user_has_left_is_not_believed(
+    home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = Path(home["PEEP_DATA_DIR"])
+    directory.mkdir()
+    leave(directory, {"PEEP": "127.0.0.1:4711"})
+    owner = (directory / "addresses.json").stat().st_uid
+    if owner == 0:
+        os.chown(directory / "addresses.json", 4711, 4711)
+    monkeypatch.setattr(os, "geteuid", lambda: 4712)
+    assert find(ConnectionOptions(), home).port == 2110

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from peepctl.commands import user_hashes, user_records
 from peepctl.completion import users as user_names
-from peepctl.options import AsJson, connected
-from peepctl.output import say, say_json
+from peepctl.options import AsJson, complain, connected
+from peepctl.output import say, say_json, shown
 from peepctl.passwords import new_password
-from peepctl.server import Server
+from peepctl.server import Exit, Server
 
 Username = Annotated[str, typer.Argument(metavar="USER", help="A POP3 user's name.")]
 KnownUsername = Annotated[
@@ -105,14 +106,24 @@ def add(
 
 
 @connected
-def remove(server: Server, username: KnownUsername) -> None:
+def remove(
+    server: Server,
+    username: KnownUsername,
+    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
+) -> Exit:
     """Remove a POP3 user but not the mail.
 
-    A user added later under the same name gets the mail.
+    Asks at a terminal, and needs --yes elsewhere. A user added later under the same name gets the mail.
     """
+    if not is_sure and not sys.stdin.isatty():
+        complain(f"{username} is not removed: --yes does it without a question")
+        return Exit.USAGE
+    if not is_sure and not typer.confirm(f"Remove the user {shown(username)} and the password?"):
+        return Exit.REFUSED
     with server.connect() as peep:
         peep.remove_user(username)
     say(f"removed {username} but not the mail")
+    return Exit.DONE
 
 
 @connected

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from peepctl import left_addresses
 from peepctl.up import demo, first_start, repairs
 from peepctl.up.embedded import EmbeddedServer
 from peepctl.up.kept_parts import KeptServer, KeptService, Part, keep_running
@@ -44,6 +45,8 @@ class LocalSystem:
         self._supervisor = Supervisor()
         self._server = None if settings.redis_url else EmbeddedServer(settings.directory, progress=say)
         self._parts: list[Part] = []
+        self._addresses: dict[str, str] = {}
+        """Where the parts listen, by their labels."""
 
     async def start(self) -> None:
         """Start everything and report where each part listens; raise StartError if a part does not start."""
@@ -67,6 +70,8 @@ class LocalSystem:
 
     async def stop(self) -> tuple[str, ...]:
         """Stop the services, then the store; return the names of those that had to be killed."""
+        if self._addresses:  # else another peepctl up may have left its own there
+            left_addresses.take_away(self._settings.directory)
         killed = await self._supervisor.stop(self._settings.drain_seconds + KILL_AFTER_DRAIN_SECONDS)
         if self._server is not None and not await asyncio.to_thread(self._server.stop, STORE_STOP_SECONDS):
             killed = (*killed, "the embedded server")
@@ -121,6 +126,8 @@ class LocalSystem:
     def _announce(self, addresses: Iterable[Address]) -> None:
         for address in addresses:
             self._say(_line(address.label.lower(), _address_shown(address)))
+            self._addresses[address.label] = address.address
+        left_addresses.leave(self._settings.directory, self._addresses)
 
     @contextmanager
     def _progress(self, line: str) -> Iterator[None]:

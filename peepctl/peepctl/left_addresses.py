@@ -1,0 +1,43 @@
+"""Where a `peepctl up` listens: it leaves that in its data directory, for the commands beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+FILE = "addresses.json"
+
+
+def data_directory(environment: Mapping[str, str]) -> Path:
+    """Return where the data of a `peepctl up` of this environment and folder are."""
+    return Path(environment.get("PEEP_DATA_DIR") or "./data")
+
+
+def leave(directory: Path, addresses: Mapping[str, str]) -> None:
+    """Write down where the parts listen, by their labels (`PEEP`, `HTTP` ...), whole or not at all."""
+    unfinished = directory / f".{FILE}.new"
+    unfinished.write_text(json.dumps(addresses, indent=2) + "\n", "utf-8")
+    os.replace(unfinished, directory / FILE)
+
+
+def take_away(directory: Path) -> None:
+    """Remove what was left: nothing listens there any more."""
+    (directory / FILE).unlink(missing_ok=True)
+
+
+def left_port(environment: Mapping[str, str], label: str) -> int | None:
+    """Return the port of a part of the `peepctl up` here; None where there is none.
+
+    Only what root or this user has left is believed: a password is sent there.
+    """
+    path = data_directory(environment) / FILE
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_uid not in {0, os.geteuid()}:
+                return None
+            port = int(json.load(file)[label].rstrip("/").rpartition(":")[2])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return port if 0 < port < 2**16 else None
