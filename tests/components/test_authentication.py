@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from scramp import ScramClient  # type: ignore[import-untyped]
 
+from state_store.administrators import Role
 from state_store.credentials.attempts import Attempt, Decision, Outcome, RefusalReason
 from state_store.credentials.authentication import Authenticator
 from state_store.credentials.passwords import Passwords
@@ -84,6 +85,23 @@ async def test_remembered_administrator_with_a_new_password_is_refused_the_old_o
     await repository.replace_administrators({"root": await passwords.new_hash("other")}, by=OPERATOR)
     assert not await authenticator.check_administrator("root", "secret", ADDRESS)
     assert await authenticator.check_administrator("root", "other", ADDRESS)
+
+
+async def test_whose_role_is_too_little_is_refused_as_an_unknown_name_is_and_right_elsewhere(
+    authenticator: Authenticator, repository: WatchedRepository, passwords: Passwords
+) -> None:
+    await repository.add_administrator("bob", Role.READ, await passwords.new_hash("secret"), by=OPERATOR)
+    found = await authenticator.check_administrator("bob", "secret", ADDRESS)
+    assert found is not None
+    assert found.role is Role.READ
+    # Remembered and known as it is, it is judged here like a wrong one, and again like the same wrong one.
+    for _ in range(2):
+        assert await authenticator.check_administrator("bob", "secret", ADDRESS, role=Role.ALL) is None
+    assert repository.outcomes == [Outcome.RIGHT, Outcome.WRONG]
+    assert await authenticator.check_administrator("bob", "secret", ADDRESS) == found
+    for name in ("nobody", "bob"):
+        assert await authenticator.check_administrator(name, "wrong", ADDRESS, role=Role.ALL) is None
+    assert repository.outcomes[2:] == [Outcome.WRONG] * 2
 
 
 # SCRAM
