@@ -110,28 +110,28 @@ SignalHandler = Callable[[int, FrameType | None], None]
 
 def read_while_signals_come(read_wire: ReadWire, handler: SignalHandler, reading: int) -> bytes | None:
     """Read from a pipe, which has no position; signals come until one has ended the system call."""
-    go, handled = threading.Event(), threading.Event()
-    reader, interval = threading.get_ident(), sys.getswitchinterval()
+    go, pause = threading.Event(), threading.Event()
+    handled: list[int] = []  # no lock: a signal may come while the handler of another one runs
+    reader = threading.get_ident()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        handled.set()
-        handler(number, frame)
+        if not handled:
+            handled.append(number)
+            handler(number, frame)
 
     def send_signals() -> None:
         go.wait()
-        while not handled.is_set():
+        while not handled:
             signal.pthread_kill(reader, signal.SIGUSR1)
-            handled.wait(0.001)
+            pause.wait(0.001)
 
     sender, old = threading.Thread(target=send_signals), signal.signal(signal.SIGUSR1, handle)
-    sys.setswitchinterval(1000)  # the sender runs only when the reader gives the interpreter's lock away
     try:
         sender.start()
         go.set()
         return read_wire(reading, -1, 3, os.RWF_HIPRI, LINE_FEED, False, False)
     finally:
-        handled.set()
-        sys.setswitchinterval(interval)
+        handled.append(0)
         sender.join()
         signal.signal(signal.SIGUSR1, old)
 
