@@ -78,8 +78,6 @@ def audit(
     given = {"who": who, "door": door.value if door else None, "action": action, "object": on}
     query = {name: value for name, value in given.items() if value}
     query |= {name: time.isoformat() for name, time in times.items() if time is not None}
-    if follow and form in (Format.JSON, Format.CSV):
-        raise WrongSettings("--follow goes with --format table or jsonl")
     with server.api() as api:
         if follow:
             return _follow(api, query, limit, form)
@@ -93,6 +91,8 @@ def audit(
 
 
 def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Exit:
+    if form in (Format.JSON, Format.CSV):
+        raise WrongSettings("--follow goes with --format table or jsonl")
     acts = list(reversed(api.get(_path(query, limit=limit))["acts"]))
     newest = api.get(_path({}, limit=1))["acts"]
     after = max((one["id"] for one in (*acts[-1:], *newest)), key=_position, default="0-0")
