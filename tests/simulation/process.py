@@ -310,7 +310,9 @@ class SimulatedSession:
         for message in self._listing:
             await self._think(0.2)
             self.world.check_goes_on(self)
-            self.process.count(retrieved_bytes=random.randrange(1, 5000), retrieved_emails=1)
+            octets = random.randrange(1, 5000)
+            self.process.count(retrieved_bytes=octets, retrieved_emails=1)
+            self.process.instance.user_notes.traffic(self.username, octets, 1)
             if random.random() < 0.6:
                 self.marked.append(message)
         await self._think(0.1 if random.random() < 0.7 else 18)

@@ -15,6 +15,7 @@ from simulation.network import CALM, LATEST_ARRIVAL_SECONDS, Network, ScriptServ
 from simulation.process import COUNTED, OPENED, SimulatedProcess, SimulatedRepository, SimulatedSession
 from state_store.records import LEASE_SECONDS, RENEWAL_SECONDS, Exchange, Notification, NotificationKind
 from state_store.redis import keys
+from state_store.repository.user_records import STRANGERS, records_of
 from support.actors import OPERATOR
 
 STEPS_SECONDS = (-3600, -60, 60, 3600)
@@ -252,8 +253,8 @@ class World:
             await asyncio.sleep(min(remaining, 1.0))
         self._check_no_trace_of(process)
 
-    def _ask(self, script: str) -> Any:
-        return self.server.script(script, self.loop.time())
+    def _ask(self, script: str, *arguments: Any) -> Any:
+        return self.server.script(script, self.loop.time(), *arguments)
 
     def _check_no_trace_of(self, process: SimulatedProcess) -> None:
         lives = {row[2][row[2].index("host") + 1] for row in self._ask("instances")}
@@ -276,6 +277,7 @@ class World:
         leases = self.server.command("ZCARD", keys.LEASES)
         assert leases == len(self._alive()), f"{leases} leases of {len(self._alive())} processes"
         self._check_counts(dict(zip(COUNTED, counted, strict=True)))
+        self._check_user_records(dict(zip(COUNTED, counted, strict=True)))
         self._check_maildrops()
 
     # 3. No lost counts, none twice
@@ -291,6 +293,17 @@ class World:
             assert least <= stored[name] <= told[name], (
                 f"{name}: {stored[name]} in the store, {told[name]} counted, at most {lost[name]} lost"
             )
+
+    # 5. What is kept of users adds up to the counts
+
+    def _check_user_records(self, stored: dict[str, int]) -> None:
+        names = [*self.usernames, STRANGERS]
+        found = records_of(names, self._ask("user_records", *names)).records.values()
+        # The server's clock is set to and fro, and the days of a week are more than that.
+        octets, messages = sum(one.week.octets for one in found), sum(one.week.messages for one in found)
+        assert (octets, messages) == (stored["retrieved_bytes"], stored["retrieved_emails"]), (
+            f"{octets} octets and {messages} messages of users, {stored} in all"
+        )
 
     def _check_maildrops(self) -> None:
         for message, session in self.removed_by.items():

@@ -1,13 +1,11 @@
 """Takes the users' log into the users' records, whenever it is this instance's turn."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from state_store.errors import StoreUnavailable
 from state_store.repository import StateRepository
-from state_store.user_records import DAY_SECONDS
 
 KEEPING_SECONDS = 5.0
 """How long notes wait in the log at most, where there is no more than can be taken at once."""
@@ -36,5 +34,4 @@ class RecordKeeping:
             return
         while await self._repository.take_user_log(self._instance_id()):
             pass
-        oldest = int(time.time()) - self._days * DAY_SECONDS
-        self._cursor = await self._repository.forget_user_records(self._cursor, oldest)
+        self._cursor = await self._repository.forget_user_records(self._cursor, self._days)

@@ -10,7 +10,7 @@ from state_store.repository.answers import pairs
 from state_store.repository.deployment import DeploymentStore
 from state_store.repository.users import names_between
 from state_store.user_notes import Note, NoteKind, notes_of
-from state_store.user_records import RecordText, UserRecord
+from state_store.user_records import DAY_SECONDS, RecordText, UserRecord
 
 TURN_SECONDS = 15.0
 """An instance that had the turn and is gone keeps it for so long."""
@@ -63,11 +63,7 @@ class UserRecordRepository(DeploymentStore):
 
     async def user_records(self, usernames: Sequence[str]) -> UserRecords:
         """Return the records of at most `NAMES_AT_ONCE` users; an empty one of a user without any."""
-        at_ms, texts, since, log = await self._client.script("user_records", *usernames)
-        records = {name: RecordText(text or "") for name, text in zip(usernames, texts, strict=True)}
-        _add(_entries(log), records, set(records))
-        now = at_ms // 1000
-        return UserRecords(now, int(since or 0), {name: one.read(now) for name, one in records.items()})
+        return records_of(usernames, await self._client.script("user_records", *usernames))
 
     async def listed_users(self, after: str, limit: int, prefix: str = "") -> list[ListedUser]:
         """Return at most `limit` users, sorted by name, whose names begin with `prefix` and follow `after`.
@@ -107,11 +103,12 @@ class UserRecordRepository(DeploymentStore):
         await self._client.script("keep_user_records", taken, len(log), len(kept), *words, *gone)
         return True
 
-    async def forget_user_records(self, cursor: int, before: int) -> int:
-        """Look at some hundred records, and forget what is older than a moment, in seconds since the epoch.
+    async def forget_user_records(self, cursor: int, days: int) -> int:
+        """Look at some hundred records, and forget what is older than so many days, by the store's clock.
 
         `cursor` is what the last call returned, at first 0.
         """
+        before = (await self.user_records([])).at - days * DAY_SECONDS
         found = await self._client.command("HSCAN", keys.USER_RECORDS, cursor, "COUNT", 100)
         words: list[Any] = []
         for name, text in pairs(found[1]).items():
@@ -126,6 +123,15 @@ class UserRecordRepository(DeploymentStore):
     async def forget_all_user_records(self) -> None:
         """Remove all records, and what waits for them."""
         await self._client.command("UNLINK", keys.USER_RECORDS, keys.USER_LOG, keys.RECORDS_SINCE)
+
+
+def records_of(usernames: Sequence[str], answer: Any) -> UserRecords:
+    """Return what the script `user_records` has answered of these users."""
+    at_ms, texts, since, log = answer
+    records = {name: RecordText(text or "") for name, text in zip(usernames, texts, strict=True)}
+    _add(_entries(log), records, set(records))
+    now = at_ms // 1000
+    return UserRecords(now, int(since or 0), {name: one.read(now) for name, one in records.items()})
 
 
 def _entries(log: Iterable[str]) -> list[_Entry]:
