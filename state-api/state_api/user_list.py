@@ -81,8 +81,7 @@ class _Snapshot:
         """Return the numbers of the users that `query` is about, in its order."""
         found = self._selections.get(query)
         if found is None:
-            order = self._order(query.sort, is_descending=query.is_descending)
-            found = [number for number in order if self._is_about(number, query)]
+            found = list(self._filtered(self._order(query.sort, is_descending=query.is_descending), query))
             if len(self._selections) >= SELECTIONS:
                 self._selections.clear()
             self._selections[query] = found
@@ -103,21 +102,23 @@ class _Snapshot:
             self.orders[sort, is_descending] = order
         return order
 
-    def _is_about(self, number: int, query: UserQuery) -> bool:
-        user, now = self.users[number], self.users[number].at
-        return (
-            (not query.search or query.search in self._small_names[number])
-            and (
-                query.not_since_days is None
-                or self._columns[UserSort.LAST_LOGIN][number] < now - query.not_since_days * DAY_SECONDS
-            )
-            and (
-                query.refused_days is None
-                or self._columns[UserSort.LAST_REFUSAL][number] >= now - query.refused_days * DAY_SECONDS
-            )
-            and query.is_suspended in {None, user.is_suspended}
-            and query.scheme in {None, user.scheme}
-        )
+    def _filtered(self, numbers: Sequence[int], query: UserQuery) -> Sequence[int]:
+        # One plain loop for each filter that is wanted: a question to each user takes five times as long.
+        users, now = self.users, self.users[0].at if self.users else 0
+        if query.search:
+            names, part = self._small_names, query.search
+            numbers = [one for one in numbers if part in names[one]]
+        if query.not_since_days is not None:
+            column, moment = self._columns[UserSort.LAST_LOGIN], now - query.not_since_days * DAY_SECONDS
+            numbers = [one for one in numbers if column[one] < moment]
+        if query.refused_days is not None:
+            column, moment = self._columns[UserSort.LAST_REFUSAL], now - query.refused_days * DAY_SECONDS
+            numbers = [one for one in numbers if column[one] >= moment]
+        if query.is_suspended is not None:
+            numbers = [one for one in numbers if users[one].is_suspended is query.is_suspended]
+        if query.scheme is not None:
+            numbers = [one for one in numbers if users[one].scheme == query.scheme]
+        return numbers
 
 
 @dataclass(frozen=True, slots=True)
