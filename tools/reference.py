@@ -127,6 +127,8 @@ def peepctl_commands_table() -> str:
 def peepctl_commands(command: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield each command below `command` as it is typed, with its help in one line."""
     if below := getattr(command, "commands", None):
+        if command.invoke_without_command:
+            yield path, " ".join((command.help or "").split())
         for name, one in below.items():
             yield from peepctl_commands(one, f"{path} {name}")
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -97,7 +97,7 @@ app.command("top")(monitoring.top)
 app.command("history")(history.history)
 app.command("health")(history.health)
 app.command("who")(monitoring.who)
-app.command("sessions")(monitoring.sessions)
+app.add_typer(monitoring.sessions_group(), name="sessions")
 app.command("kick")(monitoring.kick)
 app.command("slow-downs")(monitoring.slow_downs)
 app.command("lift")(monitoring.lift)
@@ -117,12 +117,23 @@ app.command("raw")(protocol.raw)
 app.command("shell")(protocol.shell)
 
 
+def _leave_out_types(command: Any) -> None:
+    """Have help texts name arguments as people call them, without Python's type behind (`list[str]`)."""
+    for one in getattr(command, "commands", {}).values():
+        _leave_out_types(one)
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda ctx: None
+
+
 def main() -> None:
     """Run the command line."""
     if sys.argv[1:2] == ["--show-completion"] and len(sys.argv) == 3:
         # Typer would guess the shell even if one is named.
         os.environ[f"_{NAME.upper()}_COMPLETE"] = f"source_{sys.argv[2]}"
-    app(prog_name=NAME)
+    command = typer.main.get_command(app)
+    _leave_out_types(command)
+    command(prog_name=NAME)
 
 
 if __name__ == "__main__":

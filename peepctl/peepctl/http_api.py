@@ -114,9 +114,9 @@ class HttpApi:
         """Change a part of what is at a path. Raises `ApiError`."""
         return self._request("PATCH", path, json.dumps(body).encode())
 
-    def delete(self, path: str) -> None:
-        """Delete what is at a path. Raises `ApiError`."""
-        self._request("DELETE", path, None)
+    def delete(self, path: str) -> Any:
+        """Delete what is at a path; return the answer. Raises `ApiError`."""
+        return self._request("DELETE", path, None)
 
     def _request(self, method: str, path: str, body: bytes | None, *, is_json: bool = True) -> Any:
         patience_ends = time.monotonic() + self._patience_seconds

@@ -62,7 +62,10 @@ def connected(command: Callable[..., int | None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        server = server_of(arguments.pop(_CONTEXT))
+        context = arguments.pop(_CONTEXT)
+        if context.invoked_subcommand is not None:
+            return  # a group that does something by itself, too
+        server = server_of(context)
         try:
             code = command(server, **_own(arguments))
         except (PeepError, ApiError, WrongSettings) as error:
@@ -90,7 +93,8 @@ def connecting(callback: Callable[..., None]) -> Callable[..., None]:
 def server_of(context: typer.Context) -> Server:
     """Return the server that the options name; those of the command override those before it."""
     given: dict[str, Any] = {}
-    for options in (context.find_root().params, context.params):
+    above = context.parent.params if context.parent is not None else {}
+    for options in (context.find_root().params, above, context.params):
         given |= {name: options[name] for name in _OPTIONS if options.get(name) is not None}
     return Server(ConnectionOptions(**given))
 

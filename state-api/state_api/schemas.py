@@ -190,6 +190,17 @@ class Sessions(BaseModel):
     sessions: list[Session]
 
 
+class ClosedSessions(BaseModel):
+    """What became of the sessions that were to be closed."""
+
+    closed: int = Field(examples=[12])
+    unclosed: list[str] = Field(
+        description="Ids of those that are not closed yet: their process may be removing mail.",
+        examples=[["bb43ba24-17"]],
+    )
+    left: int = Field(description="More that are meant: the next request closes them.", examples=[0])
+
+
 class LoggedInUsers(BaseModel):
     """Who has an open session."""
 

@@ -52,7 +52,8 @@ def is_command_of_peepctl(line: str) -> bool:
         command = command.commands[words.pop(0)]
     options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     wanted = {word for word in words if word.startswith("--")}
-    return not hasattr(command, "commands") and wanted <= options
+    is_group = hasattr(command, "commands") and not command.invoke_without_command
+    return not is_group and wanted <= options
 
 
 def test_every_command_of_peepctl_exists() -> None:

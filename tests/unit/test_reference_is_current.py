@@ -31,6 +31,13 @@ def test_changed_tables_are_noticed_and_mended(tmp_path: Path, capsys: pytest.Ca
 
 def test_every_command_of_peepctl_is_listed_with_its_help() -> None:
     table = reference.peepctl_commands_table()
-    for command in ("up", "users add USER", "kick SESSION\\|USER", "get [SETTING]"):
+    for command in (
+        "up",
+        "users add [USER]",
+        "sessions",
+        "sessions close",
+        "kick SESSION\\|USER",
+        "get [SETTING]",
+    ):
         assert f"| `peepctl {command}` | " in table
     assert all(row.endswith(". |") for row in table.splitlines()[2:])

@@ -12,6 +12,7 @@ import typer
 
 from peep_client import NegativeReply, Session, SlowDown
 from peep_client.protocol.errors import UNKNOWN_USER_OR_SESSION
+from peepctl.commands import closing
 from peepctl.completion import networks_and_users, sessions_and_users
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import amount, duration, say, say_json, say_list, say_table, shown
@@ -188,6 +189,14 @@ def top(
     from peepctl.top.watching import watch
 
     return watch(server, seconds)
+
+
+def sessions_group() -> typer.Typer:
+    """Return `sessions`, which lists them by itself, and its command `close`."""
+    app = typer.Typer(invoke_without_command=True)
+    app.callback()(sessions)
+    app.command("close")(closing.close)
+    return app
 
 
 def _user_of(one: SlowDown) -> str:

@@ -14,9 +14,11 @@ import typer
 
 from peepctl.http_api import ApiRefused, HttpApi
 from peepctl.moments import moment
+from peepctl.name_lists import read_names
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import say, say_json, say_table
 from peepctl.server import Exit, Server
+from peepctl.sources import WrongSettings
 
 
 class Kind(enum.Enum):
@@ -93,18 +95,33 @@ def list_refusals(
 @connected
 def suspend(
     server: Server,
-    users: Annotated[list[str], typer.Argument(metavar="USER...", help="POP3 users.", show_default=False)],
+    users: Annotated[
+        list[str] | None, typer.Argument(metavar="USER", help="POP3 users.", show_default=False)
+    ] = None,
     reason: Reason = "",
     until: Until = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Those of a list, a name a line; - is standard input. It needs the role all.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> Exit:
     """Suspend users: they cannot log in, and open sessions end with the reason.
 
     Only the right password is answered with the reason. Mail still arrives, and the password stays. It talks
     to the HTTP API.
     """
+    if bool(users) == (source is not None):
+        raise WrongSettings("who is to be suspended? Give names, or --from FILE")
     end, failed = _end(until), 0
+    if source is not None:
+        return _set(server, Kind.SUSPEND, read_names(source), reason, end, is_sure=True)
     with server.api() as api:
-        for user in users:
+        for user in users or ():
             try:
                 done = api.put(_suspension(user), {"reason": reason, "until": end})
             except ApiRefused as error:

@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-from peepctl.commands import user_hashes, user_records
+from peepctl.commands import many_users, user_hashes, user_records
 from peepctl.completion import users as user_names
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import say, say_json, shown
 from peepctl.passwords import new_password
 from peepctl.server import Exit, Server
+from peepctl.sources import WrongSettings
 
-Username = Annotated[str, typer.Argument(metavar="USER", help="A POP3 user's name.")]
+NewUsername = Annotated[
+    str | None, typer.Argument(metavar="USER", help="A POP3 user's name.", show_default=False)
+]
 KnownUsername = Annotated[
     str, typer.Argument(metavar="USER", help="A POP3 user's name.", autocompletion=user_names)
 ]
@@ -93,16 +96,36 @@ def list_users(
 
 @connected
 def add(
-    server: Server, username: Username, from_input: FromInput = False, password: InTheOpen = None
-) -> None:
-    """Add a POP3 user.
+    server: Server,
+    username: NewUsername = None,
+    from_input: FromInput = False,
+    password: InTheOpen = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Add those of a list instead: user or user:password a line; - is standard input.",
+            show_default=False,
+        ),
+    ] = None,
+) -> Exit:
+    """Add a POP3 user, or many.
 
-    Prompts for the password twice, or reads it from standard input if that is not a terminal.
+    Prompts for the password twice, or reads it from standard input if that is not a terminal. With --from
+    passwords are made where the list has none, and printed once, as user:password lines; it talks to the HTTP
+    API, and users who exist stay as they are.
     """
+    if (username is None) == (source is None):
+        raise WrongSettings("who is to be added? Give a USER, or --from FILE")
+    if source is not None:
+        return many_users.add_listed(server, source)
+    assert username is not None
     chosen = new_password(username, password, from_input=from_input)
     with server.connect() as peep:
         peep.add_user(username, chosen)
     say(f"added {username}")
+    return Exit.DONE
 
 
 @connected

@@ -1,8 +1,9 @@
 """What operators watch: counters, sessions, instances, latencies, activity."""
 
 import asyncio
+import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from state_store.audit import Actor
@@ -28,6 +29,10 @@ CLOSING_SECONDS = 3.0
 
 ASKING_SECONDS = 0.25
 """After so long its instance is notified again: the first notification may have been lost."""
+
+
+CLOSED_AT_ONCE = 16
+"""Of many sessions: no more connections to Redis than others leave free."""
 
 
 _DETAILS_OF_SESSIONS = ("username", "session", "instance", "address")
@@ -94,6 +99,26 @@ class MonitoringRepository(DeploymentStore):
             is_asking = loop.time() > ask_again_at
             if is_asking:
                 ask_again_at += ASKING_SECONDS
+
+    async def close_sessions(self, session_ids: Sequence[str], *, by: Actor) -> list[str]:
+        """Close these sessions, each in a step of its own; return the ids of those that are still open.
+
+        One that has ended meanwhile is closed, and in no audit.
+        """
+        places = asyncio.Semaphore(CLOSED_AT_ONCE)
+
+        async def is_open_after_all(session_id: str) -> bool:
+            async with places:
+                try:
+                    await self.close_session(session_id, by=by)
+                except UnknownSession:
+                    return False
+                except StoreUnavailable:
+                    return True
+            return False
+
+        still_open = await asyncio.gather(*map(is_open_after_all, session_ids))
+        return list(itertools.compress(session_ids, still_open))
 
     async def instances(self) -> list[InstanceStatus]:
         """Return the live POP3 instances, the oldest first."""

@@ -1,0 +1,82 @@
+"""`sessions close`: many sessions at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+from urllib.parse import urlencode
+
+import typer
+
+from peepctl.completion import users
+from peepctl.http_api import ApiRefused, HttpApi
+from peepctl.options import complain, connected
+from peepctl.output import say
+from peepctl.server import Exit, Server
+from peepctl.sources import WrongSettings
+
+_SESSIONS = "/v1/sessions"
+
+
+@connected
+def close(
+    server: Server,
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="NETWORK", help="Those from an address or network.", show_default=False),
+    ] = None,
+    of_user: Annotated[
+        str | None,
+        typer.Option(
+            "--of",
+            "--of-user",
+            metavar="USER",
+            help="Those of a user.",
+            show_default=False,
+            autocompletion=users,
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Close them without asking.")] = False,
+) -> Exit:
+    """Close the POP3 sessions of a network or user, or all.
+
+    Messages marked as deleted are kept. It talks to the HTTP API, and each session is an entry of the audit.
+    """
+    if everything == bool(network or of_user):
+        raise WrongSettings("which sessions? --network, --of or both, else --all")
+    filters = {"network": network, "username": of_user}
+    query = {name: value for name, value in filters.items() if value}
+    with server.api() as api:
+        if not is_sure and not _is_agreed(query):
+            return Exit.USAGE if not sys.stdin.isatty() else Exit.REFUSED
+        return _close_all(api, query)
+
+
+def _is_agreed(query: dict[str, str]) -> bool:
+    whose = " and ".join(f"{name} {value}" for name, value in query.items()) or "everybody"
+    if not sys.stdin.isatty():
+        complain(f"the sessions of {whose} are not closed: --yes does it without a question")
+        return False
+    return typer.confirm(f"Close all sessions of {whose}?")
+
+
+def _close_all(api: HttpApi, query: dict[str, str]) -> Exit:
+    closed, unclosed = 0, set[str]()
+    while True:
+        try:
+            done = api.delete(f"{_SESSIONS}?{urlencode(query | {'confirm': 'true'})}")
+        except ApiRefused as error:
+            so_far = f"{closed:,} closed so far: " if closed else ""
+            complain(so_far + ("; ".join(error.reasons) or str(error)))
+            return Exit.REFUSED
+        closed += done["closed"]
+        unclosed |= set(done["unclosed"])
+        if not done["left"] or not done["closed"]:
+            break
+        if sys.stderr.isatty():
+            typer.echo(f"closed {closed:,}, {done['left']:,} to go", err=True)
+    say(f"closed {closed:,} session{'' if closed == 1 else 's'}")
+    if unclosed:
+        complain(f"not closed yet, for their process is busy: {', '.join(sorted(unclosed))}")
+    return Exit.REFUSED if unclosed else Exit.DONE

@@ -1,0 +1,57 @@
+"""`users add --from`: many users, with passwords of the list or with made ones."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+import typer
+
+from peepctl.http_api import HttpApi
+from peepctl.name_lists import Named, read_new_users
+from peepctl.options import complain
+from peepctl.output import say
+from peepctl.server import Exit, Server
+
+A_REQUEST = 50
+"""Users: each password is hashed, and the list should show how far it is."""
+
+_LETTERS = string.ascii_letters + string.digits
+_MADE_CHARACTERS = 20  # 119 bits
+
+
+def add_listed(server: Server, source: str) -> Exit:
+    """Add the users of a list, print the passwords that were made for them, and what became of the others."""
+    users = read_new_users(source)
+    outcomes = Counter[str]()
+    with server.api() as api:
+        for first in range(0, len(users), A_REQUEST):
+            outcomes += _add(api, users[first : first + A_REQUEST])
+            if sys.stderr.isatty():
+                typer.echo(f"{outcomes.total():,} of {len(users):,}", err=True)
+    counts = ", ".join(f"{number:,} {name}" for name, number in sorted(outcomes.items()))
+    typer.echo(f"peepctl: {counts}", err=True)  # standard output has the passwords alone
+    return Exit.DONE if set(outcomes) <= {"added"} else Exit.REFUSED
+
+
+def _add(api: HttpApi, users: Sequence[Named]) -> Counter[str]:
+    passwords = {user.name: user.password or _made() for user in users}
+    body = [{"username": name, "password": password} for name, password in passwords.items()]
+    results = api.post("/v1/users", {"users": body})["results"]
+    for user, result in zip(users, results, strict=True):
+        match result["outcome"]:
+            case "added" if not user.password:
+                say(f"{user.name}:{passwords[user.name]}")
+            case "exists":
+                complain(f"{user.name} exists already, with the password that it had")
+            case "refused":
+                complain(f"{user.name} is not added: {result['reason']}")
+    sys.stdout.flush()  # what follows may fail, and these are shown only now
+    return Counter(result["outcome"] for result in results)
+
+
+def _made() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(_MADE_CHARACTERS))
