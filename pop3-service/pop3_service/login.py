@@ -9,7 +9,7 @@ import structlog
 
 from pop3_service.context import Pop3Context
 from pop3_service.maildir import Maildir, MaildirPath, MaildirUnreadable, MovedMessages, maildir_of
-from pop3_service.moving.moves import NotYet
+from pop3_service.moving.moves import NotYet, UserSuspended
 from pop3_service.protocol.intentions import ScramProof
 from pop3_service.protocol.maildrop import MaildropContents
 from pop3_service.protocol.replies import LoginPutOff, LoginRefusal, suspended
@@ -136,6 +136,8 @@ class Login:
         except StoreUnavailable:
             return LoginRefusal.STORE_UNAVAILABLE
         except NotYet as error:
+            if isinstance(error, UserSuspended):
+                self._note_suspended(username, error.reason)
             return error.reply
         return await self._open(locked) if isinstance(locked, LockRequest) else locked
 
@@ -231,10 +233,13 @@ class Login:
         found = await self._context.authenticator.suspension(request.username, request.credential_version)
         if found is None:
             return None
-        instance, reason = self._context.instance, RefusalReason.SUSPENDED
-        await instance.tell_refusal(request, reason)
-        note_refusal(instance, request.username, reason, self.origin, found.reason, session=self._session_id)
+        await self._context.instance.tell_refusal(request, RefusalReason.SUSPENDED)
+        self._note_suspended(request.username, found.reason)
         return LoginPutOff(suspended(found.reason))
+
+    def _note_suspended(self, username: str, why: str) -> None:
+        instance, reason = self._context.instance, RefusalReason.SUSPENDED
+        note_refusal(instance, username, reason, self.origin, why, session=self._session_id)
 
     def _lock_request(self, username: str, version: str, *, is_remembered: bool = False) -> LockRequest:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 import threading
 from collections.abc import Coroutine
 from typing import Any
@@ -48,8 +49,8 @@ def test_slow_downs_are_shown_and_lifted_and_the_feed_tells_when_they_began(
     expect(dashboard.figure("logged_in_users")).to_have_text("0")  # the stream of events is open
     run(guess(own_peep.redis.url))
     feed = dashboard.page.locator("#activity")
-    expect(feed).to_contain_text("Guesses at alice from many networks are slowed down")
-    expect(feed).to_contain_text("bob was refused from 203.0.113.9")
+    expect(feed).to_contain_text("from many networks are slowed down")
+    expect(feed).to_contain_text(re.compile("In all [0-9]+ refused attempts, [0-9]+ slow-downs"))
     dashboard.go_to("Refusals")
     rows = dashboard.page.locator("#refusals tbody tr")
     expect(rows).to_have_count(3)

@@ -252,6 +252,9 @@ async def test_suspended_user_is_told_so_after_the_old_server_took_the_password_
         await service.log_in("alice")
     assert await service.repository.usernames() == []
     assert fetched(old) == []
+    async with asyncio.timeout(20):
+        while not (await service.repository.latencies()).refused["suspended"]:
+            await asyncio.sleep(0.01)  # told to the store in batches
     await service.repository.lift_suspension("alice", by=OPERATOR)
     assert await service.mail_of("alice") == MAIL
 

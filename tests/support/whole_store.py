@@ -27,6 +27,7 @@ from state_store.records import (
     Naming,
     NotificationKind,
 )
+from state_store.refusals import NewRefusal, RefusalCounts, RefusalKind, RefusalOutcome
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.redis_kinds import PASSWORD, USER_PASSWORD
@@ -123,6 +124,14 @@ async def use_the_whole_store(repository: StateRepository) -> None:
     assert await repository.slow_downs() == []
     with pytest.raises(UnknownSlowDown):
         await repository.lift_slow_down("0" * 12, by=OPERATOR)
+    network, suspended = f"10.0.0.{number}", NewRefusal(RefusalKind.SUSPEND, username, "gone")
+    bans = NewRefusal(RefusalKind.BAN, network), NewRefusal(RefusalKind.EXEMPT, network, until=4e9)
+    assert (await repository.refuse([suspended, *bans], by=OPERATOR)).outcomes == [RefusalOutcome.SET] * 3
+    assert (await repository.suspension(username, "v1")) is not None
+    assert [rule.network for rule in (await repository.refused_networks(one))[0]] == [network] * 2
+    for lifted in (await repository.refusals(9)).refusals:
+        await repository.lift_refusal(lifted.refusal_id, by=OPERATOR)
+    assert await repository.refusal_counts() == RefusalCounts()
     await repository.announce_mail_directory("/srv/mail", overrides=True, by=OPERATOR)
     await repository.set_credential(username, CREDENTIAL, by=OPERATOR)
     for name in (username, guest):

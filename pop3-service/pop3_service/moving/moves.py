@@ -81,6 +81,14 @@ class NotYet(Exception):
         self.reply = reply
 
 
+class UserSuspended(NotYet):
+    """The old server has taken the password of a user who is suspended here: nothing is moved."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(LoginPutOff(suspended(reason)))
+        self.reason = reason
+
+
 @dataclass(slots=True)
 class UserMove:
     """The move of one user's mail, from the moment the old server has taken the password."""
@@ -205,7 +213,7 @@ class Moves:
                 return RefusalReason.UNKNOWN_USER
             if (suspension := await self._repository.suspension(username)) is not None:
                 client.abort()
-                raise NotYet(LoginPutOff(suspended(suspension.reason)))
+                raise UserSuspended(suspension.reason)
             credential = await self._passwords.new_credential(prepared)
         if username in self._under_way or len(self._under_way) >= MOVES_AT_ONCE:
             client.abort()
