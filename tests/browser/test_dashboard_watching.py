@@ -151,6 +151,22 @@ def test_a_telephone_never_scrolls_sideways(peep: Peep, open_dashboard: Open) ->
         assert not dashboard.is_wider_than_the_screen()
 
 
+def test_long_and_hostile_words_widen_no_page_and_stay_words(peep: Peep, open_dashboard: Open) -> None:
+    hostile = peep.add_user("<b>bold<b>&amp;'{{7*7}}")
+    reason = f"<img src=x onerror=alert(1)> {'y' * 100}"
+    body = {"refusals": [{"kind": "ban", "subject": "203.0.113.0/24", "reason": reason}]}
+    peep.api.client.post("/v1/refusals", json=body).raise_for_status()
+    peep.add_user("y" * 128)
+    dashboard = open_dashboard(viewport=(1000, 800))
+    dashboard.enter()
+    shown = {"Refusals": "<img src=x", "Users": hostile, "Audit": "y" * 40}
+    for view, words in shown.items():
+        dashboard.go_to(view)
+        expect(dashboard.page.locator("td").filter(has_text=words, visible=True).first).to_be_visible()
+        assert not dashboard.is_wider_than_the_screen(), view
+    assert dashboard.page.locator("td img, td b").count() == 0
+
+
 class Traffic:
     """Clients that fetch mail while a page is looked at."""
 

@@ -39,10 +39,10 @@ const DOORS = [
 
 /** @type {import("./tables.js").Column<Act>[]} */
 const COLUMNS = [
-  { label: "When", show: (row) => momentWithSeconds(new Date(row.at)) },
+  { label: "When", className: "line-cell", show: (row) => momentWithSeconds(new Date(row.at)) },
   { label: "Who", className: "name-cell", show: who },
   { label: "From", className: "wide-cell", show: (row) => visible([row.door, row.address].filter(Boolean).join(" ")) },
-  { label: "What", show: (row) => row.action },
+  { label: "What", className: "line-cell", show: (row) => row.action },
   { label: "To what", className: "wide-cell", show: (row) => briefly(row.object) },
   { label: "Before", className: "wide-cell", show: (row) => briefly(row.old) },
   { label: "After", className: "wide-cell", show: (row) => briefly(row.new) },

@@ -51,9 +51,9 @@ const COLUMNS = [
   { label: "Who", className: "name-cell", show: subject, order: (row) => row.subject },
   { label: "Is", show: (row) => element("span", { class: "badge" }, KINDS[row.kind].word), order: (row) => row.kind },
   { label: "Reason", className: "wide-cell", show: (row) => row.reason, order: (row) => row.reason },
-  { label: "Until", show: until, order: (row) => (row.until ? Date.parse(row.until) : Infinity), title: "When it ends by itself" },
+  { label: "Until", className: "line-cell", show: until, order: (row) => (row.until ? Date.parse(row.until) : Infinity), title: "When it ends by itself" },
   { label: "By", className: "wide-cell", show: (row) => visible(row.by), order: (row) => row.by },
-  { label: "Since", show: (row) => momentOf(new Date(row.since)), order: (row) => Date.parse(row.since) },
+  { label: "Since", className: "line-cell", show: (row) => momentOf(new Date(row.since)), order: (row) => Date.parse(row.since) },
 ];
 
 export class Refusals {

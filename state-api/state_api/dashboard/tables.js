@@ -9,7 +9,7 @@ import { count } from "./units.js";
  * @property {string} label
  * @property {(row: Row) => string | HTMLElement} show
  * @property {(row: Row) => string | number} [order] what to sort by; without it the column is not sorted by
- * @property {string} [className] of its cells: `numeric`, `name-cell`, `wide-cell`
+ * @property {string} [className] of its cells: `numeric`, `name-cell`, `wide-cell` (may be long), `line-cell` (stays in one line)
  * @property {string} [title] what the column means, where its label is short
  */
 
