@@ -45,31 +45,36 @@ def days(text: str) -> int:
     return int(digits)
 
 
+SortBy = Annotated[
+    user_records.Sort | None,
+    typer.Option("--sort", help="Show figures, sorted by this: the latest and the largest first."),
+]
+Search = Annotated[
+    str, typer.Option("--search", metavar="TEXT", help="Only names that hold TEXT.", show_default=False)
+]
+NotSince = Annotated[
+    int | None,
+    typer.Option("--not-since", parser=days, metavar="90d", help="Only who has not logged in since."),
+]
+RefusedSince = Annotated[
+    int | None, typer.Option("--refused", parser=days, metavar="1d", help="Only who was refused since.")
+]
+Suspended = Annotated[bool, typer.Option("--suspended", help="Only suspended users.")]
+Scheme = Annotated[
+    str,
+    typer.Option("--scheme", metavar="SCHEME", help="Only who has such a password hash.", show_default=False),
+]
+
+
 @connected
 def list_users(
     server: Server,
-    sort: Annotated[
-        user_records.Sort | None,
-        typer.Option("--sort", help="Show figures, sorted by this: the latest and the largest first."),
-    ] = None,
-    search: Annotated[
-        str, typer.Option("--search", metavar="TEXT", help="Only names that hold TEXT.", show_default=False)
-    ] = "",
-    not_since: Annotated[
-        int | None,
-        typer.Option("--not-since", parser=days, metavar="90d", help="Only who has not logged in since."),
-    ] = None,
-    refused: Annotated[
-        int | None,
-        typer.Option("--refused", parser=days, metavar="1d", help="Only who was refused since."),
-    ] = None,
-    suspended: Annotated[bool, typer.Option("--suspended", help="Only suspended users.")] = False,
-    scheme: Annotated[
-        str,
-        typer.Option(
-            "--scheme", metavar="SCHEME", help="Only who has such a password hash.", show_default=False
-        ),
-    ] = "",
+    sort: SortBy = None,
+    search: Search = "",
+    not_since: NotSince = None,
+    refused: RefusedSince = None,
+    suspended: Suspended = False,
+    scheme: Scheme = "",
     as_json: AsJson = False,
 ) -> None:
     """List the POP3 users.

@@ -51,7 +51,8 @@ class LiveInstance:
         self._session_count = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._admission = Admission(options.max_connections_per_address)
-        self._outbox = Outbox(UserNotes(is_kept=options.login_records_days > 0))
+        kept_days = options.login_records_days
+        self._outbox = Outbox(UserNotes(is_kept=kept_days > 0))
         self.user_notes = self._outbox.user_notes
         """Where connections note logins, refusals and traffic of users; call `counted` after it."""
         self.command_latency = self._outbox.command_latency
@@ -65,9 +66,7 @@ class LiveInstance:
         self._changes = Changes(
             repository, self._lease, self._admission, self.networks, self._pacing.wake, callbacks
         )
-        self._record_keeping = RecordKeeping(
-            repository, lambda: self._lease.instance_id, options.login_records_days
-        )
+        self._record_keeping = RecordKeeping(repository, lambda: self._lease.instance_id, kept_days)
         self._exchanges = Exchanges(
             repository,
             self._lease,
