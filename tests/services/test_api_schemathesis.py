@@ -42,6 +42,9 @@ NO_SCHEMA_CAN_SAY = {
     "list_acts": "how far away a time may be",
     "change_own_password": "which password is the right one",
     "make_token": "which texts are networks, and what time it is",
+    "close_sessions": "which texts are networks",
+    "set_refusals": "which texts are networks, and what time it is",
+    "suspend_user": "which reasons mail programs show, and what time it is",
     "change_settings": "which folders there are, and whose settings these still are",
 }
 """Why good data may be refused with 412 or 422."""

@@ -54,6 +54,13 @@ def test_users_of_another_server_move_in_and_out(terminal: Terminal) -> None:
     assert printed.splitlines()[-1] == "skipped  0"
 
 
+def test_users_of_a_list_get_passwords(terminal: Terminal) -> None:
+    printed = terminal.type(commands("users.md", "users of a list"))
+    assert printed.splitlines()[-1] == "removed dave but not the mail"
+    made = (terminal.folder / "made-passwords").read_text().splitlines()
+    assert [line.partition(":")[0] for line in made] == ["carol", "dave"]
+
+
 def test_users_are_suspended_and_networks_banned_and_exempted(terminal: Terminal) -> None:
     printed = terminal.type(commands("refusals.md", "suspend and ban"))
     assert re.search(r"^suspend +alice +.* admin +the bill is not paid", printed, re.MULTILINE)

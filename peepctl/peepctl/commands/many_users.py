@@ -33,8 +33,12 @@ def add_listed(server: Server, source: str) -> Exit:
             if sys.stderr.isatty():
                 typer.echo(f"{outcomes.total():,} of {len(users):,}", err=True)
     counts = ", ".join(f"{number:,} {name}" for name, number in sorted(outcomes.items()))
-    typer.echo(f"peepctl: {counts}", err=True)  # standard output has the passwords alone
-    return Exit.DONE if set(outcomes) <= {"added"} else Exit.REFUSED
+    if set(outcomes) > {"added"} or "added" not in outcomes:
+        complain(counts)
+        return Exit.REFUSED
+    if sys.stdout.isatty():  # else it is a file, which has the passwords alone
+        say(counts)
+    return Exit.DONE
 
 
 def _add(api: HttpApi, users: Sequence[Named]) -> Counter[str]:
