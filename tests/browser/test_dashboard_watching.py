@@ -5,9 +5,11 @@ import random
 import re
 
 import pytest
+import redis
 from playwright.sync_api import expect
 
 from support.dashboard import TELEPHONE, VIEWS, Dashboard, Open
+from support.past import write_past
 from support.peep_services import MESSAGE, Peep
 from support.pop3_process import Pop3Client
 
@@ -186,6 +188,8 @@ class Traffic:
 
 @pytest.mark.timeout(180)
 def test_pictures_of_a_busy_server(own_peep: Peep, open_dashboard: Open) -> None:
+    with redis.Redis.from_url(own_peep.redis.url) as store:
+        write_past(store)
     names = [own_peep.add_user(name, 5) for name in ("alice", "bob", "carol", "dave", "erin", "frank")]
     pages = {scheme: open_dashboard(scheme=scheme) for scheme in ("light", "dark")}
     telephone = open_dashboard(viewport=TELEPHONE)
@@ -209,6 +213,7 @@ def test_pictures_of_a_busy_server(own_peep: Peep, open_dashboard: Open) -> None
         dashboard.picture(f"overview-{scheme}")
     telephone.picture("telephone")
     pages["light"].go_to("Sessions")
+    expect(pages["light"].row("bob").get_by_role("cell").nth(7)).to_have_text("1")
     pages["light"].row("bob").get_by_role("button").click()
     expect(pages["light"].dialog()).to_be_visible()
     pages["light"].picture("sessions-dialog")
