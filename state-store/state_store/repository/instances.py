@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,7 +120,9 @@ def _exchange_arguments(exchange: Exchange, *, reap: bool) -> list[Any]:
         len(exchange.closed_sessions),
     ]
     for row in exchange.session_rows:
-        arguments += (row.session_id, json.dumps(astuple(row)[2:]))
+        shown = [row.username, row.address, row.connected_at, row.tls, row.octets, row.retrieved, row.marked]
+        shown += (round(row.active_at, 3), row.message_octets, row.message_sent)
+        arguments += (row.session_id, json.dumps(shown))
     arguments += exchange.closed_sessions
     arguments += _lock_arguments(exchange)
     arguments += (exchange.address_limit, len(exchange.addresses))
