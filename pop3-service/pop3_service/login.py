@@ -207,6 +207,10 @@ class Login:
         request = self._lock_request(username, self._credential_version)
         try:
             outcome = await self._lock(request)
+            if outcome is LoginOutcome.CREDENTIAL_CHANGED:
+                if (suspension := await self._suspension(request)) is not None:
+                    return suspension
+                outcome = await self._lock(request)  # only a suspension may have stood before, and ended now
             if outcome is not LoginOutcome.OPENED:
                 return await self._refuse_lock(request, outcome)
         except StoreUnavailable:

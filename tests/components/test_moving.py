@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import redis
 
 from pop3_client import LoginPutOff, TimeLimits, WrongLogin
 from pop3_service.maildir import Maildir
@@ -12,11 +13,14 @@ from pop3_service.moving import arrivals, mail_move, moves
 from state_store.credentials.attempts import RefusalReason
 from state_store.errors import StoreUnavailable
 from state_store.moves import MoveCounts, MoveState
-from state_store.refusals import NewRefusal, RefusalKind
+from state_store.redis import keys
+from state_store.refusals import NewRefusal, RefusalKind, refusal_id
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
 from support.moving_service import MovingService, moving_service
+from support.pop3_process import Pop3Client as SocketClient
+from support.scram_dialogue import scram
 from support.scripted_pop3 import DRIP, PASSWORD, SILENCE, Close, ScriptedServer, multiline, serving
 from support.waiting import until
 
@@ -257,6 +261,23 @@ async def test_suspended_user_is_told_so_after_the_old_server_took_the_password_
             await asyncio.sleep(0.01)  # told to the store in batches
     await service.repository.lift_suspension("alice", by=OPERATOR)
     assert await service.mail_of("alice") == MAIL
+
+
+async def test_first_scram_login_after_a_suspension_has_ended_is_let_in(
+    service: MovingService, behind_the_scenes: redis.Redis
+) -> None:
+    await service.mail_of("alice")
+    alice = NewRefusal(RefusalKind.SUSPEND, "alice", "for an hour", 4e9)
+    await service.repository.refuse([alice], by=OPERATOR)
+
+    def answer() -> bytes:
+        with SocketClient((service.address.host, service.address.port)) as client:
+            return scram(client, "alice", PASSWORD)
+
+    assert await asyncio.to_thread(answer) == b"-ERR [AUTH] for an hour\r\n"
+    # The hour is over, and nothing but this login has looked.
+    behind_the_scenes.zadd(keys.REFUSAL_ENDS, {refusal_id(RefusalKind.SUSPEND, "alice"): 1})
+    assert (await asyncio.to_thread(answer)).startswith(b"+OK")
 
 
 async def test_user_whom_an_administrator_adds_meanwhile_wins(
