@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from state_api.times import checked_end
 from state_store.administrators import Role
 
 # Each can be typed in a shell, sent over PEEP and HTTP Basic, and shown anywhere.
@@ -43,7 +44,7 @@ def _checked_network(text: str) -> str:
 def _checked_end(moment: datetime) -> datetime:
     if moment.timestamp() <= time.time():
         raise ValueError("must be in the future")
-    return moment
+    return checked_end(moment)
 
 
 Name = Annotated[

@@ -13,6 +13,7 @@ from pydantic import (
     field_validator,
 )
 
+from state_api.times import checked_end
 from state_api.user_schemas import checked_username
 from state_store import refusals
 from state_store.refusals import LONGEST_REASON_CHARACTERS, RefusalKind, RefusalOutcome
@@ -35,7 +36,7 @@ Reason = Annotated[
     ),
 ]
 Until = Annotated[
-    AwareDatetime | None,
+    Annotated[AwareDatetime, AfterValidator(checked_end)] | None,
     Field(
         description="When it ends by itself (RFC 3339); null for no end.", examples=["2027-03-01T12:00:00Z"]
     ),

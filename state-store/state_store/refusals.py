@@ -15,9 +15,6 @@ LONGEST_REASON_CHARACTERS = 200
 REFUSALS_A_PAGE = 100
 """Refusals that one script reads: it holds Redis up for a millisecond at most."""
 
-LONGEST_UNTIL_SECONDS = 253_402_300_800.0
-"""The year 10000: no end is later."""
-
 _MAPPED_BITS = 96
 """The prefix of IPv6 addresses that stand for IPv4 ones (RFC 4291, section 2.5.5.2)."""
 

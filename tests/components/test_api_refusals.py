@@ -57,6 +57,9 @@ async def test_what_is_wrong_with_a_suspension_is_said(client: httpx.AsyncClient
     for until in ("2020-01-01T00:00:00Z", "1969-01-01T00:00:00Z", "1970-01-01T00:00:00Z"):
         answer = await client.put("/v1/users/alice/suspension", json={"until": until})
         assert failed_fields(answer) == {"until": "must be in the future"}
+    for until in ("9999-12-31T23:59:59.9999Z", "9999-12-31T23:59:59-23:59"):
+        answer = await client.put("/v1/users/alice/suspension", json={"until": until})
+        assert list(failed_fields(answer)) == ["until"]
     for reason in ("\u202etext", "<b>\r\n+OK", "x" * 10_000, "Stra\u00dfe", "\ud800"):
         answer = await client.put(
             "/v1/users/alice/suspension",

@@ -72,6 +72,14 @@ async def test_a_token_is_made_shown_once_used_and_revoked(
     assert token not in repr(behind_the_scenes.xrange(keys.AUDIT))
 
 
+async def test_an_end_that_cannot_be_shown_is_refused(client: httpx.AsyncClient) -> None:
+    for ends_at in ("9999-12-31T23:59:59.9999Z", "9999-12-31T23:59:59-23:59"):
+        answer = await client.post(PATH, json={**SCRAPER, "ends_at": ends_at})
+        assert list(failed_fields(answer)) == ["ends_at"]
+    await bearer(client, ends_at="9999-12-31T23:59:59Z")
+    assert (await listed(client))["ends_at"] == "9999-12-31T23:59:59Z"
+
+
 async def test_its_last_use_is_written_at_most_once_a_minute(
     client: httpx.AsyncClient, behind_the_scenes: redis.Redis
 ) -> None:
