@@ -104,6 +104,10 @@ async def test_closing_all_sessions_needs_a_confirmation(repository: StateReposi
     async with open_sessions(repository, OPEN):
         refused = problem(await api.client.delete("/v1/sessions"), 409, "/docs#needs-confirmation")
         assert refused["errors"][0]["message"].startswith("closes all 4 sessions")
+        refused = problem(
+            await api.client.delete("/v1/sessions?network=0.0.0.0/0"), 409, "/docs#needs-confirmation"
+        )
+        assert refused["errors"][0]["message"].endswith("0.0.0.0/0 holds everybody")
         assert "network" in failed_fields(await api.client.delete("/v1/sessions?network=192.0.2.0/99"))
         assert len(await left(repository)) == 4
 

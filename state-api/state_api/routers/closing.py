@@ -11,7 +11,7 @@ from state_api.confirmation import Confirmed
 from state_api.dependencies import Helper, RepositoryDependency
 from state_api.user_schemas import Username
 from state_store.records import SessionRow
-from state_store.refusals import canonical_network, is_in
+from state_store.refusals import canonical_network, holds_everybody, is_in
 
 MOST = 500
 """Sessions that one request closes: it is answered while a client still waits, and shows how far it is."""
@@ -45,11 +45,13 @@ async def close_sessions(
 ) -> schemas.ClosedSessions:
     """Close at most 500, the oldest first, each as PEEP `k-` does: repeat it while some are `left`.
 
-    Each is an entry of the audit. Without a filter it closes all, which has to be confirmed.
+    Each is an entry of the audit. Without a filter, or with a network of everybody, it has to be confirmed.
     """
     meant = [one for one in await repository.sessions() if _is_meant(one, network, username)]
-    if network is None and username is None and not confirm:
-        why = f"closes all {len(meant)} sessions: no network and no user is given"
+    is_of_all = username is None and (network is None or holds_everybody(network))
+    if is_of_all and not confirm:
+        filtered = "no network and no user is given" if network is None else f"{network} holds everybody"
+        why = f"closes all {len(meant)} sessions: {filtered}"
         raise errors.Refused(errors.NEEDS_CONFIRMATION, [schemas.FieldError(field="confirm", message=why)])
     asked = [one.session_id for one in meant[:MOST]]
     unclosed = await repository.close_sessions(asked, by=helper)
