@@ -7,9 +7,11 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 
@@ -26,9 +28,18 @@ MAX_REFUSALS = 500
 MAX_TEXT = 200
 """Of a filter: no subject and no reason is longer."""
 
+
+def _text(given: object) -> object:
+    # Numbers would be taken for seconds since the epoch.
+    if given is not None and not isinstance(given, str):
+        raise ValueError("must be a time as RFC 3339 writes it, or null")
+    return given
+
+
 Reason = Annotated[
     str,
     AfterValidator(refusals.checked_reason),
+    WithJsonSchema({"type": "string", "maxLength": LONGEST_REASON_CHARACTERS, "pattern": "^[ -~]*$"}),
     Field(
         max_length=LONGEST_REASON_CHARACTERS,
         description="What mail programs show; printable ASCII. Empty for a general text.",
@@ -37,6 +48,7 @@ Reason = Annotated[
 ]
 Until = Annotated[
     Annotated[AwareDatetime, AfterValidator(checked_end)] | None,
+    BeforeValidator(_text),
     Field(
         description="When it ends by itself (RFC 3339); null for no end.", examples=["2027-03-01T12:00:00Z"]
     ),
@@ -67,6 +79,10 @@ class NewSuspension(BaseModel):
     reason: Reason = ""
     until: Until = None
 
+    def of(self, username: str) -> refusals.NewRefusal:
+        """Return what the store takes."""
+        return refusals.NewRefusal(RefusalKind.SUSPEND, username, self.reason, _seconds(self.until))
+
 
 class NewRefusal(NewSuspension):
     """A suspension, ban or exemption to set; it replaces one of the same kind and subject."""
@@ -82,9 +98,7 @@ class NewRefusal(NewSuspension):
 
     def stored(self) -> refusals.NewRefusal:
         """Return what the store takes."""
-        # 0 is no end: a time before the epoch is one in the past.
-        until = max(self.until.timestamp(), 0.001) if self.until is not None else 0.0
-        return refusals.NewRefusal(self.kind, self.subject, self.reason, until)
+        return refusals.NewRefusal(self.kind, self.subject, self.reason, _seconds(self.until))
 
 
 class NewRefusals(BaseModel):
@@ -165,3 +179,8 @@ def shown(refusal: refusals.Refusal) -> Refusal:
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _seconds(until: datetime | None) -> float:
+    # 0 is no end: a time before the epoch is one in the past.
+    return max(until.timestamp(), 0.001) if until is not None else 0.0

@@ -81,7 +81,7 @@ async def test_networks_are_banned_and_exempted_many_at_once_in_their_one_form(
         {"kind": "ban", "subject": "198.51.100.0/255.255.255.0", "reason": "too many guesses"},
         {"kind": "exempt", "subject": "::ffff:203.0.113.9"},
         {"kind": "suspend", "subject": "nobody"},
-        {"kind": "ban", "subject": "2001:DB8::/32", "until": 1},
+        {"kind": "ban", "subject": "2001:DB8::/32", "until": "2020-01-01T00:00:00Z"},
     )
     body = answer.json()
     assert [(one["subject"], one["outcome"]) for one in body["results"]] == [

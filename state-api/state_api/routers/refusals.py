@@ -147,7 +147,7 @@ async def suspend_user(
     Mail still arrives. The password stays, and so does the suspension when it is changed, or when the user is
     removed and added again.
     """
-    new = schemas.NewRefusal(kind=RefusalKind.SUSPEND, subject=username, **body.model_dump()).stored()
+    new = body.of(username)
     done = await repository.refuse([new], by=helper)
     (outcome,) = done.outcomes
     _log(new, outcome, helper.name)
