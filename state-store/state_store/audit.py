@@ -12,8 +12,12 @@ ACT_REPEATED_SECONDS = 60
 """For so long an act that is carried out again, because its answer was lost, is known to be the same one."""
 
 SIGN_IN_NOTED_SECONDS = 3600
-"""Sign-ins of one administrator from one address, by one door and token, are one entry for so long; refused
+"""Sign-ins of one administrator from one network, by one door and token, are one entry for so long; refused
 ones, of whomever, too."""
+
+PAGE_SIGN_INS = 20
+"""Sign-ins of one administrator on the dashboard, and sign-outs, that are entries within that time: more than
+anybody needs, and too few to push anything out."""
 
 DEFAULT_DAYS = 365
 DEFAULT_ENTRIES = 50_000

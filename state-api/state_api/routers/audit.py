@@ -60,7 +60,7 @@ async def list_acts(
 ) -> Response | audit_schemas.Acts:
     """List every change by every door, and every sign-in of an administrator, the newest first.
 
-    Sign-ins of one administrator from one address by PEEP or HTTP are one entry an hour, refused sign-ins of
+    Sign-ins of one administrator from one network by PEEP or HTTP are one entry an hour, refused sign-ins of
     whomever too.
     """
     form = wanted_format(query.format, request.headers.get("Accept", ""))

@@ -41,7 +41,8 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
                               share an entry (D72)
     audit             stream  acts of administrators: who door address token action object old new
     signed_in:<digest> string empty; there as long as this administrator's sign-ins by this door, from this
-                              address, with this token are no new entry of the audit
+                              network, with this token are no new entry of the audit; of the dashboard's, and
+                              of sign-outs, when their rate is whole again, ms
     refused_sign_ins  string  administrators' sign-ins that were refused and are in no entry of the audit yet
     refused_sign_ins_noted string  empty; there as long as no further entry tells of such
     audit_kept        hash    entries days: how much of it is kept

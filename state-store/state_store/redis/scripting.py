@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from importlib import resources
 
 from state_store.administrators import MOST_ADMINISTRATORS, MOST_API_TOKENS, TOKEN_USE_SECONDS
-from state_store.audit import ACT_REPEATED_SECONDS, DEFAULT_DAYS, DEFAULT_ENTRIES, SIGN_IN_NOTED_SECONDS
+from state_store.audit import (
+    ACT_REPEATED_SECONDS,
+    DEFAULT_DAYS,
+    DEFAULT_ENTRIES,
+    PAGE_SIGN_INS,
+    SIGN_IN_NOTED_SECONDS,
+)
 from state_store.credentials import attempts
 from state_store.history import RINGS
 from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
@@ -107,6 +113,7 @@ def _figures() -> dict[str, str]:
         "AUDIT_DAYS": DEFAULT_DAYS,
         "AUDIT_LOOKED_AT": AUDIT_LOOKED_AT,
         "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,
+        "PAGE_SIGN_INS": PAGE_SIGN_INS,
         "MOST_NAMES_SORTED": MOST_NAMES_SORTED,
         "USER_LOG_LENGTH": USER_LOG_LENGTH,
         "MOST_REFUSALS": MOST_REFUSALS,

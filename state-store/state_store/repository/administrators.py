@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from state_store.administrators import Administrator, Role
 from state_store.audit import Actor, Door
+from state_store.credentials.networks import network_of
 from state_store.errors import (
     AdministratorExists,
     AdministratorOfSettings,
@@ -106,7 +107,8 @@ class AdministratorRepository(DeploymentStore):
     async def note_sign_in(self, *, by: Actor) -> float:
         """Have a sign-in in the audit; return for how many seconds further ones like it are no new entry."""
         is_each_noted = by.door is Door.DASHBOARD
-        return int(await self._client.script("note_sign_in", by.packed(), int(is_each_noted))) / 1000
+        words = by.packed(), int(is_each_noted), network_of(by.address)
+        return int(await self._client.script("note_sign_in", *words)) / 1000
 
     async def note_refused_sign_in(self, *, by: Actor) -> None:
         """Count a refused sign-in, whose actor has no name: what was given as one may be a password."""
