@@ -147,14 +147,19 @@ class UserLists:
         return UserSelection(page, len(found))
 
     async def _current(self) -> _Snapshot:
-        now = self._clock()
-        if self._reading is None and now >= self._next_at:
+        now, snapshot = self._clock(), self._snapshot
+        if snapshot is not None and now - snapshot.read_at <= STALE_SECONDS:
+            if now >= self._next_at:
+                self._begin_reading()
+            return snapshot
+        return await asyncio.shield(self._begin_reading())
+
+    def _begin_reading(self) -> "asyncio.Task[_Snapshot]":
+        """Return the reading that is under way, a new one if there is none."""
+        if self._reading is None:
             self._reading = asyncio.create_task(self._read())
             self._reading.add_done_callback(self._read_ended)
-        snapshot = self._snapshot
-        if snapshot is None or now - snapshot.read_at > STALE_SECONDS:
-            return await asyncio.shield(self._reading) if self._reading is not None else await self._read()
-        return snapshot
+        return self._reading
 
     async def _read(self) -> _Snapshot:
         began = self._clock()

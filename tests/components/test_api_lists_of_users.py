@@ -1,5 +1,6 @@
 """`/v1/users` sorted and filtered by what is kept of users; `state_api.user_list` over a real store."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -11,6 +12,7 @@ from state_api.user_list import UserLists, UserQuery, UserSort
 from state_store.records import Credential
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from state_store.repository.user_records import ListedUser
 from state_store.user_notes import NoteKind
 from state_store.user_records import DAY_SECONDS, RecordText
 from support.actors import OPERATOR
@@ -92,3 +94,23 @@ async def test_a_list_is_read_anew_after_some_seconds_and_not_before(repository:
     assert (await lists.page(query, 0, 10)).total == 0
     now = 30.0  # nobody has looked meanwhile
     assert (await lists.page(query, 0, 10)).total == 1
+
+
+async def test_who_waits_for_a_list_that_is_too_old_waits_for_one_reading(
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, readings = 0.0, 0
+    read = repository.listed_users
+
+    async def slow(after: str, limit: int) -> list[ListedUser]:
+        nonlocal now, readings
+        now, readings = now + 5, readings + 1
+        return await read(after, limit)
+
+    monkeypatch.setattr(repository, "listed_users", slow)
+    lists = UserLists(repository, lambda: now)
+    query = UserQuery(UserSort.TODAY)
+    await lists.page(query, 0, 10)
+    now = 25.0  # too old to be shown, and read so slowly that the next reading was to be later
+    await asyncio.gather(*(lists.page(query, 0, 10) for _ in range(5)))
+    assert readings == 2
