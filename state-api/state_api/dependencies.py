@@ -86,8 +86,8 @@ class AdministratorScheme(HTTPBasic):
         """Return who sends the request.
 
         Raises `Refused` without an administrator (`UNAUTHENTICATED`, for the dashboard `SIGNED_OUT`), for one
-        whose role is not enough (`ROLE_NEEDED`), and for a change that comes with the cookie but not from the
-        dashboard (`FOREIGN_REQUEST`, `HOST_REWRITTEN`).
+        whose role is not enough (`ROLE_NEEDED`), and for a change that another site's page has a browser
+        send, or that comes with the cookie but not from the dashboard (`FOREIGN_REQUEST`, `HOST_REWRITTEN`).
         """
         proof = await find_proof(request)
         for role in map(Role, demanded.scopes):
@@ -115,6 +115,8 @@ async def _from_header(request: Request, header: str) -> Proof | None:
     credentials = _basic_credentials(text) if scheme.lower() == "basic" else None
     if credentials is None:
         return None
+    if request.method not in SAFE_METHODS:
+        refuse_from_elsewhere(request)  # browsers send a password that they keep for us whoever asks
     address = client_address(request)
     administrator = await _of(request).authenticator.check_administrator(*credentials, address)
     if administrator is None:

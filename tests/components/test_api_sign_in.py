@@ -222,6 +222,16 @@ async def test_what_a_browser_says_about_the_senders_site_is_heeded(
     assert (changed.status_code, signed_in.status_code) == ((403, 403) if is_foreign else (201, 200))
 
 
+async def test_a_password_that_a_browser_keeps_for_us_is_no_use_to_another_site(
+    repository: StateRepository,
+) -> None:
+    async with api_client(repository) as client:
+        undo = "/v1/audit/1764233674002-0/undo"  # a form of any site can send it: it needs no body
+        foreign = await client.post(undo, headers={"Sec-Fetch-Site": "cross-site"})
+        problem(foreign, 403, "/docs#foreign-request")
+        problem(await client.post(undo), 404, "/docs#unknown-act")
+
+
 async def test_a_rewritten_host_is_told_with_what_the_proxy_has_to_do(page: httpx.AsyncClient) -> None:
     response = await page.post("/session", json=RIGHT, headers={"Origin": "http://mail.example.org"})
     detail = problem(response, 403, "/docs#host-rewritten")["detail"]
