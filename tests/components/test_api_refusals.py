@@ -136,7 +136,9 @@ async def test_a_ban_of_everybody_or_of_oneself_is_a_question_and_locks_nobody_o
     counts = (await client.get("/v1/refusals")).json()["counts"]
     assert counts == {"suspended": 0, "banned": 2, "exempt": 0}
     exempt: dict[str, object] = {"kind": "exempt", "subject": "0.0.0.0/0"}
-    assert (await refuse(client, exempt)).status_code == 200
+    (question,) = problem(await refuse(client, exempt), 409, "/docs#needs-confirmation")["errors"]
+    assert "guesses passwords" in question["message"]
+    assert (await refuse(client, exempt, query="?confirm=true")).status_code == 200
 
 
 async def test_a_pop3_process_that_has_not_obeyed_yet_is_told_of(

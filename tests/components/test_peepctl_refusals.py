@@ -102,7 +102,10 @@ async def test_a_ban_of_oneself_or_of_everybody_is_a_question(peepctl: PeepctlBe
     assert await listed(peepctl) == []
     assert done(await peepctl.run("refusals", "ban", "0.0.0.0/0", "--yes")) == "banned 0.0.0.0/0\n"
     # An exemption of the same network: the target alone does not say which one is meant.
-    done(await peepctl.run("refusals", "exempt", "0.0.0.0/0"))
+    asked = await peepctl.run("refusals", "exempt", "0.0.0.0/0")
+    assert (asked.code, asked.stdout) == (1, "")
+    assert "this exemption holds everybody" in asked.stderr
+    done(await peepctl.run("refusals", "exempt", "0.0.0.0/0", "--yes"))
     result = await peepctl.run("refusals", "lift", "0.0.0.0/0")
     assert result.code == 2
     assert "in several ways" in result.stderr

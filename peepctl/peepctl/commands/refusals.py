@@ -150,12 +150,20 @@ def ban(
 
 
 @connected
-def exempt(server: Server, networks: Networks, reason: Reason = "", until: Until = None) -> Exit:
+def exempt(
+    server: Server,
+    networks: Networks,
+    reason: Reason = "",
+    until: Until = None,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", "-y", help="Exempt everybody without a question.")
+    ] = False,
+) -> Exit:
     """Exempt networks: they are never banned, and their wrong passwords never slowed down.
 
     It talks to the HTTP API.
     """
-    return _set(server, Kind.EXEMPT, networks, reason, _end(until), is_sure=True)
+    return _set(server, Kind.EXEMPT, networks, reason, _end(until), is_sure=is_sure)
 
 
 @connected
@@ -209,7 +217,7 @@ def _set(
                 if error.kind != "needs-confirmation":
                     complain(f"nothing is set: {_why(error)}")
                     return Exit.REFUSED
-                if not _is_agreed(error.reasons):
+                if not _is_agreed(_WORDS[kind.value], error.reasons):
                     return Exit.REFUSED
                 done = api.post(f"{_REFUSALS}?confirm=true", body)
             for one in done["results"]:
@@ -221,12 +229,12 @@ def _set(
     return Exit.REFUSED if failed else Exit.DONE
 
 
-def _is_agreed(reasons: Sequence[str]) -> bool:
+def _is_agreed(word: str, reasons: Sequence[str]) -> bool:
     if not sys.stdin.isatty():
-        complain(f"this ban {'; '.join(reasons)}. Nothing is banned: --yes does it all the same")
+        complain(f"this {word} {'; '.join(reasons)}. Nothing is set: --yes does it all the same")
         return False
     for reason in reasons:
-        say(f"This ban {reason}.")
+        say(f"This {word} {reason}.")
     return typer.confirm("Set it all the same?")
 
 

@@ -71,7 +71,7 @@ export async function askForNetwork(kind) {
     isDangerous: isBan,
     run: async () => {
       const refusal = { kind, subject: network.value.trim(), reason: reason.value.trim(), until: endOf(length) };
-      told = outcomeOf(isBan, await send({ refusals: [refusal] }));
+      told = outcomeOf(isBan, await send({ refusals: [refusal] }, isBan));
     },
   });
   if (isDone) announce(told);
@@ -84,17 +84,18 @@ function outcomeOf(isBan, { results: [one], is_obeyed: isObeyed }) {
   return `${one.subject} is ${isBan ? "banned" : "exempt"}${isObeyed ? "" : LATE}`;
 }
 
-/** Ask once more where the server does, about a ban that holds more than may be meant.
- *  @param {object} body */
-async function send(body) {
+/** Ask once more where the server does, about a network that holds more than may be meant.
+ *  @param {object} body
+ *  @param {boolean} isBan */
+async function send(body, isBan) {
   try {
     return (await request("POST", "v1/refusals", { body })).body;
   } catch (error) {
     if (!(error instanceof Problem && error.kind === "needs-confirmation")) throw error;
     const isMeant = await ask({
-      title: "Ban this all the same?",
-      paragraphs: error.errors.map((one) => `This ban ${one.message}.`),
-      action: "Ban",
+      title: `${isBan ? "Ban" : "Exempt"} this all the same?`,
+      paragraphs: error.errors.map((one) => `This ${isBan ? "ban" : "exemption"} ${one.message}.`),
+      action: isBan ? "Ban" : "Exempt",
       isDangerous: true,
       run: async () => {},
     });

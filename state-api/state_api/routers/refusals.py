@@ -80,7 +80,8 @@ async def set_refusals(
     """Answered once every live POP3 process goes by them, at the latest after a second.
 
     By then they have ended the sessions of those users and networks, with the reason and without UPDATE. A
-    ban of everybody, and one that holds your own address, have to be confirmed. Bans are of POP3 alone.
+    ban or exemption of everybody, and a ban of your own address, have to be confirmed. Bans are of POP3
+    alone.
     """
     new = [one.stored() for one in body.refusals]
     if not confirm and (questions := _questions(new, administrator.address)):
@@ -175,12 +176,16 @@ async def lift_suspension(username: UsernamePath, repository: RepositoryDependen
 
 
 def _questions(new: list[NewRefusal], own_address: str) -> list[FieldError]:
-    """Return what to ask about bans that lock out more than may be meant."""
+    """Return what to ask about networks that hold more than may be meant."""
     found = []
     for number, one in enumerate(new):
-        if one.kind is not RefusalKind.BAN:
+        if one.kind is RefusalKind.SUSPEND:
             continue
-        if holds_everybody(one.subject):
+        if one.kind is RefusalKind.EXEMPT:
+            if not holds_everybody(one.subject):
+                continue
+            why = "holds everybody: no ban counts any more, and nothing slows down who guesses passwords"
+        elif holds_everybody(one.subject):
             why = "concerns everybody who is in no exempt network"
         elif is_in(own_address, one.subject):
             why = f"holds the address that you come from, {own_address}: no POP3 from there either"
