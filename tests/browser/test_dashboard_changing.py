@@ -173,7 +173,7 @@ def test_many_users_come_in_pages_and_are_found_by_how_they_begin(peep: Peep, da
     for number in range(53):
         peep.api.add_user(f"m{number:03}")
     dashboard.enter("Users")
-    find = dashboard.page.get_by_label("Find")
+    find = dashboard.page.locator("#users").get_by_label("Find")
     find.fill("m0")
     rows = dashboard.page.locator("#users tbody tr")
     expect(rows).to_have_count(50)

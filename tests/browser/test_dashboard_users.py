@@ -62,7 +62,7 @@ def test_users_are_sorted_by_what_they_use_and_found_by_what_happened(
     wait_until(lambda: first() == "otto", "the list knows who fetched most")
     dashboard.enter("Users")
     page, rows = dashboard.page, dashboard.page.locator("#users tbody tr")
-    page.get_by_label("Find").fill("o")
+    page.locator("#users").get_by_label("Find").fill("o")
     page.get_by_role("button", name="Today").click()
     expect(rows.nth(0)).to_contain_text("otto")
     expect(rows.nth(1)).to_contain_text("olaf")

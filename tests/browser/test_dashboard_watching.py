@@ -43,6 +43,7 @@ def test_a_login_and_a_fetched_message_show_by_themselves(peep: Peep, dashboard:
 def test_tiles_and_cards_are_of_one_moment(peep: Peep, dashboard: Dashboard) -> None:
     names = [peep.add_user(f"one{number}") for number in range(3)]
     dashboard.enter()
+    expect(dashboard.figure("logged_in_users")).to_have_text("0")
     # Whatever is on the page at any time: both say the same.
     dashboard.page.evaluate(
         """() => {
