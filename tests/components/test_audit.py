@@ -29,7 +29,7 @@ WRITE_FOR_NO_ADMINISTRATOR = {
     # for a user who logs in
     "begin_attempt", "begin_move", "end_attempt", "end_move", "note_move",
     # readers that remove what is over
-    "moves", "slow_downs",
+    "moves", "slow_downs", "suspension",
 }  # fmt: skip
 """The methods that write without an entry in the audit."""
 

@@ -21,6 +21,7 @@ from state_store.records import (
 from state_store.redis import keys
 from state_store.refusals import (
     MOST_REFUSALS,
+    REFUSALS_A_PAGE,
     NewRefusal,
     RefusalCounts,
     RefusalKind,
@@ -214,3 +215,24 @@ async def test_a_mark_without_a_suspension_keeps_nobody_out_for_ever(
     behind_the_scenes.delete(keys.REFUSALS, keys.REFUSAL_NAMES, keys.REFUSAL_ENDS)
     assert await store.suspension("alice", "v1") is None
     assert await login_with(store, "v1") is LoginOutcome.OPENED
+
+
+async def test_many_that_end_together_hold_redis_up_a_hundred_at_a_time_and_let_each_user_in_at_once(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    names = [f"user{number}" for number in range(3 * REFUSALS_A_PAGE)]
+    users = [(name, Credential("$argon2id$one", f"v-{name}")) for name in names]
+    await repository.add_users(users, by=OPERATOR)
+    new = [NewRefusal(RefusalKind.SUSPEND, name, "for an hour", 4e9) for name in names]
+    await repository.refuse(new, by=OPERATOR)
+    behind_the_scenes.zadd(
+        keys.REFUSAL_ENDS,
+        {refusal_id(RefusalKind.SUSPEND, name): number for number, name in enumerate(names, start=1)},
+    )
+    assert await repository.suspension("nobody") is None
+    assert behind_the_scenes.zcard(keys.REFUSAL_ENDS) == 2 * REFUSALS_A_PAGE
+    assert await repository.suspension(names[-1]) is None
+    last = await repository.credential(names[-1])
+    assert last is not None
+    assert not last.is_suspended
+    assert (await repository.refusals(10)).refusals == []

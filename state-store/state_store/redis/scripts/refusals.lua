@@ -43,9 +43,10 @@ local function note_refusal(action, kind, subject, by, reason, ends, count)
     'until', string.format('%.0f', ends), 'count', count)
 end
 
--- Takes those away whose time is over.
+-- Takes those away whose time is over, of very many some: the next script goes on.
 local function drop_ended(now)
-  local ended, last, counts = redis.call('ZRANGEBYSCORE', REFUSAL_ENDS, '-inf', now), {}, {}
+  local ended = redis.call('ZRANGEBYSCORE', REFUSAL_ENDS, '-inf', now, 'LIMIT', 0, REFUSALS_A_PAGE)
+  local last, counts = {}, {}
   for _, id in ipairs(ended) do
     local kind, subject = drop_refusal(id)
     last[kind], counts[kind] = subject, (counts[kind] or 0) + 1
