@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 import redis
 
+from state_store.errors import StoreUnavailable
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
-from state_store.records import Credential, Login, LoginOutcome
+from state_store.records import Credential, Login, LoginOutcome, Settings
 from state_store.redis import keys
 from state_store.refusals import NewRefusal, RefusalKind, refusal_id
 from state_store.repository import StateRepository
@@ -152,3 +153,24 @@ async def test_a_new_instance_goes_by_the_refusals_before_it_takes_connections(
     await ban(store, GUESSER)
     async with process(store) as one:
         assert one.instance.networks.ban_on(GUESSER) == "guesses"
+
+
+async def test_refusals_that_could_not_be_read_after_a_reconnection_are_read_with_the_next_exchange(
+    repository: StateRepository, behind_the_scenes: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, failed = repository.settings, asyncio.Event()
+
+    async def away() -> Settings:
+        failed.set()
+        raise StoreUnavailable("not yet")
+
+    async with process(repository) as one:
+        monkeypatch.setattr(repository, "settings", away)
+        # Another master has counted on to the same version, with a ban that was never heard of here.
+        row = f"ban\n{GUESSER}\n1\n0\nroot\nguesses"
+        behind_the_scenes.hset(keys.REFUSALS, refusal_id(RefusalKind.BAN, GUESSER), row)
+        behind_the_scenes.zadd(keys.REFUSAL_NAMES, {f"ban {GUESSER}": 0})
+        behind_the_scenes.client_kill_filter(_type="pubsub")
+        await asyncio.wait_for(failed.wait(), 10)
+        monkeypatch.setattr(repository, "settings", read)
+        await until(lambda: one.instance.networks.ban_on(GUESSER) == "guesses")

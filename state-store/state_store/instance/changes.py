@@ -45,6 +45,10 @@ class Changes:
         self._callbacks = callbacks
         self._verdicts: set[asyncio.Task[None]] = set()
 
+    def are_due(self, version: int) -> bool:
+        """Return whether something is to be read anew, where the store has this version."""
+        return version != self.settings.obeyed_version or self._refusals_version < 0
+
     async def refresh(self) -> None:
         """Read the settings and refusals in force, and act on what has changed. Raises `StoreUnavailable`."""
         async with self._refreshing:

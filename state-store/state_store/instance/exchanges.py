@@ -136,7 +136,7 @@ class Exchanges:
             log.info("state store is back")
         self._outbox.confirm(result.logins)
         self._admission.answered(result, asyncio.get_running_loop().time())
-        if result.settings_version != self._changes.settings.obeyed_version:
+        if self._changes.are_due(result.settings_version):
             await self._changes.refresh()
         self._wake_for_the_rest()
 
