@@ -1,5 +1,7 @@
 """Who is refused and why, who uses most, who never comes: the pages of users."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -86,3 +88,54 @@ def test_a_user_and_the_list_fit_a_telephone(peep: Peep, open_dashboard: Open, s
     assert not dashboard.is_wider_than_the_screen()
     assert dashboard.barriers() == []
     dashboard.picture(f"user-on-a-telephone-{scheme}")
+
+
+@pytest.mark.timeout(120)
+def test_users_are_added_from_a_file_and_each_line_is_answered(
+    peep: Peep, dashboard: Dashboard, tmp_path: Path
+) -> None:
+    peep.add_user("quentin")
+    names = [f"many{number:02}" for number in range(48)]
+    lines = [
+        "# name or name:password",
+        *names,
+        "quinn:a password, with: more",
+        "quentin",
+        "",
+        "a b,x",
+        "many03",
+    ]
+    source = tmp_path / "users.txt"
+    source.write_text("\r\n".join(lines))
+    dashboard.enter("Users")
+    page = dashboard.page
+    page.get_by_role("button", name="Add users from a file").click()
+    dialog = dashboard.dialog()
+    dialog.get_by_role("button", name="Add users").click()
+    expect(dialog).to_contain_text("Give at least one user, or choose a file.")
+    assert dashboard.barriers() == []
+    dialog.get_by_label("File", exact=True).set_input_files(source)
+    expect(dialog).to_contain_text("52 users in users.txt")
+    dashboard.picture("users-from-a-file")
+    dialog.get_by_role("button", name="Add users").click()
+    results = page.get_by_role("dialog", name="49 users added, 3 not")
+    expect(results).to_be_visible()
+    rows = results.locator("tbody tr")
+    expect(rows.filter(has_text="a b")).to_contain_text("Not added: username: must be 1 to 128 characters")
+    expect(rows.filter(has_text="the same name as in line 5")).to_contain_text("54")
+    expect(rows.filter(has_text="quentin")).to_contain_text("Exists already, and keeps its password")
+    made = rows.filter(has_text="many00").locator("code").inner_text()
+    assert dashboard.barriers() == []
+    dashboard.picture("users-from-a-file-results")
+    with page.expect_download() as download:
+        results.get_by_role("link", name="Download the new passwords").click()
+    passwords = dict(line.split(":") for line in download.value.path().read_text().splitlines())
+    assert list(passwords) == names
+    assert passwords["many00"] == made
+    assert len(set(passwords.values())) == len(names)
+    results.get_by_role("button", name="Close").click()
+    expect(dashboard.row("many47")).to_be_visible()
+    for name, password in (("many47", passwords["many47"]), ("quinn", "a password, with: more")):
+        with peep.pop3.connect() as client:
+            client.ask(f"USER {name}")
+            assert client.ask(f"PASS {password}").startswith(b"+OK")

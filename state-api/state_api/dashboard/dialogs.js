@@ -11,6 +11,7 @@ import { FieldSet } from "./forms.js";
  * @property {string} title
  * @property {string[]} [paragraphs]
  * @property {Field[]} [fields]
+ * @property {HTMLElement} [content] what else is to be read, which can take the focus: the dialog is wide then
  * @property {string} action the word on the button
  * @property {boolean} [isDangerous]
  * @property {boolean} [isAnswerable] whether there is anything to cancel
@@ -35,7 +36,7 @@ let numberOfDialogs = 0;
  * @param {DialogOptions} options
  * @returns {Promise<boolean>} whether it was done
  */
-export function ask({ title, paragraphs = [], fields = [], action, isDangerous = false, isAnswerable = true, fieldOfKind, run }) {
+export function ask({ title, paragraphs = [], fields = [], content, action, isDangerous = false, isAnswerable = true, fieldOfKind, run }) {
   numberOfDialogs += 1;
   const id = `dialog-${numberOfDialogs}`;
   const set = new FieldSet(fields);
@@ -52,10 +53,11 @@ export function ask({ title, paragraphs = [], fields = [], action, isDangerous =
     element("h2", { id }, title),
     ...paragraphs.map((text) => element("p", {}, text)),
     set.root,
+    content,
     progress,
     element("div", { class: "actions" }, isAnswerable && cancel, confirm),
   );
-  const dialog = element("dialog", { "aria-labelledby": id }, form);
+  const dialog = element("dialog", { "aria-labelledby": id, class: content ? "wide" : null }, form);
   let isDone = false;
   cancel.addEventListener("click", () => dialog.close());
   form.addEventListener("submit", async (event) => {
@@ -80,7 +82,7 @@ export function ask({ title, paragraphs = [], fields = [], action, isDangerous =
   document.body.append(dialog);
   dialog.showModal();
   // What cannot be taken back is not one careless press of Enter away.
-  (fields[0]?.input ?? (isDangerous ? cancel : confirm)).focus();
+  (fields[0]?.input ?? content ?? (isDangerous ? cancel : confirm)).focus({ preventScroll: true });
   if (!isAnswerable && fields[0]?.input instanceof HTMLInputElement) fields[0].input.select();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
@@ -92,7 +94,7 @@ export function ask({ title, paragraphs = [], fields = [], action, isDangerous =
 
 /**
  * Show what is to be read, or copied, until that is done.
- * @param {Pick<DialogOptions, "title" | "paragraphs" | "fields" | "action">} options
+ * @param {Pick<DialogOptions, "title" | "paragraphs" | "fields" | "content" | "action">} options
  */
 export async function tell(options) {
   await ask({ ...options, isAnswerable: false, run: async () => {} });

@@ -8,10 +8,11 @@ import { element, setText } from "./dom.js";
  * @property {string} name as the server calls it
  * @property {string} label
  * @property {string} [hint]
- * @property {"text" | "password" | "search" | "number"} [type]
+ * @property {"text" | "password" | "search" | "number" | "file"} [type]
  * @property {string} [autocomplete]
  * @property {Record<string, string | number | boolean>} [attributes] further ones of the input
  * @property {[value: string, text: string][]} [choices] what to choose from, instead of typing
+ * @property {number} [rows] so many lines are seen at one time of those that may be typed
  */
 
 let numberOfFields = 0;
@@ -19,7 +20,7 @@ let numberOfFields = 0;
 /** One input, or choice, with its label, hint and error. */
 export class Field {
   /** @param {FieldOptions} options */
-  constructor({ name, label, hint = "", type = "text", autocomplete = "off", attributes = {}, choices }) {
+  constructor({ name, label, hint = "", type = "text", autocomplete = "off", attributes = {}, choices, rows }) {
     numberOfFields += 1;
     const id = `field-${numberOfFields}`;
     this.name = name;
@@ -28,9 +29,9 @@ export class Field {
     /** What there is to say about the value that was typed, or is there. */
     this.note = element("p", { class: "note", id: `${id}-note` });
     const about = { id, name, autocomplete, "aria-describedby": `${hint ? `${id}-hint ` : ""}${id}-note ${id}-error` };
-    this.input = choices
-      ? element("select", about, ...choices.map(([value, text]) => element("option", { value }, text)))
-      : element("input", { ...about, type, spellcheck: "false", autocapitalize: "none", ...attributes });
+    const typed = { ...about, spellcheck: "false", autocapitalize: "none", ...attributes };
+    if (choices) this.input = element("select", about, ...choices.map(([value, text]) => element("option", { value }, text)));
+    else this.input = rows ? element("textarea", { ...typed, rows }) : element("input", { ...typed, type });
     this.input.addEventListener("input", () => this.clearError());
     const entry = element("div", { class: "entry" }, this.input);
     if (this.input instanceof HTMLInputElement && type === "password") entry.append(revealButton(this.input));

@@ -4,6 +4,7 @@ import { get, Problem, request, segment } from "./api.js";
 import { ask, askToDelete } from "./dialogs.js";
 import { announce, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
+import { askForMany } from "./many-users.js";
 import { Table } from "./tables.js";
 import { ago, count, octets } from "./units.js";
 
@@ -76,9 +77,10 @@ export class Users {
     this._nextButton = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, "Next");
     this._place = element("p", { class: "muted", role: "status" });
     const add = element("button", { type: "button", class: "button primary", "data-needs": "all", click: () => this._add() }, "Add a user");
+    const addMany = element("button", { type: "button", class: "button", "data-needs": "all", click: () => this._addMany() }, "Add users from a file");
     this._imported = element("p", { class: "muted", id: "imported-hashes" });
     byId("users").append(
-      element("div", { class: "toolbar" }, this._prefix.root, this._filter.root, add),
+      element("div", { class: "toolbar" }, this._prefix.root, this._filter.root, add, addMany),
       this._table.root,
       element("nav", { class: "toolbar", "aria-label": "Pages of users" }, this._previousButton, this._nextButton, this._place),
       this._imported,
@@ -192,6 +194,10 @@ export class Users {
     if (!isDone) return;
     announce(`${username.value} is added`);
     await this._load();
+  }
+
+  async _addMany() {
+    if (await askForMany()) await this._load();
   }
 
   /** @param {string} username */
