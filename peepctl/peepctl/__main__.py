@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -117,13 +119,26 @@ app.command("raw")(protocol.raw)
 app.command("shell")(protocol.shell)
 
 
-def _leave_out_types(command: Any) -> None:
-    """Have help texts name arguments as people call them, without Python's type behind (`list[str]`)."""
+def _speak_plainly(command: Any) -> None:
+    """Have texts name arguments as people call them, without Python's types (`list[str]`) and errors."""
     for one in getattr(command, "commands", {}).values():
-        _leave_out_types(one)
+        _speak_plainly(one)
     for parameter in command.params:
+        parameter.process_value = _with_plain_errors(parameter.process_value)
         if parameter.param_type_name == "argument":
             parameter.display_type_rich = lambda ctx: None
+
+
+def _with_plain_errors(process: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(process)
+    def processed(*given: Any, **named: Any) -> Any:
+        try:
+            return process(*given, **named)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+    return processed
 
 
 def main() -> None:
@@ -132,7 +147,7 @@ def main() -> None:
         # Typer would guess the shell even if one is named.
         os.environ[f"_{NAME.upper()}_COMPLETE"] = f"source_{sys.argv[2]}"
     command = typer.main.get_command(app)
-    _leave_out_types(command)
+    _speak_plainly(command)
     command(prog_name=NAME)
 
 

@@ -145,7 +145,8 @@ NOT_UNDOABLE = Kind(
 )
 CHANGED_AGAIN = Kind(
     409,
-    "Somebody has changed this setting again since: `?even_if_changed=true` sets it back all the same.",
+    "The setting does not have the value of this change any more: `?even_if_changed=true` sets it back all "
+    "the same.",
     "changed-again",
 )
 UNKNOWN_ACT = Kind(404, "The audit has no entry with this id, or not any more.", "unknown-act")

@@ -57,7 +57,7 @@ def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> Non
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("status").filter(has_text="The timeout is 59 s again")).to_be_visible()
     assert peep.api.settings()["timeout_seconds"] == 59
-    # What was changed again since is set back only when that is meant.
+    # What has another value by now is set back only when that is meant.
     set_back_to_59.click()
     set_back.click()
     expect(dialog).to_be_hidden()  # it is 59 already
@@ -66,7 +66,7 @@ def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> Non
     set_back.click()
     expect(dialog).to_contain_text("59 seconds close")
     set_back.click()
-    expect(dialog).to_contain_text("It was changed again since. Set it back all the same?")
+    expect(dialog).to_contain_text("Another value is in force by now. Set it back all the same?")
     set_back.click()
     expect(dialog).to_be_hidden()
     peep.api.change_settings(timeout_seconds=600)

@@ -47,6 +47,10 @@ async def test_acts_are_listed_the_latest_last_and_control_no_terminal(
 async def test_filters_and_formats(peepctl: PeepctlBesideApi, repository: StateRepository) -> None:
     await repository.add_users([("alice", CREDENTIAL), ("bob", CREDENTIAL)], by=OPERATOR)
     await repository.remove_user("bob", by=HOSTILE)
+    await repository.change_settings(by=OPERATOR, timeout_seconds=300)
+    for name in ("timeout", "timeout_seconds"):
+        of_setting = await peepctl.run("audit", "--object", name, "--format", "json")
+        assert [act["new"] for act in json.loads(of_setting.stdout)["acts"]] == ["300"]
     of_bob = await peepctl.run("audit", "--object", "bob", "--format", "json")
     assert [act["action"] for act in json.loads(of_bob.stdout)["acts"]] == ["user.remove", "user.add"]
     lines = await peepctl.run("audit", "--action", "user", "--door", "machine", "--format", "jsonl")
@@ -55,6 +59,9 @@ async def test_filters_and_formats(peepctl: PeepctlBesideApi, repository: StateR
     assert [row[7] for row in csv.reader(io.StringIO(table.stdout))][:2] == ["object", "alice bob"]
     for wrong in (("--since", "soon"), ("--follow", "--format", "csv")):
         assert (await peepctl.run("audit", *wrong)).code == 2
+    no_door = await peepctl.run("audit", "--door", "window")
+    assert no_door.code == 2
+    assert "'--door': 'window' is not one of 'peep', 'http', 'dashboard', 'machine'." in no_door.stderr
 
 
 async def test_the_last_change_is_set_back_and_an_older_one_by_its_id(
@@ -63,16 +70,47 @@ async def test_the_last_change_is_set_back_and_an_older_one_by_its_id(
     await repository.change_settings(by=OPERATOR, max_connections=15)
     await repository.change_settings(by=OPERATOR, timeout_seconds=300)
     await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
-    done = await peepctl.run("set", "--undo")
+    done = await peepctl.run("set", "--undo", "--yes")
     assert done.stdout == "timeout is 600 again (it was 300, set by operator)\n"
     limit, *_ = [act async for act in repository.all_acts(Wanted(action="settings"))]
     await repository.change_settings(by=OPERATOR, max_connections=16)
     refused = await peepctl.run("set", "--undo", limit.act_id)
     assert refused.code == 1
-    assert "was changed again since" in refused.stderr
-    assert "--even-if-changed" in refused.stderr
+    assert refused.stderr == "peepctl: max-connections is not 15 any more: --even-if-changed sets it back\n"
     done = await peepctl.run("set", "--undo", limit.act_id, "--even-if-changed")
     assert done.stdout == "max-connections is 1000 again (it was 15, set by operator)\n"
+    assert (await repository.settings()).max_connections == 1000
+
+
+async def test_what_would_be_set_back_is_told_first(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    await repository.change_settings(by=OPERATOR, max_connections=15)
+    await repository.change_settings(by=OPERATOR, timeout_seconds=300)
+    asked = await peepctl.run("set", "--undo")
+    assert (asked.code, asked.stdout) == (1, "")
+    assert asked.stderr.startswith(
+        "peepctl: it would set timeout from 300 back to 600 (300 was set by operator at "
+    )
+    assert asked.stderr.endswith("). Nothing is changed: --yes does it\n")
+    assert (await repository.settings()).timeout_seconds == 300
+    named = await peepctl.run("set", "--undo", "max-connections", "--yes")
+    assert named.stdout == "max-connections is 1000 again (it was 15, set by operator)\n"
+    again = await peepctl.run("set", "--undo")
+    assert again.code == 1
+    assert "max-connections from 1000 back to 15" in again.stderr
+    assert "which set the change before back: this sets 15 once more" in again.stderr
+    unknown = await peepctl.run("set", "--undo", "colour")
+    assert (unknown.code, "there are max-connections" in unknown.stderr) == (2, True)
+
+
+async def test_a_change_is_set_back_while_its_value_is_in_force_whatever_came_between(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    for limit in (50, 60, 50):
+        await repository.change_settings(by=OPERATOR, max_connections=limit)
+    (first, *_) = [act async for act in repository.all_acts(Wanted(action="settings"))]
+    assert (await peepctl.run("set", "--undo", first.act_id)).code == 0
     assert (await repository.settings()).max_connections == 1000
 
 
@@ -81,7 +119,8 @@ async def test_a_dangerous_value_is_not_set_back_without_a_question(
 ) -> None:
     await repository.change_settings(by=OPERATOR, timeout_seconds=30)
     await repository.change_settings(by=OPERATOR, timeout_seconds=300)
-    refused = await peepctl.run("set", "--undo")
+    (act, *_) = [act async for act in repository.all_acts(Wanted(action="settings"))][::-1]
+    refused = await peepctl.run("set", "--undo", act.act_id)
     assert refused.code == 1
     assert "30 seconds close sessions" in refused.stderr
     assert (await peepctl.run("set", "--undo", "--yes")).code == 0

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import typer
 
+from peepctl.commands.settings import Setting, field_of
 from peepctl.http_api import ApiUnreachable, HttpApi
 from peepctl.moments import moment
 from peepctl.options import complain, connected
@@ -26,6 +27,7 @@ RETRY_SECONDS = 1.0
 
 _HEAD = ("TIME", "WHO", "DOOR", "FROM", "ACTION", "OBJECT", "OLD", "NEW", "ID")
 _LONGEST_CELL = 48
+_SETTINGS = {one.value for one in Setting}
 _WIDTHS = (19, 12, 9, 15, 20, 24, 12, 12)
 """Of columns whose later rows are not known yet."""
 
@@ -57,7 +59,8 @@ def audit(
         str | None, typer.Option(metavar="ACTION", help="Only this, as user.add; user is all that begin so.")
     ] = None,
     on: Annotated[
-        str | None, typer.Option("--object", metavar="NAME", help="Only what was done to this.")
+        str | None,
+        typer.Option("--object", metavar="NAME", help="Only what was done to this user, setting or other."),
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="2026-11-29, 2026-11-29T14:00, or 2h (ago).")
@@ -75,7 +78,7 @@ def audit(
     talks to the HTTP API.
     """
     times = {"since": moment("--since", since), "until": moment("--until", until)}
-    given = {"who": who, "door": door.value if door else None, "action": action, "object": on}
+    given = {"who": who, "door": door.value if door else None, "action": action, "object": _recorded(on)}
     query = {name: value for name, value in given.items() if value}
     query |= {name: time.isoformat() for name, time in times.items() if time is not None}
     with server.api() as api:
@@ -88,6 +91,11 @@ def audit(
         else:
             say_table(_HEAD, map(_row, reversed(api.get(_path(query, limit=limit))["acts"])))
     return Exit.DONE
+
+
+def _recorded(name: str | None) -> str | None:
+    """Return the name in the audit of what is meant, which settings have besides that of `peepctl set`."""
+    return field_of(name) if name in _SETTINGS else name
 
 
 def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Exit:

@@ -65,7 +65,7 @@ def _moment(text: str) -> float:
 
 Metrics = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[METRIC]...", help="Only these; all of them without it.", show_default=False),
+    typer.Argument(metavar="METRIC", help="Only these; all of them without it.", show_default=False),
 ]
 Last = Annotated[int, typer.Option(metavar="SPAN", parser=_seconds, help="How far back: 30min, 24h, 7d, 1y.")]
 To = Annotated[

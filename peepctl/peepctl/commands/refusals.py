@@ -57,7 +57,7 @@ Until = Annotated[
 Networks = Annotated[
     list[str],
     typer.Argument(
-        metavar="NETWORK...", help="Addresses or networks, as 192.0.2.7 or 2001:db8::/32.", show_default=False
+        metavar="NETWORK", help="Addresses or networks, as 192.0.2.7 or 2001:db8::/32.", show_default=False
     ),
 ]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Annotated
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import typer
 
@@ -77,7 +79,7 @@ def set_setting(
         str | None,
         typer.Argument(
             metavar="SETTING",
-            help="The setting; with --undo the ID of a change, as peepctl audit shows it.",
+            help="The setting; with --undo it may be the ID of a change, as peepctl audit shows it.",
             show_default=False,
             autocompletion=_completed,
         ),
@@ -90,22 +92,29 @@ def set_setting(
             show_default=False,
         ),
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Set back the last change, or the one named.")] = False,
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="Set back the last change, of SETTING or of any, or that with the ID."),
+    ] = False,
     even_if_changed: Annotated[
-        bool, typer.Option("--even-if-changed", help="Set back what was changed again since, too.")
+        bool, typer.Option("--even-if-changed", help="Set back also if another value is in force by now.")
     ] = False,
     is_sure: Annotated[
-        bool, typer.Option("--yes", "-y", help="Save a dangerous value without asking.")
+        bool, typer.Option("--yes", "-y", help="Set back, or save a dangerous value, without asking.")
     ] = False,
 ) -> Exit:
     """Change a setting, or set a change back.
 
     It takes effect in all POP3 processes within a second. A limit below the connections that are open and a
-    timeout under a minute are asked about. --undo talks to the HTTP API.
+    timeout under a minute are asked about. --undo shows the change and asks, unless it is named by its ID; a
+    change that was itself an --undo is set back too. It talks to the HTTP API.
     """
     if undo:
         return _undo(server, setting, even_if_changed=even_if_changed, is_sure=is_sure)
-    return _set(server, _setting_of(setting), value or "", is_sure=is_sure)
+    chosen = _setting_of(setting)
+    if value is None:
+        raise WrongSettings(f"which value? set {chosen.value} VALUE sets it, get {chosen.value} shows it")
+    return _set(server, chosen, value, is_sure=is_sure)
 
 
 def _setting_of(name: str | None) -> Setting:
@@ -120,6 +129,10 @@ def _set(server: Server, setting: Setting, value: str, *, is_sure: bool) -> Exit
     if setting is not Setting.MAIL_DIRECTORY:
         _require_number(setting, value)
     with server.connect() as peep:
+        allowed = _range(peep, setting)
+        if allowed and int(value) not in allowed:
+            complain(_range_in_words(allowed, setting, value))
+            return Exit.REFUSED
         if not (is_sure or _is_agreed(_reasons(peep, setting, value))):
             return Exit.REFUSED
         try:
@@ -129,7 +142,7 @@ def _set(server: Server, setting: Setting, value: str, *, is_sure: bool) -> Exit
                 return _set_over_http(server, setting, value)
             if error.code not in _OUT_OF_RANGE:
                 raise
-            complain(f"the server answers -{error.code}: {_range_in_words(peep, setting, value)}")
+            complain(f"the server answers -{error.code}: {_range_in_words(allowed, setting, value)}")
             return Exit.REFUSED
     say(f"{setting.value} is {value} now")
     return Exit.DONE
@@ -174,17 +187,19 @@ def _is_agreed(reasons: list[str]) -> bool:
     return typer.confirm("Save it all the same?")
 
 
-def _undo(server: Server, act_id: str | None, *, even_if_changed: bool, is_sure: bool) -> Exit:
+def _undo(server: Server, named: str | None, *, even_if_changed: bool, is_sure: bool) -> Exit:
     with server.api() as api:
-        act = api.get(f"{AUDIT}/{quote(act_id, safe='')}") if act_id else _last_change(api)
+        is_id = named is not None and re.fullmatch("[0-9]+-[0-9]+", named) is not None
+        act = api.get(f"{AUDIT}/{named}") if is_id else _last_change(api, field_of(named))
+        if not (is_sure or is_id or _is_meant(api, act)):
+            return Exit.REFUSED
         query = {"even_if_changed": str(even_if_changed).lower(), "confirm": str(is_sure).lower()}
         path = f"{AUDIT}/{act['id']}/undo"
         try:
             api.post(f"{path}?{urlencode(query)}", None)
         except ApiRefused as error:
             if error.kind == "changed-again":
-                name = _name_of(act)
-                complain(f"{name} was changed again since {act['id']}: --even-if-changed sets it back")
+                complain(f"{_name_of(act)} is not {act['new']} any more: --even-if-changed sets it back")
                 return Exit.REFUSED
             if error.kind != "needs-confirmation":
                 raise
@@ -195,21 +210,47 @@ def _undo(server: Server, act_id: str | None, *, even_if_changed: bool, is_sure:
     return Exit.DONE
 
 
-def _last_change(api: HttpApi) -> dict[str, str]:
-    """Return the newest change of one of the settings that had a value before it."""
-    query = {"action": "settings.change"}
-    while True:
+def _last_change(api: HttpApi, field: str | None) -> dict[str, str]:
+    """Return the newest change of this setting, or of any, that had a value before it."""
+    for act in _changes(api, field):
+        return act
+    raise ApiError(f"no change of {'a setting' if field is None else _typed(field)} is in the audit")
+
+
+def _changes(api: HttpApi, field: str | None, before: str = "") -> Iterator[dict[str, str]]:
+    query = {"action": "settings.change"} | ({"object": field} if field else {})
+    page = {"next": before}
+    while page["next"] is not None:
+        query |= {"before": page["next"]} if page["next"] else {}
         page = api.get(f"{AUDIT}?{urlencode(query)}")
-        for act in page["acts"]:
-            if act["object"] in _FIELDS.values() and act["old"]:
-                return act  # type: ignore[no-any-return]
-        if page["next"] is None:
-            raise ApiError("no change of a setting is in the audit")
-        query["before"] = page["next"]
+        yield from (act for act in page["acts"] if act["object"] in _FIELDS.values() and act["old"])
+
+
+def _is_meant(api: HttpApi, act: dict[str, str]) -> bool:
+    """Say what would be set back, and whether it had set something back itself; ask at a terminal."""
+    at = datetime.fromisoformat(act["at"]).astimezone()
+    what = f"{_name_of(act)} from {act['new']} back to {act['old']}"
+    whose = f"{act['new']} was set by {act['who'] or '-'} at {at:%Y-%m-%d %H:%M:%S}"
+    earlier = next(_changes(api, act["object"], act["id"]), None)
+    if earlier is not None and (earlier["old"], earlier["new"]) == (act["new"], act["old"]):
+        whose += f", which set the change before back: this sets {act['old']} once more"
+    if not sys.stdin.isatty():
+        complain(f"it would set {what} ({whose}). Nothing is changed: --yes does it")
+        return False
+    return typer.confirm(f"Set {what}? ({whose})")
+
+
+def field_of(name: str | None) -> str | None:
+    """Return the name that the API and the audit have for a setting; theirs may be given too."""
+    return None if name is None else name if name in _FIELDS.values() else _FIELDS[_setting_of(name)]
+
+
+def _typed(field: str) -> str:
+    return next((one.value for one, internal in _FIELDS.items() if internal == field), field)
 
 
 def _name_of(act: dict[str, str]) -> str:
-    return next((one.value for one, field in _FIELDS.items() if field == act["object"]), act["object"])
+    return _typed(act["object"])
 
 
 def _require_number(setting: Setting, text: str) -> None:
@@ -218,8 +259,13 @@ def _require_number(setting: Setting, text: str) -> None:
         raise WrongSettings(f"{setting.value} must be a whole number, not {text!r}")
 
 
-def _range_in_words(peep: Peep, setting: Setting, value: str) -> str:
-    allowed = peep.capabilities().integers.get(_COMMENCEMENTS[setting])
+def _range(peep: Peep, setting: Setting) -> range | None:
+    """Return the values that `cap?` lists; None where it lists none."""
+    commencement = _COMMENCEMENTS.get(setting)
+    return None if commencement is None else peep.capabilities().integers.get(commencement)
+
+
+def _range_in_words(allowed: range | None, setting: Setting, value: str) -> str:
     words = f"the range is {allowed[0]} to {allowed[-1]}" if allowed else "cap? does not list the range"
     return f"{value} is out of range for {setting.value}; {words}"
 

@@ -188,7 +188,7 @@ function asQuestion(error, agreed) {
   if (!(error instanceof Problem)) return error;
   if (error.kind === "changed-again") {
     agreed.set("even_if_changed", "true");
-    return new Problem(error.status, error.kind, "It was changed again since. Set it back all the same?");
+    return new Problem(error.status, error.kind, "Another value is in force by now. Set it back all the same?");
   }
   if (error.kind === "needs-confirmation") {
     agreed.set("confirm", "true");

@@ -110,7 +110,7 @@ async def undo_act(
     administrator: Administrator,
     confirm: Confirmed = False,
     even_if_changed: Annotated[
-        bool, Query(description="Also if somebody has changed the setting again since.")
+        bool, Query(description="Also if the setting has another value by now than this change gave it.")
     ] = False,
 ) -> schemas.Settings:
     """Give a setting the value that it had before this change (`settings.change`)."""
