@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from peepctl.sources import WrongSettings
 
 LONGEST_LINE = 4096
 MOST_NAMES = 100_000
+
+_HEAD = re.compile("(user|user ?name|name|login|e-?mail)[:,;\t](password|passwd)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,22 @@ def read_names(source: str) -> list[str]:
 
 
 def read_new_users(source: str) -> list[Named]:
-    """Return the users to add in a file, as `read_names`: `user`, `user:password`, or divided by a tab."""
+    """Return the users to add in a file, as `read_names`: `user`, `user:password`, or divided by a tab.
+
+    A first line that names these columns is skipped.
+    """
     users: dict[str, Named] = {}
-    for line in _lines(source):
-        name, _, password = line.partition("\t" if "\t" in line else ":")
+    for number, line in enumerate(_lines(source)):
+        if number == 0 and _HEAD.fullmatch(line):
+            continue
+        name, divider, password = line.partition("\t" if "\t" in line else ":")
+        if not divider and ("," in name or ";" in name):
+            raise WrongSettings(f"{source}: between a name and its password must be `:` or a tab, not , or ;")
         if name in users:
             raise WrongSettings(f"{source}: the user {name} is in it twice")
         users[name] = Named(name, password)
+    if not users:
+        raise WrongSettings(f"{source} names nobody: it has only the names of columns")
     if any(user.password for user in users.values()) and _is_open_to_others(source):
         raise WrongSettings(f"{source} contains passwords and others can read it: chmod 600 {source}")
     return list(users.values())

@@ -173,10 +173,11 @@ class Server:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             has_token = endpoint.token is not None
             only_http = "; an API token is for the HTTP API alone, and this is asked over PEEP"
+            looked = f"; {where}" if (where := searched(endpoint.host)) else ""
             raise WrongSettings(
                 f"no password for {endpoint.user} at {endpoint.address}: set PEEPCTL_PASSWORD_FILE or"
                 " PEEPCTL_PASSWORD, or put it into the settings file (a password for another host or user is"
-                f" not sent{only_http if has_token else ''})"
+                f" not sent{only_http if has_token else ''}){looked}"
             )
         text = getpass.getpass(f"Password of {endpoint.user} at {endpoint.address}: ")
         self._typed_password = Password(text, "the terminal")

@@ -20,6 +20,8 @@ MAX_HASH_CHARACTERS = 512
 
 LINES_TO_RECOGNISE = 20
 
+PLAIN_PASSWORDS = "Plain passwords are added by `peepctl users add --from FILE`, user:password a line"
+
 VERIFIER = "peep_scram="
 """The extra field of a Dovecot passwd-file in which an export of ours keeps the verifier for SCRAM."""
 
@@ -68,6 +70,11 @@ class UserList:
         self._columns: tuple[int, int] = (0, 1)
         self.octets = 0
         first = list(itertools.islice(self._lines(), LINES_TO_RECOGNISE))
+        if wanted is None and sum(isinstance(line, Unusable) for _, line in first) * 2 > len(first):
+            raise WrongSettings(
+                f"{name} is no list of users: most of its first lines are not UTF-8, or too long; "
+                "--format reads it all the same"
+            )
         self.format = wanted or _recognised([line for _, line in first if isinstance(line, str)], name)
         self._numbered = itertools.chain(first, self._lines(len(first)))
 
@@ -202,4 +209,6 @@ def _recognised(lines: Sequence[str], name: str) -> Format:
             if set(fields) == {9}
             else Format.PASSWD_FILE
         )
-    raise WrongSettings(f"{name}: its format is none that is known; --format says which it is")
+    raise WrongSettings(
+        f"{name}: its format is none that is known; --format says which it is. {PLAIN_PASSWORDS}"
+    )

@@ -150,7 +150,13 @@ async def test_users_of_a_list_are_added_and_passwords_made_where_it_has_none(
     ):
         wrong = await peepctl.run("users", "add", *arguments)
         assert (wrong.code, words in wrong.stderr) == (2, True)
-    for given, words in (("", "names nobody"), ("a\na\n", "twice"), ("x" * 5000, "longer than")):
+    for given, words in (
+        ("", "names nobody"),
+        ("Username:Password\n", "names nobody"),
+        ("frank,secret\n", "must be `:` or a tab"),
+        ("a\na\n", "twice"),
+        ("x" * 5000, "longer than"),
+    ):
         wrong = await peepctl.run("users", "add", "--from", "-", given=given)
         assert (wrong.code, words in wrong.stderr) == (2, True)
 

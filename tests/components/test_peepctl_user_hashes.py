@@ -196,6 +196,23 @@ async def test_what_is_no_list_is_refused(importer: Importer, file: str, reason:
     assert reason in done.stderr
 
 
+@pytest.mark.parametrize("text", ["", "# nobody\n", "username,password\n"])
+async def test_a_list_without_users_is_told(importer: Importer, text: str) -> None:
+    done = await importer.run("users", "import", "-", given=text)
+    assert (done.code, done.stdout, done.stderr) == (2, "", "peepctl: -: no users in it\n")
+
+
+@pytest.mark.parametrize("text", ["a:secret\n", "user,password\na,secret\n", "a,secret\nb,secret\n"])
+async def test_plain_passwords_are_told_how_they_are_added(
+    importer: Importer, repository: StateRepository, text: str
+) -> None:
+    done = await importer.run("users", "import", "-", given=text)
+    assert done.code in (1, 2)
+    assert "`peepctl users add --from FILE`, user:password a line" in done.stderr
+    assert "secret" not in done.stdout + done.stderr
+    assert await repository.usernames() == []
+
+
 async def test_wrong_password_address_and_server_are_told(importer: Importer, tmp_path: Path) -> None:
     wrong = await importer.run("users", "import", "-", given=f"a:{SSHA}\n", PEEPCTL_PASSWORD="wrong")
     assert wrong.code == 4

@@ -61,6 +61,15 @@ def test_users_of_a_list_get_passwords(terminal: Terminal) -> None:
     assert [line.partition(":")[0] for line in made] == ["carol", "dave"]
 
 
+def test_fifty_users_are_added_with_the_passwords_of_a_list(terminal: Terminal) -> None:
+    printed = terminal.type(commands("users.md", "fifty users"))
+    assert printed.splitlines()[-1] == "50"
+    url = "pop3://pupil50:secret-50@127.0.0.1:1110/"
+    assert terminal.type(f"curl --silent --show-error --list-only {url} && echo fetched").split() == [
+        "fetched"
+    ]
+
+
 def test_users_are_suspended_and_networks_banned_and_exempted(terminal: Terminal) -> None:
     printed = terminal.type(commands("refusals.md", "suspend and ban"))
     assert re.search(r"^suspend +alice +.* admin +the bill is not paid", printed, re.MULTILINE)

@@ -1,6 +1,7 @@
 """Lists of users, as other servers and databases leave them, in any state of damage."""
 
 import io
+import random
 import tracemalloc
 
 import pytest
@@ -116,6 +117,13 @@ def test_unusable_line_is_told_by_its_number_and_the_others_hold(octets: bytes, 
 
 def test_wrong_first_lines_do_not_hide_the_format() -> None:
     assert read(b"\xff\n" + f"a@x.org|{HASH}\n".encode())[0] is Format.POSTFIX_ACCOUNTS
+
+
+def test_what_is_no_text_has_no_format() -> None:
+    octets = random.Random(20).randbytes(10_000)
+    with pytest.raises(WrongSettings, match="is no list of users"):
+        read(octets)
+    assert read(octets, Format.CSV)[0] is Format.CSV
 
 
 def test_damaged_csv_is_no_user() -> None:

@@ -22,7 +22,7 @@ from peepctl.options import AsJson, complain, connected
 from peepctl.output import say, say_json, say_list, say_table
 from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
-from peepctl.user_lists import VERIFIER, Entry, Format, Unusable, UserList
+from peepctl.user_lists import PLAIN_PASSWORDS, VERIFIER, Entry, Format, Unusable, UserList
 
 REQUEST_OCTETS = 60_000
 """The API takes 64 KiB."""
@@ -38,6 +38,9 @@ EXISTING_SHOWN = 10
 
 PAGE = 1000
 
+_NO_SCHEME = "scheme cannot be told"
+"""In the API's reason for what is no hash."""
+
 SEPARATOR = " "
 """Between a hash and its verifier, in the API's text."""
 
@@ -50,10 +53,17 @@ class Report:
     updated: int = 0
     left: int = 0
     skipped: int = 0
+    without_scheme: int = 0
+    """Those of the skipped ones that may be passwords in the clear."""
     existing: list[tuple[int, str, str]] = field(default_factory=list)
     """Line, user and reason of those that were left, the first `MAX_ROWS`."""
     faults: list[tuple[int, str, str]] = field(default_factory=list)
     """The same of those that were skipped."""
+
+    @property
+    def lines(self) -> int:
+        """The number of all of them."""
+        return self.added + self.updated + self.left + self.skipped
 
     def take(self, entry: Entry, result: dict[str, Any]) -> None:
         """Count what the API answers for a user."""
@@ -66,6 +76,7 @@ class Report:
                 self.left += 1
                 _note(self.existing, entry, "exists already; --update gives it this password")
             case _:
+                self.without_scheme += _NO_SCHEME in result["reason"]
                 self.skip(Unusable(entry.line, entry.username, result["reason"]))
 
     def skip(self, line: Unusable) -> None:
@@ -114,7 +125,11 @@ def import_users(
                 _add(api, batch, options, report)
                 if progress is not None:
                     progress.update(users.octets - progress.pos)
+    if not report.lines:
+        raise WrongSettings(f"{file}: no users in it")
     _say_report(report, users.format, as_json=as_json, dry_run=dry_run)
+    if report.without_scheme and not as_json:
+        complain(f"{report.without_scheme:,} lines have no hash of a known scheme. {PLAIN_PASSWORDS}")
     return Exit.REFUSED if report.skipped else Exit.DONE
 
 
