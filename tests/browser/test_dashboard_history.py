@@ -68,4 +68,9 @@ def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard
     expect(disk).to_contain_text("critical")
     expect(disk).to_contain_text("Mount it")
     expect(rows.first).to_contain_text("critical")
+    expect(dashboard.page.get_by_role("link", name="Health critical")).to_be_visible()
+    assert dashboard.barriers() == []
     dashboard.picture("health-critical")
+    dashboard.reload()
+    expect(dashboard.page.locator("#health-sign")).to_have_text("critical")
+    assert not dashboard.is_wider_than_the_screen()

@@ -71,6 +71,10 @@ def test_users_are_sorted_by_what_they_use_and_found_by_what_happened(
     page.get_by_label("Show", exact=True).select_option("Refused within a day")
     expect(dashboard.row("oona")).to_be_visible()
     expect(dashboard.row("otto")).to_have_count(0)
+    assert dashboard.barriers() == []
+    dashboard.row("oona").get_by_role("link", name="why oona was refused").click()
+    expect(page.locator(".refusals article")).to_contain_text("Wrong password")
+    page.get_by_role("link", name="All users").click()
     page.get_by_label("Show", exact=True).select_option("No login in 90 days")
     expect(dashboard.row("oona")).to_be_visible()
     assert dashboard.barriers() == []
@@ -139,3 +143,35 @@ def test_users_are_added_from_a_file_and_each_line_is_answered(
         with peep.pop3.connect() as client:
             client.ask(f"USER {name}")
             assert client.ask(f"PASS {password}").startswith(b"+OK")
+
+
+@pytest.mark.timeout(120)
+def test_a_user_is_suspended_and_let_in_again_on_his_page_and_nobody_has_none(
+    peep: Peep, dashboard: Dashboard
+) -> None:
+    peep.add_user("una")
+    dashboard.expected_statuses.add(404)
+    dashboard.enter("Users")
+    page = dashboard.page
+    page.locator("#users").get_by_label("Find").fill("una")
+    dashboard.row("una").get_by_role("link", name="Details of una").click()
+    page.get_by_role("button", name="Suspend").click()
+    dashboard.dialog().get_by_label("Reason").fill("away until May")
+    dashboard.dialog().get_by_role("button", name="Suspend").click()
+    expect(page.locator(".refusals article")).to_contain_text("away until May")
+    expect(page.get_by_role("button", name="Suspend", exact=True)).to_have_count(0)
+    assert peep.api.client.get("/v1/users/una/suspension").json()["reason"] == "away until May"
+    lift = page.get_by_role("button", name="Lift the suspension")
+    expect(lift).to_be_focused()
+    assert dashboard.barriers() == []
+    dashboard.picture("user-suspended")
+    lift.click()
+    dashboard.dialog().get_by_role("button", name="Lift").click()
+    expect(page.get_by_role("button", name="Suspend", exact=True)).to_be_visible()
+    with peep.log_in("una"):
+        page.goto(f"{dashboard.url}#user/nobody")
+        expect(page.get_by_role("alert").filter(has_text="There is no such user: nobody")).to_be_visible()
+        expect(page.get_by_role("button", name="New password")).to_have_count(0)
+        assert dashboard.barriers() == []
+        page.goto(f"{dashboard.url}#user/una")
+        expect(page.locator("#user-session ~ div")).to_contain_text("From 127.0.0.1")

@@ -78,7 +78,7 @@ async def test_users_are_suspended_and_networks_banned_listed_and_lifted(
 async def test_what_cannot_be_done_is_said_and_the_rest_is_done(peepctl: PeepctlBesideApi) -> None:
     result = await peepctl.run("refusals", "suspend", "alice", "nobody")
     assert (result.code, result.stdout) == (1, "suspended alice\n")
-    assert "nobody is not suspended" in result.stderr
+    assert "nothing was changed for nobody" in result.stderr
     assert "No POP3 user has this name" in result.stderr
     for options, why in (
         (("suspend", "bob", "--until", "2020-01-01"), "must be in the future"),

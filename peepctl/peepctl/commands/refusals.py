@@ -125,7 +125,7 @@ def suspend(
             try:
                 done = api.put(_suspension(user), {"reason": reason, "until": end})
             except ApiRefused as error:
-                complain(f"{user} is not suspended: {_why(error)}")
+                complain(f"nothing was changed for {user}: {_why(error)}")
                 failed += 1
             else:
                 _report(Kind.SUSPEND, user, done)

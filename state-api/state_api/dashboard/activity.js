@@ -56,10 +56,11 @@ export class Activity {
     entry.count("logout", 1, username);
   }
 
-  /** @param {{username: string, network: string, count: string | number, at: string}} event */
-  _addRefused({ username, network, count: times, at }) {
+  /** @param {{username: string, network: string, reason: string, count: string | number, at: string}} event */
+  _addRefused({ username, network, reason, count: times, at }) {
     const entry = this._shared("refused", at);
-    const whose = username ? [strong(visible(username)), ` was refused from ${network}`] : [`An administrator was refused from ${network}`];
+    const from = ` was refused from ${network}${reason ? `: ${reason}` : ""}`;
+    const whose = username ? [strong(visible(username)), from] : [`An administrator${from}`];
     entry.show("×", "bad", whose, at);
     entry.count("refused attempt", Number(times), username);
   }

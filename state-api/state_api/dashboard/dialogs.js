@@ -81,6 +81,7 @@ export function ask({ title, paragraphs = [], fields = [], content, action, isDa
   });
   document.body.append(dialog);
   dialog.showModal();
+  dialog.scrollTop = 0;
   // What cannot be taken back is not one careless press of Enter away.
   (fields[0]?.input ?? content ?? (isDangerous ? cancel : confirm)).focus({ preventScroll: true });
   if (!isAnswerable && fields[0]?.input instanceof HTMLInputElement) fields[0].input.select();

@@ -41,6 +41,24 @@ const COLUMNS = [
   { label: "What to do", className: "wide-cell", show: (row) => row.advice },
 ];
 
+/** Milliseconds between two looks for the sign in the navigation, which every page has. */
+const SELDOM = 60_000;
+
+/** Says in the navigation, on every page, that something is not well. */
+export class HealthSign {
+  constructor() {
+    this._polling = new Polling("v1/health", ({ state }) => showSign(state), SELDOM);
+  }
+
+  show() {
+    this._polling.start();
+  }
+
+  hide() {
+    this._polling.stop();
+  }
+}
+
 export class Health {
   constructor() {
     this._summary = element("p", { class: "summary", role: "status" });
@@ -51,7 +69,7 @@ export class Health {
       nothing: "Nothing was looked at yet.",
       sorted: [0, 1],
     });
-    this._polling = new Polling("v1/health", (body) => this._render(body.checks), EVERY);
+    this._polling = new Polling("v1/health", (body) => this._render(body), EVERY);
     byId("health").append(element("div", { class: "toolbar" }, this._summary), this._table.root);
   }
 
@@ -63,11 +81,19 @@ export class Health {
     this._polling.stop();
   }
 
-  /** @param {Check[]} checks */
-  _render(checks) {
+  /** @param {{state: State, checks: Check[]}} report */
+  _render({ state, checks }) {
+    showSign(state);
     this._table.render(checks);
     const many = STATES.slice(0, 3).map((state) => [state, checks.filter((check) => check.state === state).length]);
     const parts = many.filter(([, number]) => number).map(([state, number]) => `${number} ${state}`);
     setText(this._summary, parts.length ? `Of ${counted(checks.length, "check")}: ${parts.join(", ")}` : `All ${counted(checks.length, "check")} are well`);
   }
+}
+
+/** @param {State} state */
+function showSign(state) {
+  const sign = byId("health-sign");
+  sign.className = `badge ${state}`;
+  setText(sign, state === "warning" || state === "critical" ? WORDS[state] : "");
 }

@@ -5,7 +5,7 @@ import { Activity } from "./activity.js";
 import { condition as serverCondition, get, Problem, request, useToken } from "./api.js";
 import { Audit } from "./audit.js";
 import { announce, byId, setText } from "./dom.js";
-import { Health } from "./health.js";
+import { Health, HealthSign } from "./health.js";
 import { Instances } from "./instances.js";
 import { Live } from "./live.js";
 import { Moves } from "./moves.js";
@@ -25,6 +25,7 @@ import { Users } from "./users.js";
 const RETRY = 2000;
 
 const live = new Live();
+const healthSign = new HealthSign();
 const signIn = new SignIn((signedIn) => enter(signedIn));
 
 /** @type {Map<string, View>} */
@@ -44,6 +45,7 @@ function enter({ administrator, role, csrf_token: token }) {
   byId("app").hidden = false;
   isInside = true;
   live.open();
+  healthSign.show();
   showCondition();
   showView();
   readVersion();
@@ -55,6 +57,7 @@ function leave(why) {
   isInside = false;
   useToken("");
   live.close();
+  healthSign.hide();
   views.get(current)?.hide();
   current = "";
   document.querySelectorAll("dialog").forEach((dialog) => dialog.close());

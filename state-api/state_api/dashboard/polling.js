@@ -3,18 +3,20 @@
 import { get, Problem } from "./api.js";
 
 /** Milliseconds from an answer to the next request. */
-const EVERY = 2500;
+export const EVERY = 2500;
 
 export class Polling {
   /**
    * @param {string | (() => string)} path
    * @param {(body: any) => void} show what to do with an answer; errors are shown at the top of the page
    * @param {number} [milliseconds] from an answer to the next request
+   * @param {(problem: Problem) => void} [fail] what else to do with an error
    */
-  constructor(path, show, milliseconds = EVERY) {
+  constructor(path, show, milliseconds = EVERY, fail = () => {}) {
     this._path = path;
     this._show = show;
     this._milliseconds = milliseconds;
+    this._fail = fail;
     this._isRunning = false;
     this._isAsking = false;
     this._isWantedAgain = false;
@@ -56,6 +58,7 @@ export class Polling {
       this._show(await get(typeof this._path === "string" ? this._path : this._path()));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      this._fail(error);
     }
   }
 }

@@ -70,6 +70,7 @@ export class Refusals {
     this._find.input.addEventListener("input", () => this._typed());
     this._summary = element("p", { class: "summary muted" });
     this._more = element("p", { class: "muted", hidden: true }, `The first ${MOST_ROWS} are shown; the filter finds the others.`);
+    this._logins = element("p", {}, "Refused logins: ", element("a", { href: "#users/refused" }, "Users, refused lately"));
     this._table = new Table({
       caption: "What is refused",
       columns: COLUMNS,
@@ -100,6 +101,7 @@ export class Refusals {
         this._summary,
       ),
       this._table.root,
+      this._logins,
       this._more,
     );
   }
@@ -152,6 +154,7 @@ export class Refusals {
     const text = this._text.toLowerCase();
     const slowed = this._slowDowns.filter((row) => row.subject.toLowerCase().includes(text));
     this._table.render([...this._refusals, ...slowed], text ? "Nothing of this is refused." : undefined);
+    this._logins.hidden = this._refusals.length + slowed.length > 0;
     this._more.hidden = !this._hasMore;
     const { suspended, banned, exempt } = this._counts;
     const slow = counted(this._slowDowns.length, "slow-down");
@@ -205,7 +208,7 @@ function subject(row) {
 
 /** @param {Row} row */
 function until(row) {
-  if (row.until === null) return "lifted";
+  if (row.until === null) return "no end";
   const seconds = (Date.parse(row.until) - Date.now()) / 1000;
   return seconds < 86400 ? `in ${duration(seconds)}` : momentOf(new Date(row.until));
 }

@@ -1,11 +1,13 @@
 /** The dialogs that suspend a user, and ban or exempt a network. */
 
-import { Problem, request, segment } from "./api.js";
+import { get, Problem, request, segment } from "./api.js";
 import { ask } from "./dialogs.js";
 import { announce } from "./dom.js";
 import { Field } from "./forms.js";
+import { visible } from "./units.js";
 
-const REASON_HINT = "What mail programs show: up to 200 characters of ASCII. Empty for a general text.";
+const LONGEST_REASON = 200;
+const REASON_HINT = `What mail programs show: up to ${LONGEST_REASON} characters of ASCII. Empty for a general text.`;
 const LATE = "; a POP3 process has not taken note yet, and will once it answers again";
 
 /** @type {[string, string][]} seconds, and how people say them */
@@ -38,13 +40,35 @@ export async function askForSuspension(username) {
     action: "Suspend",
     fieldOfKind: { "unknown-user": "username" },
     run: async () => {
-      const body = { reason: reason.value.trim(), until: endOf(length) };
+      if (!shown()) throw wrong(name, "Give a user's name");
+      const body = { reason: reasonIn(reason), until: endOf(length) };
+      await askToReplace(shown());
       const answer = await request("PUT", `v1/users/${segment(shown())}/suspension`, { body });
       late = answer.body.is_obeyed ? "" : LATE;
     },
   });
   if (isDone) announce(`${shown()} is suspended${late}`);
   return isDone;
+}
+
+/** Ask before a suspension takes the place of another; throws `Problem` where that is not meant.
+ *  @param {string} username */
+async function askToReplace(username) {
+  const query = new URLSearchParams({ kind: "suspend", text: username, limit: "1000" });
+  /** @type {import("./refusals.js").Refusal[]} */
+  const refusals = (await get(`v1/refusals?${query}`)).refusals;
+  const earlier = refusals.find((one) => one.subject === username);
+  if (!earlier) return;
+  const isMeant = await ask({
+    title: `${username} is suspended already`,
+    paragraphs: [
+      `By ${visible(earlier.by)}: ${earlier.reason || "without a reason"}.`,
+      "The new reason and the new end replace the earlier ones.",
+    ],
+    action: "Replace",
+    run: async () => {},
+  });
+  if (!isMeant) throw new Problem(409, "", "Nothing was changed: the earlier suspension holds");
 }
 
 /** @param {"ban" | "exempt"} kind @returns {Promise<boolean>} whether it was done */
@@ -70,7 +94,8 @@ export async function askForNetwork(kind) {
     action: isBan ? "Ban" : "Exempt",
     isDangerous: isBan,
     run: async () => {
-      const refusal = { kind, subject: network.value.trim(), reason: reason.value.trim(), until: endOf(length) };
+      if (!network.value.trim()) throw wrong(network, "Give an address or a network");
+      const refusal = { kind, subject: network.value.trim(), reason: reasonIn(reason), until: endOf(length) };
       told = outcomeOf(isBan, await send({ refusals: [refusal] }, isBan));
     },
   });
@@ -80,7 +105,7 @@ export async function askForNetwork(kind) {
 
 /** @param {boolean} isBan @param {any} answer */
 function outcomeOf(isBan, { results: [one], is_obeyed: isObeyed }) {
-  if (one.outcome !== "set") return `${one.subject} is not set: ${NOT_SET[one.outcome]}`;
+  if (one.outcome !== "set") return `Nothing was changed: ${NOT_SET[one.outcome]}`;
   return `${one.subject} is ${isBan ? "banned" : "exempt"}${isObeyed ? "" : LATE}`;
 }
 
@@ -106,7 +131,19 @@ async function send(body, isBan) {
 
 /** @param {string} name */
 function reasonField(name) {
-  return new Field({ name, label: "Reason", hint: REASON_HINT, attributes: { maxlength: 200 } });
+  return new Field({ name, label: "Reason", hint: REASON_HINT });
+}
+
+/** @param {Field} field @returns {string} throws `Problem` where it is too long */
+function reasonIn(field) {
+  const reason = field.value.trim();
+  if (reason.length <= LONGEST_REASON) return reason;
+  throw wrong(field, `A reason has at most ${LONGEST_REASON} characters, and this one has ${reason.length}`);
+}
+
+/** @param {Field} field @param {string} message */
+function wrong(field, message) {
+  return new Problem(422, "invalid", message, [{ field: field.name, message }]);
 }
 
 /** @param {string} name */

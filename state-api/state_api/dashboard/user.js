@@ -3,8 +3,9 @@
 import { segment } from "./api.js";
 import { askToDelete } from "./dialogs.js";
 import { byId, element, fill, setText } from "./dom.js";
-import { Polling } from "./polling.js";
-import { ago, count, counted, duration, momentOf, octets } from "./units.js";
+import { EVERY, Polling } from "./polling.js";
+import { askForSuspension } from "./refusing.js";
+import { ago, count, counted, duration, momentOf, octets, visible } from "./units.js";
 import { changePassword } from "./users.js";
 
 /** @typedef {{at: string, address: string | null, tls: string | null, mechanism: string | null}} Origin */
@@ -35,12 +36,20 @@ export class UserPage {
     this._refusals = element("div", { class: "refusals" });
     this._session = element("div");
     this._facts = element("dl", { class: "facts" });
-    const change = { type: "button", class: "button small", "data-needs": "helpdesk", click: () => changePassword(this._username) };
-    byId("user").append(
-      element("div", { class: "toolbar" }, element("a", { href: "#users" }, "All users"), element("button", change, "New password")),
+    this._change = button("New password", () => changePassword(this._username));
+    this._suspend = button("Suspend", () => this._askForSuspension());
+    this._lift = button("Lift the suspension", () => this._askToLift());
+    /** Why there is nothing to be seen of the user. */
+    this._missing = element("p", { class: "message bad", role: "alert" });
+    this._cards = [
       card("user-refusals", "Refused logins", this._refusals),
       card("user-session", "Open session", this._session),
       card("user-facts", "Figures", this._facts),
+    ];
+    byId("user").append(
+      element("div", { class: "toolbar" }, element("a", { href: "#users" }, "All users"), this._change, this._suspend, this._lift),
+      this._missing,
+      ...this._cards,
     );
   }
 
@@ -52,8 +61,12 @@ export class UserPage {
     if (this._shown !== this._username) {
       this._shown = "";
       for (const part of [this._refusals, this._session, this._facts]) fill(part);
+      for (const part of [this._suspend, this._lift]) part.hidden = true;
+      this._showMissing("");
     }
-    this._polling = new Polling(`v1/users/${segment(this._username)}`, (user) => this._render(user));
+    const name = this._username;
+    const fail = (/** @type {import("./api.js").Problem} */ problem) => name === this._username && this._fail(problem);
+    this._polling = new Polling(`v1/users/${segment(name)}`, (user) => this._render(user), EVERY, fail);
     this._polling.start();
   }
 
@@ -67,9 +80,47 @@ export class UserPage {
     const text = JSON.stringify({ ...user, session: user.session && { ...user.session, seconds: 0 } });
     if (text === this._shown) return;
     this._shown = text;
+    this._showMissing("");
+    this._suspend.hidden = user.suspension !== null;
+    this._lift.hidden = user.suspension === null;
     fill(this._refusals, ...refusals(user));
     fill(this._session, ...this._sessionOf(user));
     fill(this._facts, ...facts(user));
+  }
+
+  /** @param {import("./api.js").Problem} problem */
+  _fail({ status, message }) {
+    // All else is shown at the top of the page, and goes by.
+    if (![403, 404, 422].includes(status)) return;
+    this._polling?.stop();
+    this._shown = "";
+    this._showMissing(status === 403 ? message : `There is no such user: ${visible(this._username)}`);
+  }
+
+  /** @param {string} why empty where the user is there */
+  _showMissing(why) {
+    setText(this._missing, why);
+    for (const one of [...this._cards, this._change]) one.hidden = why !== "";
+    if (why) for (const one of [this._suspend, this._lift]) one.hidden = true;
+  }
+
+  async _askForSuspension() {
+    if (!(await askForSuspension(this._username))) return;
+    await this._polling?.now();
+    this._lift.focus();
+  }
+
+  async _askToLift() {
+    await askToDelete({
+      title: `Lift the suspension of ${this._username}?`,
+      paragraphs: ["The user can log in at once."],
+      action: "Lift",
+      path: `v1/users/${segment(this._username)}/suspension`,
+      goneKind: "unknown-refusal",
+      done: `The suspension of ${this._username} is lifted`,
+      reload: async () => this._polling?.now(),
+      table: byId("user-title"),
+    });
   }
 
   /** @param {User} user */
@@ -94,6 +145,11 @@ export class UserPage {
       table: byId("user-title"),
     });
   }
+}
+
+/** @param {string} label @param {() => void} click */
+function button(label, click) {
+  return element("button", { type: "button", class: "button small", "data-needs": "helpdesk", click }, label);
 }
 
 /** @param {string} id @param {string} title @param {HTMLElement} content */

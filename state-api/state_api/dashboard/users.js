@@ -5,6 +5,7 @@ import { ask, askToDelete } from "./dialogs.js";
 import { announce, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
 import { askForMany } from "./many-users.js";
+import { may } from "./roles.js";
 import { Table } from "./tables.js";
 import { ago, count, octets } from "./units.js";
 
@@ -38,10 +39,12 @@ const COLUMNS = [
   { label: "Maildrop", className: "numeric", show: (row) => octets(row.maildrop_octets), order, title: "Octets of the maildrop at the last login" },
 ];
 
+const REFUSED_LATELY = "refused_days=1";
+
 /** @type {[value: string, text: string][]} queries of the server, and what they mean */
 const FILTERS = [
   ["", "All users"],
-  ["refused_days=1", "Refused within a day"],
+  [REFUSED_LATELY, "Refused within a day"],
   ["not_since_days=90", "No login in 90 days"],
   ["suspended=true", "Suspended"],
 ];
@@ -71,6 +74,7 @@ export class Users {
     /** @type {string | null} */
     this._next = null;
     this._requests = 0;
+    this._about = "";
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this._timer = undefined;
     this._previousButton = element("button", { type: "button", class: "button small", click: () => this._turn(-1) }, "Previous");
@@ -87,8 +91,13 @@ export class Users {
     );
   }
 
-  show() {
-    this._load();
+  /** @param {string} about "refused" for those who were refused lately */
+  show(about) {
+    const isAsked = about === "refused" && this._about !== about;
+    this._about = about;
+    if (isAsked) this._filter.value = REFUSED_LATELY;
+    if (isAsked) this._begin();
+    else this._load();
   }
 
   hide() {
@@ -226,8 +235,11 @@ function when(moment) {
 
 /** @param {User} row */
 function refusal(row) {
-  if (row.suspended) return element("span", { class: "badge" }, "suspended");
-  return when(row.last_refusal_at);
+  const text = row.suspended ? element("span", { class: "badge" }, "suspended") : when(row.last_refusal_at);
+  if (!may("helpdesk") || !(row.suspended || row.last_refusal_at)) return text;
+  // The list knows no reasons.
+  const more = element("span", { class: "visually-hidden" }, `, why ${row.username} was refused`);
+  return element("a", { href: `#user/${segment(row.username)}`, title: "Why?" }, text, more);
 }
 
 /** @param {{users: number, imported: number, schemes: {scheme: string, users: number}[]}} hashes */
