@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state_api.schemas import Session
+from state_api.schemas import FieldError, Session
 from state_api.times import time_of
 from state_api.user_schemas import User
 from state_store.credentials.attempts import RefusalReason
@@ -134,6 +134,12 @@ class UserPage(BaseModel):
     total: int | None = Field(
         description="Where the list is sorted or filtered: how many users are on all pages.", examples=[812]
     )
+    refused_unknown_names: int | None = Field(
+        None,
+        description="With `refused_days`: how many logins under names that nobody has were refused so far; "
+        "the log names them.",
+        examples=[4],
+    )
 
 
 def listed(user: user_records.ListedUser) -> ListedUser:
@@ -174,6 +180,29 @@ def details(
         session=session,
         recorded_since=time_of(found.since) if found.since else None,
     )
+
+
+def refused_unknown_names(found: user_records.UserRecords) -> int:
+    """Return how many logins under names that nobody has were refused so far."""
+    return sum(one.count for one in _of_unknown_names(found))
+
+
+def about_unknown_names(found: user_records.UserRecords) -> list[FieldError] | None:
+    """Return what is known of refused logins under names that nobody has; None without any."""
+    refused = _of_unknown_names(found)
+    if not refused:
+        return None
+    last = time_of(max(one.at for one in refused))
+    text = (
+        f"{refused_unknown_names(found):,} logins under names that nobody has were refused so far, the last "
+        f"one at {last:%Y-%m-%d %H:%M:%S} UTC: the log has each of them, with its name, as `login refused`"
+    )
+    return [FieldError(field="username", message=text)]
+
+
+def _of_unknown_names(found: user_records.UserRecords) -> list[Refused]:
+    reasons = {RefusalReason.UNKNOWN_USER, RefusalReason.REPEATED}
+    return [one for one in found.records[user_records.STRANGERS].refused if one.reason in reasons]
 
 
 def _suspension(one: Refusal) -> Suspension:

@@ -10,6 +10,7 @@ import redis
 
 from state_store.redis import keys
 from state_store.repository import StateRepository
+from state_store.repository.user_records import STRANGERS
 from state_store.user_notes import NoteKind
 from state_store.user_records import RecordText
 from support.api_server import api_server
@@ -49,6 +50,23 @@ async def test_a_user_who_never_came_and_one_who_is_unknown(peepctl: PeepctlBesi
     unknown = await peepctl.run("users", "show", "nobody")
     assert unknown.code == 1
     assert "404" in unknown.stderr
+    assert "login refused" not in unknown.stderr
+
+
+async def test_refused_logins_under_names_that_nobody_has_are_told_in_sum(
+    peepctl: PeepctlBesideApi, behind_the_scenes: redis.Redis
+) -> None:
+    strangers, now = RecordText(), int(time.time())
+    for reason in ("UNKNOWN_USER", "REPEATED", "BANNED"):
+        strangers.take(now - 60, NoteKind.REFUSAL, f"{reason} 2 192.0.2.8 - USER")
+    behind_the_scenes.hset(keys.USER_RECORDS, STRANGERS, strangers.text)
+    unknown = await peepctl.run("users", "show", "nobody")
+    assert unknown.code == 1
+    assert "4 logins under names that nobody has were refused so far, the last one at " in unknown.stderr
+    assert "as `login refused`" in unknown.stderr
+    listed = await peepctl.run("users", "list", "--refused", "1d")
+    assert listed.stdout.splitlines()[-1].startswith("and 4 refused logins under names that nobody has")
+    assert "nobody has" not in (await peepctl.run("users", "list", "--sort", "name")).stdout
 
 
 async def test_who_uses_most_comes_first_and_who_used_nothing_not_at_all(peepctl: PeepctlBesideApi) -> None:

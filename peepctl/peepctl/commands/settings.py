@@ -111,10 +111,7 @@ def set_setting(
     """
     if undo:
         return _undo(server, setting, even_if_changed=even_if_changed, is_sure=is_sure)
-    chosen = _setting_of(setting)
-    if value is None:
-        raise WrongSettings(f"which value? set {chosen.value} VALUE sets it, get {chosen.value} shows it")
-    return _set(server, chosen, value, is_sure=is_sure)
+    return _set(server, _setting_of(setting), value, is_sure=is_sure)
 
 
 def _setting_of(name: str | None) -> Setting:
@@ -125,7 +122,9 @@ def _setting_of(name: str | None) -> Setting:
         raise WrongSettings(f"{name or 'no name'} is no setting; there are {names}") from None
 
 
-def _set(server: Server, setting: Setting, value: str, *, is_sure: bool) -> Exit:
+def _set(server: Server, setting: Setting, value: str | None, *, is_sure: bool) -> Exit:
+    if value is None:
+        raise WrongSettings(f"which value? set {setting.value} VALUE sets it, get {setting.value} shows it")
     if setting is not Setting.MAIL_DIRECTORY:
         _require_number(setting, value)
     with server.connect() as peep:

@@ -11,7 +11,8 @@ from urllib.parse import quote, urlencode
 import typer
 
 from peepctl.completion import users as user_names
-from peepctl.options import AsJson, connected
+from peepctl.http_api import ApiRefused
+from peepctl.options import AsJson, complain, connected
 from peepctl.output import amount, duration, say, say_json, say_list, say_table
 from peepctl.server import Server
 
@@ -48,7 +49,12 @@ def show(server: Server, username: User, as_json: AsJson = False) -> None:
     Days and months are those of UTC. It talks to the HTTP API.
     """
     with server.api() as api:
-        user = api.get(f"/v1/users/{quote(username, safe='')}")
+        try:
+            user = api.get(f"/v1/users/{quote(username, safe='')}")
+        except ApiRefused as error:
+            for reason in error.reasons if error.kind == "unknown-user" else ():
+                complain(reason)
+            raise
     if as_json:
         say_json(user)
         return
@@ -140,7 +146,9 @@ def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool) -> No
     users: list[dict[str, Any]] = []
     with server.api() as api:
         while True:
-            page = api.get(f"/v1/users?{urlencode({**query, 'limit': PAGE, 'offset': len(users)})}")
+            page: dict[str, Any] = api.get(
+                f"/v1/users?{urlencode({**query, 'limit': PAGE, 'offset': len(users)})}"
+            )
             users += page["users"]
             if len(page["users"]) < PAGE:
                 break
@@ -163,3 +171,5 @@ def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool) -> No
             for one in users
         ],
     )
+    if unknown := page.get("refused_unknown_names"):
+        say(f"and {unknown:,} refused logins under names that nobody has; the log has each: `login refused`")

@@ -22,7 +22,7 @@ from state_api.dependencies import (
 from state_api.many_users import add_many
 from state_api.routers.monitoring import session_of
 from state_api.user_list import UserQuery, UserSort
-from state_store.errors import UnknownUser
+from state_store.repository.user_records import STRANGERS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(
@@ -119,7 +119,11 @@ async def list_users(
     if query is not None:
         selection = await lists.page(query, wanted.offset, limit)
         users = list(map(user_details.listed, selection.users))
-        return user_details.UserPage(users=users, next=None, total=selection.total)
+        answer = user_details.UserPage(users=users, next=None, total=selection.total)
+        if wanted.refused_days is not None:
+            strangers = await repository.user_records([STRANGERS])
+            answer.refused_unknown_names = user_details.refused_unknown_names(strangers)
+        return answer
     # One name more than the page has shows whether there is a next one.
     found = await repository.listed_users(after or "", limit + 1, prefix)
     page = found[:limit]
@@ -185,16 +189,17 @@ async def show_user(
 ) -> user_details.UserDetails:
     """Who cannot log in and why, the last login, traffic, and the session that is open now.
 
-    Exact at the moment of the request. This is where `Location` of an added user leads.
+    Exact at the moment of the request. This is where `Location` of an added user leads. Where nobody has the
+    name, `errors` says how many logins under such names were refused.
     """
     credential, found, session, suspension = await asyncio.gather(
         repository.credential(username),
-        repository.user_records([username]),
+        repository.user_records([username, STRANGERS]),
         repository.session_of(username),
         repository.suspension(username),
     )
     if credential is None:
-        raise UnknownUser
+        raise errors.Refused(errors.UNKNOWN_USER, user_details.about_unknown_names(found))
     shown = session_of(session, time.time()) if session else None
     return user_details.details(username, credential, found, shown, suspension)
 
