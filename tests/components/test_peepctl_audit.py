@@ -1,5 +1,6 @@
 """`peepctl audit` and `set --undo`, with the HTTP API over a real store."""
 
+import asyncio
 import csv
 import io
 import json
@@ -7,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from state_store.audit import Actor, Door, Wanted
 from state_store.records import Credential
@@ -14,6 +16,7 @@ from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.api_server import api_server
 from support.peepctl_beside_api import PeepctlBesideApi
+from support.peepctl_program import ended
 
 CREDENTIAL = Credential("$argon2id$one", "v1")
 HOSTILE = Actor("\x1b[31mroot", Door.PEEP, "192.0.2.9")
@@ -102,6 +105,24 @@ async def test_what_would_be_set_back_is_told_first(
     assert "which set the change before back: this sets 15 once more" in again.stderr
     unknown = await peepctl.run("set", "--undo", "colour")
     assert (unknown.code, "there are max-connections" in unknown.stderr) == (2, True)
+
+
+async def test_at_a_terminal_it_asks_and_controls_none(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    await repository.change_settings(by=HOSTILE, timeout_seconds=300)
+
+    def answered(word: str) -> int:
+        terminal = peepctl.peepctl.terminal("set", "--undo")
+        terminal.expect_exact("Set timeout from 300 back to 600? (300 was set by \\x1b[31mroot at ")
+        terminal.sendline(word)
+        return ended(terminal)
+
+    with capture_logs():
+        assert await asyncio.to_thread(answered, "n") == 1
+        assert (await repository.settings()).timeout_seconds == 300
+        assert await asyncio.to_thread(answered, "y") == 0
+    assert (await repository.settings()).timeout_seconds == 600
 
 
 async def test_a_change_is_set_back_while_its_value_is_in_force_whatever_came_between(

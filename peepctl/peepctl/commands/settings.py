@@ -17,7 +17,7 @@ from peep_client import NegativeReply, Peep, Settings
 from peep_client.protocol.errors import INVALID_PATH
 from peepctl.http_api import ApiError, ApiRefused, HttpApi
 from peepctl.options import AsJson, complain, connected
-from peepctl.output import duration, say, say_json, say_list
+from peepctl.output import duration, say, say_json, say_list, shown
 from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 
@@ -236,7 +236,7 @@ def _is_meant(api: HttpApi, act: dict[str, str]) -> bool:
     if not sys.stdin.isatty():
         complain(f"it would set {what} ({whose}). Nothing is changed: --yes does it")
         return False
-    return typer.confirm(f"Set {what}? ({whose})")
+    return typer.confirm(shown(f"Set {what}? ({whose})"))
 
 
 def field_of(name: str | None) -> str | None:
