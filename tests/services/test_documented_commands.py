@@ -56,9 +56,9 @@ def test_users_of_another_server_move_in_and_out(terminal: Terminal) -> None:
 
 def test_users_of_a_list_get_passwords(terminal: Terminal) -> None:
     printed = terminal.type(commands("users.md", "users of a list"))
-    assert printed.splitlines()[-1] == "removed dave but not the mail"
+    assert printed.splitlines()[-1] == "removed frank but not the mail"
     made = (terminal.folder / "made-passwords").read_text().splitlines()
-    assert [line.partition(":")[0] for line in made] == ["carol", "dave"]
+    assert [line.partition(":")[0] for line in made] == ["erin", "frank"]
 
 
 def test_fifty_users_are_added_with_the_passwords_of_a_list(terminal: Terminal) -> None:
