@@ -8,10 +8,14 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
     PYTHONHASHSEED=0 SOURCE_DATE_EPOCH=1577836800
-# Any version of a compiler and of `strip` will do, and old ones leave the mirrors.
+# Any version of a compiler and of `strip` will do, and old ones leave the mirrors. The official image has Python's
+# headers; a base with Debian's own Python gets them here.
 # hadolint ignore=DL3008
-RUN apt-get update -qq \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends binutils gcc libc6-dev >/dev/null \
+RUN export DEBIAN_FRONTEND=noninteractive \
+    && headers=$(python -c 'import sysconfig; print(sysconfig.get_path("include"))') \
+    && apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends binutils gcc libc6-dev >/dev/null \
+    && { [ -e "$headers/Python.h" ] || apt-get install -y -qq --no-install-recommends libpython3-dev >/dev/null; } \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY requirements.lock requirements-local.lock ./
