@@ -219,3 +219,11 @@ def test_the_timer_of_a_second_goes_with_the_last_deadline_that_is_due_in_it() -
     for deadline in others:
         deadline.end()
     assert expiries.clock.timers_waiting == 0
+
+
+def test_a_deadline_of_the_second_that_has_begun_takes_its_own_timer_along() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(0.5)
+    assert expiries.clock.timers_waiting == 1
+    expiries.deadline.end()
+    assert expiries.clock.timers_waiting == 0

@@ -25,6 +25,13 @@ def test_refusal_over_the_limit_names_the_limit() -> None:
     )
 
 
+def test_refusals_of_operators_give_their_reason() -> None:
+    assert replies.suspended("the bill is open") == b"-ERR [AUTH] the bill is open\r\n"
+    assert replies.suspended("") == b"-ERR [AUTH] this account is suspended\r\n"
+    assert replies.banned("too many guesses") == b"-ERR [SYS/PERM] too many guesses\r\n"
+    assert replies.banned("") == b"-ERR [SYS/PERM] no connections are taken from your network\r\n"
+
+
 def test_error_puts_the_response_code_first() -> None:
     assert replies.error("no", replies.IN_USE) == b"-ERR [IN-USE] no\r\n"
 
