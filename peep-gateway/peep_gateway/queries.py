@@ -132,6 +132,9 @@ QUERIES: Mapping[str, Query[Any]] = {
 }
 """Every command that only reads, by its commencement."""
 
+NEED_NO_STORE = frozenset({"v?"})
+"""Those that are answered while the store is away too (P16)."""
+
 
 def is_query(request: Request) -> bool:
     """Return whether a request only reads, and has nothing else about it to be reported."""

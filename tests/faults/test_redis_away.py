@@ -276,6 +276,7 @@ def test_peep_says_minus_8_in_under_a_second_and_the_same_session_goes_on(system
                 assert session.ask("c= 1000") == b"-8\r\n"
                 assert time.monotonic() - began < SHOWS_WITHIN_SECONDS
             assert session.ask("nope") == b"-0\r\n"
+            assert session.ask("v?").startswith(b"+")
         wait_until(lambda: session.ask("c= 1000") == b"+\r\n", "PEEP is back", RECOVERS_WITHIN_SECONDS)
         assert session.ask("c?") == b"+1000\r\n"
 
