@@ -57,12 +57,21 @@ export async function request(method, path, { body, ifMatch } = {}) {
       cache: "no-store",
     });
   } catch {
-    throw new Problem(0, "unreachable", "The server does not answer. Is it running, and is the network there?");
+    throw unreachable();
   }
   if (!response.ok) throw await problemOf(response);
   if (path.startsWith("v1/")) condition.dispatchEvent(new Event("store-back"));
   const isEmpty = response.status === 204;
-  return { body: isEmpty ? null : await response.json(), etag: response.headers.get("ETag") ?? "" };
+  try {
+    return { body: isEmpty ? null : await response.json(), etag: response.headers.get("ETag") ?? "" };
+  } catch {
+    throw unreachable(); // it went away in the middle of its answer
+  }
+}
+
+/** @returns {Problem} */
+function unreachable() {
+  return new Problem(0, "unreachable", "The server does not answer. Is it running, and is the network there?");
 }
 
 /** @param {string} name @returns {string} for use within a path */
