@@ -3,10 +3,10 @@
 import csv
 import io
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 from state_api import audit_schemas
 from state_api.audit_schemas import Format
+from state_api.times import time_of
 from state_store import audit
 
 MEDIA_TYPES = {
@@ -30,7 +30,7 @@ def shown(act: audit.Act) -> audit_schemas.Act:
     """Return an entry as it is answered."""
     return audit_schemas.Act(
         id=act.act_id,
-        at=datetime.fromtimestamp(act.at, UTC),
+        at=time_of(act.at),
         who=act.by.name,
         door=act.by.door.value,
         address=act.by.address,

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from state_api import schemas
@@ -47,7 +46,7 @@ def activities(read: Iterable[records.Activity], *, is_gap: bool) -> bytes:
 
 
 def _activity(activity: records.Activity) -> bytes:
-    at = datetime.fromtimestamp(activity.at, UTC).isoformat().replace("+00:00", "Z")
+    at = time_of(activity.at).isoformat().replace("+00:00", "Z")
     return _event(activity.kind.value, _json({**activity.details, "at": at}), activity.activity_id)
 
 

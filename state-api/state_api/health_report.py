@@ -5,9 +5,9 @@ An older version in a rolling upgrade does not tell all of it: that is unknown, 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
 
+from state_api.times import time_of
 from state_store.records import Counters, InstanceStatus, Settings
 from state_store.store_status import StoreStatus
 from state_store.vitals import Vitals
@@ -181,7 +181,7 @@ def _certificate(host: str, told: Sequence[Vitals], now: float) -> Iterator[Chec
     ends = [vitals.certificate_expires_at for vitals in told if vitals.certificate_expires_at]
     if ends:
         left = min(ends) - now
-        date = f"{datetime.fromtimestamp(min(ends), UTC):%Y-%m-%d}"
+        date = f"{time_of(min(ends)):%Y-%m-%d}"
         text = f"ends {date}, in {_days(left)}" if left > 0 else f"ended {date}, {_days(-left)} ago"
         yield _check("certificate", host, CERTIFICATE_SECONDS.state_of_rest(left), text)
 

@@ -1,6 +1,6 @@
 """The bodies of requests and responses about suspensions, bans and exemptions."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import (
@@ -15,7 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from state_api.times import checked_end
+from state_api.times import checked_end, time_if_any, time_of
 from state_api.user_schemas import checked_username
 from state_store import refusals
 from state_store.refusals import LONGEST_REASON_CHARACTERS, RefusalKind, RefusalOutcome
@@ -171,14 +171,10 @@ def shown(refusal: refusals.Refusal) -> Refusal:
         kind=refusal.kind,
         subject=refusal.subject,
         reason=refusal.reason,
-        until=_time(refusal.until) if refusal.until else None,
+        until=time_if_any(refusal.until),
         by=refusal.by,
-        since=_time(refusal.since),
+        since=time_of(refusal.since),
     )
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _seconds(until: datetime | None) -> float:

@@ -11,6 +11,11 @@ def time_of(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def time_if_any(seconds: float) -> datetime | None:
+    """Return the moment that is so many seconds after the epoch; None for 0, which stands for no time."""
+    return time_of(seconds) if seconds else None
+
+
 def checked_end(moment: datetime) -> datetime:
     """Return a moment at which something is to end. Raises `ValueError` for one that cannot be shown."""
     if moment.timestamp() > LAST_SECOND:

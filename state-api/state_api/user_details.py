@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from state_api.schemas import FieldError, Session
-from state_api.times import time_of
+from state_api.times import time_if_any, time_of
 from state_api.user_schemas import User
 from state_store.credentials.attempts import RefusalReason
 from state_store.records import Credential
@@ -150,8 +150,8 @@ def listed(user: user_records.ListedUser) -> ListedUser:
         username=user.username,
         suspended=user.is_suspended,
         password_scheme=user.scheme,
-        last_login_at=time_of(record.last_login_at) if record.last_login_at else None,
-        last_refusal_at=time_of(record.last_refusal_at) if record.last_refusal_at else None,
+        last_login_at=time_if_any(record.last_login_at),
+        last_refusal_at=time_if_any(record.last_refusal_at),
         today=Traffic.model_validate(today),
         week=Traffic.model_validate(week),
         month=Traffic.model_validate(month),
@@ -178,7 +178,7 @@ def details(
         week=Traffic.model_validate(record.week),
         month=Traffic.model_validate(record.month),
         session=session,
-        recorded_since=time_of(found.since) if found.since else None,
+        recorded_since=time_if_any(found.since),
     )
 
 
@@ -206,8 +206,7 @@ def _of_unknown_names(found: user_records.UserRecords) -> list[Refused]:
 
 
 def _suspension(one: Refusal) -> Suspension:
-    until = time_of(one.until) if one.until else None
-    return Suspension(reason=one.reason, since=time_of(one.since), until=until, by=one.by)
+    return Suspension(reason=one.reason, since=time_of(one.since), until=time_if_any(one.until), by=one.by)
 
 
 def _last_login(login: LastLogin) -> UserLogin:

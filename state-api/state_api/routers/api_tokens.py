@@ -1,6 +1,5 @@
 """`/v1/tokens`: what programs use instead of a name and a password."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import structlog
@@ -9,6 +8,7 @@ from fastapi import APIRouter, Path
 from state_api import administrator_schemas as schemas
 from state_api import errors
 from state_api.dependencies import Administrator, Reader, RepositoryDependency
+from state_api.times import time_if_any, time_of
 from state_store.administrators import ApiToken
 from state_store.credentials.api_tokens import new_token, token_digest
 
@@ -72,13 +72,9 @@ def _shown(token: ApiToken) -> schemas.ApiToken:
         name=token.name,
         role=token.role,
         networks=list(token.networks),
-        ends_at=_time(token.ends_at),
-        made_at=datetime.fromtimestamp(token.made_at, UTC),
+        ends_at=time_if_any(token.ends_at),
+        made_at=time_of(token.made_at),
         made_by=token.made_by,
-        used_at=_time(token.used_at),
+        used_at=time_if_any(token.used_at),
         used_from=token.used_from or None,
     )
-
-
-def _time(seconds: float) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None

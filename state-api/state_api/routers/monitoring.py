@@ -14,7 +14,7 @@ from state_api.conditional_answers import weak_tag
 from state_api.dependencies import Helper, Reader, RepositoryDependency
 from state_api.health_report import Facts, report, worst
 from state_api.health_schemas import Check, HealthReport
-from state_api.times import time_of
+from state_api.times import time_if_any, time_of
 from state_store import records
 from state_store.credentials import attempts
 from state_store.moves import Move
@@ -170,9 +170,7 @@ def _instance(status: records.InstanceStatus) -> schemas.Instance:
         connections=status.open_connections,
         reserved=status.reserved_connections,
         load=status.load,
-        certificate_expires_at=(
-            time_of(status.certificate_expires_at) if status.certificate_expires_at else None
-        ),
+        certificate_expires_at=time_if_any(status.certificate_expires_at),
     )
 
 
