@@ -102,8 +102,6 @@ async def find_proof(request: Request) -> Proof:
     found = await (_from_cookie(request) if header is None else _from_header(request, header))
     if found is None:
         raise Refused(SIGNED_OUT if comes_from_page(request) else UNAUTHENTICATED)
-    request.state.administrator = found.actor.name
-    request.state.token = found.actor.token
     request.state.proof = found
     return found
 

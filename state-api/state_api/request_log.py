@@ -10,7 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from state_api.errors import INTERNAL, problem_response
-from state_store.audit import Door
+from state_api.proof import Proof
+from state_store.audit import Actor, Door
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -81,15 +82,16 @@ def _request_id(scope: Scope) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _is_page_that_looks(scope: Scope, status: int | None) -> bool:
+def _is_page_that_looks(scope: Scope, status: int | None, actor: Actor | None) -> bool:
     """Return whether an open dashboard has read what it shows, as it does all the time."""
-    proof = scope["state"].get("proof")
-    is_page = proof is not None and proof.actor.door is Door.DASHBOARD
+    is_page = actor is not None and actor.door is Door.DASHBOARD
     return is_page and scope["method"] == "GET" and status is not None and status < 400
 
 
 def _log_request(scope: Scope, status: int | None, seconds: float) -> None:
-    is_quiet = scope["path"] in QUIET_PATHS or _is_page_that_looks(scope, status)
+    proof: Proof | None = scope["state"].get("proof")
+    actor = proof.actor if proof is not None else None
+    is_quiet = scope["path"] in QUIET_PATHS or _is_page_that_looks(scope, status, actor)
     write = log.debug if is_quiet else log.info
     write(
         "request",
@@ -98,7 +100,7 @@ def _log_request(scope: Scope, status: int | None, seconds: float) -> None:
         path=scope.get("raw_path", b"").decode("ascii", "replace"),
         status=status,
         milliseconds=round(seconds * 1000, 1),
-        administrator=scope["state"].get("administrator"),
-        **({"token": token} if (token := scope["state"].get("token")) else {}),
+        administrator=actor.name if actor else None,
+        **({"token": actor.token} if actor and actor.token else {}),
         address=scope["client"][0] if scope.get("client") else None,
     )
