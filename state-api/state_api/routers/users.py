@@ -70,7 +70,9 @@ class Wanted:
 
     def query(self) -> UserQuery | None:
         """Return what is wanted of the list in memory; None for all users by name."""
-        query = UserQuery(
+        if self == _ALL:
+            return None
+        return UserQuery(
             self.sort or UserSort.NAME,
             self.descending,
             self.search.lower(),
@@ -79,7 +81,6 @@ class Wanted:
             self.suspended,
             self.scheme,
         )
-        return None if self.sort is None and query == UserQuery() and not self.offset else query
 
 
 _ALL = Wanted()
