@@ -56,9 +56,9 @@ class UserQuery:
 class _Snapshot:
     """The users as they were read once, in columns: a page of them is wanted within milliseconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, read_at: float) -> None:
         self.users: list[ListedUser] = []
-        self.read_at = time.monotonic()
+        self.read_at = read_at
         self._columns = {sort: array("q") for sort in UserSort if sort is not UserSort.NAME}
         self._small_names: list[str] = []
         self.orders: dict[tuple[UserSort, bool], Sequence[int]] = {}
@@ -163,8 +163,7 @@ class UserLists:
 
     async def _read(self) -> _Snapshot:
         began = self._clock()
-        read = _Snapshot()
-        read.read_at = began
+        read = _Snapshot(began)
         after = ""
         while True:
             page = await self._repository.listed_users(after, USERS_AT_ONCE)
