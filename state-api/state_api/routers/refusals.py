@@ -177,22 +177,24 @@ async def lift_suspension(username: UsernamePath, repository: RepositoryDependen
 
 def _questions(new: list[NewRefusal], own_address: str) -> list[FieldError]:
     """Return what to ask about networks that hold more than may be meant."""
-    found = []
-    for number, one in enumerate(new):
-        if one.kind is RefusalKind.SUSPEND:
-            continue
-        if one.kind is RefusalKind.EXEMPT:
-            if not holds_everybody(one.subject):
-                continue
-            why = "holds everybody: no ban counts any more, and nothing slows down who guesses passwords"
-        elif holds_everybody(one.subject):
-            why = "concerns everybody who is in no exempt network"
-        elif is_in(own_address, one.subject):
-            why = f"holds the address that you come from, {own_address}: no POP3 from there either"
-        else:
-            continue
-        found.append(FieldError(field=f"refusals.{number}.subject", message=why))
+    found = [
+        FieldError(field=f"refusals.{number}.subject", message=why)
+        for number, one in enumerate(new)
+        if (why := _question(one, own_address))
+    ]
     return found[: errors.MAX_FIELD_ERRORS]
+
+
+def _question(one: NewRefusal, own_address: str) -> str:
+    """Return what to ask about a refusal; empty where there is nothing to ask."""
+    match one.kind:
+        case RefusalKind.EXEMPT if holds_everybody(one.subject):
+            return "holds everybody: no ban counts any more, and nothing slows down who guesses passwords"
+        case RefusalKind.BAN if holds_everybody(one.subject):
+            return "concerns everybody who is in no exempt network"
+        case RefusalKind.BAN if is_in(own_address, one.subject):
+            return f"holds the address that you come from, {own_address}: no POP3 from there either"
+    return ""
 
 
 def _log(new: NewRefusal, outcome: RefusalOutcome, administrator: str) -> None:
