@@ -2,12 +2,12 @@
 
 import structlog
 from fastapi import APIRouter, Request, Response
-from fastapi.exceptions import RequestValidationError
 
 from state_api import errors
 from state_api.administrator_schemas import OwnPassword
 from state_api.dependencies import Reader, ServicesDependency
 from state_api.routers.session import set_cookie
+from state_api.schemas import FieldError
 from state_store.audit import Door
 from state_store.errors import UnknownAdministrator
 
@@ -50,8 +50,8 @@ async def change_own_password(
         name, body.current_password, administrator.address
     )
     if known is None:
-        wrong = {"type": "value_error", "loc": ("body", "current_password"), "msg": "is not your password"}
-        raise RequestValidationError([wrong])
+        wrong = FieldError(field="current_password", message="is not your password")
+        raise errors.Refused(errors.INVALID, [wrong])
     password_hash = await services.passwords.new_hash(body.password)
     await services.repository.set_administrator_password(name, password_hash, by=administrator)
     log.info("administrator's password changed", name=name, administrator=name)
