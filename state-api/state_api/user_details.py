@@ -1,6 +1,7 @@
 """What one user's page shows: the last login, why logins were refused, traffic, the session that is open."""
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,7 +13,7 @@ from state_store.records import Credential
 from state_store.refusals import Refusal
 from state_store.repository import user_records
 from state_store.user_notes import Origin
-from state_store.user_records import DAY_SECONDS, LastLogin, RecordText, Refused, UserRecord
+from state_store.user_records import DAY_SECONDS, LastLogin, RecordText, Refused
 
 _ADVICE = {
     RefusalReason.WRONG_PASSWORD: "The password is not the user's: compare it in the mail program, or give "
@@ -77,6 +78,18 @@ class Traffic(BaseModel):
     messages: int = Field(description="Sent whole.", examples=[3])
 
 
+Scheme = Annotated[
+    str,
+    Field(
+        description="`ARGON2ID`, or the scheme of another server's hash until the user logs in.",
+        examples=["ARGON2ID"],
+    ),
+]
+OfToday = Annotated[Traffic, Field(description="Of this day, in UTC.")]
+OfWeek = Annotated[Traffic, Field(description="Of this day and the six before.")]
+OfMonth = Annotated[Traffic, Field(description="Of this calendar month, in UTC.")]
+
+
 class Suspension(BaseModel):
     """Why every login of a user is refused."""
 
@@ -91,15 +104,12 @@ class UserDetails(User):
 
     suspension: Suspension | None = Field(description="Null: the user is not suspended.")
 
-    password_scheme: str = Field(
-        description="`ARGON2ID`, or the scheme of another server's hash until the user logs in.",
-        examples=["ARGON2ID"],
-    )
+    password_scheme: Scheme
     last_login: UserLogin | None = Field(description="Null: none is known.")
     refusals: list[UserRefusal] = Field(description="One for each reason, the latest first.")
-    today: Traffic = Field(description="Of this day, in UTC.")
-    week: Traffic = Field(description="Of this day and the six before.")
-    month: Traffic = Field(description="Of this calendar month, in UTC.")
+    today: OfToday
+    week: OfWeek
+    month: OfMonth
     session: Session | None = Field(description="The one that has the maildrop open now.")
     recorded_since: datetime | None = Field(
         description="When records were begun to be kept, RFC 3339, UTC; null: none are."
@@ -110,15 +120,12 @@ class ListedUser(User):
     """A user as lists show it; the figures are some seconds old."""
 
     suspended: bool = Field(description="Whether every login is refused.", examples=[False])
-    password_scheme: str = Field(
-        description="`ARGON2ID`, or the scheme of another server's hash until the user logs in.",
-        examples=["ARGON2ID"],
-    )
+    password_scheme: Scheme
     last_login_at: datetime | None = Field(description="RFC 3339, UTC; null: none is known.")
     last_refusal_at: datetime | None = Field(description="RFC 3339, UTC; null: none is known.")
-    today: Traffic = Field(description="Of this day, in UTC.")
-    week: Traffic = Field(description="Of this day and the six before.")
-    month: Traffic = Field(description="Of this calendar month, in UTC.")
+    today: OfToday
+    week: OfWeek
+    month: OfMonth
     maildrop_octets: int = Field(description="Of the maildrop at the last login.", examples=[614400])
 
 
@@ -173,7 +180,7 @@ def details(
         suspension=_suspension(suspension) if suspension else None,
         password_scheme=credential.scheme,
         last_login=_last_login(record.last_login) if record.last_login else None,
-        refusals=_refusals(record),
+        refusals=list(map(_refusal, record.refused)),
         today=Traffic.model_validate(record.today),
         week=Traffic.model_validate(record.week),
         month=Traffic.model_validate(record.month),
@@ -212,11 +219,6 @@ def _suspension(one: Refusal) -> Suspension:
 def _last_login(login: LastLogin) -> UserLogin:
     """Return a login as the API shows it."""
     return UserLogin(**_origin(login.at, login.origin), messages=login.messages, octets=login.octets)
-
-
-def _refusals(record: UserRecord) -> list[UserRefusal]:
-    """Return a user's refusals as the API shows them."""
-    return [_refusal(one) for one in record.refused]
 
 
 def _refusal(one: Refused) -> UserRefusal:
