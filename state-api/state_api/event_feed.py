@@ -177,9 +177,12 @@ class EventFeed:
             return
         self._recheck_due = monotonic() + RECHECK_SECONDS
         streams = list(self._streams)
-        still_hold = await asyncio.gather(*(stream.proof.holds(self._repository) for stream in streams))
-        for stream, holds in zip(streams, still_hold, strict=True):
-            if not holds:
+        # Pages of one sign-in, and scripts with one token, come with the same proof.
+        proofs = list({stream.proof for stream in streams})
+        holding = await asyncio.gather(*(proof.holds(self._repository) for proof in proofs))
+        still_hold = dict(zip(proofs, holding, strict=True))
+        for stream in streams:
+            if not still_hold[stream.proof]:
                 stream.end()
 
 
