@@ -16,6 +16,7 @@ from state_api.event_feed import EventFeed
 from state_api.proof import Proof
 from state_api.sign_in import COOKIE, SignIns, comes_from_page, is_csrf_token, refuse_from_elsewhere
 from state_api.user_list import UserLists
+from state_store import administrators
 from state_store.administrators import Role
 from state_store.audit import Actor, Door
 from state_store.credentials.api_tokens import PREFIX, token_digest
@@ -116,15 +117,25 @@ async def _from_header(request: Request, header: str) -> Proof | None:
     if request.method not in SAFE_METHODS:
         refuse_from_elsewhere(request)  # browsers send a password that they keep for us whoever asks
     address = client_address(request)
-    administrator = await _of(request).authenticator.check_administrator(*credentials, address)
+    administrator = await check_sign_in(_of(request), *credentials, Door.HTTP, address)
+    if administrator is None:
+        return None
+    actor = Actor(administrator.name, Door.HTTP, address)
+    return Proof(actor, administrator.role, administrator.identity)
+
+
+async def check_sign_in(
+    services: Services, name: str, password: str, door: Door, address: str
+) -> administrators.Administrator | None:
+    """Return whose name and password these are, or None; either way the audit and the log have it."""
+    administrator = await services.authenticator.check_administrator(name, password, address)
     if administrator is None:
         # Not the name: a slip of the hand may have put the password there.
         log.warning("administrator refused", address=address)
-        await _of(request).repository.note_refused_sign_in(by=Actor("", Door.HTTP, address))
+        await services.repository.note_refused_sign_in(by=Actor("", door, address))
         return None
-    actor = Actor(administrator.name, Door.HTTP, address)
-    await _of(request).noted_sign_ins.note(actor)
-    return Proof(actor, administrator.role, administrator.identity)
+    await services.noted_sign_ins.note(Actor(administrator.name, door, address))
+    return administrator
 
 
 async def _from_token(request: Request, text: str) -> Proof:

@@ -4,7 +4,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 
 from state_api import schemas
-from state_api.dependencies import ServicesDependency, client_address
+from state_api.dependencies import ServicesDependency, check_sign_in, client_address
 from state_api.errors import FOREIGN_REQUEST, SIGNED_OUT, WRONG_PASSWORD, Refused
 from state_api.sign_in import (
     COOKIE,
@@ -13,7 +13,7 @@ from state_api.sign_in import (
     is_csrf_token,
     refuse_from_elsewhere,
 )
-from state_store.audit import Actor, Door
+from state_store.audit import Door
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(prefix="/session", include_in_schema=False)
@@ -27,12 +27,9 @@ async def sign_in(
     # Another site could sign a browser in with a password that it knows.
     refuse_from_elsewhere(request)
     address = client_address(request)
-    administrator = await services.authenticator.check_administrator(given.name, given.password, address)
+    administrator = await check_sign_in(services, given.name, given.password, Door.DASHBOARD, address)
     if administrator is None:
-        log.warning("administrator refused", address=address)
-        await services.repository.note_refused_sign_in(by=Actor("", Door.DASHBOARD, address))
         raise Refused(WRONG_PASSWORD)
-    await services.noted_sign_ins.note(Actor(administrator.name, Door.DASHBOARD, address))
     cookie, begun_sign_in = await services.sign_ins.begin(administrator)
     set_cookie(response, request, cookie)
     log.info("administrator signed in", administrator=given.name, address=address)
