@@ -1,8 +1,9 @@
 """Administrators and API tokens, and what their roles allow."""
 
-import ipaddress
 from dataclasses import dataclass, field
 from enum import Enum
+
+from state_store.refusals import is_in
 
 MOST_ADMINISTRATORS = 1000
 """Administrators that are made while the services run; those of settings come on top."""
@@ -64,16 +65,6 @@ class ApiToken:
         """Return why it does not serve a client at this address and time; empty where it does."""
         if self.ends_at and now >= self.ends_at:
             return "has ended"
-        if self.networks and not any(_contains(network, address) for network in self.networks):
+        if self.networks and not any(is_in(address, network) for network in self.networks):
             return "not for this network"
         return ""
-
-
-def _contains(network: str, address: str) -> bool:
-    try:
-        client = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False  # not an address: a client on a Unix socket
-    if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped is not None:
-        client = client.ipv4_mapped
-    return client in ipaddress.ip_network(network)

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from state_store.credentials.networks import client_address
+
 MOST_REFUSALS = 10_000
 """So many are in force at most: each POP3 process keeps all networks in memory."""
 
@@ -137,10 +139,5 @@ def holds_everybody(network: str) -> bool:
 
 def is_in(address: str, network: str) -> bool:
     """Return whether a client's address is in a network; one that is no IP address is in none."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return parsed in ipaddress.ip_network(network)
+    parsed = client_address(address)
+    return parsed is not None and parsed in ipaddress.ip_network(network)

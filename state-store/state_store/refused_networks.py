@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from state_store.credentials.networks import client_address
 from state_store.refusals import RefusalKind
 
 
@@ -53,7 +54,7 @@ class RefusedNetworks:
             if number % RULES_A_TURN == 0:
                 await asyncio.sleep(0)
             network, _, length = rule.network.partition("/")
-            bits, value = _number(network)
+            bits, value = _number(ipaddress.ip_address(network))
             prefix = int(length) if length else bits
             of_length = found[rule.kind].setdefault((bits, prefix), {})
             of_length[value >> bits - prefix] = _Rule(rule.reason, now + rule.seconds_left)
@@ -93,14 +94,9 @@ def seconds_left(until: float, now: float) -> float:
 @functools.lru_cache(maxsize=4096)
 def _parsed(address: str) -> tuple[int, int] | None:
     """Return the bits of an address and the address as a number, None for what is no IP address."""
-    try:
-        return _number(address.partition("%")[0])
-    except ValueError:
-        return None
+    parsed = client_address(address)
+    return None if parsed is None else _number(parsed)
 
 
-def _number(address: str) -> tuple[int, int]:
-    parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return parsed.max_prefixlen, int(parsed)
+def _number(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> tuple[int, int]:
+    return address.max_prefixlen, int(address)
