@@ -50,10 +50,6 @@ _Check = Callable[[bool], Awaitable[_Proved | RefusalReason]]
 """Checks a password, as a stranger's if its argument is true; returns what it proves, or what is wrong."""
 
 
-def _trust_nobody(_address: str) -> bool:
-    return False
-
-
 class Authenticator:
     """Checks passwords against the store, over all replicas and front ends under one rule.
 
@@ -70,7 +66,7 @@ class Authenticator:
         repository: StateRepository,
         passwords: Passwords,
         *,
-        is_trusted: Callable[[str], bool] = _trust_nobody,
+        is_trusted: Callable[[str], bool] = lambda _: False,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.is_trusted = is_trusted

@@ -30,10 +30,6 @@ async def _close_nothing(_suspended: Mapping[str, str]) -> None:
     pass
 
 
-def _trust_nobody(_address: str) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class InstanceCallbacks:
     """What an instance calls in the process's event loop."""
@@ -49,5 +45,5 @@ class InstanceCallbacks:
     """Returns how the process is; called at the start and with each renewal of the lease."""
     refusals_changed: Callable[[Mapping[str, str]], Awaitable[None]] = _close_nothing
     """Networks may be banned now. Takes sessions whose user is suspended, by id, with the reason."""
-    is_trusted: Callable[[str], bool] = _trust_nobody
+    is_trusted: Callable[[str], bool] = lambda _: False
     """Returns whether a client's address is never banned, whatever operators set."""
