@@ -108,7 +108,7 @@ class UserRecordRepository(DeploymentStore):
 
         `cursor` is what the last call returned, at first 0.
         """
-        before = (await self.user_records([])).at - days * DAY_SECONDS
+        before = await self._client.script("now") // 1000 - days * DAY_SECONDS
         found = await self._client.command("HSCAN", keys.USER_RECORDS, cursor, "COUNT", 100)
         words: list[Any] = []
         for name, text in pairs(found[1]).items():

@@ -1,0 +1,2 @@
+-- Answers the server's time in ms.
+return now_ms()
