@@ -95,7 +95,7 @@ class RecordText:
 
     def forget_before(self, at: int) -> None:
         """Forget what is older than that moment."""
-        if self._login and int(self._login.partition(" ")[0]) < at:
+        if self.last_login_at < at:
             self._login = ""
         if self._refusals:
             kept = [one for one in self._refusals.split(";") if int(one.split(" ", 2)[1]) >= at]

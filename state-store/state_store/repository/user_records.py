@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from state_store.records import OWN_SCHEME
 from state_store.redis import keys
-from state_store.repository.answers import pairs
+from state_store.repository.answers import flat, pairs
 from state_store.repository.deployment import DeploymentStore
 from state_store.repository.users import names_between
 from state_store.user_notes import Note, NoteKind, notes_of
@@ -92,15 +92,13 @@ class UserRecordRepository(DeploymentStore):
         # Not by a script: a value costs Redis three times as much in Lua.
         texts = await self._client.command("HMGET", keys.USER_RECORDS, *names)
         records = {name: RecordText(text or "") for name, text in zip(names, texts, strict=True)}
-        new = [name for name, text in zip(names, texts, strict=True) if text is None]
+        new = [name for name, text in zip(names, texts, strict=True) if text is None and name != STRANGERS]
         scores = await self._client.command("ZMSCORE", keys.USERNAMES, *new) if new else []
-        unknown = {name for name, score in zip(new, scores, strict=True) if score is None}
-        users = {STRANGERS, *names} - (unknown - {STRANGERS})
+        users = set(names) - {name for name, score in zip(new, scores, strict=True) if score is None}
         _add(entries, records, users)
         kept = {name: text for name in users if (text := records[name].text)}
-        words = [word for pair in kept.items() for word in pair]
         gone = records.keys() - kept.keys()
-        await self._client.script("keep_user_records", taken, len(log), len(kept), *words, *gone)
+        await self._client.script("keep_user_records", taken, len(log), len(kept), *flat(kept), *gone)
         return True
 
     async def forget_user_records(self, cursor: int, days: int) -> int:
