@@ -1,7 +1,7 @@
 """How a POP3 process is, as it tells the store with each renewal of its lease (D99)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Self
 
 
@@ -36,5 +36,5 @@ class Vitals:
         """Return those of an instance's hash; None of an older version, which tells none."""
         if "told_at" not in row:
             return None
-        names = [one.name for one in fields(cls) if one.name in row]
-        return cls(**{name: type(getattr(cls(), name))(row[name]) for name in names})
+        defaults = asdict(cls())
+        return cls(**{name: type(defaults[name])(row[name]) for name in defaults if name in row})
