@@ -17,7 +17,7 @@ end
 local function keep_credential(username, before, credential)
   redis.call('HSET', CREDENTIALS, username, credential)
   count_credentials(before, credential)
-  if redis.call('HEXISTS', REFUSALS, refusal_id('suspend', username)) == 1 then mark_credential(username, true) end
+  if redis.call('HEXISTS', REFUSALS, refusal_id('suspend ' .. username)) == 1 then mark_credential(username, true) end
 end
 
 -- A user's credential as it is without the mark of a suspension; false where there is none.

@@ -1,8 +1,9 @@
 -- Refusals: at the head of the scripts that read or change them, and of those that change credentials. A row has the
 -- lines kind, subject, since, until (both in ms; 0: without an end), who has set it, reason.
 
-local function refusal_id(kind, subject)
-  return string.sub(redis.sha1hex(kind .. ' ' .. subject), 1, 12)
+-- A name is the kind and the subject, with a space between them.
+local function refusal_id(name)
+  return string.sub(redis.sha1hex(name), 1, 12)
 end
 
 local function refusal_row(row)
@@ -53,6 +54,14 @@ local function drop_ended(now)
   end
   for kind, count in pairs(counts) do note_refusal('end', kind, last[kind], '', '', 0, count) end
   if #ended > 0 then refusals_changed() end
+end
+
+-- A page of the rows whose names are in a range of ZRANGEBYLEX, and the last of these names, '' at the end.
+local function refusal_page(first, last)
+  local names, ids = redis.call('ZRANGEBYLEX', REFUSAL_NAMES, first, last, 'LIMIT', 0, REFUSALS_A_PAGE), {}
+  for i, name in ipairs(names) do ids[i] = refusal_id(name) end
+  local rows = #ids > 0 and redis.call('HMGET', REFUSALS, unpack(ids)) or {}
+  return rows, #names == REFUSALS_A_PAGE and names[#names] or ''
 end
 
 local function count_refusals(kind)

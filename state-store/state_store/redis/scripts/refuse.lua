@@ -4,7 +4,8 @@ local by, name, now, outcomes, last, counts = ARGV[1], ARGV[2], now_ms(), {}, {}
 local ACTIONS = {suspend = 'user.suspend', ban = 'network.ban', exempt = 'network.exempt'}
 
 local function set(kind, subject, ends, reason, shown)
-  local id = refusal_id(kind, subject)
+  local refusal = kind .. ' ' .. subject
+  local id = refusal_id(refusal)
   local before = redis.call('HGET', REFUSALS, id)
   if ends > 0 and ends <= now then return 'past' end
   -- Users of the old server may be suspended before they are here.
@@ -23,7 +24,7 @@ local function set(kind, subject, ends, reason, shown)
   end
   last[kind], counts[kind] = {subject, reason, ends}, (counts[kind] or 0) + 1
   redis.call('HSET', REFUSALS, id, table.concat({kind, subject, string.format('%.0f', since), rest}, '\n'))
-  redis.call('ZADD', REFUSAL_NAMES, 0, kind .. ' ' .. subject)
+  redis.call('ZADD', REFUSAL_NAMES, 0, refusal)
   if ends > 0 then redis.call('ZADD', REFUSAL_ENDS, ends, id) else redis.call('ZREM', REFUSAL_ENDS, id) end
   if kind == 'suspend' then mark_credential(subject, true) end
   note_act(by, ACTIONS[kind], subject, was, shown)

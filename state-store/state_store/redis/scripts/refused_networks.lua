@@ -2,10 +2,9 @@
 -- each network...}, {session, reason of each session of the instance whose user is suspended...}}.
 local now = now_ms()
 drop_ended(now)
-local names = redis.call('ZRANGEBYLEX', REFUSAL_NAMES, '(' .. ARGV[2], '+', 'LIMIT', 0, REFUSALS_A_PAGE)
-local ids, users, reasons, networks, sessions = {}, {}, {}, {}, {}
-for i, name in ipairs(names) do ids[i] = refusal_id(string.match(name, '^(%S+) (.*)$')) end
-for _, row in ipairs(#ids > 0 and redis.call('HMGET', REFUSALS, unpack(ids)) or {}) do
+local rows, last = refusal_page('(' .. ARGV[2], '+')
+local users, reasons, networks, sessions = {}, {}, {}, {}
+for _, row in ipairs(rows) do
   local kind, subject, _, ends, _, reason = refusal_row(row)
   if kind == 'suspend' then
     users[#users + 1], reasons[#users + 1] = subject, reason
@@ -20,4 +19,4 @@ for i, lock in ipairs(#users > 0 and redis.call('HMGET', MAILDROPS, unpack(users
     sessions[#sessions + 1] = reasons[i]
   end
 end
-return {now, #names == REFUSALS_A_PAGE and names[#names] or '', networks, sessions}
+return {now, last, networks, sessions}
