@@ -14,6 +14,12 @@ def pairs(answer: Any) -> dict[str, str]:
     return dict(answer) if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
 
 
+def stream_position(entry_id: str) -> tuple[int, int]:
+    """Return what ids of a stream are compared by: milliseconds since the epoch, and a number."""
+    milliseconds, _, number = entry_id.partition("-")
+    return int(milliseconds), int(number or 0)
+
+
 def flat(fields: Mapping[str, Any]) -> list[Any]:
     """Return a hash as scripts take it: names and values in turn."""
     return [word for pair in fields.items() for word in pair]

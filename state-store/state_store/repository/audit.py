@@ -5,7 +5,7 @@ from typing import Any
 
 from state_store.audit import Act, Actor, Door, Page, Wanted
 from state_store.redis import keys
-from state_store.repository.answers import pairs
+from state_store.repository.answers import pairs, stream_position
 from state_store.repository.deployment import DeploymentStore
 
 FIRST, LAST = "-", "+"
@@ -41,11 +41,11 @@ class AuditRepository(DeploymentStore):
     async def all_acts(self, wanted: Wanted) -> AsyncIterator[Act]:
         """Yield every entry that there is now, the oldest first."""
         newest = await self.acts_before("", 1, Wanted())
-        last, after = newest.acts[0].act_id if newest.acts else "0-0", ""
+        last, after = stream_position(newest.acts[0].act_id if newest.acts else "0-0"), ""
         while True:
             page = await self.acts_after(after, EXPORTED_AT_ONCE, wanted)
             for act in page.acts:
-                if _position(act.act_id) > _position(last):
+                if stream_position(act.act_id) > last:
                     return
                 yield act
             if page.next_id == after:
@@ -80,21 +80,16 @@ class AuditRepository(DeploymentStore):
 
 
 def _is_within(act_id: str, wanted: Wanted) -> bool:
-    at = int(act_id.partition("-")[0]) / 1000
+    at = stream_position(act_id)[0] / 1000
     return (wanted.since or 0.0) <= at and (wanted.until is None or at < wanted.until)
 
 
 def _act(act_id: str, fields: Any) -> Act:
     values = pairs(fields)
     by = Actor(values["who"], Door(values["door"]), values["address"], values["token"])
-    at = int(act_id.partition("-")[0]) / 1000
+    at = stream_position(act_id)[0] / 1000
     return Act(act_id, at, by, values["action"], values["object"], values["old"], values["new"])
 
 
 def _id_at(seconds: float) -> str:
     return f"{max(0, round(seconds * 1000))}-0"
-
-
-def _position(act_id: str) -> tuple[int, int]:
-    milliseconds, _, number = act_id.partition("-")
-    return int(milliseconds), int(number)

@@ -20,7 +20,7 @@ from state_store.records import (
     SessionRow,
 )
 from state_store.redis import keys
-from state_store.repository.answers import POLL_SECONDS, pairs
+from state_store.repository.answers import POLL_SECONDS, pairs, stream_position
 from state_store.repository.deployment import DeploymentStore
 from state_store.vitals import Vitals
 
@@ -152,15 +152,15 @@ class MonitoringRepository(DeploymentStore):
         an id that this store cannot have given out, they begin with the first one that it remembers.
         """
         first, last, added, length, entries = await self._client.script("activity", activity_id, limit)
-        if _position(activity_id) > _position(last):
+        if stream_position(activity_id) > stream_position(last):
             found, _ = await self.activity_after("0-0", limit)
             return found, True
-        is_gap = added > length and _position(activity_id) < _position(first)
+        is_gap = added > length and stream_position(activity_id) < stream_position(first)
         found = [
             activity
             for entry_id, fields in entries
             for activity in _activities(entry_id, pairs(fields))
-            if _position(activity.activity_id) > _position(activity_id)
+            if stream_position(activity.activity_id) > stream_position(activity_id)
         ]
         return found[:limit], is_gap
 
@@ -192,16 +192,10 @@ def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> In
 
 def _activities(entry_id: str, fields: dict[str, str]) -> Iterator[Activity]:
     """Yield the activities of an entry of the stream; see `prelude.lua` for how several share one."""
-    milliseconds, number = _position(entry_id)
+    milliseconds, number = stream_position(entry_id)
     kind, more = fields.pop("kind"), fields.pop("more", "")
     yield Activity(entry_id, ActivityKind(kind), milliseconds / 1000, fields)
     for further, line in enumerate(more.split("\n") if more else (), start=1):
         kind, *values = line.split(" ")
         details = dict(zip(_DETAILS_OF_SESSIONS, values, strict=False))
         yield Activity(f"{milliseconds}-{number + further}", ActivityKind(kind), milliseconds / 1000, details)
-
-
-def _position(activity_id: str) -> tuple[int, int]:
-    """Return what ids of a stream are compared by."""
-    milliseconds, _, number = activity_id.partition("-")
-    return int(milliseconds), int(number or 0)
