@@ -111,11 +111,11 @@ def exported(credential: Credential) -> str:
 
 
 def _unlocked(credential: Credential) -> str:
+    scheme = credential.scheme
     if is_imported(credential.password_hash):
-        kind, _, text = credential.password_hash[1:].partition("}")
-        scheme = kind.partition(",")[0]
+        _, _, text = credential.password_hash.partition("}")
         return f"{{{_EXPORTED_AS.get(scheme, scheme)}}}{text}"
-    own = f"{{ARGON2ID}}{credential.password_hash}"
+    own = f"{{{scheme}}}{credential.password_hash}"
     verifier = credential.scram_verifier
     return own + _AND_VERIFIER + schemes.scram_hash(verifier) if verifier else own
 
