@@ -45,7 +45,7 @@ USER_LOG_LENGTH = 50_000
 """Entries of the users' log that are kept at least. Instances empty it every few seconds, and eight of them
 that exchange as often as they can take over a minute to fill it."""
 
-_PARTS = ("audit", "allowances", "claims", "refusals", "credentials", "user_log")
+_PARTS = ("audit", "allowances", "claims", "refusals", "credentials", "user_log", "pieces")
 """Lua that stands at the head of the scripts, and of the later of these, that call one of its functions."""
 
 _NAME = re.compile(r"\b[A-Z][A-Z0-9_]+\b")

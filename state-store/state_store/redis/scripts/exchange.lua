@@ -42,8 +42,7 @@ open, claimed, waiting = tonumber(open), tonumber(claimed), tonumber(waiting)
 if is_to_reap == '1' then reap(now) end
 
 -- A command costs as much as five of its arguments. So the hashes of locks and credentials are read with one command
--- each, changed in tables, and written with at most two (D73). `unpack` gives no more than 8,000 values, hence pieces.
-local PIECE = 1000
+-- each, changed in tables, and written with at most two (D73), of very many in pieces.
 local function read(key, fields, first, last)
   local upto = math.min(first + PIECE - 1, last)
   local values = first <= upto and redis.call('HMGET', key, unpack(fields, first, upto)) or {}
@@ -52,11 +51,6 @@ local function read(key, fields, first, last)
     for i = 1, #piece do values[from - first + i] = piece[i] end
   end
   return values
-end
-local function write(command, key, words, first, last)
-  for from = first, last, PIECE do
-    redis.call(command, key, unpack(words, from, math.min(from + PIECE - 1, last)))
-  end
 end
 -- Changes of a hash by field, false where it goes. What a field holds now is the change, or what was read.
 local function now_in(changes, field, was_read)
@@ -74,13 +68,13 @@ local function write_changes(key, changes)
       removed[#removed + 1] = field
     end
   end
-  write('HDEL', key, removed, 1, #removed)
-  write('HSET', key, set, 1, #set)
+  write_in_pieces('HDEL', key, removed, 1, #removed)
+  write_in_pieces('HSET', key, set, 1, #set)
 end
 
 local row_words, closed_count = take(2)
-write('HSET', SESSIONS .. instance, ARGV, position + 1, position + row_words)
-write('HDEL', SESSIONS .. instance, ARGV, position + row_words + 1, position + row_words + closed_count)
+write_in_pieces('HSET', SESSIONS .. instance, ARGV, position + 1, position + row_words)
+write_in_pieces('HDEL', SESSIONS .. instance, ARGV, position + row_words + 1, position + row_words + closed_count)
 position = position + row_words + closed_count
 
 -- Usernames and sessions of releases, then of withdrawn logins, then of logins; then of logins all else.
