@@ -1,4 +1,4 @@
-"""Times as people type them."""
+"""Times as people type and read them."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ def moment(option: str, text: str | None, *, is_ahead: bool = False) -> datetime
         raise WrongSettings(
             f"{option} {text}: give a day as 2026-11-29, a time as 2026-11-29T14:00, or 90m, 2h, 7d {where}"
         ) from None
+
+
+def utc_minute(text: str) -> str:
+    """Return a time of the HTTP API as people read it, in UTC: `2026-11-29 14:00 UTC`."""
+    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def local_second(text: str) -> str:
+    """Return a time of the HTTP API as people read it, in this machine's zone: `2026-11-29 15:00:07`."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")

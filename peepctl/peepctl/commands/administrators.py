@@ -11,6 +11,7 @@ from urllib.parse import quote
 import typer
 
 from peepctl.http_api import HttpApi
+from peepctl.moments import utc_minute
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import say, say_json, say_table, shown
 from peepctl.passwords import new_password
@@ -137,9 +138,9 @@ def list_tokens(server: Server, as_json: AsJson = False) -> None:
                 one["name"],
                 one["role"],
                 ", ".join(one["networks"]) or "any",
-                _day(one["ends_at"], "never"),
+                utc_minute(one["ends_at"]) if one["ends_at"] else "never",
                 one["made_by"],
-                _day(one["used_at"], "not yet"),
+                utc_minute(one["used_at"]) if one["used_at"] else "not yet",
                 one["used_from"] or "-",
             )
             for one in found["tokens"]
@@ -218,7 +219,3 @@ def _path(name: str) -> str:
 
 def _tokens_of(api: HttpApi, name: str) -> list[str]:
     return [one["name"] for one in api.get(_TOKENS)["tokens"] if one["made_by"] == name]
-
-
-def _day(time: str | None, otherwise: str) -> str:
-    return datetime.fromisoformat(time).strftime("%Y-%m-%d %H:%M UTC") if time else otherwise

@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -15,7 +14,7 @@ import typer
 
 from peepctl.commands.settings import Setting, field_of
 from peepctl.http_api import ApiUnreachable, HttpApi
-from peepctl.moments import moment
+from peepctl.moments import local_second, moment
 from peepctl.options import complain, connected
 from peepctl.output import say, say_json, say_table, shown
 from peepctl.server import Exit, Server
@@ -141,10 +140,9 @@ def _path(query: dict[str, str], **more: str | int) -> str:
 
 
 def _row(act: dict[str, Any]) -> list[str]:
-    at = datetime.fromisoformat(act["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     who = f"{act['who']} ({act['token']})" if act["token"] else act["who"]
     cells = [who, act["door"], act["address"], act["action"], act["object"], act["old"], act["new"]]
-    return [at, *(_briefly(cell) or "-" for cell in cells), act["id"]]
+    return [local_second(act["at"]), *(_briefly(cell) or "-" for cell in cells), act["id"]]
 
 
 def _briefly(text: str) -> str:

@@ -6,14 +6,13 @@ import enum
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import typer
 
 from peepctl.http_api import ApiRefused, HttpApi
-from peepctl.moments import moment
+from peepctl.moments import moment, utc_minute
 from peepctl.name_lists import read_names
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import say, say_json, say_table
@@ -82,11 +81,11 @@ def list_refusals(
         say_json({"refusals": found, "slow_downs": slow})
         return
     rows = [
-        (one["kind"], one["subject"], _time(one["until"]), one["by"], one["reason"] or "-", one["id"])
+        (one["kind"], one["subject"], _end_shown(one), one["by"], one["reason"] or "-", one["id"])
         for one in found
     ]
     rows += [
-        ("slow-down", _whom(one), _time(one["until"]), "-", f"{one['attempts']:,} delayed", one["id"])
+        ("slow-down", _whom(one), _end_shown(one), "-", f"{one['attempts']:,} delayed", one["id"])
         for one in slow
     ]
     say_table(("KIND", "SUBJECT", "UNTIL", "BY", "REASON", "ID"), rows)
@@ -271,6 +270,10 @@ def _end(until: str | None) -> str | None:
     return end.isoformat() if end is not None else None
 
 
+def _end_shown(refused: dict[str, Any]) -> str:
+    return utc_minute(refused["until"]) if refused["until"] else "-"
+
+
 def _why(error: ApiRefused) -> str:
     return "; ".join(error.reasons) or str(error)
 
@@ -279,10 +282,6 @@ def _whom(slow_down: dict[str, Any]) -> str:
     return " from ".join(
         part for part in (slow_down["username"] or "anybody", slow_down["network"] or "anywhere") if part
     )
-
-
-def _time(time: str | None) -> str:
-    return datetime.fromisoformat(time).strftime("%Y-%m-%d %H:%M UTC") if time else "-"
 
 
 def group() -> typer.Typer:

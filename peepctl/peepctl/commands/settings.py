@@ -7,7 +7,6 @@ import enum
 import re
 import sys
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -16,6 +15,7 @@ import typer
 from peep_client import NegativeReply, Peep, Settings
 from peep_client.protocol.errors import INVALID_PATH
 from peepctl.http_api import ApiError, ApiRefused, HttpApi
+from peepctl.moments import local_second
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import duration, say, say_json, say_list, shown
 from peepctl.server import Exit, Server
@@ -227,9 +227,8 @@ def _changes(api: HttpApi, field: str | None, before: str = "") -> Iterator[dict
 
 def _is_meant(api: HttpApi, act: dict[str, str]) -> bool:
     """Say what would be set back, and whether it had set something back itself; ask at a terminal."""
-    at = datetime.fromisoformat(act["at"]).astimezone()
     what = f"{_name_of(act)} from {act['new']} back to {act['old']}"
-    whose = f"{act['new']} was set by {act['who'] or '-'} at {at:%Y-%m-%d %H:%M:%S}"
+    whose = f"{act['new']} was set by {act['who'] or '-'} at {local_second(act['at'])}"
     earlier = next(_changes(api, act["object"], act["id"]), None)
     if earlier is not None and (earlier["old"], earlier["new"]) == (act["new"], act["old"]):
         whose += f", which set the change before back: this sets {act['old']} once more"
