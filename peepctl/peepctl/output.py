@@ -48,6 +48,11 @@ def say_list(rows: Sequence[tuple[str, str]]) -> None:
         typer.echo(f"{name.ljust(width)}  {shown(value)}".rstrip())
 
 
+def shortened(text: str, longest: int) -> str:
+    """Return `text` in at most so many characters; dots stand for the rest."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
 def duration(seconds: float) -> str:
     """Return a time span in at most two units, for example `1 h 02 min`."""
     whole = int(seconds)

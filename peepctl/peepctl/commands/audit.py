@@ -16,7 +16,7 @@ from peepctl.commands.settings import Setting, field_of
 from peepctl.http_api import ApiUnreachable, HttpApi
 from peepctl.moments import local_second, moment
 from peepctl.options import complain, connected
-from peepctl.output import say, say_json, say_table, shown
+from peepctl.output import say, say_json, say_table, shortened, shown
 from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 
@@ -142,11 +142,7 @@ def _path(query: dict[str, str], **more: str | int) -> str:
 def _row(act: dict[str, Any]) -> list[str]:
     who = f"{act['who']} ({act['token']})" if act["token"] else act["who"]
     cells = [who, act["door"], act["address"], act["action"], act["object"], act["old"], act["new"]]
-    return [local_second(act["at"]), *(_briefly(cell) or "-" for cell in cells), act["id"]]
-
-
-def _briefly(text: str) -> str:
-    return text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 3]}..."
+    return [local_second(act["at"]), *(shortened(cell, _LONGEST_CELL) or "-" for cell in cells), act["id"]]
 
 
 def _say_lines(rows: Iterable[Iterable[str]]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from peep_client import Session, Settings
-from peepctl.output import amount, duration, shown
+from peepctl.output import amount, duration, shortened, shown
 from peepctl.session_columns import HEAD, Order, cells, in_order
 from peepctl.sparkline import BLOCKS, sparkline
 from peepctl.top.history import History
@@ -149,7 +149,7 @@ def _sessions(view: View, room: int) -> list[Line]:
     first = max(0, min(view.offset, len(found) - room))
     listed = found[first : first + room]
     rows = [
-        (session, _shortened(user), *rest)
+        (session, shortened(user, _USER_WIDTH), *rest)
         for session, user, *rest in (map(shown, cells(one)) for one in listed)
     ]
     widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
@@ -162,7 +162,3 @@ def _row(row: Sequence[str], widths: Sequence[int]) -> str:
     (session, user, address, tls), figures = row[:4], row[4:]
     numbers = "  ".join(f"{cell:>{width}}" for cell, width in zip(figures, widths[4:], strict=True))
     return f"{session:{widths[0]}}  {user:{widths[1]}}  {address:{widths[2]}}  {tls:{widths[3]}}  {numbers}"
-
-
-def _shortened(user: str) -> str:
-    return user if len(user) <= _USER_WIDTH else f"{user[: _USER_WIDTH - 3]}..."
