@@ -42,6 +42,11 @@ class ApiRefused(ApiError):
         self.kind = kind
         self.reasons = reasons
 
+    @property
+    def why(self) -> str:
+        """The reasons in one line; the whole answer where it has none."""
+        return "; ".join(self.reasons) or str(self)
+
 
 def by_name(user: str, password: str) -> str:
     """Return the header `Authorization` of an administrator."""

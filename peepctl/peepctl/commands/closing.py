@@ -68,7 +68,7 @@ def _close_all(api: HttpApi, query: dict[str, str]) -> Exit:
             done = api.delete(f"{_SESSIONS}?{urlencode(query | {'confirm': 'true'})}")
         except ApiRefused as error:
             so_far = f"{closed:,} closed so far: " if closed else ""
-            complain(so_far + ("; ".join(error.reasons) or str(error)))
+            complain(so_far + error.why)
             return Exit.REFUSED
         closed += done["closed"]
         unclosed |= set(done["unclosed"])

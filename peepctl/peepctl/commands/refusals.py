@@ -124,7 +124,7 @@ def suspend(
             try:
                 done = api.put(_suspension(user), {"reason": reason, "until": end})
             except ApiRefused as error:
-                complain(f"nothing was changed for {user}: {_why(error)}")
+                complain(f"nothing was changed for {user}: {error.why}")
                 failed += 1
             else:
                 _report(Kind.SUSPEND, user, done)
@@ -214,7 +214,7 @@ def _set(
                 done = api.post(f"{_REFUSALS}?confirm={str(is_sure).lower()}", body)
             except ApiRefused as error:
                 if error.kind != "needs-confirmation":
-                    complain(f"nothing is set: {_why(error)}")
+                    complain(f"nothing is set: {error.why}")
                     return Exit.REFUSED
                 if not _is_agreed(_WORDS[kind.value], error.reasons):
                     return Exit.REFUSED
@@ -274,14 +274,8 @@ def _end_shown(refused: dict[str, Any]) -> str:
     return utc_minute(refused["until"]) if refused["until"] else "-"
 
 
-def _why(error: ApiRefused) -> str:
-    return "; ".join(error.reasons) or str(error)
-
-
 def _whom(slow_down: dict[str, Any]) -> str:
-    return " from ".join(
-        part for part in (slow_down["username"] or "anybody", slow_down["network"] or "anywhere") if part
-    )
+    return f"{slow_down['username'] or 'anybody'} from {slow_down['network'] or 'anywhere'}"
 
 
 def group() -> typer.Typer:
