@@ -7,8 +7,9 @@ import http.client
 import json
 import ssl
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from peepctl.endpoint import API_PORT
 from peepctl.sources import WrongSettings
@@ -102,6 +103,19 @@ class HttpApi:
     def get(self, path: str) -> Any:
         """Return what is at a path. Raises `ApiError`."""
         return self._request("GET", path, None)
+
+    def pages(self, path: str, query: Mapping[str, str], cursor: str) -> Iterator[Any]:
+        """Yield the answers for a query, each asked for when it is wanted; `cursor` takes the `next` of one.
+
+        Raises `ApiError`.
+        """
+        place: dict[str, str] = {}
+        while True:
+            page = self.get(f"{path}?{urlencode({**query, **place})}")
+            yield page
+            if page["next"] is None:
+                return
+            place = {cursor: page["next"]}
 
     def text(self, path: str) -> str:
         """Return what is at a path, which is not JSON. Raises `ApiError`."""

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from peepctl.commands.settings import Setting, field_of
+from peepctl.commands.settings import AUDIT, Setting, field_of
 from peepctl.http_api import ApiUnreachable, HttpApi
 from peepctl.moments import local_second, moment
 from peepctl.options import complain, connected
@@ -20,7 +20,6 @@ from peepctl.output import say, say_json, say_table, shortened, shown
 from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 
-PATH = "/v1/audit"
 WAIT_SECONDS = 20
 RETRY_SECONDS = 1.0
 
@@ -136,7 +135,7 @@ def _position(act_id: str) -> tuple[int, ...]:
 
 
 def _path(query: dict[str, str], **more: str | int) -> str:
-    return f"{PATH}?{urlencode({**query, **more})}"
+    return f"{AUDIT}?{urlencode({**query, **more})}"
 
 
 def _row(act: dict[str, Any]) -> list[str]:

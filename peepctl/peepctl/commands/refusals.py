@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import typer
 
@@ -245,12 +245,8 @@ def _report(kind: Kind, subject: str, done: dict[str, Any]) -> None:
 
 def _refusals(api: HttpApi, wanted: dict[str, str]) -> Iterator[dict[str, Any]]:
     query = {name: value for name, value in wanted.items() if value} | {"limit": str(_LARGEST_PAGE)}
-    while True:
-        page = api.get(f"{_REFUSALS}?{urlencode(query)}")
+    for page in api.pages(_REFUSALS, query, "after"):
         yield from page["refusals"]
-        if page["next"] is None:
-            return
-        query["after"] = page["next"]
 
 
 def _path(refused: dict[str, Any]) -> str:

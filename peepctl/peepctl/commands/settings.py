@@ -217,11 +217,9 @@ def _last_change(api: HttpApi, field: str | None) -> dict[str, str]:
 
 
 def _changes(api: HttpApi, field: str | None, before: str = "") -> Iterator[dict[str, str]]:
-    query = {"action": "settings.change"} | ({"object": field} if field else {})
-    page = {"next": before}
-    while page["next"] is not None:
-        query |= {"before": page["next"]} if page["next"] else {}
-        page = api.get(f"{AUDIT}?{urlencode(query)}")
+    wanted = {"action": "settings.change", "object": field, "before": before}
+    query = {name: value for name, value in wanted.items() if value}
+    for page in api.pages(AUDIT, query, "before"):
         yield from (act for act in page["acts"] if act["object"] in _FIELDS.values() and act["old"])
 
 

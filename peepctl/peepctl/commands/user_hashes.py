@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
-from urllib.parse import quote
 
 import typer
 
@@ -233,9 +232,7 @@ def _say_report(report: Report, found: Format, *, as_json: bool, dry_run: bool) 
 
 
 def _exported_lines(api: HttpApi, left_out: list[str]) -> Iterator[str]:
-    after = ""
-    while True:
-        page = api.get(f"/v1/password-hashes?limit={PAGE}{f'&after={quote(after)}' if after else ''}")
+    for page in api.pages("/v1/password-hashes", {"limit": str(PAGE)}, "after"):
         for user in page["users"]:
             name = user["username"]
             if ":" in name or name.startswith("#"):
@@ -243,9 +240,6 @@ def _exported_lines(api: HttpApi, left_out: list[str]) -> Iterator[str]:
                 continue
             password_hash, _, verifier = user["password_hash"].partition(SEPARATOR)
             yield f"{name}:{password_hash}{f'::::::{VERIFIER}{verifier}' if verifier else ''}\n"
-        after = page["next"]
-        if not after:
-            return
 
 
 def _write(path: Path, lines: Iterator[str], *, force: bool) -> int:
