@@ -120,8 +120,7 @@ def _token(sources: Iterable[Source]) -> Password | None:
     """Return the token of the first source that says who asks; None where that one names an administrator."""
     for one in sources:
         if one.token:
-            is_variable = one.name in {"the environment", "PEEPCTL_PASSWORD"}
-            return Password(one.token, "PEEPCTL_TOKEN" if is_variable else one.name)
+            return Password(one.token, one.place_of("token"))
         if one.token_file is not None:
             path = Path(one.token_file).expanduser()
             return Password(read(path).strip(), str(path))
@@ -132,7 +131,7 @@ def _token(sources: Iterable[Source]) -> Password | None:
 
 def _password(found: Source) -> Password | None:
     if found.password:
-        return Password(found.password, found.name)
+        return Password(found.password, found.place_of("password"))
     if found.password_file is None:
         return None
     path = Path(found.password_file).expanduser()

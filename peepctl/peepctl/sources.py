@@ -28,6 +28,7 @@ KEYS: Mapping[str, type] = {
 }
 """The settings and their types: the keys of the settings file, and `PEEPCTL_X` in the environment."""
 
+_ENVIRONMENT = "the environment"
 _KINDS = {str: "a text in quotes", int: "a number", bool: "true or false"}
 
 
@@ -52,6 +53,10 @@ class Source:
     ca_file: str | None = None
     http: str | None = None
 
+    def place_of(self, key: str) -> str:
+        """Return what to name as the place of one of its settings."""
+        return _variable(key) if self.name == _ENVIRONMENT else self.name
+
 
 def source(name: str, **content: Any) -> Source:
     """Return a source, with a port that is part of the host moved to `port`. Raises `WrongSettings`.
@@ -72,14 +77,14 @@ def from_environment(environment: Mapping[str, str]) -> Source:
     """Return the settings in the variables `PEEPCTL_X`; empty variables count as unset."""
     found: dict[str, Any] = {}
     for key, kind in KEYS.items():
-        name = f"PEEPCTL_{key.upper()}"
+        name = _variable(key)
         if text := environment.get(name):
             found[key] = _switch(text, name) if kind is bool else port(text, name) if kind is int else text
     for secret in ("password", "token"):
         if secret in found and f"{secret}_file" in found:
-            name = f"PEEPCTL_{secret.upper()}"
+            name = _variable(secret)
             raise WrongSettings(f"{name} and {name}_FILE are both set; give one of them")
-    return source("PEEPCTL_PASSWORD" if "password" in found else "the environment", **found)
+    return source(_ENVIRONMENT, **found)
 
 
 def from_file(chosen: str | None, environment: Mapping[str, str]) -> Source:
@@ -114,6 +119,10 @@ def read(path: Path) -> str:
         raise WrongSettings(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise WrongSettings(f"{path} is not UTF-8 text") from None
+
+
+def _variable(key: str) -> str:
+    return f"PEEPCTL_{key.upper()}"
 
 
 def _default_file(environment: Mapping[str, str]) -> Path:
