@@ -151,24 +151,23 @@ def _local_administrator(user: str | None, environment: Mapping[str, str]) -> tu
 
 
 def _default_port(host: str, environment: Mapping[str, str], *, is_tls: bool) -> int:
-    # `peepctl up` with other ports has these variables set, and so has the shell beside it.
-    name, default = ("PEEP_TLS_PORT", TLS_PORT) if is_tls else ("PEEP_PORT", PORT)
-    if not _is_this_machine(host):
-        return default
-    text = environment.get(name, "")
-    if text not in ("", "0"):
-        return port(text, name)
-    return left_port(environment, "PEEPS" if is_tls else "PEEP") or default
+    if is_tls:
+        return _port_here(host, environment, "PEEP_TLS_PORT", "PEEPS") or TLS_PORT
+    return _port_here(host, environment, "PEEP_PORT", "PEEP") or PORT
 
 
 def _default_api(host: str, environment: Mapping[str, str]) -> str:
-    text = environment.get("PEEP_HTTP_PORT", "")
-    number = API_PORT
-    if _is_this_machine(host):
-        is_set = text not in ("", "0")
-        left = left_port(environment, "HTTP")
-        number = port(text, "PEEP_HTTP_PORT") if is_set else left or API_PORT
+    number = _port_here(host, environment, "PEEP_HTTP_PORT", "HTTP") or API_PORT
     return f"http://{f'[{host}]' if ':' in host else host}:{number}"
+
+
+def _port_here(host: str, environment: Mapping[str, str], variable: str, label: str) -> int | None:
+    """Return the port of a part of the `peepctl up` on this machine; None where nothing tells it."""
+    if not _is_this_machine(host):
+        return None
+    # `peepctl up` with other ports has these variables set, and so has the shell beside it.
+    text = environment.get(variable, "")
+    return port(text, variable) if text not in ("", "0") else left_port(environment, label)
 
 
 def searched(host: str, environment: Mapping[str, str] = os.environ) -> str:
