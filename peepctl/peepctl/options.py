@@ -18,6 +18,10 @@ from peepctl.sources import WrongSettings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with the names of the HTTP API.")]
 
+PasswordFromInput = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
+]
+
 _OPTIONS: dict[str, Any] = {
     "host": Annotated[
         str | None,

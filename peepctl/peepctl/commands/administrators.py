@@ -12,7 +12,7 @@ import typer
 
 from peepctl.http_api import HttpApi
 from peepctl.moments import utc_minute
-from peepctl.options import AsJson, complain, connected
+from peepctl.options import AsJson, PasswordFromInput, complain, connected
 from peepctl.output import say, say_json, say_table, shown
 from peepctl.passwords import new_password
 from peepctl.server import Exit, Server
@@ -32,9 +32,6 @@ _TOKENS = "/v1/tokens"
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An administrator's name.", show_default=False)]
 TokenName = Annotated[str, typer.Argument(metavar="NAME", help="The token's name.", show_default=False)]
 RoleOption = Annotated[Role, typer.Option("--role", help="What it may do.")]
-FromInput = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
-]
 
 
 @connected
@@ -58,7 +55,9 @@ def list_administrators(server: Server, as_json: AsJson = False) -> None:
 
 
 @connected
-def add_administrator(server: Server, name: Name, role: RoleOption, from_input: FromInput = False) -> None:
+def add_administrator(
+    server: Server, name: Name, role: RoleOption, from_input: PasswordFromInput = False
+) -> None:
     """Make an administrator, who can sign in at once.
 
     Prompts for the password twice, or reads it from standard input if that is not a terminal. Only the role
@@ -71,7 +70,7 @@ def add_administrator(server: Server, name: Name, role: RoleOption, from_input: 
 
 
 @connected
-def set_administrator_password(server: Server, name: Name, from_input: FromInput = False) -> None:
+def set_administrator_password(server: Server, name: Name, from_input: PasswordFromInput = False) -> None:
     """Change an administrator's password, which ends all sign-ins with the old one.
 
     Prompts for it twice, or reads it from standard input if that is not a terminal. It talks to the HTTP API.

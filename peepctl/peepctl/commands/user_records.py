@@ -19,7 +19,9 @@ from peepctl.server import Server
 PAGE = 1000
 NOTHING = "-"
 
-User = Annotated[str, typer.Argument(metavar="USER", help="A POP3 user's name.", autocompletion=user_names)]
+KnownUsername = Annotated[
+    str, typer.Argument(metavar="USER", help="A POP3 user's name.", autocompletion=user_names)
+]
 
 
 class Sort(enum.Enum):
@@ -43,7 +45,7 @@ class Period(enum.Enum):
 
 
 @connected
-def show(server: Server, username: User, as_json: AsJson = False) -> None:
+def show(server: Server, username: KnownUsername, as_json: AsJson = False) -> None:
     """Show why a user's logins were refused, the last login, traffic, and the session that is open.
 
     Days and months are those of UTC. It talks to the HTTP API.

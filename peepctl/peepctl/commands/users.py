@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from peepctl.commands import many_users, user_hashes, user_records
-from peepctl.completion import users as user_names
-from peepctl.options import AsJson, complain, connected
+from peepctl.commands.user_records import KnownUsername
+from peepctl.options import AsJson, PasswordFromInput, complain, connected
 from peepctl.output import say, say_json, shown
 from peepctl.passwords import new_password
 from peepctl.server import Exit, Server
@@ -18,15 +18,9 @@ from peepctl.sources import WrongSettings
 NewUsername = Annotated[
     str | None, typer.Argument(metavar="USER", help="A POP3 user's name.", show_default=False)
 ]
-KnownUsername = Annotated[
-    str, typer.Argument(metavar="USER", help="A POP3 user's name.", autocompletion=user_names)
-]
 LONGEST_DAYS = 3650
 """The API takes no more."""
 
-FromInput = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
-]
 InTheOpen = Annotated[
     str | None,
     typer.Option(
@@ -103,7 +97,7 @@ def list_users(
 def add(
     server: Server,
     username: NewUsername = None,
-    from_input: FromInput = False,
+    from_input: PasswordFromInput = False,
     password: InTheOpen = None,
     source: Annotated[
         str | None,
@@ -156,7 +150,7 @@ def remove(
 
 @connected
 def set_password(
-    server: Server, username: KnownUsername, from_input: FromInput = False, password: InTheOpen = None
+    server: Server, username: KnownUsername, from_input: PasswordFromInput = False, password: InTheOpen = None
 ) -> None:
     """Change a POP3 user's password.
 
