@@ -117,10 +117,8 @@ class Server:
             case peep_client.WrongLogin() | ApiWrongLogin():
                 return Exit.WRONG_LOGIN, self._wrong_login()
             case ApiUnreachable():
-                advice = "--http (or PEEPCTL_HTTP) sets its address"
-                looked = searched(self.endpoint.host)
-                reasons = "; ".join(filter(None, (looked, advice)))
-                return Exit.NOT_CONNECTED, f"{error}. Is the HTTP API served there? {reasons}"
+                advice = self._where_to_look("--http (or PEEPCTL_HTTP) sets its address")
+                return Exit.NOT_CONNECTED, f"{error}. Is the HTTP API served there? {advice}"
             case ApiError():
                 return Exit.REFUSED, str(error)
             case peep_client.NotSupported():
@@ -144,9 +142,8 @@ class Server:
                 )
             case peep_client.CannotConnect():
                 inside = " inside TLS" if self.endpoint.tls else ""
-                advice = "--host and --port (or PEEPCTL_HOST) set the address"
-                looked = searched(self.endpoint.host)
-                return f"{error}. Is PEEP{inside} served there? {'; '.join(filter(None, (looked, advice)))}"
+                advice = self._where_to_look("--host and --port (or PEEPCTL_HOST) set the address")
+                return f"{error}. Is PEEP{inside} served there? {advice}"
             case peep_client.NotPeep():
                 return f"the server at {address} does not speak PEEP: {error}. PEEP is usually on port 2110"
             case peep_client.TimedOut():
@@ -154,6 +151,9 @@ class Server:
             case peep_client.ConnectionLost() if not (self._has_answered or self.endpoint.tls):
                 return f"{address} gave no reply: {error}. If it speaks TLS there, use --tls"
         return f"lost the connection to {address}: {error}"
+
+    def _where_to_look(self, advice: str) -> str:
+        return "; ".join(filter(None, (searched(self.endpoint.host), advice)))
 
     def _wrong_login(self) -> str:
         endpoint = self.endpoint

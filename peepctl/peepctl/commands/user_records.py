@@ -105,7 +105,9 @@ def _origin(one: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def _when(moment: str) -> str:
+def _when(moment: str | None) -> str:
+    if moment is None:
+        return NOTHING
     seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
     return f"{duration(max(0.0, seconds))} ago"
 
@@ -136,7 +138,7 @@ def top(
                 one["username"],
                 amount(one[period.value]["octets"]),
                 f"{one[period.value]['messages']:,}",
-                _when(one["last_login_at"]) if one["last_login_at"] else NOTHING,
+                _when(one["last_login_at"]),
             )
             for one in used
         ],
@@ -162,8 +164,8 @@ def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool) -> No
         [
             (
                 one["username"],
-                _when(one["last_login_at"]) if one["last_login_at"] else NOTHING,
-                _when(one["last_refusal_at"]) if one["last_refusal_at"] else NOTHING,
+                _when(one["last_login_at"]),
+                _when(one["last_refusal_at"]),
                 amount(one["today"]["octets"]),
                 amount(one["week"]["octets"]),
                 amount(one["maildrop_octets"]),
