@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import stat
-import sys
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
 
+from peepctl.list_lines import lines_of, name_of
 from peepctl.sources import WrongSettings
-
-STANDARD_INPUT = "-"
-
-LONGEST_LINE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,44 +23,17 @@ def read_users(source: str) -> list[UserPassword]:
     Empty lines and those that begin with `#` are skipped. Raises `WrongSettings`, with the number of a line
     that is wrong and without its content.
     """
-    with ExitStack() as stack:
-        name, file = _opened(source, stack)
-        try:
-            users = list(_users(name, file))
-        except UnicodeDecodeError:
-            raise WrongSettings(f"{name} is not UTF-8 text") from None
-        except OSError as error:
-            raise WrongSettings(f"{name} cannot be read: {error.strerror}") from None
+    name = name_of(source)
+    users = list(_users(name, lines_of(source, are_secret=True)))
     if not users:
         raise WrongSettings(f"{name} names no users: a line for each is needed, user:password")
     return users
 
 
-def _opened(source: str, stack: ExitStack) -> tuple[str, IO[str]]:
-    if source == STANDARD_INPUT:
-        return "standard input", sys.stdin
-    path = Path(source).expanduser()
-    try:
-        file = stack.enter_context(path.open(encoding="utf-8"))
-        status = path.stat()
-    except OSError as error:
-        raise WrongSettings(f"{path} cannot be read: {error.strerror}") from None
-    if stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) & 0o077:
-        raise WrongSettings(f"{path} contains passwords and others can read it: chmod 600 {path}")
-    return str(path), file
-
-
-def _users(name: str, lines: IO[str]) -> Iterable[UserPassword]:
+def _users(name: str, lines: Iterable[tuple[int, str]]) -> Iterable[UserPassword]:
     numbers: dict[str, int] = {}
-    number = 0
-    while line := lines.readline(LONGEST_LINE + 1):
-        number += 1
+    for number, text in lines:
         where = f"{name}, line {number}"
-        if len(line) > LONGEST_LINE:
-            raise WrongSettings(f"{where}: longer than {LONGEST_LINE:,} characters")
-        text = line.rstrip("\r\n")
-        if not text or text.startswith("#"):
-            continue
         # A tab first: a name may contain a colon, and a password both.
         username, divider, password = text.partition("\t" if "\t" in text else ":")
         if not (username and divider and password):

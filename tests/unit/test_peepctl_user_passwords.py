@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from peepctl.list_lines import LONGEST_LINE
 from peepctl.sources import WrongSettings
-from peepctl.user_passwords import LONGEST_LINE, UserPassword, read_users
+from peepctl.user_passwords import UserPassword, read_users
 
 
 @pytest.fixture

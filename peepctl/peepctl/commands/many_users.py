@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import typer
 
 from peepctl.http_api import HttpApi
-from peepctl.name_lists import Named, read_new_users
+from peepctl.name_lists import read_new_users
 from peepctl.options import complain
 from peepctl.output import say
 from peepctl.server import Exit, Server
+from peepctl.user_passwords import UserPassword
 
 A_REQUEST = 50
 """Users: each password is hashed, and the list should show how far it is."""
@@ -41,18 +42,18 @@ def add_listed(server: Server, source: str) -> Exit:
     return Exit.DONE
 
 
-def _add(api: HttpApi, users: Sequence[Named]) -> Counter[str]:
-    passwords = {user.name: user.password or _made() for user in users}
+def _add(api: HttpApi, users: Sequence[UserPassword]) -> Counter[str]:
+    passwords = {user.username: user.password or _made() for user in users}
     body = [{"username": name, "password": password} for name, password in passwords.items()]
     results = api.post("/v1/users", {"users": body})["results"]
     for user, result in zip(users, results, strict=True):
         match result["outcome"]:
             case "added" if not user.password:
-                say(f"{user.name}:{passwords[user.name]}")
+                say(f"{user.username}:{passwords[user.username]}")
             case "exists":
-                complain(f"{user.name} exists already, with the password that it had")
+                complain(f"{user.username} exists already, with the password that it had")
             case "refused":
-                complain(f"{user.name} is not added: {result['reason']}")
+                complain(f"{user.username} is not added: {result['reason']}")
     sys.stdout.flush()  # what follows may fail, and these are shown only now
     return Counter(result["outcome"] for result in results)
 
