@@ -12,9 +12,10 @@ import typer
 
 from peepctl.http_api import HttpApi
 from peepctl.moments import utc_minute
-from peepctl.options import AsJson, PasswordFromInput, complain, connected
-from peepctl.output import say, say_json, say_table, shown
+from peepctl.options import AsJson, PasswordFromInput, connected
+from peepctl.output import say, say_json, say_table
 from peepctl.passwords import new_password
+from peepctl.questions import is_agreed
 from peepctl.server import Exit, Server
 
 
@@ -106,12 +107,11 @@ def remove_administrator(
 
     API tokens go on, whoever has made them: those of this one are named. It talks to the HTTP API.
     """
-    if not is_sure and not sys.stdin.isatty():
-        complain(f"--yes removes the administrator {name} without a question")
-        return Exit.USAGE
+    if not is_sure and not is_agreed(
+        f"Remove the administrator {name}?", f"--yes removes the administrator {name} without a question"
+    ):
+        return Exit.DONE
     with server.api() as api:
-        if not is_sure and not typer.confirm(f"Remove the administrator {shown(name)}?"):
-            return Exit.DONE
         api.delete(_path(name))
         say(f"removed the administrator {name}")
         if tokens := _tokens_of(api, name):

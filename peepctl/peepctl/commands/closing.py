@@ -12,6 +12,7 @@ from peepctl.completion import users
 from peepctl.http_api import ApiRefused, HttpApi
 from peepctl.options import complain, connected
 from peepctl.output import say
+from peepctl.questions import is_agreed
 from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 
@@ -48,17 +49,17 @@ def close(
     filters = {"network": network, "username": of_user}
     query = {name: value for name, value in filters.items() if value}
     with server.api() as api:
-        if not is_sure and not _is_agreed(query):
-            return Exit.USAGE if not sys.stdin.isatty() else Exit.REFUSED
+        if not (is_sure or _is_agreed(query)):
+            return Exit.REFUSED
         return _close_all(api, query)
 
 
 def _is_agreed(query: dict[str, str]) -> bool:
     whose = " and ".join(f"{name} {value}" for name, value in query.items()) or "everybody"
-    if not sys.stdin.isatty():
-        complain(f"the sessions of {whose} are not closed: --yes does it without a question")
-        return False
-    return typer.confirm(f"Close all sessions of {whose}?")
+    return is_agreed(
+        f"Close all sessions of {whose}?",
+        f"the sessions of {whose} are not closed: --yes does it without a question",
+    )
 
 
 def _close_all(api: HttpApi, query: dict[str, str]) -> Exit:

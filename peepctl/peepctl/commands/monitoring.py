@@ -15,7 +15,8 @@ from peep_client.protocol.errors import UNKNOWN_USER_OR_SESSION
 from peepctl.commands import closing
 from peepctl.completion import networks_and_users, sessions_and_users
 from peepctl.options import AsJson, complain, connected
-from peepctl.output import amount, duration, say, say_json, say_list, say_table, shown
+from peepctl.output import amount, duration, say, say_json, say_list, say_table
+from peepctl.questions import is_agreed
 from peepctl.server import Exit, Server
 from peepctl.session_columns import HEAD, Order, cells, in_order
 
@@ -97,12 +98,8 @@ def kick(
         if not meant:
             complain(f"no open session has the id or the user {target}: peepctl sessions lists them")
             return Exit.REFUSED
-        if len(meant) > 1 and not is_sure:
-            if not sys.stdin.isatty():
-                complain(f"{target} has {len(meant)} sessions: --yes closes them all")
-                return Exit.USAGE
-            if not _confirmed(meant):
-                return Exit.DONE
+        if len(meant) > 1 and not (is_sure or _is_agreed(target, meant)):
+            return Exit.DONE
         for session in meant:
             name = f"session {session.id} ({session.username or 'not logged in'}, {session.address})"
             _end(
@@ -205,10 +202,12 @@ def _user_of(one: SlowDown) -> str:
     return f"{one.username} (administrator)" if one.is_administrator else one.username
 
 
-def _confirmed(meant: list[Session]) -> bool:
-    for session in meant:
-        say(f"{session.id}  from {session.address}, open for {duration(session.seconds)}")
-    return typer.confirm(f"Close these {len(meant)} sessions of {shown(meant[0].username or '-')}?")
+def _is_agreed(user: str, meant: list[Session]) -> bool:
+    return is_agreed(
+        f"Close these {len(meant)} sessions of {user}?",
+        f"{user} has {len(meant)} sessions: --yes closes them all",
+        reasons=[f"{one.id}  from {one.address}, open for {duration(one.seconds)}" for one in meant],
+    )
 
 
 def _end(end: Callable[[], None], done: str, was_over: str) -> None:

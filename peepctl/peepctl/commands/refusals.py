@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from peepctl.moments import moment, utc_minute
 from peepctl.name_lists import read_names
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import say, say_json, say_table
+from peepctl.questions import is_agreed
 from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 
@@ -229,12 +229,12 @@ def _set(
 
 
 def _is_agreed(word: str, reasons: Sequence[str]) -> bool:
-    if not sys.stdin.isatty():
-        complain(f"this {word} {'; '.join(reasons)}. Nothing is set: --yes does it all the same")
-        return False
-    for reason in reasons:
-        say(f"This {word} {reason}.")
-    return typer.confirm("Set it all the same?")
+    return is_agreed(
+        "Set it all the same?",
+        f"this {word} {'; '.join(reasons)}. Nothing is set: --yes does it all the same",
+        reasons=[f"This {word} {reason}." for reason in reasons],
+        code=Exit.REFUSED,
+    )
 
 
 def _report(kind: Kind, subject: str, done: dict[str, Any]) -> None:

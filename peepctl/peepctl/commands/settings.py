@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import re
-import sys
 from collections.abc import Callable, Iterator
 from typing import Annotated
 from urllib.parse import urlencode
@@ -17,7 +16,8 @@ from peep_client.protocol.errors import INVALID_PATH
 from peepctl.http_api import ApiError, ApiRefused, HttpApi
 from peepctl.moments import local_second
 from peepctl.options import AsJson, complain, connected
-from peepctl.output import duration, say, say_json, say_list, shown
+from peepctl.output import duration, say, say_json, say_list
+from peepctl.questions import is_agreed
 from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 
@@ -176,14 +176,12 @@ def _reasons(peep: Peep, setting: Setting, value: str) -> list[str]:
 
 
 def _is_agreed(reasons: list[str]) -> bool:
-    if not reasons:
-        return True
-    if not sys.stdin.isatty():
-        complain(f"{'; '.join(reasons)}. Nothing is changed: --yes does it all the same")
-        return False
-    for reason in reasons:
-        say(f"{reason}.")
-    return typer.confirm("Save it all the same?")
+    return not reasons or is_agreed(
+        "Save it all the same?",
+        f"{'; '.join(reasons)}. Nothing is changed: --yes does it all the same",
+        reasons=[f"{reason}." for reason in reasons],
+        code=Exit.REFUSED,
+    )
 
 
 def _undo(server: Server, named: str | None, *, even_if_changed: bool, is_sure: bool) -> Exit:
@@ -230,10 +228,11 @@ def _is_meant(api: HttpApi, act: dict[str, str]) -> bool:
     earlier = next(_changes(api, act["object"], act["id"]), None)
     if earlier is not None and (earlier["old"], earlier["new"]) == (act["new"], act["old"]):
         whose += f", which set the change before back: this sets {act['old']} once more"
-    if not sys.stdin.isatty():
-        complain(f"it would set {what} ({whose}). Nothing is changed: --yes does it")
-        return False
-    return typer.confirm(shown(f"Set {what}? ({whose})"))
+    return is_agreed(
+        f"Set {what}? ({whose})",
+        f"it would set {what} ({whose}). Nothing is changed: --yes does it",
+        code=Exit.REFUSED,
+    )
 
 
 def field_of(name: str | None) -> str | None:

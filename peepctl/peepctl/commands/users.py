@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from peepctl.commands import many_users, user_hashes, user_records
 from peepctl.commands.user_records import KnownUsername
-from peepctl.options import AsJson, PasswordFromInput, complain, connected
-from peepctl.output import say, say_json, shown
+from peepctl.options import AsJson, PasswordFromInput, connected
+from peepctl.output import say, say_json
 from peepctl.passwords import new_password
+from peepctl.questions import is_agreed
 from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 
@@ -137,10 +137,10 @@ def remove(
 
     Asks at a terminal, and needs --yes elsewhere. A user added later under the same name gets the mail.
     """
-    if not is_sure and not sys.stdin.isatty():
-        complain(f"{username} is not removed: --yes does it without a question")
-        return Exit.USAGE
-    if not is_sure and not typer.confirm(f"Remove the user {shown(username)} and the password?"):
+    if not is_sure and not is_agreed(
+        f"Remove the user {username} and the password?",
+        f"{username} is not removed: --yes does it without a question",
+    ):
         return Exit.REFUSED
     with server.connect() as peep:
         peep.remove_user(username)
