@@ -135,9 +135,9 @@ class Login:
             locked = await self._lock_on_password(username, password)
         except StoreUnavailable:
             return LoginRefusal.STORE_UNAVAILABLE
+        except UserSuspended as error:
+            return self._put_off_suspended(username, error.reason)
         except NotYet as error:
-            if isinstance(error, UserSuspended):
-                self._note_suspended(username, error.reason)
             return error.reply
         return await self._open(locked) if isinstance(locked, LockRequest) else locked
 
@@ -238,12 +238,12 @@ class Login:
         if found is None:
             return None
         await self._context.instance.tell_refusal(request, RefusalReason.SUSPENDED)
-        self._note_suspended(request.username, found.reason)
-        return LoginPutOff(suspended(found.reason))
+        return self._put_off_suspended(request.username, found.reason)
 
-    def _note_suspended(self, username: str, why: str) -> None:
+    def _put_off_suspended(self, username: str, why: str) -> LoginPutOff:
         instance, reason = self._context.instance, RefusalReason.SUSPENDED
         note_refusal(instance, username, reason, self.origin, why, session=self._session_id)
+        return LoginPutOff(suspended(why))
 
     def _lock_request(self, username: str, version: str, *, is_remembered: bool = False) -> LockRequest:
         try:

@@ -19,7 +19,7 @@ from pop3_service.maildir import Maildir, MaildirPath, Maildirs, MaildirUnreadab
 from pop3_service.moving.arrivals import Arrivals, MoveLost, open_or_make
 from pop3_service.moving.mail_move import MailMove, MoveResult
 from pop3_service.moving.old_server import OldServer
-from pop3_service.protocol.replies import LoginPutOff, suspended
+from pop3_service.protocol.replies import LoginPutOff
 from service_runtime.maildir_layout import MaildirLayout
 from state_store.audit import on_this_machine
 from state_store.credentials.attempts import RefusalReason
@@ -81,11 +81,11 @@ class NotYet(Exception):
         self.reply = reply
 
 
-class UserSuspended(NotYet):
+class UserSuspended(Exception):
     """The old server has taken the password of a user who is suspended here: nothing is moved."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(LoginPutOff(suspended(reason)))
+        super().__init__(reason)
         self.reason = reason
 
 
@@ -191,7 +191,7 @@ class Moves:
     async def check(self, username: str, password: str, address: str) -> UserMove | RefusalReason:
         """Return the move of a user whom nobody here knows and whose password the old server takes.
 
-        Raises `NotYet` when that cannot be found out now, and `StoreUnavailable`.
+        Raises `NotYet` when that cannot be found out now, `UserSuspended`, and `StoreUnavailable`.
         """
         move = self._under_way.get(username)
         if move is not None:
