@@ -65,7 +65,6 @@ class Login:
     """A session's attempts to log in, by a password or by SCRAM. It is dropped once one has succeeded."""
 
     __slots__ = (
-        "_address",
         "_context",
         "_credential_version",
         "_exchange",
@@ -79,7 +78,6 @@ class Login:
         """From where and how the attempt is made, for operators."""
         self._context = context
         self._session_id = session_id
-        self._address = address
         self._presence = Presence()
         self._exchange: ScramExchange | None = None
         self._credential_version = ""
@@ -99,7 +97,7 @@ class Login:
         version = self._context.passwords.recall(username, _prepared(password))
         if version is None:
             return None
-        is_remembered = not self._context.authenticator.is_trusted(self._address)
+        is_remembered = not self._context.authenticator.is_trusted(self.origin.address)
         return self._lock_request(username, version, is_remembered=is_remembered)
 
     def locked(
@@ -146,12 +144,12 @@ class Login:
     ) -> LockRequest | LoginRefusal | LoginPutOff:
         moves, prepared = self._context.moves, _prepared(password)
         while True:
-            adoption = moves.adoption(username, password, self._address) if moves is not None else None
+            adoption = moves.adoption(username, password, self.origin.address) if moves is not None else None
             try:
                 version = await self._context.authenticator.check_user(
                     username,
                     prepared,
-                    self._address,
+                    self.origin.address,
                     self._presence,
                     adopt=adoption.ask if adoption is not None else None,
                 )
@@ -191,7 +189,7 @@ class Login:
             raise ValueError("no SCRAM exchange has begun")
         try:
             proved = await self._context.authenticator.finish_scram(
-                exchange, message, self._address, self._presence
+                exchange, message, self.origin.address, self._presence
             )
         except StoreUnavailable:
             return LoginRefusal.STORE_UNAVAILABLE
@@ -250,7 +248,7 @@ class Login:
             lock_name = self._context.maildirs.lock_name(self._path(username))
         except MaildirUnreadable:
             lock_name = ""
-        return LockRequest(username, self._session_id, version, self._address, is_remembered, lock_name)
+        return LockRequest(username, self._session_id, version, self.origin.address, is_remembered, lock_name)
 
     def _path(self, username: str) -> MaildirPath:
         context = self._context
