@@ -256,14 +256,14 @@ class SessionDriver:
                 login.origin = self._origin(mechanism)
                 request = login.remembered(username, password)
                 if request is None:
-                    self._begin(self._log_in_with(intention, login.by_password(username, password)))
+                    self._begin(self._log_in_with(intention, login, login.by_password(username, password)))
                     return
                 self._connection.hold()
                 self.activity = _ANSWERING
                 answered = partial(self._lock_answered, intention, login, request)
                 self._context.instance.lock_maildrop(request).add_done_callback(answered)
             case OpenMaildrop(username):
-                self._begin(self._log_in_with(intention, login.by_proof(username)))
+                self._begin(self._log_in_with(intention, login, login.by_proof(username)))
             case BeginScram(message):
                 login.origin = self._origin(SCRAM_SHA_256)
                 self._begin(self._complete_with(intention, login.begin_scram(message)))
@@ -276,28 +276,27 @@ class SessionDriver:
         try:
             end = login.locked(request, intention.password, answer)
             if isinstance(end, Coroutine):
-                self._begin(self._log_in_with(intention, end))
+                self._begin(self._log_in_with(intention, login, end))
                 return
-            self._login_ended(intention, end)
+            self._login_ended(intention, login, end)
         except Exception as error:
             self.failed(error)
         self._go_on()
 
     async def _log_in_with(
-        self, intention: LogIn | OpenMaildrop, work: Coroutine[Any, Any, LoginEnd]
+        self, intention: LogIn | OpenMaildrop, login: Login, work: Coroutine[Any, Any, LoginEnd]
     ) -> None:
-        self._login_ended(intention, await work)
+        self._login_ended(intention, login, await work)
 
-    def _login_ended(self, intention: LogIn | OpenMaildrop, end: LoginEnd) -> None:
+    def _login_ended(self, intention: LogIn | OpenMaildrop, login: Login, end: LoginEnd) -> None:
         if isinstance(end, OpenedMaildrop):
             self._maildrop = end
             self._deadline.lift_limit()
-            origin = self._login.origin if self._login is not None else self._origin("")
             self._login = self._budget = None
             self.record.username = end.username  # the reply to the login is the user's already
             self._complete(intention, end.contents)
             if not self._connection.is_lost:
-                self.record.count_login(origin, end.contents.count, end.contents.octets)
+                self.record.count_login(login.origin, end.contents.count, end.contents.octets)
         else:
             self._complete(intention, end)
 
