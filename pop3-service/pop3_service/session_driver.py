@@ -293,7 +293,6 @@ class SessionDriver:
             self._maildrop = end
             self._deadline.lift_limit()
             self._login = self._budget = None
-            self.record.username = end.username  # the reply to the login is the user's already
             self._complete(intention, end.contents)
             if not self._connection.is_lost:
                 self.record.count_login(login.origin, end.contents.count, end.contents.octets)

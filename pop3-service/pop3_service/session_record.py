@@ -43,7 +43,6 @@ class SessionRecord:
         "octets",
         "removed",
         "retrieved",
-        "username",
     )
 
     def __init__(
@@ -51,8 +50,6 @@ class SessionRecord:
     ) -> None:
         self.ending = "client gone"
         self.octets = self.retrieved = self.removed = 0
-        self.username = ""
-        """Whose octets and messages are counted; empty before a login."""
         self._instance = instance
         self._session = session
         self._connection = connection
@@ -114,7 +111,8 @@ class SessionRecord:
         if messages:
             self.retrieved += messages
             deltas.retrieved_emails += messages
-        self._instance.user_notes.traffic(self.username, octets, messages)
+        # The reply to a login is the user's already.
+        self._instance.user_notes.traffic(self._session.username or "", octets, messages)
 
     def count_connection(self) -> None:
         """Count the connection once, if the session has begun."""
@@ -125,7 +123,7 @@ class SessionRecord:
     def count_login(self, origin: Origin, messages: int, octets: int) -> None:
         """Count a login to a maildrop of so many messages and octets, and show the user's name."""
         self._instance.deltas.logins += 1
-        self._instance.user_notes.login(self.username, origin, messages, octets)
+        self._instance.user_notes.login(self._session.username or "", origin, messages, octets)
         self.show()
 
     def count_removed(self, messages: int) -> None:
