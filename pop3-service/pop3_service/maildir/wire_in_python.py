@@ -2,7 +2,7 @@
 
 import os
 
-from pop3_service.protocol.multiline import octets_and_plainness, wire_end, wire_lines
+from pop3_service.protocol.multiline import octets_and_plainness, wire_form, wire_lines
 
 
 def read_wire(
@@ -20,8 +20,7 @@ def read_wire(
     length = os.preadv(descriptor, [content], position, flags) if count else 0
     if length != count:
         return None
-    lines = content.replace(b"\n", b"\r\n") if is_plain else wire_lines(bytes(content), before)
-    return b"".join((lines, wire_end(content[-1] if content else before))) if is_last else bytes(lines)
+    return wire_form(content, before, plain=is_plain) if is_last else wire_lines(bytes(content), before)
 
 
 def count_wire(descriptor: int, position: int, count: int, before: int) -> tuple[int, int, int, bool]:

@@ -69,13 +69,14 @@ def _has_opening_dot(content: bytes) -> bool:
     return _OPENING_DOT.search(content, 0, content.rfind(b".") + 1) is not None
 
 
-def wire_form(content: bytes | bytearray, *, plain: bool = False) -> bytes:
+def wire_form(content: bytes | bytearray, before: int = LINE_FEED, *, plain: bool = False) -> bytes:
     """Return a whole message as RETR sends it after its `+OK` line, with the termination line.
 
-    `plain` says that the content is (see `octets_and_plainness`): half of the work is not needed then.
+    Or the last part of one: `before` is then the octet before it. `plain` says that this is the whole
+    message, and plain (see `octets_and_plainness`): half of the work is not needed then.
     """
-    lines = content.replace(b"\n", b"\r\n") if plain else wire_lines(bytes(content))
-    return b"".join((lines, wire_end(content[-1] if content else LINE_FEED)))
+    lines = content.replace(b"\n", b"\r\n") if plain else wire_lines(bytes(content), before)
+    return b"".join((lines, wire_end(content[-1] if content else before)))
 
 
 def wire_end(last_octet: int) -> bytes:
