@@ -107,6 +107,7 @@ def _measure(given: argparse.Namespace, folder: Path) -> None:
         )
     packages.provide(options.programs, options.progress)
     load.build(options.programs)
+    about = machine.description(packages.unpacked_versions(options.programs))
     if given.output.exists():
         shutil.copytree(given.output, _UNPUBLISHED, dirs_exist_ok=True)
     report = Report(_UNPUBLISHED, [section.name for section in SECTIONS])
@@ -115,7 +116,7 @@ def _measure(given: argparse.Namespace, folder: Path) -> None:
             continue
         options.progress.begin(section.name)
         options.folder.mkdir()
-        keep = partial(_keep, options, report, section)
+        keep = partial(_keep, report, about, section)
         try:
             keep(section.measure(replace(options, keep=keep)))
         finally:
@@ -123,8 +124,8 @@ def _measure(given: argparse.Namespace, folder: Path) -> None:
     _publish(given, report)
 
 
-def _keep(options: Options, report: Report, section: Section, found: SectionResult) -> None:
-    report.add(section, found, machine.description(packages.unpacked_versions(options.programs)))
+def _keep(report: Report, about: list[str], section: Section, found: SectionResult) -> None:
+    report.add(section, found, about)
     report.write()
     report.draw()
 

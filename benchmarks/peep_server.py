@@ -19,8 +19,10 @@ from state_store.repository import StateRepository
 
 PASSWORD = "secret"  # noqa: S105 - what popbench sends
 CONNECTIONS = 20_000
-BENCHMARK = Actor("benchmark", Door.MACHINE)
 """The limit `c=` during the measurements."""
+
+BENCHMARK = Actor("benchmark", Door.MACHINE)
+"""Who adds users and changes settings, for the audit."""
 
 EVERYBODY = "127.0.0.0/8"
 """The clients' network, for `trusted_networks`: so many first logins at once are refused where they come from
