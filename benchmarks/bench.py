@@ -89,9 +89,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, help="rounds of each measurement (9)")
     parser.add_argument("--seconds", type=float, help="how long a round lasts (1)")
-    parser.add_argument(
-        "--storm-users", type=int, default=10_000, help="who log in after the restart (10000)"
-    )
+    parser.add_argument("--storm-users", type=int, help="who log in after the restart (10000)")
     parser.add_argument(
         "--output", type=Path, default=OUTPUT, help="where the results are published (docs/benchmarks)"
     )
@@ -161,7 +159,7 @@ def _options(given: argparse.Namespace, folder: Path) -> Options:
         options,
         rounds=given.rounds or rounds,
         seconds=given.seconds or seconds,
-        storm_users=given.storm_users,
+        storm_users=given.storm_users or options.storm_users,
     )
 
 
