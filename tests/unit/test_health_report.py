@@ -26,20 +26,10 @@ from state_api.health_report import (
 from state_store.records import Counters, Instance, InstanceStatus, Settings
 from state_store.store_status import StoreStatus
 from state_store.vitals import Vitals
+from support.busy_store import vitals
 
 NOW = 1_795_985_990.0
-VITALS = Vitals(
-    told_at=NOW,
-    certificate_expires_at=NOW + 90 * DAY,
-    round_trip=0.001,
-    loop_lag=0.002,
-    threads=7,
-    disk_look=0.003,
-    disk_octets=1000,
-    disk_free=400,
-    disk_inodes=100,
-    disk_free_inodes=30,
-)
+VITALS = vitals(told_at=NOW, certificate_expires_at=NOW + 90 * DAY)
 STATUS = InstanceStatus(Instance("i1", "mail-1", 1, "1", 0.0), 14.0, 2, 2, 0.25, VITALS)
 ALERTS = Path(__file__).parents[2] / "deploy" / "monitoring" / "alerts.yml"
 LIMITS = {
