@@ -1,6 +1,5 @@
 """What `peepctl` does to many: closes sessions, adds and suspends users of a list."""
 
-import asyncio
 import json
 import re
 import time
@@ -11,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from state_store.audit import Wanted
-from state_store.records import Credential, Exchange, NotificationKind, SessionRow
+from state_store.records import Credential, Exchange, SessionRow
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.api_client import failed_fields, problem
 from support.api_server import ApiServer, api_server
-from support.peep_gateway_server import instance
+from support.peep_gateway_server import instance, pop3_instance
 from support.peepctl_beside_api import PeepctlBesideApi
 
 
@@ -36,25 +35,11 @@ async def open_sessions(
     repository: StateRepository, rows: Sequence[tuple[str | None, str]]
 ) -> AsyncIterator[None]:
     """Let an instance live that closes what it is asked to close."""
-    await repository.register_instance(instance())
     now = time.time()
     shown = [SessionRow(f"s{n}", "pop3", user, address, now + n) for n, (user, address) in enumerate(rows)]
-    await repository.exchange(Exchange("pop3", 0, session_rows=shown))
-    is_listening = asyncio.Event()
-
-    async def obey() -> None:
-        async for heard in repository.notifications():
-            is_listening.set()
-            if heard.kind is NotificationKind.SESSION_TO_CLOSE:
-                await repository.exchange(Exchange("pop3", 0, closed_sessions=[heard.identifier]))
-
-    obeying = asyncio.create_task(obey())
-    await is_listening.wait()
-    try:
+    async with pop3_instance(repository):
+        await repository.exchange(Exchange("pop3", 0, session_rows=shown))
         yield
-    finally:
-        obeying.cancel()
-        await asyncio.gather(obeying, return_exceptions=True)
 
 
 async def left(repository: StateRepository) -> list[str]:
