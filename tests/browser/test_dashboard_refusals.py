@@ -1,7 +1,6 @@
 """What is refused, on the page: suspensions, bans, exemptions, slow-downs; set there, and lifted."""
 
 import asyncio
-import itertools
 import re
 import threading
 from collections.abc import Coroutine
@@ -9,8 +8,8 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from state_store.credentials.attempts import Attempt, Outcome, RefusalReason, Verdict
 from state_store.repository import StateRepository
+from support.allowances import use_up
 from support.dashboard import Dashboard
 from support.peep_services import Peep
 
@@ -32,13 +31,7 @@ async def guess(redis_url: str) -> None:
     """Use up what these users, and the network of one of them, are allowed."""
     repository = StateRepository(redis_url)
     for subject, network in SUBJECTS.items():
-        # However slowly this machine guesses: some of the allowance comes back meanwhile.
-        for number in itertools.count():
-            attempt = Attempt(subject, network.format(number), f"digest {number}")
-            decision = await repository.begin_attempt(attempt)
-            if decision.verdict is Verdict.WAIT:
-                break
-            await repository.end_attempt(attempt, decision, Outcome.WRONG, RefusalReason.WRONG_PASSWORD)
+        await use_up(repository, subject, network)
     await repository.close()
 
 

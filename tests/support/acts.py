@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from state_store.administrators import Role
 from state_store.audit import Actor, Door, Wanted
-from state_store.credentials.attempts import BURST, Attempt, Outcome, RefusalReason
 from state_store.records import Credential, Exchange, Naming, SessionRow
 from state_store.refusals import NewRefusal, RefusalKind, refusal_id
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
+from support.allowances import use_up
 from support.peep_gateway_server import instance
 
 ROOT = Actor("root", Door.HTTP, "192.0.2.7", "deploy")
@@ -52,11 +52,7 @@ async def close_the_session(store: StateRepository) -> None:
 
 
 async def with_a_slow_down(store: StateRepository) -> None:
-    for number in range(BURST + 1):
-        attempt = Attempt("user alice", "192.0.2.9", f"digest{number}")
-        decision = await store.begin_attempt(attempt)
-        if decision.verdict.value == "go":
-            await store.end_attempt(attempt, decision, Outcome.WRONG, RefusalReason.WRONG_PASSWORD)
+    await use_up(store, "user alice", "192.0.2.9")
 
 
 async def lift_the_slow_down(store: StateRepository) -> None:
