@@ -1,26 +1,14 @@
 """The audit on the page: who did what, shown harmlessly whatever the names are, and setting a change back."""
 
-import asyncio
-import threading
-from collections.abc import Coroutine
-from typing import Any
-
 from playwright.sync_api import expect
 
 from state_store.audit import Actor, Door
 from state_store.records import Credential
 from state_store.repository import StateRepository
-from support.dashboard import Dashboard
+from support.dashboard import Dashboard, beside_the_browser
 from support.peep_services import Peep
 
 HOSTILE = Actor("<img src=x onerror=document.title='owned'>\u202egnp", Door.PEEP, "<b>192.0.2.9</b>")
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine: a browser's loop runs in this thread."""
-    thread = threading.Thread(target=asyncio.run, args=(work,))
-    thread.start()
-    thread.join()
 
 
 async def act(redis_url: str) -> None:
@@ -74,7 +62,7 @@ def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> Non
 
 def test_hostile_names_are_only_text_and_pages_go_back(own_peep: Peep, dashboard: Dashboard) -> None:
     dashboard.enter("Audit")
-    run(act(own_peep.redis.url))
+    beside_the_browser(act(own_peep.redis.url))
     page = dashboard.page
     page.get_by_label("What", exact=True).fill("user.add")
     page.get_by_label("Through which door").select_option("PEEP")

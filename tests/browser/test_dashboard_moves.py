@@ -1,15 +1,12 @@
 """Users who come from the old server, on the page."""
 
-import asyncio
-import threading
-
 from playwright.sync_api import expect
 
 from state_store.moves import MoveProgress
 from state_store.records import Instance
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.dashboard import Dashboard
+from support.dashboard import Dashboard, beside_the_browser
 from support.peep_services import Peep
 
 
@@ -33,9 +30,7 @@ def test_moves_are_shown_with_how_far_they_are_and_why_they_failed(
     summary = dashboard.page.locator("#moves .summary")
     expect(summary).to_have_text("No old server is set: 0 users moved, 0 not yet")
     expect(dashboard.page.locator("#moves .nothing")).to_have_text("No mail is on its way.")
-    thread = threading.Thread(target=asyncio.run, args=(make_moves(own_peep.redis.url),))
-    thread.start()
-    thread.join()
+    beside_the_browser(make_moves(own_peep.redis.url))
     expect(summary).to_have_text("From old.example.org:995: 1 user moved, 2 not yet")
     rows = dashboard.page.locator("#moves tbody tr")
     expect(rows).to_have_count(2)

@@ -1,16 +1,12 @@
 """What is refused, on the page: suspensions, bans, exemptions, slow-downs; set there, and lifted."""
 
-import asyncio
 import re
-import threading
-from collections.abc import Coroutine
-from typing import Any
 
 from playwright.sync_api import expect
 
 from state_store.repository import StateRepository
 from support.allowances import use_up
-from support.dashboard import Dashboard
+from support.dashboard import Dashboard, beside_the_browser
 from support.peep_services import Peep
 
 SUBJECTS = {
@@ -18,13 +14,6 @@ SUBJECTS = {
     "user bob": "203.0.113.9",
     "administrator root": "2001:db8:0:{:x}::/64",
 }
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine: a browser's loop runs in this thread."""
-    thread = threading.Thread(target=asyncio.run, args=(work,))
-    thread.start()
-    thread.join()
 
 
 async def guess(redis_url: str) -> None:
@@ -40,7 +29,7 @@ def test_slow_downs_are_shown_and_lifted_and_the_feed_tells_when_they_began(
 ) -> None:
     dashboard.enter()
     expect(dashboard.figure("logged_in_users")).to_have_text("0")  # the stream of events is open
-    run(guess(own_peep.redis.url))
+    beside_the_browser(guess(own_peep.redis.url))
     feed = dashboard.page.locator("#activity")
     expect(feed).to_contain_text("from many networks are slowed down")
     expect(feed).to_contain_text(re.compile("In all [0-9]+ refused attempts, [0-9]+ slow-downs"))

@@ -1,8 +1,10 @@
 """The dashboard in a real browser, watched for everything that it must never do."""
 
+import asyncio
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -45,6 +47,12 @@ MOST_LOADS = 5
 
 # Far more than anything takes, even on a busy machine.
 expect.set_options(timeout=30_000)
+
+
+def beside_the_browser(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end in a thread of its own: a browser's event loop runs in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 @contextmanager
