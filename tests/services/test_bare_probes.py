@@ -1,6 +1,5 @@
 """Who connects, says nothing and is gone at once only looks whether the port is open: it leaves no trace."""
 
-import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,8 +27,7 @@ def probe(address: tuple[str, int], says: bytes = b"") -> None:
 
 def ends(service: Pop3Process) -> list[str]:
     """Return at which levels the ends of sessions were logged."""
-    entries = [json.loads(line) for line in service.log.read_text().splitlines()]
-    return [entry["level"] for entry in entries if entry["event"] == "session ended"]
+    return [entry["level"] for entry in service.logged("session ended")]
 
 
 def test_bare_probe_is_counted_nowhere_and_logged_at_debug_only(start: Start) -> None:

@@ -1,6 +1,5 @@
 """`PEEP_MAILDIR_LAYOUT`: each user's mail where the layout says, and nobody's for a name without a place."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -66,7 +65,4 @@ def test_name_that_is_no_local_part_with_a_domain_has_no_maildrop(
 
 
 def refusals(service: Pop3Process, username: str) -> list[dict[str, str]]:
-    entries = [json.loads(line) for line in service.log.read_text().splitlines()]
-    return [
-        entry for entry in entries if entry["event"] == "maildrop unreadable" and entry["user"] == username
-    ]
+    return [entry for entry in service.logged("maildrop unreadable") if entry["user"] == username]

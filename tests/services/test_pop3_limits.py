@@ -1,7 +1,6 @@
 """Limits that operators set: connections of one address, the time between two logins, wrong passwords."""
 
 import base64
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -315,8 +314,7 @@ def test_every_refused_password_is_one_line_of_the_log_a_count_and_an_event(star
     with service.connect() as client:
         for guess, name in guesses:
             assert guess(client, name, "hunter2") == WRONG
-    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
-    refused = [line for line in lines if line["event"] == "login refused"]
+    refused = service.logged("login refused")
     assert [(line["address"], line["user"], line["reason"]) for line in refused] == [
         ("127.0.0.1", username, "wrong password"),
         ("127.0.0.1", "nobody", "unknown user"),

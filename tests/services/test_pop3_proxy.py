@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import errno
-import json
 import signal
 import socket
 import ssl
@@ -78,18 +77,12 @@ def start(redis_url: str, tmp_path: Path, authority: Authority) -> Iterator[Call
         )
 
 
-def logged(service: Pop3Process, event: str) -> list[dict[str, Any]]:
-    """Return the log's entries of one kind."""
-    entries = [json.loads(line) for line in service.log.read_text().splitlines()]
-    return [entry for entry in entries if entry["event"] == event]
-
-
 def logged_address(service: Pop3Process, client: Pop3Client) -> str:
     """Return the address in the log's entry for the end of a client's session."""
     session_id = client.greeting.split()[-1].decode()
 
     def found() -> list[str]:
-        entries = logged(service, "session ended")
+        entries = service.logged("session ended")
         return [entry["address"] for entry in entries if entry["session"] == session_id]
 
     wait_until(lambda: bool(found()), f"the end of session {session_id} is logged")
@@ -106,8 +99,8 @@ def shown_addresses(service: Pop3Process) -> list[str]:
 
 
 def refusal_after(service: Pop3Process, before: int) -> dict[str, Any]:
-    wait_until(lambda: len(logged(service, "connection refused")) > before, "the refusal is logged")
-    return logged(service, "connection refused")[before]
+    wait_until(lambda: len(service.logged("connection refused")) > before, "the refusal is logged")
+    return service.logged("connection refused")[before]
 
 
 def is_refused(address: tuple[str, int]) -> bool:
@@ -363,7 +356,7 @@ def test_service_that_is_to_stop_fails_checks_first_and_serves_new_clients_meanw
 
 @pytest.mark.parametrize("uses_tls_port", [False, True])
 def test_peer_that_is_no_trusted_proxy_is_closed_at_once(service: Pop3Process, uses_tls_port: bool) -> None:
-    before = len(logged(service, "connection refused"))
+    before = len(service.logged("connection refused"))
     address = service.tls_address if uses_tls_port else service.address
     with socket.create_connection(address, timeout=30, source_address=("127.0.0.2", 0)) as client:
         with contextlib.suppress(ConnectionError):
@@ -383,7 +376,7 @@ def test_network_of_trusted_proxies_is_trusted_as_a_whole(service: Pop3Process) 
     [b"CAPA\r\n", b"PROXY TCP4 198.51.100.7\r\n", b"PROXY TCP4 secret\r\n", SIGNATURE + b"\x31\x11\x00\x0c"],
 )
 def test_what_is_no_header_is_closed_at_once_and_not_quoted(service: Pop3Process, octets: bytes) -> None:
-    before = len(logged(service, "connection refused"))
+    before = len(service.logged("connection refused"))
     with socket.create_connection(service.address, timeout=30) as client:
         client.sendall(octets)
         assert everything(client) == b""
@@ -401,8 +394,8 @@ def test_client_that_waits_for_the_greeting_is_closed_after_five_seconds(
         socket.create_connection(service.tls_address, timeout=30) as tls,
     ):
         assert everything(plain) == everything(tls) == b""
-    wait_until(lambda: len(logged(service, "connection refused")) == 2, "both are logged")
-    assert {entry["reason"] for entry in logged(service, "connection refused")} == {
+    wait_until(lambda: len(service.logged("connection refused")) == 2, "both are logged")
+    assert {entry["reason"] for entry in service.logged("connection refused")} == {
         "no proxy header within 5 s"
     }
     assert service.counters().historical_connections == 0

@@ -1,6 +1,5 @@
 """What POP3 clients see of suspensions, bans and exemptions, while they are set and lifted."""
 
-import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -58,11 +57,6 @@ def log_in(client: Pop3Client, username: str, password: str = PASSWORD) -> bytes
     return client.ask(f"PASS {password}")
 
 
-def logged(service: Pop3Process, event: str) -> list[dict[str, Any]]:
-    entries = [json.loads(line) for line in service.log.read_text().splitlines()]
-    return [entry for entry in entries if entry["event"] == event]
-
-
 def test_only_a_right_password_is_told_of_a_suspension_in_whatever_way_it_comes(start: Start) -> None:
     service = start()
     username = service.add_user(MESSAGE)
@@ -80,7 +74,7 @@ def test_only_a_right_password_is_told_of_a_suspension_in_whatever_way_it_comes(
         assert scram(client, username, PASSWORD) == SUSPENDED
         assert log_in(client, username, "a wrong one") == WRONG, "the same wrong one again"
     wait_until(lambda: service.refused_logins()["suspended"] == 4, "all four are counted")
-    reasons = [entry["reason"] for entry in logged(service, "login refused")]
+    reasons = [entry["reason"] for entry in service.logged("login refused")]
     assert reasons.count("suspended") == 4
     assert len(service.files(username)) == 1
     lift(service, RefusalKind.SUSPEND, username)
@@ -120,7 +114,7 @@ def test_sessions_of_a_suspended_user_end_at_all_services_with_the_reason_and_re
     assert one.logged_in_users() == []
 
     def suspended_at(service: Pop3Process) -> int:
-        return [entry["ending"] for entry in logged(service, "session ended")].count("suspended")
+        return [entry["ending"] for entry in service.logged("session ended")].count("suspended")
 
     wait_until(lambda: (suspended_at(one), suspended_at(other)) == (1, 1), "each has ended one")
 
@@ -145,7 +139,7 @@ def test_banned_network_loses_its_sessions_at_all_services_and_gets_no_greeting(
         ban(one, "127.0.0.15", kind=RefusalKind.EXEMPT)
         with Pop3Client(one.address, source="127.0.0.15") as exempt:
             assert exempt.greeting.startswith(b"+OK")
-    (entry,) = logged(one, "connection refused")
+    (entry,) = one.logged("connection refused")
     assert (entry["address"], entry["reason"]) == ("127.0.0.15", "banned")
     wait_until(lambda: one.refused_logins()["banned"] == 2, "both are counted")
     lift(one, RefusalKind.BAN, "127.0.0.8/29")

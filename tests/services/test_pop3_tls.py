@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import functools
-import json
 import os
 import re
 import signal
@@ -91,18 +90,12 @@ def start(redis_url: str, tmp_path: Path, authority: Authority) -> Iterator[Star
         yield start
 
 
-def logged(service: Pop3Process, event: str) -> list[dict[str, object]]:
-    """Return the log's entries of one kind."""
-    entries = [json.loads(line) for line in service.log.read_text().splitlines()]
-    return [entry for entry in entries if entry["event"] == event]
-
-
 def ending_of(service: Pop3Process, client: Pop3Client) -> dict[str, object]:
     """Return the log's entry for a client's session, once there is one."""
     session_id = client.greeting.split()[-1].decode()
 
     def found() -> list[dict[str, object]]:
-        return [entry for entry in logged(service, "session ended") if entry["session"] == session_id]
+        return [entry for entry in service.logged("session ended") if entry["session"] == session_id]
 
     wait_until(lambda: bool(found()), f"the end of session {session_id} is logged")
     (entry,) = found()
@@ -619,21 +612,21 @@ def test_replaced_certificate_is_served_to_new_clients_and_a_broken_one_to_nobod
     with service.connect(tls=trusting) as early:
         first = serial(early)
         certificate, _ = authority.issue(tmp_path)
-        wait_until(lambda: bool(logged(service, "certificate changed")), "the new one is taken up")
+        wait_until(lambda: bool(service.logged("certificate changed")), "the new one is taken up")
         second = served_serial(service, trusting)
         assert second != first
         early.log_in(username)
         certificate.write_bytes(certificate.read_bytes()[:300])
-        wait_until(lambda: bool(logged(service, "new certificate refused")), "it is refused")
+        wait_until(lambda: bool(service.logged("new certificate refused")), "it is refused")
         assert served_serial(service, trusting) == second
         with service.connect() as client:
             client.start_tls(trusting)
             assert serial(client) == second
         assert early.ask_lines("RETR 1") == WIRE
         assert early.quit().startswith(b"+OK")
-    (refused,) = logged(service, "new certificate refused")
+    (refused,) = service.logged("new certificate refused")
     assert "PEEP_TLS_CERT_FILE" in str(refused["reason"])
-    assert len(logged(service, "certificate changed")) == 1
+    assert len(service.logged("certificate changed")) == 1
 
 
 def test_workers_that_are_started_anew_with_a_broken_key_serve_the_plain_port(
@@ -646,16 +639,16 @@ def test_workers_that_are_started_anew_with_a_broken_key_serve_the_plain_port(
     key.write_bytes(good[:100])
     for process_id in service.process_ids():
         os.kill(process_id, signal.SIGKILL)
-    wait_until(lambda: len(logged(service, "worker_started_again")) == 2, "they are started again")
-    told = logged(service, "no TLS until the certificate is mended")
+    wait_until(lambda: len(service.logged("worker_started_again")) == 2, "they are started again")
+    told = service.logged("no TLS until the certificate is mended")
     assert [str(each["reason"]).partition(":")[0] for each in told] == ["PEEP_TLS_KEY_FILE"] * 2
     with service.log_in(username) as client:
         assert client.ask_lines("RETR 1") == WIRE
     with service.connect() as client, pytest.raises(ssl.SSLError):
         client.start_tls(trusting)
     key.write_bytes(good)
-    wait_until(lambda: len(logged(service, "certificate changed")) == 2, "the mended key is taken up")
+    wait_until(lambda: len(service.logged("certificate changed")) == 2, "the mended key is taken up")
     with service.connect() as client:
         client.start_tls(trusting)
         assert client.ask("QUIT").startswith(b"+OK")
-    assert len(logged(service, "worker_ended")) == 2
+    assert len(service.logged("worker_ended")) == 2

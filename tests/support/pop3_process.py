@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import itertools
+import json
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from state_store.credentials.hashes.imported import imported_hash
 from state_store.records import Counters, HashCounts
@@ -336,6 +337,13 @@ class Pop3Process:
     def files(self, username: str) -> list[str]:
         """Return the names of a user's message files."""
         return sorted(path.name for path in (self.mail / username).glob("[nc]*/*"))
+
+    # The log
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Return the log's entries of one kind."""
+        entries = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [entry for entry in entries if entry["event"] == event]
 
     # The port
 
