@@ -1,23 +1,11 @@
 """Who connects, says nothing and is gone at once only looks whether the port is open: it leaves no trace."""
 
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-
-import pytest
 
 from state_store.records import Counters
 from support.certificates import Authority
-from support.pop3_process import Pop3Process, wait_until
-
-Start = Callable[..., Pop3Process]
-
-
-@pytest.fixture
-def start(redis_url: str, tmp_path: Path) -> Iterator[Start]:
-    with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(Pop3Process(redis_url, tmp_path, **settings))
+from support.pop3_process import Pop3Process, Start, wait_until
 
 
 def probe(address: tuple[str, int], says: bytes = b"") -> None:

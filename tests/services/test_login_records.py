@@ -1,28 +1,15 @@
 """What whole POP3 processes keep of users: why each login was refused, and every octet once."""
 
 import base64
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-
-import pytest
 
 from state_store.credentials.attempts import RefusalReason
 from state_store.repository.user_records import STRANGERS
 from state_store.user_records import Refused, UserRecord
 from support.certificates import Authority
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
-
-Start = Callable[..., Pop3Process]
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
 
 SHORT = b"Subject: short\n\nHello\n"
-
-
-@pytest.fixture
-def start(redis_url: str, tmp_path: Path) -> Iterator[Start]:
-    """Give a function that starts a service of the test's own."""
-    with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(Pop3Process(redis_url, tmp_path, **settings))
 
 
 def refused(service: Pop3Process, username: str, reason: RefusalReason) -> Refused:

@@ -3,9 +3,8 @@
 import base64
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 import redis
@@ -14,22 +13,13 @@ from scramp import ScramClient  # type: ignore[import-untyped]
 from state_store.credentials import attempts
 from state_store.records import Counters
 from support.allowances import leave_nothing
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
-
-Start = Callable[..., Pop3Process]
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
 
 SHORT = b"Subject: short\n\nHello\n"
 TOO_MANY = b"-ERR [SYS/TEMP] too many connections from your address (limit 3)\r\n"
 TOO_SOON = b"-ERR [LOGIN-DELAY] the last login was too short a time ago\r\n"
 SLOWED_DOWN = b"-ERR [SYS/TEMP] too many wrong passwords from your network, try again later"
 WRONG = b"-ERR [AUTH] wrong user name or password\r\n"
-
-
-@pytest.fixture
-def start(redis_url: str, tmp_path: Path) -> Iterator[Start]:
-    """Give a function that starts a service of the test's own."""
-    with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(Pop3Process(redis_url, tmp_path, **settings))
 
 
 def admitted(client: Pop3Client) -> bool:

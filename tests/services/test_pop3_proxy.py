@@ -19,7 +19,7 @@ import pytest
 from line_server.proxy_header import SIGNATURE
 from state_store.records import Counters
 from support.certificates import Authority
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
 from support.redis_server import RedisServer
 
 SHORT = b"Subject: short\n\nHello\n"
@@ -70,7 +70,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
 
 
 @pytest.fixture
-def start(redis_url: str, tmp_path: Path, authority: Authority) -> Iterator[Callable[..., Pop3Process]]:
+def start(redis_url: str, tmp_path: Path, authority: Authority) -> Iterator[Start]:
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(
             Pop3Process(redis_url, tmp_path, **proxied(authority, tmp_path), **settings)
@@ -198,7 +198,7 @@ def test_wrong_passwords_are_reckoned_by_the_clients_address_not_the_proxys(serv
 
 
 def test_refused_client_of_a_full_server_is_logged_with_its_own_address(
-    start: Callable[..., Pop3Process],
+    start: Start,
 ) -> None:
     service = start()
     service.set_max_connections(1)
@@ -229,7 +229,7 @@ def test_proxys_own_check_is_answered_and_leaves_no_trace(
 
 @pytest.mark.parametrize("way", ["USER", "AUTH", "STLS", "TLS"])
 def test_proxys_own_connection_that_logs_in_is_a_session_like_any_other(
-    start: Callable[..., Pop3Process], trusting: ssl.SSLContext, way: str
+    start: Start, trusting: ssl.SSLContext, way: str
 ) -> None:
     service = start()
     username = service.add_user(SHORT)
@@ -266,7 +266,7 @@ def test_proxys_own_connection_that_logs_in_is_a_session_like_any_other(
 
 
 def test_proxys_own_connection_is_under_the_limit_once_it_begins_to_log_in(
-    start: Callable[..., Pop3Process],
+    start: Start,
 ) -> None:
     service = start(PEEP_MAX_CONNECTIONS_PER_ADDRESS="1")
     username = service.add_user()
@@ -287,7 +287,7 @@ def test_proxys_own_connection_is_under_the_limit_once_it_begins_to_log_in(
 
 
 def test_proxys_own_connection_that_logs_in_is_told_when_the_server_stops(
-    start: Callable[..., Pop3Process],
+    start: Start,
 ) -> None:
     service = start()
     username = service.add_user()
@@ -315,7 +315,7 @@ def test_client_of_unknown_address_is_a_session_with_the_proxys_address(
     wait_until(lambda: service.counters().historical_logins == before + 1, "the login is counted")
 
 
-def test_proxys_own_check_finds_a_full_server_well(start: Callable[..., Pop3Process]) -> None:
+def test_proxys_own_check_finds_a_full_server_well(start: Start) -> None:
     service = start()
     service.set_max_connections(1)
     with Pop3Client(service.address, header=v1("198.51.100.7")):
@@ -385,7 +385,7 @@ def test_what_is_no_header_is_closed_at_once_and_not_quoted(service: Pop3Process
 
 
 def test_client_that_waits_for_the_greeting_is_closed_after_five_seconds(
-    start: Callable[..., Pop3Process],
+    start: Start,
 ) -> None:
     # Slow: this is the one test of the wait's real length.
     service = start()
@@ -402,7 +402,7 @@ def test_client_that_waits_for_the_greeting_is_closed_after_five_seconds(
 
 
 def test_connection_without_a_header_is_told_nothing_when_the_server_stops(
-    start: Callable[..., Pop3Process],
+    start: Start,
 ) -> None:
     service = start()
     with (

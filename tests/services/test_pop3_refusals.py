@@ -1,7 +1,7 @@
 """What POP3 clients see of suspensions, bans and exemptions, while they are set and lifted."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,9 @@ from state_store.refusals import NewRefusal, RefusalKind, refusal_id
 from state_store.repository.refusals import RefusalsSet
 from support.actors import OPERATOR
 from support.certificates import Authority
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
 from support.scram_dialogue import encoded, scram
 
-Start = Callable[..., Pop3Process]
 MESSAGE = b"Subject: one\n\nbody\n"
 SUSPENDED = b"-ERR [AUTH] the bill is not paid\r\n"
 BANNED = b"-ERR [SYS/PERM] too many guesses\r\n"

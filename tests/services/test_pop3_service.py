@@ -5,7 +5,7 @@ import signal
 import socket
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,10 +13,8 @@ import pytest
 
 from state_store.errors import MailDirectoryRefused
 from state_store.records import Counters
-from support.pop3_process import PASSWORD, Pop3Process, wait_until
+from support.pop3_process import PASSWORD, Pop3Process, Start, wait_until
 from support.redis_server import RedisServer
-
-Start = Callable[..., Pop3Process]
 
 SHORT = b"Subject: short\n\nHello\n"
 """24 octets with CRLF."""

@@ -12,7 +12,7 @@ import ssl
 import struct
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +40,9 @@ from state_store.records import Counters
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.certificates import Authority
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
 from support.redis_server import RedisServer
 from support.scram_dialogue import encoded, scram
-
-Start = Callable[..., Pop3Process]
 
 SHORT = b"Subject: short\n\nHello\n"
 WIRE = [b"Subject: short\r\n", b"\r\n", b"Hello\r\n"]

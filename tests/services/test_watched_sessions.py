@@ -1,25 +1,16 @@
 """What operators see of the sessions of a real POP3 service, and how one is closed."""
 
 import re
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from state_store.errors import UnknownSession
 from state_store.records import ActivityKind, Counters, SessionRow
 from support.actors import OPERATOR
-from support.pop3_process import PASSWORD, Pop3Process, wait_until
+from support.pop3_process import PASSWORD, Pop3Process, Start, wait_until
 
-Start = Callable[..., Pop3Process]
 MESSAGE = b"Subject: one\n\nbody\n"
-
-
-@pytest.fixture
-def start(redis_url: str, tmp_path: Path) -> Iterator[Start]:
-    with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(Pop3Process(redis_url, tmp_path, **settings))
 
 
 def sessions(service: Pop3Process) -> list[SessionRow]:

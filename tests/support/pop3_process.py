@@ -381,6 +381,10 @@ def _give_up_rights_on_files() -> None:
             ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
+Start = Callable[..., Pop3Process]
+"""Starts a service with these settings."""
+
+
 @contextmanager
 def pop3_with_certificate(folder: Path, authority: Authority) -> Iterator[Pop3Process]:
     """Give a service over a Valkey of its own that takes plain text, STLS and implicit TLS."""
