@@ -19,7 +19,7 @@ import pytest
 from line_server.proxy_header import SIGNATURE
 from state_store.records import Counters
 from support.certificates import Authority
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
+from support.pop3_process import PASSWORD, SECONDS, Pop3Client, Pop3Process, Start, wait_until
 from support.redis_server import RedisServer
 
 SHORT = b"Subject: short\n\nHello\n"
@@ -155,7 +155,7 @@ def test_header_and_first_commands_may_share_a_segment(
 
 @pytest.mark.parametrize("make_header", [v1, v2])
 def test_header_may_come_octet_by_octet(service: Pop3Process, make_header: Callable[[str], bytes]) -> None:
-    with socket.create_connection(service.address, timeout=30) as client:
+    with socket.create_connection(service.address, timeout=SECONDS) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for octet in make_header("198.51.100.9") + b"QUIT\r\n":
             client.sendall(bytes([octet]))
@@ -358,7 +358,7 @@ def test_service_that_is_to_stop_fails_checks_first_and_serves_new_clients_meanw
 def test_peer_that_is_no_trusted_proxy_is_closed_at_once(service: Pop3Process, uses_tls_port: bool) -> None:
     before = len(service.logged("connection refused"))
     address = service.tls_address if uses_tls_port else service.address
-    with socket.create_connection(address, timeout=30, source_address=("127.0.0.2", 0)) as client:
+    with socket.create_connection(address, timeout=SECONDS, source_address=("127.0.0.2", 0)) as client:
         with contextlib.suppress(ConnectionError):
             client.sendall(v1("198.51.100.7"))
         assert everything(client) == b""
@@ -377,7 +377,7 @@ def test_network_of_trusted_proxies_is_trusted_as_a_whole(service: Pop3Process) 
 )
 def test_what_is_no_header_is_closed_at_once_and_not_quoted(service: Pop3Process, octets: bytes) -> None:
     before = len(service.logged("connection refused"))
-    with socket.create_connection(service.address, timeout=30) as client:
+    with socket.create_connection(service.address, timeout=SECONDS) as client:
         client.sendall(octets)
         assert everything(client) == b""
     assert refusal_after(service, before)["address"] == "127.0.0.1"
@@ -390,8 +390,8 @@ def test_client_that_waits_for_the_greeting_is_closed_after_five_seconds(
     # Slow: this is the one test of the wait's real length.
     service = start()
     with (
-        socket.create_connection(service.address, timeout=30) as plain,
-        socket.create_connection(service.tls_address, timeout=30) as tls,
+        socket.create_connection(service.address, timeout=SECONDS) as plain,
+        socket.create_connection(service.tls_address, timeout=SECONDS) as tls,
     ):
         assert everything(plain) == everything(tls) == b""
     wait_until(lambda: len(service.logged("connection refused")) == 2, "both are logged")
@@ -406,8 +406,8 @@ def test_connection_without_a_header_is_told_nothing_when_the_server_stops(
 ) -> None:
     service = start()
     with (
-        socket.create_connection(service.address, timeout=30) as plain,
-        socket.create_connection(service.tls_address, timeout=30) as tls,
+        socket.create_connection(service.address, timeout=SECONDS) as plain,
+        socket.create_connection(service.tls_address, timeout=SECONDS) as tls,
         Pop3Client(service.address, header=UNKNOWN) as told,
     ):
         assert service.terminate() == 0

@@ -13,7 +13,7 @@ import pytest
 
 from state_store.errors import MailDirectoryRefused
 from state_store.records import Counters
-from support.pop3_process import PASSWORD, Pop3Process, Start, wait_until
+from support.pop3_process import PASSWORD, SECONDS, Pop3Process, Start, wait_until
 from support.redis_server import RedisServer
 
 SHORT = b"Subject: short\n\nHello\n"
@@ -280,7 +280,7 @@ def test_connection_over_the_limit_is_told_so_and_counted_nowhere(start: Start) 
 def test_refusal_reaches_a_client_that_has_sent_commands_already(start: Start) -> None:
     service = start()
     service.set_max_connections(1)
-    with service.connect() as admitted, socket.create_connection(service.address, timeout=30) as eager:
+    with service.connect() as admitted, socket.create_connection(service.address, timeout=SECONDS) as eager:
         assert admitted.greeting.startswith(b"+OK")
         eager.sendall(b"USER alice\r\nPASS secret\r\nSTAT\r\n" * 50)
         eager.shutdown(socket.SHUT_WR)

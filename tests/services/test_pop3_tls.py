@@ -40,7 +40,7 @@ from state_store.records import Counters
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.certificates import Authority
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
+from support.pop3_process import PASSWORD, SECONDS, Pop3Client, Pop3Process, Start, wait_until
 from support.redis_server import RedisServer
 from support.scram_dialogue import encoded, scram
 
@@ -209,7 +209,7 @@ def test_clear_text_instead_of_a_handshake_is_closed_at_once(
     service: Pop3Process, trusting: ssl.SSLContext, begins_with_stls: bool
 ) -> None:
     address = service.address if begins_with_stls else service.tls_address
-    with socket.create_connection(address, timeout=30) as client:
+    with socket.create_connection(address, timeout=SECONDS) as client:
         if begins_with_stls:
             client.recv(512)
             client.sendall(b"STLS\r\n")
@@ -233,7 +233,7 @@ def test_client_that_vanishes_in_the_handshake_leaves_nothing_behind(
 
     for is_reset in (False, True):
         expect_open(0)
-        with socket.create_connection(service.tls_address, timeout=30) as client:
+        with socket.create_connection(service.tls_address, timeout=SECONDS) as client:
             client.sendall(beginning)
             expect_open(1)
             if is_reset:
@@ -244,7 +244,7 @@ def test_client_that_vanishes_in_the_handshake_leaves_nothing_behind(
 def test_server_says_its_end_before_it_closes(service: Pop3Process, trusting: ssl.SSLContext) -> None:
     # Without a close_notify this client's read fails, as that of a careful one does.
     with (
-        socket.create_connection(service.tls_address, timeout=30) as connected,
+        socket.create_connection(service.tls_address, timeout=SECONDS) as connected,
         trusting.wrap_socket(connected, server_hostname="localhost", suppress_ragged_eofs=False) as client,
     ):
         received = client.recv(512)
@@ -344,7 +344,7 @@ def test_open_tls_sessions_are_told_that_the_server_stops(
 
 def test_stop_is_not_held_up_by_a_handshake_that_never_ends(start: Start) -> None:
     service = start()
-    with socket.create_connection(service.tls_address, timeout=30) as silent:
+    with socket.create_connection(service.tls_address, timeout=SECONDS) as silent:
         wait_until(lambda: service.counters().current_connections == 1, "it is counted")
         assert service.terminate() == 0
         assert everything(silent) == b""
@@ -357,8 +357,8 @@ def test_handshake_that_never_ends_is_no_way_round_the_idle_timeout(start: Start
         assert probe.rest() == b"", "the new timeout holds by now"
     began = time.monotonic()
     with (
-        socket.create_connection(service.tls_address, timeout=30) as silent,
-        socket.create_connection(service.address, timeout=30) as begun,
+        socket.create_connection(service.tls_address, timeout=SECONDS) as silent,
+        socket.create_connection(service.address, timeout=SECONDS) as begun,
     ):
         begun.recv(512)
         begun.sendall(b"STLS\r\n")
