@@ -11,7 +11,6 @@ from state_store.repository import StateRepository
 from support.api_client import ADMINISTRATOR
 from support.api_server import api_server
 from support.peepctl_beside_api import PeepctlBesideApi
-from support.peepctl_program import Done
 
 NOBODY = {"PEEPCTL_USER": "", "PEEPCTL_PASSWORD": ""}
 
@@ -22,16 +21,10 @@ async def peepctl(repository: StateRepository, tmp_path: Path) -> AsyncIterator[
         yield PeepctlBesideApi(api, tmp_path)
 
 
-def done(result: Done) -> str:
-    """Return what a command has printed that has to succeed."""
-    assert (result.code, result.stderr) == (0, ""), result
-    return result.stdout
-
-
 async def test_administrators_are_made_listed_changed_and_removed(peepctl: PeepctlBesideApi) -> None:
-    added = await peepctl.run("admins", "add", "bob", "--role", "read", given="bobs-password\n")
-    assert done(added) == "added the administrator bob with the role read\n"
-    assert done(await peepctl.run("admins", "list")).splitlines() == [
+    added = await peepctl.output("admins", "add", "bob", "--role", "read", given="bobs-password\n")
+    assert added == "added the administrator bob with the role read\n"
+    assert (await peepctl.output("admins", "list")).splitlines() == [
         "NAME  ROLE  FROM",
         "bob   read  -",
         f"{ADMINISTRATOR}  all   settings",
@@ -40,21 +33,21 @@ async def test_administrators_are_made_listed_changed_and_removed(peepctl: Peepc
     refused = await peepctl.run("admins", "remove", "bob", "--yes", **as_bob)
     assert (refused.code, refused.stdout) == (1, "")
     assert "answers 403: This needs the role all; read is not enough." in refused.stderr
-    done(await peepctl.run("admins", "role", "bob", "all"))
-    changed = await peepctl.run("admins", "password", "bob", given="another-password\n", **as_bob)
-    assert "all sign-ins with the old one are over" in done(changed)
+    await peepctl.output("admins", "role", "bob", "all")
+    changed = await peepctl.output("admins", "password", "bob", given="another-password\n", **as_bob)
+    assert "all sign-ins with the old one are over" in changed
     assert (await peepctl.run("admins", "list", **as_bob)).code == 4
     as_bob["PEEPCTL_PASSWORD"] = "another-password"
     (await peepctl.run("tokens", "make", "backup", "--role", "all", **as_bob)).stdout.strip()
     asked = await peepctl.run("admins", "remove", "bob")
     assert (asked.code, asked.stdout) == (2, "")
     assert "--yes" in asked.stderr
-    removed = done(await peepctl.run("admins", "remove", "bob", "--yes"))
+    removed = await peepctl.output("admins", "remove", "bob", "--yes")
     assert removed.splitlines() == [
         "removed the administrator bob",
         "API tokens that bob has made go on: backup (peepctl tokens revoke)",
     ]
-    listed = json.loads(done(await peepctl.run("admins", "list", "--json")))
+    listed = json.loads(await peepctl.output("admins", "list", "--json"))
     assert [one["name"] for one in listed["administrators"]] == [ADMINISTRATOR]
 
 
@@ -67,10 +60,10 @@ async def test_a_token_does_what_its_role_allows_and_its_source_is_named_when_it
     token = made.stdout.strip()
     assert (made.code, made.stderr, is_token(token)) == (0, "", True)
     variable = {**NOBODY, "PEEPCTL_TOKEN": token}
-    head, row = done(await peepctl.run("tokens", "list", **variable)).splitlines()
+    head, row = (await peepctl.output("tokens", "list", **variable)).splitlines()
     assert head.split()[:3] == ["NAME", "ROLE", "NETWORKS"]
     assert row.split()[:3] == ["helper", "read", "127.0.0.0/8"]
-    (listed,) = json.loads(done(await peepctl.run("tokens", "list", "--json", **variable)))["tokens"]
+    (listed,) = json.loads(await peepctl.output("tokens", "list", "--json", **variable))["tokens"]
     assert (listed["made_by"], listed["used_from"]) == (ADMINISTRATOR, "127.0.0.1")
     refused = await peepctl.run("tokens", "revoke", "helper", **variable)
     assert "This needs the role all" in refused.stderr
@@ -78,7 +71,7 @@ async def test_a_token_does_what_its_role_allows_and_its_source_is_named_when_it
     over_peep = await peepctl.run("stats", **variable)
     assert over_peep.code == 2
     assert "an API token is for the HTTP API alone" in over_peep.stderr
-    assert done(await peepctl.run("tokens", "revoke", "helper")) == "revoked the token helper\n"
+    assert await peepctl.output("tokens", "revoke", "helper") == "revoked the token helper\n"
     over = await peepctl.run("tokens", "list", **variable)
     assert over.code == 4
     assert "does not take the API token from PEEPCTL_TOKEN" in over.stderr

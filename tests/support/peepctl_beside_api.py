@@ -28,3 +28,8 @@ class PeepctlBesideApi:
         # What the API logs is none of the command's output.
         with capture_logs():
             return await asyncio.to_thread(self.peepctl.run, *arguments, given=given, **variables)
+
+    async def output(self, *arguments: str, given: str = "", **variables: str) -> str:
+        """Run a command that has to succeed without complaint, and return what it prints."""
+        with capture_logs():
+            return await asyncio.to_thread(self.peepctl.output, *arguments, given=given, **variables)
