@@ -1,6 +1,5 @@
 """The charts open with what was before the page was opened; they show a day, a week and a year too."""
 
-import redis
 from playwright.sync_api import expect
 
 from support.dashboard import Dashboard, Open
@@ -21,8 +20,7 @@ def chart_of_connections(dashboard: Dashboard, words: str) -> None:
 
 
 def test_the_charts_open_full_and_reach_back_a_year(own_peep: Peep, open_dashboard: Open) -> None:
-    with redis.Redis.from_url(own_peep.redis.url) as store:
-        write_past(store)
+    write_past(own_peep.redis.url)
     own_peep.api.change_settings(timeout_seconds=300)
     for name, options in LOOKS.items():
         dashboard = open_dashboard(**options)

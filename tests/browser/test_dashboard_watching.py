@@ -5,7 +5,6 @@ import random
 import re
 
 import pytest
-import redis
 from playwright.sync_api import expect
 
 from support.dashboard import TELEPHONE, VIEWS, Dashboard, Open
@@ -189,8 +188,7 @@ class Traffic:
 
 @pytest.mark.timeout(180)
 def test_pictures_of_a_busy_server(own_peep: Peep, open_dashboard: Open) -> None:
-    with redis.Redis.from_url(own_peep.redis.url) as store:
-        write_past(store)
+    write_past(own_peep.redis.url)
     names = [own_peep.add_user(name, 5) for name in ("alice", "bob", "carol", "dave", "erin", "frank")]
     pages = {scheme: open_dashboard(scheme=scheme) for scheme in ("light", "dark")}
     telephone = open_dashboard(viewport=TELEPHONE)

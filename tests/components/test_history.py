@@ -1,6 +1,7 @@
 """What was it like at three: samples in the store, and what `/v1/history` says of them."""
 
 import time
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -45,10 +46,10 @@ def rewind(store: redis.Redis, seconds: int) -> None:
 
 
 @pytest.fixture
-def octets_of_the_store(behind_the_scenes: redis.Redis) -> redis.Redis:
+def octets_of_the_store(redis_url: str) -> Iterator[redis.Redis]:
     """Give a connection that takes samples for octets."""
-    arguments = behind_the_scenes.connection_pool.connection_kwargs
-    return redis.Redis(unix_socket_path=arguments["path"])
+    with redis.Redis.from_url(redis_url) as plain:
+        yield plain
 
 
 async def test_a_sample_holds_the_figures_of_all_instances(repository: StateRepository) -> None:

@@ -28,9 +28,9 @@ async def peepctl(repository: StateRepository, tmp_path: Path) -> AsyncIterator[
 
 
 @pytest.fixture
-def past(repository: StateRepository, behind_the_scenes: redis.Redis) -> None:
+def past(redis_url: str) -> None:
     """Let there be a year of history."""
-    write_past(redis.Redis(unix_socket_path=behind_the_scenes.connection_pool.connection_kwargs["path"]))
+    write_past(redis_url)
 
 
 @pytest.mark.usefixtures("past")

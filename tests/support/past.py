@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 
 import redis
 
@@ -13,19 +12,17 @@ from state_store.redis import keys
 CONNECTIONS_AT_MOST = 60
 
 
-def write_past(
-    store: redis.Redis, now: float | None = None, *, is_gap: Callable[[float], bool] = lambda _: False
-) -> None:
-    """Let a server with a busy noon have run for a year, but for gaps."""
-    now = time.time() if now is None else now
-    for ring in RINGS:
-        packed = bytearray(ring.length * RECORD.size)
-        for number in range(ring.length):
-            at = (now // ring.step - number) * ring.step
-            if not is_gap(at):
+def write_past(redis_url: str) -> None:
+    """Let a server with a busy noon have run for a year."""
+    now = time.time()
+    with redis.Redis.from_url(redis_url) as store:
+        for ring in RINGS:
+            packed = bytearray(ring.length * RECORD.size)
+            for number in range(ring.length):
+                at = (now // ring.step - number) * ring.step
                 place = int(at // ring.step) % ring.length
                 packed[place * RECORD.size : (place + 1) * RECORD.size] = _sample(at)
-        store.set(f"{keys.HISTORY}{ring.step}", bytes(packed))
+            store.set(f"{keys.HISTORY}{ring.step}", bytes(packed))
 
 
 def _sample(at: float) -> bytes:
