@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from state_store.records import Counters, Credential
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client, failed_fields, problem
+from support.api_client import ADMINISTRATOR_PASSWORD, api_client, failed_fields, problem, sign_in
 
 JSON = {"Content-Type": "application/json"}
 PAGE = {"/", "/dashboard/{path:path}"}
@@ -194,10 +194,7 @@ async def test_a_parameter_that_a_request_does_not_take_is_refused_by_every_rout
 
 async def test_what_an_open_page_reads_is_logged_at_debug_only(repository: StateRepository) -> None:
     async with api_client(repository, auth=None) as page:
-        signed_in = await page.post(
-            "/session", json={"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
-        )
-        token = {"X-CSRF-Token": signed_in.json()["csrf_token"]}
+        token = {"X-CSRF-Token": await sign_in(page)}
         with capture_logs() as events:
             await page.get("/v1/counters", headers=token)
             await page.get("/v1/counters?x=1", headers=token)

@@ -17,7 +17,7 @@ from state_store.records import Activity, Counters, Credential, Exchange, Login
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, BASIC, api_client, problem
+from support.api_client import ADMINISTRATOR, BASIC, api_client, problem, sign_in
 from support.api_server import EventReader, api_server, listening
 from support.peep_gateway_server import instance
 from support.waiting import until
@@ -277,10 +277,9 @@ async def test_a_stream_ends_within_seconds_when_its_administrator_is_changed(
 async def test_a_stream_of_the_dashboard_ends_within_seconds_when_its_administrator_signs_out(
     repository: StateRepository,
 ) -> None:
-    right = {"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
     async with api_server(repository) as server:
         server.client.auth = httpx.Auth()  # sends nothing
-        token = (await server.client.post("/session", json=right)).json()["csrf_token"]
+        token = await sign_in(server.client)
         async with listening(server.client) as reader:
             await reader.until("counters")
             await server.client.delete("/session", headers={"X-CSRF-Token": token})

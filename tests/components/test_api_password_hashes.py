@@ -9,14 +9,7 @@ from structlog.testing import capture_logs
 from state_store.credentials.hashes.imported import PLAIN
 from state_store.records import HashCounts
 from state_store.repository import StateRepository
-from support.api_client import (
-    ADMINISTRATOR,
-    ADMINISTRATOR_PASSWORD,
-    api_client,
-    failed_fields,
-    passwords,
-    problem,
-)
+from support.api_client import api_client, failed_fields, passwords, problem, sign_in
 from support.foreign_hashes import PASSWORD, WEAK, ForeignHash, one_of_each_scheme
 
 BY_SCHEME = {made.scheme: made for made in one_of_each_scheme()}
@@ -219,8 +212,7 @@ async def test_hashes_that_are_handed_out_make_the_same_users_elsewhere(
 async def test_hashes_are_handed_out_to_basic_only_and_logged(repository: StateRepository) -> None:
     async with api_client(repository, auth=None) as client:
         problem(await client.get("/v1/password-hashes"), 401, "/docs#unauthenticated")
-        right = {"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
-        assert (await client.post("/session", json=right)).status_code == 200
+        await sign_in(client)
         assert (await client.get("/v1/password-schemes")).status_code == 200
         problem(await client.get("/v1/password-hashes"), 401, "/docs#unauthenticated")
     with capture_logs() as events:

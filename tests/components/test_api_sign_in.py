@@ -24,6 +24,7 @@ from support.api_client import (
     failed_fields,
     passwords,
     problem,
+    sign_in,
 )
 
 RIGHT = {"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
@@ -36,15 +37,6 @@ async def page(repository: StateRepository) -> AsyncIterator[httpx.AsyncClient]:
     """Give a browser's requests before anybody has signed in."""
     async with api_client(repository, auth=None) as client:
         yield client
-
-
-async def sign_in(page: httpx.AsyncClient, **headers: str) -> str:
-    """Sign in, which has to succeed, and return the token for changes."""
-    response = await page.post("/session", json=RIGHT, headers=headers)
-    assert response.status_code == 200, response.text
-    assert response.json()["administrator"] == ADMINISTRATOR
-    token: str = response.json()["csrf_token"]
-    return token
 
 
 async def test_who_is_signed_in_may_look_and_change(page: httpx.AsyncClient) -> None:

@@ -9,7 +9,7 @@ from state_store.audit import Door, Wanted
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client
+from support.api_client import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, api_client, sign_in
 from support.foreign_hashes import one_of_each_scheme
 from support.peep_gateway_server import LOGIN, PASSWORD, Gateway
 
@@ -41,15 +41,13 @@ async def test_what_comes_over_peep(gateway: Gateway) -> None:
 
 
 async def test_what_comes_over_http_and_from_the_page(repository: StateRepository) -> None:
-    right = {"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
     async with api_client(repository, address="192.0.2.7") as client:
         for _ in range(3):
             await client.get("/v1/counters")
         await client.post("/v1/users", json={"username": "alice", "password": "secret-of-alice"})
     async with api_client(repository, address="192.0.2.8", auth=None) as page:
-        await page.post("/session", json={**right, "password": "guessed"})
-        token = (await page.post("/session", json=right)).json()["csrf_token"]
-        header = {"X-CSRF-Token": token}
+        await page.post("/session", json={"name": ADMINISTRATOR, "password": "guessed"})
+        header = {"X-CSRF-Token": await sign_in(page)}
         await page.delete("/v1/users/alice", headers=header)
         assert (await page.delete("/session", headers=header)).status_code == 204
     assert await told(repository) == [

@@ -61,6 +61,16 @@ async def api_client(
             yield client
 
 
+async def sign_in(page: httpx.AsyncClient, **headers: str) -> str:
+    """Sign in as the dashboard does, which has to succeed, and return the token for changes."""
+    right = {"name": ADMINISTRATOR, "password": ADMINISTRATOR_PASSWORD}
+    response = await page.post("/session", json=right, headers=headers)
+    assert response.status_code == 200, response.text
+    assert response.json()["administrator"] == ADMINISTRATOR
+    token: str = response.json()["csrf_token"]
+    return token
+
+
 def problem(response: httpx.Response, status: int, kind: str = "about:blank") -> dict[str, Any]:
     """Return the problem that `response` holds, after checking what every problem must have."""
     assert response.status_code == status, response.text
