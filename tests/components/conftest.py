@@ -1,9 +1,13 @@
 """Fixtures of tests over a real store."""
 
+from collections.abc import AsyncIterator
+
+import httpx
 import pytest
 
 import line_server.server
 from state_store.repository import StateRepository
+from support.api_client import api_client
 from support.busy_store import make_busy
 
 
@@ -12,6 +16,13 @@ async def busy(repository: StateRepository) -> StateRepository:
     """Give a store in which something has happened."""
     await make_busy(repository)
     return repository
+
+
+@pytest.fixture
+async def client(repository: StateRepository) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of the HTTP API over that store, which asks as its administrator."""
+    async with api_client(repository) as made:
+        yield made
 
 
 @pytest.fixture

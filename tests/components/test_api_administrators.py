@@ -1,7 +1,5 @@
 """`/v1/administrators`: made, changed and removed while the services run."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 import redis
@@ -27,12 +25,6 @@ from support.api_server import api_server, listening
 PATH = "/v1/administrators"
 BOB = {"name": "bob", "password": "bobs-password", "role": "read"}
 BY_BOB = httpx.BasicAuth("bob", "bobs-password")
-
-
-@pytest.fixture
-async def client(repository: StateRepository) -> AsyncIterator[httpx.AsyncClient]:
-    async with api_client(repository) as made:
-        yield made
 
 
 async def roles(client: httpx.AsyncClient) -> dict[str, str]:

@@ -64,9 +64,8 @@ async def tokens(repository: StateRepository) -> dict[str, str]:
 async def client(repository: StateRepository) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client without a name; streams would not end, so the process is about to stop."""
     async with api_client(repository, auth=None, address=ADDRESS, is_draining=lambda: True) as made:
-        for role in (Role.READ, Role.HELPDESK):
+        for role in Role:
             await repository.add_administrator(role.value, role, administrator_hash(), by=OPERATOR)
-        await repository.add_administrator("all", Role.ALL, administrator_hash(), by=OPERATOR)
         yield made
 
 

@@ -1,7 +1,6 @@
 """`/v1/tokens` and `Authorization: Bearer`."""
 
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,12 +21,6 @@ from support.api_server import api_server, listening
 
 PATH = "/v1/tokens"
 SCRAPER = {"name": "scraper", "role": "read"}
-
-
-@pytest.fixture
-async def client(repository: StateRepository) -> AsyncIterator[httpx.AsyncClient]:
-    async with api_client(repository) as made:
-        yield made
 
 
 async def bearer(client: httpx.AsyncClient, **fields: object) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """PEEP and HTTP over one Redis: what one of them is told, the other knows."""
 
 import asyncio
-import functools
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -66,9 +65,8 @@ async def test_who_refuses_a_mail_directory_and_why_is_in_peeps_log_and_told_by_
         command = ("set", "mail-directory", "/srv/mail")
         with capture_logs() as events:
             done = await asyncio.to_thread(peepctl.run, *command)
-        closed = {"PEEPCTL_HTTP": "http://127.0.0.1:1"}
         with capture_logs():
-            without = await asyncio.to_thread(functools.partial(peepctl.run, *command, **closed))
+            without = await asyncio.to_thread(peepctl.run, *command, PEEPCTL_HTTP="http://127.0.0.1:1")
     reason = f"{socket.gethostname()}, process 1 (instance pop3): Permission denied"
     assert (done.code, done.stderr) == (1, f"peepctl: mail-directory cannot be /srv/mail: {reason}\n")
     (told,) = [event for event in events if event["event"] == "mail directory refused"]
