@@ -10,17 +10,13 @@ import redis
 from state_store.credentials.attempts import RefusalReason
 from state_store.history import RECORD, RINGS, History, Metric, Span
 from state_store.latency import LatencyRecorder, refused_field
-from state_store.records import Credential, Deltas, Exchange, Instance, Login
+from state_store.records import Credential, Deltas, Exchange, Login
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from state_store.vitals import Vitals
 from support.actors import OPERATOR
 from support.api_client import api_client, failed_fields, problem
-
-
-async def register(repository: StateRepository, *names: str) -> None:
-    for name in names:
-        await repository.register_instance(Instance(name, "host.example", 42, "1.2.3", 1000.0))
+from support.peep_gateway_server import register
 
 
 async def past(repository: StateRepository, seconds: int, step: int = 10) -> History:

@@ -13,20 +13,15 @@ from state_store.records import (
     Credential,
     Deltas,
     Exchange,
-    Instance,
     Login,
     NotificationKind,
     SessionRow,
 )
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
+from support.peep_gateway_server import register
 
 CREDENTIAL = Credential("$argon2id$one", "v1")
-
-
-async def register(repository: StateRepository, *names: str) -> None:
-    for name in names:
-        await repository.register_instance(Instance(name, "host.example", 42, "1.2.3", 1000.0))
 
 
 async def log_in(repository: StateRepository, instance_id: str, username: str, session_id: str) -> None:

@@ -164,6 +164,12 @@ def instance(instance_id: str = "pop3") -> Instance:
     return Instance(instance_id, socket.gethostname(), 1, "1.0", 0.0)
 
 
+async def register(repository: StateRepository, *instance_ids: str) -> None:
+    """Register POP3 instances that do nothing by themselves."""
+    for instance_id in instance_ids:
+        await repository.register_instance(instance(instance_id))
+
+
 @asynccontextmanager
 async def pop3_instance(
     repository: StateRepository, instance_id: str = "pop3", *, usable: bool = True
