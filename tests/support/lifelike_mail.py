@@ -4,14 +4,14 @@ Headers are ASCII: mail with 8-bit headers is not sent as it lies there (RFC 685
 """
 
 import functools
-import importlib.util
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
-_GENERATOR = Path(__file__).parents[2] / "benchmarks" / "make_maildirs.py"
+from make_maildirs import message as everyday_message
+from make_maildirs import text
+
 MESSAGES = 200
 
 _EVERYDAY = 150
@@ -30,49 +30,28 @@ class LifelikeMessage:
     content: bytes
 
 
-@functools.cache
-def _generator() -> ModuleType:
-    """Load the benchmarks' generator from where it lies: benchmarks are not on the tests' path."""
-    spec = importlib.util.spec_from_file_location("make_maildirs", _GENERATOR)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _text(rng: random.Random, octets: int) -> bytes:
-    lines: bytes = _generator().text(rng, octets)
-    return lines
-
-
-def _everyday_message(rng: random.Random, number: int) -> bytes:
-    message: bytes = _generator().message(rng, "user", number)
-    return message
-
-
 def _crlf(lines: bytes) -> bytes:
     return lines.replace(b"\n", b"\r\n")
 
 
 def _opening_dots(rng: random.Random) -> bytes:
-    return b".\n..\n...\n.word\n\n. \n" + _text(rng, 300) + b".\n.\n"
+    return b".\n..\n...\n.word\n\n. \n" + text(rng, 300) + b".\n.\n"
 
 
 def _crlf_file(rng: random.Random) -> bytes:
-    return _crlf(_text(rng, 2000) + b".\n..two\n")
+    return _crlf(text(rng, 2000) + b".\n..two\n")
 
 
 def _mixed_line_ends(rng: random.Random) -> bytes:
-    return b"one\r\n" + _text(rng, 200) + _crlf(_text(rng, 200)) + b".\r\n.\nlast\r\n"
+    return b"one\r\n" + text(rng, 200) + _crlf(text(rng, 200)) + b".\r\n.\nlast\r\n"
 
 
 def _no_last_line_end(rng: random.Random) -> bytes:
-    return _text(rng, 500) + rng.choice((b"the last line", b".", b".."))
+    return text(rng, 500) + rng.choice((b"the last line", b".", b".."))
 
 
 def _long_lines(rng: random.Random) -> bytes:
-    line = _text(rng, _LONG_LINE_OCTETS).replace(b"\n", b" ")[:_LONG_LINE_OCTETS]
+    line = text(rng, _LONG_LINE_OCTETS).replace(b"\n", b" ")[:_LONG_LINE_OCTETS]
     return b"\n".join((line, b"." + line[1:], line, b""))
 
 
@@ -86,11 +65,11 @@ def _empty_body(_rng: random.Random) -> bytes:
 
 
 def _blank_lines(rng: random.Random) -> bytes:
-    return b"\n\n" + _text(rng, 100) + b" \n\t\n\n\n\n"
+    return b"\n\n" + text(rng, 100) + b" \n\t\n\n\n\n"
 
 
 def _lines_of_a_mailbox_file(rng: random.Random) -> bytes:
-    return b"From here on\n>From there\n\nFrom a@example.org Mon Mar  2 10:00:00 2026\n" + _text(rng, 300)
+    return b"From here on\n>From there\n\nFrom a@example.org Mon Mar  2 10:00:00 2026\n" + text(rng, 300)
 
 
 def _one_short_line(_rng: random.Random) -> bytes:
@@ -140,7 +119,7 @@ def _place_and_name(number: int, content: bytes, rng: random.Random) -> tuple[st
 def lifelike_mail() -> tuple[LifelikeMessage, ...]:
     """Return the 200 messages, the same in each run, in the order in which a server lists them."""
     rng = random.Random("lifelike")
-    contents = [_everyday_message(rng, number) for number in range(_EVERYDAY)]
+    contents = [everyday_message(rng, "user", number) for number in range(_EVERYDAY)]
     contents += [
         _odd_message(body, rng, _EVERYDAY + number)
         for number, body in enumerate(_ODD_BODIES * _OF_EACH_ODD_KIND)
