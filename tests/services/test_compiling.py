@@ -1,6 +1,5 @@
 """hatch_build.py: the module is compiled when its source is another one, or the reason is said in a line."""
 
-import importlib.util
 import os
 import shutil
 import sysconfig
@@ -10,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from support.maildir_files import ordinary_user
+from support.modules import executed
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "pop3-service" / "pop3_service" / "maildir" / "_wire.c"
@@ -18,11 +18,7 @@ FROM_BEFORE = b"a module of another source"
 
 def build_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return hatch_build.py for a copy of the source that is older than every file made from now on."""
-    specification = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
-    assert specification is not None
-    assert specification.loader is not None
-    build = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(build)
+    build = executed(ROOT / "hatch_build.py")
     shutil.copy(SOURCE, folder)
     os.utime(folder / "_wire.c", (1, 1))
     monkeypatch.setattr(build, "_SOURCE", folder / "_wire.c")

@@ -1,6 +1,5 @@
 """Which module makes messages into their wire form: the compiled one, if it was made from this source."""
 
-import importlib.util
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -11,17 +10,13 @@ from structlog.testing import capture_logs
 
 from pop3_service import service
 from pop3_service.maildir import wire, wire_in_python
+from support.modules import executed
 
 
 def wire_anew(monkeypatch: pytest.MonkeyPatch, compiled: ModuleType | None) -> ModuleType:
     """Import wire.py once more, as a start does that finds this compiled module."""
     monkeypatch.setitem(sys.modules, "pop3_service.maildir._wire", compiled)
-    specification = importlib.util.spec_from_file_location("wire_anew", wire.__file__)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return executed(Path(wire.__file__))
 
 
 def module_with(**names: object) -> ModuleType:
