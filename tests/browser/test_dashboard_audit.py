@@ -4,20 +4,19 @@ from playwright.sync_api import expect
 
 from state_store.audit import Actor, Door
 from state_store.records import Credential
-from state_store.repository import StateRepository
 from support.dashboard import Dashboard, beside_the_browser
 from support.peep_services import Peep
+from support.whole_store import repository_on
 
 HOSTILE = Actor("<img src=x onerror=document.title='owned'>\u202egnp", Door.PEEP, "<b>192.0.2.9</b>")
 
 
 async def act(redis_url: str) -> None:
     """Have somebody with a hostile name act, and fill more than a page."""
-    repository = StateRepository(redis_url)
-    await repository.add_users([("<script>alert(1)</script>", Credential("hash", "1"))], by=HOSTILE)
-    for number in range(60):
-        await repository.add_user(f"many{number}", Credential("hash", "1"), by=HOSTILE)
-    await repository.close()
+    async with repository_on(redis_url) as repository:
+        await repository.add_users([("<script>alert(1)</script>", Credential("hash", "1"))], by=HOSTILE)
+        for number in range(60):
+            await repository.add_user(f"many{number}", Credential("hash", "1"), by=HOSTILE)
 
 
 def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> None:

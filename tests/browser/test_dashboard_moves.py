@@ -4,22 +4,22 @@ from playwright.sync_api import expect
 
 from state_store.moves import MoveProgress
 from state_store.records import Instance
-from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.dashboard import Dashboard, beside_the_browser
 from support.peep_services import Peep
+from support.whole_store import repository_on
 
 
 async def make_moves(redis_url: str) -> None:
-    repository = StateRepository(redis_url)
-    await repository.announce_source("old.example.org:995", by=OPERATOR)
-    await repository.register_instance(Instance("mover", "host", 1, "1", 0.0, layout="{user}"))
-    for number, name in enumerate(("anna", "berta", "carla")):
-        await repository.begin_move(name, "mover", str(number))
-    await repository.note_move("anna", "mover", MoveProgress(412, 1532))
-    await repository.end_move("berta", "mover", "1", MoveProgress(2, 9), "the old server: it refuses UIDL")
-    await repository.end_move("carla", "mover", "2", MoveProgress(1, 1))
-    await repository.close()
+    async with repository_on(redis_url) as repository:
+        await repository.announce_source("old.example.org:995", by=OPERATOR)
+        await repository.register_instance(Instance("mover", "host", 1, "1", 0.0, layout="{user}"))
+        for number, name in enumerate(("anna", "berta", "carla")):
+            await repository.begin_move(name, "mover", str(number))
+        await repository.note_move("anna", "mover", MoveProgress(412, 1532))
+        why = "the old server: it refuses UIDL"
+        await repository.end_move("berta", "mover", "1", MoveProgress(2, 9), why)
+        await repository.end_move("carla", "mover", "2", MoveProgress(1, 1))
 
 
 def test_moves_are_shown_with_how_far_they_are_and_why_they_failed(

@@ -4,10 +4,10 @@ import re
 
 from playwright.sync_api import expect
 
-from state_store.repository import StateRepository
 from support.allowances import use_up
 from support.dashboard import Dashboard, beside_the_browser
 from support.peep_services import Peep
+from support.whole_store import repository_on
 
 SUBJECTS = {
     "user alice": "198.51.100.{}",
@@ -18,10 +18,9 @@ SUBJECTS = {
 
 async def guess(redis_url: str) -> None:
     """Use up what these users, and the network of one of them, are allowed."""
-    repository = StateRepository(redis_url)
-    for subject, network in SUBJECTS.items():
-        await use_up(repository, subject, network)
-    await repository.close()
+    async with repository_on(redis_url) as repository:
+        for subject, network in SUBJECTS.items():
+            await use_up(repository, subject, network)
 
 
 def test_slow_downs_are_shown_and_lifted_and_the_feed_tells_when_they_began(

@@ -10,6 +10,7 @@ from peepctl.up import repairs
 from pop3_service.old_unique_ids import command
 from state_store.audit import Act, Door, Wanted, on_this_machine
 from state_store.repository import StateRepository
+from support.whole_store import repository_on
 
 NOWHERE = "unix:///nonexistent/redis.sock"
 
@@ -57,9 +58,7 @@ def test_an_import_of_unique_ids_is_noted(
 
 def _run_acts(url: str) -> list[tuple[str, str, str]]:
     async def read() -> list[tuple[str, str, str]]:
-        repository = StateRepository(url)
-        found = [(act.action, act.object, act.new) for act in await acts(repository)]
-        await repository.close()
-        return found
+        async with repository_on(url) as repository:
+            return [(act.action, act.object, act.new) for act in await acts(repository)]
 
     return asyncio.run(read())

@@ -16,12 +16,11 @@ import pytest
 
 from state_store.redis import keys
 from support.api_process import ADMINISTRATOR, environment
-from support.api_service import ApiService
+from support.api_service import ANSWER_SECONDS, ApiService
 from support.pop3_process import wait_until
 from support.redis_server import RedisServer
 from support.service_process import kill, start_service
 
-ANSWER_SECONDS = 20
 FAULTS = 12
 CHANGES_BETWEEN_FAULTS = 4
 FIRST_LIMIT = 2000
