@@ -1,4 +1,4 @@
-"""`python -m peep_gateway`: serve PEEP, or, with `health`, check whether the gateway here answers."""
+"""`peep-gateway` (`python -m peep_gateway`): serve PEEP; with `health` check whether the gateway answers."""
 
 import sys
 

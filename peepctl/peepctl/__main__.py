@@ -8,7 +8,10 @@ import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import typer
+try:
+    import typer
+except ModuleNotFoundError:
+    sys.exit("peepctl needs packages that come with Peep's extra `peepctl`: pip install 'peep[peepctl]'")
 
 from peepctl.commands import (
     administrators,

@@ -1,4 +1,4 @@
-"""`python -m pop3_service`: serve POP3.
+"""`peep-pop3` (`python -m pop3_service`): serve POP3.
 
 With `health` it checks that every process here answers; with `unique-ids` it imports another server's.
 """

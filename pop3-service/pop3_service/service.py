@@ -18,7 +18,7 @@ from service_runtime.settings import Pop3Settings
 from service_runtime.supervisor import WorkerPool
 
 DESCRIPTION = """\
-Serve Maildirs over POP3, as Peep does. `python -m pop3_service unique-ids import` is another command:
+Serve Maildirs over POP3, as Peep does. `peep-pop3 unique-ids import` is another command:
 it takes over the unique-ids of the server before Peep (--help says how)."""
 
 KILL_AFTER_SECONDS = 4.0

