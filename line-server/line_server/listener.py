@@ -1,12 +1,8 @@
 """Listening sockets, and clear messages when a port is not available."""
 
-import contextlib
-import ctypes
 import errno
 import os
 import socket
-import struct
-import sys
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: in a burst no client has to repeat its SYN."""
@@ -22,80 +18,26 @@ VANISHED_SECONDS = 150
 is: what it holds is free again within three minutes. On Linux this includes a client whose window stays
 closed."""
 
-# Linux, asm-generic/socket.h: they are not among Python's constants.
-_SO_ATTACH_FILTER = 26
-_SO_DETACH_FILTER = 27
-
-# A classic BPF program over the TCP header; each instruction is (code, jump if true, if false, operand).
-_DROP_EVERY_SYN = (
-    (0x30, 0, 0, 13),  # load the octet of the flags
-    (0x45, 0, 1, 0x02),  # is SYN among them?
-    (0x06, 0, 0, 0),  # yes: take nothing of the packet
-    (0x06, 0, 0, 0xFFFFFFFF),  # no: take all of it
-)
-
 
 class ListenError(Exception):
     """A listening address is not available; the text says why and what to do."""
 
 
-def listen(host: str, port: int, variable: str, *, shared: bool = False) -> list[socket.socket]:
+def listen(host: str, port: int, variable: str) -> list[socket.socket]:
     """Return bound sockets for every address of `host`; port 0 picks one free port.
 
-    With `shared` other processes may bind the same port (SO_REUSEPORT), and the kernel distributes the
-    connections. Raises `ListenError`; its text names the settings `variable`.
+    Raises `ListenError`; its text names the settings `variable`.
     """
     sockets: list[socket.socket] = []
     try:
         for address in _resolve(host, port, variable):
-            sockets.append(_bind(address, port, shared=shared))
+            sockets.append(_bind(address, port))
             port = port or sockets[0].getsockname()[1]
     except OSError as error:
         for bound in sockets:
             bound.close()
         raise ListenError(_explain(error, host, port, variable)) from error
     return sockets
-
-
-def require_free(host: str, port: int, variable: str) -> None:
-    """Raise `ListenError` when another program listens there.
-
-    `listen(shared=True)` does not: it would share the port with another of our programs.
-    """
-    for bound in listen(host, port, variable):
-        bound.close()
-
-
-def is_shared(bound: socket.socket) -> bool:
-    """Return whether other sockets may listen on the same port, as with `listen(shared=True)`."""
-    return bound.family != socket.AF_UNIX and bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) != 0
-
-
-def take_no_new_clients(bound: socket.socket) -> bool:
-    """Let the kernel drop each new SYN for this listening socket; return whether that is possible.
-
-    Handshakes that have begun are completed, and their connections wait to be accepted. A client whose SYN
-    was dropped repeats it after a second. Linux only.
-    """
-    # Closing the socket would reset the clients that wait to be accepted from it (net.ipv4.tcp_migrate_req is
-    # off by default).
-    if not sys.platform.startswith("linux"):  # pragma: no cover - macOS
-        return False
-    program = b"".join(struct.pack("HBBI", *instruction) for instruction in _DROP_EVERY_SYN)
-    held = ctypes.create_string_buffer(program, len(program))
-    described = struct.pack("HP", len(_DROP_EVERY_SYN), ctypes.addressof(held))
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
-    except OSError:
-        return False
-    return True
-
-
-def take_new_clients(bound: socket.socket) -> None:
-    """Undo `take_no_new_clients`."""
-    if sys.platform.startswith("linux"):  # pragma: no branch - macOS
-        with contextlib.suppress(OSError):  # nothing is to be undone
-            bound.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
 
 def display(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
@@ -118,17 +60,15 @@ def _resolve(host: str, port: int, variable: str) -> list[tuple[socket.AddressFa
     return [(family, (str(address[0]), port)) for family, address in unique]
 
 
-def _bind(address: tuple[socket.AddressFamily, tuple[str, int]], port: int, *, shared: bool) -> socket.socket:
+def _bind(address: tuple[socket.AddressFamily, tuple[str, int]], port: int) -> socket.socket:
     family, (host, _) = address
     # asyncio's own loop sets TCP_NODELAY only on sockets made with IPPROTO_TCP; short replies waited 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6 and host != "::":
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        _notice_vanished_clients(bound)
+        notice_vanished_clients(bound)
         bound.bind((host, port))
         bound.setblocking(False)
     except OSError:
@@ -137,7 +77,7 @@ def _bind(address: tuple[socket.AddressFamily, tuple[str, int]], port: int, *, s
     return bound
 
 
-def _notice_vanished_clients(bound: socket.socket) -> None:
+def notice_vanished_clients(bound: socket.socket) -> None:
     """Let the kernel end connections whose client is gone; accepted sockets inherit this."""
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     probes = (VANISHED_SECONDS - IDLE_SECONDS_BEFORE_PROBE) // PROBE_SECONDS

@@ -8,17 +8,13 @@ from collections.abc import Callable
 
 from line_server.connection import LineConnection
 from line_server.descriptors import Reserve
-from line_server.listener import BACKLOG, is_shared, take_new_clients, take_no_new_clients
+from line_server.listener import BACKLOG
 from line_server.listener_options import PLAIN, ListenerOptions
 from line_server.proxied import ProxiedConnection
 from line_server.proxy_header import TrustedProxies
 
 ABORT_SECONDS = 1.0
 """How long dismissed connections may take to close before they are aborted."""
-
-HAND_OVER_SECONDS = 0.9
-"""How long a shared port is kept while no new clients are taken: longer than a handshake, and a little less
-than the second after which a client repeats its SYN."""
 
 ACCEPTS_PER_TURN = 256
 """Connections that are accepted from one socket in one turn of the event loop: some 10 ms."""
@@ -51,8 +47,6 @@ class LineServer:
         self._make_connection = make_connection
         self._make_check = make_check
         self._servers: list[asyncio.Server] = []
-        self._sockets: list[socket.socket] = []
-        self._taken_over: set[socket.socket] = set()
         self._arrivals: set[asyncio.Task[None]] = set()
         self._before_header: set[ProxiedConnection] = set()
         self._checks: set[LineConnection] = set()
@@ -63,7 +57,6 @@ class LineServer:
         loop = asyncio.get_running_loop()
         make = self._maker(options)
         for bound in sockets:
-            take_new_clients(bound)  # another process may have stopped that
             is_unix = bound.family == socket.AF_UNIX
             create = loop.create_unix_server if is_unix else loop.create_server
             acceptors = 1 if is_unix else ACCEPTORS
@@ -71,43 +64,15 @@ class LineServer:
             for own in [bound, *(bound.dup() for _ in range(acceptors - 1))]:
                 server = await create(functools.partial(self._let_in, port), sock=own, backlog=BACKLOG)
                 self._servers.append(server)
-            self._sockets.append(bound)
-
-    def take_over(self, sockets: list[socket.socket], options: ListenerOptions = PLAIN) -> None:
-        """Accept also from sockets of another process that hangs, until `give_back`.
-
-        Several processes may do this at once. Call it again now and then: the other process may have called
-        `take_no_new_clients`.
-        """
-        loop = asyncio.get_running_loop()
-        for bound in sockets:
-            take_new_clients(bound)
-            if bound not in self._taken_over:
-                make, in_clear = self._maker(options), options.tls is None
-                loop.add_reader(bound, self._accept_waiting, bound, make, ACCEPTS_PER_TURN, in_clear)
-                self._taken_over.add(bound)
-
-    def give_back(self, sockets: list[socket.socket]) -> None:
-        """Stop accepting from sockets of another process."""
-        for bound in self._taken_over.intersection(sockets):
-            asyncio.get_running_loop().remove_reader(bound)
-            self._taken_over.remove(bound)
 
     def stop_listening(self) -> None:
-        """Accept no more connections; those in the kernel's queue are reset."""
-        self.give_back(list(self._taken_over))
+        """Accept no more connections; those in the kernel's queue are reset, unless others have it."""
         for server in self._servers:
             server.close()
         self._servers.clear()
-        self._sockets.clear()
 
     async def drain(self, seconds: float, dismiss: Callable[[LineConnection], None]) -> None:
-        """Stop listening, give open connections up to `seconds` to end, then `dismiss` the rest.
-
-        With a shared port the first of these seconds, up to `HAND_OVER_SECONDS`, are used to serve the
-        connections that the kernel has already assigned to us; new ones go to the other processes.
-        """
-        seconds -= await self._hand_over_ports(min(seconds, HAND_OVER_SECONDS))
+        """Stop listening, give open connections up to `seconds` to end, then `dismiss` the rest."""
         self.stop_listening()
         for proxied in list(self._before_header):
             proxied.abort()
@@ -120,14 +85,6 @@ class LineServer:
         for connection in list(self.connections):
             connection.abort()
         await self._all_gone(ABORT_SECONDS)
-
-    async def _hand_over_ports(self, seconds: float) -> float:
-        """Stop taking new connections on shared ports, finish those assigned to us; return the seconds."""
-        shared = [bound for bound in self._sockets if is_shared(bound)]
-        if not shared or not seconds or not all(take_no_new_clients(bound) for bound in shared):
-            return 0.0
-        await asyncio.sleep(seconds)
-        return seconds
 
     def _let_in(self, port: "_Port") -> asyncio.Protocol:
         """Return the protocol for a connection that the loop has accepted.

@@ -4,6 +4,7 @@ import functools
 
 import structlog
 
+from line_server.activation import Endpoint
 from line_server.connection import LineConnection
 from line_server.listener import display
 from line_server.listener_options import ListenerOptions
@@ -13,7 +14,8 @@ from peep_gateway.connection import NO_ROOM, PeepConnection
 from peep_gateway.connection_limits import ConnectionLimits
 from service_runtime import process
 from service_runtime.certificates import CertificateFiles, watch
-from service_runtime.front_end import Endpoint, FrontEnd, serve_front_end
+from service_runtime.front_end import FrontEnd, serve_front_end
+from service_runtime.lifecycle import Lifecycle
 from service_runtime.setting_formats import administrators_without_peep
 from service_runtime.settings import GatewaySettings
 
@@ -28,14 +30,14 @@ DRAIN_SECONDS = 1.0
 """How long open sessions may take to finish at the most: an administrator's tool connects anew."""
 
 
-async def serve(settings: GatewaySettings, lifecycle: process.Lifecycle) -> None:
+async def serve(settings: GatewaySettings, lifecycle: Lifecycle) -> None:
     """Serve PEEP until the process is asked to stop. Raises `StartError` when that cannot begin."""
     certificates = None
-    endpoints = [Endpoint(settings.host, settings.port, "port")]
+    endpoints = [Endpoint("peep", settings.host, settings.port, "PEEP_PORT")]
     if settings.tls_cert_file:
         certificates = CertificateFiles(settings.tls_cert_file, settings.tls_key_file)
         lifecycle.on_reload(certificates.reload)
-        endpoints.append(Endpoint(settings.host, settings.tls_port, "tls_port"))
+        endpoints.append(Endpoint("peeps", settings.host, settings.tls_port, "PEEP_TLS_PORT"))
     await serve_front_end(
         SERVICE,
         settings,
@@ -48,7 +50,7 @@ async def serve(settings: GatewaySettings, lifecycle: process.Lifecycle) -> None
 
 async def _serve(
     settings: GatewaySettings,
-    lifecycle: process.Lifecycle,
+    lifecycle: Lifecycle,
     certificates: CertificateFiles | None,
     front_end: FrontEnd,
 ) -> None:
@@ -66,8 +68,9 @@ async def _serve(
     if certificates is not None:
         await server.listen(in_tls[0], ListenerOptions(tls=certificates.context))
     lifecycle.ready(
-        (label, display(bound[0].getsockname()))
-        for label, bound in zip(("PEEP", "PEEPS"), front_end.sockets, strict=False)
+        (label, display(sockets[0].getsockname()))
+        for label, sockets in zip(("PEEP", "PEEPS"), front_end.sockets, strict=False)
+        if sockets
     )
     await lifecycle.until_stopped(watch(certificates))
     server.stop_listening()

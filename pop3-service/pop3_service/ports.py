@@ -2,36 +2,32 @@
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from line_server.listener import display, listen, require_free
+from line_server.activation import Endpoint, PassedSockets, close_all, inherited_socket, open_sockets
+from line_server.listener import display
 from service_runtime.settings import Pop3Settings
-
-PLAIN_VARIABLE = "PEEP_POP3_PORT"
-TLS_VARIABLE = "PEEP_POP3S_PORT"
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Bound sockets, a list for each port: one for every address of its host."""
+    """Bound sockets, a list for each port: one for every address of its host.
+
+    All processes of a service have the same: whoever is free takes the next client.
+    """
 
     plain: list[socket.socket]
     tls: list[socket.socket]
 
     @classmethod
-    def bind(cls, settings: Pop3Settings, *, shared: bool = False) -> "Ports":
-        """Bind what the settings name. Raises `ListenError`."""
-        plain = listen(settings.pop3_host, settings.pop3_port, PLAIN_VARIABLE, shared=shared)
-        ports = cls(plain, [])
-        if settings.tls_cert_file is None:
-            return ports
-        try:
-            return replace(
-                ports, tls=listen(settings.pop3_host, settings.pop3s_port, TLS_VARIABLE, shared=shared)
-            )
-        except BaseException:
-            ports.close()
-            raise
+    def open(cls, settings: Pop3Settings, passed: PassedSockets) -> "Ports":
+        """Take the sockets that were passed on, or bind what the settings name. Raises `ListenError`."""
+        host = settings.pop3_host
+        endpoints = [Endpoint("pop3", host, settings.pop3_port, "PEEP_POP3_PORT")]
+        if settings.tls_cert_file is not None:
+            endpoints.append(Endpoint("pop3s", host, settings.pop3s_port, "PEEP_POP3S_PORT"))
+        plain, *tls = open_sockets(endpoints, passed)
+        return cls(plain, tls[0] if tls else [])
 
     def addresses(self) -> Iterator[tuple[str, str]]:
         """Yield a label and the address of each socket, to be logged."""
@@ -39,35 +35,20 @@ class Ports:
             for bound in sockets:
                 yield label, display(bound.getsockname())
 
-    @classmethod
-    def bind_each(cls, settings: Pop3Settings, number: int) -> "list[Ports]":
-        """Bind the same ports `number` times, once for each process. Raises `ListenError`."""
-        first = cls.bind(settings, shared=True)
-        same = settings.model_copy(update=_numbers(first))
-        ports = [first]
-        try:
-            while len(ports) < number:
-                ports.append(cls.bind(same, shared=True))
-        except BaseException:
-            for bound in ports:
-                bound.close()
-            raise
-        return ports
+    @property
+    def port(self) -> int:
+        """The plain port, or the one inside TLS where only that is served."""
+        number: int = [*self.plain, *self.tls][0].getsockname()[1]
+        return number
 
     @classmethod
     def inherited(cls, description: str) -> "Ports":
-        """Return the sockets that the parent process has bound and passed on; `description` is its own."""
+        """Return the sockets that the parent process has opened; `description` is its own."""
         plain, tls = (
-            [int(number) for number in part.split(",") if number] for part in description.split("+")
+            [inherited_socket(int(number)) for number in part.split(",") if number]
+            for part in description.split("+")
         )
-        ports = cls(
-            [socket.socket(fileno=number) for number in plain],
-            [socket.socket(fileno=number) for number in tls],
-        )
-        for bound in ports.plain + ports.tls:
-            bound.set_inheritable(False)
-            bound.setblocking(False)
-        return ports
+        return cls(plain, tls)
 
     def description(self) -> str:
         """Return the argument with which a child process calls `inherited`."""
@@ -79,17 +60,4 @@ class Ports:
 
     def close(self) -> None:
         """Close all sockets."""
-        for bound in self.plain + self.tls:
-            bound.close()
-
-
-def require_free_ports(settings: Pop3Settings) -> None:
-    """Raise `ListenError` when another program listens on one of the ports already."""
-    require_free(settings.pop3_host, settings.pop3_port, PLAIN_VARIABLE)
-    if settings.tls_cert_file is not None:
-        require_free(settings.pop3_host, settings.pop3s_port, TLS_VARIABLE)
-
-
-def _numbers(ports: Ports) -> dict[str, int]:
-    named = (("pop3_port", ports.plain), ("pop3s_port", ports.tls))
-    return {field: sockets[0].getsockname()[1] for field, sockets in named if sockets}
+        close_all([self.plain, self.tls])

@@ -36,8 +36,8 @@ from pop3_service.vitals import DiskLook, LoopLag
 from service_runtime import VERSION
 from service_runtime.certificates import CertificateFiles, watch
 from service_runtime.errors import StartError
+from service_runtime.lifecycle import Lifecycle
 from service_runtime.maildir_layout import MaildirLayout
-from service_runtime.process import Lifecycle
 from service_runtime.processors import usable_processors
 from service_runtime.settings import Pop3Settings
 from service_runtime.waiting import prepare_patiently
@@ -54,7 +54,7 @@ WORKER_VARIABLE = "PEEP_WORKER"
 """Set by the parent process for its workers: the worker's number, from 1."""
 
 SOCKETS_VARIABLE = "PEEP_WORKER_SOCKETS"
-"""Set too: the listening sockets of all workers by number, each as `Ports.inherited` takes it."""
+"""Set too: the listening sockets, as `Ports.inherited` takes them."""
 
 VERDICT_SECONDS = 5.0
 """How long a start waits for the disk of the mail directory: users on other disks can be served."""
@@ -174,23 +174,19 @@ class ServerProcess:
         sessions = self._server.connections
         return LocalConnection(self._context, checks, options, sessions, lambda: self._is_leaving)
 
-    async def serve(self, ports: Ports, lifecycle: Lifecycle, neighbours: Mapping[int, Ports]) -> None:
-        """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`.
-
-        `neighbours` are the ports of the other workers, by number. Their clients are served too while a
-        worker does not do so itself.
-        """
+    async def serve(self, ports: Ports, lifecycle: Lifecycle) -> None:
+        """Serve on bound sockets until `lifecycle` says to stop. Raises `StartError`."""
         with contextlib.suppress(TimeoutError):  # a disk that hangs: nothing is known, and the start goes on
             reading = self._disk.run("verdicts", read_mark, self._settings.mail_dir)
             self._repository.deployment = await asyncio.wait_for(reading, VERDICT_SECONDS)
         try:
             is_there = await prepare_patiently(
-                self._repository, log, self._settings.redis_url, lifecycle.stopping, self._enter_store
+                self._repository, log, self._settings.redis_url, lifecycle, self._enter_store
             )
         except StoreUnusable as error:
             raise StartError(str(error)) from None
         if is_there:
-            await self._serve_with_store(ports, lifecycle, neighbours)
+            await self._serve_with_store(ports, lifecycle)
         self._passwords.close()
         self._disk.close()
         await self._repository.close()
@@ -222,25 +218,13 @@ class ServerProcess:
                 "PEEP_MAIL_DIR is not followed: another mail directory is in force", mail_directory=in_force
             )
 
-    async def _serve_with_store(
-        self, ports: Ports, lifecycle: Lifecycle, neighbours: Mapping[int, Ports]
-    ) -> None:
+    async def _serve_with_store(self, ports: Ports, lifecycle: Lifecycle) -> None:
         await self._check_mail_directory()
         proxies = TrustedProxies(self._settings.proxy_trusted) if self._settings.proxy_protocol else None
         plain, tls = ListenerOptions(proxies=proxies), ListenerOptions(tls=self._context.tls, proxies=proxies)
         await self._server.listen(ports.plain, plain)
         await self._server.listen(ports.tls, tls)
-
-        def stand_in(unserved: frozenset[int]) -> None:
-            for number, theirs in neighbours.items():
-                if number in unserved:
-                    self._server.take_over(theirs.plain, plain)
-                    self._server.take_over(theirs.tls, tls)
-                else:
-                    self._server.give_back(theirs.plain + theirs.tls)
-
-        lifecycle.on_unserved(stand_in)
-        health = HealthServer(ports.plain[0].getsockname()[1], is_logging=self._number == 1)
+        health = HealthServer(ports.port, is_logging=self._number == 1)
         await health.start()
         gc.freeze()  # the objects of the start live to the end
         gc.set_threshold(*GARBAGE_THRESHOLDS)
@@ -249,9 +233,6 @@ class ServerProcess:
             lifecycle.on_reload(self._certificates.reload)
         lifecycle.ready(ports.addresses())
         await lifecycle.until_stopped(self._background())
-        for theirs in neighbours.values():  # closed before we drain: the neighbours drain too
-            self._server.give_back(theirs.plain + theirs.tls)
-            theirs.close()
         await self._leave()
         health.stop()
 

@@ -1,5 +1,6 @@
 """POP3 over TCP, in one process or in several workers that share the port."""
 
+import functools
 import os
 import sys
 
@@ -8,12 +9,13 @@ import structlog
 from line_server.listener import ListenError
 from pop3_service.maildir import mail_directory_fault, wire
 from pop3_service.moving.old_server import old_server
-from pop3_service.ports import Ports, require_free_ports
+from pop3_service.ports import Ports
 from pop3_service.process import SOCKETS_VARIABLE, WORKER_VARIABLE, ServerProcess
 from service_runtime import certificate
 from service_runtime.child_process import Program
 from service_runtime.errors import StartError
-from service_runtime.process import Lifecycle, run
+from service_runtime.lifecycle import Lifecycle
+from service_runtime.process import run
 from service_runtime.settings import Pop3Settings
 from service_runtime.supervisor import WorkerPool
 
@@ -29,16 +31,14 @@ async def serve(settings: Pop3Settings, lifecycle: Lifecycle) -> None:
     """Serve in this process, or start the workers and supervise them."""
     try:
         if WORKER_VARIABLE in os.environ:
-            of_all = os.environ[SOCKETS_VARIABLE].split()
-            neighbours = {number: Ports.inherited(one) for number, one in enumerate(of_all, 1)}
-            own = neighbours.pop(int(os.environ[WORKER_VARIABLE]))
-            await ServerProcess(settings).serve(own, lifecycle, neighbours)
+            ports = Ports.inherited(os.environ[SOCKETS_VARIABLE])
+            await ServerProcess(settings).serve(ports, lifecycle)
             return
         require_mail_directory(settings)
         warn_of_slow_reading()
         if settings.pop3_workers == 1:
-            ports = Ports.bind(settings, shared=settings.pop3_share_ports)
-            await ServerProcess(settings).serve(ports, lifecycle, neighbours={})
+            ports = Ports.open(settings, lifecycle.passed_sockets)
+            await ServerProcess(settings).serve(ports, lifecycle)
         else:
             await supervise_workers(settings, lifecycle)
     except ListenError as error:
@@ -72,35 +72,32 @@ async def supervise_workers(settings: Pop3Settings, lifecycle: Lifecycle) -> Non
         # One error message if it cannot be used, not one from each worker.
         certificate.load(settings.tls_cert_file, settings.tls_key_file)
     old_server(settings)
-    if not settings.pop3_share_ports:
-        require_free_ports(settings)
-    # All are open here and in every worker: clients that the kernel deals to a worker that is dead or stands
-    # still are not reset, and the others serve them.
-    ports = Ports.bind_each(settings, settings.pop3_workers)
+    ports = Ports.open(settings, lifecycle.passed_sockets)
     pool = WorkerPool([_worker(number, ports) for number in range(1, settings.pop3_workers + 1)])
     try:
         await pool.start()
-        lifecycle.on_reload(pool.reload)
-        lifecycle.ready(ports[0].addresses())
+        lifecycle.on_reload(functools.partial(_reload, pool))
+        lifecycle.lives_while(pool.is_alive)
+        lifecycle.ready(ports.addresses())
         failure = await lifecycle.until_stopped(pool.failure())
         if failure is not None:
             raise failure
     finally:
         await pool.stop_watching()
-        for (
-            bound
-        ) in ports:  # before the workers stop: each then is the last process that has its own ports open
-            bound.close()
+        ports.close()  # before the workers stop: the last of them to do so closes them for good
         late = await pool.stop(settings.drain_notice_seconds + settings.drain_seconds + KILL_AFTER_SECONDS)
         if late:
             structlog.get_logger().warning("workers had to be killed", workers=late)
 
 
-def _worker(number: int, ports: list[Ports]) -> Program:
-    sockets = " ".join(one.description() for one in ports)
-    environment = {**os.environ, WORKER_VARIABLE: str(number), SOCKETS_VARIABLE: sockets}
-    descriptors = [descriptor for one in ports for descriptor in one.descriptors()]
-    return Program(f"worker {number}", [sys.executable, "-m", "pop3_service"], environment, descriptors)
+async def _reload(pool: WorkerPool) -> None:
+    pool.reload()
+
+
+def _worker(number: int, ports: Ports) -> Program:
+    own = {WORKER_VARIABLE: str(number), SOCKETS_VARIABLE: ports.description()}
+    command = [sys.executable, "-m", "pop3_service"]
+    return Program(f"worker {number}", command, {**os.environ, **own}, ports.descriptors())
 
 
 def main() -> int:

@@ -40,7 +40,6 @@ class Attendance:
         self._repository = repository
         self._administrators = administrators
         self._is_installed = False
-        self._rereading: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
         """Install what is not installed yet; nothing in an emptied store. Raises `StoreUnavailable`."""
@@ -61,14 +60,6 @@ class Attendance:
                 if self._is_installed and turn % NAMING_TURNS == 0:
                     await self._administrators.name_again()
 
-    def reread(self) -> None:
-        """Read the administrators anew, as `PEEP_ADMINS_FILE` may have changed.
-
-        An error changes nothing, and is logged. At most one reading runs at a time.
-        """
-        if self._rereading is None or self._rereading.done():
-            self._rereading = asyncio.get_running_loop().create_task(self._reread())
-
     async def _install(self) -> None:
         by, settings = on_this_machine(self._service), self._settings
         await self._repository.announce_mail_directory(settings.mail_dir, overrides=False, by=by)
@@ -82,7 +73,11 @@ class Attendance:
                 flush=True,
             )
 
-    async def _reread(self) -> None:
+    async def reread(self) -> None:
+        """Read the administrators anew, as `PEEP_ADMINS_FILE` may have changed.
+
+        An error changes nothing, and is logged.
+        """
         try:
             settings = await asyncio.to_thread(load, type(self._settings))
             if settings.admins == self._settings.admins:

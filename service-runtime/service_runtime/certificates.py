@@ -1,11 +1,10 @@
 """The certificate that TLS is served with: loaded at the start, and again whenever its files change."""
 
 import asyncio
-import contextlib
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import inf, isfinite
 from typing import Any
 
@@ -52,7 +51,7 @@ class CertificateFiles:
         self._key_file = key_file
         self._clock = clock
         self._is_logging = is_logging
-        self._reload = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._reminded = -inf
         self._retry_at = inf
         self._loaded = self._identities()
@@ -76,11 +75,16 @@ class CertificateFiles:
         """When the certificate in use expires, in seconds since the epoch; 0 if unknown."""
         return self._certificate.not_after if isfinite(self._certificate.not_after) else 0.0
 
-    def reload(self) -> None:
-        """Have `watch` load the files now, whether they have changed or not."""
-        self._reload.set()
+    async def reload(self) -> None:
+        """Load the files now, whether they have changed or not.
 
-    async def watch(self, poll_seconds: float = POLL_SECONDS) -> None:
+        What cannot be used leaves the last good certificate in use, and is logged.
+        """
+        async with self._turn:
+            self._loaded = await asyncio.to_thread(self._identities)
+            await self._replace()
+
+    async def watch(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Load changed files, for ever; open connections keep the certificate that they began with.
 
         A change that cannot be used, or a certificate that is not valid now, leaves the last good one in use
@@ -88,23 +92,14 @@ class CertificateFiles:
         """
         seen = self._loaded
         while True:
-            is_requested = await self._pause(poll_seconds)
+            await pause(POLL_SECONDS)
             before, seen = seen, await asyncio.to_thread(self._identities)
             # Certificate and key are rarely replaced at the same moment: wait until both stay the same.
             has_changed = seen == before and seen != self._loaded
-            if is_requested or has_changed or self._clock() >= self._retry_at:
-                self._loaded = seen
-                await self._replace()
+            if has_changed or self._clock() >= self._retry_at:
+                await self.reload()
             else:
                 self._remind()
-
-    async def _pause(self, seconds: float) -> bool:
-        """Wait, and return whether `reload` cut the wait short."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._reload.wait(), seconds)
-        is_requested = self._reload.is_set()
-        self._reload.clear()
-        return is_requested
 
     async def _replace(self) -> None:
         self._retry_at = inf

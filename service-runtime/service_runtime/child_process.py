@@ -4,10 +4,9 @@ A child inherits the ends of three pipes, whose numbers are in its environment.
 
 * PEEP_READY_FD: the child writes a line `<label> <address>` for each socket that it listens on, then `ready`.
 * PEEP_PARENT_FD: at its end of file the supervisor has ended, whatever the cause; the child drains and ends.
-  So no child outlives its supervisor, even one that is killed. A line is a query: is the child alive? It
-  contains the numbers of the workers in the pool that do not serve.
-* PEEP_ANSWER_FD: the child answers each query with one octet, `SERVING` or `LEAVING`, from its event loop and
-  not from another thread: it is the event loop that serves.
+  So no child outlives its supervisor, even one that is killed. An octet is a query: is the child alive?
+* PEEP_ANSWER_FD: the child answers queries with an octet, from its event loop and not from another thread:
+  it is the event loop that serves.
 
 Children run in sessions of their own: a terminal's Ctrl-C reaches only the supervisor, which stops them in
 order.
@@ -28,7 +27,7 @@ READY_FD_VARIABLE = "PEEP_READY_FD"
 PARENT_FD_VARIABLE = "PEEP_PARENT_FD"
 ANSWER_FD_VARIABLE = "PEEP_ANSWER_FD"
 READY_LINE = "ready"
-SERVING, LEAVING = b"+", b"-"
+QUERY, ANSWER = b"?", b"+"
 
 START_SECONDS = 30.0
 """The longest wait for a child's `ready`, imports from a slow disk included."""
@@ -143,13 +142,13 @@ class Child:
         if self.is_ready:
             self.send(signal.SIGHUP)
 
-    def query(self, unserved: Iterable[int]) -> None:
-        """Query whether the child is alive, and report which workers of the pool do not serve."""
-        self._pipes.write(" ".join(map(str, sorted(unserved))).encode() + b"\n")
+    def query(self) -> None:
+        """Query whether the child is alive."""
+        self._pipes.write(QUERY)
 
-    def answer(self) -> bytes:
-        """Return the last answer since the previous call, empty if there is none."""
-        return self._pipes.read()[-1:]
+    def has_answered(self) -> bool:
+        """Return whether there was an answer since the previous call."""
+        return bool(self._pipes.read())
 
     async def _wait(self) -> int:
         exit_code = await self._process.wait()

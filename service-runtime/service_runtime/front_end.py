@@ -1,20 +1,20 @@
 """What both front ends for administrators, PEEP and HTTP, do before and after they serve."""
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from line_server.listener import ListenError, listen
+from line_server.activation import Endpoint, close_all, open_sockets
+from line_server.listener import ListenError
 from line_server.proxy_header import TrustedProxies
 from service_runtime.attendance import Attendance
 from service_runtime.errors import StartError
-from service_runtime.process import Lifecycle
+from service_runtime.lifecycle import Lifecycle
 from service_runtime.processors import usable_processors
-from service_runtime.settings import AdministratorSettings, variable
+from service_runtime.settings import AdministratorSettings
 from service_runtime.waiting import prepare_patiently
 from state_store.audit import on_this_machine
 from state_store.credentials.administrators import Administrators
@@ -24,15 +24,6 @@ from state_store.errors import StoreUnusable
 from state_store.repository import StateRepository
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An address that a front end listens on, and the setting that names its port."""
-
-    host: str
-    port: int
-    port_setting: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +52,25 @@ async def serve_front_end(
     process is stopped before Redis is there. Raises `StartError` when an address cannot be had, or Redis can
     never serve us.
     """
-    with contextlib.ExitStack() as open_sockets:
-        sockets: list[list[socket.socket]] = []
-        try:
-            for endpoint in endpoints:
-                sockets.append(listen(endpoint.host, endpoint.port, variable(endpoint.port_setting)))
-                for bound in sockets[-1]:
-                    open_sockets.enter_context(bound)
-        except ListenError as error:
-            raise StartError(str(error)) from None
-        repository = StateRepository(settings.redis_url)
-        passwords = Passwords(usable_processors())
-        is_trusted = TrustedProxies(settings.trusted_networks).trusts
-        authenticator = Authenticator(
-            repository, passwords, is_trusted=is_trusted, patience_seconds=patience_seconds
-        )
-        try:
-            await _serve(
-                service, settings, lifecycle, serve, FrontEnd(sockets, repository, passwords, authenticator)
-            )
-        except StoreUnusable as error:
-            raise StartError(str(error)) from None
-        finally:
-            passwords.close()
-            await repository.close()
+    try:
+        sockets = open_sockets(endpoints, lifecycle.passed_sockets)
+    except ListenError as error:
+        raise StartError(str(error)) from None
+    repository = StateRepository(settings.redis_url)
+    passwords = Passwords(usable_processors())
+    is_trusted = TrustedProxies(settings.trusted_networks).trusts
+    authenticator = Authenticator(
+        repository, passwords, is_trusted=is_trusted, patience_seconds=patience_seconds
+    )
+    front_end = FrontEnd(sockets, repository, passwords, authenticator)
+    try:
+        await _serve(service, settings, lifecycle, serve, front_end)
+    except StoreUnusable as error:
+        raise StartError(str(error)) from None
+    finally:
+        passwords.close()
+        await repository.close()
+        close_all(sockets)
 
 
 async def _serve(
@@ -98,7 +84,7 @@ async def _serve(
     by = on_this_machine(service)
     administrators = Administrators(repository, front_end.passwords, settings.admins, by=by)
     attendance = Attendance(service, settings, repository, administrators)
-    if not await prepare_patiently(repository, log, settings.redis_url, lifecycle.stopping, attendance.begin):
+    if not await prepare_patiently(repository, log, settings.redis_url, lifecycle, attendance.begin):
         return
     lifecycle.on_reload(attendance.reread)
     keeping_up = asyncio.create_task(attendance.keep_up())

@@ -108,11 +108,6 @@ class Pop3Settings(TlsSettings):
     pop3s_port: Port = Field(
         1995, description="POP3 inside TLS, only with a certificate; 0 picks a free port"
     )
-    pop3_share_ports: bool = Field(
-        False,
-        description="`1`: other POP3 services of the same system user may listen on the same ports (Linux), "
-        "so that each can be restarted while the others serve",
-    )
     require_tls: bool = Field(False, description="`1`: refuse passwords outside TLS")
     proxy_protocol: bool = Field(
         False, description="`1`: every connection begins with a PROXY header, version 1 or 2"
@@ -298,8 +293,6 @@ def _from_files(settings_class: type[BaseModel], environment: Mapping[str, str])
         path = environment.get(variable(name) + "_FILE")
         if not path or name not in settings_class.model_fields:
             continue
-        if environment.get(variable(name)):
-            raise StartError(f"{variable(name)} and {variable(name)}_FILE are both set; give one of them")
         try:
             with open(path, encoding="utf-8") as file:
                 text = file.read().strip()
@@ -307,7 +300,9 @@ def _from_files(settings_class: type[BaseModel], environment: Mapping[str, str])
             raise StartError(f"{variable(name)}_FILE: cannot read {path}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise StartError(f"{variable(name)}_FILE: {path} is not UTF-8 text") from None
-        if text:
+        if text and environment.get(variable(name)):
+            raise StartError(f"{variable(name)} and {variable(name)}_FILE are both set; give one of them")
+        if text:  # an empty file is one that is not set
             given[name] = text
     return given
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import structlog
 
 from service_runtime.child_process import (
-    SERVING,
     START_SECONDS,
     Address,
     Child,
@@ -31,8 +30,8 @@ FIRST_BACK_OFF_SECONDS = 0.1
 
 QUERY_SECONDS = 1.0
 
-UNSERVED_AFTER = 2
-"""So many unanswered queries: the other workers take over this worker's new clients."""
+SILENT_AFTER = 2
+"""So many unanswered queries: the worker counts as one that gives no sign of life."""
 
 ENDED_AFTER = 10
 """So many unanswered queries: the worker is ended; its clients have given up by then."""
@@ -69,15 +68,14 @@ class Supervisor(Children):
 class WorkerPool(Children):
     """Equal workers; each is restarted when it dies, after longer pauses the sooner it dies again.
 
-    A worker that answers no queries is ended. All workers are sent the numbers (from 1, in the order of
-    `programs`) of those that do not serve, whatever the reason.
+    A worker that answers no queries is ended.
     """
 
     def __init__(self, programs: Sequence[Program]) -> None:
         super().__init__()
         self._programs = programs
         self._keepers: list[asyncio.Task[None]] = []
-        self._unserved: frozenset[int] = frozenset()
+        self._silent: set[int] = set()
 
     async def start(self, seconds: float = START_SECONDS) -> tuple[Address, ...]:
         """Start all workers at once and return where the first listens (they share their ports).
@@ -102,6 +100,10 @@ class WorkerPool(Children):
             return error
         raise RuntimeError("a worker is no longer watched") from error
 
+    def is_alive(self) -> bool:
+        """Return whether any worker gives signs of life, or is being started."""
+        return len(self._silent) < len(self._programs)
+
     async def stop_watching(self) -> None:
         """Stop restarting and ending workers."""
         for keeper in self._keepers:
@@ -118,7 +120,7 @@ class WorkerPool(Children):
         deaths: deque[float] = deque(maxlen=DEATHS_ALLOWED)
         while True:
             ending = Ending(name, await self._watch(slot))
-            self._set_serving(slot, False)
+            self._silent.discard(slot)
             pause = self._pause_after_death(deaths, ending)
             _log.warning("worker_ended", worker=name, ending=str(ending), restart_in_seconds=pause)
             await asyncio.sleep(pause)
@@ -127,29 +129,21 @@ class WorkerPool(Children):
     async def _watch(self, slot: int) -> int:
         """Query a worker until it ends; return its exit code."""
         child = self._children[slot]
-        unanswered, last = 0, SERVING
+        unanswered = 0
         while True:
-            child.query(self._unserved)
+            child.query()
             await asyncio.wait((child.ended,), timeout=QUERY_SECONDS)
             if child.ended.done():
                 return child.ended.result()
             # Queries are counted, not seconds: a pause of this process counts as one.
-            answer = child.answer()
-            unanswered, last = (0, answer) if answer else (unanswered + 1, last)
-            self._set_serving(slot, last == SERVING and unanswered < UNSERVED_AFTER)
+            unanswered = 0 if child.has_answered() else unanswered + 1
+            if unanswered < SILENT_AFTER:
+                self._silent.discard(slot)
+            else:
+                self._silent.add(slot)
             if unanswered == ENDED_AFTER:
                 _log.error("worker gives no sign of life: ending it", worker=child.name, queries=unanswered)
                 child.send(signal.SIGKILL)
-
-    def _set_serving(self, slot: int, is_serving: bool) -> None:
-        """Record whether a worker serves, and report a change to all at once."""
-        unserved = self._unserved - {slot + 1} if is_serving else self._unserved | {slot + 1}
-        if unserved == self._unserved:
-            return
-        self._unserved = unserved
-        for child in self._children:
-            if not child.ended.done():
-                child.query(unserved)
 
     def _pause_after_death(self, deaths: deque[float], ending: Ending) -> float:
         now = asyncio.get_running_loop().time()
@@ -165,7 +159,6 @@ class WorkerPool(Children):
         child = self._children[slot] = await Child.spawn(self._programs[slot])
         try:
             await child.ready()
-            self._set_serving(slot, True)
             _log.info("worker_started_again", worker=child.name)
         except ChildStartError:
             # Counts as one more death: `_keep` finds the child ended.

@@ -2,10 +2,12 @@
 
 import functools
 
+from line_server.activation import Endpoint
 from line_server.listener import display
 from line_server.proxy_header import TrustedProxies
 from service_runtime import process
-from service_runtime.front_end import Endpoint, FrontEnd, serve_front_end
+from service_runtime.front_end import FrontEnd, serve_front_end
+from service_runtime.lifecycle import Lifecycle
 from service_runtime.settings import ApiSettings
 from state_api.app import create_app
 from state_api.serving import serve_http
@@ -17,19 +19,19 @@ PATIENCE_SECONDS = 1.0
 to try again: a client that has gone meanwhile holds up the others for no longer."""
 
 
-async def serve(settings: ApiSettings, lifecycle: process.Lifecycle) -> None:
+async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
     """Serve HTTP until the process is asked to stop. Raises `StartError` when that cannot begin."""
     await serve_front_end(
         SERVICE,
         settings,
         lifecycle,
-        [Endpoint(settings.http_host, settings.http_port, "http_port")],
+        [Endpoint("http", settings.http_host, settings.http_port, "PEEP_HTTP_PORT")],
         functools.partial(_serve, settings, lifecycle),
         patience_seconds=PATIENCE_SECONDS,
     )
 
 
-async def _serve(settings: ApiSettings, lifecycle: process.Lifecycle, front_end: FrontEnd) -> None:
+async def _serve(settings: ApiSettings, lifecycle: Lifecycle, front_end: FrontEnd) -> None:
     app = create_app(
         front_end.repository,
         front_end.authenticator,

@@ -642,29 +642,6 @@ async def test_a_connection_that_is_gone_can_be_aborted_and_never_drains(service
         await connection.output.drained()
 
 
-# Sockets of other processes
-
-
-@on_both_event_loops
-async def test_clients_of_a_socket_that_its_process_does_not_serve_are_served_until_it_is_given_back(
-    service: Service,
-) -> None:
-    (of_another,) = listen("127.0.0.1", 0, "PEEP_PORT")
-    with of_another:
-        of_another.listen()
-        service.address = of_another.getsockname()
-        service.server.take_over([of_another])
-        service.server.take_over([of_another])  # again and again, as long as the other one hangs
-        client, _ = await service.connect()
-        await client.send(b"a\r\n")
-        assert await client.read(3) == b"a\r\n"
-        service.server.give_back([of_another])
-        with socket.create_connection(of_another.getsockname()):
-            await client.send(b"b\r\n")
-            assert await client.read(3) == b"b\r\n"
-        assert len(service.made) == 1
-
-
 @on_both_event_loops
 async def test_of_many_who_wait_so_many_are_accepted_in_a_turn_and_the_others_in_the_next(
     service: Service,

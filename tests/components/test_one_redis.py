@@ -11,6 +11,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from service_runtime.lifecycle import Lifecycle
 from service_runtime.waiting import prepare_patiently
 from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.redis import keys
@@ -183,7 +184,7 @@ async def test_new_reason_to_wait_is_told_and_an_old_one_is_not_repeated(server:
 
     async with repository_on(url) as repository:
         with capture_logs() as events:
-            waiting = asyncio.create_task(prepare_patiently(repository, log, url, asyncio.Event()))
+            waiting = asyncio.create_task(prepare_patiently(repository, log, url, Lifecycle()))
             await until_logged(events, "waiting for redis")
             next_fault()
             await until(lambda: len(events) == 2)
@@ -237,7 +238,7 @@ async def test_server_that_is_too_old_is_never_written_to_and_never_waited_for()
     told = {"HELLO": "%1\r\n+proto\r\n:3", "INFO": bulk("# Server\r\nredis_version:6.2.14\r\n"), "SET": "-NO"}
     async with answering(told) as url, repository_on(url) as repository:
         with pytest.raises(StoreUnusable, match=r"Redis 6\.2\.14 is too old: 7\.0 or Valkey 7\.2 is needed"):
-            await prepare_patiently(repository, log, url, asyncio.Event())
+            await prepare_patiently(repository, log, url, Lifecycle())
 
 
 async def test_server_from_before_hello_is_too_old_as_well() -> None:
@@ -256,7 +257,7 @@ async def test_server_that_still_reads_its_files_is_waited_for() -> None:
     }
     async with answering(told) as url, repository_on(url) as repository:
         with capture_logs() as events:
-            waiting = asyncio.create_task(prepare_patiently(repository, log, url, asyncio.Event()))
+            waiting = asyncio.create_task(prepare_patiently(repository, log, url, Lifecycle()))
             await until_logged(events, "waiting for redis")
             told |= {"SET": f"+{keys.LAYOUT_VERSION}"}
             assert await asyncio.wait_for(waiting, SECONDS)

@@ -163,6 +163,7 @@ class Pop3Process:
         *,
         workers: int = 1,
         ordinary_rights: bool = False,
+        passed: Mapping[str, socket.socket] | None = None,
         **settings: str,
     ) -> None:
         self.mail = folder / "mail"
@@ -182,6 +183,7 @@ class Pop3Process:
             **settings,
         }
         self._ordinary_rights = ordinary_rights
+        self._passed = passed
         self._stack = ExitStack()
         self._numbers = itertools.count(1)
         self._redis_url = redis_url
@@ -208,7 +210,9 @@ class Pop3Process:
 
     def _start(self) -> None:
         before = _give_up_rights_on_files if self._ordinary_rights else None
-        self.process, served = start_service("pop3_service", self._environment, self.log, self._stack, before)
+        self.process, served = start_service(
+            "pop3_service", self._environment, self.log, self._stack, before, self._passed
+        )
         self.address = _host_and_port(served["POP3"])
         if "POP3S" in served:
             self.tls_address = _host_and_port(served["POP3S"])

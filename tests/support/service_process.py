@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +12,15 @@ from pathlib import Path
 
 _END_SECONDS = 10
 
+_PASS_ON = """
+import os, sys
+count = int(os.environ["LISTEN_FDS"])
+for number, descriptor in enumerate(sys.argv[1:count + 1], 3):
+    os.dup2(int(descriptor), number)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execv(sys.argv[count + 1], sys.argv[count + 1:])
+"""
+
 
 def start_service(
     module: str,
@@ -18,23 +28,30 @@ def start_service(
     log: Path,
     stack: ExitStack,
     before: Callable[[], None] | None = None,
+    passed: Mapping[str, socket.socket] | None = None,
 ) -> tuple["subprocess.Popen[bytes]", dict[str, str]]:
     """Return the process of `python -m module` once it serves, and its addresses by their names.
 
     Both of its outputs are appended to `log`. The process ends when `stack` is closed, and also when the
-    tests are killed. `before` is called in the process first of all.
+    tests are killed. `before` is called in the process first of all. The sockets in
+    `passed` get there under their names, as from systemd.
     """
+    descriptors = [one.fileno() for one in (passed or {}).values()]
+    command = [sys.executable, "-m", module]
+    if passed:
+        command = [sys.executable, "-S", "-c", _PASS_ON, *map(str, descriptors), *command]
+        environment = {**environment, "LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(passed)}
     ready_read, ready_write = os.pipe()
     parent_read, parent_write = os.pipe()
     stack.callback(os.close, parent_write)  # the service ends with this end of the pipe
     pipes = {"PEEP_READY_FD": str(ready_write), "PEEP_PARENT_FD": str(parent_read)}
     with log.open("ab") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            command,
             env={**environment, **pipes},
             stdout=file,
             stderr=file,
-            pass_fds=(ready_write, parent_read),
+            pass_fds=(ready_write, parent_read, *descriptors),
             preexec_fn=before,  # noqa: PLW1509
         )
     stack.callback(_kill_with_workers, process)

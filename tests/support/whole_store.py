@@ -10,6 +10,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from service_runtime.lifecycle import Lifecycle
 from service_runtime.waiting import prepare_patiently
 from state_store.administrators import Administrator, Role
 from state_store.audit import Wanted
@@ -207,7 +208,7 @@ async def first_line_of_waiting(url: str, recover: Callable[[], object], *, reas
     repository = _CountingRepository(url)
     async with closing(repository):
         with capture_logs() as events:
-            waiting = asyncio.create_task(prepare_patiently(repository, log, url, asyncio.Event()))
+            waiting = asyncio.create_task(prepare_patiently(repository, log, url, Lifecycle()))
             await until(lambda: repository.attempts >= ATTEMPTS)
             await asyncio.to_thread(recover)
             assert await asyncio.wait_for(waiting, SECONDS)

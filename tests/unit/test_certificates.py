@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -319,10 +319,9 @@ class Looks:
         self._due = asyncio.Semaphore(0)
         self._is_over = asyncio.Semaphore(0)
 
-    async def paused(self, _seconds: float) -> bool:
+    async def paused(self, _seconds: float) -> None:
         self._is_over.release()
         await self._due.acquire()
-        return False
 
     async def look(self, times: int) -> None:
         """Let the watcher look so many times, and return when it has done what it saw fit."""
@@ -331,29 +330,21 @@ class Looks:
             await asyncio.wait_for(self._is_over.acquire(), 10)
 
 
-Watching = Callable[[CertificateFiles], contextlib.AbstractAsyncContextManager[Looks]]
-
-
-@pytest.fixture
-def watching(monkeypatch: pytest.MonkeyPatch) -> Watching:
-    @contextlib.asynccontextmanager
-    async def watching(files: CertificateFiles) -> AsyncIterator[Looks]:
-        looks = Looks()
-        monkeypatch.setattr(CertificateFiles, "_pause", looks.paused)
-        task = asyncio.create_task(files.watch())
-        await asyncio.wait_for(looks._is_over.acquire(), 10)
-        try:
-            yield looks
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    return watching
+@contextlib.asynccontextmanager
+async def watching(files: CertificateFiles) -> AsyncIterator[Looks]:
+    looks = Looks()
+    task = asyncio.create_task(files.watch(looks.paused))
+    await asyncio.wait_for(looks._is_over.acquire(), 10)
+    try:
+        yield looks
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_changed_files_are_served_after_two_looks_that_agree(
-    tmp_path: Path, authority: Authority, watching: Watching
+    tmp_path: Path, authority: Authority
 ) -> None:
     files = load(*authority.issue(tmp_path, "old.example.org"))
     async with watching(files) as looks:
@@ -376,9 +367,7 @@ async def test_changed_files_are_served_after_two_looks_that_agree(
     }
 
 
-async def test_untouched_files_are_not_loaded_again(
-    tmp_path: Path, authority: Authority, watching: Watching
-) -> None:
+async def test_untouched_files_are_not_loaded_again(tmp_path: Path, authority: Authority) -> None:
     files = load(*authority.issue(tmp_path))
     context = files.context()
     async with watching(files) as looks:
@@ -387,7 +376,7 @@ async def test_untouched_files_are_not_loaded_again(
 
 
 async def test_a_key_that_comes_one_look_after_its_certificate_is_waited_for(
-    tmp_path: Path, authority: Authority, watching: Watching
+    tmp_path: Path, authority: Authority
 ) -> None:
     certificate, key = authority.issue(tmp_path, "old.example.org")
     old_key = key.read_bytes()
@@ -407,7 +396,7 @@ async def test_a_key_that_comes_one_look_after_its_certificate_is_waited_for(
 
 
 async def test_a_broken_change_keeps_the_old_certificate_and_is_logged_once(
-    tmp_path: Path, authority: Authority, watching: Watching
+    tmp_path: Path, authority: Authority
 ) -> None:
     certificate, key = authority.issue(tmp_path, "old.example.org")
     files = load(certificate, key)
@@ -434,7 +423,7 @@ async def test_a_broken_change_keeps_the_old_certificate_and_is_logged_once(
 
 
 async def test_files_behind_a_symbolic_link_that_moves_are_taken_up(
-    tmp_path: Path, authority: Authority, watching: Watching
+    tmp_path: Path, authority: Authority
 ) -> None:
     # This is how Kubernetes mounts a Secret, and how it replaces one.
     for version in ("first", "second"):
@@ -453,7 +442,7 @@ async def test_files_behind_a_symbolic_link_that_moves_are_taken_up(
 
 
 async def test_a_refused_file_that_becomes_readable_by_its_mode_alone_is_taken_up(
-    tmp_path: Path, authority: Authority, watching: Watching
+    tmp_path: Path, authority: Authority
 ) -> None:
     certificate, key = authority.issue(tmp_path)
     files = load(certificate, key)
@@ -469,7 +458,7 @@ async def test_a_refused_file_that_becomes_readable_by_its_mode_alone_is_taken_u
 
 
 async def test_a_connection_keeps_the_certificate_that_it_began_with(
-    tmp_path: Path, authority: Authority, watching: Watching
+    tmp_path: Path, authority: Authority
 ) -> None:
     files = load(*authority.issue(tmp_path, "localhost"))
     begun = files.context()
@@ -519,7 +508,7 @@ def serial(files: CertificateFiles) -> int:
     ],
 )
 async def test_what_is_not_valid_never_takes_the_place_of_a_valid_certificate(
-    tmp_path: Path, watching: Watching, begins: float, ends: float, reason: str
+    tmp_path: Path, begins: float, ends: float, reason: str
 ) -> None:
     now = Time()
     both, good = self_signed_for(tmp_path, now() - DAY, now() + 60 * DAY)
@@ -535,9 +524,7 @@ async def test_what_is_not_valid_never_takes_the_place_of_a_valid_certificate(
     assert files.expires_at == pytest.approx(now() + 60 * DAY, abs=2)
 
 
-async def test_a_certificate_that_came_too_early_is_taken_up_when_it_is_valid(
-    tmp_path: Path, watching: Watching
-) -> None:
+async def test_a_certificate_that_came_too_early_is_taken_up_when_it_is_valid(tmp_path: Path) -> None:
     now = Time()
     both, old = self_signed_for(tmp_path, now() - DAY, now() + 60 * DAY)
     files = CertificateFiles(str(both), None, clock=now)
@@ -550,9 +537,7 @@ async def test_a_certificate_that_came_too_early_is_taken_up_when_it_is_valid(
         assert serial(files) == new
 
 
-async def test_what_is_not_valid_may_take_the_place_of_what_is_not_either(
-    tmp_path: Path, watching: Watching
-) -> None:
+async def test_what_is_not_valid_may_take_the_place_of_what_is_not_either(tmp_path: Path) -> None:
     now = Time()
     both, _ = self_signed_for(tmp_path, now() - 90 * DAY, now() - 2 * DAY)
     files = CertificateFiles(str(both), None, clock=now)
@@ -564,7 +549,7 @@ async def test_what_is_not_valid_may_take_the_place_of_what_is_not_either(
     assert serial(files) == new
 
 
-async def test_the_end_is_told_once_a_day_from_two_weeks_before(tmp_path: Path, watching: Watching) -> None:
+async def test_the_end_is_told_once_a_day_from_two_weeks_before(tmp_path: Path) -> None:
     now = Time()
     both, _ = self_signed_for(tmp_path, now() - DAY, now() + 15 * DAY + 60)
     with capture_logs() as events:
@@ -578,7 +563,7 @@ async def test_the_end_is_told_once_a_day_from_two_weeks_before(tmp_path: Path, 
     assert {event["log_level"] for event in events} == {"warning"}
 
 
-async def test_one_process_of_a_service_speaks_for_all(tmp_path: Path, watching: Watching) -> None:
+async def test_one_process_of_a_service_speaks_for_all(tmp_path: Path) -> None:
     now = Time()
     both, _ = self_signed_for(tmp_path, now() - DAY, now() + DAY)
     with capture_logs() as events:
@@ -591,23 +576,15 @@ async def test_one_process_of_a_service_speaks_for_all(tmp_path: Path, watching:
 
 async def test_who_asks_has_the_files_read_at_once(tmp_path: Path, authority: Authority) -> None:
     files = load(*authority.issue(tmp_path, "old.example.org"))
-    task = asyncio.create_task(files.watch(poll_seconds=3600))
-    await asyncio.sleep(0)
     authority.issue(tmp_path, "new.example.org")
     with capture_logs() as events:
-        files.reload()
-        deadline = time.monotonic() + 10
-        while not events and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        await files.reload()
     assert [event["event"] for event in events] == ["certificate changed"]
     assert names(files, authority) == ["new.example.org"]
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
 
 
 async def test_a_bug_in_the_reading_of_a_new_certificate_does_not_end_the_process(
-    tmp_path: Path, authority: Authority, watching: Watching, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = load(*authority.issue(tmp_path, "old.example.org"))
     async with watching(files) as looks:
@@ -623,7 +600,7 @@ async def test_a_bug_in_the_reading_of_a_new_certificate_does_not_end_the_proces
 
 
 async def test_a_process_that_replaces_another_starts_with_a_key_that_cannot_be_used(
-    tmp_path: Path, authority: Authority, watching: Watching
+    tmp_path: Path, authority: Authority
 ) -> None:
     certificate, key = authority.issue(tmp_path)
     good = key.read_bytes()
@@ -660,7 +637,7 @@ def test_what_a_handshake_costs_with_a_long_rsa_key_is_told(
 
 async def test_the_watcher_keeps_its_own_time(tmp_path: Path, authority: Authority) -> None:
     files = load(*authority.issue(tmp_path, "old.example.org"))
-    task = asyncio.create_task(files.watch(poll_seconds=0.01))
+    task = asyncio.create_task(files.watch(lambda _: asyncio.sleep(0.01)))
     authority.issue(tmp_path, "new.example.org")
     deadline = time.monotonic() + 10
     while names(files, authority) == ["old.example.org"]:

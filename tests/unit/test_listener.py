@@ -4,15 +4,12 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
 import line_server.listener
-from line_server.listener import ListenError, _explain, display, listen, plain_host, require_free
-from pop3_service.ports import Ports, require_free_ports
-from service_runtime.settings import Pop3Settings
-from support.redis_kinds import free_port
+from line_server.listener import ListenError, _explain, display, listen, plain_host
 
 
 @contextmanager
@@ -81,30 +78,6 @@ def test_an_unknown_host_is_told_with_the_variable() -> None:
         listen("no host", 0, "PEEP_PORT")
 
 
-def test_two_that_share_a_port_may_both_listen_and_a_third_that_does_not_may_not() -> None:
-    [first] = listen("127.0.0.1", 0, "PEEP_POP3_PORT", shared=True)
-    with closing(first):
-        first.listen()
-        port = first.getsockname()[1]
-        [second] = listen("127.0.0.1", port, "PEEP_POP3_PORT", shared=True)
-        with closing(second):
-            second.listen()
-            with pytest.raises(ListenError, match="the port is taken"):
-                listen("127.0.0.1", port, "PEEP_POP3_PORT")
-
-
-def test_a_port_is_free_or_not_also_where_sharing_would_hide_it() -> None:
-    [bound] = listen("127.0.0.1", 0, "PEEP_POP3_PORT", shared=True)
-    port = bound.getsockname()[1]
-    with closing(bound):
-        bound.listen()
-        with pytest.raises(ListenError, match="the port is taken"):
-            require_free("127.0.0.1", port, "PEEP_POP3_PORT")
-    require_free("127.0.0.1", port, "PEEP_POP3_PORT")
-    [bound] = listen("127.0.0.1", port, "PEEP_POP3_PORT")
-    bound.close()
-
-
 @needs_ipv6
 def test_a_socket_on_all_ipv6_addresses_takes_ipv4_clients_too() -> None:
     [bound] = listen("::", 0, "PEEP_PORT")
@@ -157,61 +130,6 @@ def test_an_address_is_shown_as_people_write_it(
     address: tuple[str, int] | tuple[str, int, int, int], shown: str
 ) -> None:
     assert display(address) == shown
-
-
-# POP3's two ports
-
-
-@pytest.fixture
-def settings_with_certificate() -> Pop3Settings:
-    return Pop3Settings(
-        redis_url="redis://127.0.0.1", pop3_port=0, pop3s_port=0, tls_cert_file="/etc/peep/certificate.pem"
-    )
-
-
-def test_pop3s_is_served_only_with_a_certificate(settings_with_certificate: Pop3Settings) -> None:
-    without = settings_with_certificate.model_copy(update={"tls_cert_file": None})
-    for settings, labels in ((settings_with_certificate, ["POP3", "POP3S"]), (without, ["POP3"])):
-        ports = Ports.bind(settings)
-        with closing(ports):
-            addresses = dict(ports.addresses())
-            assert list(addresses) == labels
-            assert len(set(addresses.values())) == len(labels)
-
-
-def test_each_worker_gets_sockets_of_its_own_on_the_same_ports(
-    settings_with_certificate: Pop3Settings,
-) -> None:
-    of_all = Ports.bind_each(settings_with_certificate, 3)
-    with ExitStack() as stack:
-        for ports in of_all:
-            stack.enter_context(closing(ports))
-        assert len({tuple(ports.addresses()) for ports in of_all}) == 1
-        assert len({number for ports in of_all for number in ports.descriptors()}) == 6
-
-
-def test_inherited_sockets_are_those_that_were_bound(settings_with_certificate: Pop3Settings) -> None:
-    with closing(Ports.bind(settings_with_certificate)) as bound:
-        copies = {number: os.dup(number) for number in bound.descriptors()}
-        plain, tls = (str(copies[number]) for number in bound.descriptors())
-        assert bound.description() == "+".join(str(number) for number in copies)
-        with closing(Ports.inherited(f"{plain}+{tls}")) as inherited:
-            assert dict(inherited.addresses()) == dict(bound.addresses())
-            for one in inherited.plain + inherited.tls:
-                assert (one.getblocking(), one.get_inheritable()) == (False, False)
-                assert one.family == socket.AF_INET
-
-
-def test_a_taken_port_of_pop3s_is_told_and_leaves_the_plain_port_free(
-    settings_with_certificate: Pop3Settings,
-) -> None:
-    plain = free_port()  # not one that the kernel gives to another test meanwhile
-    with taken_port() as port:
-        settings = settings_with_certificate.model_copy(update={"pop3_port": plain, "pop3s_port": port})
-        for bind in (Ports.bind, require_free_ports):
-            with pytest.raises(ListenError, match=r"\(PEEP_POP3S_PORT\): the port is taken"):
-                bind(settings)
-            require_free("127.0.0.1", plain, "PEEP_POP3_PORT")
 
 
 def test_any_other_failure_is_told_in_the_systems_words(monkeypatch: pytest.MonkeyPatch) -> None:

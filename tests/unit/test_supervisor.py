@@ -16,6 +16,7 @@ import structlog
 from service_runtime import supervisor as supervisor_module
 from service_runtime.child_process import Address, ChildStartError, Ending, Program
 from service_runtime.supervisor import Supervisor, WorkerPool
+from support.waiting import until as until_true
 
 READY = """\
 with open(int(os.environ["PEEP_READY_FD"]), "w") as ready:
@@ -40,8 +41,8 @@ ANSWER = 'os.write(int(os.environ["PEEP_ANSWER_FD"]), b"+")'
 
 
 def answering(*each_time: str, name: str = "child", **environment: str) -> Program:
-    """Return one that reads the last query into `told`, does `each_time`, and answers."""
-    read = "told = os.read(int(os.environ['PEEP_PARENT_FD']), 4096).splitlines()[-1]"
+    """Return one that reads queries, does `each_time`, and answers."""
+    read = "os.read(int(os.environ['PEEP_PARENT_FD']), 4096)"
     lines = (read, *each_time, ANSWER)
     return program(
         END_ON_SIGTERM, READY, "while True:", *(f"    {line}" for line in lines), name=name, **environment
@@ -248,24 +249,17 @@ async def test_a_pause_of_the_supervisor_itself_ends_nobody() -> None:
 
 
 @pytest.mark.usefixtures("asked_often")
-async def test_the_others_are_told_who_does_not_serve_and_who_serves_again(tmp_path: Path) -> None:
-    said = tmp_path / "said"
-    os.mkfifo(said)
-    note = f"told == globals().get('last', b'') or open({str(said)!r}, 'wb').write(told or b'nobody')"
-    noting = answering(note, "last = told", name="worker-2")
-    leaves = program(
-        END_ON_SIGTERM,
-        READY,
-        "os.read(int(os.environ['PEEP_PARENT_FD']), 4096)",
-        "os.write(int(os.environ['PEEP_ANSWER_FD']), b'-')",
-        WAIT_FOR_SIGNAL,
-        name="worker-1",
-    )
-    pool = WorkerPool([leaves, noting])
-    with structlog.testing.capture_logs() as events:
+async def test_a_pool_lives_as_long_as_one_of_its_workers_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "ENDED_AFTER", 10_000)
+    silent = WorkerPool([well_behaved("worker-1"), well_behaved("worker-2")])
+    half = WorkerPool([well_behaved("worker-1"), answering(name="worker-2")])
+    for pool in (silent, half):
         await pool.start()
-        assert await asyncio.to_thread(said.read_bytes) == b"1"
-        # It gives no further sign of life, is ended, and serves again.
-        assert await asyncio.to_thread(said.read_bytes) == b"nobody"
-    assert events[1]["ending"] == "worker-1 was ended by SIGKILL"
-    assert await pool.stop(5) == ()
+        assert pool.is_alive()
+    await until_true(lambda: not silent.is_alive() and half._silent == {0})
+    assert half.is_alive()
+    # One that is started again has not been silent yet.
+    silent._children[0].send(signal.SIGKILL)
+    await until_true(silent.is_alive)
+    for pool in (silent, half):
+        assert await pool.stop(5) == ()
