@@ -8,6 +8,8 @@ import pytest
 
 from state_store.credentials import attempts
 from state_store.credentials.attempts import Attempt, Decision
+from state_store.redis import client
+from state_store.redis.scripting import load_scripts
 from state_store.repository import StateRepository
 from support import peep_gateway_server
 from support.allowances import use_up
@@ -68,6 +70,8 @@ async def test_right_passwords_of_one_address_wait_in_one_queue(
     """Each check that ends wakes the next: with an `Authenticator` a session only one would log in."""
     monkeypatch.setattr(attempts, "INTERVAL_SECONDS", 600.0)
     monkeypatch.setattr(attempts, "UNDER_CHECK_POLL_SECONDS", 600.0)
+    # Anew, with these figures.
+    monkeypatch.setattr(client, "load_scripts", load_scripts.__wrapped__)
     repository, may_check, waiting = StateRepository(redis_url), asyncio.Event(), 0
     begin_attempt, is_right = repository.begin_attempt, passwords().is_right
 

@@ -2,8 +2,11 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
+from types import MappingProxyType
 
 from state_store.administrators import MOST_ADMINISTRATORS, MOST_API_TOKENS, TOKEN_USE_SECONDS
 from state_store.audit import (
@@ -64,7 +67,8 @@ class Script:
     digest: str
 
 
-def load_scripts() -> dict[str, Script]:
+@cache
+def load_scripts() -> Mapping[str, Script]:
     """Return every script of the `scripts` folder by its name."""
     constants = keys.lua_literals() | _figures()
     texts = {
@@ -86,7 +90,7 @@ def load_scripts() -> dict[str, Script]:
                 text = part + text
         text = prelude + text
         scripts[name] = Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-    return scripts
+    return MappingProxyType(scripts)
 
 
 def _functions(text: str) -> set[str]:
