@@ -144,14 +144,19 @@ def _with_plain_errors(process: Callable[..., Any]) -> Callable[..., Any]:
     return processed
 
 
+@functools.cache
+def _command() -> Any:
+    command = typer.main.get_command(app)
+    _speak_plainly(command)
+    return command
+
+
 def main() -> None:
     """Run the command line."""
     if sys.argv[1:2] == ["--show-completion"] and len(sys.argv) == 3:
         # Typer would guess the shell even if one is named.
         os.environ[f"_{NAME.upper()}_COMPLETE"] = f"source_{sys.argv[2]}"
-    command = typer.main.get_command(app)
-    _speak_plainly(command)
-    command(prog_name=NAME)
+    _command()(prog_name=NAME)
 
 
 if __name__ == "__main__":

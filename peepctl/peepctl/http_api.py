@@ -7,7 +7,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
@@ -69,7 +69,7 @@ class HttpApi:
         self,
         url: str,
         authorization: str,
-        tls: ssl.SSLContext,
+        tls: Callable[[], ssl.SSLContext],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         parts = urlsplit(url)
@@ -88,7 +88,7 @@ class HttpApi:
         seconds = ANSWER_SECONDS if patience_seconds >= PATIENCE_SECONDS else patience_seconds
         if parts.scheme == "https":
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, port, timeout=seconds, context=tls
+                parts.hostname, port, timeout=seconds, context=tls()
             )
         else:
             self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=seconds)

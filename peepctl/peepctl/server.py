@@ -80,7 +80,7 @@ class Server:
             authorization = by_token(endpoint.token.text)
         else:
             authorization = by_name(endpoint.user, self._password().text)
-        return HttpApi(endpoint.http, authorization, self._tls_context(), patience_seconds)
+        return HttpApi(endpoint.http, authorization, self._tls_context, patience_seconds)
 
     def connect_async(self) -> AsyncPeep:
         """Return a connection for asyncio, not yet open; prompts for a missing password."""
