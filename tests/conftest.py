@@ -46,11 +46,15 @@ def shared_redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_url(shared_redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give the URL of a real, empty server."""
-    # Nobody takes this server away: where it answers late, the machine is busy.
+def patient_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a server answer late that nobody takes away: it is the machine that is busy."""
     for module in (client, topology):
         monkeypatch.setattr(module, "ANSWER_SECONDS", 20.0)
+
+
+@pytest.fixture
+def redis_url(shared_redis_server: RedisServer, patient_store: None) -> str:
+    """Give the URL of a real, empty server."""
     shared_redis_server.flush()
     return shared_redis_server.url
 

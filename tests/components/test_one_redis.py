@@ -28,6 +28,8 @@ from support.whole_store import (
     until_logged,
 )
 
+pytestmark = pytest.mark.usefixtures("patient_store")
+
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 

@@ -10,7 +10,6 @@ import signal
 import socket
 import ssl
 import struct
-import time
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing
@@ -228,7 +227,7 @@ def test_client_that_vanishes_in_the_handshake_leaves_nothing_behind(
 
     def expect_open(connections: int) -> None:
         wait_until(
-            lambda: service.counters().current_connections == connections, f"{connections} connections", 5
+            lambda: service.counters().current_connections == connections, f"{connections} connections"
         )
 
     for is_reset in (False, True):
@@ -338,7 +337,7 @@ def test_open_tls_sessions_are_told_that_the_server_stops(
         for told in (client, waiting):
             assert told.rest() == b"-ERR [SYS/TEMP] the server is going down, try again later\r\n"
             told.close()
-        assert service.process.wait(10) == 0
+        assert service.process.wait(SECONDS) == 0
     assert len(service.files(username)) == 1
 
 
@@ -355,7 +354,6 @@ def test_handshake_that_never_ends_is_no_way_round_the_idle_timeout(start: Start
     service.set_timeout(1)
     with service.connect() as probe:
         assert probe.rest() == b"", "the new timeout holds by now"
-    began = time.monotonic()
     with (
         socket.create_connection(service.tls_address, timeout=SECONDS) as silent,
         socket.create_connection(service.address, timeout=SECONDS) as begun,
@@ -363,8 +361,8 @@ def test_handshake_that_never_ends_is_no_way_round_the_idle_timeout(start: Start
         begun.recv(512)
         begun.sendall(b"STLS\r\n")
         begun.recv(512)
+        # The sockets of this test give up after 30 s, and the timeout before was 600.
         assert everything(silent) == everything(begun) == b""
-    assert time.monotonic() - began < 3
 
 
 @dataclass
@@ -434,7 +432,7 @@ async def test_handshake_that_never_ends_is_cut_off_by_the_login_timer(
     monkeypatch.setattr(pop3_service.connection, "LOGIN_SECONDS", 0.2)
     async with (
         in_this_process(repository, server_context, is_implicit=is_implicit) as served,
-        asyncio.timeout(5),
+        asyncio.timeout(SECONDS),
     ):
         reader, writer = await asyncio.open_connection(*served.address)
         if not is_implicit:
@@ -454,7 +452,7 @@ async def test_connection_dismissed_before_it_is_admitted_is_no_session(
 ) -> None:
     async with (
         in_this_process(repository, server_context, starts=False, is_implicit=False) as served,
-        asyncio.timeout(5),
+        asyncio.timeout(SECONDS),
     ):
         reader, writer = await asyncio.open_connection(*served.address)
         while not served.server.connections:

@@ -90,6 +90,7 @@ async def test_master_of_three_sentinels_serves(trio: SentinelTrio, user: str) -
     await try_everything(trio.url(user))
 
 
+@pytest.mark.usefixtures("patient_store")
 async def test_master_of_sentinels_serves_inside_tls_and_with_an_acl_user_of_the_sentinels(
     tls: tuple[ssl.SSLContext, Path],
 ) -> None:
@@ -111,6 +112,7 @@ async def test_shard_of_a_cluster_serves(cluster: Cluster, user: str) -> None:
     await try_everything(cluster.url(user))
 
 
+@pytest.mark.usefixtures("patient_store")
 async def test_cluster_serves_inside_tls(tls: tuple[ssl.SSLContext, Path]) -> None:
     context, ca_file = tls
     port = free_port()
