@@ -48,7 +48,7 @@ RELATIVE_PATHS = for file in $(VENV)/lib/python*/site-packages/_peep.pth; do \
   LC_ALL=C sed 's|^.*/|../../../../|' "$$file" >"$$file.new" && mv "$$file.new" "$$file"; \
 done
 
-.PHONY: up test coverage test-services test-all bench-check check check-deploy bench format docs manifests sbom lock courier clean help
+.PHONY: up test coverage test-services test-all bench-check check check-deploy bench format docs manifests sbom release lock courier clean help
 
 up: export PYTHONUTF8 := 1
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
@@ -106,6 +106,9 @@ manifests: $(DEPLOY)/.made  ## write deploy/kubernetes anew from the chart
 sbom: build/sbom/.made  ## write build/sbom.cdx.json: what the images hold of other people's, in CycloneDX's form
 	@build/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
 	  --output-reproducible --output-file build/sbom.cdx.json requirements.lock
+
+release: $(VENV)/.dev $(DEPLOY)/.made sbom  ## build wheel, sdist, chart, SBOM and SHA256SUMS of the last commit into dist/
+	@$(BIN)/python tools/release.py --helm $(DEPLOY)/bin/helm
 
 lock: $(VENV)/.dev  ## write the lock files anew (names, versions, hashes; no addresses)
 	$(COMPILE) $(UPGRADE) -o requirements.lock pyproject.toml

@@ -221,6 +221,7 @@ def test_wrong_variable_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_help_names_the_variables() -> None:
     answer = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert answer.stdout.startswith("usage: python -m peep_gateway ")
     assert "health" in answer.stdout
     assert "PEEP_PORT: " in answer.stdout
     assert "PEEP_REDIS_URL: " in answer.stdout

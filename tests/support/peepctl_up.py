@@ -7,6 +7,7 @@ import poplib
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,19 @@ FREE_PORTS = {"PEEP_POP3_PORT": "0", "PEEP_PORT": "0", "PEEP_HTTP_PORT": "0"}
 class Up:
     """One with its data below a folder; its services hold its output too, its server that folder's lock."""
 
-    def __init__(self, directory: Path, settings: dict[str, str], **started_with: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        settings: dict[str, str],
+        program: Sequence[str | Path] = (sys.executable, "-m", "peepctl"),
+        **started_with: Any,
+    ) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
         self.errors = directory / "errors"
         self.data = Path(settings.get("PEEP_DATA_DIR", directory / "data"))
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                (sys.executable, "-m", "peepctl", "up"),
+                (*program, "up"),
                 env={**inherited, "PEEP_DATA_DIR": str(self.data), "PEEP_POP3_WORKERS": "1"}
                 | FREE_PORTS
                 | settings,

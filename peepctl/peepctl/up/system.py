@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -150,7 +151,7 @@ class LocalSystem:
         if not settings.admins:
             kept = _near(settings.administrators_file)
             administer += f" as {FIRST_ADMINISTRATOR} (password in {kept})"
-        hints.append(f"{administer} or {_near(Path(sys.executable).with_name('peepctl'))} top")
+        hints.append(f"{administer} or {_peepctl()} top")
         return "   ".join(hints)
 
 
@@ -161,6 +162,11 @@ def _line(part: str, text: str) -> str:
 def _address_shown(address: Address) -> str:
     is_bare = address.label == "HTTP" and "://" not in address.address
     return f"http://{address.address}" if is_bare else address.address
+
+
+def _peepctl() -> str:
+    ours, found = Path(sys.executable).with_name("peepctl"), shutil.which("peepctl")
+    return "peepctl" if found and ours.exists() and os.path.samefile(found, ours) else _near(ours)
 
 
 def _near(path: Path) -> str:
