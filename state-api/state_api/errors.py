@@ -100,7 +100,7 @@ HOST_REWRITTEN = Kind(
     403,
     "The browser says that this comes from another host's page than the Host that Peep was asked for. "
     "Behind a proxy, let it hand on the browser's Host (nginx: `proxy_set_header Host $http_host;`), "
-    "or serve https: docs/http-behind-nginx.md.",
+    "or serve https: docs/http-behind-a-proxy.md.",
     "host-rewritten",
 )
 UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")

@@ -6,13 +6,13 @@ import pytest
 from playwright.sync_api import expect
 
 from support.dashboard import Dashboard, chromium
-from support.nginx import DEFAULTS, DOCUMENTED, nginx
+from support.http_proxies import DEFAULTS, DOCUMENTED, nginx
 from support.peep_services import Peep
 
 NAME = "peep.example.org"
 
 
-@pytest.mark.parametrize("server", [DEFAULTS, DOCUMENTED], ids=["defaults", "documented"])
+@pytest.mark.parametrize("server", [DEFAULTS, DOCUMENTED["nginx"]], ids=["defaults", "documented"])
 def test_sign_in_works_by_the_documented_nginx_and_says_what_others_lack(
     peep: Peep, tmp_path: Path, server: str
 ) -> None:
@@ -22,7 +22,7 @@ def test_sign_in_works_by_the_documented_nginx_and_says_what_others_lack(
         chromium(f"--host-resolver-rules=MAP {NAME} 127.0.0.1") as browser,
     ):
         dashboard = Dashboard(browser, f"http://{NAME}:{port}")
-        if server is DOCUMENTED:
+        if server is DOCUMENTED["nginx"]:
             dashboard.enter("Users")
         else:
             dashboard.sign_in()

@@ -1,4 +1,4 @@
-"""state-api behind Debian's nginx: with its defaults, and with the settings of docs/http-behind-nginx.md."""
+"""state-api behind the defaults of Debian's nginx, and behind the proxies of docs/http-behind-a-proxy.md."""
 
 import json
 from collections.abc import AsyncIterator
@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from support.api_client import problem
 from support.api_process import ADMINISTRATOR, running_api
 from support.api_server import listening
-from support.nginx import DEFAULTS, DOCUMENTED, nginx
+from support.http_proxies import DEFAULTS, DOCUMENTED, documented, nginx
 
 SECONDS = 20
 RIGHT = dict(zip(("name", "password"), ADMINISTRATOR, strict=True))
@@ -37,16 +38,17 @@ async def test_behind_nginxs_defaults_the_sign_in_says_what_the_proxy_has_to_do(
                 assert (await page.get("/")).status_code == 200
                 refused = await page.post("/session", json=RIGHT)
     detail = problem(refused, 403, "/docs#host-rewritten")["detail"]
-    assert "docs/http-behind-nginx.md" in detail
+    assert "docs/http-behind-a-proxy.md" in detail
     assert "proxy_set_header Host $http_host;" in detail
-    assert "proxy_set_header Host $http_host;" in DOCUMENTED
+    assert "proxy_set_header Host $http_host;" in DOCUMENTED["nginx"]
 
 
-async def test_behind_the_documented_nginx_the_dashboard_works_and_sees_its_clients(
-    redis_url: str, tmp_path: Path
+@pytest.mark.parametrize("proxy", DOCUMENTED)
+async def test_behind_the_documented_proxies_the_dashboard_works_and_sees_its_clients(
+    redis_url: str, tmp_path: Path, proxy: str
 ) -> None:
     async with running_api(redis_url, tmp_path, PEEP_HTTP_PROXY_TRUSTED="127.0.0.1") as api:
-        with nginx(DOCUMENTED, api.port, tmp_path) as port:
+        with documented(proxy, api.port, tmp_path) as port:
             async with browser(port) as page:
                 signed_in = await page.post("/session", json=RIGHT)
                 assert signed_in.status_code == 200, signed_in.text
