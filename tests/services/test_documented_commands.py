@@ -77,6 +77,16 @@ def test_users_are_suspended_and_networks_banned_and_exempted(terminal: Terminal
     assert printed.splitlines()[-1] == "lifted the suspension of alice"
 
 
+def test_the_cause_is_shown_when_all_were_cut_off_or_a_user_cannot_log_in(terminal: Terminal) -> None:
+    printed = terminal.type(commands("troubleshooting.md", "all were cut off"))
+    assert "OK: " in printed
+    assert re.search(r"session.close|refusal.lift|settings.change", printed)
+    terminal.type("! curl --silent --list-only pop3://alice:guessed@127.0.0.1:1110/")
+    printed = terminal.type(commands("troubleshooting.md", "a user cannot log in"))
+    assert "wrong password" in printed
+    assert re.search(r"user.suspend +alice", printed)
+
+
 def test_administrators_and_tokens_are_made_while_it_runs(terminal: Terminal) -> None:
     printed = terminal.type(commands("administrators.md", "administrators while it runs"))
     assert printed.splitlines()[-1] == "removed the administrator bob"

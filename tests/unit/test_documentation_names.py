@@ -26,6 +26,7 @@ TRIED_PAGES = (
     "upgrade.md",
     "migrate.md",
     "administrators.md",
+    "troubleshooting.md",
 )
 
 _CODE = re.compile(r"```.*?```|`[^`\n]+`|^ {4}.*$", re.DOTALL | re.MULTILINE)
