@@ -281,6 +281,8 @@ class LineConnection(asyncio.Protocol):
                 self.runaway_received()
             else:
                 self.line_received(line)
+            if lines.is_empty:
+                return False
             if output.octets_written >= enough:
                 break
         return True

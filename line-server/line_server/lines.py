@@ -40,6 +40,7 @@ class LineBuffer:
         "_owed_end",
         "_start",
         "has_part",
+        "is_empty",
         "max_line_octets",
     )
 
@@ -57,6 +58,8 @@ class LineBuffer:
         self._optional = ord("\r") if takes_bare_lf else None  # the optional octet before an end
         self._data = b""
         self._start = 0
+        self.is_empty = True
+        """Whether no octets are left."""
         self.has_part = False
         """Whether only a part of a line is left (`unfinished`), after `next` has returned None."""
         self._head: bytes | None = None  # of an over-long line whose end has not come
@@ -78,15 +81,14 @@ class LineBuffer:
         if self._owed_end:
             chunk = self._without_owed_end(chunk)
         self.has_part = False
-        if self._start == len(self._data):
-            self._data = chunk
-        else:
-            self._data = self._data[self._start :] + chunk
+        self._data = chunk if self.is_empty else self._data[self._start :] + chunk
         self._start = 0
+        self.is_empty = not self._data
 
     def clear(self) -> None:
         """Discard all octets that are left."""
         self._data, self._start = b"", 0
+        self.is_empty = True
         self._head, self._discarded = None, 0
         self._owed_end = b""
         self.has_part = False
@@ -107,9 +109,9 @@ class LineBuffer:
 
     def next(self) -> bytes | OverlongLine | RunawayLine | None:
         """Return the next line without its end, or None until more has come."""
-        data, start = self._data, self._start
-        if start == len(data):
+        if self.is_empty:
             return None
+        data, start = self._data, self._start
         end = data.find(self._end, start)
         if end > start and data[end - 1] == self._optional:
             end -= 1
@@ -119,6 +121,7 @@ class LineBuffer:
         else:
             past = end + self._end_octets
         self._start = past
+        self.is_empty = past == len(data)
         if self._head is None and (
             past - start <= self.max_line_octets or past - start <= self._limit(start)
         ):
@@ -128,6 +131,7 @@ class LineBuffer:
     def give_back(self, line: bytes) -> None:
         """Make `line` the next one again: the last that `next` returned, with nothing fed since."""
         self._start -= len(line) + (2 if self._data.endswith(b"\r\n", 0, self._start) else 1)
+        self.is_empty = False
 
     def repetitions(self, line: bytes, most: int) -> int:
         """Return how many of the next lines equal `line`, `most` at most."""
@@ -141,6 +145,7 @@ class LineBuffer:
     def skip_repetitions(self, line: bytes, count: int) -> None:
         """Take the next `count` lines, which equal `line`."""
         self._start += count * len(line + self._end)
+        self.is_empty = self._start == len(self._data)
 
     def _limit(self, start: int) -> int:
         limit = self.max_line_octets
@@ -165,4 +170,5 @@ class LineBuffer:
         keep = 1 if self._data.endswith(b"\r") and self.pending_octets else 0
         self._discarded += self.pending_octets - keep
         self._data, self._start = self._data[len(self._data) - keep :], 0
+        self.is_empty = not keep
         return RUNAWAY if self._discarded > RUNAWAY_OCTETS else None

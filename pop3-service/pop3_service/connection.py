@@ -143,7 +143,8 @@ class Pop3Connection(LineConnection):
         driver = self._driver
         if driver is None:
             raise OutOfTurn("a line before the greeting")
-        driver.record.count_connection()
+        if not driver.record.is_counted:
+            driver.record.count_connection()
         driver.receive(line)
 
     def line_unfinished(self) -> None:

@@ -64,6 +64,9 @@ class Activity(Enum):
 # Looked up for every command: a global name costs less than an attribute of the class.
 _NONE, _ANSWERING, _SENDING = Activity
 
+_TIMED = (LoginRefusal, MaildropContents)
+"""The outcomes that end a login whose time counts; a union would be made anew for every outcome."""
+
 
 class SessionDriver:
     """Carries out a session's answers on its connection, from the greeting to the end.
@@ -125,9 +128,11 @@ class SessionDriver:
     def answer(self, line: bytes | OverlongLine) -> None:
         """Answer a line."""
         session = self.session
-        self._carry_out(
-            session.receive(line) if isinstance(line, bytes) else session.receive_overlong(line.head)
-        )
+        answer = session.receive(line) if isinstance(line, bytes) else session.receive_overlong(line.head)
+        if isinstance(answer, bytes):  # as nearly all are
+            self._connection.send(answer)
+        else:
+            self._carry_out(answer)
 
     def client_left(self) -> None:
         """Take note that the client is gone, or sends nothing more."""
@@ -212,7 +217,7 @@ class SessionDriver:
                 raise OutOfTurn(f"{type(answer).__name__} cannot be carried out now")
 
     def _complete(self, intention: Intention[Outcome], outcome: Outcome) -> None:
-        if isinstance(outcome, LoginRefusal | MaildropContents):
+        if isinstance(outcome, _TIMED):
             seconds = time.perf_counter() - self._command_began
             self._context.instance.login_latency.record(seconds)
         self._carry_out(self.session.complete(intention, outcome))
@@ -275,7 +280,7 @@ class SessionDriver:
     ) -> None:
         try:
             end = login.locked(request, intention.password, answer)
-            if isinstance(end, Coroutine):
+            if not isinstance(end, OpenedMaildrop) and isinstance(end, Coroutine):  # an ABC: slow to ask
                 self._begin(self._log_in_with(intention, login, end))
                 return
             self._login_ended(intention, login, end)

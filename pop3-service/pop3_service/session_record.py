@@ -34,12 +34,14 @@ class SessionRecord:
         "_counted",
         "_end",
         "_instance",
-        "_is_counted",
+        "_is_reported",
         "_is_row_current",
         "_message",
         "_message_ends",
+        "_reported",
         "_session",
         "ending",
+        "is_counted",
         "octets",
         "removed",
         "retrieved",
@@ -55,10 +57,14 @@ class SessionRecord:
         self._connection = connection
         self._began = began
         self._counted, self._end = _NEVER, _NEVER
+        self._reported: tuple[int, int] = (0, 0)
+        """The octets and messages that the instance knows of."""
+        self._is_reported = True
+        """Whether these are all."""
         self._message: tuple[int, int] = (0, 0)
         """Where a message begins that is sent in pieces, and its octets."""
         self._message_ends: deque[int] | None = None
-        self._is_counted = False
+        self.is_counted = False
         """Whether the client has sent a line or stayed: until then it may be a probe of the port."""
         self._is_row_current = False
         """Whether the store's row of the session shows its present figures."""
@@ -93,31 +99,24 @@ class SessionRecord:
         if self._is_row_current:
             self._is_row_current = False
             self._instance.session_changed(self._session.session_id)
-        position = min(position, self._end)
+        if position > self._end:
+            position = self._end
         if position <= self._counted:
             return
-        deltas = self._instance.deltas
-        if not deltas.retrieved_bytes:
-            self._instance.counted()  # by the first that adds; what others add travels with it
-        octets = position - self._counted
-        deltas.retrieved_bytes += octets
-        self.octets += octets
+        self.octets += position - self._counted
         self._counted = position
-        messages = 0
         ends = self._message_ends
         while ends and ends[0] <= position:
             ends.popleft()
-            messages += 1
-        if messages:
-            self.retrieved += messages
-            deltas.retrieved_emails += messages
-        # The reply to a login is the user's already.
-        self._instance.user_notes.traffic(self._session.username or "", octets, messages)
+            self.retrieved += 1
+        if self._is_reported:
+            self._is_reported = False
+            self._instance.will_report(self._report)
 
     def count_connection(self) -> None:
         """Count the connection once, if the session has begun."""
-        if not self._is_counted and self.has_begun:
-            self._is_counted = True
+        if not self.is_counted and self.has_begun:
+            self.is_counted = True
             self._instance.deltas.connections += 1
 
     def count_login(self, origin: Origin, messages: int, octets: int) -> None:
@@ -142,7 +141,7 @@ class SessionRecord:
 
     def log_end(self) -> None:
         """Log the session's end with its figures; that of a port probe at debug."""
-        write = _ended.info if self._is_counted else partial(log.debug, "session ended")
+        write = _ended.info if self.is_counted else partial(log.debug, "session ended")
         write(
             session=self._session.session_id,
             user=self._session.username,
@@ -154,6 +153,16 @@ class SessionRecord:
             removed=self.removed,
             seconds=round(time.time() - self._began, 3),
         )
+
+    def _report(self) -> None:
+        self._is_reported = True
+        octets, messages = self.octets - self._reported[0], self.retrieved - self._reported[1]
+        self._reported = self.octets, self.retrieved
+        deltas = self._instance.deltas
+        deltas.retrieved_bytes += octets
+        deltas.retrieved_emails += messages
+        # A login waits for an exchange: what came before it is nobody's, and its reply is the user's already.
+        self._instance.user_notes.traffic(self._session.username or "", octets, messages)
 
     def _row(self) -> SessionRow:
         if not self._is_row_current:  # else it is written again, but nothing has happened

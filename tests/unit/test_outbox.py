@@ -37,6 +37,33 @@ def test_empty_outbox_has_no_work() -> None:
     assert outbox.has_work
 
 
+def test_what_is_reported_later_travels_once_with_the_next_exchange() -> None:
+    outbox = Outbox()
+
+    def report() -> None:
+        outbox.deltas.retrieved_bytes += 7
+        outbox.user_notes.traffic("alice", 7, 0)
+
+    outbox.report_later(report)
+    assert outbox.has_lasting_work
+    assert outbox.noted == 1
+    first = filled(outbox)
+    outbox.confirm([])
+    assert (first.deltas.retrieved_bytes, first.deltas.user_notes) == (7, "t\talice\t7 0")
+    assert not outbox.has_work
+
+
+def test_what_is_reported_later_waits_for_the_end_of_the_counts_whose_answer_was_lost() -> None:
+    outbox = Outbox()
+    outbox.deltas.logins += 1
+    first = filled(outbox)
+    outbox.report_later(lambda: outbox.deltas.add(Deltas(retrieved_bytes=7)))
+    outbox.keep(first, 0.0)
+    assert filled(outbox).deltas == first.deltas
+    outbox.confirm([])
+    assert filled(outbox).deltas == Deltas(retrieved_bytes=7)
+
+
 def test_counts_travel_once_under_a_growing_sequence_number() -> None:
     outbox = Outbox()
     outbox.deltas.retrieved_bytes += 7

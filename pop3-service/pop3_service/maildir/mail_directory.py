@@ -26,6 +26,7 @@ class MaildirPath(NamedTuple):
         return b"%b/%b" % (self.mail_directory.rstrip(b"/"), self.folder)
 
 
+@lru_cache(maxsize=1024)  # a login asks twice: to lock it, and to open it
 def maildir_of(mail_directory: str, username: str, layout: MaildirLayout) -> MaildirPath:
     """Return the path of `username`'s maildir below `mail_directory`.
 

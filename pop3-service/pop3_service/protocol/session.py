@@ -152,8 +152,8 @@ class Session:
     def _obey(self, command: Command, values: Sequence[int | str]) -> Answer:
         self._mistakes = 0
         keyword = command.keyword
-        if self.state is _TRANSACTION and keyword in TRANSACTION_COMMANDS:
-            answer = TRANSACTION_COMMANDS[keyword](self._maildrop, *values)
+        if self.state is _TRANSACTION and (obey := TRANSACTION_COMMANDS.get(keyword)) is not None:
+            answer = obey(self._maildrop, *values)
             if type(answer) is SendMessage:
                 self._due = answer
             return answer
@@ -215,7 +215,7 @@ class Session:
         self, intention: LogIn | OpenMaildrop, outcome: MaildropContents | LoginRefusal | LoginPutOff
     ) -> Answer:
         self._offered_name = None
-        if isinstance(outcome, LoginRefusal | LoginPutOff):
+        if not isinstance(outcome, MaildropContents):
             return self._refuse(outcome)
         self.username = intention.username
         self.state = State.TRANSACTION

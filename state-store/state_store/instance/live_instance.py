@@ -170,6 +170,11 @@ class LiveInstance:
         """Take note that `deltas` has grown."""
         self._pacing.wake_within(COUNTS_SECONDS)
 
+    def will_report(self, report: Callable[[], None]) -> None:
+        """Have `report` add to `deltas` and `user_notes` once, soon: for what changes with every command."""
+        self._outbox.report_later(report)
+        self._pacing.wake_within(COUNTS_SECONDS)
+
     def count_refusal(self, username: str, reason: RefusalReason, origin: Origin, detail: str = "") -> None:
         """Count a refused login, and note it with what is kept of the user; `username` may be nobody's."""
         self.user_notes.refusal(username, reason, origin, detail)

@@ -39,6 +39,7 @@ class Outbox:
         self._number = 0
         self._confirmed_number = 0
         self._unconfirmed: Deltas | None = None
+        self._unreported: list[Callable[[], None]] = []
         self._written: set[str] = set()
         self._sessions: dict[str, Callable[[], SessionRow]] = {}
         self._unwritten: dict[str, float] = {}
@@ -52,7 +53,9 @@ class Outbox:
     @property
     def has_lasting_work(self) -> bool:
         """Whether anything is to be reported that does not end with the lease anyway."""
-        return bool(self.deltas or self.user_notes or self._unconfirmed or self._withdrawn)
+        return bool(
+            self._unreported or self.deltas or self.user_notes or self._unconfirmed or self._withdrawn
+        )
 
     @property
     def has_work(self) -> bool:
@@ -69,8 +72,11 @@ class Outbox:
     @property
     def noted(self) -> int:
         """A figure that grows with everything that is noted, until the next `fill`."""
-        deltas = self.deltas
-        return deltas.retrieved_bytes + deltas.connections + len(self._logins) + len(self._releases)
+        return len(self._unreported) + self.deltas.connections + len(self._logins) + len(self._releases)
+
+    def report_later(self, report: Callable[[], None]) -> None:
+        """Call `report` when the next exchange is filled: it adds to `deltas` and `user_notes`."""
+        self._unreported.append(report)
 
     def open_session(self, session_id: str, row: Callable[[], SessionRow], now: float) -> None:
         """Note a new session, or one that has logged in; `row` returns its current row."""
@@ -112,6 +118,9 @@ class Outbox:
 
     def fill(self, exchange: Exchange, now: float) -> None:
         """Move what is to be reported and requested into `exchange`."""
+        unreported, self._unreported = self._unreported, []
+        for report in unreported:
+            report()
         if now >= self._latencies_due:
             self._latencies_due = now + LATENCIES_SECONDS
             self.take_latencies()
