@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 from contextlib import suppress
 
 import structlog
@@ -81,6 +82,7 @@ class Attendance:
         try:
             settings = await asyncio.to_thread(load, type(self._settings))
             if settings.admins == self._settings.admins:
+                log.info("administrators are as before", **_copied())
                 return
             await self._administrators.change(settings.admins)
         except (StartError, StoreUnavailable) as error:
@@ -88,3 +90,10 @@ class Attendance:
         else:
             self._settings = settings
             log.info("administrators read anew", administrators=sorted(settings.admins))
+
+
+def _copied() -> dict[str, str]:
+    """Return what the log adds where the file is a copy that systemd makes at a start."""
+    folder, path = (os.environ.get(name) for name in ("CREDENTIALS_DIRECTORY", "PEEP_ADMINS_FILE"))
+    is_copy = folder and path and path.startswith(f"{folder}/")
+    return {"hint": "LoadCredential= is read at a start: restart the service"} if is_copy else {}
