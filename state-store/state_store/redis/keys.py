@@ -52,7 +52,7 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     instance:<id>     hash    host process_id version started_at worker layout sequence number open
                               reserved settings_version load, clock_ahead, and the fields of `vitals.Vitals`
     sessions:<id>     hash    session id -> JSON [user, address, connected_at, tls, octets, retrieved,
-                              marked], of one instance
+                              marked, active_at, message_octets, message_sent], of one instance
     addresses:<id>    hash    client address -> connections that an instance may have open from it
     maildrops         hash    username -> "<instance id> <session id> <maildir, if known>": the maildrop locks
     maildirs          hash    maildir (a name equal for all its users) -> "<instance id> <session id>", or
