@@ -26,6 +26,10 @@ EVERYTHING = CHART / "ci" / "everything.yaml"
 
 SERVICES = ("pop3-service", "peep-gateway", "state-api")
 
+WITHOUT_TLS = {"defaults", "external-redis"}
+TYPE = "pop3Service__service__type"
+REPLICAS = "pop3Service__replicas"
+
 EXTERNAL = {"redis__bundled__enabled": "false", "redis__url": "redis://redis.example.org"}
 
 
@@ -69,8 +73,30 @@ def test_container_ports_are_those_on_which_the_services_listen() -> None:
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 def test_only_pop3_is_reached_from_outside_the_cluster(values: Path) -> None:
     kinds = {each["metadata"]["name"]: each["spec"]["type"] for each in of_kind(chart(values), "Service")}
-    assert kinds.pop("peep-pop3-service") == "LoadBalancer"
-    assert set(kinds.values()) == {"ClusterIP"}
+    published = {name for name, kind in kinds.items() if kind != "ClusterIP"}
+    assert published == (set() if values.stem in WITHOUT_TLS else {"peep-pop3-service"})
+
+
+CERTIFICATE = {"tls__existingSecret": "t"}
+IN_THE_CLEAR = {"tls__required": "false"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({}, "ClusterIP"),
+        (IN_THE_CLEAR, "ClusterIP"),
+        (CERTIFICATE, "LoadBalancer"),
+        ({**CERTIFICATE, TYPE: "ClusterIP"}, "ClusterIP"),
+        ({**CERTIFICATE, TYPE: "NodePort"}, "NodePort"),
+        ({**IN_THE_CLEAR, TYPE: "NodePort"}, "NodePort"),
+    ],
+)
+def test_pop3_is_published_with_tls_or_where_two_values_ask_for_it(
+    settings: dict[str, str], kind: str
+) -> None:
+    service = named(chart(**settings), "Service", "peep-pop3-service")
+    assert service["spec"]["type"] == kind
 
 
 def test_pop3_is_on_its_well_known_ports() -> None:
@@ -95,13 +121,17 @@ def budgets(resources: list[Resource]) -> set[str]:
 
 
 def test_a_single_pod_has_no_budget_that_would_hold_up_a_drain() -> None:
-    assert budgets(chart(peepGateway__replicas=1, stateApi__replicas=3)) == {
+    assert budgets(chart(peepGateway__replicas=1, stateApi__replicas=3, **{REPLICAS: 2})) == {
         "peep-pop3-service",
         "peep-state-api",
     }
-    assert "peep-pop3-service" not in budgets(
-        chart(autoscaling__enabled="true", autoscaling__minReplicas=1, pop3Service__replicas=3)
-    )
+    scaled = {"autoscaling__enabled": "true", "autoscaling__minReplicas": 1, REPLICAS: 3}
+    assert "peep-pop3-service" not in budgets(chart(**scaled))
+
+
+def test_pods_on_the_node_of_their_volume_have_no_budget_either() -> None:
+    together = {REPLICAS: 3, "mail__accessMode": "ReadWriteOnce"}
+    assert "peep-pop3-service" not in budgets(chart(**together))
 
 
 def test_an_autoscaler_alone_decides_on_the_number_of_pods() -> None:
@@ -152,11 +182,45 @@ def test_with_existing_secrets_the_chart_makes_none() -> None:
 def test_mail_outlives_the_release() -> None:
     claim = named(chart(), "PersistentVolumeClaim", "peep-mail")
     assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
-    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     resources = chart(mail__existingClaim="old-mail")
     assert of_kind(resources, "PersistentVolumeClaim") == []
     volumes = pod_spec(resources, "pop3-service")["volumes"]
     assert {"name": "mail", "persistentVolumeClaim": {"claimName": "old-mail"}} in volumes
+
+
+@pytest.mark.parametrize(
+    ("settings", "mode"),
+    [
+        ({}, "ReadWriteOnce"),
+        ({REPLICAS: 2}, "ReadWriteMany"),
+        ({"autoscaling__enabled": "true"}, "ReadWriteMany"),
+        ({REPLICAS: 2, "mail__accessMode": "ReadWriteOnce"}, "ReadWriteOnce"),
+        ({"mail__accessMode": "ReadWriteMany"}, "ReadWriteMany"),
+    ],
+)
+def test_the_claim_can_be_mounted_where_the_pods_are(settings: dict[str, object], mode: str) -> None:
+    resources = chart(**settings)
+    claim = named(resources, "PersistentVolumeClaim", "peep-mail")
+    assert claim["spec"]["accessModes"] == [mode]
+    pods = named(resources, "Deployment", "peep-pop3-service")["spec"]["template"]
+    if mode == "ReadWriteMany":
+        assert "affinity" not in pods["spec"]
+    else:
+        (term,) = pods["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert term["topologyKey"] == "kubernetes.io/hostname"
+        # Those of an earlier version too: a new pod starts beside them, before they end.
+        assert term["labelSelector"]["matchLabels"] == pods["metadata"]["labels"]
+
+
+def test_one_value_says_where_all_three_images_are() -> None:
+    resources = chart(image__repository="registry.example.org/mail")
+    images = {container(resources, component)["image"] for component in SERVICES}
+    assert images == {f"registry.example.org/mail/{component}:0.1.0" for component in SERVICES}
+
+
+def test_nothing_that_is_unsaid_comes_from_a_registry_of_strangers() -> None:
+    images = [container(chart(), component)["image"] for component in SERVICES]
+    assert all(image.startswith("localhost/") for image in images)
 
 
 def test_monitoring_is_there_when_it_is_asked_for() -> None:
@@ -189,6 +253,10 @@ def test_monitoring_is_there_when_it_is_asked_for() -> None:
             "settings.PEEP_REDIS_URL: the chart sets this one itself",
         ),
         ({"settings__peep": 1}, "'peep' not allowed"),
+        ({TYPE: "LoadBalancer"}, "set tls.existingSecret"),
+        ({TYPE: "NodePort"}, "both tls.required=false and pop3Service.service.type=NodePort"),
+        ({TYPE: "ExternalName"}, "/pop3Service/service/type"),
+        ({"mail__accessMode": "ReadOnlyMany"}, "/mail/accessMode"),
         ({"autoscaling__enabled": "true", "autoscaling__cpuPercent": 0}, "autoscaling.metrics to go by"),
     ],
 )
@@ -201,7 +269,20 @@ def test_values_that_cannot_be_are_refused_with_what_to_do(settings: dict[str, o
 @pytest.mark.parametrize(
     ("settings", "lines"),
     [
-        ((), ["get secret mail-peep-administrators", "pop3://EXTERNAL-IP:110/", "in the clear"]),
+        (
+            (),
+            [
+                "The nodes need the images localhost/peep/{pop3-service,peep-gateway,state-api}:0.1.0",
+                "get secret mail-peep-administrators",
+                "pop3://127.0.0.1:1110/",
+                "With tls.existingSecret, the Secret of a certificate, it is published.",
+                "all POP3 pods run on one node",
+            ],
+        ),
+        (
+            ("--set=tls.required=false", "--set=pop3Service.service.type=LoadBalancer"),
+            ["pop3://EXTERNAL-IP:110/", "in the clear"],
+        ),
         (("--set=tls.existingSecret=t",), ["pop3s://EXTERNAL-IP:995/"]),
         (
             ("--set=tls.existingSecret=t", "--set=pop3Service.service.type=ClusterIP"),

@@ -1,29 +1,16 @@
 """Passwords that the chart makes: random at the first install, the same ever after."""
 
-import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from support.kubernetes_api import KubernetesApi
-from support.manifests import CHART, TOOLS, require_tools
+from support.kubernetes_api import render_for_cluster, secret
 
 
 def secrets_of(folder: Path, known: Mapping[str, Mapping[str, str]], *settings: str) -> str:
     """Return the Secrets that an install or upgrade gives a cluster that has these already."""
-    require_tools()
-    with KubernetesApi("peep", "mail", known) as cluster:
-        command: list[str | Path] = [TOOLS / "helm", "template", "peep", CHART, "--namespace=mail", *settings]
-        command += ["--show-only=templates/secrets.yaml", "--dry-run=server", "--disable-openapi-validation"]
-        done = subprocess.run(
-            [*command, f"--kube-apiserver={cluster.url}"],
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), "KUBECONFIG": os.devnull},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    held = {f"secrets/{name}": secret(data) for name, data in known.items()}
+    done = render_for_cluster(folder, held, "--show-only=templates/secrets.yaml", *settings)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -41,6 +41,7 @@ def cluster(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> I
         image__repository=repository,
         image__tag=tag,
         drainSeconds=DRAIN_SECONDS,
+        pop3Service__replicas=2,
         tls__existingSecret="pop-tls",
         tls__required="false",
     )

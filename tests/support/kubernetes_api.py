@@ -1,12 +1,19 @@
-"""As much of a Kubernetes API server as `helm template --dry-run=server` asks: kinds, and Secrets."""
+"""As much of a Kubernetes API server as `helm template --dry-run=server` asks: kinds, and what there is."""
 
 import base64
 import http.server
 import json
+import os
+import subprocess
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from support.manifests import CHART, TOOLS, require_tools
+
+RELEASE, NAMESPACE = "peep", "mail"
 
 # Group and version to (plural, kind): what the chart makes.
 _KINDS: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -23,13 +30,11 @@ _KINDS: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 
 class KubernetesApi:
-    """Serves on a free port of the loopback, and holds these Secrets of a release: name to what is in it."""
+    """Serves on a free port of the loopback, and holds objects of a release: `secrets/NAME` to content."""
 
-    def __init__(self, release: str, namespace: str, secrets: Mapping[str, Mapping[str, str]]) -> None:
-        folder = f"/api/v1/namespaces/{namespace}/secrets"
-        owner = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
-        held = {f"{folder}/{name}": _secret(name, owner, data) for name, data in secrets.items()}
-        answers = {**_discovery(), **held}
+    def __init__(self, held: Mapping[str, Mapping[str, Any]]) -> None:
+        folder = f"/api/v1/namespaces/{NAMESPACE}"
+        answers = {**_discovery(), **{f"{folder}/{path}": _object(path, held[path]) for path in held}}
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -88,8 +93,31 @@ def _kinds(version: str) -> dict[str, Any]:
     return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
 
 
-def _secret(name: str, owner: Mapping[str, str], data: Mapping[str, str]) -> dict[str, Any]:
-    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-    labels = {"app.kubernetes.io/managed-by": "Helm"}
-    metadata = {"name": name, "labels": labels, "annotations": owner}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
+def _object(path: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    plural, _, name = path.partition("/")
+    owner = {"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE}
+    metadata = {"name": name, "labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": owner}
+    return {"apiVersion": "v1", "kind": dict(_KINDS["v1"])[plural], "metadata": metadata, **content}
+
+
+def secret(data: Mapping[str, str]) -> dict[str, Any]:
+    """Return the content of a Secret."""
+    return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}}
+
+
+def render_for_cluster(
+    home: Path, held: Mapping[str, Mapping[str, Any]], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Return how helm renders the chart for a cluster that has these objects of the release already."""
+    require_tools()
+    with KubernetesApi(held) as cluster:
+        command: list[str | Path] = [TOOLS / "helm", "template", RELEASE, CHART, f"--namespace={NAMESPACE}"]
+        command += ["--dry-run=server", "--disable-openapi-validation", f"--kube-apiserver={cluster.url}"]
+        return subprocess.run(
+            [*command, *options],
+            env={"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": os.devnull},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )

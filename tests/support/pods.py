@@ -28,7 +28,7 @@ _POD_FIELDS = {
     "terminationGracePeriodSeconds",
     "volumes",
 }
-_SCHEDULING = {"topologySpreadConstraints", "nodeSelector", "tolerations", "priorityClassName"}
+_SCHEDULING = {"affinity", "topologySpreadConstraints", "nodeSelector", "tolerations", "priorityClassName"}
 _CONTAINER_FIELDS = {
     "args",
     "command",

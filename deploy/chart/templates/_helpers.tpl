@@ -32,6 +32,42 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{ .Values.administrators.existingSecret | default (printf "%s-administrators" (include "peep.name" .)) }}
 {{- end }}
 
+{{- define "peep.mailClaim" -}}
+{{ .Values.mail.existingClaim | default (printf "%s-mail" (include "peep.name" .)) }}
+{{- end }}
+
+{{/* How nodes mount the mail. Kubernetes changes no claim's access mode: one that is there keeps what it has. */}}
+{{- define "peep.accessMode" -}}
+{{- $claim := include "peep.mailClaim" . -}}
+{{- $has := dig "spec" "accessModes" list (lookup "v1" "PersistentVolumeClaim" .Release.Namespace $claim | default dict) -}}
+{{- $many := or .Values.autoscaling.enabled (gt (int .Values.pop3Service.replicas) 1) (has "ReadWriteMany" $has) -}}
+{{- $mode := .Values.mail.accessMode | default ($many | ternary "ReadWriteMany" "ReadWriteOnce") -}}
+{{- if and $has (not (has $mode $has)) -}}
+{{- $told := printf "the claim %s is %s, which Kubernetes never changes, and these values want %s: " $claim (first $has) $mode -}}
+{{- $told = printf "%sset mail.accessMode=%s (with ReadWriteOnce all POP3 pods run on one node)" $told (first $has) -}}
+{{- fail (printf "%s, or name another claim in mail.existingClaim" $told) -}}
+{{- end -}}
+{{ $mode }}
+{{- end }}
+
+{{/* How clients reach POP3. Without TLS it is published only where two values ask for that. */}}
+{{- define "peep.pop3ServiceType" -}}
+{{- $asked := .Values.pop3Service.service.type -}}
+{{- if .Values.tls.existingSecret -}}
+{{ $asked | default "LoadBalancer" }}
+{{- else -}}
+{{- $name := printf "%s-pop3-service" (include "peep.name" .) -}}
+{{- $now := dig "spec" "type" "" (lookup "v1" "Service" .Release.Namespace $name | default dict) -}}
+{{- $type := $asked | default $now | default "ClusterIP" -}}
+{{- if and (ne $type "ClusterIP") (or .Values.tls.required (not $asked)) -}}
+{{- $told := "POP3 would be published without TLS, with passwords in the clear: set tls.existingSecret, the Secret of a certificate; " -}}
+{{- $told = printf "%sor, if that is what you want, both tls.required=false and pop3Service.service.type=%s; " $told $type -}}
+{{- fail (printf "%sor pop3Service.service.type=ClusterIP, which publishes nothing" $told) -}}
+{{- end -}}
+{{ $type }}
+{{- end -}}
+{{- end }}
+
 {{/* What changes when pods have to be started anew. */}}
 {{- define "peep.annotations" -}}
 checksum/settings: {{ printf "%s%s%s" (include (print .Template.BasePath "/configmap.yaml") .) (toJson .Values.administrators) (toJson .Values.redis) | sha256sum }}
