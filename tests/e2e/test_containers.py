@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import poplib
 import socket
 import subprocess
@@ -196,17 +197,32 @@ def test_a_container_can_do_no_more_than_it_must(containers: Containers, service
     assert "no-new-privileges:true" in containers.inspect(service, "json .HostConfig.SecurityOpt")
 
 
-def test_only_pop3_is_published_beyond_this_machine(containers: Containers) -> None:
+def test_a_port_without_an_address_is_published_beyond_this_machine_for_pop3_alone(
+    containers: Containers,
+) -> None:
     published = {
-        service: containers.inspect(
-            service, "range .HostConfig.PortBindings}}{{range .}}[{{.HostIp}}]{{end}}{{end"
-        )
+        service: {
+            line.split(" -> ")[1].rpartition(":")[0]
+            for line in containers.docker("port", containers.container(service)).splitlines()
+        }
         for service in SERVICES
     }
-    assert published["redis"] == ""
-    assert published["peep-gateway"] == "[127.0.0.1][127.0.0.1]"  # PEEP and PEEPS
-    assert published["state-api"] == "[127.0.0.1]"
-    assert published["pop3-service"] in {"[][]", "[0.0.0.0][0.0.0.0]"}  # POP3 and POP3S
+    assert not {"127.0.0.1", "::1"} & published.pop("pop3-service")
+    assert published == {"redis": set(), "peep-gateway": {"127.0.0.1"}, "state-api": {"127.0.0.1"}}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_engine_holds_a_container_to_its_limits(containers: Containers, service: str) -> None:
+    wanted = json.loads(containers.compose("config", "--format", "json"))["services"][service]
+    limits = wanted["deploy"]["resources"]["limits"]
+    assert containers.inspect(service, ".HostConfig.Memory") == str(limits["memory"])
+    assert containers.inspect(service, ".HostConfig.PidsLimit") == str(limits["pids"])
+    assert (
+        json.loads(containers.inspect(service, "json .HostConfig.LogConfig.Config"))
+        == (wanted["logging"]["options"])
+    )
+    threads = len(containers.docker("top", containers.container(service), "-eLo", "pid").splitlines()) - 1
+    assert 0 < threads < limits["pids"] / 4
 
 
 def test_a_stop_ends_every_container_cleanly(containers: Containers) -> None:

@@ -1,5 +1,6 @@
 """The overlay with replicas behind HAProxy, as operators and clients meet it."""
 
+import json
 import re
 import socket
 import ssl
@@ -10,6 +11,8 @@ import pytest
 
 from support.certificates import Authority
 from support.containers import PROJECT_FOLDER, Containers, require_engine
+from support.docker_engine import docker_result
+from support.haproxy_image import IMAGE, provide_haproxy_image
 from support.pop3_process import HOST_NAME, PASSWORD, Pop3Client, wait_until
 from support.scaled_containers import ADMINISTRATOR, REDIS, REPLICAS, SENTINELS, ScaledContainers
 
@@ -22,6 +25,12 @@ CLIENT = (
     "client.user(sys.argv[1]); client.pass_(sys.argv[2]); sys.stdin.read()"
 )
 """Logs in, and stays until its input ends."""
+
+WITH_ADDRESSES = {
+    "PEEP_PUBLISH_PEEP": "127.0.0.1:2110",
+    "PEEP_PUBLISH_PEEPS": "[::1]:2995",
+    "PEEP_PUBLISH_HTTP": "127.0.0.1:8110",
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +63,20 @@ def scaled(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> It
 def test_compose_files_are_valid(files: tuple[Path, ...]) -> None:
     require_engine()
     assert Containers(*files).compose("config", "--quiet") == ""
+
+
+@pytest.mark.parametrize("name", ["PEEP_PUBLISH_PEEP", "PEEP_PUBLISH_PEEPS", "PEEP_PUBLISH_HTTP"])
+@pytest.mark.parametrize("place", ["2110", ":2110"])
+def test_haproxy_serves_no_administrators_on_a_port_without_an_address(name: str, place: str) -> None:
+    require_engine()
+    provide_haproxy_image()
+    containers = Containers(Path("compose.scale.yml"), **WITH_ADDRESSES | {name: place})
+    haproxy = json.loads(containers.compose("config", "--format", "json"))["services"]["haproxy"]
+    environment = [f"--env={key}={value}" for key, value in haproxy["environment"].items()]
+    program, *arguments = (word.replace("$$", "$") for word in haproxy["entrypoint"])
+    done = docker_result("run", "--rm", *environment, f"--entrypoint={program}", IMAGE, *arguments)
+    assert done.returncode == 1, done.stderr
+    assert f"need an address before the port, as 127.0.0.1:2110: {place} has none" in done.stdout
 
 
 def test_no_check_is_counted_or_logged(scaled: ScaledContainers) -> None:

@@ -27,6 +27,7 @@ class Containers:
             "PEEP_PUBLISH_PEEP": str(self.peep),
             "PEEP_PUBLISH_PEEPS": str(self.peeps),
             "PEEP_PUBLISH_HTTP": str(self.http),
+            "PEEP_IMAGES": "localhost/peep-test",
             "PEEP_DRAIN_SECONDS": "2",
             **settings,
         }

@@ -58,6 +58,9 @@ class ScaledContainers(Containers):
             PEEP_SUBNETS=f"10.{secrets.randbelow(100) + 130}",
             **settings,
         )
+        # HAProxy, which has all ports, wants to know where it publishes those of administrators.
+        for name in ("PEEP_PUBLISH_PEEP", "PEEP_PUBLISH_PEEPS", "PEEP_PUBLISH_HTTP"):
+            self.settings[name] = f"127.0.0.1:{self.settings[name]}"
 
     def build_and_start(self) -> None:
         """Start everything from images that are as the project is now."""
