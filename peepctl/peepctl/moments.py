@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 from peepctl.sources import WrongSettings
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+DAY = 86_400
+"""Seconds."""
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
+
+
+def span(text: str) -> int | None:
+    """Return a span of time such as `90s`, `30m` or `30min`, `24h`, `7d`, `4w`, `1y` in seconds, or None."""
+    found = re.fullmatch(r"([0-9]{1,9})(s|m|min|h|d|w|y)", text)
+    return int(found[1]) * _UNITS[found[2]] if found else None
 
 
 def moment(option: str, text: str | None, *, is_ahead: bool = False) -> datetime | None:
@@ -17,11 +26,11 @@ def moment(option: str, text: str | None, *, is_ahead: bool = False) -> datetime
     """
     if text is None:
         return None
-    span = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    seconds = span(text)
     try:
-        if span is None:
+        if seconds is None:
             return datetime.fromisoformat(text).astimezone()
-        length = timedelta(**{_UNITS[span[2]]: int(span[1])})
+        length = timedelta(seconds=seconds)
         return datetime.now(UTC) + (length if is_ahead else -length)
     except (ValueError, OverflowError):
         where = "from now" if is_ahead else "ago"

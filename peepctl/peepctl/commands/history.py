@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import enum
-import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from urllib.parse import urlencode
 import typer
 
 from peepctl.http_api import ApiError, ApiWrongLogin
+from peepctl.moments import span
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import amount, duration, say, say_json, say_table
 from peepctl.server import Server
@@ -25,8 +25,6 @@ MONITORING_SECONDS = 5.0
 
 PLOTTED = 40
 """Blocks of a sparkline, at most."""
-
-_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 
 
 class Form(enum.Enum):
@@ -48,11 +46,11 @@ class Health(enum.IntEnum):
 
 
 def _seconds(text: str) -> int:
-    """Return a time span such as `90s`, `30min`, `24h`, `7d`, `1y` in seconds."""
-    found = re.fullmatch(r"([1-9][0-9]{0,8})(s|min|h|d|w|y)", text)
-    if found is None:
-        raise typer.BadParameter("must be a number and a unit: 30min, 24h, 7d, 1y")
-    return int(found[1]) * _UNITS[found[2]]
+    """Return a time span in seconds, as `moments.span` reads it; one of nothing is refused."""
+    seconds = span(text)
+    if not seconds:
+        raise typer.BadParameter("must be a number and a unit: 30m, 24h, 7d, 1y")
+    return seconds
 
 
 def _moment(text: str) -> float:
@@ -67,7 +65,7 @@ Metrics = Annotated[
     list[str] | None,
     typer.Argument(metavar="METRIC", help="Only these; all of them without it.", show_default=False),
 ]
-Last = Annotated[int, typer.Option(metavar="SPAN", parser=_seconds, help="How far back: 30min, 24h, 7d, 1y.")]
+Last = Annotated[int, typer.Option(metavar="SPAN", parser=_seconds, help="How far back: 30m, 24h, 7d, 1y.")]
 To = Annotated[
     float | None,
     typer.Option(
@@ -76,7 +74,7 @@ To = Annotated[
 ]
 Step = Annotated[
     int | None,
-    typer.Option(metavar="SPAN", parser=_seconds, help="Between two figures: 10s, 1min, 1h, 1d."),
+    typer.Option(metavar="SPAN", parser=_seconds, help="Between two figures: 10s, 1m, 1h, 1d."),
 ]
 Format = Annotated[Form, typer.Option("--format", help="How it is printed.")]
 

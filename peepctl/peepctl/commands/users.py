@@ -8,6 +8,7 @@ import typer
 
 from peepctl.commands import many_users, user_hashes, user_records
 from peepctl.commands.user_records import KnownUsername
+from peepctl.moments import DAY, span
 from peepctl.options import AsJson, PasswordFromInput, connected
 from peepctl.output import say, say_json
 from peepctl.passwords import new_password
@@ -32,11 +33,11 @@ InTheOpen = Annotated[
 
 
 def days(text: str) -> int:
-    """Return how many days are meant by `90d` or `90`."""
-    digits = text.removesuffix("d")
-    if not (digits.isdecimal() and digits.isascii()) or int(digits) > LONGEST_DAYS:
+    """Return how many days are meant by `90d`, `12w`, `1y` or `90`."""
+    seconds = span(f"{text}d") if text.isdecimal() else span(text)
+    if seconds is None or seconds % DAY or seconds // DAY > LONGEST_DAYS:
         raise typer.BadParameter(f"{text} is no number of days, such as 90d; at most {LONGEST_DAYS}d")
-    return int(digits)
+    return seconds // DAY
 
 
 SortBy = Annotated[
