@@ -57,3 +57,9 @@ def test_no_service_may_do_more_than_the_others() -> None:
     first, *others = map(confinement, SERVICES)
     assert len(first) > 20
     assert others == [first, first]
+
+
+def test_sockets_that_two_services_have_stay_as_event_loops_need_them() -> None:
+    # Without this line, starting one of them makes accept(2) of the other one wait for ever.
+    for service in SERVICES:
+        assert re.search(r"(?m)^Sockets=.*(\n#.*)*\nNonBlocking=yes$", (UNITS / service).read_text()), service
