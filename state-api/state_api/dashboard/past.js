@@ -26,7 +26,6 @@ export class Past {
     this._metrics = metrics;
     this._shown = shown;
     this.range = RANGES[0];
-    this._asked = this.range;
     /** The newest first. @type {Change[]} */
     this.changes = [];
     /** @type {number[]} */
@@ -78,7 +77,6 @@ export class Past {
   }
 
   _path() {
-    this._asked = this.range;
     const metrics = this._metrics.map((name) => `&metric=${name}`).join("");
     return `v1/history?from=${this._since()}&step=${this.range.step}${metrics}`;
   }
@@ -89,8 +87,6 @@ export class Past {
 
   /** @param {any} body */
   _take(body) {
-    // The answer to a question about another range comes too late.
-    if (this._asked !== this.range) return;
     this._times = body.times;
     this._series = new Map(body.series.map((/** @type {any} */ series) => [series.metric, series]));
     const since = this._since();

@@ -31,8 +31,12 @@ export class UserPage {
   constructor() {
     this._username = "";
     this._shown = "";
-    /** @type {Polling | undefined} */
-    this._polling = undefined;
+    this._polling = new Polling(
+      () => `v1/users/${segment(this._username)}`,
+      (user) => this._render(user),
+      EVERY,
+      (problem) => this._fail(problem),
+    );
     this._refusals = element("div", { class: "refusals" });
     this._session = element("div");
     this._facts = element("dl", { class: "facts" });
@@ -55,7 +59,6 @@ export class UserPage {
 
   /** @param {string} about the user's name as the address has it */
   show(about) {
-    this._polling?.stop();
     this._username = nameIn(about);
     setText(byId("user-title"), this._username);
     if (this._shown !== this._username) {
@@ -64,19 +67,15 @@ export class UserPage {
       for (const part of [this._suspend, this._lift]) part.hidden = true;
       this._showMissing("");
     }
-    const name = this._username;
-    const fail = (/** @type {import("./api.js").Problem} */ problem) => name === this._username && this._fail(problem);
-    this._polling = new Polling(`v1/users/${segment(name)}`, (user) => this._render(user), EVERY, fail);
     this._polling.start();
   }
 
   hide() {
-    this._polling?.stop();
+    this._polling.stop();
   }
 
   /** @param {User} user */
   _render(user) {
-    if (user.username !== this._username) return;
     const text = JSON.stringify({ ...user, session: user.session && { ...user.session, seconds: 0 } });
     if (text === this._shown) return;
     this._shown = text;
@@ -92,7 +91,7 @@ export class UserPage {
   _fail({ status, message }) {
     // All else is shown at the top of the page, and goes by.
     if (![403, 404, 422].includes(status)) return;
-    this._polling?.stop();
+    this._polling.stop();
     this._shown = "";
     this._showMissing(status === 403 ? message : `There is no such user: ${visible(this._username)}`);
   }
@@ -106,7 +105,7 @@ export class UserPage {
 
   async _askForSuspension() {
     if (!(await askForSuspension(this._username))) return;
-    await this._polling?.now();
+    await this._polling.now();
     this._lift.focus();
   }
 
@@ -118,7 +117,7 @@ export class UserPage {
       path: `v1/users/${segment(this._username)}/suspension`,
       goneKind: "unknown-refusal",
       done: `The suspension of ${this._username} is lifted`,
-      reload: async () => this._polling?.now(),
+      reload: () => this._polling.now(),
       table: byId("user-title"),
     });
   }
@@ -141,7 +140,7 @@ export class UserPage {
       path: `v1/sessions/${segment(session.id)}`,
       goneKind: "unknown-session",
       done: `The session of ${this._username} is closed`,
-      reload: async () => this._polling?.now(),
+      reload: () => this._polling.now(),
       table: byId("user-title"),
     });
   }
