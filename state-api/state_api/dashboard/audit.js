@@ -1,9 +1,11 @@
 /** Who has done what, with a button that sets a setting back. */
 
-import { get, Problem, request } from "./api.js";
+import { Problem, request } from "./api.js";
 import { ask } from "./dialogs.js";
-import { announce, byId, element, setText } from "./dom.js";
+import { announce, byId, element } from "./dom.js";
 import { Field } from "./forms.js";
+import { Pages } from "./pages.js";
+import { Polling } from "./polling.js";
 import { SETTINGS, willAnnounce, willNotAnnounce } from "./settings.js";
 import { Table } from "./tables.js";
 import { momentWithSeconds, visible } from "./units.js";
@@ -24,8 +26,6 @@ import { momentWithSeconds, visible } from "./units.js";
 
 const PAGE = 50;
 const TYPING = 300;
-/** Milliseconds between two looks at the newest page. */
-const EVERY = 2500;
 const LONGEST = 160;
 
 /** @type {[string, string][]} */
@@ -64,52 +64,41 @@ export class Audit {
       nothing: "Nothing has been done yet.",
       actions: (row) => (isUndoable(row()) ? [this._undoButton(row)] : []),
     });
-    /** Where the pages begin that lead to the one that is shown. @type {string[]} */
-    this._starts = [""];
-    /** @type {string | null} */
-    this._next = null;
-    this._requests = 0;
-    this._isShown = false;
+    this._pages = new Pages("Pages of the audit", ["Newer", "Older"], this._table, () => this._load());
+    this._polling = new Polling(
+      () => this._path({ limit: String(PAGE), ...(this._pages.start && { before: this._pages.start }) }),
+      (page) => this._render(page.acts, page.next),
+    );
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this._timer = undefined;
-    this._newer = element("button", { type: "button", class: "button small", click: () => this._turn(-1) }, "Newer");
-    this._older = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, "Older");
-    this._place = element("p", { class: "muted", role: "status" });
     this._csv = element("a", { download: true }, "CSV");
     this._lines = element("a", { download: true }, "JSON lines");
     byId("audit").append(
       element("div", { class: "toolbar" }, ...this._filters.map((field) => field.root)),
       this._table.root,
-      element("nav", { class: "toolbar", "aria-label": "Pages of the audit" }, this._newer, this._older, this._place),
+      this._pages.root,
       element("p", { class: "muted" }, "All of it, as it is filtered: ", this._csv, " ", this._lines),
     );
   }
 
   show() {
-    this._isShown = true;
     this._load();
   }
 
   hide() {
-    this._isShown = false;
+    this._polling.stop();
     clearTimeout(this._timer);
   }
 
   _typed() {
     clearTimeout(this._timer);
-    this._timer = setTimeout(() => {
-      this._starts = [""];
-      this._load();
-    }, TYPING);
+    this._timer = setTimeout(() => this._begin(), TYPING);
   }
 
-  /** @param {1 | -1} direction */
-  async _turn(direction) {
-    if (direction > 0 && this._next !== null) this._starts.push(this._next);
-    else if (direction < 0 && this._starts.length > 1) this._starts.pop();
-    await this._load();
-    this._table.root.focus();
-    this._table.root.scrollIntoView({ block: "start" });
+  /** @returns {Promise<void>} */
+  _begin() {
+    this._pages.begin();
+    return this._load();
   }
 
   /** @param {Record<string, string>} [more] @returns {string} */
@@ -118,32 +107,19 @@ export class Audit {
     return `v1/audit?${new URLSearchParams([...given, ...Object.entries(more)])}`;
   }
 
-  async _load() {
-    clearTimeout(this._timer);
-    this._requests += 1;
-    const number = this._requests;
-    const before = /** @type {string} */ (this._starts.at(-1));
+  /** @returns {Promise<void>} */
+  _load() {
     this._csv.href = this._path({ format: "csv" });
     this._lines.href = this._path({ format: "jsonl" });
-    try {
-      const page = await get(this._path({ limit: String(PAGE), ...(before && { before }) }));
-      // The answer to an earlier request may come after that to a later one.
-      if (number !== this._requests) return;
-      this._render(page.acts, page.next);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-    }
-    // What is new is on the first page only.
-    if (this._isShown && number === this._requests) this._timer = setTimeout(() => (before || document.hidden ? undefined : this._load()), EVERY);
+    return this._polling.start();
   }
 
   /** @param {Act[]} acts @param {string | null} next */
   _render(acts, next) {
-    this._next = next;
+    // What is new is on the first page only.
+    if (this._pages.start) this._polling.stop();
     this._table.render(acts, this._filters.some((field) => field.value) ? "Nothing fits these filters." : undefined);
-    this._newer.disabled = this._starts.length === 1;
-    this._older.disabled = next === null;
-    setText(this._place, this._starts.length > 1 ? `Page ${this._starts.length}` : "");
+    this._pages.show(next, this._pages.start !== "");
   }
 
   /** @param {() => Act} row */
@@ -175,8 +151,7 @@ export class Audit {
     });
     if (!isDone) return;
     announce(`${subject} is ${before} again`);
-    this._starts = [""];
-    await this._load();
+    await this._begin();
   }
 }
 

@@ -110,6 +110,11 @@ export class Table {
   _turn(direction) {
     this.turnTo(this._first + direction * (this._options.most ?? 0));
     this.render(this._rows);
+    this.goToTop();
+  }
+
+  /** Show the beginning of the table, and give it the focus. */
+  goToTop() {
     this.root.focus();
     this.root.scrollIntoView({ block: "start" });
   }

@@ -5,6 +5,7 @@ import { ask, askToDelete } from "./dialogs.js";
 import { announce, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
 import { askForMany } from "./many-users.js";
+import { Pages } from "./pages.js";
 import { may } from "./roles.js";
 import { Table } from "./tables.js";
 import { ago, count, octets } from "./units.js";
@@ -69,24 +70,18 @@ export class Users {
       },
       actions: (row) => this._actions(row),
     });
-    /** Where the pages begin that lead to the one that is shown. @type {string[]} */
-    this._starts = [""];
-    /** @type {string | null} */
-    this._next = null;
+    this._pages = new Pages("Pages of users", ["Previous", "Next"], this._table, () => this._load());
     this._requests = 0;
     this._about = "";
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this._timer = undefined;
-    this._previousButton = element("button", { type: "button", class: "button small", click: () => this._turn(-1) }, "Previous");
-    this._nextButton = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, "Next");
-    this._place = element("p", { class: "muted", role: "status" });
     const add = element("button", { type: "button", class: "button primary", "data-needs": "all", click: () => this._add() }, "Add a user");
     const addMany = element("button", { type: "button", class: "button", "data-needs": "all", click: () => this._addMany() }, "Add users from a file");
     this._imported = element("p", { class: "muted", id: "imported-hashes" });
     byId("users").append(
       element("div", { class: "toolbar" }, this._prefix.root, this._filter.root, add, addMany),
       this._table.root,
-      element("nav", { class: "toolbar", "aria-label": "Pages of users" }, this._previousButton, this._nextButton, this._place),
+      this._pages.root,
       this._imported,
     );
   }
@@ -110,17 +105,8 @@ export class Users {
   }
 
   _begin() {
-    this._starts = [""];
+    this._pages.begin();
     this._load();
-  }
-
-  /** @param {1 | -1} direction */
-  async _turn(direction) {
-    if (direction > 0 && this._next !== null) this._starts.push(this._next);
-    else if (direction < 0 && this._starts.length > 1) this._starts.pop();
-    await this._load();
-    this._table.root.focus();
-    this._table.root.scrollIntoView({ block: "start" });
   }
 
   async _load() {
@@ -147,7 +133,7 @@ export class Users {
   _query(prefix) {
     const query = new URLSearchParams(this._filter.value);
     const [column, direction] = this._sorted;
-    const start = /** @type {string} */ (this._starts.at(-1));
+    const { start } = this._pages;
     const isByName = column === 0 && direction === 1 && !this._filter.value;
     query.set("limit", String(PAGE));
     if (!isByName) {
@@ -161,15 +147,10 @@ export class Users {
 
   /** @param {User[]} users @param {string | null} next @param {boolean} isSome */
   _render(users, next, isSome) {
-    this._next = next;
     this._prefix.clearError();
     this._table.render(users, isSome ? "No user is like that." : undefined);
-    this._previousButton.disabled = this._starts.length === 1;
-    this._nextButton.disabled = next === null;
-    const isAll = this._starts.length === 1 && next === null;
-    setText(this._place, isAll ? "" : `Page ${this._starts.length}`);
-    const pager = this._previousButton.parentElement;
-    if (pager) pager.hidden = isAll;
+    this._pages.root.hidden = this._pages.start === "" && next === null;
+    this._pages.show(next, !this._pages.root.hidden);
   }
 
   /** @param {Problem} problem */
