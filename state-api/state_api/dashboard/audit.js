@@ -3,7 +3,7 @@
 import { Problem, request } from "./api.js";
 import { ask } from "./dialogs.js";
 import { announce, byId, element } from "./dom.js";
-import { Field } from "./forms.js";
+import { Field, whenTyped } from "./forms.js";
 import { Pages } from "./pages.js";
 import { Polling } from "./polling.js";
 import { SETTINGS, willAnnounce, willNotAnnounce } from "./settings.js";
@@ -56,7 +56,7 @@ export class Audit {
       new Field({ name: "object", label: "To what", type: "search", attributes: { maxlength: 128, placeholder: "A whole name" } }),
       new Field({ name: "door", label: "Through which door", choices: DOORS }),
     ];
-    for (const field of this._filters) field.input.addEventListener("input", () => this._typed());
+    this._forgetTyped = whenTyped(this._filters, TYPING, () => this._begin());
     this._table = new Table({
       caption: "Audit",
       columns: COLUMNS,
@@ -69,8 +69,6 @@ export class Audit {
       () => this._path({ limit: String(PAGE), ...(this._pages.start && { before: this._pages.start }) }),
       (page) => this._render(page.acts, page.next),
     );
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this._timer = undefined;
     this._csv = element("a", { download: true }, "CSV");
     this._lines = element("a", { download: true }, "JSON lines");
     byId("audit").append(
@@ -87,12 +85,7 @@ export class Audit {
 
   hide() {
     this._polling.stop();
-    clearTimeout(this._timer);
-  }
-
-  _typed() {
-    clearTimeout(this._timer);
-    this._timer = setTimeout(() => this._begin(), TYPING);
+    this._forgetTyped();
   }
 
   /** @returns {Promise<void>} */

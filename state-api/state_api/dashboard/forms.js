@@ -98,6 +98,26 @@ export class FieldSet {
   }
 }
 
+/**
+ * Act on what is typed, once nothing has been typed for a while.
+ * @param {Field[]} fields
+ * @param {number} milliseconds
+ * @param {() => void} act
+ * @returns {() => void} forgets what was typed last
+ */
+export function whenTyped(fields, milliseconds, act) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const forget = () => clearTimeout(timer);
+  for (const { input } of fields) {
+    input.addEventListener("input", () => {
+      forget();
+      timer = setTimeout(act, milliseconds);
+    });
+  }
+  return forget;
+}
+
 /** @param {string} text @returns {string} "must be ..." as "Must be ...", with a full stop */
 function sentence(text) {
   const clause = text.replace(/^Input should/, "this should");

@@ -3,7 +3,7 @@
 import { segment } from "./api.js";
 import { askToDelete } from "./dialogs.js";
 import { byId, element, setText } from "./dom.js";
-import { Field } from "./forms.js";
+import { Field, whenTyped } from "./forms.js";
 import { Polling } from "./polling.js";
 import { askForNetwork, askForSuspension } from "./refusing.js";
 import { Table } from "./tables.js";
@@ -64,10 +64,8 @@ export class Refusals {
     this._slowDowns = [];
     this._counts = { suspended: 0, banned: 0, exempt: 0 };
     this._hasMore = false;
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this._timer = undefined;
     this._find = new Field({ name: "text", label: "Find", type: "search", attributes: { maxlength: 200, placeholder: "User, network, reason, who" } });
-    this._find.input.addEventListener("input", () => this._typed());
+    this._forgetTyped = whenTyped([this._find], TYPING, () => this._polling.now());
     this._summary = element("p", { class: "summary muted" });
     this._more = element("p", { class: "muted", hidden: true }, `The first ${MOST_ROWS} are shown; the filter finds the others.`);
     this._logins = element("p", {}, "Refused logins: ", element("a", { href: "#users/refused" }, "Users, refused lately"));
@@ -116,14 +114,9 @@ export class Refusals {
   }
 
   hide() {
-    clearTimeout(this._timer);
+    this._forgetTyped();
     this._polling.stop();
     this._slowDownsPolling.stop();
-  }
-
-  _typed() {
-    clearTimeout(this._timer);
-    this._timer = setTimeout(() => this._polling.now(), TYPING);
   }
 
   /** @param {{refusals: Refusal[], next: string | null, counts: {suspended: number, banned: number, exempt: number}}} body */

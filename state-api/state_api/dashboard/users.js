@@ -3,7 +3,7 @@
 import { get, Problem, request, segment } from "./api.js";
 import { ask, askToDelete } from "./dialogs.js";
 import { announce, byId, element, setText } from "./dom.js";
-import { Field } from "./forms.js";
+import { Field, whenTyped } from "./forms.js";
 import { askForMany } from "./many-users.js";
 import { Pages } from "./pages.js";
 import { may } from "./roles.js";
@@ -54,7 +54,7 @@ export class Users {
   constructor() {
     this._prefix = new Field({ name: "prefix", label: "Find", type: "search", attributes: { placeholder: "Beginning of a name" } });
     this._filter = new Field({ name: "filter", label: "Show", choices: FILTERS });
-    this._prefix.input.addEventListener("input", () => this._typed());
+    this._forgetTyped = whenTyped([this._prefix], TYPING, () => this._begin());
     this._filter.input.addEventListener("input", () => this._begin());
     /** @type {[number, 1 | -1]} */
     this._sorted = [0, 1];
@@ -73,8 +73,6 @@ export class Users {
     this._pages = new Pages("Pages of users", ["Previous", "Next"], this._table, () => this._load());
     this._requests = 0;
     this._about = "";
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this._timer = undefined;
     const add = element("button", { type: "button", class: "button primary", "data-needs": "all", click: () => this._add() }, "Add a user");
     const addMany = element("button", { type: "button", class: "button", "data-needs": "all", click: () => this._addMany() }, "Add users from a file");
     this._imported = element("p", { class: "muted", id: "imported-hashes" });
@@ -96,12 +94,7 @@ export class Users {
   }
 
   hide() {
-    clearTimeout(this._timer);
-  }
-
-  _typed() {
-    clearTimeout(this._timer);
-    this._timer = setTimeout(() => this._begin(), TYPING);
+    this._forgetTyped();
   }
 
   _begin() {
