@@ -2,7 +2,7 @@
 
 import { request, segment, useToken } from "./api.js";
 import { ask, askToDelete, tell } from "./dialogs.js";
-import { announce, byId, element } from "./dom.js";
+import { announce, button, byId, element } from "./dom.js";
 import { Field } from "./forms.js";
 import { Polling } from "./polling.js";
 import { ROLES } from "./roles.js";
@@ -58,7 +58,7 @@ export class Access {
       ],
       key: (row) => row.name,
       nothing: "There are no API tokens. Programs use one instead of a name and a password.",
-      actions: (row) => [button("Revoke", `Revoke the token ${row().name}`, "all", () => this._revoke(row().name), "danger")],
+      actions: (row) => [rowButton("Revoke", `Revoke the token ${row().name}`, () => this._revoke(row().name), "small danger")],
     });
     this._administratorsPolling = new Polling("v1/administrators", (body) => this._administrators.render(body.administrators));
     this._tokensPolling = new Polling("v1/tokens", (body) => this._showTokens(body.tokens));
@@ -68,12 +68,12 @@ export class Access {
       element(
         "div",
         { class: "toolbar" },
-        button("Add an administrator", "", "all", () => this._addAdministrator(), "primary"),
-        button("Change my password", "", "read", () => changeOwnPassword()),
+        button("Add an administrator", () => this._addAdministrator(), { kind: "primary", needs: "all" }),
+        button("Change my password", () => changeOwnPassword()),
       ),
       this._administrators.root,
       element("h2", {}, "API tokens"),
-      element("div", { class: "toolbar", "data-needs": "all" }, button("Make a token", "", "all", () => this._makeToken(), "primary")),
+      element("div", { class: "toolbar", "data-needs": "all" }, button("Make a token", () => this._makeToken(), { kind: "primary" })),
       this._tokens.root,
     );
   }
@@ -98,9 +98,9 @@ export class Access {
   _administratorActions(row) {
     const { name } = row();
     return [
-      button("New password", `New password for ${name}`, "all", () => this._changePassword(name)),
-      button("Role", `Another role for ${name}`, "all", () => this._changeRole(row())),
-      button("Remove", `Remove ${name}`, "all", () => this._remove(name), "danger"),
+      rowButton("New password", `New password for ${name}`, () => this._changePassword(name)),
+      rowButton("Role", `Another role for ${name}`, () => this._changeRole(row())),
+      rowButton("Remove", `Remove ${name}`, () => this._remove(name), "small danger"),
     ];
   }
 
@@ -237,13 +237,9 @@ async function changeOwnPassword() {
   if (isDone) announce("You have a new password");
 }
 
-/**
- * @param {string} label @param {string} name for screen readers, where the label is not enough
- * @param {Role} needs @param {() => void} click @param {string} [kind]
- */
-function button(label, name, needs, click, kind = "") {
-  const size = name ? "small" : "";
-  return element("button", { type: "button", class: `button ${size} ${kind}`, "aria-label": name || null, "data-needs": needs, click }, label);
+/** @param {string} label @param {string} name @param {() => void} click @param {string} [kind] */
+function rowButton(label, name, click, kind = "small") {
+  return button(label, click, { kind, needs: "all", name });
 }
 
 function newPassword() {

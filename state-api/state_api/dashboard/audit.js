@@ -2,7 +2,7 @@
 
 import { Problem, request } from "./api.js";
 import { ask } from "./dialogs.js";
-import { announce, byId, element } from "./dom.js";
+import { announce, button, byId, element } from "./dom.js";
 import { Field, whenTyped } from "./forms.js";
 import { Pages } from "./pages.js";
 import { Polling } from "./polling.js";
@@ -118,8 +118,8 @@ export class Audit {
   /** @param {() => Act} row */
   _undoButton(row) {
     const { object, old } = row();
-    const label = `Set ${settingOf(object)?.subject.toLowerCase()} back to ${shown(object, old)}`;
-    return element("button", { type: "button", class: "button small", "data-needs": "all", "aria-label": label, click: () => this._undo(row()) }, "Set back");
+    const name = `Set ${settingOf(object)?.subject.toLowerCase()} back to ${shown(object, old)}`;
+    return button("Set back", () => this._undo(row()), { kind: "small", needs: "all", name });
   }
 
   /** @param {Act} act */

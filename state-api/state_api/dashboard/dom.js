@@ -27,6 +27,20 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
+ * @param {string} label
+ * @param {() => void} click
+ * @param {object} [more]
+ * @param {string} [more.kind] how it looks: `small`, `primary`, `danger`
+ * @param {import("./roles.js").Role} [more.needs] the role without which it is not there
+ * @param {string} [more.name] for screen readers, where the label is not enough
+ * @returns {HTMLButtonElement}
+ */
+export function button(label, click, { kind, needs, name } = {}) {
+  const attributes = { type: "button", class: kind ? `button ${kind}` : "button", "data-needs": needs, "aria-label": name };
+  return element("button", { ...attributes, click }, label);
+}
+
+/**
  * Replace the children of an element.
  * @param {Element} parent
  * @param {...Child} children

@@ -1,6 +1,6 @@
 /** The way through a list of which the server gives one page at a time. */
 
-import { element, setText } from "./dom.js";
+import { button, element, setText } from "./dom.js";
 
 export class Pages {
   /**
@@ -16,8 +16,8 @@ export class Pages {
     this._starts = [""];
     /** @type {string | null} */
     this._next = null;
-    this._back = element("button", { type: "button", class: "button small", click: () => this._turn(-1) }, back);
-    this._on = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, on);
+    this._back = button(back, () => this._turn(-1), { kind: "small" });
+    this._on = button(on, () => this._turn(1), { kind: "small" });
     this._place = element("p", { class: "muted", role: "status" });
     this.root = element("nav", { class: "toolbar", "aria-label": label }, this._back, this._on, this._place);
   }

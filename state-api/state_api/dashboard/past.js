@@ -1,7 +1,7 @@
 /** What was before this page was opened: the history that the server keeps, and the settings that were changed. */
 
 import { get, Problem } from "./api.js";
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { Polling } from "./polling.js";
 import { SETTINGS } from "./settings.js";
 
@@ -33,9 +33,7 @@ export class Past {
     /** @type {Map<string, {values: (number | null)[], rates: (number | null)[] | null}>} */
     this._series = new Map();
     this._polling = new Polling(() => this._path(), (body) => this._take(body), EVERY);
-    this._buttons = RANGES.map((range) =>
-      element("button", { type: "button", class: "button small", click: () => this._choose(range) }, range.label),
-    );
+    this._buttons = RANGES.map((range) => button(range.label, () => this._choose(range), { kind: "small" }));
     this.root = element("div", { class: "ranges", role: "group", "aria-label": "Time that the charts show" }, ...this._buttons);
     this._mark();
   }
@@ -73,7 +71,7 @@ export class Past {
   }
 
   _mark() {
-    this._buttons.forEach((button, number) => button.setAttribute("aria-pressed", String(RANGES[number] === this.range)));
+    this._buttons.forEach((one, number) => one.setAttribute("aria-pressed", String(RANGES[number] === this.range)));
   }
 
   _path() {

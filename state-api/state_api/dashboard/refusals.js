@@ -2,7 +2,7 @@
 
 import { segment } from "./api.js";
 import { askToDelete } from "./dialogs.js";
-import { byId, element, setText } from "./dom.js";
+import { button, byId, element, setText } from "./dom.js";
 import { Field, whenTyped } from "./forms.js";
 import { Polling } from "./polling.js";
 import { askForNetwork, askForSuspension } from "./refusing.js";
@@ -93,9 +93,9 @@ export class Refusals {
         "div",
         { class: "toolbar" },
         this._find.root,
-        button("Suspend a user", "helpdesk", async () => (await askForSuspension()) && refresh()),
-        button("Ban a network", "all", async () => (await askForNetwork("ban")) && refresh()),
-        button("Exempt a network", "all", async () => (await askForNetwork("exempt")) && refresh()),
+        button("Suspend a user", async () => (await askForSuspension()) && refresh(), { needs: "helpdesk" }),
+        button("Ban a network", async () => (await askForNetwork("ban")) && refresh(), { needs: "all" }),
+        button("Exempt a network", async () => (await askForNetwork("exempt")) && refresh(), { needs: "all" }),
         this._summary,
       ),
       this._table.root,
@@ -157,8 +157,7 @@ export class Refusals {
   /** @param {() => Row} row */
   _liftButton(row) {
     const needs = row().kind === "suspend" || row().kind === "slow-down" ? "helpdesk" : "all";
-    const label = `Lift the ${named(row())}`;
-    return element("button", { type: "button", class: "button small", "data-needs": needs, "aria-label": label, click: () => this._lift(row()) }, "Lift");
+    return button("Lift", () => this._lift(row()), { kind: "small", needs, name: `Lift the ${named(row())}` });
   }
 
   /** @param {Row} row */
@@ -175,11 +174,6 @@ export class Refusals {
       table: this._table.root,
     });
   }
-}
-
-/** @param {string} label @param {import("./roles.js").Role} needs @param {() => void} click */
-function button(label, needs, click) {
-  return element("button", { type: "button", class: "button", "data-needs": needs, click }, label);
 }
 
 /** @param {Refusal} one */

@@ -2,7 +2,7 @@
 
 import { segment } from "./api.js";
 import { ask, askToDelete, deleteUnlessGone } from "./dialogs.js";
-import { announce, byId, element, setText } from "./dom.js";
+import { announce, button, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
 import { isIn, networkOf } from "./networks.js";
 import { Polling } from "./polling.js";
@@ -70,7 +70,7 @@ export class Sessions {
         this._render();
       });
     }
-    this._closeAll = element("button", { type: "button", class: "button danger", "data-needs": "helpdesk", click: () => this._askToCloseAll() });
+    this._closeAll = button("", () => this._askToCloseAll(), { kind: "danger", needs: "helpdesk" });
     this._summary = element("p", { class: "summary muted" });
     this._table = new Table({
       caption: "Open POP3 connections",
@@ -157,7 +157,7 @@ export class Sessions {
   /** @param {() => Session} row */
   _closeButton(row) {
     const label = `Close the session of ${name(row())} from ${row().address}`;
-    return element("button", { type: "button", class: "button small danger", "data-needs": "helpdesk", "aria-label": label, click: () => this._close(row()) }, "Close");
+    return button("Close", () => this._close(row()), { kind: "small danger", needs: "helpdesk", name: label });
   }
 
   /** @param {Session} session */

@@ -2,7 +2,7 @@
 
 import { Problem, request } from "./api.js";
 import { ask } from "./dialogs.js";
-import { announce, byId, element, fill, setText } from "./dom.js";
+import { announce, button, byId, element, fill, setText } from "./dom.js";
 import { Field, FieldSet } from "./forms.js";
 import { may } from "./roles.js";
 import { count, duration, secondOf } from "./units.js";
@@ -73,7 +73,7 @@ export class SettingsForm {
     this._before = {};
     this._note = element("div", { class: "message note", role: "alert" });
     this._save = element("button", { type: "submit", class: "button primary", "data-needs": "all" }, "Save");
-    this._reset = element("button", { type: "button", class: "button", "data-needs": "all", click: () => this._showKnown() }, "Undo what I typed");
+    this._reset = button("Undo what I typed", () => this._showKnown(), { needs: "all" });
     const form = element(
       "form",
       { class: "card form-card live", novalidate: true, "aria-labelledby": "settings-title" },

@@ -1,6 +1,6 @@
 /** Tables that are updated in place: a row that stays keeps its elements, and the focus. */
 
-import { element, fill, setText } from "./dom.js";
+import { button, element, fill, setText } from "./dom.js";
 import { count } from "./units.js";
 
 /**
@@ -55,8 +55,8 @@ export class Table {
     /** How many rows are before those that are shown. */
     this._first = 0;
     this._place = element("span", {});
-    this._previous = element("button", { type: "button", class: "button small", click: () => this._turn(-1) }, "Previous");
-    this._next = element("button", { type: "button", class: "button small", click: () => this._turn(1) }, "Next");
+    this._previous = button("Previous", () => this._turn(-1), { kind: "small" });
+    this._next = button("Next", () => this._turn(1), { kind: "small" });
     this._foot = element("nav", { class: "table-foot", "aria-label": `Pages: ${options.caption}` }, this._previous, this._next, this._place);
     this.root = element(
       "div",
@@ -172,9 +172,9 @@ export class Table {
   _heading(column, number) {
     const attributes = { scope: "col", role: "columnheader", class: column.className === "numeric" ? "numeric" : null };
     if (!column.order || !this._options.sorted) return element("th", { ...attributes, title: column.title }, column.label);
-    const button = element("button", { type: "button", class: "sort", title: column.title }, column.label);
-    button.addEventListener("click", () => this._sortBy(number));
-    return element("th", { ...attributes, "aria-sort": "none" }, button);
+    const sort = element("button", { type: "button", class: "sort", title: column.title }, column.label);
+    sort.addEventListener("click", () => this._sortBy(number));
+    return element("th", { ...attributes, "aria-sort": "none" }, sort);
   }
 
   /** @param {number} number */

@@ -2,7 +2,7 @@
 
 import { segment } from "./api.js";
 import { askToDelete } from "./dialogs.js";
-import { byId, element, fill, setText } from "./dom.js";
+import { button, byId, element, fill, setText } from "./dom.js";
 import { EVERY, Polling } from "./polling.js";
 import { askForSuspension } from "./refusing.js";
 import { ago, count, counted, duration, momentOf, octets, visible } from "./units.js";
@@ -27,6 +27,9 @@ import { changePassword } from "./users.js";
  * @property {string | null} recorded_since
  */
 
+/** @type {{kind: string, needs: import("./roles.js").Role}} */
+const SMALL = { kind: "small", needs: "helpdesk" };
+
 export class UserPage {
   constructor() {
     this._username = "";
@@ -40,9 +43,9 @@ export class UserPage {
     this._refusals = element("div", { class: "refusals" });
     this._session = element("div");
     this._facts = element("dl", { class: "facts" });
-    this._change = button("New password", () => changePassword(this._username));
-    this._suspend = button("Suspend", () => this._askForSuspension());
-    this._lift = button("Lift the suspension", () => this._askToLift());
+    this._change = button("New password", () => changePassword(this._username), SMALL);
+    this._suspend = button("Suspend", () => this._askForSuspension(), SMALL);
+    this._lift = button("Lift the suspension", () => this._askToLift(), SMALL);
     /** Why there is nothing to be seen of the user. */
     this._missing = element("p", { class: "message bad", role: "alert" });
     this._cards = [
@@ -126,8 +129,8 @@ export class UserPage {
   _sessionOf({ session }) {
     if (!session) return [element("p", { class: "muted" }, "None.")];
     const where = `From ${session.address}, ${session.tls ?? "without TLS"}, open for ${duration(session.seconds)}, ${octets(session.octets)} sent.`;
-    const close = { type: "button", class: "button small danger", "data-needs": "helpdesk", click: () => this._close(session) };
-    return [element("p", {}, where), element("button", close, "Close session")];
+    const close = button("Close session", () => this._close(session), { kind: "small danger", needs: "helpdesk" });
+    return [element("p", {}, where), close];
   }
 
   /** @param {import("./sessions.js").Session} session */
@@ -144,11 +147,6 @@ export class UserPage {
       table: byId("user-title"),
     });
   }
-}
-
-/** @param {string} label @param {() => void} click */
-function button(label, click) {
-  return element("button", { type: "button", class: "button small", "data-needs": "helpdesk", click }, label);
 }
 
 /** @param {string} id @param {string} title @param {HTMLElement} content */

@@ -2,7 +2,7 @@
 
 import { get, Problem, request, segment } from "./api.js";
 import { ask, askToDelete } from "./dialogs.js";
-import { announce, byId, element, setText } from "./dom.js";
+import { announce, button, byId, element, setText } from "./dom.js";
 import { Field, whenTyped } from "./forms.js";
 import { askForMany } from "./many-users.js";
 import { Pages } from "./pages.js";
@@ -73,8 +73,8 @@ export class Users {
     this._pages = new Pages("Pages of users", ["Previous", "Next"], this._table, () => this._load());
     this._requests = 0;
     this._about = "";
-    const add = element("button", { type: "button", class: "button primary", "data-needs": "all", click: () => this._add() }, "Add a user");
-    const addMany = element("button", { type: "button", class: "button", "data-needs": "all", click: () => this._addMany() }, "Add users from a file");
+    const add = button("Add a user", () => this._add(), { kind: "primary", needs: "all" });
+    const addMany = button("Add users from a file", () => this._addMany(), { needs: "all" });
     this._imported = element("p", { class: "muted", id: "imported-hashes" });
     byId("users").append(
       element("div", { class: "toolbar" }, this._prefix.root, this._filter.root, add, addMany),
@@ -157,9 +157,11 @@ export class Users {
   _actions(row) {
     const { username } = row();
     const details = { class: "button small", "data-needs": "helpdesk", "aria-label": `Details of ${username}`, href: `#user/${segment(username)}` };
-    const change = { type: "button", class: "button small", "data-needs": "helpdesk", "aria-label": `New password for ${username}`, click: () => changePassword(username) };
-    const remove = { type: "button", class: "button small danger", "data-needs": "all", "aria-label": `Remove ${username}`, click: () => this._remove(username) };
-    return [element("a", details, "Details"), element("button", change, "New password"), element("button", remove, "Remove")];
+    return [
+      element("a", details, "Details"),
+      button("New password", () => changePassword(username), { kind: "small", needs: "helpdesk", name: `New password for ${username}` }),
+      button("Remove", () => this._remove(username), { kind: "small danger", needs: "all", name: `Remove ${username}` }),
+    ];
   }
 
   async _add() {
