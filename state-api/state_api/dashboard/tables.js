@@ -8,7 +8,7 @@ import { count } from "./units.js";
  * @typedef {object} Column
  * @property {string} label
  * @property {(row: Row) => string | HTMLElement} show
- * @property {(row: Row) => string | number} [order] what to sort by; without it the column is not sorted by
+ * @property {(row: Row) => string | number} [order] what to sort by; without it, and `onSort`, the column is not sorted by
  * @property {string} [className] of its cells: `numeric`, `name-cell`, `wide-cell` (may be long), `line-cell` (stays in one line)
  * @property {string} [title] what the column means, where its label is short
  */
@@ -171,7 +171,8 @@ export class Table {
   /** @param {Column<Row>} column @param {number} number */
   _heading(column, number) {
     const attributes = { scope: "col", role: "columnheader", class: column.className === "numeric" ? "numeric" : null };
-    if (!column.order || !this._options.sorted) return element("th", { ...attributes, title: column.title }, column.label);
+    const { sorted, onSort } = this._options;
+    if (!sorted || !(column.order || onSort)) return element("th", { ...attributes, title: column.title }, column.label);
     const sort = element("button", { type: "button", class: "sort", title: column.title }, column.label);
     sort.addEventListener("click", () => this._sortBy(number));
     return element("th", { ...attributes, "aria-sort": "none" }, sort);

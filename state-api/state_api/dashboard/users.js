@@ -27,17 +27,14 @@ const TYPING = 200;
 /** What the server sorts each column by. */
 const SORTS = ["name", "last_login", "last_refusal", "today", "week", "maildrop"];
 
-/** The server sorts, so the order of a row does not matter here. */
-const order = () => 0;
-
 /** @type {import("./tables.js").Column<User>[]} */
 const COLUMNS = [
-  { label: "Name", className: "name-cell", show: (row) => row.username, order },
-  { label: "Last login", className: "numeric", show: (row) => when(row.last_login_at), order },
-  { label: "Last refusal", className: "numeric", show: refusal, order },
-  { label: "Today", className: "numeric", show: (row) => octets(row.today.octets), order, title: "Octets sent today, in UTC" },
-  { label: "7 days", className: "numeric", show: (row) => octets(row.week.octets), order, title: "Octets sent today and in the six days before" },
-  { label: "Maildrop", className: "numeric", show: (row) => octets(row.maildrop_octets), order, title: "Octets of the maildrop at the last login" },
+  { label: "Name", className: "name-cell", show: (row) => row.username },
+  { label: "Last login", className: "numeric", show: (row) => when(row.last_login_at) },
+  { label: "Last refusal", className: "numeric", show: refusal },
+  { label: "Today", className: "numeric", show: (row) => octets(row.today.octets), title: "Octets sent today, in UTC" },
+  { label: "7 days", className: "numeric", show: (row) => octets(row.week.octets), title: "Octets sent today and in the six days before" },
+  { label: "Maildrop", className: "numeric", show: (row) => octets(row.maildrop_octets), title: "Octets of the maildrop at the last login" },
 ];
 
 const REFUSED_LATELY = "refused_days=1";
