@@ -38,8 +38,8 @@ export class Access {
     this._administrators = new Table({
       caption: "Administrators",
       columns: [
-        { label: "Name", className: "name-cell", show: (/** @type {Administrator} */ row) => row.name, order: (row) => row.name },
-        { label: "Role", show: (row) => row.role, order: (row) => ROLES.indexOf(row.role) },
+        { label: "Name", className: "name-cell", show: (/** @type {Administrator} */ row) => row.name },
+        { label: "Role", show: (row) => row.role },
         { label: "From", show: (row) => (row.is_from_settings ? "settings" : "here"), title: "Those from settings (PEEP_ADMINS) are changed there" },
       ],
       key: (row) => `${row.name} ${row.is_from_settings}`,
@@ -49,12 +49,12 @@ export class Access {
     this._tokens = new Table({
       caption: "API tokens",
       columns: [
-        { label: "Name", className: "name-cell", show: (/** @type {Token} */ row) => row.name, order: (row) => row.name },
-        { label: "Role", show: (row) => row.role, order: (row) => ROLES.indexOf(row.role) },
+        { label: "Name", className: "name-cell", show: (/** @type {Token} */ row) => row.name },
+        { label: "Role", show: (row) => row.role },
         { label: "Networks", className: "wide-cell", show: (row) => row.networks.join(", ") || "any" },
-        { label: "Ends", show: ends, order: (row) => Date.parse(row.ends_at ?? "9999-12-31") },
-        { label: "Made by", show: (row) => row.made_by, order: (row) => row.made_by },
-        { label: "Last used", className: "wide-cell", show: used, order: (row) => Date.parse(row.used_at ?? "1970-01-01") },
+        { label: "Ends", show: ends },
+        { label: "Made by", show: (row) => row.made_by },
+        { label: "Last used", className: "wide-cell", show: used },
       ],
       key: (row) => row.name,
       nothing: "There are no API tokens. Programs use one instead of a name and a password.",
