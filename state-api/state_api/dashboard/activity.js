@@ -2,7 +2,7 @@
 
 import { announce, byId, element, fill, setText } from "./dom.js";
 import { ago, counted, minuteOf, momentOf, visible } from "./units.js";
-import { isAnnounced, SETTINGS } from "./settings.js";
+import { isAnnounced, settingOf } from "./settings.js";
 
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {"change" | "session" | "refused"} Kind */
@@ -83,7 +83,7 @@ export class Activity {
 
   /** @param {{name: string, value: string | number, at: string}} event */
   _addSetting({ name, value, at }) {
-    const known = SETTINGS.find((setting) => setting.name === name);
+    const known = settingOf(name);
     const words = [known?.subject ?? name, known?.show(String(value)) ?? String(value)];
     this._add("✎", "in", [`${words[0]} is now `, strong(words[1])], at);
     if (!isAnnounced(name)) this._announce(`${words[0]} is now ${words[1]}`);

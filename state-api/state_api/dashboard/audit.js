@@ -6,7 +6,7 @@ import { announce, button, byId, element } from "./dom.js";
 import { Field, whenTyped } from "./forms.js";
 import { Pages } from "./pages.js";
 import { Polling } from "./polling.js";
-import { SETTINGS, willAnnounce, willNotAnnounce } from "./settings.js";
+import { settingOf, willAnnounce, willNotAnnounce } from "./settings.js";
 import { Table } from "./tables.js";
 import { momentWithSeconds, visible } from "./units.js";
 
@@ -176,11 +176,6 @@ function who(row) {
 /** @param {Act} act */
 function isUndoable(act) {
   return act.action === "settings.change" && act.old !== "" && settingOf(act.object) !== undefined;
-}
-
-/** @param {string} name */
-function settingOf(name) {
-  return SETTINGS.find((setting) => setting.name === name);
 }
 
 /** @param {string} name @param {string} value */

@@ -3,7 +3,7 @@
 import { get, Problem } from "./api.js";
 import { button, element } from "./dom.js";
 import { Polling } from "./polling.js";
-import { SETTINGS } from "./settings.js";
+import { settingOf } from "./settings.js";
 
 /** @typedef {[number[], (number | null)[]]} Line times in seconds, and values; null where nothing is known */
 /** @typedef {{at: number, text: string}} Change */
@@ -108,7 +108,7 @@ export class Past {
 
 /** @param {{at: string, who: string, object: string, old: string, new: string}} act @returns {Change} */
 function change({ at, who, object, old, new: value }) {
-  const known = SETTINGS.find((setting) => setting.name === object);
+  const known = settingOf(object);
   const show = (/** @type {string} */ text) => (text && known ? known.show(text) : text);
   const before = old ? ` (before: ${show(old)})` : "";
   return { at: Date.parse(at) / 1000, text: `${known?.subject ?? object} is now ${show(value)}${before}, by ${who}` };

@@ -40,6 +40,11 @@ export const SETTINGS = [
   },
 ];
 
+/** @param {string} name @returns {Setting | undefined} */
+export function settingOf(name) {
+  return SETTINGS.find((setting) => setting.name === name);
+}
+
 /** Settings that this page changes, and announces itself. @type {Set<string>} */
 const announced = new Set();
 
@@ -213,7 +218,7 @@ export class SettingsForm {
   /** @param {Field} field @returns {string} the value that another takes the place of */
   _noteOf({ name, value }) {
     if (!(name in this._known)) return "";
-    const { show } = /** @type {Setting} */ (SETTINGS.find((setting) => setting.name === name));
+    const { show } = /** @type {Setting} */ (settingOf(name));
     if (value.trim() !== this._known[name]) return `In force now: ${show(this._known[name])}`;
     const before = this._before[name];
     return before ? `Until ${secondOf(before.until)} it was ${show(before.value)}` : "";
@@ -239,6 +244,6 @@ function differing(before, after) {
 /** @param {Field} field @returns {string | number} as the server wants it; it refuses what is no number */
 function typed(field) {
   const text = field.value.trim();
-  const isNumber = SETTINGS.find(({ name }) => name === field.name)?.isNumber;
+  const isNumber = settingOf(field.name)?.isNumber;
   return isNumber && /^-?\d+$/.test(text) ? Number(text) : text;
 }
