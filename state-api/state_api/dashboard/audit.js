@@ -6,7 +6,7 @@ import { announce, button, byId, element } from "./dom.js";
 import { Field, whenTyped } from "./forms.js";
 import { Pages } from "./pages.js";
 import { Polling } from "./polling.js";
-import { settingOf, willAnnounce, willNotAnnounce } from "./settings.js";
+import { announcing, settingOf } from "./settings.js";
 import { Table } from "./tables.js";
 import { momentWithSeconds, visible } from "./units.js";
 
@@ -133,11 +133,9 @@ export class Audit {
       action: "Set back",
       isDangerous: true,
       run: async () => {
-        willAnnounce(act.object);
         try {
-          await request("POST", `v1/audit/${act.id}/undo?${agreed}`);
+          await announcing([act.object], () => request("POST", `v1/audit/${act.id}/undo?${agreed}`));
         } catch (error) {
-          willNotAnnounce(act.object);
           throw asQuestion(error, agreed);
         }
       },

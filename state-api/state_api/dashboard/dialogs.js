@@ -16,7 +16,7 @@ import { FieldSet } from "./forms.js";
  * @property {boolean} [isDangerous]
  * @property {boolean} [isAnswerable] whether there is anything to cancel
  * @property {Record<string, string>} [fieldOfKind] the field that a kind of problem is about
- * @property {(report: (text: string) => boolean) => Promise<void>} run the action; what it throws is shown, and the
+ * @property {(report: (text: string) => boolean) => Promise<void>} [run] the action; what it throws is shown, and the
  *   dialog stays; `report` shows how far it is, and answers whether the dialog is still there
  */
 
@@ -36,7 +36,7 @@ let numberOfDialogs = 0;
  * @param {DialogOptions} options
  * @returns {Promise<boolean>} whether it was done
  */
-export function ask({ title, paragraphs = [], fields = [], content, action, isDangerous = false, isAnswerable = true, fieldOfKind, run }) {
+export function ask({ title, paragraphs = [], fields = [], content, action, isDangerous = false, isAnswerable = true, fieldOfKind, run = async () => {} }) {
   numberOfDialogs += 1;
   const id = `dialog-${numberOfDialogs}`;
   const set = new FieldSet(fields);
@@ -98,7 +98,25 @@ export function ask({ title, paragraphs = [], fields = [], content, action, isDa
  * @param {Pick<DialogOptions, "title" | "paragraphs" | "fields" | "content" | "action">} options
  */
 export async function tell(options) {
-  await ask({ ...options, isAnswerable: false, run: async () => {} });
+  await ask({ ...options, isAnswerable: false });
+}
+
+/**
+ * Send a change; where the server wants it confirmed, ask whether it is meant, and send it again.
+ * @param {string} method
+ * @param {string} path
+ * @param {{body: unknown, ifMatch?: string}} extra
+ * @param {(problem: Problem) => DialogOptions} question
+ * @returns {ReturnType<typeof request>} throws `Problem`, and that of the server where the answer is no
+ */
+export async function requestIfMeant(method, path, extra, question) {
+  try {
+    return await request(method, path, extra);
+  } catch (error) {
+    if (!(error instanceof Problem && error.kind === "needs-confirmation")) throw error;
+    if (!(await ask({ ...question(error), isDangerous: true }))) throw error;
+    return await request(method, `${path}?confirm=true`, extra);
+  }
 }
 
 /**

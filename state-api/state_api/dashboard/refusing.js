@@ -1,7 +1,7 @@
 /** The dialogs that suspend a user, and ban or exempt a network. */
 
 import { get, Problem, request, segment } from "./api.js";
-import { ask } from "./dialogs.js";
+import { ask, requestIfMeant } from "./dialogs.js";
 import { announce } from "./dom.js";
 import { Field } from "./forms.js";
 import { visible } from "./units.js";
@@ -66,7 +66,6 @@ async function askToReplace(username) {
       "The new reason and the new end replace the earlier ones.",
     ],
     action: "Replace",
-    run: async () => {},
   });
   if (!isMeant) throw new Problem(409, "", "Nothing was changed: the earlier suspension holds");
 }
@@ -113,20 +112,12 @@ function outcomeOf(isBan, { results: [one], is_obeyed: isObeyed }) {
  *  @param {object} body
  *  @param {boolean} isBan */
 async function send(body, isBan) {
-  try {
-    return (await request("POST", "v1/refusals", { body })).body;
-  } catch (error) {
-    if (!(error instanceof Problem && error.kind === "needs-confirmation")) throw error;
-    const isMeant = await ask({
-      title: `${isBan ? "Ban" : "Exempt"} this all the same?`,
-      paragraphs: error.errors.map((one) => `This ${isBan ? "ban" : "exemption"} ${one.message}.`),
-      action: isBan ? "Ban" : "Exempt",
-      isDangerous: true,
-      run: async () => {},
-    });
-    if (!isMeant) throw error;
-    return (await request("POST", "v1/refusals?confirm=true", { body })).body;
-  }
+  const answer = await requestIfMeant("POST", "v1/refusals", { body }, ({ errors }) => ({
+    title: `${isBan ? "Ban" : "Exempt"} this all the same?`,
+    paragraphs: errors.map((one) => `This ${isBan ? "ban" : "exemption"} ${one.message}.`),
+    action: isBan ? "Ban" : "Exempt",
+  }));
+  return answer.body;
 }
 
 /** @param {string} name */

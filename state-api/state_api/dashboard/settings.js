@@ -1,7 +1,7 @@
 /** The settings: a form that loses neither what was typed nor what somebody else has changed. */
 
 import { Problem, request } from "./api.js";
-import { ask } from "./dialogs.js";
+import { requestIfMeant } from "./dialogs.js";
 import { announce, button, byId, element, fill, setText } from "./dom.js";
 import { Field, FieldSet } from "./forms.js";
 import { may } from "./roles.js";
@@ -48,17 +48,24 @@ export function settingOf(name) {
 /** Settings that this page changes, and announces itself. @type {Set<string>} */
 const announced = new Set();
 
-/** @param {string} name of a setting that this page is about to change, and will announce */
-export function willAnnounce(name) {
-  announced.add(name);
+/**
+ * Change settings that the caller announces itself, where that works.
+ * @template Answer
+ * @param {string[]} names
+ * @param {() => Promise<Answer>} change
+ * @returns {Promise<Answer>}
+ */
+export async function announcing(names, change) {
+  for (const name of names) announced.add(name);
+  try {
+    return await change();
+  } catch (error) {
+    for (const name of names) announced.delete(name);
+    throw error;
+  }
 }
 
-/** @param {string} name of a setting that this page could not change */
-export function willNotAnnounce(name) {
-  announced.delete(name);
-}
-
-/** @param {string} name @returns {boolean} whether the change that is told now is announced by `willAnnounce` */
+/** @param {string} name @returns {boolean} whether the change that is told now is announced by who makes it */
 export function isAnnounced(name) {
   return announced.delete(name);
 }
@@ -128,12 +135,7 @@ export class SettingsForm {
     this._save.disabled = true;
     try {
       const body = Object.fromEntries(changed.map((field) => [field.name, typed(field)]));
-      for (const { name } of changed) willAnnounce(name);
-      const answer = await this._send(body);
-      if (answer === null) {
-        for (const { name } of changed) willNotAnnounce(name);
-        return;
-      }
+      const answer = await announcing(Object.keys(body), () => this._send(body));
       const before = this._known;
       this._know(answer.body, answer.etag);
       this._showKnown();
@@ -142,34 +144,26 @@ export class SettingsForm {
       );
       announce([...changes, "Every POP3 process obeys."].join(" "));
     } catch (error) {
-      for (const { name } of changed) willNotAnnounce(name);
-      if (error instanceof Problem && error.status === 412) await this._showLostUpdate();
-      else this._set.showProblem(error, { "mail-directory-refused": "mail_directory" });
+      if (!(error instanceof Problem)) throw error;
+      if (error.status === 412) await this._showLostUpdate();
+      // Who answered that it is not meant knows why nothing is saved.
+      else if (error.kind !== "needs-confirmation") this._set.showProblem(error, { "mail-directory-refused": "mail_directory" });
     } finally {
       this._mark();
     }
   }
 
-  /** Save, after a question where the server wants one; null when the answer is no.
+  /** Save, after a question where the server wants one.
    *  @param {Record<string, string | number>} body */
-  async _send(body) {
-    const extra = { body, ifMatch: this._etag };
-    try {
-      return await request("PATCH", "v1/settings", extra);
-    } catch (error) {
-      if (!(error instanceof Problem && error.kind === "needs-confirmation")) throw error;
-      const changes = SETTINGS.filter(({ name }) => name in body).map(
-        ({ name, subject, show }) => `${subject} would be ${show(String(body[name]))}, and is ${show(this._known[name])} now.`,
-      );
-      const isMeant = await ask({
-        title: "Save this all the same?",
-        paragraphs: [...error.errors.map((one) => `${one.message}.`), ...changes],
-        action: "Save",
-        isDangerous: true,
-        run: async () => {},
-      });
-      return isMeant ? request("PATCH", "v1/settings?confirm=true", extra) : null;
-    }
+  _send(body) {
+    const changes = SETTINGS.filter(({ name }) => name in body).map(
+      ({ name, subject, show }) => `${subject} would be ${show(String(body[name]))}, and is ${show(this._known[name])} now.`,
+    );
+    return requestIfMeant("PATCH", "v1/settings", { body, ifMatch: this._etag }, ({ errors }) => ({
+      title: "Save this all the same?",
+      paragraphs: [...errors.map((one) => `${one.message}.`), ...changes],
+      action: "Save",
+    }));
   }
 
   /** Somebody else was faster: show their changes, keep what was typed, and let the next save replace them. */
