@@ -98,6 +98,11 @@ export class FieldSet {
   }
 }
 
+/** @param {Field} field @param {string} message what is wrong with it, seen before the server is asked @returns {Problem} */
+export function wrong(field, message) {
+  return new Problem(422, "invalid", message, [{ field: field.name, message }]);
+}
+
 /**
  * Act on what is typed, once nothing has been typed for a while.
  * @param {Field[]} fields

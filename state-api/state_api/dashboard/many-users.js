@@ -3,7 +3,7 @@
 import { Problem, request } from "./api.js";
 import { ask, tell } from "./dialogs.js";
 import { element, setText } from "./dom.js";
-import { Field } from "./forms.js";
+import { Field, wrong } from "./forms.js";
 import { Table } from "./tables.js";
 import { count, counted, visible } from "./units.js";
 
@@ -60,7 +60,7 @@ export async function askForMany() {
     fields: [file, list],
     action: "Add users",
     run: async (report) => {
-      lines = linesOf(list.value);
+      lines = linesOf(list);
       sending = send(lines, report);
       await sending;
     },
@@ -96,11 +96,11 @@ function usedLines(text) {
   return all.filter(([, line]) => line.trim() && !line.startsWith("#"));
 }
 
-/** @param {string} text @returns {Line[]} throws `Problem` where the list cannot be used at all */
-function linesOf(text) {
-  const used = usedLines(text);
-  if (!used.length) throw wrong("Give at least one user, or choose a file");
-  if (used.length > MOST_LINES) throw wrong(`These are more than ${count(MOST_LINES)} users: divide the list`);
+/** @param {Field} list @returns {Line[]} throws `Problem` where it cannot be used at all */
+function linesOf(list) {
+  const used = usedLines(list.value);
+  if (!used.length) throw wrong(list, "Give at least one user, or choose a file");
+  if (used.length > MOST_LINES) throw wrong(list, `These are more than ${count(MOST_LINES)} users: divide the list`);
   /** @type {Map<string, number>} */
   const known = new Map();
   return used.map(([number, line]) => {
@@ -201,11 +201,6 @@ function hasNewPassword({ isMade, outcome }) {
 /** @param {Line} line @param {string} reason */
 function refuse(line, reason) {
   Object.assign(line, { outcome: "refused", reason });
-}
-
-/** @param {string} message */
-function wrong(message) {
-  return new Problem(422, "invalid", message, [{ field: "list", message }]);
 }
 
 function madePassword() {

@@ -3,7 +3,7 @@
 import { get, Problem, request, segment } from "./api.js";
 import { ask, requestIfMeant } from "./dialogs.js";
 import { announce } from "./dom.js";
-import { Field } from "./forms.js";
+import { Field, wrong } from "./forms.js";
 import { visible } from "./units.js";
 
 const LONGEST_REASON = 200;
@@ -130,11 +130,6 @@ function reasonIn(field) {
   const reason = field.value.trim();
   if (reason.length <= LONGEST_REASON) return reason;
   throw wrong(field, `A reason has at most ${LONGEST_REASON} characters, and this one has ${reason.length}`);
-}
-
-/** @param {Field} field @param {string} message */
-function wrong(field, message) {
-  return new Problem(422, "invalid", message, [{ field: field.name, message }]);
 }
 
 /** @param {string} name */
