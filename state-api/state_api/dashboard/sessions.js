@@ -163,18 +163,26 @@ export class Sessions {
   /** @param {Session} session */
   async _close(session) {
     const marked = session.marked ? willStay(session.marked) : "Nothing is removed from the maildrop.";
-    await askToDelete({
-      title: `Close the session of ${name(session)}?`,
-      paragraphs: [`The client at ${session.address} is cut off in the middle of what it does. ${marked}`],
-      action: "Close session",
-      isDangerous: true,
-      path: pathOf(session),
-      goneKind: "unknown-session",
-      done: `The session of ${name(session)} is closed`,
-      reload: () => this._polling.now(),
-      table: this._table.root,
-    });
+    await askToClose(session, marked, { reload: () => this._polling.now(), table: this._table.root });
   }
+}
+
+/**
+ * @param {Session} session
+ * @param {string} marked what becomes of the messages that are marked as deleted
+ * @param {Pick<import("./dialogs.js").Deletion, "reload" | "table">} shown
+ */
+export async function askToClose(session, marked, shown) {
+  await askToDelete({
+    title: `Close the session of ${name(session)}?`,
+    paragraphs: [`The client at ${session.address} is cut off in the middle of what it does. ${marked}`],
+    action: "Close session",
+    isDangerous: true,
+    path: pathOf(session),
+    goneKind: "unknown-session",
+    done: `The session of ${name(session)} is closed`,
+    ...shown,
+  });
 }
 
 /**

@@ -5,6 +5,7 @@ import { askToDelete } from "./dialogs.js";
 import { button, byId, element, fill, setText } from "./dom.js";
 import { EVERY, Polling } from "./polling.js";
 import { askForSuspension } from "./refusing.js";
+import { askToClose } from "./sessions.js";
 import { ago, count, counted, duration, momentOf, octets, visible } from "./units.js";
 import { changePassword } from "./users.js";
 
@@ -135,17 +136,8 @@ export class UserPage {
 
   /** @param {import("./sessions.js").Session} session */
   async _close(session) {
-    await askToDelete({
-      title: `Close the session of ${this._username}?`,
-      paragraphs: [`The client at ${session.address} is cut off in the middle of what it does. What it has marked as deleted stays.`],
-      action: "Close session",
-      isDangerous: true,
-      path: `v1/sessions/${segment(session.id)}`,
-      goneKind: "unknown-session",
-      done: `The session of ${this._username} is closed`,
-      reload: () => this._polling.now(),
-      table: byId("user-title"),
-    });
+    const marked = "What it has marked as deleted stays.";
+    await askToClose(session, marked, { reload: () => this._polling.now(), table: byId("user-title") });
   }
 }
 
