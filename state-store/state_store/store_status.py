@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
-from state_store.redis.danger import SAFE_POLICY
+from state_store.redis.server_info import info_fields
+
+SAFE_POLICY = "noeviction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,22 @@ class StoreStatus:
         """Whether it throws keys away once it is full, users and locks among them."""
         return bool(self.max_memory) and self.eviction_policy != SAFE_POLICY
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is dangerous about how it is set up, a line each.
+
+        Most of Peep's keys have no expiry; a `volatile-...` policy evicts the few that have one: login delays
+        and the counts of wrong passwords.
+        """
+        if not self.may_evict:
+            return []
+        is_set = f"maxmemory is set and maxmemory-policy is {self.eviction_policy}"
+        return [f"REDIS MAY THROW AWAY USERS AND LOCKS: {is_set}; set it to {SAFE_POLICY}"]
+
     @classmethod
     def of(cls, round_trip: float, clock_ahead: float, about: str) -> Self:
-        """Return the status that an answer to `INFO` describes."""
-        lines = (line.strip().partition(":") for line in about.splitlines())
-        fields = {name: value for name, colon, value in lines if colon}
+        """Return the status that an answer to `INFO` describes, or to one section of it."""
+        fields = info_fields(about)
         name = fields.get("server_name", "redis")
         replicas = [value for key, value in fields.items() if key.startswith("slave") and key[5:].isdecimal()]
         in_step = sum("state=online" in replica for replica in replicas)
@@ -60,7 +73,7 @@ class StoreStatus:
             memory=int(fields.get("used_memory", 0)),
             max_memory=int(fields.get("maxmemory", 0)),
             machine_memory=int(fields.get("total_system_memory", 0)),
-            eviction_policy=fields.get("maxmemory_policy", "noeviction"),
+            eviction_policy=fields.get("maxmemory_policy", SAFE_POLICY),
             keeps_log=fields.get("aof_enabled") == "1",
             log_fault=next((what for what, status in faults.items() if status != "ok"), ""),
             replicas=in_step,

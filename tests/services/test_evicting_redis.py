@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from state_store.redis.danger import eviction_warnings
 from state_store.repository import StateRepository
+from state_store.store_status import StoreStatus
 from support.api_process import running_api
 from support.redis_server import RedisServer
 
@@ -24,11 +24,11 @@ def test_only_a_limit_with_another_policy_is_dangerous(
     maxmemory: str, policy: str, is_dangerous: bool
 ) -> None:
     about = f"# Memory\r\nmaxmemory:{maxmemory}\r\nmaxmemory_human:x\r\nmaxmemory_policy:{policy}\r\n"
-    assert bool(eviction_warnings(about)) is is_dangerous
+    assert bool(StoreStatus.of(0.0, 0.0, about).warnings) is is_dangerous
 
 
 def test_redis_that_does_not_say_is_not_suspected() -> None:
-    assert eviction_warnings("") == []
+    assert StoreStatus.of(0.0, 0.0, "").warnings == []
 
 
 async def test_service_warns_once_at_its_start_and_readyz_shows_it(

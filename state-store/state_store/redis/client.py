@@ -10,6 +10,7 @@ from state_store.errors import StateError, StoreUnavailable, StoreUnusable
 from state_store.redis.connection import RedisConnection, send, server_of
 from state_store.redis.faults import ANSWER_SECONDS, translate
 from state_store.redis.scripting import load_scripts
+from state_store.redis.server_info import info_fields
 from state_store.redis.topology import topology_of
 
 START_SECONDS = 5.0
@@ -181,8 +182,7 @@ class Subscription:
 
 
 def _check_version(about: str) -> None:
-    fields = dict(line.partition(":")[::2] for line in about.splitlines())
-    version = fields.get("redis_version", "0")
+    version = info_fields(about).get("redis_version", "0")
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
         raise StoreUnusable(f"Redis {version} is too old: 7.0 or Valkey 7.2 is needed")
 

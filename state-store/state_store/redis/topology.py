@@ -18,6 +18,7 @@ from state_store.errors import StoreUnavailable, StoreUnusable
 from state_store.redis import keys
 from state_store.redis.address import TLS_OPTIONS, Endpoint, Kind, RedisAddress, parse
 from state_store.redis.faults import ANSWER_SECONDS, NO_REPLICAS, code_of, describe, translate
+from state_store.redis.server_info import info_fields
 
 GUIDE_SHARE = 0.6
 """The part of the time that a sentinel or node may take to name the server: one that is silent must not hide
@@ -188,7 +189,7 @@ class MasterOfSentinels(GuidedTopology):
 
     async def _check(self, connection: AbstractConnection) -> None:
         # A sentinel that was cut off may name a former master.
-        if "role:master" not in str(await _ask(connection, "INFO", "replication")).split():
+        if info_fields(str(await _ask(connection, "INFO", "replication"))).get("role") != "master":
             raise StoreUnavailable("the sentinels' master is a replica: a failover is under way")
 
 

@@ -8,7 +8,6 @@ import structlog
 from state_store.audit import Actor
 from state_store.errors import StoreEmptied, StoreUnavailable
 from state_store.redis import keys
-from state_store.redis.danger import eviction_warnings
 from state_store.repository.administrators import AdministratorRepository
 from state_store.repository.api_tokens import ApiTokenRepository
 from state_store.repository.attempts import AttemptRepository
@@ -66,10 +65,10 @@ class StateRepository(
     async def warnings(self) -> list[str]:
         """Return what is dangerous about the store as it is set up, a line each."""
         try:
-            fields = await self._client.send("INFO", "memory")
+            about = await self._client.send("INFO", "memory")
         except StoreUnavailable:
             return []  # away, which `ping` shows, or INFO is forbidden
-        return eviction_warnings(str(fields))
+        return StoreStatus.of(0.0, 0.0, str(about)).warnings
 
     async def store_status(self) -> StoreStatus:
         """Return how the server that takes our writes is."""
