@@ -25,6 +25,7 @@ class Process:
 
     def __init__(self, repository: StateRepository) -> None:
         self.closed: dict[str, str] = {}
+        self.changes_of_settings = 0
         self.may_close = asyncio.Event()
         self.may_close.set()
 
@@ -33,12 +34,15 @@ class Process:
 
         callbacks = InstanceCallbacks(
             directory_fault,
-            settings_changed=lambda: None,
+            settings_changed=self._note_change,
             lease_lapsed=lambda: None,
             refusals_changed=self._close,
             is_trusted=lambda address: address == "127.0.0.1",
         )
         self.instance = LiveInstance(repository, InstanceOptions("host.example", 42, "1.2.3"), callbacks)
+
+    def _note_change(self) -> None:
+        self.changes_of_settings += 1
 
     async def _close(self, suspended: Mapping[str, str]) -> None:
         await self.may_close.wait()
@@ -64,6 +68,12 @@ async def store(repository: StateRepository) -> StateRepository:
     """Give a store with a user."""
     await repository.add_user("alice", Credential("$argon2id$one", "v1"), by=OPERATOR)
     return repository
+
+
+def set_behind_the_scenes(behind_the_scenes: redis.Redis, kind: str, subject: str) -> None:
+    refusal = refusal_id(RefusalKind(kind), subject)
+    behind_the_scenes.hset(keys.REFUSALS, refusal, f"{kind}\n{subject}\n1\n0\nroot\nguesses")
+    behind_the_scenes.zadd(keys.REFUSAL_NAMES, {f"{kind} {subject}": 0})
 
 
 async def ban(store: StateRepository, network: str, reason: str = "guesses") -> bool:
@@ -124,11 +134,7 @@ async def test_a_ban_whose_notification_was_lost_comes_with_the_next_answer(
     async with process(store) as one:
         await ban(store, "192.0.2.200")
         # As a script leaves it whose notification did not arrive.
-        row = str(behind_the_scenes.hget(keys.REFUSALS, refusal_id(RefusalKind.BAN, "192.0.2.200")))
-        behind_the_scenes.hset(
-            keys.REFUSALS, refusal_id(RefusalKind.BAN, GUESSER), row.replace("192.0.2.200", GUESSER)
-        )
-        behind_the_scenes.zadd(keys.REFUSAL_NAMES, {f"ban {GUESSER}": 0})
+        set_behind_the_scenes(behind_the_scenes, "ban", GUESSER)
         behind_the_scenes.hincrby(keys.SETTINGS, "refusals_version", 1)
         behind_the_scenes.hincrby(keys.SETTINGS, "version", 1)
         assert one.instance.networks.ban_on(GUESSER) is None
@@ -145,6 +151,48 @@ async def test_what_another_server_has_counted_on_from_the_same_version_is_read_
         behind_the_scenes.delete(keys.REFUSALS, keys.REFUSAL_NAMES)
         behind_the_scenes.client_kill_filter(_type="pubsub")
         await until(lambda: one.instance.networks.ban_on(GUESSER) is None)
+
+
+async def test_refusals_that_were_being_read_when_the_connection_was_cut_are_read_anew(
+    store: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    async with process(store) as one:
+        one.may_close.clear()
+        set_behind_the_scenes(behind_the_scenes, "ban", GUESSER)
+        behind_the_scenes.hincrby(keys.SETTINGS, "refusals_version", 1)
+        behind_the_scenes.hincrby(keys.SETTINGS, "version", 1)
+        one.instance.counted()  # the next answer tells the new version
+        await until(lambda: one.instance.networks.ban_on(GUESSER) is not None)
+        listener = {client["id"] for client in behind_the_scenes.client_list(_type="pubsub")}
+        behind_the_scenes.client_kill_filter(_type="pubsub")
+
+        def listens_again() -> bool:
+            found = {client["id"] for client in behind_the_scenes.client_list(_type="pubsub")}
+            return bool(found - listener)
+
+        await until(listens_again)
+        # Another master has this version too, without that ban.
+        behind_the_scenes.delete(keys.REFUSALS, keys.REFUSAL_NAMES)
+        one.may_close.set()
+        await until(lambda: one.instance.networks.ban_on(GUESSER) is None)
+
+
+async def test_a_change_of_refusals_alone_is_no_change_of_settings(store: StateRepository) -> None:
+    async with process(store) as one:
+        before = one.changes_of_settings
+        assert await ban(store, GUESSER)
+        assert one.changes_of_settings == before
+        await store.change_settings(timeout_seconds=77, by=OPERATOR)
+        assert one.changes_of_settings == before + 1
+
+
+async def test_a_mark_that_an_earlier_state_api_has_wiped_is_set_again_when_an_instance_starts(
+    store: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await store.refuse([NewRefusal(RefusalKind.SUSPEND, "alice", "not paid")], by=OPERATOR)
+    behind_the_scenes.hset(keys.CREDENTIALS, "alice", "v1 $argon2id$one")
+    async with process(store) as one:
+        assert await one.log_in("s1") is LoginOutcome.CREDENTIAL_CHANGED
 
 
 async def test_a_new_instance_goes_by_the_refusals_before_it_takes_connections(
@@ -167,9 +215,7 @@ async def test_refusals_that_could_not_be_read_after_a_reconnection_are_read_wit
     async with process(repository) as one:
         monkeypatch.setattr(repository, "settings", away)
         # Another master has counted on to the same version, with a ban that was never heard of here.
-        row = f"ban\n{GUESSER}\n1\n0\nroot\nguesses"
-        behind_the_scenes.hset(keys.REFUSALS, refusal_id(RefusalKind.BAN, GUESSER), row)
-        behind_the_scenes.zadd(keys.REFUSAL_NAMES, {f"ban {GUESSER}": 0})
+        set_behind_the_scenes(behind_the_scenes, "ban", GUESSER)
         behind_the_scenes.client_kill_filter(_type="pubsub")
         await asyncio.wait_for(failed.wait(), 10)
         monkeypatch.setattr(repository, "settings", read)

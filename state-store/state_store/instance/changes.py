@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -40,6 +41,7 @@ class Changes:
         self._networks = networks
         self._refusals_version = 0
         """Of what `networks` goes by; -1: another server may have counted on from the same version."""
+        self._disconnections = 0
         self._refreshing = asyncio.Lock()
         self._wake = wake
         self._callbacks = callbacks
@@ -55,17 +57,21 @@ class Changes:
             await self._refresh()
 
     async def _refresh(self) -> None:
+        disconnections = self._disconnections
         settings = await self._repository.settings()
         if settings.refusals_version != self._refusals_version:
             await self._obey_refusals()
-            self._refusals_version = settings.refusals_version
-        if settings == self.settings:
+            # What was read before a disconnection may be another server's, with the same version.
+            is_lasting = disconnections == self._disconnections
+            self._refusals_version = settings.refusals_version if is_lasting else -1
+        before, self.settings = self.settings, settings
+        if settings == before:
             return
-        if settings.max_connections != self.settings.max_connections:
+        if settings.max_connections != before.max_connections:
             self._admission.limit_changed()
-        self.settings = settings
         self._wake()
-        self._callbacks.settings_changed()
+        if replace(settings, refusals_version=before.refusals_version) != before:
+            self._callbacks.settings_changed()
 
     async def _obey_refusals(self) -> None:
         rules, suspended = await self._repository.refused_networks(self._lease.instance_id)
@@ -93,6 +99,7 @@ class Changes:
         elif notification.kind is NotificationKind.SESSION_TO_CLOSE:
             self._callbacks.close_session(notification.identifier)
         elif notification.kind is NotificationKind.DISCONNECTED:
+            self._disconnections += 1
             self._refusals_version = -1
             self._wake()  # the next exchange shows whether the store is away
         else:

@@ -8,6 +8,7 @@ for _, row in ipairs(rows) do
   local kind, subject, _, ends, _, reason = refusal_row(row)
   if kind == 'suspend' then
     users[#users + 1], reasons[#users + 1] = subject, reason
+    mark_credential(subject, true)  -- a state-api of an earlier version sets passwords without the mark
   else
     for _, word in ipairs({kind, subject, ends, reason}) do networks[#networks + 1] = word end
   end
