@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import ip_network
 
 from state_store.refusals import is_in
 
@@ -65,6 +66,6 @@ class ApiToken:
         """Return why it does not serve a client at this address and time; empty where it does."""
         if self.ends_at and now >= self.ends_at:
             return "has ended"
-        if self.networks and not any(is_in(address, network) for network in self.networks):
+        if self.networks and not any(is_in(address, ip_network(network)) for network in self.networks):
             return "not for this network"
         return ""

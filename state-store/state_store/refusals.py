@@ -17,10 +17,15 @@ LONGEST_REASON_CHARACTERS = 200
 REFUSALS_A_PAGE = 100
 """Refusals that one script reads: it holds Redis up for a millisecond at most."""
 
+REFUSALS_A_SEARCH = 500
+"""Rows that one script searches: it holds Redis up for a millisecond."""
+
 _MAPPED_BITS = 96
 """The prefix of IPv6 addresses that stand for IPv4 ones (RFC 4291, section 2.5.5.2)."""
 
 _REASON = re.compile(r"[ -~]*")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class RefusalKind(Enum):
@@ -132,12 +137,12 @@ def canonical_network(text: str) -> str:
     return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
-def holds_everybody(network: str) -> bool:
+def holds_everybody(network: Network) -> bool:
     """Return whether every client of its family is in this network."""
-    return ipaddress.ip_network(network).prefixlen == 0
+    return network.prefixlen == 0
 
 
-def is_in(address: str, network: str) -> bool:
+def is_in(address: str, network: Network) -> bool:
     """Return whether a client's address is in a network; one that is no IP address is in none."""
     parsed = client_address(address)
-    return parsed is not None and parsed in ipaddress.ip_network(network)
+    return parsed is not None and parsed in network

@@ -97,14 +97,15 @@ def test_a_session_shows_what_it_has_done(peep: Peep, dashboard: Dashboard) -> N
         cells = dashboard.row("bob").get_by_role("cell")
         expect(cells.nth(1)).to_have_text("127.0.0.1")
         expect(cells.nth(2)).to_have_text("TLS 1.3")
-        expect(cells.nth(4)).to_contain_text("kB")
-        expect(cells.nth(6)).to_have_text("1")
+        expect(cells.nth(4)).to_contain_text(" s")
+        expect(cells.nth(5)).to_contain_text("kB")
         expect(cells.nth(7)).to_have_text("1")
+        expect(cells.nth(8)).to_have_text("1")
         expect(dashboard.page.locator("#sessions .summary")).to_contain_text("1 logged in")
         expect(dashboard.page.locator("#sessions .summary")).to_contain_text("1 message fetched")
         client.ask_lines("RETR 2")
-        expect(cells.nth(5)).to_contain_text("kB/s")
-        expect(cells.nth(5)).to_have_text("")
+        expect(cells.nth(6)).to_contain_text("kB/s")
+        expect(cells.nth(6)).to_have_text("")
 
 
 def test_sessions_are_sorted_and_filtered(peep: Peep, dashboard: Dashboard) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from peepctl.completion import users
 from peepctl.http_api import ApiRefused, HttpApi
+from peepctl.moments import span
 from peepctl.options import complain, connected
 from peepctl.output import say
 from peepctl.questions import is_agreed
@@ -37,25 +38,44 @@ def close(
             autocompletion=users,
         ),
     ] = None,
+    idle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Those idle for so long: 45s, 10m, 2h. As sessions --sort idle shows them.",
+            show_default=False,
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Close them without asking.")] = False,
 ) -> Exit:
-    """Close the POP3 sessions of a network or user, or all.
+    """Close the POP3 sessions of a network or user, idle ones, or all.
 
-    Messages marked as deleted are kept. It talks to the HTTP API, and each session is an entry of the audit.
+    Filters are combined. Messages marked as deleted are kept. It talks to the HTTP API, and each session is
+    an entry of the audit.
     """
-    if everything == bool(network or of_user):
-        raise WrongSettings("which sessions? --network, --of or both, else --all")
+    if everything == bool(network or of_user or idle):
+        raise WrongSettings("which sessions? --network, --of and --idle can be combined, else --all")
     filters = {"network": network, "username": of_user}
     query = {name: value for name, value in filters.items() if value}
+    whose = " and ".join(f"{name} {value}" for name, value in query.items()) or "everybody"
+    if idle is not None:
+        whose += f", idle for {idle}"
+        query["idle_seconds"] = str(_seconds(idle))
     with server.api() as api:
-        if not (is_sure or _is_agreed(query)):
+        if not (is_sure or _is_agreed(whose)):
             return Exit.REFUSED
         return _close_all(api, query)
 
 
-def _is_agreed(query: dict[str, str]) -> bool:
-    whose = " and ".join(f"{name} {value}" for name, value in query.items()) or "everybody"
+def _seconds(idle: str) -> int:
+    seconds = span(idle)
+    if not seconds:
+        raise WrongSettings(f"--idle {idle}: give a time as 45s, 10m or 2h")
+    return seconds
+
+
+def _is_agreed(whose: str) -> bool:
     return is_agreed(
         f"Close all sessions of {whose}?",
         f"the sessions of {whose} are not closed: --yes does it without a question",

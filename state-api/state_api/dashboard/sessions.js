@@ -7,7 +7,7 @@ import { Field } from "./forms.js";
 import { isIn, networkOf } from "./networks.js";
 import { Polling } from "./polling.js";
 import { Table } from "./tables.js";
-import { count, counted, duration, octets } from "./units.js";
+import { count, counted, duration, octets, secondsOf, someOf } from "./units.js";
 
 /**
  * @typedef {object} Session
@@ -20,14 +20,12 @@ import { count, counted, duration, octets } from "./units.js";
  * @property {number} octets
  * @property {number} retrieved
  * @property {number} marked
+ * @property {number | null} idle_seconds null of a process that does not tell it
  * @property {number} rate octets a second since the reading before; this page adds it
  */
 
 const ROWS_OF_A_PAGE = 100;
 const NOBODY = "(not logged in)";
-
-/** Names that a question tells; the rest is a number. */
-const MOST_NAMES = 8;
 
 /** Sessions that are closed at one time: each takes a connection to the server until its end. */
 const AT_ONCE = 4;
@@ -38,6 +36,7 @@ const COLUMNS = [
   { label: "Address", className: "wide-cell", show: (row) => row.address, order: (row) => row.address },
   { label: "TLS", show: encryption, order: (row) => row.tls ?? "" },
   { label: "Open for", className: "numeric", show: (row) => duration(row.seconds), order: (row) => row.seconds },
+  { label: "Idle", className: "numeric", show: idle, order: (row) => row.idle_seconds ?? -1, title: "For how long it has neither sent nor taken anything" },
   { label: "Sent", className: "numeric", show: (row) => octets(row.octets), order: (row) => row.octets, title: "Octets of replies" },
   { label: "Now", className: "numeric", show: (row) => (row.rate ? `${octets(row.rate)}/s` : ""), order: (row) => row.rate, title: "Octets a second that go out now; empty where nothing does" },
   { label: "Fetched", className: "numeric", show: (row) => count(row.retrieved), order: (row) => row.retrieved, title: "Messages fetched with RETR" },
@@ -54,7 +53,14 @@ const FITS = {
     const network = networkOf(text);
     return network && ((row) => isIn(row.address, network));
   },
+  idle: (text) => {
+    const seconds = secondsOf(text);
+    return seconds === null ? null : (row) => (row.idle_seconds ?? -1) >= seconds;
+  },
 };
+
+/** What is said of a text that is none of the kind. @type {Record<string, string>} */
+const WRONG = { network: "This is no address and no network.", idle: "This is no time: give 45s, 10m or 2h." };
 
 export class Sessions {
   constructor() {
@@ -62,7 +68,7 @@ export class Sessions {
     this._kind = new Field({
       name: "kind",
       label: "By",
-      choices: [["any", "a part of user, address or session"], ["user", "one user, exactly"], ["network", "an address or a network, as 192.0.2.0/24"]],
+      choices: [["any", "a part of user, address or session"], ["user", "one user, exactly"], ["network", "an address or a network, as 192.0.2.0/24"], ["idle", "idle for so long at least, as 10m"]],
     });
     for (const field of [this._filter, this._kind]) {
       field.input.addEventListener("input", () => {
@@ -127,7 +133,7 @@ export class Sessions {
     const wanted = this._filter.value.trim();
     const fits = wanted ? FITS[this._kind.value](wanted) : () => true;
     if (fits) this._filter.clearError();
-    else this._filter.setError("This is no address and no network.");
+    else this._filter.setError(WRONG[this._kind.value]);
     return fits ? this._sessions.filter(fits) : [];
   }
 
@@ -141,7 +147,7 @@ export class Sessions {
     const isDone = await ask({
       title: `Close ${many}?`,
       paragraphs: [
-        `Of ${some(sessions.map(name))}, from ${some(sessions.map((row) => row.address))}.`,
+        `Of ${someOf(sessions.map(name))}, from ${someOf(sessions.map((row) => row.address))}.`,
         `${sessions.length === 1 ? "The client is" : "The clients are"} cut off, whatever is under way. ${marked ? willStay(marked) : "Nothing is removed from a maildrop."}`,
         "Sessions that begin meanwhile stay open: to keep them away, suspend the user or ban the network first.",
       ],
@@ -221,13 +227,6 @@ function sum(sessions, figure) {
   return sessions.reduce((all, row) => all + figure(row), 0);
 }
 
-/** @param {string[]} names @returns {string} each once, such as "alice, bob and 3 others" */
-function some(names) {
-  const distinct = [...new Set(names)];
-  const rest = distinct.length - MOST_NAMES;
-  return distinct.slice(0, MOST_NAMES).join(", ") + (rest > 0 ? ` and ${counted(rest, "other")}` : "");
-}
-
 /** @param {number} marked */
 function willStay(marked) {
   return `${counted(marked, "message")} marked as deleted will stay: only QUIT removes what is marked.`;
@@ -241,6 +240,11 @@ function pathOf(session) {
 /** @param {Session} session */
 function name(session) {
   return session.username ?? NOBODY;
+}
+
+/** @param {Session} session */
+function idle({ idle_seconds: seconds }) {
+  return seconds === null ? "–" : duration(seconds);
 }
 
 /** @param {Session} session */

@@ -2,6 +2,13 @@
 
 const integers = new Intl.NumberFormat("en");
 const OCTET_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+/** @type {Record<string, number>} */
+const SECONDS = { s: 1, m: 60, min: 60, h: 3600, d: 86400 };
+
+/** Names that `someOf` tells; the rest is a number. */
+const MOST_NAMES = 8;
+
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const clockWithSeconds = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
@@ -58,6 +65,12 @@ export function duration(seconds) {
   return both(whole, 86400, "d", 3600, "h");
 }
 
+/** @param {string} text such as "45s", "10 m", "2h" @returns {number | null} seconds; null of what is no time */
+export function secondsOf(text) {
+  const found = /^(\d{1,6}) ?(s|m|min|h|d)$/.exec(text);
+  return found && Number(found[1]) * SECONDS[found[2]];
+}
+
 /** @param {Date} then @param {Date} [now] @returns {string} such as "just now", "3 min ago", a date when long ago */
 export function ago(then, now = new Date()) {
   const seconds = (now.getTime() - then.getTime()) / 1000;
@@ -97,6 +110,13 @@ export function momentWithSeconds(time) {
 /** @param {string} text @returns {string} with what is not seen, or turns the direction of writing, spelt out */
 export function visible(text) {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);
+}
+
+/** @param {string[]} names @returns {string} each once, such as "alice, bob and 3 others" */
+export function someOf(names) {
+  const distinct = [...new Set(names)];
+  const rest = distinct.length - MOST_NAMES;
+  return distinct.slice(0, MOST_NAMES).join(", ") + (rest > 0 ? ` and ${counted(rest, "other")}` : "");
 }
 
 /** @param {number} number @param {string} one @param {string} [many] @returns {string} "1 session", "2 sessions" */

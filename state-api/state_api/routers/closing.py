@@ -1,5 +1,7 @@
 """`DELETE /v1/sessions`: many POP3 connections at once."""
 
+import time
+from ipaddress import ip_network
 from typing import Annotated
 
 import structlog
@@ -11,7 +13,7 @@ from state_api.confirmation import Confirmed
 from state_api.dependencies import Helper, RepositoryDependency
 from state_api.user_schemas import Username
 from state_store.records import SessionRow
-from state_store.refusals import canonical_network, holds_everybody, is_in
+from state_store.refusals import Network, canonical_network, holds_everybody, is_in
 
 MOST = 500
 """Sessions that one request closes: it is answered while a client still waits, and shows how far it is."""
@@ -28,12 +30,21 @@ OfNetwork = Annotated[
     Query(description="Only from this address or network.", max_length=64, examples=["192.0.2.0/24"]),
 ]
 OfUser = Annotated[Username | None, Query(description="Only this user's.")]
+Idle = Annotated[
+    int | None,
+    Query(
+        ge=1,
+        le=10**9,
+        description="Only those that have neither sent nor taken anything for so many seconds.",
+        examples=[600],
+    ),
+]
 
 
 @router.delete(
     "",
     operation_id="close_sessions",
-    summary="Close the POP3 connections of a network or user, or all",
+    summary="Close the POP3 connections of a network or user, idle ones, or all",
     responses=errors.problems(errors.NEEDS_CONFIRMATION),
 )
 async def close_sessions(
@@ -41,16 +52,21 @@ async def close_sessions(
     helper: Helper,
     network: OfNetwork = None,
     username: OfUser = None,
+    idle_seconds: Idle = None,
     confirm: Confirmed = False,
 ) -> schemas.ClosedSessions:
     """Close at most 500, the oldest first, each as PEEP `k-` does: repeat it while some are `left`.
 
-    Each is an entry of the audit. Without a filter, or with a network of everybody, it has to be confirmed.
+    Each is an entry of the audit. Filters are combined. Without one, or with only a network of everybody, it
+    has to be confirmed.
     """
-    meant = [one for one in await repository.sessions() if _is_meant(one, network, username)]
-    is_of_all = username is None and (network is None or holds_everybody(network))
+    held = None if network is None else ip_network(network)
+    idle_since = None if idle_seconds is None else time.time() - idle_seconds
+    sessions = await repository.sessions()
+    meant = [one for one in sessions if _is_meant(one, held, username, idle_since)]
+    is_of_all = username is None and idle_since is None and (held is None or holds_everybody(held))
     if is_of_all and not confirm:
-        filtered = "no network and no user is given" if network is None else f"{network} holds everybody"
+        filtered = "no filter is given" if held is None else f"{network} holds everybody"
         why = f"closes all {len(meant)} sessions: {filtered}"
         raise errors.Refused(errors.NEEDS_CONFIRMATION, [schemas.FieldError(field="confirm", message=why)])
     asked = [one.session_id for one in meant[:MOST]]
@@ -61,13 +77,19 @@ async def close_sessions(
         administrator=helper.name,
         network=network,
         username=username,
+        idle_seconds=idle_seconds,
         closed=closed,
         unclosed=len(unclosed),
     )
     return schemas.ClosedSessions(closed=closed, unclosed=unclosed, left=len(meant) - len(asked))
 
 
-def _is_meant(session: SessionRow, network: str | None, username: str | None) -> bool:
-    return (username is None or session.username == username) and (
-        network is None or is_in(session.address, network)
+def _is_meant(
+    session: SessionRow, network: Network | None, username: str | None, idle_since: float | None
+) -> bool:
+    """Return whether a session fits all filters; one of an earlier version is not known to be idle."""
+    return (
+        (username is None or session.username == username)
+        and (idle_since is None or 0.0 < session.active_at <= idle_since)
+        and (network is None or is_in(session.address, network))
     )

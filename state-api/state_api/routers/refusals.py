@@ -1,5 +1,6 @@
 """`/v1/refusals`: suspended users, banned and exempt networks."""
 
+from ipaddress import ip_network
 from typing import Annotated
 
 import structlog
@@ -187,12 +188,15 @@ def _questions(new: list[NewRefusal], own_address: str) -> list[FieldError]:
 
 def _question(one: NewRefusal, own_address: str) -> str:
     """Return what to ask about a refusal; empty where there is nothing to ask."""
+    if one.kind is RefusalKind.SUSPEND:
+        return ""
+    network = ip_network(one.subject)
     match one.kind:
-        case RefusalKind.EXEMPT if holds_everybody(one.subject):
+        case RefusalKind.EXEMPT if holds_everybody(network):
             return "holds everybody: no ban counts any more, and nothing slows down who guesses passwords"
-        case RefusalKind.BAN if holds_everybody(one.subject):
+        case RefusalKind.BAN if holds_everybody(network):
             return "concerns everybody who is in no exempt network"
-        case RefusalKind.BAN if is_in(own_address, one.subject):
+        case RefusalKind.BAN if is_in(own_address, network):
             return f"holds the address that you come from, {own_address}: no POP3 from there either"
     return ""
 
