@@ -166,6 +166,8 @@ async def test_pages_are_sorted_and_hold_each_refusal_once(store: StateRepositor
     odd = await store.refusals(9, kind=RefusalKind.BAN, text="guesses", after="ban 192.0.2.1")
     assert [one.subject for one in odd.refusals] == ["192.0.2.3"]
     assert [one.subject for one in (await store.refusals(9, text="lic")).refusals] == ["alice"]
+    for kind_or_time in ("ban", "\n1"):
+        assert (await store.refusals(9, text=kind_or_time)).refusals == []
 
 
 async def test_a_refusal_replaces_the_one_before_it_and_the_same_again_changes_nothing(

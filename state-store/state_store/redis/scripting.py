@@ -20,7 +20,7 @@ from state_store.credentials import attempts
 from state_store.history import RINGS
 from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
 from state_store.redis import keys
-from state_store.refusals import MOST_REFUSALS, REFUSALS_A_PAGE
+from state_store.refusals import MOST_REFUSALS, REFUSALS_A_PAGE, REFUSALS_A_SEARCH
 
 CLOCK_GRAIN_SECONDS = 1.0
 """The time when leases were last read is written down once a second."""
@@ -122,6 +122,7 @@ def _figures() -> dict[str, str]:
         "USER_LOG_LENGTH": USER_LOG_LENGTH,
         "MOST_REFUSALS": MOST_REFUSALS,
         "REFUSALS_A_PAGE": REFUSALS_A_PAGE,
+        "REFUSALS_A_SEARCH": REFUSALS_A_SEARCH,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }
     figures |= {name: value for name, value in vars(attempts).items() if isinstance(value, int | float)}

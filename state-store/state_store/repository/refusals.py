@@ -70,22 +70,39 @@ class RefusalRepository(DeploymentStore):
 
         `after` is `next_after` of the page before.
         """
+        if text:
+            return await self._found(limit, after, kind, text)
         first, end = (f"[{kind.value} ", f"({kind.value}!") if kind is not None else ("-", "+")
         start = f"({after}" if after and f"[{after}" >= first else first
         rows: list[str] = []
         while True:
-            *counts, found, last = await self._client.script("list_refusals", start, end, text)
+            *counts, found, last = await self._client.script("list_refusals", start, end)
             rows += found
             if len(rows) > limit or not last:
                 break
             start = f"({last}"
-        page = list(map(_refusal, rows[:limit]))
-        next_after = f"{page[-1].kind.value} {page[-1].subject}" if len(rows) > limit else ""
-        return RefusalPage(page, next_after, RefusalCounts(*counts))
+        return _page(rows, limit, RefusalCounts(*counts))
+
+    async def _found(self, limit: int, after: str, kind: RefusalKind | None, text: str) -> RefusalPage:
+        counts = await self.refusal_counts()
+        # By name, as a scan may give a row twice, and gives them in no order.
+        rows: dict[str, str] = {}
+        cursor = "0"
+        while True:
+            cursor, found = await self._client.script(
+                "find_refusals", cursor, kind.value if kind else "", text
+            )
+            for row in found.split("\0") if found else ():
+                kind_of_it, subject, _ = row.split("\n", 2)
+                rows[f"{kind_of_it} {subject}"] = row
+            if cursor == "0":
+                break
+        names = sorted(name for name in rows if name > after)
+        return _page([rows[name] for name in names[: limit + 1]], limit, counts)
 
     async def refusal_counts(self) -> RefusalCounts:
         """Return how many refusals of each kind are in force."""
-        *counts, _, _ = await self._client.script("list_refusals", "+", "-", "")  # of no range: no rows
+        *counts, _, _ = await self._client.script("list_refusals", "+", "-")  # of no range: no rows
         return RefusalCounts(*counts)
 
     async def suspension(self, username: str, version: str = "") -> Refusal | None:
@@ -117,6 +134,13 @@ class RefusalRepository(DeploymentStore):
             sessions |= zip(closed[::2], closed[1::2], strict=True)
             if not after:
                 return rules, sessions
+
+
+def _page(rows: Sequence[str], limit: int, counts: RefusalCounts) -> RefusalPage:
+    """Return a page of rows, of which one more than it has shows that there is a next page."""
+    page = list(map(_refusal, rows[:limit]))
+    next_after = f"{page[-1].kind.value} {page[-1].subject}" if len(rows) > limit else ""
+    return RefusalPage(page, next_after, counts)
 
 
 def _refusal(row: str) -> Refusal:
