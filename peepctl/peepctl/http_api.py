@@ -36,12 +36,17 @@ class ApiWrongLogin(ApiError):
 
 
 class ApiRefused(ApiError):
-    """The API answers with an error; `kind` is its name in the documentation, `reasons` are by field."""
+    """The API answers with an error: `kind` is its name in the documentation; `faults`: field, reason."""
 
-    def __init__(self, text: str, kind: str, reasons: list[str]) -> None:
+    def __init__(self, text: str, kind: str, faults: list[tuple[str, str]]) -> None:
         super().__init__(text)
         self.kind = kind
-        self.reasons = reasons
+        self.faults = faults
+
+    @property
+    def reasons(self) -> list[str]:
+        """The reasons without their fields."""
+        return [reason for _, reason in self.faults]
 
     @property
     def why(self) -> str:
@@ -177,5 +182,5 @@ class HttpApi:
 
 def _refused(begin: str, problem: dict[str, Any]) -> ApiRefused:
     kind = str(problem.get("type")).rpartition("#")[2]
-    reasons = [str(one["message"]) for one in problem.get("errors", [])]
-    return ApiRefused(begin + str(problem.get("detail") or "no reason given"), kind, reasons)
+    faults = [(str(one.get("field")), str(one["message"])) for one in problem.get("errors", [])]
+    return ApiRefused(begin + str(problem.get("detail") or "no reason given"), kind, faults)

@@ -95,6 +95,38 @@ def test_a_user_and_the_list_fit_a_telephone(peep: Peep, open_dashboard: Open, s
 
 
 @pytest.mark.timeout(120)
+def test_users_that_a_filter_finds_are_suspended_together(own_peep: Peep, dashboard: Dashboard) -> None:
+    for name in ("quin", "quentin", "queenie", "rosa"):
+        own_peep.add_user(name)
+    suspension = {"reason": "not paid", "until": None}
+    assert own_peep.api.client.put("/v1/users/queenie/suspension", json=suspension).status_code == 200
+    dashboard.enter("Users")
+    page = dashboard.page
+    page.locator("#users").get_by_label("Find").fill("qu")
+    suspend = page.get_by_role("button", name="Suspend these 3 users")
+    expect(dashboard.row("quin")).to_be_visible()
+    expect(suspend).to_be_hidden()
+    page.get_by_label("Show", exact=True).select_option("No login in 90 days")
+    suspend.click()
+    # Who is suspended already keeps the reason.
+    dialog = dashboard.dialog()
+    expect(dialog).to_contain_text("quentin, quin.")
+    dialog.get_by_label("Reason").fill("x" * 201)
+    dialog.get_by_role("button", name="Suspend 2 users").click()
+    expect(dialog).to_contain_text("A reason has at most 200 characters")
+    dialog.get_by_label("Reason").fill("not used")
+    assert dashboard.barriers() == []
+    dialog.get_by_role("button", name="Suspend 2 users").click()
+    expect(page.get_by_role("status").filter(has_text="2 of 2 users suspended")).to_be_visible()
+    refusals = own_peep.api.client.get("/v1/refusals").json()["refusals"]
+    assert {one["subject"]: one["reason"] for one in refusals} == {
+        "queenie": "not paid",
+        "quentin": "not used",
+        "quin": "not used",
+    }
+
+
+@pytest.mark.timeout(120)
 def test_users_are_added_from_a_file_and_each_line_is_answered(
     peep: Peep, dashboard: Dashboard, tmp_path: Path
 ) -> None:

@@ -70,6 +70,28 @@ async def test_sessions_of_a_network_or_user_are_closed_each_with_an_entry(
         assert (done.stdout, await left(repository)) == ("closed 2 sessions\n", [])
 
 
+async def test_idle_sessions_are_closed_and_those_of_which_it_is_not_known_stay(
+    repository: StateRepository, peepctl: PeepctlBesideApi
+) -> None:
+    now = time.time()
+    active_at = {"s0": now - 700, "s1": now - 650, "s2": now - 30, "s3": 0.0}
+    rows = [
+        SessionRow(name, "pop3", "alice", f"192.0.2.{number}", now - 800, active_at=moment)
+        for number, (name, moment) in enumerate(active_at.items())
+    ]
+    async with pop3_instance(repository):
+        await repository.exchange(Exchange("pop3", 0, session_rows=rows))
+        unsure = await peepctl.run("sessions", "close", "--idle", "10m")
+        assert "the sessions of everybody, idle for 10m are not closed" in unsure.stderr
+        done = await peepctl.run("sessions", "close", "--idle", "10m", "--network", "192.0.2.1", "--yes")
+        assert (done.stdout, await left(repository)) == ("closed 1 session\n", ["s0", "s2", "s3"])
+        done = await peepctl.run("sessions", "close", "--idle", "10m", "--yes")
+        assert (done.stdout, await left(repository)) == ("closed 1 session\n", ["s2", "s3"])
+        for text in ("soon", "0m", "10"):
+            wrong = await peepctl.run("sessions", "close", "--idle", text, "--yes")
+            assert (wrong.code, "give a time as 45s" in wrong.stderr) == (2, True)
+
+
 async def test_many_more_sessions_than_a_request_closes_are_closed(
     repository: StateRepository, peepctl: PeepctlBesideApi, api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,3 +187,32 @@ async def test_users_of_a_list_are_suspended(repository: StateRepository, peepct
     listed = json.loads((await peepctl.run("refusals", "list", "--json")).stdout)["refusals"]
     assert [(one["subject"], one["reason"]) for one in listed] == [("alice", "unpaid"), ("bob", "unpaid")]
     assert (await peepctl.run("refusals", "suspend", "alice", "--from", "-")).code == 2
+
+
+async def test_a_malformed_name_of_a_list_keeps_no_other_user_from_being_suspended(
+    repository: StateRepository, peepctl: PeepctlBesideApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("alice", "bob"):
+        await repository.add_user(name, Credential("$argon2id$one", "v1"), by=OPERATOR)
+    malformed = [f".dot{number}" for number in range(15)]  # the API tells of ten at once
+    names = ["alice", *malformed, "with space", "bob"]
+    done = await peepctl.run("refusals", "suspend", "--from", "-", given="\n".join(names))
+    assert (done.code, done.stdout) == (1, "suspended alice\nsuspended bob\n")
+    told = done.stderr.splitlines()
+    assert [line.split(" is not set: must be 1 to 128")[0] for line in told] == [
+        f"peepctl: {name}" for name in (*malformed, "with space")
+    ]
+    long = await peepctl.run("refusals", "suspend", "--from", "-", "--reason", "x" * 201, given="alice\n")
+    assert long.code == 1
+    assert "alice and those after it in the list are not suspended" in long.stderr
+
+
+async def test_users_that_a_filter_finds_are_suspended_by_their_names(
+    repository: StateRepository, peepctl: PeepctlBesideApi
+) -> None:
+    for name in ("alice", "bob", "carol"):
+        await repository.add_user(name, Credential("$argon2id$one", "v1"), by=OPERATOR)
+    found = await peepctl.run("users", "list", "--search", "o", "--names")
+    assert found.stdout == "bob\ncarol\n"
+    done = await peepctl.run("refusals", "suspend", "--from", "-", given=found.stdout)
+    assert done.stdout == "suspended bob\nsuspended carol\n"

@@ -39,7 +39,10 @@ _REFUSALS = "/v1/refusals"
 _SLOW_DOWNS = "/v1/slow-downs"
 _LARGEST_PAGE = 1000
 _AT_ONCE = 500
-"""Networks in one request."""
+"""Users or networks in one request."""
+
+_A_SUBJECT = re.compile(r"refusals\.([0-9]+)\.subject").fullmatch
+"""The field of the API's answer that says which of them is malformed."""
 
 Reason = Annotated[
     str,
@@ -118,7 +121,7 @@ def suspend(
         raise WrongSettings("who is to be suspended? Give names, or --from FILE")
     end, failed = _end(until), 0
     if source is not None:
-        return _set(server, Kind.SUSPEND, read_names(source), reason, end, is_sure=True)
+        return _suspend_listed(server, read_names(source), {"reason": reason, "until": end})
     with server.api() as api:
         for user in users or ():
             try:
@@ -219,12 +222,32 @@ def _set(
                 if not _is_agreed(_WORDS[kind.value], error.reasons):
                     return Exit.REFUSED
                 done = api.post(f"{_REFUSALS}?confirm=true", body)
-            for one in done["results"]:
-                if one["outcome"] == "set":
-                    _report(kind, one["subject"], done)
-                else:
-                    complain(f"{one['subject']} is not set: {_NOT_SET[one['outcome']]}")
-                    failed += 1
+            failed += _report_all(kind, done)
+    return Exit.REFUSED if failed else Exit.DONE
+
+
+def _suspend_listed(server: Server, users: list[str], how: dict[str, str | None]) -> Exit:
+    """Suspend all users whose names are well-formed, and say of each other one what is wrong with it."""
+    failed = 0
+    with server.api() as api:
+        while users:
+            batch = users[:_AT_ONCE]
+            new = [{"kind": Kind.SUSPEND.value, "subject": user, **how} for user in batch]
+            try:
+                failed += _report_all(Kind.SUSPEND, api.post(_REFUSALS, {"refusals": new}))
+            except ApiRefused as error:
+                malformed = {
+                    batch[int(found[1])]: why for field, why in error.faults if (found := _A_SUBJECT(field))
+                }
+                if not malformed:
+                    complain(f"{batch[0]} and those after it in the list are not suspended: {error.why}")
+                    return Exit.REFUSED
+                for user, why in malformed.items():
+                    complain(f"{user} is not set: {why}")
+                failed += len(malformed)
+                users = [user for user in users if user not in malformed]
+            else:
+                users = users[_AT_ONCE:]
     return Exit.REFUSED if failed else Exit.DONE
 
 
@@ -235,6 +258,18 @@ def _is_agreed(word: str, reasons: Sequence[str]) -> bool:
         reasons=[f"This {word} {reason}." for reason in reasons],
         code=Exit.REFUSED,
     )
+
+
+def _report_all(kind: Kind, done: dict[str, Any]) -> int:
+    """Say what became of each refusal, and return how many were not set."""
+    failed = 0
+    for one in done["results"]:
+        if one["outcome"] == "set":
+            _report(kind, one["subject"], done)
+        else:
+            complain(f"{one['subject']} is not set: {_NOT_SET[one['outcome']]}")
+            failed += 1
+    return failed
 
 
 def _report(kind: Kind, subject: str, done: dict[str, Any]) -> None:

@@ -145,8 +145,8 @@ def top(
     )
 
 
-def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print the users whom `query`, of `GET /v1/users`, is about, with figures of each."""
+def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool, only_names: bool) -> None:
+    """Print the users whom `query`, of `GET /v1/users`, is about, with figures or `only_names`."""
     users: list[dict[str, Any]] = []
     with server.api() as api:
         while True:
@@ -158,6 +158,10 @@ def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool) -> No
                 break
     if as_json:
         say_json({"users": users})
+        return
+    if only_names:
+        for one in users:
+            say(one["username"])
         return
     say_table(
         ("USER", "LAST LOGIN", "LAST REFUSAL", "TODAY", "7 DAYS", "MAILDROP", "PASSWORD", ""),

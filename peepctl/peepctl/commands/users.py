@@ -61,6 +61,9 @@ Scheme = Annotated[
 ]
 
 
+OnlyNames = Annotated[bool, typer.Option("--names", help="Only the names, a line each.")]
+
+
 @connected
 def list_users(
     server: Server,
@@ -70,11 +73,13 @@ def list_users(
     refused: RefusedSince = None,
     suspended: Suspended = False,
     scheme: Scheme = "",
+    only_names: OnlyNames = False,
     as_json: AsJson = False,
 ) -> None:
     """List the POP3 users.
 
-    With an option it shows figures of each, some seconds old, and talks to the HTTP API.
+    With an option it shows figures of each, some seconds old, and talks to the HTTP API. With --names other
+    commands take the list: peepctl users list --not-since 90d --names | peepctl refusals suspend --from -
     """
     wanted = {"not_since_days": not_since, "refused_days": refused, "search": search, "scheme": scheme}
     query = {name: value for name, value in wanted.items() if value not in {None, ""}}
@@ -83,7 +88,7 @@ def list_users(
         by = sort or user_records.Sort.NAME
         is_descending = by is not user_records.Sort.NAME
         query |= {"sort": by.value.replace("-", "_"), "descending": is_descending}
-        user_records.say_listed(server, query, as_json=as_json)
+        user_records.say_listed(server, query, as_json=as_json, only_names=only_names)
         return
     with server.connect() as peep:
         names = peep.users()

@@ -4,11 +4,15 @@ import { get, Problem, request, segment } from "./api.js";
 import { ask, requestIfMeant } from "./dialogs.js";
 import { announce } from "./dom.js";
 import { Field, wrong } from "./forms.js";
-import { visible } from "./units.js";
+import { count, counted, someOf, visible } from "./units.js";
 
 const LONGEST_REASON = 200;
 const REASON_HINT = `What mail programs show: up to ${LONGEST_REASON} characters of ASCII. Empty for a general text.`;
+const MEANING = "An open session ends with the reason, and whoever gives the right password is told it. Mail still arrives; the password stays.";
 const LATE = "; a POP3 process has not taken note yet, and will once it answers again";
+
+/** Users that one request suspends: the server takes 64 KiB. */
+const A_REQUEST = 100;
 
 /** @type {[string, string][]} seconds, and how people say them */
 const LENGTHS = [
@@ -35,7 +39,7 @@ export async function askForSuspension(username) {
   let late = "";
   const isDone = await ask({
     title: username ? `Suspend ${username}?` : "Suspend a user",
-    paragraphs: ["An open session ends with the reason, and whoever gives the right password is told it. Mail still arrives; the password stays."],
+    paragraphs: [MEANING],
     fields: username ? [reason, length] : [name, reason, length],
     action: "Suspend",
     fieldOfKind: { "unknown-user": "username" },
@@ -49,6 +53,43 @@ export async function askForSuspension(username) {
   });
   if (isDone) announce(`${shown()} is suspended${late}`);
   return isDone;
+}
+
+/** @param {string[]} usernames @returns {Promise<boolean>} whether any was suspended */
+export async function askForSuspensions(usernames) {
+  // The names under which the server tells of errors, which are those of all entries.
+  const reason = reasonField("refusals.0.reason");
+  const length = lengthField("refusals.0.until");
+  const rest = [...usernames];
+  /** @type {string[]} */
+  const suspended = [];
+  let late = "";
+  await ask({
+    title: `Suspend ${counted(usernames.length, "user")}?`,
+    paragraphs: [`${someOf(usernames)}.`, MEANING],
+    fields: [reason, length],
+    action: `Suspend ${counted(usernames.length, "user")}`,
+    isDangerous: true,
+    run: async (report) => {
+      const how = { kind: "suspend", reason: reasonIn(reason), until: endOf(length) };
+      while (rest.length) {
+        const refusals = rest.slice(0, A_REQUEST).map((subject) => ({ ...how, subject }));
+        const { body } = await request("POST", "v1/refusals", { body: { refusals } });
+        rest.splice(0, A_REQUEST);
+        suspended.push(...body.results.filter(isSet).map((/** @type {{subject: string}} */ one) => one.subject));
+        if (!body.is_obeyed) late = LATE;
+        if (!report(`${count(usernames.length - rest.length)} of ${count(usernames.length)}`)) return;
+      }
+    },
+  });
+  if (rest.length === usernames.length) return false;
+  announce(`${count(suspended.length)} of ${counted(usernames.length, "user")} suspended${late}`);
+  return true;
+}
+
+/** @param {{outcome: string}} result */
+function isSet({ outcome }) {
+  return outcome === "set";
 }
 
 /** Ask before a suspension takes the place of another; throws `Problem` where that is not meant.

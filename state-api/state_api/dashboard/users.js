@@ -6,9 +6,10 @@ import { announce, button, byId, element, setText } from "./dom.js";
 import { Field, whenTyped } from "./forms.js";
 import { askForMany } from "./many-users.js";
 import { Pages } from "./pages.js";
+import { askForSuspensions } from "./refusing.js";
 import { may } from "./roles.js";
 import { Table } from "./tables.js";
-import { ago, count, octets } from "./units.js";
+import { ago, count, counted, octets } from "./units.js";
 
 /**
  * @typedef {object} User
@@ -38,13 +39,17 @@ const COLUMNS = [
 ];
 
 const REFUSED_LATELY = "refused_days=1";
+const SUSPENDED = "suspended=true";
+
+/** So many does the server give at once. */
+const MOST_AT_ONCE = 1000;
 
 /** @type {[value: string, text: string][]} queries of the server, and what they mean */
 const FILTERS = [
   ["", "All users"],
   [REFUSED_LATELY, "Refused within a day"],
   ["not_since_days=90", "No login in 90 days"],
-  ["suspended=true", "Suspended"],
+  [SUSPENDED, "Suspended"],
 ];
 
 export class Users {
@@ -72,9 +77,11 @@ export class Users {
     this._about = "";
     const add = button("Add a user", () => this._add(), { kind: "primary", needs: "all" });
     const addMany = button("Add users from a file", () => this._addMany(), { needs: "all" });
+    this._suspendAll = button("", () => this._askToSuspendAll(), { kind: "danger", needs: "all" });
+    this._suspendAll.hidden = true;
     this._imported = element("p", { class: "muted", id: "imported-hashes" });
     byId("users").append(
-      element("div", { class: "toolbar" }, this._prefix.root, this._filter.root, add, addMany),
+      element("div", { class: "toolbar" }, this._prefix.root, this._filter.root, add, addMany, this._suspendAll),
       this._table.root,
       this._pages.root,
       this._imported,
@@ -111,6 +118,9 @@ export class Users {
       const shown = Number(query.get("offset")) + page.users.length;
       const next = page.total === null || shown >= page.total ? page.next : String(shown);
       this._render(page.users, next, Boolean(prefix || this._filter.value));
+      const isFound = Boolean(this._filter.value && this._filter.value !== SUSPENDED && page.total);
+      this._suspendAll.hidden = !isFound;
+      if (isFound) setText(this._suspendAll, `Suspend ${page.total === 1 ? "this user" : `these ${counted(page.total, "user")}`}`);
       setText(this._imported, importedText(hashes));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -176,6 +186,29 @@ export class Users {
     if (!isDone) return;
     announce(`${username.value} is added`);
     await this._load();
+  }
+
+  async _askToSuspendAll() {
+    const query = this._query(this._prefix.value.trim());
+    query.set("limit", String(MOST_AT_ONCE));
+    /** @type {User[]} */
+    const found = [];
+    try {
+      for (let total = 1; found.length < total; ) {
+        query.set("offset", String(found.length));
+        const page = await get(`v1/users?${query}`);
+        found.push(...page.users);
+        total = page.users.length ? page.total : 0;
+      }
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this._refuse(error);
+      return;
+    }
+    // Who is suspended already keeps the reason.
+    const names = found.filter((row) => !row.suspended).map((row) => row.username);
+    if (!names.length) announce("All of them are suspended already");
+    else if (await askForSuspensions(names)) await this._load();
   }
 
   async _addMany() {
