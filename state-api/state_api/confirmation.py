@@ -18,9 +18,14 @@ Confirmed = Annotated[
 
 
 async def require_confirmation(changes: Mapping[str, int | str], repository: StateRepository) -> None:
-    """Raise `Refused` with the reasons, by field, for changes that need a confirmation."""
+    """Raise `Refused` with the reasons, by field, for changes that need a confirmation.
+
+    Raises `MailDirectoryRefused` for a mail directory that would be refused anyway.
+    """
     settings, counters = await asyncio.gather(repository.settings(), repository.counters())
     found = dangers(changes, dataclasses.asdict(settings), counters.current_connections)
+    if "mail_directory" in found:
+        await repository.examine_mail_directory(str(changes["mail_directory"]))
     if found:
         raise Refused(
             NEEDS_CONFIRMATION, [FieldError(field=name, message=why) for name, why in found.items()]

@@ -1,5 +1,6 @@
-"""What a change of settings would do to those who are connected: asked about before it is made."""
+"""What a change of settings would do to users: asked about before it is made."""
 
+import posixpath
 from collections.abc import Mapping
 
 SHORT_TIMEOUT_SECONDS = 60
@@ -25,5 +26,12 @@ def dangers(
     elif seconds != now["timeout_seconds"] and int(seconds) < SHORT_TIMEOUT_SECONDS:
         found["timeout_seconds"] = (
             f"{seconds} seconds close sessions of clients that are only slow; RFC 1939 asks for at least 600"
+        )
+    present = str(now["mail_directory"])
+    directory = str(changes.get("mail_directory", present))
+    if present and directory and posixpath.normpath(directory) != posixpath.normpath(present):
+        found["mail_directory"] = (
+            f"from the next login on, users have the mail in {directory}, and not that in {present}: "
+            "whoever has no maildir there finds no messages"
         )
     return found

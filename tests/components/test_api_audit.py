@@ -14,7 +14,7 @@ from state_store.records import Credential, Exchange
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.api_client import api_client, failed_fields, problem
-from support.peep_gateway_server import instance
+from support.peep_gateway_server import instance, pop3_instance
 
 CREDENTIAL = Credential("$argon2id$one", "v1")
 HOSTILE = Actor('=cmd|"/c calc"!A1', Door.PEEP, "<b>")
@@ -138,6 +138,42 @@ async def test_a_dangerous_value_is_saved_once_it_is_confirmed(
         assert confirmed.json()[name] == change[name]
         # What it is already may be sent again.
         assert (await client.patch("/v1/settings", json=change)).status_code == 200
+
+
+async def test_another_mail_directory_is_asked_about_unless_it_is_refused_anyway(
+    repository: StateRepository,
+) -> None:
+    await repository.announce_mail_directory("/srv/mail", overrides=True, by=OPERATOR)
+    there, elsewhere = {"mail_directory": "/srv/mail/"}, {"mail_directory": "/srv/new"}
+    async with api_client(repository) as client:
+        async with pop3_instance(repository, usable=False):
+            problem(await client.patch("/v1/settings", json=elsewhere), 422, "/docs#mail-directory-refused")
+        async with pop3_instance(repository):
+            refused = problem(
+                await client.patch("/v1/settings", json=elsewhere), 409, "/docs#needs-confirmation"
+            )
+            (question,) = refused["errors"]
+            assert question["field"] == "mail_directory"
+            assert question["message"].startswith(
+                "from the next login on, users have the mail in /srv/new, and not that in /srv/mail"
+            )
+            assert (await client.patch("/v1/settings", json=there)).json()["mail_directory"] == "/srv/mail"
+            confirmed = await client.patch("/v1/settings?confirm=true", json=elsewhere)
+            assert confirmed.json()["mail_directory"] == "/srv/new"
+            (act, *_) = await acts(client, action="settings.change")
+            undo = f"/v1/audit/{act['id']}/undo"
+            problem(await client.post(undo), 409, "/docs#needs-confirmation")
+            assert (await client.post(f"{undo}?confirm=true")).json()["mail_directory"] == "/srv/mail"
+
+
+async def test_entries_of_several_actions_are_found_together(repository: StateRepository) -> None:
+    async with api_client(repository) as client:
+        await client.patch("/v1/settings", json={"timeout_seconds": 300})
+        for kind, subject in (("ban", "192.0.2.7"), ("exempt", "192.0.2.8")):
+            await client.post("/v1/refusals", json={"refusals": [{"kind": kind, "subject": subject}]})
+        found = await acts(client, action="network.ban settings")
+        assert [act["action"] for act in found] == ["network.ban", "settings.change"]
+        assert [act["object"] for act in await acts(client, action="network")] == ["192.0.2.8", "192.0.2.7"]
 
 
 async def test_a_setting_is_set_back_from_its_entry(repository: StateRepository) -> None:

@@ -105,9 +105,10 @@ def set_setting(
 ) -> Exit:
     """Change a setting, or set a change back.
 
-    It takes effect in all POP3 processes within a second. A limit below the connections that are open and a
-    timeout under a minute are asked about. --undo shows the change and asks, unless it is named by its ID; a
-    change that was itself an --undo is set back too. It talks to the HTTP API.
+    It takes effect in all POP3 processes within a second. A limit below the connections that are open, a
+    timeout under a minute and another mail directory are asked about. --undo shows the change and asks,
+    unless it is named by its ID; a change that was itself an --undo is set back too. It talks to the HTTP
+    API.
     """
     if undo:
         return _undo(server, setting, even_if_changed=even_if_changed, is_sure=is_sure)
@@ -151,7 +152,7 @@ def _set_over_http(server: Server, setting: Setting, value: str) -> Exit:
     """Ask for the same over the HTTP API, which says what PEEP's `-6` cannot: who refuses it, and why."""
     try:
         with server.api() as api:
-            api.patch("/v1/settings", {_FIELDS[setting]: value})
+            api.patch("/v1/settings?confirm=true", {_FIELDS[setting]: value})
     except ApiRefused as error:
         for reason in error.reasons or [str(error)]:
             complain(f"{setting.value} cannot be {value}: {reason}")
@@ -166,13 +167,14 @@ def _set_over_http(server: Server, setting: Setting, value: str) -> Exit:
 
 def _reasons(peep: Peep, setting: Setting, value: str) -> list[str]:
     """Return why to think twice about a value."""
-    if setting is Setting.MAIL_DIRECTORY or value.startswith("-"):
+    if value.startswith("-"):
         return []
     # Imported here because few commands need it.
     from state_store.dangers import dangers
 
+    wanted = value if setting is Setting.MAIL_DIRECTORY else int(value)
     now, open_connections = dataclasses.asdict(peep.settings()), peep.counters().current_connections
-    return list(dangers({_FIELDS[setting]: int(value)}, now, open_connections).values())
+    return list(dangers({_FIELDS[setting]: wanted}, now, open_connections).values())
 
 
 def _is_agreed(reasons: list[str]) -> bool:

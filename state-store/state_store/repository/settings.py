@@ -56,7 +56,7 @@ class SettingsRepository(DeploymentStore):
         if if_version is not None and (await self.settings()).version != if_version:
             raise SettingsChanged
         if mail_directory is not None:
-            await self._propose(mail_directory)
+            await self.examine_mail_directory(mail_directory)
         changes = {
             "max_connections": max_connections,
             "timeout_seconds": timeout_seconds,
@@ -76,7 +76,7 @@ class SettingsRepository(DeploymentStore):
         if act.action != SETTINGS_CHANGED or act.object not in _FIELDS or not act.old:
             raise NotUndoable
         if act.object == "mail_directory":
-            await self._propose(act.old)
+            await self.examine_mail_directory(act.old)
         await self._change(by, {act.object: act.old}, None, "" if even_if_changed else act.new)
         return await self.settings()
 
@@ -88,7 +88,11 @@ class SettingsRepository(DeploymentStore):
         """
         return str(await self._client.script("announce_directory", by.packed(), path, int(overrides)))
 
-    async def _propose(self, path: str) -> None:
+    async def examine_mail_directory(self, path: str) -> None:
+        """Return where every live POP3 instance can use this mail directory.
+
+        Raises `MailDirectoryRefused` when one cannot, or none is there to ask.
+        """
         proposal_id = secrets.token_hex(8)
         asked = await self._client.script("propose_directory", proposal_id, path)
         if not asked:
