@@ -31,7 +31,9 @@ class Query(BaseModel):
 
     who: Text = ""
     door: Door | None = None
-    action: Text = Field("", description="`user.add`, or `user` for all that begin so.")
+    action: Text = Field(
+        "", description="`user.add`, or `user` for all that begin so; several have a space between them."
+    )
     object: Text = Field("", description="All of it, or one of its words.")
     since: Moment | None = Field(None, description="RFC 3339, or seconds since the epoch.")
     until: Moment | None = Field(None, description="The same; what is as late is left out.")

@@ -75,7 +75,7 @@ class Wanted:
     who: str = ""
     door: str = ""
     action: str = ""
-    """A whole action, or what stands before its dot."""
+    """A whole action, or what stands before its dot; any of several, with a space between two."""
     object: str = ""
     """The whole object, or one of its words."""
     since: float | None = None

@@ -22,6 +22,8 @@ def chart_of_connections(dashboard: Dashboard, words: str) -> None:
 def test_the_charts_open_full_and_reach_back_a_year(own_peep: Peep, open_dashboard: Open) -> None:
     write_past(own_peep.redis.url)
     own_peep.api.change_settings(timeout_seconds=300)
+    bans = [{"kind": "ban", "subject": f"192.0.2.{number}"} for number in (7, 8)]
+    assert own_peep.api.client.post("/v1/refusals", json={"refusals": bans}).status_code == 200
     for name, options in LOOKS.items():
         dashboard = open_dashboard(**options)
         dashboard.enter()
@@ -37,17 +39,26 @@ def test_the_charts_open_full_and_reach_back_a_year(own_peep: Peep, open_dashboa
         ):
             dashboard.page.get_by_role("button", name=label).click()
             chart_of_connections(dashboard, f"{CONNECTIONS_AT_MOST} in {words}")
-            expect(dashboard.page.locator("#changes summary")).to_have_text(
-                f"2 changes of settings in {words}"
-            )
+            expect(dashboard.page.locator("#changes summary")).to_have_text(f"3 changes in {words}")
             dashboard.picture(f"history-{name}-{label.replace(' ', '-')}")
         assert dashboard.barriers() == []
         assert not dashboard.is_wider_than_the_screen()
     dashboard.page.locator("#changes summary").click()
-    expect(dashboard.page.locator("#changes li").first).to_contain_text(
-        "The timeout is now 5 min (before: 10 min), by root"
-    )
+    changes = dashboard.page.locator("#changes li")
+    expect(changes.nth(0)).to_contain_text("2 networks are banned, by root")
+    expect(changes.nth(1)).to_contain_text("The timeout is now 5 min (before: 10 min), by root")
     dashboard.picture("history-390-changes")
+
+
+def test_starts_and_ends_of_processes_are_where_their_number_changes(dashboard: Dashboard) -> None:
+    changes = dashboard.page.evaluate(
+        """async (line) => (await import("/dashboard/past.js")).startsAndEnds(line)""",
+        [[10, 20, 30, 40, 50, 60], [None, 2, 2, 1, None, 3]],
+    )
+    assert changes == [
+        {"at": 40, "text": "1 POP3 process (before: 2)"},
+        {"at": 60, "text": "3 POP3 processes (before: 1)"},
+    ]
 
 
 def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard: Open) -> None:

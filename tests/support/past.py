@@ -10,6 +10,7 @@ from state_store.latency import BOUNDS
 from state_store.redis import keys
 
 CONNECTIONS_AT_MOST = 60
+INSTANCES = 1
 
 
 def write_past(redis_url: str) -> None:
@@ -32,5 +33,5 @@ def _sample(at: float) -> bytes:
     buckets = [seconds * (bucket in (2, 3, 6)) % 2**32 for bucket in range(2 * (len(BOUNDS) + 1))]
     counters = (seconds * 2000, seconds // 10, seconds // 20, seconds // 5, seconds // 6, seconds // 900)
     return RECORD.pack(
-        round(at * 1000), connections, connections // 2, 2, 250, 800, 1200, *counters, *buckets
+        round(at * 1000), connections, connections // 2, INSTANCES, 250, 800, 1200, *counters, *buckets
     )

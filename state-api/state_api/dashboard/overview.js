@@ -82,7 +82,7 @@ export class Overview {
     fill(byId("range"), this._past.root, this._moment);
     this._figures = new Figures();
     this._loggedIn = new LoggedIn();
-    live.addEventListener("setting", () => this._past.readChanges());
+    for (const kind of ["setting", "refusal"]) live.addEventListener(kind, () => this._past.readChanges());
     live.addEventListener("counters", (event) => this._show(/** @type {CustomEvent<Moment>} */ (event).detail));
   }
 
@@ -175,7 +175,7 @@ class Gauge {
   }
 }
 
-/** The changes of settings that the charts mark, for those who do not point at them. */
+/** The changes that the charts mark, for those who do not point at them. */
 class Changes {
   constructor() {
     this._root = byId("changes");
@@ -192,7 +192,7 @@ class Changes {
     if (shown === this._shown) return;
     this._shown = shown;
     this._root.hidden = lines.length === 0;
-    setText(this._summary, `${counted(lines.length, "change")} of settings in ${range.words}`);
+    setText(this._summary, `${counted(lines.length, "change")} in ${range.words}`);
     fill(this._list, ...lines.map((line) => element("li", {}, line)));
   }
 }

@@ -1,9 +1,10 @@
-/** What was before this page was opened: the history that the server keeps, and the settings that were changed. */
+/** What was before this page was opened: the history that the server keeps, and what has changed meanwhile. */
 
 import { get, Problem } from "./api.js";
 import { button, element } from "./dom.js";
 import { Polling } from "./polling.js";
 import { settingOf } from "./settings.js";
+import { counted, visible } from "./units.js";
 
 /** @typedef {[number[], (number | null)[]]} Line times in seconds, and values; null where nothing is known */
 /** @typedef {{at: number, text: string}} Change */
@@ -17,7 +18,21 @@ const RANGES = [
 ];
 
 const EVERY = 30000;
-const MOST_CHANGES = 200;
+const MOST_ACTS = 1000;
+
+/** Acts of one kind by one administrator within so many seconds are one change. */
+const TOGETHER = 60;
+
+const INSTANCES = "instances";
+
+/** The acts that are shown, each with what it has made of one object, and what several of these are.
+ *  @type {Record<string, {done: string, many: string}>} */
+const ACTS = {
+  "user.suspend": { done: "is suspended", many: "users are suspended" },
+  "network.ban": { done: "is banned", many: "networks are banned" },
+  "network.exempt": { done: "is exempt from bans", many: "networks are exempt from bans" },
+  "refusal.lift": { done: "is refused no longer", many: "users or networks are refused no longer" },
+};
 
 /** The range that the charts show, and what the server knows of it. */
 export class Past {
@@ -28,6 +43,8 @@ export class Past {
     this.range = RANGES[0];
     /** The newest first. @type {Change[]} */
     this.changes = [];
+    /** @type {Change[]} */
+    this._acts = [];
     /** @type {number[]} */
     this._times = [];
     /** @type {Map<string, {values: (number | null)[], rates: (number | null)[] | null}>} */
@@ -61,7 +78,7 @@ export class Past {
   /** @param {typeof RANGES[0]} range */
   _choose(range) {
     this.range = range;
-    this.changes = [];
+    this.changes = this._acts = [];
     this._times = [];
     this._series.clear();
     this._mark();
@@ -75,7 +92,7 @@ export class Past {
   }
 
   _path() {
-    const metrics = this._metrics.map((name) => `&metric=${name}`).join("");
+    const metrics = [...this._metrics, INSTANCES].map((name) => `&metric=${name}`).join("");
     return `v1/history?from=${this._since()}&step=${this.range.step}${metrics}`;
   }
 
@@ -87,8 +104,13 @@ export class Past {
   _take(body) {
     this._times = body.times;
     this._series = new Map(body.series.map((/** @type {any} */ series) => [series.metric, series]));
+    this._showChanges();
+  }
+
+  _showChanges() {
     const since = this._since();
-    this.changes = this.changes.filter((change) => change.at >= since);
+    const all = [...this._acts, ...startsAndEnds(this.line(INSTANCES, false))];
+    this.changes = all.filter(({ at }) => at >= since).sort((one, other) => other.at - one.at);
     this._shown();
   }
 
@@ -96,9 +118,11 @@ export class Past {
   async readChanges() {
     const range = this.range;
     try {
-      const { acts } = await get(`v1/audit?action=settings.change&since=${this._since()}&limit=${MOST_CHANGES}`);
-      if (range === this.range) this.changes = acts.map(change);
-      this._shown();
+      const actions = ["settings.change", ...Object.keys(ACTS)].join("+");
+      const { acts } = await get(`v1/audit?action=${actions}&since=${this._since()}&limit=${MOST_ACTS}`);
+      if (range !== this.range) return;
+      this._acts = together(acts).map(changeOf);
+      this._showChanges();
     } catch (error) {
       // The charts are worth as much without them.
       if (!(error instanceof Problem)) throw error;
@@ -106,8 +130,48 @@ export class Past {
   }
 }
 
-/** @param {{at: string, who: string, object: string, old: string, new: string}} act @returns {Change} */
-function change({ at, who, object, old, new: value }) {
+/** @typedef {{at: string, who: string, action: string, object: string, old: string, new: string}} Act */
+
+/** @param {Act[]} acts the newest first @returns {Act[][]} those that are one change */
+function together(acts) {
+  /** @type {Act[][]} */
+  const all = [];
+  for (const act of acts) {
+    const [newest] = all.at(-1) ?? [];
+    const isSame = newest && act.action in ACTS && newest.action === act.action && newest.who === act.who;
+    if (isSame && Date.parse(newest.at) - Date.parse(act.at) < TOGETHER * 1000) all.at(-1)?.push(act);
+    else all.push([act]);
+  }
+  return all;
+}
+
+/** @param {Act[]} acts that are one change @returns {Change} */
+function changeOf([act, ...more]) {
+  const { at, who, action, object } = act;
+  if (!(action in ACTS)) return settingChange(act);
+  const { done, many } = ACTS[action];
+  // Of a refusal that was lifted the object is its kind and its subject.
+  const what = more.length ? `${more.length + 1} ${many}` : `${visible(object.split(" ").at(-1) ?? "")} ${done}`;
+  return { at: Date.parse(at) / 1000, text: `${what}, by ${who}` };
+}
+
+/** @param {Line} instances @returns {Change[]} when POP3 processes have started or ended */
+export function startsAndEnds([times, values]) {
+  /** @type {Change[]} */
+  const changes = [];
+  let before = /** @type {number | null} */ (null);
+  for (const [place, value] of values.entries()) {
+    if (value === null) continue;
+    if (before !== null && value !== before) {
+      changes.push({ at: times[place], text: `${counted(value, "POP3 process", "POP3 processes")} (before: ${before})` });
+    }
+    before = value;
+  }
+  return changes;
+}
+
+/** @param {Act} act @returns {Change} */
+function settingChange({ at, who, object, old, new: value }) {
   const known = settingOf(object);
   const show = (/** @type {string} */ text) => (text && known ? known.show(text) : text);
   const before = old ? ` (before: ${show(old)})` : "";

@@ -1,11 +1,17 @@
--- XRANGE or XREVRANGE, where to begin and to end, how many entries are wanted, then their who, door, action and object,
--- each '' for any. Looks at AUDIT_LOOKED_AT entries at the most. Answers {the entries, the id of the last one that was
+-- XRANGE or XREVRANGE, where to begin and to end, how many entries are wanted, then their who, door, actions (with a space
+-- between two) and object, each '' for any. Looks at AUDIT_LOOKED_AT entries at the most. Answers {the entries, the id of the last one that was
 -- looked at ('' for none), 1 when there are more}.
-local limit, who, door, action, object = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local limit, who, door, actions, object = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+
+local function is_action(name)
+  for action in string.gmatch(actions, '%S+') do
+    if name == action or string.sub(name, 1, #action + 1) == action .. '.' then return true end
+  end
+  return actions == ''
+end
 
 local function is_wanted(fields)
-  local is_action = action == '' or fields[10] == action or string.sub(fields[10], 1, #action + 1) == action .. '.'
-  return is_action and (who == '' or fields[2] == who) and (door == '' or fields[4] == door)
+  return is_action(fields[10]) and (who == '' or fields[2] == who) and (door == '' or fields[4] == door)
     and (object == '' or string.find(' ' .. fields[12] .. ' ', ' ' .. object .. ' ', 1, true) ~= nil)
 end
 
