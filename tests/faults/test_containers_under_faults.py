@@ -371,6 +371,7 @@ class ContainerWorld(FaultWorld):
                 self.deliver(draws, username)
         wait_until(lambda: not self._system.ghosts(), "nothing is left of the run before")
         self._before = self._system.counters()
+        self._recorded_before = self._recorded_messages()
         super().run()
 
     # What is there
@@ -405,7 +406,13 @@ class ContainerWorld(FaultWorld):
         assert over_http == counters
         grown = {name: counters[name] - self._before[name] for name in counters}
         files = message_files(self.mail / username for username in USERNAMES)
-        return FinalState(counted(grown), self._system.instances(), files)
+        recorded = {"retrieved": self._recorded_messages() - self._recorded_before}
+        return FinalState(counted(grown), self._system.instances(), files, recorded)
+
+    def _recorded_messages(self) -> int:
+        return sum(
+            self._system.get(f"/v1/users/{username}").json()["week"]["messages"] for username in USERNAMES
+        )
 
     def _bugs(self) -> Iterator[str]:
         for line in self._system.containers.compose("logs", "--no-log-prefix").splitlines():

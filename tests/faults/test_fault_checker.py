@@ -17,6 +17,7 @@ class Run:
         self.log.messages["one"] = Message("anna", CONTENT, 1.0, 1.1)
         self.files = {"one": [CONTENT]}
         self.counted = Counts()
+        self.recorded: dict[str, int] = {}
 
     def session(self, begin: float = 10.0, end: float = 11.0, *, instance: str = "a") -> SessionLog:
         """Add a session that lists the message, sends QUIT at `end` and is answered `+OK`."""
@@ -32,7 +33,7 @@ class Run:
         self.counted += Counts(removed=1)
 
     def complaints(self) -> str:
-        state = FinalState(self.counted, {"a": WORKER, "b": WORKER + 1}, self.files)
+        state = FinalState(self.counted, {"a": WORKER, "b": WORKER + 1}, self.files, self.recorded)
         return "\n".join(complaints(self.log, state))
 
 
@@ -52,6 +53,14 @@ def test_mail_that_nobody_marked_must_not_go(run: Run) -> None:
     run.session()
     run.remove()
     assert "one of anna is lost: no QUIT removed it" in run.complaints()
+
+
+def test_records_of_users_must_add_up_to_what_is_counted_whatever_was_lost(run: Run) -> None:
+    run.session().seen.append((10.5, Counts(octets=90, retrieved=1)))
+    run.counted, run.recorded = Counts(octets=90, retrieved=1), {"octets": 90, "retrieved": 1}
+    assert run.complaints() == ""
+    run.recorded["octets"] = 89
+    assert run.complaints() == "octets: counted 90, and the users' records say 89"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.fault_client import SOME_REMAIN
@@ -23,11 +23,15 @@ SHORTEST_LEASE_SECONDS = LEASE_SECONDS - RENEWAL_SECONDS - 1.0
 
 @dataclass(frozen=True, slots=True)
 class FinalState:
-    """What is there when all clients have gone: counters, instance id -> process id, the files' contents."""
+    """What is there when all clients have gone: counters, instance id -> process id, the files' contents.
+
+    `recorded` are sums of the users' records, by the names of `counted`.
+    """
 
     counted: Counts
     processes: dict[str, int]
     files: dict[str, list[bytes]]
+    recorded: Mapping[str, int] = field(default_factory=dict)
 
 
 def counted(shown: Mapping[str, int]) -> Counts:
@@ -56,7 +60,7 @@ def complaints(log: RunLog, state: FinalState) -> list[str]:
     found = list(log.complaints)
     for session in log.sessions:
         found += session.complaints
-    for part in (checker.mail, checker.listings, checker.exclusiveness, checker.counters):
+    for part in (checker.mail, checker.listings, checker.exclusiveness, checker.counters, checker.records):
         found += part()
     return found
 
@@ -181,6 +185,13 @@ class _Checker:
             least, most, counted = (getattr(each, name) for each in (low, high, self._state.counted))
             if not least <= counted <= most:
                 yield f"{name}: counted {counted}, the clients say {_range(least, most)}"
+
+    def records(self) -> Iterator[str]:
+        """The users' records add up to what the servers counted: both are told in one step, lost or not."""
+        for name, recorded in self._state.recorded.items():
+            counted = getattr(self._state.counted, name)
+            if recorded != counted:
+                yield f"{name}: counted {counted}, and the users' records say {recorded}"
 
     def slack(self) -> Counts:
         """Return how far apart the least and the most are that the counters may say."""

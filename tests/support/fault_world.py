@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from state_store.redis import keys
+from state_store.repository.user_records import STRANGERS
 from support.fault_checker import (
     RECOVERY_SECONDS,
     SLACK_SECONDS,
@@ -198,7 +199,12 @@ class FaultWorld:
             processes = {
                 name.removeprefix(keys.INSTANCE): int(client.hget(name, "process_id") or 0) for name in names
             }
-        return FinalState(counted(asdict(counters)), processes, message_files(self.mail.iterdir()))
+        traffic = [self.services[0].user_record(name).week for name in (*self.usernames, STRANGERS)]
+        recorded = {
+            "octets": sum(one.octets for one in traffic),
+            "retrieved": sum(one.messages for one in traffic),
+        }
+        return FinalState(counted(asdict(counters)), processes, message_files(self.mail.iterdir()), recorded)
 
     def _bugs(self) -> Iterator[str]:
         for line in self.services[0].log.read_text().splitlines():
