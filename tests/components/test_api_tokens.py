@@ -58,7 +58,12 @@ async def test_a_token_is_made_shown_once_used_and_revoked(
         used = await listed(client)
         assert used["used_from"] == "192.0.2.9"
         assert (await client.delete(f"{PATH}/scraper")).status_code == 204
-        problem(await program.get("/v1/counters", headers=header), 401, "/docs#wrong-token")
+        with capture_logs() as events:
+            problem(await program.get("/v1/counters", headers=header), 401, "/docs#wrong-token")
+        told = [
+            (event["reason"], event["address"]) for event in events if event["event"] == "API token refused"
+        ]
+        assert told == [("unknown", "192.0.2.9")]
     problem(await client.delete(f"{PATH}/scraper"), 404, "/docs#unknown-token")
     kept = [behind_the_scenes.hgetall(key) for key in (keys.API_TOKENS, keys.API_TOKEN_USES)]
     assert kept == [{}, {}]

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from state_store.credentials.attempts import RefusalReason
 from state_store.refusals import NewRefusal, RefusalKind, refusal_id
 from state_store.repository.refusals import RefusalsSet
+from state_store.repository.user_records import STRANGERS
+from state_store.user_notes import Origin
 from support.actors import OPERATOR
 from support.certificates import Authority
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
@@ -141,6 +144,9 @@ def test_banned_network_loses_its_sessions_at_all_services_and_gets_no_greeting(
     (entry,) = one.logged("connection refused")
     assert (entry["address"], entry["reason"]) == ("127.0.0.15", "banned")
     wait_until(lambda: one.refused_logins()["banned"] == 2, "both are counted")
+    (recorded,) = one.user_record(STRANGERS).refused
+    # In sum: nobody's address is kept for it.
+    assert (recorded.reason, recorded.count, recorded.origin) == (RefusalReason.BANNED, 2, Origin(""))
     lift(one, RefusalKind.BAN, "127.0.0.8/29")
     with Pop3Client(other.address, source="127.0.0.9") as again:
         assert again.greeting.startswith(b"+OK")
