@@ -78,8 +78,8 @@ def list_users(
 ) -> None:
     """List the POP3 users.
 
-    With an option it shows figures of each, some seconds old, and talks to the HTTP API. With --names other
-    commands take the list: peepctl users list --not-since 90d --names | peepctl refusals suspend --from -
+    With an option it shows figures of each, some seconds old, and talks to the HTTP API. With --names
+    other commands take the list, as refusals suspend --from - does.
     """
     wanted = {"not_since_days": not_since, "refused_days": refused, "search": search, "scheme": scheme}
     query = {name: value for name, value in wanted.items() if value not in {None, ""}}
