@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from support.dashboard import Dashboard
@@ -273,3 +274,15 @@ def test_networks_are_read_as_the_server_reads_them(dashboard: Dashboard) -> Non
             [network, address],
         )
         assert found is expected, (network, address)
+
+
+@pytest.mark.usefixtures("peep")
+def test_starts_and_ends_of_processes_are_where_their_number_changes(dashboard: Dashboard) -> None:
+    changes = dashboard.page.evaluate(
+        """async (line) => (await import("/dashboard/past.js")).startsAndEnds(line)""",
+        [[10, 20, 30, 40, 50, 60], [None, 2, 2, 1, None, 3]],
+    )
+    assert changes == [
+        {"at": 40, "text": "1 POP3 process (before: 2)"},
+        {"at": 60, "text": "3 POP3 processes (before: 1)"},
+    ]

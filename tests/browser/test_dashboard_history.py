@@ -50,17 +50,6 @@ def test_the_charts_open_full_and_reach_back_a_year(own_peep: Peep, open_dashboa
     dashboard.picture("history-390-changes")
 
 
-def test_starts_and_ends_of_processes_are_where_their_number_changes(dashboard: Dashboard) -> None:
-    changes = dashboard.page.evaluate(
-        """async (line) => (await import("/dashboard/past.js")).startsAndEnds(line)""",
-        [[10, 20, 30, 40, 50, 60], [None, 2, 2, 1, None, 3]],
-    )
-    assert changes == [
-        {"at": 40, "text": "1 POP3 process (before: 2)"},
-        {"at": 60, "text": "3 POP3 processes (before: 1)"},
-    ]
-
-
 def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard: Open) -> None:
     for name, options in LOOKS.items():
         dashboard = open_dashboard(**options)

@@ -213,7 +213,7 @@ def test_pictures_of_a_busy_server(own_peep: Peep, open_dashboard: Open) -> None
         dashboard.picture(f"overview-{scheme}")
     telephone.picture("telephone")
     pages["light"].go_to("Sessions")
-    expect(pages["light"].row("bob").get_by_role("cell").nth(7)).to_have_text("1")
+    expect(pages["light"].row("bob").get_by_role("cell").nth(8)).to_have_text("1")
     pages["light"].row("bob").get_by_role("button").click()
     expect(pages["light"].dialog()).to_be_visible()
     pages["light"].picture("sessions-dialog")
