@@ -16,12 +16,11 @@ def main() -> int:
     with quick_imports("rich", "pydantic.v1"):
         from pydantic import BaseModel
 
-        # FastAPI's 40 models of OpenAPI's own are built when somebody reads the document.
+        # A model is built when it is first used: the 40 of OpenAPI when somebody reads the document.
         BaseModel.model_config = {"defer_build": True}
-        import fastapi.openapi.models  # noqa: F401
+        from state_api import service
 
         BaseModel.model_config = {}
-        from state_api import service
 
     return service.main()
 
