@@ -1,6 +1,7 @@
 """A client of the HTTP application, without a socket between them."""
 
 import functools
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,9 @@ from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.api_application import application
 from support.cheap_passwords import cheap_passwords
+
+# httpx looks for it at each request, in every folder of the path.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 ADMINISTRATOR = "root"
 ADMINISTRATOR_PASSWORD = "root:p\u00e4ssword"
