@@ -16,8 +16,13 @@ NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 
 # Processes that share the test files among them; 0 runs the tests one after the other.
 JOBS ?= auto
-SHARED := --numprocesses=$(JOBS) --dist=loadfile
-IN_PROCESS := tests/unit tests/property tests/conformance tests/components
+# In this order, in which files that take long come first: so the processes end at the same time.
+SHARED := --dist=loadfile --no-loadscope-reorder
+IN_PROCESS := --numprocesses=$(JOBS) tests/components tests/property tests/conformance tests/unit
+# A third of their time these wait for processes: three for each two cores keep them busy.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+OF_SERVICES := --numprocesses=$(if $(filter auto,$(JOBS)),$(shell expr \( $(CORES) \* 3 + 1 \) / 2),$(JOBS))
+OF_SERVICES += tests/browser tests/simulation tests/interop tests/services
 
 # The percentage of statements and branches of each package that `make coverage` demands. It is never lowered.
 COVERED := \
@@ -68,7 +73,7 @@ coverage: $(VENV)/.dev  ## the same tests, and which part of each package they r
 	done; test -z "$$failed"
 
 test-services: $(VENV)/.dev  ## run the tests of the services as processes, with other people's clients and a browser
-	$(BIN)/python -m pytest $(SHARED) tests/services tests/interop tests/browser tests/simulation
+	$(BIN)/python -m pytest $(SHARED) $(OF_SERVICES)
 
 test-all: export PEEP_SIMULATION_SCHEDULES ?= 3000
 test-all: test test-services  ## run these two and e2e, faults: six minutes, and containers, which need a Docker engine

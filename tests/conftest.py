@@ -9,15 +9,20 @@ from types import FrameType
 
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from state_store.redis import client, topology
 from state_store.repository import StateRepository
 from support.peep_gateway_server import Gateway, running_gateway
 from support.redis_server import RedisServer
 
-# How long an example takes says how busy the machine is, and no more.
-settings.register_profile("peep", max_examples=int(os.environ.get("PEEP_EXAMPLES", "25")), deadline=None)
+# How long an example, or to think of one, takes says how busy the machine is, and no more.
+settings.register_profile(
+    "peep",
+    max_examples=int(os.environ.get("PEEP_EXAMPLES", "25")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("peep")
 
 
