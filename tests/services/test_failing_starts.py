@@ -66,7 +66,7 @@ def test_taken_port_is_told_in_one_line_that_says_who_to_ask(
 def test_port_taken_by_another_program_stops_pop3_with_any_number_of_workers(
     redis_url: str, tmp_path: Path, workers: str
 ) -> None:
-    # The other shares its port as we do between workers: that must not let us in.
+    # Nor if the other one would share its port.
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
         port = str(taken.getsockname()[1])
         settings = {"PEEP_POP3_PORT": port, "PEEP_MAIL_DIR": str(tmp_path), "PEEP_POP3_WORKERS": workers}
@@ -166,7 +166,6 @@ def test_taken_port_of_pop3s_is_told_in_one_line(
 def test_one_port_for_pop3_with_and_without_tls_is_refused(
     pop3_settings: dict[str, str], tmp_path: Path, workers: str
 ) -> None:
-    # Workers share their ports: the kernel would deal clients out to either side.
     certificate, key = Authority().issue(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])

@@ -75,9 +75,14 @@ def kept(stack: ExitStack) -> socket.socket:
     return stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4096))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_no_client_is_refused_or_cut_off_while_a_service_is_restarted_on_a_socket_that_stays_open(
-    redis_server: RedisServer, tmp_path: Path, stack: ExitStack, kept: socket.socket, workers: int
+@pytest.mark.parametrize(("services", "workers"), [(1, 1), (1, 2), (2, 1)])
+def test_no_client_is_refused_or_cut_off_while_services_are_restarted_in_turn_on_a_socket_that_stays_open(
+    redis_server: RedisServer,
+    tmp_path: Path,
+    stack: ExitStack,
+    kept: socket.socket,
+    services: int,
+    workers: int,
 ) -> None:
     ending = threading.Event()
 
@@ -95,19 +100,19 @@ def test_no_client_is_refused_or_cut_off_while_a_service_is_restarted_on_a_socke
             "all are served",
         )
 
-    service = start()
-    assert service.address == kept.getsockname()
-    usernames = [service.add_user(*MESSAGES) for _ in range(CLIENTS)]
+    running = [start() for _ in range(services)]
+    assert running[0].address == kept.getsockname()
+    usernames = [running[0].add_user(*MESSAGES) for _ in range(CLIENTS)]
     # Those who only look in come so often that a gap between two owners of the port would show.
-    visitors = [Visitor(service.address, name, ending) for name in usernames + [None] * LOOKERS_IN]
+    visitors = [Visitor(kept.getsockname(), name, ending) for name in usernames + [None] * LOOKERS_IN]
     threads = ThreadPoolExecutor(len(visitors))
     stack.callback(threads.shutdown)
     stack.callback(ending.set)
     work = [threads.submit(visitor.run) for visitor in visitors]
     all_come_again()
     for _ in range(2):
-        assert service.terminate() == 0
-        service = start()
+        assert running.pop(0).terminate() == 0
+        running.append(start())
         all_come_again()
     ending.set()
     for one in work:

@@ -1,4 +1,4 @@
-"""Clients that the kernel deals to a worker that is dead, stands still or leaves: others serve them."""
+"""Clients who come while a worker is dead, stands still or leaves: others serve them."""
 
 import os
 import signal
@@ -12,12 +12,10 @@ import pytest
 from support.certificates import Authority
 from support.pop3_process import Pop3Process, wait_until
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/task").exists(), reason="finds workers by /proc, and only Linux deals out clients"
-)
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers by /proc")
 
 CLIENTS = 32
-"""Between two workers: that none of so many is dealt to one of them does not happen."""
+"""More than one worker would let in before the other has come to its turn."""
 
 
 @pytest.fixture
