@@ -84,7 +84,8 @@ def test_administrators_are_read_anew_on_sighup_and_only_sign_ins_of_removed_one
 ) -> None:
     log, file = tmp_path / "log", tmp_path / "admins"
     file.write_text("bob:sesame\n")
-    with started(log, PEEP_REDIS_URL=redis_url, PEEP_ADMINS_FILE=str(file)) as process:
+    copied = {"CREDENTIALS_DIRECTORY": str(tmp_path)}  # as by LoadCredential=
+    with started(log, PEEP_REDIS_URL=redis_url, PEEP_ADMINS_FILE=str(file), **copied) as process:
         port = port_of(log)
         with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as client:
             client.sendall(b"a bob sesame\r\n")
@@ -105,6 +106,8 @@ def test_administrators_are_read_anew_on_sighup_and_only_sign_ins_of_removed_one
             assert ask(port, "a bob sesame") == b"-2\r\n"
             client.sendall(b"t= 5\r\n")
             assert client.recv(64) == b"-2\r\n"
+            process.send_signal(signal.SIGHUP)
+            logged(log, r'"hint": "LoadCredential= .* restart .*"event": "administrators are as before"')
     assert "sesame" not in log.read_text()
     assert "apple" not in log.read_text()
 
