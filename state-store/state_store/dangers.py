@@ -31,7 +31,7 @@ def dangers(
     directory = str(changes.get("mail_directory", present))
     if present and directory and posixpath.normpath(directory) != posixpath.normpath(present):
         found["mail_directory"] = (
-            f"from the next login on, users have the mail in {directory}, and not that in {present}: "
-            "whoever has no maildir there finds no messages"
+            f"{directory} is where mail would be looked for from the next login on: whoever has no maildir "
+            f"there finds no messages, and what is in {present} is not shown"
         )
     return found

@@ -103,7 +103,7 @@ def test_users_that_a_filter_finds_are_suspended_together(own_peep: Peep, dashbo
     dashboard.enter("Users")
     page = dashboard.page
     page.locator("#users").get_by_label("Find").fill("qu")
-    suspend = page.get_by_role("button", name="Suspend these 3 users")
+    suspend = page.get_by_role("button", name="Suspend all of these")
     expect(dashboard.row("quin")).to_be_visible()
     expect(suspend).to_be_hidden()
     page.get_by_label("Show", exact=True).select_option("No login in 90 days")

@@ -155,7 +155,7 @@ async def test_another_mail_directory_is_asked_about_unless_it_is_refused_anyway
             (question,) = refused["errors"]
             assert question["field"] == "mail_directory"
             assert question["message"].startswith(
-                "from the next login on, users have the mail in /srv/new, and not that in /srv/mail"
+                "/srv/new is where mail would be looked for from the next login on"
             )
             assert (await client.patch("/v1/settings", json=there)).json()["mail_directory"] == "/srv/mail"
             confirmed = await client.patch("/v1/settings?confirm=true", json=elsewhere)

@@ -102,6 +102,12 @@ def test_settings_are_shown_and_changed(peepctl: Peepctl) -> None:
         "timeout          120 seconds (2 min)",
         "mail-directory   /srv/mail",
     ]
+    code, why = refused(peepctl, "set", "mail-directory", "/srv/new")
+    assert (code, why.partition(":")[0]) == (
+        1,
+        "/srv/new is where mail would be looked for from the next login on",
+    )
+    assert peepctl.output("set", "mail-directory", "/srv/new", "--yes") == "mail-directory is /srv/new now\n"
 
 
 def test_value_out_of_range_is_refused_with_the_servers_range(bare: Peepctl, peepctl: Peepctl) -> None:

@@ -9,7 +9,7 @@ import { Pages } from "./pages.js";
 import { askForSuspensions } from "./refusing.js";
 import { may } from "./roles.js";
 import { Table } from "./tables.js";
-import { ago, count, counted, octets } from "./units.js";
+import { ago, count, octets } from "./units.js";
 
 /**
  * @typedef {object} User
@@ -77,7 +77,7 @@ export class Users {
     this._about = "";
     const add = button("Add a user", () => this._add(), { kind: "primary", needs: "all" });
     const addMany = button("Add users from a file", () => this._addMany(), { needs: "all" });
-    this._suspendAll = button("", () => this._askToSuspendAll(), { kind: "danger", needs: "all" });
+    this._suspendAll = button("Suspend all of these", () => this._askToSuspendAll(), { kind: "danger", needs: "all" });
     this._suspendAll.hidden = true;
     this._imported = element("p", { class: "muted", id: "imported-hashes" });
     byId("users").append(
@@ -118,9 +118,7 @@ export class Users {
       const shown = Number(query.get("offset")) + page.users.length;
       const next = page.total === null || shown >= page.total ? page.next : String(shown);
       this._render(page.users, next, Boolean(prefix || this._filter.value));
-      const isFound = Boolean(this._filter.value && this._filter.value !== SUSPENDED && page.total);
-      this._suspendAll.hidden = !isFound;
-      if (isFound) setText(this._suspendAll, `Suspend ${page.total === 1 ? "this user" : `these ${counted(page.total, "user")}`}`);
+      this._suspendAll.hidden = !(this._filter.value && this._filter.value !== SUSPENDED && page.total);
       setText(this._imported, importedText(hashes));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
