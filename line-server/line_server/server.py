@@ -24,6 +24,10 @@ ACCEPTORS = 4
 for each, for a quarter of what `connect_accepted_socket` costs. With more of them a lone client would pay for
 acceptors that find nothing."""
 
+PATIENT_TURNS = 4
+"""So many turns in a row leave whoever waits beyond the acceptors to the next turn: of a few clients who come
+together each then costs a quarter. A longer queue is accepted at once."""
+
 MakeConnection = Callable[[set[LineConnection], ListenerOptions], LineConnection]
 """Makes a connection that is in the set as long as it is open."""
 
@@ -89,12 +93,12 @@ class LineServer:
     def _let_in(self, port: "_Port") -> asyncio.Protocol:
         """Return the protocol for a connection that the loop has accepted.
 
-        It accepts ACCEPTORS connections a turn. After these we accept all that wait: on a busy loop turns are
-        long, and new clients would wait in the kernel's queue until it overflows.
+        It accepts ACCEPTORS connections a turn. If some turns have not emptied the kernel's queue we accept
+        all that wait: on a busy loop turns are long, and the queue would overflow.
         """
         bound, in_clear = port.bound, port.in_clear
         is_last = bound.family != socket.AF_UNIX and self._reserve.is_next(bound)
-        if port.has_used_up_its_turn():
+        if port.has_a_long_queue():
             self._accept_waiting(bound, port.make, ACCEPTS_PER_TURN - port.acceptors, in_clear)
         return self._reserve.protocol(in_clear=in_clear) if is_last else port.make()
 
@@ -138,7 +142,7 @@ class LineServer:
 
 
 class _Port:
-    """One listening socket, and how many connections the loop has accepted from it in this turn."""
+    """One listening socket, and how the loop keeps up with it: which turns have used all its acceptors."""
 
     def __init__(
         self,
@@ -152,14 +156,22 @@ class _Port:
         self.make = make
         self.acceptors = acceptors
         self.in_clear = in_clear
+        self._loop = asyncio.get_running_loop()
         self._accepted = 0
+        self._full_turns = 0
+        self._is_counting = False
 
-    def has_used_up_its_turn(self) -> bool:
-        """Count a connection; return whether each acceptor has had one in this turn."""
-        if not self._accepted:
-            asyncio.get_running_loop().call_soon(self._begin_turn)
+    def has_a_long_queue(self) -> bool:
+        """Count a connection; return whether it is the turn's last, and the turns before were full too."""
+        if not self._is_counting:
+            self._is_counting = True
+            self._loop.call_soon(self._begin_turn)
         self._accepted += 1
-        return self._accepted == self.acceptors
+        return self._accepted == self.acceptors and self._full_turns >= PATIENT_TURNS
 
     def _begin_turn(self) -> None:
+        self._is_counting = self._accepted >= self.acceptors
+        self._full_turns = self._full_turns + 1 if self._is_counting else 0
         self._accepted = 0
+        if self._is_counting:
+            self._loop.call_soon(self._begin_turn)

@@ -18,9 +18,9 @@ encode: Callable[[object], str] = json.JSONEncoder(default=repr).encode
 
 _NANOSECONDS = 1_000_000_000
 
-# `encode` is quick for texts only.
+# What `encode` would return, without its questions.
 _ENCODERS: dict[type, Callable[[Value], str]] = {
-    str: encode,
+    str: json.encoder.encode_basestring_ascii,
     int: repr,
     float: repr,
     type(None): lambda none: "null",

@@ -12,9 +12,11 @@ import uvloop
 from line_server.connection import LineConnection
 from line_server.lines import LineBuffer
 from line_server.listener import listen
-from line_server.server import ACCEPTORS, ACCEPTS_PER_TURN, LineServer
+from line_server.server import ACCEPTORS, ACCEPTS_PER_TURN, PATIENT_TURNS, LineServer
 
 CLIENTS = 100
+PATIENTLY = ACCEPTORS * (PATIENT_TURNS + 1)
+"""Clients who are let in by the event loop alone, if all come at once."""
 TURNS = 20
 """An arrival takes a few; one a turn would take as many as there are clients."""
 
@@ -63,8 +65,10 @@ def test_all_who_wait_are_let_in_together(
         assert runner.run(greeted(clients)) == CLIENTS
 
 
-@pytest.mark.parametrize(("number", "tasks"), [(1, 0), (ACCEPTORS, 0), (ACCEPTORS + 3, 3)])
-def test_only_clients_beyond_the_acceptors_need_tasks(
+@pytest.mark.parametrize(
+    ("number", "tasks"), [(1, 0), (ACCEPTORS + 3, 0), (PATIENTLY, 0), (PATIENTLY + 3, 3)]
+)
+def test_only_clients_of_a_long_queue_need_tasks(
     clients: list[socket.socket], number: int, tasks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrived = 0

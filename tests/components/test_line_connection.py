@@ -26,7 +26,7 @@ from line_server.descriptors import UNCHECKED, Reserve
 from line_server.lines import RUNAWAY_OCTETS, LineBuffer, OverlongLine
 from line_server.listener import listen
 from line_server.listener_options import PLAIN, ListenerOptions
-from line_server.server import ACCEPTORS, LineServer
+from line_server.server import ACCEPTORS, PATIENT_TURNS, LineServer
 from support.waiting import until
 
 MAX_LINE_OCTETS = 1024
@@ -649,9 +649,10 @@ async def test_of_many_who_wait_so_many_are_accepted_in_a_turn_and_the_others_in
     with contextlib.ExitStack() as stack:
         line_server.server.ACCEPTS_PER_TURN, before = 2, line_server.server.ACCEPTS_PER_TURN
         stack.callback(setattr, line_server.server, "ACCEPTS_PER_TURN", before)
-        for _ in range(7):
+        clients = ACCEPTORS * (PATIENT_TURNS + 1) + 7
+        for _ in range(clients):
             stack.enter_context(socket.create_connection(service.address))
-        await until(lambda: len(service.made) == 7)
+        await until(lambda: len(service.made) == clients)
 
 
 # No descriptors for more connections
@@ -661,7 +662,7 @@ IN_TLS = ListenerOptions(tls=lambda: ssl.create_default_context(ssl.Purpose.CLIE
 
 
 @pytest.mark.parametrize(("port", "words"), [(PLAIN, b"-ERR no room\r\n"), (IN_TLS, b"")])
-@pytest.mark.parametrize("waiting", [1, ACCEPTORS, ACCEPTORS + 3])
+@pytest.mark.parametrize("waiting", [1, ACCEPTORS, ACCEPTORS * (PATIENT_TURNS + 1) + 3])
 def test_a_client_without_a_descriptor_is_told_so_in_the_clear_and_the_log_once_a_minute(
     waiting: int, port: ListenerOptions, words: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
