@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import time
 from collections.abc import Callable
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import structlog
 
@@ -19,7 +19,7 @@ encode: Callable[[object], str] = json.JSONEncoder(default=repr).encode
 _NANOSECONDS = 1_000_000_000
 
 # What `encode` would return, without its questions.
-_ENCODERS: dict[type, Callable[[Value], str]] = {
+_ENCODERS: dict[type, Callable[[Any], str]] = {
     str: json.encoder.encode_basestring_ascii,
     int: repr,
     float: repr,
