@@ -1,5 +1,6 @@
 """From a file to its wire form, in C and in Python: errors told apart, nothing kept, nobody kept waiting."""
 
+import gc
 import os
 import signal
 import sys
@@ -191,12 +192,15 @@ def test_nothing_is_kept_after_any_outcome(tmp_path: Path) -> None:
         os.close(descriptor)
 
     use_it_all(50)
+    gc.collect()
     before, references = memory_octets(), [sys.getrefcount(each) for each in (None, True, False)]
     use_it_all(500)
     # Each outcome that kept its octets would have kept 50 MB.
     assert memory_octets() - before < 10_000_000
+    gc.collect()
     after = [sys.getrefcount(each) for each in (None, True, False)]
-    assert all(abs(new - old) < 100 for new, old in zip(after, references, strict=True))
+    # One that kept a reference would have kept 500, and what else lives in this process takes some.
+    assert all(abs(new - old) < 400 for new, old in zip(after, references, strict=True))
 
 
 def test_other_threads_run_while_it_reads(tmp_path: Path) -> None:
