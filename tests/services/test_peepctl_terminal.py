@@ -86,7 +86,7 @@ def test_several_sessions_are_closed_when_that_is_confirmed(
     terminal = peepctl.terminal("kick", "alice")
     terminal.expect_exact("Close these 2 sessions of alice? [y/N]: ")
     terminal.sendline("n")
-    assert ended(terminal) == 0
+    assert ended(terminal) == 1
     assert len(gateway.open_sessions()) == 2
     terminal = peepctl.terminal("kick", "alice")
     terminal.expect_exact("[y/N]: ")

@@ -110,7 +110,7 @@ def remove_administrator(
     if not is_sure and not is_agreed(
         f"Remove the administrator {name}?", f"--yes removes the administrator {name} without a question"
     ):
-        return Exit.DONE
+        return Exit.REFUSED
     with server.api() as api:
         api.delete(_path(name))
         say(f"removed the administrator {name}")

@@ -99,7 +99,7 @@ def kick(
             complain(f"no open session has the id or the user {target}: peepctl sessions lists them")
             return Exit.REFUSED
         if len(meant) > 1 and not (is_sure or _is_agreed(target, meant)):
-            return Exit.DONE
+            return Exit.REFUSED
         for session in meant:
             name = f"session {session.id} ({session.username or 'not logged in'}, {session.address})"
             _end(

@@ -256,7 +256,6 @@ def _is_agreed(word: str, reasons: Sequence[str]) -> bool:
         "Set it all the same?",
         f"this {word} {'; '.join(reasons)}. Nothing is set: --yes does it all the same",
         reasons=[f"This {word} {reason}." for reason in reasons],
-        code=Exit.REFUSED,
     )
 
 

@@ -182,7 +182,6 @@ def _is_agreed(reasons: list[str]) -> bool:
         "Save it all the same?",
         f"{'; '.join(reasons)}. Nothing is changed: --yes does it all the same",
         reasons=[f"{reason}." for reason in reasons],
-        code=Exit.REFUSED,
     )
 
 
@@ -233,7 +232,6 @@ def _is_meant(api: HttpApi, act: dict[str, str]) -> bool:
     return is_agreed(
         f"Set {what}? ({whose})",
         f"it would set {what} ({whose}). Nothing is changed: --yes does it",
-        code=Exit.REFUSED,
     )
 
 
