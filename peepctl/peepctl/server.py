@@ -37,7 +37,7 @@ class Exit(enum.IntEnum):
 
 EXIT_CODES = {
     Exit.DONE: "done",
-    Exit.REFUSED: "the server refused (a negative reply), or cannot do it, or nobody said yes to the question",
+    Exit.REFUSED: "the server refused (a negative reply), or cannot do it, or a question had no yes",
     Exit.USAGE: "wrong usage or settings",
     Exit.NOT_CONNECTED: "cannot connect, or the connection was lost",
     Exit.WRONG_LOGIN: "wrong administrator name or password, or API token",
