@@ -98,5 +98,5 @@ def _require_known(passed: PassedSockets, names: Sequence[str]) -> None:
     if unknown := sorted(passed.keys() - names):
         raise ListenError(
             f"a socket with FileDescriptorName={unknown[0]} was passed on, and what can be served is "
-            f"{' and '.join(names)}: one inside TLS needs PEEP_TLS_CERT_FILE; else disable its .socket unit"
+            f"{' and '.join(names)}: one inside TLS needs PEEP_TLS_CERT_FILE; else mask its .socket unit"
         )
