@@ -40,6 +40,7 @@ Where to connect and as whom, in order of precedence:
   ~/.config/peep/peepctl.toml: host, port, user, tls, ca_file,
     http, password or password_file, token or token_file
   beside a peepctl up: its ports and ./data/admins, or those in PEEP_DATA_DIR
+  beside the Debian package: /etc/peep/admins, which root can read
   a prompt for the password, at a terminal"""
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code:d}  {meaning}" for code, meaning in EXIT_CODES.items())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ API_PORT = 8110
 
 USER = "admin"
 """The administrator that the first start of a Peep creates."""
+
+INSTALLED = Path("/etc/peep/admins")
+"""The administrators of a Peep that a package has installed on this machine; only root can read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +143,14 @@ def _password(found: Source) -> Password | None:
 
 
 def _local_administrator(user: str | None, environment: Mapping[str, str]) -> tuple[str, Password] | None:
-    path = data_directory(environment) / "admins"
-    try:
-        pairs = [pair.partition(":") for pair in path.read_text("utf-8").strip().split(",")]
-    except (OSError, UnicodeDecodeError):
-        return None  # no `peepctl up` keeps its data here, or this user may not read them
-    for name, _, password in pairs:
-        if password and user in (None, name):
-            return name, Password(password, str(path))
+    for path in (data_directory(environment) / "admins", INSTALLED):
+        try:
+            pairs = [pair.strip().partition(":") for pair in re.split("[,\n]", path.read_text("utf-8"))]
+        except (OSError, UnicodeDecodeError):
+            continue  # no such Peep is here, or this user may not read it
+        for name, _, password in pairs:
+            if password and user in (None, name):
+                return name, Password(password, str(path))
     return None
 
 

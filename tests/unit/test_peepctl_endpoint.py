@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from peepctl import endpoint as endpoints
 from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find, searched
 from peepctl.left_addresses import leave, take_away
 from peepctl.sources import WrongSettings
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> dict[str, str]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Give an environment in which nothing is found."""
+    monkeypatch.setattr(endpoints, "INSTALLED", tmp_path / "etc" / "admins")
     return {"XDG_CONFIG_HOME": str(tmp_path / "config"), "PEEP_DATA_DIR": str(tmp_path / "data")}
 
 
@@ -156,6 +158,16 @@ def test_local_administrator_is_for_this_machine_only(home: dict[str, str]) -> N
     assert find(ConnectionOptions(host="localhost"), home).password is not None
     assert find(ConnectionOptions(host="::1"), home).password is not None
     assert find(ConnectionOptions(host="mail.example"), home).password is None
+
+
+def test_root_of_a_host_with_the_package_needs_no_password(home: dict[str, str]) -> None:
+    endpoints.INSTALLED.parent.mkdir()
+    endpoints.INSTALLED.write_text("admin:made\ndave:other\n")
+    assert find(ConnectionOptions(), home).password == Password("made", str(endpoints.INSTALLED))
+    assert find(ConnectionOptions(user="dave"), home).password == Password("other", str(endpoints.INSTALLED))
+    assert find(ConnectionOptions(host="mail.example"), home).password is None
+    kept = keep_administrators(home, "carol:secret\n")
+    assert find(ConnectionOptions(), home).password == Password("secret", str(kept))
 
 
 @pytest.mark.parametrize(
