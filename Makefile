@@ -53,7 +53,7 @@ RELATIVE_PATHS = for file in $(VENV)/lib/python*/site-packages/_peep.pth; do \
   LC_ALL=C sed 's|^.*/|../../../../|' "$$file" >"$$file.new" && mv "$$file.new" "$$file"; \
 done
 
-.PHONY: up test coverage test-services test-all bench-check check check-deploy bench format docs manifests sbom release lock courier clean help
+.PHONY: up test coverage test-services test-all bench-check check check-deploy bench format docs manifests sbom deb release lock courier clean help
 
 up: export PYTHONUTF8 := 1
 up: $(VENV)/.local  ## run the whole system here, without containers, until Ctrl-C
@@ -115,9 +115,14 @@ sbom: build/sbom/.made  ## write build/sbom.cdx.json: what the images hold of ot
 release: $(VENV)/.dev $(DEPLOY)/.made sbom  ## build wheel, sdist, chart, SBOM and SHA256SUMS of the last commit into dist/
 	@$(BIN)/python tools/release.py --helm $(DEPLOY)/bin/helm
 
+deb:  ## write build/deb/peep_*.deb: a package for this Debian and its Python (docs/install.md)
+	@/usr/bin/python3 tools/debian_package.py
+
 lock: $(VENV)/.dev  ## write the lock files anew (names, versions, hashes; no addresses)
 	$(COMPILE) $(UPGRADE) -o requirements.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements.lock --extra local --group build -o requirements-local.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) -c requirements-local.lock --group build -o requirements-build.lock
+	$(COMPILE) $(UPGRADE) -c requirements-local.lock --extra peepctl -o requirements-package.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements-local.lock --extra local --group dev -o requirements-dev.lock pyproject.toml
 	printf '%s\n' $(NOT_FOR_DEPLOY) | $(COMPILE) $(UPGRADE) --excludes - --group deploy -o requirements-deploy.lock
 	echo 'cyclonedx-bom>=7.5' | $(COMPILE) $(UPGRADE) -o requirements-sbom.lock -
