@@ -5,7 +5,7 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(patsubst python%,%,$(notdir
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
-SCRIPTS := .ci/run
+SCRIPTS := .ci/run deploy/debian/postinst deploy/debian/prerm deploy/debian/postrm
 # What an installation compiles where there is a compiler, and how.
 COMPILED := pop3-service/pop3_service/maildir/_wire.c hatch_build.py
 # The tools of check-deploy, some of them under the GPL, have an environment of their own.

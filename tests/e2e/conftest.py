@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.containers import Containers, require_engine
+from support.debian_package import VERSION, PackageBuilder
 from support.mail_servers import LAYOUTS, DeliveringContainers
 
 __all__ = ["Containers", "containers", "delivering"]
@@ -37,3 +38,20 @@ def delivering(
         yield containers
     finally:
         containers.remove()
+
+
+@pytest.fixture(scope="session")
+def builder() -> Iterator[PackageBuilder]:
+    """Give a clean Debian with the project's files that makes the Debian package."""
+    require_engine()
+    builder = PackageBuilder()
+    try:
+        yield builder
+    finally:
+        builder.remove()
+
+
+@pytest.fixture(scope="session")
+def package(builder: PackageBuilder) -> str:
+    """Make the package, once, and give its path in the builder."""
+    return builder.make(VERSION)

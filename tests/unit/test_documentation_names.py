@@ -93,6 +93,6 @@ def test_every_route_exists() -> None:
 def test_all_shell_commands_of_a_page_are_run_by_a_test(page: str) -> None:
     text = (PAGES / page).read_text(encoding="utf-8")
     assert text.count("```sh\n") == len(names(page)) > 0
-    tests = ROOT.glob("tests/*/test_documented_commands.py")
+    tests = ROOT.glob("tests/*/test_*.py")
     code = "".join(test.read_text(encoding="utf-8") for test in tests)
     assert [name for name in names(page) if f'commands("{page}", "{name}")' not in code] == []
