@@ -237,6 +237,14 @@ async def test_name_that_is_no_folder_is_not_asked_about(service: MovingService,
     assert old.connections == 0
 
 
+async def test_login_that_looked_just_before_the_move_ended_is_put_off_and_not_refused(
+    service: MovingService,
+) -> None:
+    await service.mail_of("alice")
+    with pytest.raises(moves.NotYet, match=r"\[SYS/TEMP\] your mail has just come"):
+        await service.moves.check("alice", PASSWORD, "192.0.2.1")
+
+
 async def test_removed_user_does_not_come_back(service: MovingService, old: ScriptedServer) -> None:
     await service.mail_of("alice")
     await service.repository.remove_user("alice", by=OPERATOR)

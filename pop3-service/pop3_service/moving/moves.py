@@ -67,6 +67,7 @@ NOTE_SECONDS = 1.0
 
 AWAY = LoginPutOff.because("the server that your mail comes from does not answer, try again later")
 BUSY = LoginPutOff.because("the mail of other users is being moved, try again in a minute")
+HERE = LoginPutOff.because("your mail has just come, try again")
 IN_USE = LoginPutOff.because("another session has this maildrop open, try again later")
 NOT_NOW = LoginPutOff.because("your mail cannot be moved now, try again later")
 
@@ -203,6 +204,8 @@ class Moves:
         if path is None or prepared is None or self._refused.holds(username, password):
             return RefusalReason.UNKNOWN_USER
         if await self._repository.is_closed_to_moves(username):
+            if await self._repository.credential(username) is not None:
+                raise NotYet(HERE)  # since this login has looked, another login's move has ended
             return RefusalReason.UNKNOWN_USER
         if len(self._under_way) >= MOVES_AT_ONCE:
             raise NotYet(BUSY)
