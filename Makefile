@@ -109,7 +109,7 @@ manifests: $(DEPLOY)/.made  ## write deploy/kubernetes anew from the chart
 	$(DEPLOY)/bin/python tools/kustomize_base.py
 
 sbom: build/sbom/.made  ## write build/sbom.cdx.json: what the images hold of other people's, in CycloneDX's form
-	@build/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	@PYTHONWARNINGS=ignore build/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
 	  --output-reproducible --output-file build/sbom.cdx.json requirements.lock
 
 release: $(VENV)/.dev $(DEPLOY)/.made sbom  ## build wheel, sdist, chart, SBOM and SHA256SUMS of the last commit into dist/

@@ -27,6 +27,7 @@ TRIED_PAGES = (
     "migrate.md",
     "administrators.md",
     "troubleshooting.md",
+    "beside-dovecot-and-postfix.md",
 )
 
 _CODE = re.compile(r"```.*?```|`[^`\n]+`|^ {4}.*$", re.DOTALL | re.MULTILINE)
