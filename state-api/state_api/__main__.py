@@ -14,8 +14,13 @@ def main() -> int:
 
     # structlog looks for rich, to show variables in tracebacks; FastAPI for Pydantic 1, to refuse its models.
     with quick_imports("rich", "pydantic.v1"):
-        from pydantic import BaseModel
+        import warnings
 
+        from pydantic import BaseModel
+        from pydantic.warnings import UnsupportedFieldAttributeWarning
+
+        # FastAPI mutes this one while it declares the fields; in the log it would be lines that are no JSON.
+        warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
         # A model is built when it is first used: the 40 of OpenAPI when somebody reads the document.
         BaseModel.model_config = {"defer_build": True}
         from state_api import service
