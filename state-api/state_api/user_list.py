@@ -163,10 +163,10 @@ class UserLists:
 
     async def _read(self) -> _Snapshot:
         began = self._clock()
-        read = _Snapshot(began)
+        read, records = _Snapshot(began), await self._repository.every_user_record()
         after = ""
         while True:
-            page = await self._repository.listed_users(after, USERS_AT_ONCE)
+            page = await self._repository.listed_users(after, USERS_AT_ONCE, records=records)
             for user in page:
                 read.add(user)
             if len(page) < USERS_AT_ONCE:

@@ -1,6 +1,7 @@
-"""What an instance notes of users between two exchanges: logins, refusals, traffic. The log of it is text."""
+"""What an instance notes of users between two exchanges: logins, refusals, traffic. The notes are text."""
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ MOST_REFUSALS = 1000
 
 DETAIL_CHARACTERS = 200
 """The longest detail of a refusal."""
+
+_NOTHING = [0, 0]
 
 # P11: whatever else a client sends belongs to nobody.
 _POSSIBLE_NAME = re.compile(r"[!-\-0-~][!-.0-~]{0,127}")
@@ -27,25 +30,22 @@ class Origin(NamedTuple):
 
 
 class NoteKind(StrEnum):
-    """The kinds of notes, as they begin a line of the log."""
+    """The kinds of notes. A note is a line: the user or nothing, a tab, the kind, and words after it."""
 
     LOGIN = "l"
-    """Then the name, and `address tls mechanism messages octets`; an empty word is `-`."""
+    """`address tls mechanism messages octets`, an empty word being `-`, then the words of traffic."""
     REFUSAL = "r"
-    """Then the name or nothing, and `REASON count address tls mechanism detail`."""
+    """`REASON count address tls mechanism detail`."""
     TRAFFIC = "t"
-    """Then the name or nothing, and `octets messages`."""
+    """`octets messages`."""
     REMOVED = "d"
-    """Then the name of a user who was removed; written by `remove_user.lua`."""
+    """Nothing: the user was removed; written by `remove_user.lua`."""
 
 
-class Note(NamedTuple):
-    """A line of the log. `user` is empty where it is nobody's, or the name of nobody here."""
+Note = tuple[int, str]
+"""When the store took a note, in seconds since the epoch, and what it says without the user."""
 
-    kind: str
-    """Of `NoteKind`."""
-    user: str
-    text: str
+NotesOfUsers = dict[str, list[Note]]
 
 
 class UserNotes:
@@ -55,19 +55,20 @@ class UserNotes:
         self._is_kept = is_kept
         self._lines: list[str] = []
         self._refusals: dict[tuple[str, RefusalReason], tuple[int, str]] = {}
+        self._logins: dict[str, str] = {}
         self._traffic: dict[str, list[int]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._lines or self._refusals or self._traffic)
+        return bool(self._logins or self._traffic or self._refusals or self._lines)
 
     def login(self, user: str, origin: Origin, messages: int, octets: int) -> None:
         """Note a login, and what the maildrop held then."""
         if not self._is_kept:
             return
         if self._refusals:
-            self._write_refusals()  # a login begins their count anew
+            self._write()  # a login begins their count anew
         address, tls, mechanism = origin
-        self._lines.append(f"l\t{user}\t{address or '-'} {tls or '-'} {mechanism or '-'} {messages} {octets}")
+        self._logins[user] = f"{address or '-'} {tls or '-'} {mechanism or '-'} {messages} {octets}"
 
     def refusal(self, user: str, reason: RefusalReason, origin: Origin, detail: str = "") -> None:
         """Note a refused login. A name that nobody can have is not kept, nor one that nobody has here."""
@@ -92,23 +93,35 @@ class UserNotes:
 
     def take(self) -> str:
         """Return all notes as lines, and begin anew."""
-        if self._refusals:
-            self._write_refusals()
+        self._write()
         lines, self._lines = self._lines, []
         for user, (octets, messages) in self._traffic.items():
-            lines.append(f"t\t{user}\t{octets} {messages}")
+            lines.append(f"{user}\tt {octets} {messages}")
         self._traffic.clear()
         return "\n".join(lines)
 
-    def _write_refusals(self) -> None:
+    def _write(self) -> None:
+        for user, login in self._logins.items():
+            octets, messages = self._traffic.pop(user, _NOTHING)
+            self._lines.append(f"{user}\tl {login} {octets} {messages}")
+        self._logins.clear()
         for (user, reason), (count, where) in self._refusals.items():
-            self._lines.append(f"r\t{user}\t{reason.name} {count} {where}")
+            self._lines.append(f"{user}\tr {reason.name} {count} {where}")
         self._refusals.clear()
 
 
-def notes_of(text: str) -> list[Note]:
-    """Return the notes that an entry of the log holds."""
-    return [Note._make(line.split("\t", 2)) for line in text.split("\n")]
+def read_notes(lines: Iterable[str], notes: NotesOfUsers, at: int = 0) -> int:
+    """Add what the store has in these lines to `notes`, which is to have a list for each user.
+
+    Notes are headed by `=` and the time; return the last one, for lines that follow.
+    """
+    for line in lines:
+        user, tab, note = line.partition("\t")
+        if tab:
+            notes[user].append((at, note))
+        elif line:
+            at = int(line[1:])
+    return at
 
 
 def _one_line(text: str) -> str:

@@ -1,7 +1,9 @@
 """What is kept of each user, as one short text in the store: the last login, refusals, traffic by days."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from state_store.credentials.attempts import RefusalReason
 from state_store.user_notes import NoteKind, Origin
@@ -12,6 +14,10 @@ _LOGIN, _REFUSAL, _TRAFFIC = NoteKind.LOGIN.value, NoteKind.REFUSAL.value, NoteK
 DAY_SECONDS = 86_400
 DAYS = 7
 """So many days have counts of their own, today's among them. Days and months are those of UTC."""
+
+GROUPS = 512
+"""The records of all users are in so many texts. To write one costs the store as much as twenty
+notes in their exchange, so it is done for the notes of several users at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,8 @@ class UserRecord:
 class RecordText:
     """A record as the store has it: three texts separated by tabs, each read only where it is needed.
 
-    They are the traffic, as the month and its days, the newest first; the last login; the refusals, one for
-    each reason, separated by `;`.
+    They are the traffic, as days, the newest first, and what the newest one's month had before it; the last
+    login; the refusals, one for each reason, separated by `;`.
     """
 
     __slots__ = ("_login", "_refusals", "_traffic")
@@ -78,20 +84,26 @@ class RecordText:
     @property
     def text(self) -> str:
         """What the store keeps; empty when nothing is left."""
-        parts = (self._traffic, self._login, self._refusals)
-        return "\t".join(parts) if any(parts) else ""
+        text = f"{self._traffic}\t{self._login}\t{self._refusals}"
+        return text if len(text) > 2 else ""  # two tabs
 
-    def take(self, at: int, kind: str, text: str) -> None:
+    def take(self, at: int, note: str) -> None:
         """Add a note of that moment."""
-        if kind == _TRAFFIC:
-            octets, _, messages = text.partition(" ")
-            self._add_traffic(at // DAY_SECONDS, int(octets), int(messages))
-        elif kind == _LOGIN:
-            self._login = f"{at} {text}"
+        kind = note[0]
+        if kind == _LOGIN:
+            login, octets, messages = note[2:].rsplit(" ", 2)
+            self._login = f"{at} {login}"
             if self._refusals:
                 self._begin_counts_anew()
+            if octets != "0":
+                self._add_traffic(at // DAY_SECONDS, int(octets), int(messages))
+        elif kind == _TRAFFIC:
+            _, octets, messages = note.split(" ")
+            self._add_traffic(at // DAY_SECONDS, int(octets), int(messages))
         elif kind == _REFUSAL:
-            self._add_refusal(at, text)
+            self._add_refusal(at, note[2:])
+        else:
+            self._traffic = self._login = self._refusals = ""  # the user was removed
 
     def forget_before(self, at: int) -> None:
         """Forget what is older than that moment."""
@@ -100,7 +112,7 @@ class RecordText:
         if self._refusals:
             kept = [one for one in self._refusals.split(";") if int(one.split(" ", 2)[1]) >= at]
             self._refusals = ";".join(kept)
-        if self._traffic and int(self._traffic.split(" ")[1].partition(":")[0]) < at // DAY_SECONDS:
+        if self._traffic and int(self._traffic.partition(":")[0]) < at // DAY_SECONDS:
             self._traffic = ""
 
     def read(self, now: int) -> UserRecord:
@@ -118,10 +130,12 @@ class RecordText:
         """Return the traffic of this day, of the week that ends with it, and of its month."""
         if not self._traffic:
             return Traffic(), Traffic(), Traffic()
-        month, *days = (tuple(map(int, one.split(":"))) for one in self._traffic.split(" "))
+        *texts, before = self._traffic.split(" ")
+        days = [tuple(map(int, one.split(":"))) for one in texts]
         week = [one for one in days if today - DAYS < one[0]]
         of_today = [one for one in week if one[0] >= today]
-        of_month = [month] if month[0] == _month(today) else []
+        month = (0, *map(int, before.split(":")))
+        of_month = [month, days[0]] if _month(days[0][0]) == _month(today) else []
         return _sum(of_today), _sum(week), _sum(of_month)
 
     @property
@@ -140,29 +154,34 @@ class RecordText:
         return int(self._login.rpartition(" ")[2]) if self._login else 0
 
     def _add_traffic(self, day: int, octets: int, messages: int) -> None:
-        month, *days = self._traffic.split(" ") if self._traffic else [""]
-        newest = days[0] if days else ""
-        name = f"{day}:"
-        if newest.startswith(name):
-            days[0] = name + _added(newest, octets, messages)
-            month = f"{month.partition(':')[0]}:{_added(month, octets, messages)}"
+        newest, _, others = self._traffic.partition(" ")
+        if not newest:
+            self._traffic = f"{day}:{octets}:{messages} 0:0"
+            return
+        its_day, its_octets, its_messages = newest.split(":")
+        if int(its_day) == day:
+            self._traffic = f"{day}:{int(its_octets) + octets}:{int(its_messages) + messages} {others}"
+            return
+        *days, before = others.split(" ")
+        octets_before, messages_before = before.split(":")
+        if _month(int(its_day)) == _month(day):
+            before = f"{int(octets_before) + int(its_octets)}:{int(messages_before) + int(its_messages)}"
         else:
-            name_of_month = f"{_month(day)}:"
-            before = month if month.startswith(name_of_month) else ":0:0"
-            month = name_of_month + _added(before, octets, messages)
-            days = [f"{day}:{octets}:{messages}", *days[: DAYS - 1]]
-        self._traffic = " ".join((month, *days))
+            before = "0:0"
+        self._traffic = " ".join((f"{day}:{octets}:{messages}", newest, *days[: DAYS - 2], before))
 
     def _add_refusal(self, at: int, text: str) -> None:
         reason, count, where = text.split(" ", 2)
-        kept, total = [], int(count)
+        where, kept, total = where.replace(";", ","), [], int(count)
         for one in self._refusals.split(";") if self._refusals else ():
-            its_reason, _, its_count, _ = one.split(" ", 3)
+            its_reason, its_at, its_count, its_where = one.split(" ", 3)
             if its_reason == reason:
                 total += int(its_count)
+                if int(its_at) > at:  # those of strangers are not added in order
+                    at, where = int(its_at), its_where
             else:
                 kept.append(one)
-        kept.append(f"{reason} {at} {total} {where.replace(';', ',')}")
+        kept.append(f"{reason} {at} {total} {where}")
         self._refusals = ";".join(kept)
 
     def _begin_counts_anew(self) -> None:
@@ -170,9 +189,20 @@ class RecordText:
         self._refusals = ";".join(f"{reason} {at} 0 {where}" for reason, at, _, where in words)
 
 
-def _added(counts: str, octets: int, messages: int) -> str:
-    _, before, messages_before = counts.split(":")
-    return f"{int(before) + octets}:{int(messages_before) + messages}"
+def group_of(username: str) -> int:
+    """Return which of the groups of records has this user's."""
+    return crc32(username.encode()) % GROUPS
+
+
+def records_in(group: str) -> dict[str, str]:
+    """Return the records of a group, as `RecordText` reads them, by user."""
+    return dict(line.split("\t", 1) for line in group.split("\n")[1:-1])
+
+
+def group_text(records: Mapping[str, str]) -> str:
+    """Return these records as the store has them: each line, the first one too, is between two line ends."""
+    lines = [f"{user}\t{text}" for user, text in records.items() if text]
+    return "\n".join(("", *lines, "")) if lines else ""
 
 
 def _sum(days: list[tuple[int, ...]]) -> Traffic:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
@@ -10,13 +10,12 @@ import redis
 
 from state_api.user_list import UserLists, UserQuery, UserSort
 from state_store.records import Credential
-from state_store.redis import keys
 from state_store.repository import StateRepository
 from state_store.repository.user_records import ListedUser
-from state_store.user_notes import NoteKind
 from state_store.user_records import DAY_SECONDS, RecordText
 from support.actors import OPERATOR
 from support.api_client import api_client
+from support.kept_records import keep_records
 from support.peep_gateway_server import add_users
 
 
@@ -24,11 +23,11 @@ def record(login_days_ago: int | None, octets: int, refused_days_ago: int | None
     """Return the record of a user who fetched something today."""
     now, text = int(time.time()), RecordText()
     if refused_days_ago is not None:
-        refusal = "WRONG_PASSWORD 1 192.0.2.7 - USER "
-        text.take(now - refused_days_ago * DAY_SECONDS, NoteKind.REFUSAL, refusal)
+        refusal = "r WRONG_PASSWORD 1 192.0.2.7 - USER "
+        text.take(now - refused_days_ago * DAY_SECONDS, refusal)
     if login_days_ago is not None:
-        text.take(now - login_days_ago * DAY_SECONDS, NoteKind.LOGIN, f"192.0.2.7 - USER 1 {octets * 10}")
-    text.take(now, NoteKind.TRAFFIC, f"{octets} 1")
+        text.take(now - login_days_ago * DAY_SECONDS, f"l 192.0.2.7 - USER 1 {octets * 10} 0 0")
+    text.take(now, f"t {octets} 1")
     return text.text
 
 
@@ -39,9 +38,9 @@ async def client(
     """Give a client of an API with five users: erin has never logged in, Dora has an imported hash."""
     await add_users(repository, "alice", "bob", "carol", "erin")
     await repository.add_user("Dora", Credential("{SHA512-CRYPT,5000}$6$x", "v1"), by=OPERATOR)
-    behind_the_scenes.hset(
-        keys.USER_RECORDS,
-        mapping={
+    keep_records(
+        behind_the_scenes,
+        {
             "alice": record(1, 300),
             "bob": record(100, 100, refused_days_ago=0),
             "carol": record(2, 200, refused_days_ago=9),
@@ -102,10 +101,10 @@ async def test_who_waits_for_a_list_that_is_too_old_waits_for_one_reading(
     now, readings = 0.0, 0
     read = repository.listed_users
 
-    async def slow(after: str, limit: int) -> list[ListedUser]:
+    async def slow(after: str, limit: int, *, records: Mapping[str, str]) -> list[ListedUser]:
         nonlocal now, readings
         now, readings = now + 5, readings + 1
-        return await read(after, limit)
+        return await read(after, limit, records=records)
 
     monkeypatch.setattr(repository, "listed_users", slow)
     lists = UserLists(repository, lambda: now)

@@ -24,7 +24,7 @@ from support.acts import CASES, CREDENTIAL, OTHER, ROOT, Case, actions, with_ali
 WRITE_FOR_NO_ADMINISTRATOR = {
     # services by themselves
     "answer_proposal", "attend", "deployment_secret", "end_instance", "examine_mail_directory", "exchange",
-    "leave", "note_token_use", "note_vitals", "ping", "register_instance", "take_user_log",
+    "leave", "_keep", "note_token_use", "note_vitals", "ping", "register_instance", "take_user_notes",
     "forget_all_user_records", "forget_user_records",
     # for a user who logs in
     "begin_attempt", "begin_move", "end_attempt", "end_move", "note_move",

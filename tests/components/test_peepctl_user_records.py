@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from state_store.redis import keys
 from state_store.repository import StateRepository
 from state_store.repository.user_records import STRANGERS
-from state_store.user_notes import NoteKind
 from state_store.user_records import RecordText
 from support.api_server import api_server
+from support.kept_records import keep_records
 from support.peep_gateway_server import add_users
 from support.peepctl_beside_api import PeepctlBesideApi
 
@@ -25,10 +24,10 @@ async def peepctl(
     """Give `peepctl` beside an API where alice was refused and has fetched mail, and bob never came."""
     await add_users(repository, "alice", "bob", "carol")
     record, now = RecordText(), int(time.time())
-    record.take(now - 7200, NoteKind.LOGIN, "192.0.2.7 TLSv1.3 PLAIN 20 614400")
-    record.take(now - 60, NoteKind.TRAFFIC, "5120 3")
-    record.take(now - 60, NoteKind.REFUSAL, "IN_USE 2 192.0.2.8 - USER by 192.0.2.7 since noon")
-    behind_the_scenes.hset(keys.USER_RECORDS, "alice", record.text)
+    record.take(now - 7200, "l 192.0.2.7 TLSv1.3 PLAIN 20 614400 0 0")
+    record.take(now - 60, "t 5120 3")
+    record.take(now - 60, "r IN_USE 2 192.0.2.8 - USER by 192.0.2.7 since noon")
+    keep_records(behind_the_scenes, {"alice": record.text})
     async with api_server(repository) as api:
         yield PeepctlBesideApi(api, tmp_path)
 
@@ -58,8 +57,8 @@ async def test_refused_logins_under_names_that_nobody_has_are_told_in_sum(
 ) -> None:
     strangers, now = RecordText(), int(time.time())
     for reason in ("UNKNOWN_USER", "REPEATED", "BANNED"):
-        strangers.take(now - 60, NoteKind.REFUSAL, f"{reason} 2 192.0.2.8 - USER")
-    behind_the_scenes.hset(keys.USER_RECORDS, STRANGERS, strangers.text)
+        strangers.take(now - 60, f"r {reason} 2 192.0.2.8 - USER")
+    keep_records(behind_the_scenes, {STRANGERS: strangers.text})
     unknown = await peepctl.run("users", "show", "nobody")
     assert unknown.code == 1
     assert "4 logins under names that nobody has were refused so far, the last one at " in unknown.stderr

@@ -1,19 +1,23 @@
 """Users' records over a real store: exact over replicas and lost answers, bounded, and gone on demand."""
 
 import asyncio
+import time
 
+import pytest
 import redis
 
 from state_store.credentials.attempts import RefusalReason
 from state_store.instance.record_keeping import RecordKeeping
 from state_store.records import Deltas, Exchange, Instance, Login, LoginOutcome, SessionRow
 from state_store.redis import keys
+from state_store.redis.scripting import MOST_NOTES_OCTETS
 from state_store.repository import StateRepository
-from state_store.repository.user_records import STRANGERS
+from state_store.repository.user_records import STRANGERS, TAKEN_SECONDS
 from state_store.user_notes import Origin, UserNotes
-from state_store.user_records import DAY_SECONDS, Traffic, UserRecord
+from state_store.user_records import DAY_SECONDS, GROUPS, RecordText, Traffic, UserRecord, group_of
 from support.actors import OPERATOR
 from support.api_client import api_client
+from support.kept_records import keep_records
 from support.peep_gateway_server import add_users
 
 HOME = Origin("192.0.2.7", "TLSv1.3", "USER")
@@ -38,15 +42,18 @@ class Noting:
         return exchange
 
     async def keep(self) -> None:
-        while await self.repository.take_user_log(self.name):
-            pass
+        await self.repository.take_user_notes(self.name, from_octets=1)
 
 
 async def record_of(repository: StateRepository, username: str) -> UserRecord:
     return (await repository.user_records([username])).records[username]
 
 
-async def test_a_record_is_exact_before_and_after_the_log_was_taken(repository: StateRepository) -> None:
+def groups_in(server: redis.Redis) -> set[str]:
+    return {str(key).removeprefix(keys.USER_RECORDS) for key in server.keys(keys.USER_RECORDS + "*")}
+
+
+async def test_a_record_is_exact_before_and_after_notes_were_taken(repository: StateRepository) -> None:
     await add_users(repository, "alice")
     one = await Noting(repository).register()
     one.notes.refusal("alice", RefusalReason.WRONG_PASSWORD, HOME)
@@ -69,7 +76,7 @@ async def test_notes_of_an_exchange_that_is_sent_again_count_once(repository: St
     assert (await record_of(repository, "alice")).today == Traffic(100, 2)
 
 
-async def test_replicas_that_take_the_log_at_once_count_each_note_once(
+async def test_replicas_that_take_notes_at_once_count_each_note_once(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     names = [f"user{number}" for number in range(30)]
@@ -82,24 +89,27 @@ async def test_replicas_that_take_the_log_at_once_count_each_note_once(
             await one.exchange()
 
     async def take(one: Noting) -> None:
-        while behind_the_scenes.exists(keys.USER_LOG):
-            behind_the_scenes.delete(keys.USER_LOG_TURN)  # as where a turn was too long
-            await repository.take_user_log(one.name)
+        while behind_the_scenes.exists(keys.USER_NOTES, keys.USER_NOTES_TAKEN):
+            behind_the_scenes.delete(keys.USER_NOTES_TURN)  # as where a turn was too long
+            await repository.take_user_notes(one.name, from_octets=1, groups_at_once=3)
 
     await asyncio.gather(*(take(one) for one in instances))
     records = (await repository.user_records(names)).records
     assert {record.today for record in records.values()} == {Traffic(20 * 3 * 7, 20 * 3)}
 
 
-async def test_an_instance_waits_for_its_turn(repository: StateRepository) -> None:
+async def test_an_instance_waits_for_its_turn(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
     await add_users(repository, "alice")
     one, other = await Noting(repository, "i1").register(), await Noting(repository, "i2").register()
     one.notes.traffic("alice", 1, 1)
     await one.exchange()
-    assert await repository.take_user_log("i1")
+    await one.keep()
     one.notes.traffic("alice", 1, 1)
     await one.exchange()
-    assert not await repository.take_user_log(other.name)
+    await other.keep()
+    assert behind_the_scenes.exists(keys.USER_NOTES)
     assert (await record_of(repository, "alice")).today == Traffic(2, 2)
 
 
@@ -113,7 +123,7 @@ async def test_names_that_nobody_has_leave_a_sum_and_no_record(
         one.notes.refusal(f"guess{number}", RefusalReason.UNKNOWN_USER, HOME)
     await one.exchange()
     await one.keep()
-    assert behind_the_scenes.hkeys(keys.USER_RECORDS) == [STRANGERS]
+    assert groups_in(behind_the_scenes) == {STRANGERS}
     strangers = await record_of(repository, STRANGERS)
     assert {one.reason: one.count for one in strangers.refused} == {
         RefusalReason.REPEATED: 500,
@@ -133,11 +143,11 @@ async def test_the_record_of_a_removed_user_goes_and_does_not_come_back(
     one.notes.traffic("alice", 10, 1)
     await one.exchange()
     await repository.remove_user("alice", by=OPERATOR)
-    assert not behind_the_scenes.hexists(keys.USER_RECORDS, "alice")
+    assert behind_the_scenes.get(f"{keys.USER_RECORDS}{group_of('alice')}") == "\n"
     one.notes.traffic("alice", 3, 0)  # the session goes on
     await one.exchange()
     await one.keep()
-    assert behind_the_scenes.hkeys(keys.USER_RECORDS) == [STRANGERS]
+    assert groups_in(behind_the_scenes) == {STRANGERS}
     await add_users(repository, "alice")
     assert await record_of(repository, "alice") == UserRecord()
 
@@ -150,9 +160,11 @@ async def test_what_is_older_than_the_days_of_the_setting_is_forgotten(
     one.notes.login("alice", HOME, 1, 2)
     await one.exchange()
     await one.keep()
-    behind_the_scenes.hset(keys.USER_RECORDS, "bob", f"\t{3 * DAY_SECONDS} 192.0.2.7 - USER 1 2\t")
-    await keeping(repository, days=365).keep()
-    assert behind_the_scenes.hkeys(keys.USER_RECORDS) == ["alice"]
+    keep_records(behind_the_scenes, {"bob": f"\t{3 * DAY_SECONDS} 192.0.2.7 - USER 1 2\t"})
+    days = keeping(repository, days=365)
+    for _ in range(GROUPS):
+        await days.keep()
+    assert groups_in(behind_the_scenes) == {str(group_of("alice"))}
 
 
 async def test_records_that_are_switched_off_go(
@@ -162,8 +174,10 @@ async def test_records_that_are_switched_off_go(
     one = await Noting(repository).register()
     one.notes.login("alice", HOME, 1, 2)
     await one.exchange()
+    await one.keep()
     await keeping(repository, days=0).keep()
-    assert not behind_the_scenes.exists(keys.USER_LOG, keys.USER_RECORDS)
+    assert not behind_the_scenes.exists(keys.USER_NOTES)
+    assert not groups_in(behind_the_scenes)
 
 
 def keeping(repository: StateRepository, days: int) -> RecordKeeping:
@@ -219,3 +233,81 @@ async def test_a_users_page_says_why_and_what_to_do(repository: StateRepository)
     assert "close it" in refusal["advice"]
     assert shown["today"] == shown["week"] == shown["month"] == {"octets": 5120, "messages": 3}
     assert shown["session"] is None
+
+
+async def test_notes_wait_until_they_are_many_and_every_list_has_them_at_once(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await add_users(repository, "alice", "bob")
+    one = await Noting(repository).register()
+    one.notes.login("alice", HOME, 1, 2)
+    await one.exchange()
+    await repository.take_user_notes("i1")
+    assert behind_the_scenes.exists(keys.USER_NOTES)
+    alice, bob = await repository.listed_users("", 10)
+    assert RecordText(alice.record).last_login_at > 0
+    assert bob.record == ""
+    assert await repository.every_user_record() == {"alice": alice.record, STRANGERS: ""}
+
+
+async def test_notes_that_are_old_are_taken_though_they_are_few(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await add_users(repository, "alice")
+    old = int(time.time()) - TAKEN_SECONDS
+    behind_the_scenes.set(keys.USER_NOTES, f"\n={old}\nalice\tt 10 1")
+    await repository.take_user_notes("i1")
+    assert not behind_the_scenes.exists(keys.USER_NOTES, keys.USER_NOTES_TAKEN)
+    assert (await record_of(repository, "alice")).week == Traffic(10, 1)
+
+
+async def test_a_reader_counts_each_note_once_while_notes_are_taken(
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"user{number}" for number in range(5)]
+    await add_users(repository, *names)
+    one = await Noting(repository).register()
+    for name in names:
+        one.notes.traffic(name, 7, 1)
+    await one.exchange()
+    script, steps = repository._client.script, 0
+
+    async def look_before(name: str, *words: object) -> object:
+        nonlocal steps
+        if name == "keep_user_records":
+            steps += 1
+            records = (await repository.user_records(names)).records.values()
+            assert {record.today for record in records} == {Traffic(7, 1)}
+        return await script(name, *words)
+
+    monkeypatch.setattr(repository._client, "script", look_before)
+    await repository.take_user_notes("i1", from_octets=1, groups_at_once=1)
+    assert steps == len(set(map(group_of, names)))
+
+
+async def test_notes_that_nobody_takes_are_bounded(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await add_users(repository, "alice")
+    one = await Noting(repository).register()
+    line = "alice\tt 1 0\n"
+    old = "=1764446400\n" + line * (MOST_NOTES_OCTETS // len(line))
+    behind_the_scenes.set(keys.USER_NOTES, old + "=1764446401\n" + line * 1000)
+    one.notes.traffic("alice", 7, 1)
+    await one.exchange()
+    kept = str(behind_the_scenes.get(keys.USER_NOTES))
+    assert kept.startswith("\n=1764446401\nalice\tt 1 0\n")
+    assert kept.endswith("\nalice\tt 7 1")
+
+
+async def test_a_login_under_a_name_that_was_removed_meanwhile_is_strangers_traffic(
+    repository: StateRepository,
+) -> None:
+    one = await Noting(repository).register()
+    one.notes.login("gone", HOME, 1, 2)
+    one.notes.traffic("gone", 50, 1)
+    await one.exchange()
+    await one.keep()
+    strangers = await record_of(repository, STRANGERS)
+    assert strangers.last_login is None
+    assert strangers.today == Traffic(50, 1)

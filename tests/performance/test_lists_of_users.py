@@ -7,7 +7,6 @@ import redis
 from state_api.user_list import UserLists, UserQuery, UserSort
 from state_store.redis import keys
 from state_store.repository import StateRepository
-from state_store.user_notes import NoteKind
 from state_store.user_records import RecordText
 
 USERS = 100_000
@@ -24,8 +23,8 @@ def fill(server: redis.Redis) -> None:
         records: list[str] = []
         for number, name in enumerate(names, first):
             record = RecordText()
-            record.take(now - number % 200 * 86_400, NoteKind.LOGIN, f"192.0.2.7 - USER 20 {number}")
-            record.take(now, NoteKind.TRAFFIC, f"{number * 7919 % USERS} 3")
+            record.take(now - number % 200 * 86_400, f"l 192.0.2.7 - USER 20 {number} 0 0")
+            record.take(now, f"t {number * 7919 % USERS} 3")
             records += (name, record.text)
         pipe.hset(keys.USER_RECORDS, items=records)
         pipe.execute()

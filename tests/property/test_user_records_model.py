@@ -1,12 +1,12 @@
 """A record, however notes are packed, read and packed again, says what a plain account of them says."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from state_store.credentials.attempts import RefusalReason
-from state_store.user_notes import NoteKind, Origin, UserNotes, notes_of
+from state_store.user_notes import NotesOfUsers, Origin, UserNotes, read_notes
 from state_store.user_records import DAY_SECONDS, RecordText, Traffic
 
 BEGAN = 20_420 * DAY_SECONDS
@@ -21,7 +21,7 @@ origins = st.builds(
 events = st.one_of(
     st.tuples(st.just("login"), origins, st.integers(0, 9), st.integers(0, 10**12)),
     st.tuples(st.just("refusal"), st.sampled_from(RefusalReason), origins, st.text(max_size=300)),
-    st.tuples(st.just("traffic"), st.integers(0, 10**12), st.integers(0, 99)),
+    st.tuples(st.just("traffic"), st.integers(1, 10**12), st.integers(0, 99)),
 )
 batches = st.lists(st.tuples(st.integers(0, 3 * DAY_SECONDS), st.lists(events, max_size=8)), max_size=8)
 
@@ -49,12 +49,12 @@ def test_a_record_says_what_was_noted(given_batches: list[tuple[int, list[tuple[
                 case "traffic", [int() as octets, int() as messages]:
                     days[at // DAY_SECONDS] += octets
                     messages_of_days[at // DAY_SECONDS] += messages
-        taken = notes.take()
         record = RecordText(text)
-        for note in notes_of(taken) if taken else ():
-            if note.user:
-                assert note.user == "alice"
-                record.take(at, note.kind, note.text)
+        for user, its_notes in taken(notes, at).items():
+            if user:
+                assert user == "alice"
+                for noted_at, note in its_notes:
+                    record.take(noted_at, note)
         text = record.text
     found, today = RecordText(text).read(at), at // DAY_SECONDS
     last_login = found.last_login
@@ -68,6 +68,13 @@ def test_a_record_says_what_was_noted(given_batches: list[tuple[int, list[tuple[
     assert found.month.octets == sum(days[day] for day in days if _month(day) == _month(today))
 
 
+def taken(notes: UserNotes, at: int) -> NotesOfUsers:
+    """Return what was noted, as the store has it from that moment."""
+    found: NotesOfUsers = defaultdict(list)
+    read_notes([f"={at}", *notes.take().split("\n")], found)
+    return found
+
+
 def _month(day: int) -> int:
     return day >= 20_423  # 1 December 2025
 
@@ -78,9 +85,8 @@ def test_whatever_a_client_sends_as_its_name_is_one_line_of_the_log(
 ) -> None:
     notes = UserNotes()
     notes.refusal(name, reason, Origin("192.0.2.7"), detail)
-    (note,) = notes_of(notes.take())
-    assert note.kind == NoteKind.REFUSAL
-    assert note.user in ("", name)
+    ((user, [(at, note)]),) = taken(notes, 1).items()
+    assert user in ("", name)
     record = RecordText()
-    record.take(1, note.kind, note.text)
+    record.take(at, note)
     assert RecordText(record.text).read(1).refused[0].reason is reason

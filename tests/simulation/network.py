@@ -89,10 +89,14 @@ class Network:
 
     async def ask(self, link: "SimulatedLink", what: str, run: Callable[[], Any]) -> Any:
         """Carry one request; raises `StoreUnavailable` when no answer comes back in time."""
+        return await self.carry(link, what, run)
+
+    def carry(self, link: "SimulatedLink", what: str, run: Callable[[], Any]) -> "asyncio.Future[Any]":
+        """Carry one request; return a future for its answer."""
         answer: asyncio.Future[Any] = self.loop.create_future()
         request = _Request(self, link, what, run, answer)
         request.send()
-        return await answer
+        return answer
 
     def fate(self, link: "SimulatedLink") -> str:
         if link.is_cut_off:
@@ -216,6 +220,9 @@ class SimulatedLink:
 
     def command(self, *words: Any) -> Coroutine[Any, Any, Any]:
         return self._network.ask(self, str(words[0]), lambda: self._network.server.command(*words))
+
+    def send(self, *words: Any) -> "asyncio.Future[Any]":
+        return self._network.carry(self, str(words[0]), lambda: self._network.server.command(*words))
 
     def script(self, name: str, *arguments: Any) -> Coroutine[Any, Any, Any]:
         network, exchange = self._network, self.exchange

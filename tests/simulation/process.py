@@ -52,6 +52,11 @@ class SimulatedRepository(StateRepository):
         self._simulated_link.exchange = exchange
         return await super().exchange(exchange, reap=reap)
 
+    async def take_user_notes(
+        self, instance_id: str, *, from_octets: int = 1, groups_at_once: int = 1
+    ) -> None:
+        await super().take_user_notes(instance_id, from_octets=from_octets, groups_at_once=groups_at_once)
+
     async def notifications(self) -> AsyncIterator[Notification]:
         while True:
             yield await self.channel.get()

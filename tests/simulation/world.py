@@ -15,7 +15,8 @@ from simulation.network import CALM, LATEST_ARRIVAL_SECONDS, Network, ScriptServ
 from simulation.process import COUNTED, OPENED, SimulatedProcess, SimulatedRepository, SimulatedSession
 from state_store.records import LEASE_SECONDS, RENEWAL_SECONDS, Exchange, Notification, NotificationKind
 from state_store.redis import keys
-from state_store.repository.user_records import STRANGERS, records_of
+from state_store.repository.user_records import StoredRecords
+from state_store.user_records import group_of
 from support.actors import OPERATOR
 
 STEPS_SECONDS = (-3600, -60, 60, 3600)
@@ -297,8 +298,11 @@ class World:
     # 5. What is kept of users adds up to the counts
 
     def _check_user_records(self, stored: dict[str, int]) -> None:
-        names = [*self.usernames, STRANGERS]
-        found = records_of(names, self._ask("user_records", *names)).records.values()
+        groups = sorted({group_of(name) for name in self.usernames})
+        records = StoredRecords(
+            groups, self._ask("user_records", *(f"{keys.USER_RECORDS}{one}" for one in ("", *groups)))
+        )
+        found = [one.read(records.at) for one in (*map(records.of, self.usernames), records.of_strangers(()))]
         # The server's clock is set to and fro, and the days of a week are more than that.
         octets, messages = sum(one.week.octets for one in found), sum(one.week.messages for one in found)
         assert (octets, messages) == (stored["retrieved_bytes"], stored["retrieved_emails"]), (

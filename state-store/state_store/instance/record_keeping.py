@@ -1,4 +1,4 @@
-"""Takes the users' log into the users' records, whenever it is this instance's turn."""
+"""Takes what was noted of users into their records, whenever it is this instance's turn."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,9 +6,10 @@ from contextlib import suppress
 
 from state_store.errors import StoreUnavailable
 from state_store.repository import StateRepository
+from state_store.user_records import GROUPS
 
 KEEPING_SECONDS = 5.0
-"""How long notes wait in the log at most, where there is no more than can be taken at once."""
+"""How often this looks whether there is enough to take."""
 
 
 class RecordKeeping:
@@ -18,13 +19,13 @@ class RecordKeeping:
         self._repository = repository
         self._instance_id = instance_id
         self._days = days
-        self._cursor = 0
+        self._group = 0
 
     async def run(self) -> None:
         """Keep them for ever."""
         while True:
             await asyncio.sleep(KEEPING_SECONDS)
-            with suppress(StoreUnavailable):  # the log waits
+            with suppress(StoreUnavailable):  # the notes wait
                 await self.keep()
 
     async def keep(self) -> None:
@@ -32,6 +33,6 @@ class RecordKeeping:
         if not self._days:
             await self._repository.forget_all_user_records()
             return
-        while await self._repository.take_user_log(self._instance_id()):
-            pass
-        self._cursor = await self._repository.forget_user_records(self._cursor, self._days)
+        await self._repository.take_user_notes(self._instance_id())
+        await self._repository.forget_user_records(self._group, self._days)
+        self._group = (self._group + 1) % GROUPS

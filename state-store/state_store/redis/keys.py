@@ -27,12 +27,16 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
                               after the time: that of a first start, which it only keeps
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
     history:<step>    string  a ring of samples (`history.RECORD`), one for every so many seconds
-    user_records      hash    username -> traffic, last login, refusals: see user_records.RecordText; '' ->
-                              those of all names that nobody has, and of clients before their login
-    user_log          list    what instances have noted of users, not in user_records yet: each entry is when,
-                              s, and lines of `user_notes`
-    user_log_taken    string  how many entries were ever taken from it
-    user_log_turn     string  the instance whose turn it is to take the log into the records
+    user_records:<group> string a line of each user in it (`user_records.group_of`): the name, a tab, and
+                              traffic, last login, refusals as `user_records.RecordText` has them; with no
+                              group all that is kept of names that nobody has, and of clients before login
+    new_user_records:<group> string the same, to be renamed by the next step of adding notes; with "author"
+                              for a group that step, and the instance that has written them
+    user_notes        string  what instances have noted of users, in lines of `user_notes.NoteKind`, headed by
+                              when, s, as a line "=<when>"
+    user_notes_taken  string  the notes that are being added to the records
+    user_notes_step   string  the next step of it; modulo their number, the first group that is not done
+    user_notes_turn   string  the instance whose turn it is to add them
     records_since     string  when the first of these records was made, s
     latencies         hash    "command <bucket>", "login <bucket>" -> how many took so long, and
                               "command us", "login us" -> microseconds in all, and
@@ -99,10 +103,12 @@ FRONT_ENDS = TAG + "front_ends"
 SIGNED_OUT = TAG + "signed_out:"
 COUNTERS = TAG + "counters"
 HISTORY = TAG + "history:"
-USER_RECORDS = TAG + "user_records"
-USER_LOG = TAG + "user_log"
-USER_LOG_TAKEN = TAG + "user_log_taken"
-USER_LOG_TURN = TAG + "user_log_turn"
+USER_RECORDS = TAG + "user_records:"
+NEW_USER_RECORDS = TAG + "new_user_records:"
+USER_NOTES = TAG + "user_notes"
+USER_NOTES_TAKEN = TAG + "user_notes_taken"
+USER_NOTES_STEP = TAG + "user_notes_step"
+USER_NOTES_TURN = TAG + "user_notes_turn"
 RECORDS_SINCE = TAG + "records_since"
 LATENCIES = TAG + "latencies"
 ACTIVITY = TAG + "activity"

@@ -21,6 +21,7 @@ from state_store.history import RINGS
 from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
 from state_store.redis import keys
 from state_store.refusals import MOST_REFUSALS, REFUSALS_A_PAGE, REFUSALS_A_SEARCH
+from state_store.user_records import GROUPS
 
 CLOCK_GRAIN_SECONDS = 1.0
 """The time when leases were last read is written down once a second."""
@@ -44,11 +45,11 @@ ACTIVITY_PAGE = 50
 MOST_NAMES_SORTED = 1000
 """Of so many logged-in users an overview reads all names, to show the first; of more it takes any."""
 
-USER_LOG_LENGTH = 50_000
-"""Entries of the users' log that are kept at least. Instances empty it every few seconds, and eight of them
-that exchange as often as they can take over a minute to fill it."""
+MOST_NOTES_OCTETS = 4_000_000
+"""Notes of users that wait, at most. Instances take them at a quarter of it, and eight of them that serve as
+many logins as they can take over a minute to fill the rest."""
 
-_PARTS = ("audit", "allowances", "claims", "refusals", "credentials", "user_log", "pieces")
+_PARTS = ("audit", "allowances", "claims", "refusals", "credentials", "user_notes", "pieces")
 """Lua that stands at the head of the scripts, and of the later of these, that call one of its functions."""
 
 _NAME = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
@@ -119,7 +120,8 @@ def _figures() -> dict[str, str]:
         "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,
         "PAGE_SIGN_INS": PAGE_SIGN_INS,
         "MOST_NAMES_SORTED": MOST_NAMES_SORTED,
-        "USER_LOG_LENGTH": USER_LOG_LENGTH,
+        "MOST_NOTES_OCTETS": MOST_NOTES_OCTETS,
+        "USER_GROUPS": GROUPS,
         "MOST_REFUSALS": MOST_REFUSALS,
         "REFUSALS_A_PAGE": REFUSALS_A_PAGE,
         "REFUSALS_A_SEARCH": REFUSALS_A_SEARCH,

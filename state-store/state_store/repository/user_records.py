@@ -1,34 +1,54 @@
-"""Users' records: the instances' notes of users wait in a log, and are added to the records in turns."""
+"""Users' records: what instances note of users waits in one text, and is added to them many at once."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from state_store.records import OWN_SCHEME
 from state_store.redis import keys
-from state_store.repository.answers import flat, pairs
+from state_store.repository.answers import flat
 from state_store.repository.deployment import DeploymentStore
 from state_store.repository.users import names_between
-from state_store.user_notes import Note, NoteKind, notes_of
-from state_store.user_records import DAY_SECONDS, RecordText, UserRecord
+from state_store.user_notes import Note, NoteKind, NotesOfUsers, read_notes
+from state_store.user_records import (
+    DAY_SECONDS,
+    GROUPS,
+    RecordText,
+    UserRecord,
+    group_of,
+    group_text,
+    records_in,
+)
 
 TURN_SECONDS = 15.0
 """An instance that had the turn and is gone keeps it for so long."""
 
-ENTRIES_AT_ONCE = 16
-"""Entries of the log that are added at once: some hundred users, for a millisecond of the event loop."""
+TAKEN_OCTETS = 1_000_000
+"""So many octets of notes are worth taking: some thirty notes for each group that is written for them."""
+
+TAKEN_SECONDS = 3600
+"""Notes that are older are taken however few they are."""
+
+GROUPS_AT_ONCE = 8
+"""Groups that are written at once: some 200 notes, for one or two milliseconds of the event loop."""
+
+GROUPS_READ_AT_ONCE = 32
+LINES_AT_ONCE = 1000
 
 NAMES_AT_ONCE = 1000
 
-_LOGIN, _REMOVED = NoteKind.LOGIN.value, NoteKind.REMOVED.value
-
 STRANGERS = ""
-"""Whose record has all names that nobody has, and all clients before their login."""
+"""Whose record has all names that nobody has, and all clients before their login. It is in no group."""
+
+_LOGIN, _REFUSAL = NoteKind.LOGIN.value, NoteKind.REFUSAL.value
+_TRAFFIC, _REMOVED = NoteKind.TRAFFIC.value, NoteKind.REMOVED.value
 
 
 @dataclass(frozen=True, slots=True)
 class UserRecords:
-    """The records of some users at one moment, exact: what waits in the log is in them."""
+    """The records of some users at one moment, exact: notes that wait are in them."""
 
     at: int
     """Seconds since the epoch, by the store's clock."""
@@ -50,12 +70,42 @@ class ListedUser(NamedTuple):
     """When this was read, in seconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An entry of the log."""
+class StoredRecords:
+    """What the script `user_records` has answered: the records of some groups, and notes that wait."""
 
-    at: int
-    notes: list[Note]
+    def __init__(self, groups: Collection[int], answer: Any) -> None:
+        at_ms, (strangers, *texts), since, step, taken, waiting = answer
+        self.at = at_ms // 1000
+        self._groups = groups
+        self._records = {STRANGERS: strangers or ""}
+        for text in texts:
+            self._records |= records_in(text or "")
+        self._notes = _waiting_notes(int(step or 0) % GROUPS, taken or "", waiting or "")
+        self.since = int(since or 0) or min((its[0][0] for its in self._notes.values()), default=0)
+
+    @property
+    def refused_names(self) -> list[str]:
+        """Names under which somebody was refused: they may be nobody's."""
+        return [name for name, its in self._notes.items() if any(note[0] == _REFUSAL for _, note in its)]
+
+    def of(self, username: str) -> RecordText:
+        """Return a user's record."""
+        record = RecordText(self._records.get(username, ""))
+        for at, note in self._notes.get(username, ()):
+            record.take(at, note)
+        return record
+
+    def of_strangers(self, names: Iterable[str]) -> RecordText:
+        """Return the record of strangers, of whom some give these names, which nobody has."""
+        record = RecordText(self._records[STRANGERS])
+        for name in {STRANGERS, *names}:
+            _add_as_strangers(record, self._notes.get(name, ()))
+        return record
+
+    def texts(self) -> dict[str, str]:
+        """Return the records of all users in these groups who have one, as the store would have them."""
+        noted = (name for name in self._notes if group_of(name) in self._groups)
+        return self._records | {name: self.of(name).text for name in noted}
 
 
 class UserRecordRepository(DeploymentStore):
@@ -63,87 +113,174 @@ class UserRecordRepository(DeploymentStore):
 
     async def user_records(self, usernames: Sequence[str]) -> UserRecords:
         """Return the records of at most `NAMES_AT_ONCE` users; an empty one of a user without any."""
-        return records_of(usernames, await self._client.script("user_records", *usernames))
+        stored = await self._stored_records(set(map(group_of, usernames)))
+        records = {name: stored.of(name) for name in usernames}
+        if STRANGERS in records:
+            records[STRANGERS] = stored.of_strangers(await self._nobodys(stored.refused_names))
+        read = {name: record.read(stored.at) for name, record in records.items()}
+        return UserRecords(stored.at, stored.since, read)
 
-    async def listed_users(self, after: str, limit: int, prefix: str = "") -> list[ListedUser]:
+    async def every_user_record(self) -> dict[str, str]:
+        """Return the records of all users who have one, as `RecordText` reads them."""
+        return await self._texts(range(GROUPS))
+
+    async def listed_users(
+        self, after: str, limit: int, prefix: str = "", records: Mapping[str, str] | None = None
+    ) -> list[ListedUser]:
         """Return at most `limit` users, sorted by name, whose names begin with `prefix` and follow `after`.
 
-        Their figures are some seconds old. At most 1,000 at once.
+        At most 1,000 at once. Their figures are those of `records`; without it, what they are now.
         """
         first, last = names_between(after, prefix)
-        at, names, records, marks = await self._client.script("user_page", first, last, limit)
+        at, names, marks = await self._client.script("user_page", first, last, limit)
+        if records is None:
+            records = await self._texts(sorted(set(map(group_of, names))))
         return [
-            ListedUser(name, text or "", mark.startswith("!"), mark.removeprefix("!") or OWN_SCHEME, at)
-            for name, text, mark in zip(names, records, marks, strict=True)
+            ListedUser(
+                name, records.get(name, ""), mark.startswith("!"), mark.removeprefix("!") or OWN_SCHEME, at
+            )
+            for name, mark in zip(names, marks, strict=True)
         ]
 
-    async def take_user_log(self, instance_id: str) -> bool:
-        """Add the oldest notes of the log to the records, if it is this instance's turn.
+    async def take_user_notes(
+        self, instance_id: str, *, from_octets: int = TAKEN_OCTETS, groups_at_once: int = GROUPS_AT_ONCE
+    ) -> None:
+        """Add the notes that wait to the records, if they are many or old, and it is this instance's turn.
 
-        Each note is added once, also if this is cut short or done twice. Return whether there may be more.
+        Each note is added once, also if this is cut short or done twice: whoever has the next turn goes on.
         """
-        taken, log = await self._client.script(
-            "next_notes", instance_id, int(TURN_SECONDS * 1000), ENTRIES_AT_ONCE
-        )
-        if not log:
-            return False
-        entries = _entries(log)
-        names = sorted({note.user for entry in entries for note in entry.notes} | {STRANGERS})
-        # Not by a script: a value costs Redis three times as much in Lua.
-        texts = await self._client.command("HMGET", keys.USER_RECORDS, *names)
-        records = {name: RecordText(text or "") for name, text in zip(names, texts, strict=True)}
-        new = [name for name, text in zip(names, texts, strict=True) if text is None and name != STRANGERS]
-        scores = await self._client.command("ZMSCORE", keys.USERNAMES, *new) if new else []
-        users = set(names) - {name for name, score in zip(new, scores, strict=True) if score is None}
-        _add(entries, records, users)
-        kept = {name: text for name in users if (text := records[name].text)}
-        gone = records.keys() - kept.keys()
-        await self._client.script("keep_user_records", taken, len(log), len(kept), *flat(kept), *gone)
-        return True
+        words = (instance_id, int(TURN_SECONDS * 1000), from_octets, TAKEN_SECONDS)
+        step = await self._client.script("next_user_notes", *words)
+        if not step:
+            return
+        # Of a later taking, where this one has ended meanwhile: its step is then refused.
+        text = await self._client.command("GET", keys.USER_NOTES_TAKEN) or ""
+        groups = await _grouped(text, step % GROUPS)
+        numbers = sorted(groups)
+        for first in range(0, max(len(numbers), 1), groups_at_once):
+            some = numbers[first : first + groups_at_once]
+            is_last = first + groups_at_once >= len(numbers)
+            next_step = step - step % GROUPS + (GROUPS if is_last else some[-1] + 1)
+            its_groups = {number: groups[number] for number in some}
+            if not await self._take_step(instance_id, step, next_step, its_groups):
+                return
+            step = next_step
 
-    async def forget_user_records(self, cursor: int, days: int) -> int:
-        """Look at some hundred records, and forget what is older than so many days, by the store's clock.
-
-        `cursor` is what the last call returned, at first 0.
-        """
+    async def forget_user_records(self, group: int, days: int) -> None:
+        """Forget what is older than so many days, by the store's clock, in this one of `GROUPS`."""
         before = await self._client.script("now") // 1000 - days * DAY_SECONDS
-        found = await self._client.command("HSCAN", keys.USER_RECORDS, cursor, "COUNT", 100)
-        words: list[Any] = []
-        for name, text in pairs(found[1]).items():
-            record = RecordText(text)
+        (text,) = await self._groups([group])
+        records = {user: RecordText(record) for user, record in records_in(text).items()}
+        for record in records.values():
             record.forget_before(before)
-            if record.text != text and name != STRANGERS:
-                words += (name, text, record.text)
-        if words:
-            await self._client.script("forget_user_records", *words)
-        return int(found[0])
+        left = group_text({user: record.text for user, record in records.items()})
+        if left != text:
+            await self._client.script("forget_user_records", group, text, left)
 
     async def forget_all_user_records(self) -> None:
         """Remove all records, and what waits for them."""
-        await self._client.command("UNLINK", keys.USER_RECORDS, keys.USER_LOG, keys.RECORDS_SINCE)
+        groups = [_key(group) for group in (STRANGERS, *range(GROUPS))]
+        await self._client.command(
+            "UNLINK", keys.USER_NOTES, keys.USER_NOTES_TAKEN, keys.RECORDS_SINCE, *groups
+        )
+
+    async def _take_step(
+        self, instance_id: str, step: int, next_step: int, groups: dict[int, NotesOfUsers]
+    ) -> bool:
+        """Add these notes to the records of their groups; return False when another instance has done it."""
+        *texts, of_strangers = await self._groups([*groups, STRANGERS])
+        strangers, read = RecordText(of_strangers), list(map(records_in, texts))
+        unknown = [
+            user
+            for notes, records in zip(groups.values(), read, strict=True)
+            for user in notes
+            if user not in records
+        ]
+        nobodys = await self._nobodys(unknown)
+        written: dict[str, str] = {}
+        for (number, notes), records in zip(groups.items(), read, strict=True):
+            for user, its_notes in notes.items():
+                if user in nobodys:
+                    _add_as_strangers(strangers, its_notes)
+                    continue
+                record = RecordText(records.get(user, ""))
+                for at, note in its_notes:
+                    record.take(at, note)
+                records[user] = record.text
+            written[str(number)] = group_text(records)
+        if strangers.text != of_strangers:
+            written[STRANGERS] = strangers.text
+        return await self._keep(instance_id, step, next_step, written)
+
+    async def _keep(self, instance_id: str, step: int, next_step: int, written: dict[str, str]) -> bool:
+        """Write these groups as that step; return False when another instance has made it."""
+        kept = [name for name, text in written.items() if text]
+        # Renamed by the script, and not given to it: a value costs Redis three times as much in Lua. What
+        # another step or instance has written, before or after, has another author, and is not renamed.
+        author = f"{step} {instance_id}"
+        new = {keys.NEW_USER_RECORDS + name: written[name] for name in kept}
+        new[keys.NEW_USER_RECORDS + "author"] = author
+        words = (step, next_step, author, len(kept), *kept, *(written.keys() - set(kept)))
+        # Both travel together, and the script does nothing where the first has failed.
+        asyncio.gather(self._client.send("MSET", *flat(new)), return_exceptions=True)
+        return bool(await self._client.script("keep_user_records", *words))
+
+    async def _groups(self, numbers: Iterable[int | str]) -> list[str]:
+        return [text or "" for text in await self._client.command("MGET", *map(_key, numbers))]
+
+    async def _texts(self, groups: Sequence[int]) -> dict[str, str]:
+        """Return the records of all users in these groups who have one, as `RecordText` reads them."""
+        records: dict[str, str] = {}
+        for first in range(0, len(groups), GROUPS_READ_AT_ONCE):
+            stored = await self._stored_records(groups[first : first + GROUPS_READ_AT_ONCE])
+            records |= stored.texts()
+        return records
+
+    async def _stored_records(self, groups: Collection[int]) -> StoredRecords:
+        answer = await self._client.script("user_records", _key(STRANGERS), *map(_key, groups))
+        return StoredRecords(groups, answer)
+
+    async def _nobodys(self, names: Sequence[str]) -> set[str]:
+        """Return which of these names nobody has, the empty one among them."""
+        scores = await self._client.command("ZMSCORE", keys.USERNAMES, *names) if names else []
+        return {name for name, score in zip(names, scores, strict=True) if score is None}
 
 
-def records_of(usernames: Sequence[str], answer: Any) -> UserRecords:
-    """Return what the script `user_records` has answered of these users."""
-    at_ms, texts, since, log = answer
-    records = {name: RecordText(text or "") for name, text in zip(usernames, texts, strict=True)}
-    _add(_entries(log), records, set(records))
-    now = at_ms // 1000
-    return UserRecords(now, int(since or 0), {name: one.read(now) for name, one in records.items()})
+def _key(group: int | str) -> str:
+    return f"{keys.USER_RECORDS}{group}"
 
 
-def _entries(log: Iterable[str]) -> list[_Entry]:
-    return [_Entry(int(at), notes_of(lines)) for at, _, lines in (text.partition("\n") for text in log)]
+def _add_as_strangers(record: RecordText, notes: Iterable[Note]) -> None:
+    """Add what was noted under a name that nobody has, maybe no more: all but that somebody logged in."""
+    for at, note in notes:
+        if note[0] == _LOGIN:
+            record.take(at, " ".join((_TRAFFIC, *note.rsplit(" ", 2)[1:])))
+        elif note[0] != _REMOVED:
+            record.take(at, note)
 
 
-def _add(entries: Iterable[_Entry], records: dict[str, RecordText], users: set[str]) -> None:
-    """Add the notes to those of these records that are users'; what names nobody to the strangers'."""
-    for entry in entries:
-        for kind, user, text in entry.notes:
-            if kind == _REMOVED:
-                if user in records:
-                    records[user] = RecordText()
-            elif user in users:
-                records[user].take(entry.at, kind, text)
-            elif kind != _LOGIN and STRANGERS in records:
-                records[STRANGERS].take(entry.at, kind, text)
+def _waiting_notes(done: int, taken: str, waiting: str) -> NotesOfUsers:
+    """Return the notes that are in no record: of those that are being taken the first `done` groups' are."""
+    notes: NotesOfUsers = defaultdict(list)
+    read_notes(taken.split("\n"), notes)
+    for name in [name for name in notes if group_of(name) < done]:
+        del notes[name]
+    read_notes(waiting.split("\n"), notes)
+    return notes
+
+
+async def _grouped(text: str, first: int) -> dict[int, NotesOfUsers]:
+    """Return the notes of the groups from `first` on, by group."""
+    lines, at = text.split("\n"), 0
+    notes: NotesOfUsers = defaultdict(list)
+    for start in range(0, len(lines), LINES_AT_ONCE):
+        at = read_notes(lines[start : start + LINES_AT_ONCE], notes, at)
+        await asyncio.sleep(0)
+    groups: dict[int, NotesOfUsers] = defaultdict(dict)
+    for count, (user, its_notes) in enumerate(notes.items()):
+        if not count % LINES_AT_ONCE:
+            await asyncio.sleep(0)
+        number = group_of(user)
+        if number >= first:
+            groups[number][user] = its_notes
+    return groups

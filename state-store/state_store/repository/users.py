@@ -9,6 +9,7 @@ from state_store.errors import UnknownUser, UserExists
 from state_store.records import Added, Credential, HashCounts
 from state_store.redis import keys
 from state_store.repository.deployment import DeploymentStore
+from state_store.user_records import group_of
 
 NAMES_A_PAGE = 2000
 """Names that are read at once: a list of all users holds Redis up for less than a millisecond at a time."""
@@ -83,7 +84,7 @@ class UserRepository(DeploymentStore):
 
     async def remove_user(self, username: str, *, by: Actor) -> None:
         """Remove a user; open sessions go on. Raises `UnknownUser`."""
-        if await self._client.script("remove_user", by.packed(), username):
+        if await self._client.script("remove_user", by.packed(), username, group_of(username)):
             raise UnknownUser
 
     async def set_credential(self, username: str, credential: Credential, *, by: Actor) -> None:

@@ -1,10 +1,8 @@
--- Name, record as it was read, and what is left of it or '', of each. A record that has changed since stays as it is.
-for i = 1, #ARGV, 3 do
-  if redis.call('HGET', USER_RECORDS, ARGV[i]) == ARGV[i + 1] then
-    if ARGV[i + 2] == '' then
-      redis.call('HDEL', USER_RECORDS, ARGV[i])
-    else
-      redis.call('HSET', USER_RECORDS, ARGV[i], ARGV[i + 2])
-    end
-  end
+-- Number of a group, its text as it was read, and what is left of it or ''. A group that has changed since stays as it is.
+local key = USER_RECORDS .. ARGV[1]
+if redis.call('GET', key) ~= ARGV[2] then return end
+if ARGV[3] == '' then
+  redis.call('DEL', key)
+else
+  redis.call('SET', key, ARGV[3])
 end

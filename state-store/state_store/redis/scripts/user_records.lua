@@ -1,3 +1,4 @@
--- Names. Answers {ms, {record or false...}, since when there are records, all entries of the log}.
-local records = #ARGV > 0 and redis.call('HMGET', USER_RECORDS, unpack(ARGV)) or {}
-return {now_ms(), records, redis.call('GET', RECORDS_SINCE), redis.call('LRANGE', USER_LOG, 0, -1)}
+-- Keys of groups. Answers {ms, {text or false...}, since when there are records, the step of taking that comes next, notes
+-- that are being taken, notes that wait}.
+return {now_ms(), redis.call('MGET', unpack(ARGV)), redis.call('GET', RECORDS_SINCE),
+  redis.call('GET', USER_NOTES_STEP), redis.call('GET', USER_NOTES_TAKEN), redis.call('GET', USER_NOTES)}
