@@ -111,6 +111,10 @@ def _remove_traces() -> None:
         elif path.suffix == ".so" or ".so." in path.name:
             _run("strip", "--strip-unneeded", str(path))
     shutil.rmtree(ENVIRONMENT / "include", ignore_errors=True)
+    for record in ENVIRONMENT.glob("lib/python3*/site-packages/*.dist-info/RECORD"):
+        lines = record.read_text("utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not re.match(r"\.\./\.\./\.\./bin/|\S+/direct_url\.json,", line)]
+        record.write_text("".join(kept), "utf-8")
 
 
 def _is_command(path: Path) -> bool:
