@@ -25,8 +25,8 @@ from state_store.user_records import (
 TURN_SECONDS = 15.0
 """An instance that had the turn and is gone keeps it for so long."""
 
-TAKEN_OCTETS = 1_000_000
-"""So many octets of notes are worth taking: some thirty notes for each group that is written for them."""
+TAKEN_OCTETS = 1_500_000
+"""So many octets of notes are worth taking: some 45 notes for each group that is written for them."""
 
 TAKEN_SECONDS = 3600
 """Notes that are older are taken however few they are."""
