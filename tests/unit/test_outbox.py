@@ -49,7 +49,7 @@ def test_what_is_reported_later_travels_once_with_the_next_exchange() -> None:
     assert outbox.noted == 1
     first = filled(outbox)
     outbox.confirm([])
-    assert (first.deltas.retrieved_bytes, first.deltas.user_notes) == (7, "t\talice\t7 0")
+    assert (first.deltas.retrieved_bytes, first.deltas.user_notes) == (7, "alice\tt 7 0")
     assert not outbox.has_work
 
 
