@@ -1,6 +1,7 @@
 """`make release`: the same octets from the same commit, and nothing from a checkout that is not ready."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -38,12 +39,10 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def checkout(folder: Path) -> Path:
-    """Make a repository of the files here, with a heading for the version in its CHANGELOG.md."""
+    """Make a repository of the files here."""
     for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")[:-1]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
-    changes = folder / "CHANGELOG.md"
-    changes.write_text(changes.read_text().replace("## Unreleased", f"## {VERSION} (2026-11-01)"))
     (folder / "build").mkdir()
     (folder / "build" / "sbom.cdx.json").write_text(BILL)
     git(folder, "init", "--quiet")
@@ -78,7 +77,7 @@ def test_a_commit_gives_the_same_files_in_another_folder(tmp_path: Path) -> None
     assert made[0] == made[1]
     assert {name.replace(VERSION, "V") for name in made[0]} == {
         "SHA256SUMS",
-        "peep-V-cp311-abi3-linux_x86_64.whl",
+        f"peep-V-cp311-abi3-linux_{platform.machine()}.whl",
         "peep-V.cdx.json",
         "peep-V.tar.gz",
         "peep-V.tgz",
