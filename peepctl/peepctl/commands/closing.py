@@ -56,16 +56,21 @@ def close(
     """
     if everything == bool(network or of_user or idle):
         raise WrongSettings("which sessions? --network, --of and --idle can be combined, else --all")
-    filters = {"network": network, "username": of_user}
-    query = {name: value for name, value in filters.items() if value}
-    whose = " and ".join(f"{name} {value}" for name, value in query.items()) or "everybody"
-    if idle is not None:
-        whose += f", idle for {idle}"
-        query["idle_seconds"] = str(_seconds(idle))
+    query, whose = _filters(network, of_user, idle)
     with server.api() as api:
         if not (is_sure or _is_agreed(whose)):
             return Exit.REFUSED
         return _close_all(api, query)
+
+
+def _filters(network: str | None, of_user: str | None, idle: str | None) -> tuple[dict[str, str], str]:
+    """Return the API's parameters, and whose sessions these are in words."""
+    given = {"network": network, "username": of_user}
+    query = {name: value for name, value in given.items() if value}
+    whose = " and ".join(f"{name} {value}" for name, value in query.items()) or "everybody"
+    if idle is None:
+        return query, whose
+    return query | {"idle_seconds": str(_seconds(idle))}, f"{whose}, idle for {idle}"
 
 
 def _seconds(idle: str) -> int:

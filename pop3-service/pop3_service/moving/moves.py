@@ -57,7 +57,7 @@ REFUSED_REMEMBERED = 10_000
 """A password that the old server has refused is not asked about again for so long; so many are remembered."""
 
 AWAY_SECONDS = 5.0
-"""The old server is left alone for so long after it could not be reached."""
+"""How long the old server is left alone after it could not be reached."""
 
 STOP_SECONDS = 3.0
 """How long the end of the process waits for what its moves have begun to write."""
@@ -194,8 +194,7 @@ class Moves:
 
         Raises `NotYet` when that cannot be found out now, `UserSuspended`, and `StoreUnavailable`.
         """
-        move = self._under_way.get(username)
-        if move is not None:
+        if (move := self._under_way.get(username)) is not None:
             is_right = await self._passwords.is_right(
                 username, move.credential, prepared_or_none(password) or "", is_stranger=True
             )
