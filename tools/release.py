@@ -55,7 +55,7 @@ def version_to_release() -> str:
     version = str(tomllib.loads(_text("pyproject.toml"))["project"]["version"])
     if not re.search(rf"^## {re.escape(version)}(?![\w.])", _text("CHANGELOG.md"), re.MULTILINE):
         raise NotReleasable(
-            f'CHANGELOG.md has no heading "## {version}" (pyproject.toml's version): write what it changes'
+            f'CHANGELOG.md has no heading "## {version}" (as pyproject.toml says): write what it changes'
         )
     chart = _text("deploy/chart/Chart.yaml")
     if set(re.findall(r"^(?:appVersion|version): (\S+)$", chart, re.MULTILINE)) != {version}:
