@@ -57,7 +57,8 @@ _THOROUGH = (9, 1.0)
 def main() -> None:
     """Run the command line."""
     given = _arguments()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background jobs start with SIGINT ignored
+        signal.signal(number, _interrupt)
     try:
         machine.require()
         machine.raise_file_limit()
