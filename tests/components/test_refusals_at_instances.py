@@ -25,6 +25,7 @@ class Process:
 
     def __init__(self, repository: StateRepository) -> None:
         self.closed: dict[str, str] = {}
+        self.to_close: list[str] = []
         self.changes_of_settings = 0
         self.may_close = asyncio.Event()
         self.may_close.set()
@@ -35,6 +36,7 @@ class Process:
         callbacks = InstanceCallbacks(
             directory_fault,
             settings_changed=self._note_change,
+            close_session=self.to_close.append,
             lease_lapsed=lambda: None,
             refusals_changed=self._close,
             is_trusted=lambda address: address == "127.0.0.1",
@@ -157,6 +159,8 @@ async def test_refusals_that_were_being_read_when_the_connection_was_cut_are_rea
     store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     async with process(store) as one:
+        behind_the_scenes.publish(keys.EVENTS, "close nobody's")
+        await until(lambda: bool(one.to_close))  # so its listener is not reading the refusals itself
         one.may_close.clear()
         set_behind_the_scenes(behind_the_scenes, "ban", GUESSER)
         behind_the_scenes.hincrby(keys.SETTINGS, "refusals_version", 1)
