@@ -38,10 +38,9 @@ class JsonLog:
 
     def line_format(self, event: str, names: list[str]) -> str:
         """Return the line of an event, with a `%s` for each field's value and one for the timestamp."""
-        own = "".join(f"{encode(name)}: \0, " for name in names)
-        others = encode({"event": event, **self._everywhere, "level": "info", "timestamp": "\0"})
-        line = f"{{{own}{others[1:]}\n".replace(encode("\0"), '"\0"')
-        return line.replace("%", "%%").replace("\0", "%s")
+        own = "".join(f"{_escaped(encode(name))}: %s, " for name in names)
+        others = encode({"event": event, **self._everywhere, "level": "info"})
+        return f'{{{own}{_escaped(others[1:-1])}, "timestamp": "%s"}}\n'
 
     def timestamp(self, nanoseconds: int) -> str:
         """Return a time since the epoch as structlog's TimeStamper writes it."""
@@ -77,3 +76,7 @@ class FrequentEvent:
             self._log, self._format = log, log.line_format(self._event, list(fields))
         values = [_ENCODERS.get(type(value), encode)(value) for value in fields.values()]
         log.file.write_soon(self._format % (*values, log.timestamp(time.time_ns())))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")

@@ -7,7 +7,7 @@ import re
 import time
 
 import structlog
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service_runtime.frequent_event import FrequentEvent, JsonLog, Value
@@ -24,6 +24,7 @@ NAMES = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz_"), min_size=1).filt
 TIMESTAMP = re.compile(r'"timestamp": "(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z)"')
 
 
+@example(event="\0", fields={})
 @given(event=TEXTS, fields=st.dictionaries(NAMES, VALUES, max_size=8))
 def test_frequent_event_has_the_line_that_structlog_writes(event: str, fields: dict[str, Value]) -> None:
     with logging_as_a_service() as written:
