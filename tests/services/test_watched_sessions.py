@@ -8,7 +8,7 @@ import pytest
 from state_store.errors import UnknownSession
 from state_store.records import ActivityKind, Counters, SessionRow
 from support.actors import OPERATOR
-from support.pop3_process import PASSWORD, Pop3Process, Start, wait_until
+from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
 
 MESSAGE = b"Subject: one\n\nbody\n"
 
@@ -63,13 +63,19 @@ def test_session_of_another_worker_is_closed_as_well(start: Start) -> None:
     service = start(workers=2)
     username = service.add_user()
     with ExitStack() as stack:
-        clients = [stack.enter_context(service.connect()) for _ in range(8)]
-        wait_until(lambda: len(sessions(service)) == 8, "all sessions shown")
-        assert len({row.instance_id for row in sessions(service)}) == 2
-        for client in clients:
-            found = re.search(rb"[0-9a-f]{8}-[0-9a-f]+", client.greeting)
+        ids: dict[str, Pop3Client] = {}
+
+        def are_at_both() -> bool:
+            client = stack.enter_context(service.connect())
+            found = re.search(r"[0-9a-f]{8}-[0-9a-f]+", client.greeting.decode())
             assert found is not None
-            close(service, found[0].decode())
+            ids[found[0]] = client
+            return len({session_id.partition("-")[0] for session_id in ids}) == 2
+
+        wait_until(are_at_both, "sessions at both workers")
+        wait_until(lambda: len(sessions(service)) == len(ids), "all sessions shown")
+        for session_id, client in ids.items():
+            close(service, session_id)
             assert client.rest().startswith(b"-ERR [SYS/TEMP] an administrator")
         assert sessions(service) == []
         instances = service._runner.run(service.repository.instances())
