@@ -5,7 +5,6 @@ import asyncio
 import dataclasses
 import inspect
 import re
-import socket
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +28,7 @@ from support.certificates import Authority
 from support.peep_gateway_server import ADMINISTRATOR as ROOT
 from support.peep_gateway_server import PASSWORD as ROOT_PASSWORD
 from support.peep_gateway_server import Gateway, instance, pop3_instance
+from support.redis_kinds import free_port
 from support.redis_server import RedisServer
 from support.tls_relay import tls_relay
 
@@ -350,12 +350,6 @@ async def test_silence_is_a_time_out() -> None:
         async with connect_async("127.0.0.1", port, "root", "secret", silence_seconds=0.1) as other:
             with pytest.raises(peep_client.TimedOut):
                 await other.timeout()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 async def test_nobody_there_is_told_with_host_and_port() -> None:

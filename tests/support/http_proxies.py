@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.clients import lack
+from support.redis_kinds import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "http-behind-a-proxy.md").read_text()
@@ -57,11 +58,6 @@ def caddy(site: str, api_port: int, folder: Path) -> AbstractContextManager[int]
     configuration = folder / "Caddyfile"
     configuration.write_text(BEFORE_CADDY + site)
     return running("caddy", ("run", "--adapter", "caddyfile", "--config", configuration), port, folder)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def placed(text: str, places: dict[str, str]) -> str:
