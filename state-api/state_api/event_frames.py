@@ -7,7 +7,7 @@ from typing import Any
 
 from state_api import schemas
 from state_api.times import time_of
-from state_store import records
+from state_store.activities import Activity
 from state_store.repository.monitoring import Overview
 
 MEDIA_TYPE = "text/event-stream"
@@ -40,12 +40,12 @@ def store(*, is_up: bool) -> bytes:
     return _event("store", _json({"up": is_up}))
 
 
-def activities(read: Iterable[records.Activity], *, is_gap: bool) -> bytes:
+def activities(read: Iterable[Activity], *, is_gap: bool) -> bytes:
     """Return an event for each activity, after a `GAP` where `is_gap`: earlier ones are lost."""
     return (GAP if is_gap else b"") + b"".join(map(_activity, read))
 
 
-def _activity(activity: records.Activity) -> bytes:
+def _activity(activity: Activity) -> bytes:
     at = time_of(activity.at).isoformat().replace("+00:00", "Z")
     return _event(activity.kind.value, _json({**activity.details, "at": at}), activity.activity_id)
 

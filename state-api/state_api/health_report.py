@@ -3,12 +3,16 @@
 An older version in a rolling upgrade does not tell all of it: that is unknown, and not a fault.
 """
 
+import asyncio
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from state_api.times import time_of
 from state_store.records import Counters, InstanceStatus, Settings
+from state_store.refusals import RefusalCounts
+from state_store.repository import StateRepository
 from state_store.store_status import StoreStatus
 from state_store.vitals import Vitals
 
@@ -66,6 +70,7 @@ ADVICE = {
     "instances": "Nobody is served: see whether pop3-service runs, and its log.",
     "connections": "Raise the limit (peepctl set max-connections), or see who holds them (peepctl sessions).",
     "clock": "Let both machines keep their clocks by NTP: times in logs and in the history are wrong.",
+    "refusals": "Upgrade its POP3 service (docs/upgrade.md): until then lock out by password or firewall.",
     "certificate": "Renew it: changed files are taken up within seconds. Was that done? See the log.",
     "mail-disk": "Make room, or enlarge the disk: once it is full, mail is not delivered any more.",
     "mail-disk unreadable": "Mount it, or give pop3-service's user rights there: nobody can log in.",
@@ -101,6 +106,20 @@ class Facts:
     instances: Sequence[InstanceStatus]
     settings: Settings
     counters: Counters
+    refusals: RefusalCounts = field(default_factory=RefusalCounts)
+    """How many are in force."""
+
+
+async def look(repository: StateRepository) -> list[Check]:
+    """Return the report of this moment. Raises `StoreUnavailable`."""
+    facts = await asyncio.gather(
+        repository.store_status(),
+        repository.instances(),
+        repository.settings(),
+        repository.counters(),
+        repository.refusal_counts(),
+    )
+    return report(Facts(time.time(), *facts))
 
 
 def report(facts: Facts) -> list[Check]:
@@ -167,6 +186,8 @@ def _hosts(facts: Facts) -> Iterator[Check]:
     for status in facts.instances:
         by_host.setdefault(status.instance.host, []).append(status)
     for host, statuses in sorted(by_host.items()):
+        if facts.refusals.suspended or facts.refusals.banned:
+            yield from _ignorant(host, statuses)
         told = [status.vitals for status in statuses if status.vitals is not None]
         if told:
             yield _clock(host, max((one.clock_ahead for one in statuses if one.vitals), key=abs))
@@ -175,6 +196,13 @@ def _hosts(facts: Facts) -> Iterator[Check]:
         else:
             versions = ", ".join(sorted({status.instance.version for status in statuses}))
             yield Check("mail-disk", host, State.UNKNOWN, f"version {versions} tells nothing of it")
+
+
+def _ignorant(host: str, statuses: Sequence[InstanceStatus]) -> Iterator[Check]:
+    versions = sorted({one.instance.version for one in statuses if not one.instance.knows_refusals})
+    if versions:
+        text = f"version {', '.join(versions)} lets in whoever is suspended or banned"
+        yield _check("refusals", host, State.WARNING, text)
 
 
 def _certificate(host: str, told: Sequence[Vitals], now: float) -> Iterator[Check]:

@@ -1,5 +1,6 @@
-"""The body of the report of health."""
+"""The bodies of what is told of health."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -29,3 +30,24 @@ class HealthReport(BaseModel):
 
     state: StateName = Field(description="The worst of what is known.", examples=["warning"])
     checks: list[Check]
+
+
+class HealthChange(BaseModel):
+    """Checks of one name that have changed to one state at once."""
+
+    at: datetime = Field(description="When that was found (RFC 3339, UTC).")
+    name: str = Field(examples=["mail-disk"])
+    subject: str = Field(description="Of the first of them: as in the report.", examples=["mail-1"])
+    state: StateName | Literal["gone"] = Field(
+        description="`gone`: it was not well, and is not there any more.", examples=["critical"]
+    )
+    text: str = Field(
+        description="How the first of them was.", examples=["cannot be read: Stale file handle"]
+    )
+    count: int = Field(description="How many they are.", examples=[1])
+
+
+class HealthChanges(BaseModel):
+    """What has become bad, worse or well, the newest first."""
+
+    changes: list[HealthChange]

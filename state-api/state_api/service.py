@@ -1,5 +1,6 @@
 """Builds state-api from its settings, and runs it."""
 
+import asyncio
 import functools
 
 from line_server.activation import Endpoint
@@ -10,6 +11,8 @@ from service_runtime.front_end import FrontEnd, serve_front_end
 from service_runtime.lifecycle import Lifecycle
 from service_runtime.settings import ApiSettings
 from state_api.app import create_app
+from state_api.health_report import look
+from state_api.health_watch import HealthWatch
 from state_api.serving import serve_http
 
 SERVICE = "state-api"
@@ -42,15 +45,20 @@ async def _serve(settings: ApiSettings, lifecycle: Lifecycle, front_end: FrontEn
     )
     (sockets,) = front_end.sockets
     address = f"http://{display(sockets[0].getsockname())}"
-    await serve_http(
-        app,
-        sockets,
-        stopping=lifecycle.stopping,
-        notice_seconds=settings.drain_notice_seconds,
-        drain_seconds=settings.drain_seconds,
-        on_started=lambda: lifecycle.ready([("HTTP", address)]),
-        is_proxy=TrustedProxies(settings.http_proxy_trusted).trusts,
-    )
+    watch = HealthWatch(front_end.repository, functools.partial(look, front_end.repository))
+    watching = asyncio.create_task(watch.run())
+    try:
+        await serve_http(
+            app,
+            sockets,
+            stopping=lifecycle.stopping,
+            notice_seconds=settings.drain_notice_seconds,
+            drain_seconds=settings.drain_seconds,
+            on_started=lambda: lifecycle.ready([("HTTP", address)]),
+            is_proxy=TrustedProxies(settings.http_proxy_trusted).trusts,
+        )
+    finally:
+        watching.cancel()
 
 
 def main() -> int:

@@ -1,8 +1,12 @@
 """The charts open with what was before the page was opened; they show a day, a week and a year too."""
 
+import redis
 from playwright.sync_api import expect
 
-from support.dashboard import Dashboard, Open
+from state_store.health import NewHealthChange
+from state_store.redis import keys
+from state_store.repository import StateRepository
+from support.dashboard import Dashboard, Open, beside_the_browser
 from support.past import CONNECTIONS_AT_MOST, write_past
 from support.peep_services import Peep
 
@@ -13,6 +17,26 @@ LOOKS: dict[str, dict[str, object]] = {
 }
 
 
+WATCHER = "the test"
+
+
+def take_the_watch(peep: Peep) -> None:
+    """Let nothing but the test change what is noted of health, however late processes are on this machine."""
+    with redis.Redis.from_url(peep.redis.url) as store:
+        store.set(keys.HEALTH_WATCHER, WATCHER)
+
+
+def note_health(peep: Peep, *changes: NewHealthChange) -> None:
+    """Note changes of health, as state-api does after two looks."""
+
+    async def note() -> None:
+        repository = StateRepository(peep.redis.url)
+        await repository.note_health(WATCHER, changes)
+        await repository.close()
+
+    beside_the_browser(note())
+
+
 def chart_of_connections(dashboard: Dashboard, words: str) -> None:
     """Wait until the chart says what it shows."""
     place = dashboard.page.locator('[data-gauge="current_connections"] [role="img"]')
@@ -20,6 +44,7 @@ def chart_of_connections(dashboard: Dashboard, words: str) -> None:
 
 
 def test_the_charts_open_full_and_reach_back_a_year(own_peep: Peep, open_dashboard: Open) -> None:
+    take_the_watch(own_peep)
     write_past(own_peep.redis.url)
     own_peep.api.change_settings(timeout_seconds=300)
     bans = [{"kind": "ban", "subject": f"192.0.2.{number}"} for number in (7, 8)]
@@ -72,3 +97,38 @@ def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard
     dashboard.reload()
     expect(dashboard.page.locator("#health-sign")).to_have_text("critical")
     assert not dashboard.is_wider_than_the_screen()
+
+
+def test_changes_of_health_are_marked_told_and_listed(own_peep: Peep, open_dashboard: Open) -> None:
+    take_the_watch(own_peep)
+    write_past(own_peep.redis.url)
+    bad = [
+        NewHealthChange("mail-disk", host, "ok", "critical", "cannot be read: Stale <b>file</b> handle")
+        for host in ("mail-1", "mail-2")
+    ]
+    note_health(own_peep, *bad)
+    for name, options in LOOKS.items():
+        dashboard = open_dashboard(**options)
+        dashboard.enter()
+        told = dashboard.page.locator("#changes li")
+        dashboard.page.locator("#changes summary").click()
+        words = "Mail disk (mail-1 and 1 other) is critical: cannot be read: Stale <b>file</b> handle"
+        expect(told.filter(has_text=words)).to_have_count(1)
+        assert dashboard.barriers() == []
+        assert not dashboard.is_wider_than_the_screen()
+        dashboard.picture(f"health-changes-{name}")
+    note_health(own_peep, *(one._replace(before="critical", state="ok", text="all is free") for one in bad))
+    expect(dashboard.page.locator("#activity li").first).to_contain_text(
+        "Mail disk (mail-1 and 1 other) is well again"
+    )
+    expect(told.filter(has_text="is well again")).to_have_count(1)
+    dashboard.page.get_by_role("link", name="Health").click()
+    rows = dashboard.page.get_by_role("region", name="What has changed").locator("tbody tr")
+    expect(rows.nth(0)).to_contain_text("all is free")
+    expect(rows.nth(1)).to_contain_text("critical")
+    note_health(own_peep, bad[0])
+    expect(rows.nth(0)).to_contain_text("critical")
+    expect(rows).to_have_count(3)
+    assert dashboard.barriers() == []
+    assert not dashboard.is_wider_than_the_screen()
+    dashboard.picture("health-changes-390-listed")

@@ -12,8 +12,9 @@ import redis
 from structlog.testing import capture_logs
 
 from state_api import event_feed, event_stream
+from state_store.activities import Activity
 from state_store.errors import StoreUnavailable
-from state_store.records import Activity, Counters, Credential, Exchange, Login
+from state_store.records import Counters, Credential, Exchange, Login
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from support.actors import OPERATOR

@@ -24,8 +24,8 @@ from support.acts import CASES, CREDENTIAL, OTHER, ROOT, Case, actions, with_ali
 WRITE_FOR_NO_ADMINISTRATOR = {
     # services by themselves
     "answer_proposal", "attend", "deployment_secret", "end_instance", "examine_mail_directory", "exchange",
-    "leave", "_keep", "note_token_use", "note_vitals", "ping", "register_instance", "take_user_notes",
-    "forget_all_user_records", "forget_user_records",
+    "leave", "_keep", "note_health", "note_token_use", "note_vitals", "ping", "register_instance",
+    "take_user_notes", "forget_all_user_records", "forget_user_records", "watch_health",
     # for a user who logs in
     "begin_attempt", "begin_move", "end_attempt", "end_move", "note_move",
     # readers that remove what is over

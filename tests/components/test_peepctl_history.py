@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from peepctl.sparkline import PLAIN_BLOCKS
+from state_store.health import NewHealthChange
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from support.api_server import api_server
@@ -133,3 +134,27 @@ async def test_health_without_a_pop3_process_is_critical(
     done = await peepctl.run("health")
     first = done.stdout.splitlines()[0]
     assert (done.code, first) == (2, "CRITICAL: instances: 0 POP3 processes are alive")
+
+
+async def test_changes_of_health_are_shown_the_latest_last(
+    repository: StateRepository, peepctl: PeepctlBesideApi
+) -> None:
+    bad = [
+        NewHealthChange("mail-disk", host, "ok", "critical", "cannot be read: Stale file handle")
+        for host in ("mail-1", "mail-2")
+    ]
+    await repository.watch_health("one")
+    await repository.note_health("one", bad)
+    await repository.note_health(
+        "one", [one._replace(before="critical", state="ok", text="all free") for one in bad]
+    )
+    head, *rows = (await peepctl.output("health", "--changes", "24h")).splitlines()
+    assert head.split() == ["TIME", "STATE", "WHAT", "WHERE", "HOW", "IT", "WAS"]
+    assert [row.split(maxsplit=4)[2:] for row in rows] == [
+        ["critical", "mail-disk", "mail-1 and 1 more  cannot be read: Stale file handle"],
+        ["ok", "mail-disk", "mail-1 and 1 more  all free"],
+    ]
+    told = json.loads(await peepctl.output("health", "--changes", "999999999y", "--json"))
+    assert [one["state"] for one in told["changes"]] == ["ok", "critical"]
+    wrong = await peepctl.run("health", "--changes", "yesterday")
+    assert (wrong.code, "must be a number and a unit: 30m, 24h" in wrong.stderr) == (2, True)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import redis
 
+from state_store.activities import ActivityKind
 from state_store.audit import Actor, Door
 from state_store.errors import UnknownRefusal
 from state_store.records import (
-    ActivityKind,
     Added,
     Credential,
     Exchange,

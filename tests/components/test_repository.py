@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import redis
 
+from state_store.activities import ActivityKind
 from state_store.errors import (
     LayoutDiffers,
     LeaseLapsed,
@@ -19,7 +20,6 @@ from state_store.errors import (
 )
 from state_store.records import (
     LEASE_SECONDS,
-    ActivityKind,
     AddressCount,
     Counters,
     Credential,

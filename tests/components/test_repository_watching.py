@@ -4,12 +4,10 @@ import asyncio
 
 import pytest
 
+from state_store.activities import ACTIVITY_LENGTH, Activity, ActivityKind
 from state_store.errors import MailDirectoryRefused, SettingsChanged, UnknownSession
 from state_store.latency import LatencyRecorder
 from state_store.records import (
-    ACTIVITY_LENGTH,
-    Activity,
-    ActivityKind,
     Credential,
     Deltas,
     Exchange,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import redis
 
-from state_store.records import ACTIVITY_LENGTH, Activity, ActivityKind, Credential, Exchange, Instance, Login
+from state_store.activities import ACTIVITY_LENGTH, Activity, ActivityKind
+from state_store.records import Credential, Exchange, Instance, Login
 from state_store.redis import keys
 from state_store.redis.scripting import ACTIVITIES_OF_AN_ENTRY, ACTIVITY_PAGE
 from state_store.repository import StateRepository

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 import redis
 
+from state_store.activities import ActivityKind
 from state_store.credentials import attempts
 from state_store.credentials.attempts import Attempt, Decision, Outcome, RefusalReason, SlowDown, Verdict
 from state_store.errors import UnknownSlowDown
 from state_store.records import (
-    ActivityKind,
     Credential,
     Exchange,
     Instance,

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 from prometheus_client.parser import text_string_to_metric_families
 
+from state_store.redis import keys
 from support.api_process import ADMINISTRATOR, END_SECONDS, START_SECONDS, environment, running_api
 from support.redis_server import RedisServer
+from support.waiting import until
 
 
 @asynccontextmanager
@@ -80,6 +83,8 @@ async def test_it_serves_what_the_store_holds(redis_url: str, tmp_path: Path) ->
         settings = (await api.client.get("/v1/settings")).json()
         assert settings == {"max_connections": 42, "timeout_seconds": 600, "mail_directory": "/srv/mail"}
         assert (await api.client.get("/v1/sessions")).json() == {"sessions": []}
+        with redis.Redis.from_url(redis_url) as store:
+            await until(lambda: bool(store.exists(keys.HEALTH_WATCHER)))  # it watches whoever looks
         families = text_string_to_metric_families((await api.client.get("/metrics")).text)
         samples = {sample.name: sample.value for family in families for sample in family.samples}
         assert (samples["peep_store_up"], samples["peep_pop3_max_connections"]) == (1, 42)

@@ -5,8 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from state_store.activities import ActivityKind
 from state_store.errors import UnknownSession
-from state_store.records import ActivityKind, Counters, SessionRow
+from state_store.records import Counters, SessionRow
 from support.actors import OPERATOR
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
 

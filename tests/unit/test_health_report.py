@@ -24,6 +24,7 @@ from state_api.health_report import (
     worst,
 )
 from state_store.records import Counters, Instance, InstanceStatus, Settings
+from state_store.refusals import RefusalCounts
 from state_store.store_status import StoreStatus
 from state_store.vitals import Vitals
 from support.busy_store import vitals
@@ -164,6 +165,21 @@ def test_an_older_version_is_unknown_and_fails_nothing() -> None:
     checks = checks_of(instances=(replace(STATUS, vitals=None),))
     assert bad(checks) == [("mail-disk", State.UNKNOWN), ("instance", State.UNKNOWN)]
     assert worst(checks) is State.OK
+
+
+def test_a_process_that_knows_no_refusals_is_a_warning_while_somebody_is_refused() -> None:
+    older = replace(STATUS, instance=replace(STATUS.instance, version="0.0.9", knows_refusals=0))
+    store = StoreStatus.of(0.001, 0.0, INFO)
+    for refusals, expected in (
+        (RefusalCounts(), []),
+        (RefusalCounts(exempt=3), []),
+        (RefusalCounts(banned=1), [("refusals", State.WARNING)]),
+        (RefusalCounts(suspended=1), [("refusals", State.WARNING)]),
+    ):
+        checks = report(Facts(NOW, store, (older, STATUS), Settings(), Counters(), refusals))
+        assert bad(checks) == expected
+    told = next(check for check in checks if check.name == "refusals")
+    assert (told.subject, told.text) == ("mail-1", "version 0.0.9 lets in whoever is suspended or banned")
 
 
 def test_a_disk_that_was_not_looked_at_yet_is_unknown() -> None:

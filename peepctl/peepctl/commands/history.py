@@ -13,15 +13,18 @@ from urllib.parse import urlencode
 import typer
 
 from peepctl.http_api import ApiError, ApiWrongLogin
-from peepctl.moments import span
+from peepctl.moments import local_second, span
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import amount, duration, say, say_json, say_table
-from peepctl.server import Server
+from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 from peepctl.sparkline import blocks_for, sparkline, thinned
 
 MONITORING_SECONDS = 5.0
 """A plug-in of a monitoring system is ended after ten seconds or so."""
+
+MOST_CHANGES = 1000
+"""As many as are kept."""
 
 PLOTTED = 40
 """Blocks of a sparkline, at most."""
@@ -119,12 +122,27 @@ def history(
 
 
 @connected
-def health(server: Server, as_json: AsJson = False) -> Health:
+def health(
+    server: Server,
+    changes: Annotated[
+        int | None,
+        typer.Option(
+            "--changes",
+            metavar="SPAN",
+            parser=_seconds,
+            help="Show what has become bad, and well again, within 24h, 7d, 1y.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
     """Show what is well and what is not, and what to do.
 
     The exit code is for monitoring systems: 0 well, 1 warning, 2 critical or not to be reached, 3 wrong login
     or settings. It talks to the HTTP API.
     """
+    if changes is not None:
+        return _say_changes(server, changes, as_json=as_json)
     try:
         with server.api(MONITORING_SECONDS) as api:
             told = api.get("/v1/health")
@@ -155,6 +173,28 @@ def _say_checks(told: dict[str, Any]) -> None:
             for check in checks
         ],
     )
+
+
+def _say_changes(server: Server, span_seconds: int, *, as_json: bool) -> Exit:
+    query = urlencode({"since": f"{max(0.0, time.time() - span_seconds):.3f}", "limit": MOST_CHANGES})
+    with server.api() as api:
+        told = api.get(f"/v1/health/changes?{query}")
+    if as_json:
+        say_json(told)
+        return Exit.DONE
+    say_table(
+        ("TIME", "STATE", "WHAT", "WHERE", "HOW IT WAS"),
+        [
+            (local_second(one["at"]), one["state"], one["name"], _place(one), one["text"])
+            for one in reversed(told["changes"])
+        ],
+    )
+    return Exit.DONE
+
+
+def _place(change: dict[str, Any]) -> str:
+    others = change["count"] - 1
+    return (change["subject"] or "-") + (f" and {others:,} more" if others else "")
 
 
 def _where(check: dict[str, str]) -> str:

@@ -1,6 +1,7 @@
 /** The list of events: logins and logouts, refused passwords, changes. */
 
 import { announce, byId, element, fill, setText } from "./dom.js";
+import { inWords, isBad } from "./health-changes.js";
 import { ago, counted, minuteOf, momentOf, visible } from "./units.js";
 import { isAnnounced, settingOf } from "./settings.js";
 
@@ -38,6 +39,7 @@ export class Activity {
     listen(live, "refused", (event) => this._addRefused(event));
     listen(live, "slowed", (event) => this._addSlowed(event));
     listen(live, "refusal", (event) => this._addRefusal(event));
+    listen(live, "health", (event) => this._addHealth(event));
     listen(live, "gap", () => this._add("…", "out", ["More has happened than this page knows"], new Date()));
     setInterval(() => this._age(), AGES_EVERY);
   }
@@ -79,6 +81,12 @@ export class Activity {
     const others = Number(times) > 1 ? `, as the last of ${times}` : "";
     const words = { lift: `${done} no longer, lifted by ${by}`, end: `${done} no longer: its time is over` }[action] ?? `${done}, by ${by}`;
     this._add("✎", "in", [strong(subject), ` ${visible(words)}${others}`], at);
+  }
+
+  /** @param {import("./health-changes.js").HealthChange} event */
+  _addHealth(event) {
+    const [what, how] = inWords(event);
+    this._add(isBad(event) ? "!" : "✓", isBad(event) ? "bad" : "in", [strong(what), ` ${how}`], event.at);
   }
 
   /** @param {{name: string, value: string | number, at: string}} event */

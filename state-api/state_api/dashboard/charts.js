@@ -96,7 +96,7 @@ export class Chart {
       series: [{}, { stroke: accent, width: 1.5, fill: transparent(accent), points: { show: false }, paths: this._paths() }],
       hooks: {
         setCursor: [(/** @type {any} */ plot) => this._point(plot)],
-        draw: [(/** @type {any} */ plot) => this._drawChanges(plot, style.getPropertyValue("--warning").trim())],
+        draw: [(/** @type {any} */ plot) => this._drawChanges(plot, style)],
       },
     };
   }
@@ -142,15 +142,15 @@ export class Chart {
     this._options.onPoint(change || value !== null ? { at: new Date(at * 1000), value, change } : null);
   }
 
-  /** @param {any} plot @param {string} colour */
-  _drawChanges(plot, colour) {
+  /** @param {any} plot @param {CSSStyleDeclaration} style */
+  _drawChanges(plot, style) {
     const { ctx: canvas, bbox: box } = plot;
     canvas.save();
-    canvas.strokeStyle = colour;
     canvas.setLineDash([4, 3]);
-    for (const { at } of this._changes) {
+    for (const { at, isBad } of this._changes) {
       const x = Math.round(plot.valToPos(at, "x", true));
       if (x < box.left || x > box.left + box.width) continue;
+      canvas.strokeStyle = style.getPropertyValue(isBad ? "--danger" : "--warning").trim();
       canvas.beginPath();
       canvas.moveTo(x, box.top);
       canvas.lineTo(x, box.top + box.height);

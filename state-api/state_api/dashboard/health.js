@@ -1,6 +1,7 @@
-/** What is well and what is not, and what to do. */
+/** What is well and what is not, what to do, and what has changed. */
 
 import { byId, element, setText } from "./dom.js";
+import { badge, HealthChanges, nameOf, WORDS } from "./health-changes.js";
 import { Polling } from "./polling.js";
 import { Table } from "./tables.js";
 import { counted } from "./units.js";
@@ -13,29 +14,10 @@ const EVERY = 5000;
 /** From the worst to the best. @type {State[]} */
 const STATES = ["critical", "warning", "unknown", "ok"];
 
-/** @type {Record<string, string>} */
-const NAMES = {
-  redis: "Redis",
-  "redis-memory": "Memory of Redis",
-  "redis-log": "Append-only file of Redis",
-  "redis-replicas": "Replicas of Redis",
-  instances: "POP3 processes",
-  connections: "Connections",
-  clock: "Clock",
-  certificate: "Certificate",
-  "mail-disk": "Mail disk",
-  "mail-disk-inodes": "Inodes of the mail disk",
-  "mail-disk-latency": "Answer of the mail disk",
-  instance: "POP3 process",
-};
-
-/** @type {Record<State, string>} */
-const WORDS = { critical: "critical", warning: "warning", unknown: "unknown", ok: "well" };
-
 /** @type {import("./tables.js").Column<Check>[]} */
 const COLUMNS = [
-  { label: "State", show: (row) => element("span", { class: `badge ${row.state}` }, WORDS[row.state]), order: (row) => STATES.indexOf(row.state) },
-  { label: "What", className: "name-cell", show: (row) => NAMES[row.name] ?? row.name, order: (row) => NAMES[row.name] ?? row.name },
+  { label: "State", show: (row) => badge(row.state), order: (row) => STATES.indexOf(row.state) },
+  { label: "What", className: "name-cell", show: (row) => nameOf(row.name), order: (row) => nameOf(row.name) },
   { label: "Where", className: "wide-cell", show: (row) => row.subject, order: (row) => row.subject },
   { label: "How it is", className: "wide-cell", show: (row) => row.text },
   { label: "What to do", className: "wide-cell", show: (row) => row.advice },
@@ -46,8 +28,10 @@ const SELDOM = 60_000;
 
 /** Says in the navigation, on every page, that something is not well. */
 export class HealthSign {
-  constructor() {
+  /** @param {import("./live.js").Live} live */
+  constructor(live) {
     this._polling = new Polling("v1/health", ({ state }) => showSign(state), SELDOM);
+    live.addEventListener("health", () => this._polling.now());
   }
 
   show() {
@@ -60,7 +44,8 @@ export class HealthSign {
 }
 
 export class Health {
-  constructor() {
+  /** @param {import("./live.js").Live} live */
+  constructor(live) {
     this._summary = element("p", { class: "summary", role: "status" });
     this._table = new Table({
       caption: "What was looked at",
@@ -70,15 +55,18 @@ export class Health {
       sorted: [0, 1],
     });
     this._polling = new Polling("v1/health", (body) => this._render(body), EVERY);
-    byId("health").append(element("div", { class: "toolbar" }, this._summary), this._table.root);
+    this._changes = new HealthChanges(live);
+    byId("health").append(element("div", { class: "toolbar" }, this._summary), this._table.root, this._changes.root);
   }
 
   show() {
     this._polling.start();
+    this._changes.show();
   }
 
   hide() {
     this._polling.stop();
+    this._changes.hide();
   }
 
   /** @param {{state: State, checks: Check[]}} report */

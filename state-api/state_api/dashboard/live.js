@@ -15,7 +15,7 @@ import { condition as serverCondition, get, Problem } from "./api.js";
 
 /** @typedef {Counters & {max_connections: number, users: string[], at: string}} Moment with some of those who are logged in */
 
-const KINDS = ["counters", "login", "logout", "setting", "refused", "slowed", "refusal", "gap"];
+const KINDS = ["counters", "login", "logout", "setting", "refused", "slowed", "refusal", "health", "gap"];
 
 /** Milliseconds until another stream is opened, after the server has closed one. */
 const RETRY = 2000;

@@ -25,7 +25,7 @@ import { Users } from "./users.js";
 const RETRY = 2000;
 
 const live = new Live();
-const healthSign = new HealthSign();
+const healthSign = new HealthSign(live);
 const signIn = new SignIn((signedIn) => enter(signedIn));
 
 /** @type {Map<string, View>} */
@@ -67,7 +67,7 @@ function leave(why) {
 
 function makeViews() {
   views.set("overview", new Overview(live));
-  views.set("health", new Health());
+  views.set("health", new Health(live));
   views.set("sessions", new Sessions());
   views.set("instances", new Instances());
   views.set("refusals", new Refusals());

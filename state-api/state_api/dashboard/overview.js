@@ -82,7 +82,7 @@ export class Overview {
     fill(byId("range"), this._past.root, this._moment);
     this._figures = new Figures();
     this._loggedIn = new LoggedIn();
-    for (const kind of ["setting", "refusal"]) live.addEventListener(kind, () => this._past.readChanges());
+    for (const kind of ["setting", "refusal", "health"]) live.addEventListener(kind, () => this._past.readChanges());
     live.addEventListener("counters", (event) => this._show(/** @type {CustomEvent<Moment>} */ (event).detail));
   }
 

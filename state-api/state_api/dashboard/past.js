@@ -2,12 +2,13 @@
 
 import { get, Problem } from "./api.js";
 import { button, element } from "./dom.js";
+import { inWords, isBad } from "./health-changes.js";
 import { Polling } from "./polling.js";
 import { settingOf } from "./settings.js";
 import { counted, visible } from "./units.js";
 
 /** @typedef {[number[], (number | null)[]]} Line times in seconds, and values; null where nothing is known */
-/** @typedef {{at: number, text: string}} Change */
+/** @typedef {{at: number, text: string, isBad?: boolean}} Change */
 
 /** @type {{label: string, words: string, seconds: number, step: number}[]} */
 const RANGES = [
@@ -19,6 +20,7 @@ const RANGES = [
 
 const EVERY = 30000;
 const MOST_ACTS = 1000;
+const MOST_HEALTH_CHANGES = 1000;
 
 /** Acts of one kind by one administrator within so many seconds are one change. */
 const TOGETHER = 60;
@@ -43,8 +45,8 @@ export class Past {
     this.range = RANGES[0];
     /** The newest first. @type {Change[]} */
     this.changes = [];
-    /** @type {Change[]} */
-    this._acts = [];
+    /** By administrators, and of health. @type {Change[]} */
+    this._noted = [];
     /** @type {number[]} */
     this._times = [];
     /** @type {Map<string, {values: (number | null)[], rates: (number | null)[] | null}>} */
@@ -78,7 +80,7 @@ export class Past {
   /** @param {typeof RANGES[0]} range */
   _choose(range) {
     this.range = range;
-    this.changes = this._acts = [];
+    this.changes = this._noted = [];
     this._times = [];
     this._series.clear();
     this._mark();
@@ -109,7 +111,7 @@ export class Past {
 
   _showChanges() {
     const since = this._since();
-    const all = [...this._acts, ...startsAndEnds(this.line(INSTANCES, false))];
+    const all = [...this._noted, ...startsAndEnds(this.line(INSTANCES, false))];
     this.changes = all.filter(({ at }) => at >= since).sort((one, other) => other.at - one.at);
     this._shown();
   }
@@ -119,9 +121,13 @@ export class Past {
     const range = this.range;
     try {
       const actions = ["settings.change", ...Object.keys(ACTS)].join("+");
-      const { acts } = await get(`v1/audit?action=${actions}&since=${this._since()}&limit=${MOST_ACTS}`);
+      const since = this._since();
+      const [{ acts }, health] = await Promise.all([
+        get(`v1/audit?action=${actions}&since=${since}&limit=${MOST_ACTS}`),
+        get(`v1/health/changes?since=${since}&limit=${MOST_HEALTH_CHANGES}`),
+      ]);
       if (range !== this.range) return;
-      this._acts = together(acts).map(changeOf);
+      this._noted = [...together(acts).map(changeOf), ...health.changes.map(healthChange)];
       this._showChanges();
     } catch (error) {
       // The charts are worth as much without them.
@@ -168,6 +174,11 @@ export function startsAndEnds([times, values]) {
     before = value;
   }
   return changes;
+}
+
+/** @param {import("./health-changes.js").HealthChange} change @returns {Change} */
+function healthChange(change) {
+  return { at: Date.parse(change.at) / 1000, text: inWords(change).join(" "), isBad: isBad(change) };
 }
 
 /** @param {Act} act @returns {Change} */

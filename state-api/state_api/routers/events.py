@@ -69,7 +69,8 @@ async def stream_events(
     count, at.
     `slowed`: guesses are slowed down from now on: username, network, at; an empty one is for all.
     `refusal`: action (suspend, ban, exempt, lift, end), refusal (suspend, ban, exempt), subject, by, reason,
-    until (ms since the epoch, or 0), count (so many at once; the rest is of the last one), at. `gap`:
+    until (ms since the epoch, or 0), count (so many at once; the rest is of the last one), at. `health`:
+    what `/v1/health/changes` has, with at. `gap`:
     events were missed that are no longer kept. `store`: `up` false when Redis goes away, true when it is
     back; nothing of the last 1,000 events is missed meanwhile. `at` is the time (RFC 3339); an event that
     has an `id` is sent once. A listener that does not read is cut off.

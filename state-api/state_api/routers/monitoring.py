@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import asdict
 from typing import Annotated
 
 import structlog
@@ -12,8 +11,6 @@ from service_runtime import VERSION
 from state_api import errors, schemas
 from state_api.conditional_answers import weak_tag
 from state_api.dependencies import Helper, Reader, RepositoryDependency
-from state_api.health_report import Facts, report, worst
-from state_api.health_schemas import Check, HealthReport
 from state_api.times import time_if_any, time_of
 from state_store import records
 from state_store.credentials import attempts
@@ -70,19 +67,6 @@ async def list_logged_in_users(repository: RepositoryDependency, _: Reader) -> s
 async def list_instances(repository: RepositoryDependency, _: Reader) -> schemas.Instances:
     """In the order of their age. One that does not answer any more is listed until its lease is over."""
     return schemas.Instances(instances=[_instance(status) for status in await repository.instances()])
-
-
-@router.get("/health", operation_id="show_health_report", summary="Show what is well and what is not")
-async def show_health_report(repository: RepositoryDependency, _: Reader) -> HealthReport:
-    """Certificates, Redis, the mail's disks, each process and the clocks, each with a word what to do."""
-    store, instances, settings, counters = await asyncio.gather(
-        repository.store_status(), repository.instances(), repository.settings(), repository.counters()
-    )
-    checks = report(Facts(time.time(), store, instances, settings, counters))
-    return HealthReport(
-        state=worst(checks).value,
-        checks=[Check(**(asdict(one) | {"state": one.state.value})) for one in checks],
-    )
 
 
 @router.get("/version", operation_id="show_version", summary="Show the version of Peep")

@@ -27,6 +27,9 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
                               after the time: that of a first start, which it only keeps
     counters          hash    retrieved_bytes retrieved_emails removed_emails connections logins
     history:<step>    string  a ring of samples (`history.RECORD`), one for every so many seconds
+    health            hash    "<name> <subject>" of a check that is not well -> its state, as noted last
+    health_changes    stream  the last changes of these: name subject state text count
+    health_watcher    string  the state-api process whose turn it is to note them; there as long as it is
     user_records:<group> string a line of each user in it (`user_records.group_of`): the name, a tab, and
                               traffic, last login, refusals as `user_records.RecordText` has them; with no
                               group all that is kept of names that nobody has, and of clients before login
@@ -53,8 +56,9 @@ All keys carry one hash tag, so that every script also runs on a Cluster.
     acted:<id>        string  empty; there as long as this act may be repeated after a lost answer
     leases            zset    instance id -> end of its lease, ms since the epoch by the server's clock
     clock             string  when leases were last read, ms by that clock: shows a step of it
-    instance:<id>     hash    host process_id version started_at worker layout sequence number open
-                              reserved settings_version load, clock_ahead, and the fields of `vitals.Vitals`
+    instance:<id>     hash    host process_id version started_at worker layout knows_refusals sequence
+                              number open reserved settings_version load, clock_ahead, and the fields of
+                              `vitals.Vitals`
     sessions:<id>     hash    session id -> JSON [user, address, connected_at, tls, octets, retrieved,
                               marked, active_at, message_octets, message_sent], of one instance
     addresses:<id>    hash    client address -> connections that an instance may have open from it
@@ -103,6 +107,9 @@ FRONT_ENDS = TAG + "front_ends"
 SIGNED_OUT = TAG + "signed_out:"
 COUNTERS = TAG + "counters"
 HISTORY = TAG + "history:"
+HEALTH = TAG + "health"
+HEALTH_CHANGES = TAG + "health_changes"
+HEALTH_WATCHER = TAG + "health_watcher"
 USER_RECORDS = TAG + "user_records:"
 NEW_USER_RECORDS = TAG + "new_user_records:"
 USER_NOTES = TAG + "user_notes"

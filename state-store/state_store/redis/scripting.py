@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 from types import MappingProxyType
 
+from state_store.activities import ACTIVITY_LENGTH
 from state_store.administrators import MOST_ADMINISTRATORS, MOST_API_TOKENS, TOKEN_USE_SECONDS
 from state_store.audit import (
     ACT_REPEATED_SECONDS,
@@ -17,8 +18,9 @@ from state_store.audit import (
     SIGN_IN_NOTED_SECONDS,
 )
 from state_store.credentials import attempts
+from state_store.health import HEALTH_CHANGES_KEPT, HEALTH_TURN_SECONDS
 from state_store.history import RINGS
-from state_store.records import ACTIVITY_LENGTH, FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
+from state_store.records import FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
 from state_store.redis import keys
 from state_store.refusals import MOST_REFUSALS, REFUSALS_A_PAGE, REFUSALS_A_SEARCH
 from state_store.user_records import GROUPS
@@ -119,6 +121,8 @@ def _figures() -> dict[str, str]:
         "AUDIT_LOOKED_AT": AUDIT_LOOKED_AT,
         "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,
         "PAGE_SIGN_INS": PAGE_SIGN_INS,
+        "HEALTH_CHANGES_KEPT": HEALTH_CHANGES_KEPT,
+        "HEALTH_TURN_SECONDS": HEALTH_TURN_SECONDS,
         "MOST_NAMES_SORTED": MOST_NAMES_SORTED,
         "MOST_NOTES_OCTETS": MOST_NOTES_OCTETS,
         "USER_GROUPS": GROUPS,

@@ -12,6 +12,7 @@ from state_store.repository.administrators import AdministratorRepository
 from state_store.repository.api_tokens import ApiTokenRepository
 from state_store.repository.attempts import AttemptRepository
 from state_store.repository.audit import AuditRepository
+from state_store.repository.health import HealthRepository
 from state_store.repository.history import HistoryRepository
 from state_store.repository.instances import InstanceRepository
 from state_store.repository.monitoring import MonitoringRepository
@@ -34,6 +35,7 @@ class StateRepository(
     ApiTokenRepository,
     AttemptRepository,
     MonitoringRepository,
+    HealthRepository,
     HistoryRepository,
     MoveRepository,
     RefusalRepository,

@@ -6,13 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from state_store.activities import ACTIVITY_LENGTH, Activity, ActivityKind
 from state_store.audit import Actor
 from state_store.errors import StoreUnavailable, UnknownSession
 from state_store.latency import DAMAGED_UNIQUE_IDS, histogram, refused
 from state_store.records import (
-    ACTIVITY_LENGTH,
-    Activity,
-    ActivityKind,
     Counters,
     Instance,
     InstanceStatus,
@@ -34,6 +32,8 @@ ASKING_SECONDS = 0.25
 CLOSED_AT_ONCE = 16
 """Of many sessions: no more connections to Redis than others leave free."""
 
+
+_KINDS = {kind.value for kind in ActivityKind}
 
 _DETAILS_OF_SESSIONS = ("username", "session", "instance", "address")
 """What a login's line has after its kind; a logout has no address."""
@@ -178,6 +178,7 @@ def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> In
         row["version"],
         float(row["started_at"]),
         int(row["worker"]),
+        knows_refusals=int(row.get("knows_refusals", 0)),
     )
     return InstanceStatus(
         instance,
@@ -191,9 +192,14 @@ def _instance_status(instance_id: str, lease_ms: int, row: dict[str, str]) -> In
 
 
 def _activities(entry_id: str, fields: dict[str, str]) -> Iterator[Activity]:
-    """Yield the activities of an entry of the stream; see `prelude.lua` for how several share one."""
+    """Yield the activities of an entry of the stream; see `prelude.lua` for how several share one.
+
+    One of a kind that only a later version knows is left out.
+    """
     milliseconds, number = stream_position(entry_id)
     kind, more = fields.pop("kind"), fields.pop("more", "")
+    if kind not in _KINDS:
+        return
     yield Activity(entry_id, ActivityKind(kind), milliseconds / 1000, fields)
     for further, line in enumerate(more.split("\n") if more else (), start=1):
         kind, *values = line.split(" ")
