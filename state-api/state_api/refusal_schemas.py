@@ -70,6 +70,15 @@ IsObeyed = Annotated[
     ),
 ]
 
+Ignorant = Annotated[
+    list[str],
+    Field(
+        description="Host and version of live POP3 processes of an earlier version, which know no "
+        "suspensions and bans, and let everybody in until they are upgraded.",
+        examples=[[]],
+    ),
+]
+
 
 class NewSuspension(BaseModel):
     """Why and until when a user is suspended."""
@@ -156,12 +165,14 @@ class RefusalsSet(BaseModel):
 
     results: list[RefusalResult]
     is_obeyed: IsObeyed
+    ignorant: Ignorant
 
 
 class SuspensionSet(BaseModel):
     """The user is suspended."""
 
     is_obeyed: IsObeyed
+    ignorant: Ignorant
 
 
 def shown(refusal: refusals.Refusal) -> Refusal:

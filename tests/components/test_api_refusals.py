@@ -31,7 +31,7 @@ async def test_user_is_suspended_shown_and_let_in_again(client: httpx.AsyncClien
     body = {"reason": "the bill is not paid", "until": "2097-03-01T12:00:00+01:00"}
     with capture_logs() as events:
         answer = await client.put("/v1/users/alice/suspension", json=body)
-    assert (answer.status_code, answer.json()) == (200, {"is_obeyed": True})
+    assert (answer.status_code, answer.json()) == (200, {"is_obeyed": True, "ignorant": []})
     assert ("refusal set", "alice", "root") in [
         (event["event"], event.get("subject"), event.get("administrator")) for event in events
     ]
@@ -146,4 +146,4 @@ async def test_a_pop3_process_that_has_not_obeyed_yet_is_told_of(
 ) -> None:
     await repository.register_instance(instance())
     answer = await client.put("/v1/users/alice/suspension", json={})
-    assert answer.json() == {"is_obeyed": False}
+    assert answer.json() == {"is_obeyed": False, "ignorant": []}

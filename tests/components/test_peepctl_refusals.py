@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,17 @@ async def test_a_pop3_process_that_has_not_taken_note_is_told_of(
     result = await peepctl.run("refusals", "suspend", "alice")
     assert (result.code, result.stdout) == (0, "suspended alice\n")
     assert "has not taken note of it yet" in result.stderr
+
+
+async def test_a_pop3_service_that_knows_no_refusals_is_named(
+    peepctl: PeepctlBesideApi, repository: StateRepository
+) -> None:
+    await repository.register_instance(replace(instance(), host="mail-1", version="0.0.9", knows_refusals=0))
+    warning = "the POP3 service of mail-1 (version 0.0.9) knows no refusals and lets everybody in: upgrade it"
+    for arguments in (("suspend", "alice", "bob"), ("ban", "192.0.2.7", "192.0.2.8")):
+        result = await peepctl.run("refusals", *arguments)
+        assert (result.code, result.stdout.count("\n")) == (0, 2)
+        assert result.stderr == f"peepctl: {warning}\n"
 
 
 async def test_thousands_are_listed_page_by_page(

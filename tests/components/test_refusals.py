@@ -210,6 +210,22 @@ async def test_an_instance_is_told_which_of_its_sessions_are_suspended(store: St
     assert (await store.refused_networks("two"))[1] == {}
 
 
+async def test_instances_of_an_earlier_version_are_named_as_they_let_everybody_in(
+    store: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    for instance_id, version in (("old", "0.0.9"), ("too", "0.0.9"), ("new", "0.1.0")):
+        await store.register_instance(Instance(instance_id, "mail-1", 42, version, 1000.0))
+    for instance_id in ("old", "too"):  # as that version registers them
+        behind_the_scenes.hdel(f"{keys.INSTANCE}{instance_id}", "knows_refusals")
+    for instance_id in ("old", "too", "new"):
+        await store.exchange(Exchange(instance_id, 1, settings_version=1000))
+    done = await store.refuse([ALICE], by=OPERATOR)
+    assert (done.outcomes, done.ignorant) == ([RefusalOutcome.SET], ["mail-1 (version 0.0.9)"])
+    assert not done.is_obeyed, "they take note of the version, and of nothing else"
+    knows = {one.instance.instance_id: one.instance.knows_refusals for one in await store.instances()}
+    assert knows == {"old": 0, "too": 0, "new": 1}
+
+
 async def test_a_mark_without_a_suspension_keeps_nobody_out_for_ever(
     store: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:

@@ -119,7 +119,7 @@ def suspend(
     """
     if bool(users) == (source is not None):
         raise WrongSettings("who is to be suspended? Give names, or --from FILE")
-    end, failed = _end(until), 0
+    end, failed, last = _end(until), 0, None
     if source is not None:
         return _suspend_listed(server, read_names(source), {"reason": reason, "until": end})
     with server.api() as api:
@@ -130,7 +130,10 @@ def suspend(
                 complain(f"nothing was changed for {user}: {error.why}")
                 failed += 1
             else:
-                _report(Kind.SUSPEND, user, done)
+                say(f"{_DONE[Kind.SUSPEND]} {user}")
+                last = done
+    if last is not None:
+        _warn(last)
     return Exit.REFUSED if failed else Exit.DONE
 
 
@@ -264,16 +267,21 @@ def _report_all(kind: Kind, done: dict[str, Any]) -> int:
     failed = 0
     for one in done["results"]:
         if one["outcome"] == "set":
-            _report(kind, one["subject"], done)
+            say(f"{_DONE[kind]} {one['subject']}")
         else:
             complain(f"{one['subject']} is not set: {_NOT_SET[one['outcome']]}")
             failed += 1
+    if failed < len(done["results"]):
+        _warn(done)
     return failed
 
 
-def _report(kind: Kind, subject: str, done: dict[str, Any]) -> None:
-    say(f"{_DONE[kind]} {subject}")
-    if not done["is_obeyed"]:
+def _warn(done: dict[str, Any]) -> None:
+    """Say which POP3 processes do not go by what was set."""
+    if ignorant := done.get("ignorant"):
+        which = ", ".join(ignorant)
+        complain(f"the POP3 service of {which} knows no refusals and lets everybody in: upgrade it")
+    elif not done["is_obeyed"]:
         complain("a POP3 process has not taken note of it yet: it will once it answers again")
 
 

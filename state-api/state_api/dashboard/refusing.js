@@ -9,7 +9,6 @@ import { count, counted, someOf, visible } from "./units.js";
 const LONGEST_REASON = 200;
 const REASON_HINT = `What mail programs show: up to ${LONGEST_REASON} characters of ASCII. Empty for a general text.`;
 const MEANING = "An open session ends with the reason, and whoever gives the right password is told it. Mail still arrives; the password stays.";
-const LATE = "; a POP3 process has not taken note yet, and will once it answers again";
 
 /** Users that one request suspends: the server takes 64 KiB. */
 const A_REQUEST = 100;
@@ -48,7 +47,7 @@ export async function askForSuspension(username) {
       const body = { reason: reasonIn(reason), until: endOf(length) };
       await askToReplace(shown());
       const answer = await request("PUT", `v1/users/${segment(shown())}/suspension`, { body });
-      late = answer.body.is_obeyed ? "" : LATE;
+      late = warning(answer.body);
     },
   });
   if (isDone) announce(`${shown()} is suspended${late}`);
@@ -77,7 +76,7 @@ export async function askForSuspensions(usernames) {
         const { body } = await request("POST", "v1/refusals", { body: { refusals } });
         rest.splice(0, A_REQUEST);
         suspended.push(...body.results.filter(isSet).map((/** @type {{subject: string}} */ one) => one.subject));
-        if (!body.is_obeyed) late = LATE;
+        late = warning(body) || late;
         if (!report(`${count(usernames.length - rest.length)} of ${count(usernames.length)}`)) return;
       }
     },
@@ -143,10 +142,11 @@ export async function askForNetwork(kind) {
   return isDone;
 }
 
-/** @param {boolean} isBan @param {any} answer */
-function outcomeOf(isBan, { results: [one], is_obeyed: isObeyed }) {
+/** @param {boolean} isBan @param {any} done */
+function outcomeOf(isBan, done) {
+  const [one] = done.results;
   if (one.outcome !== "set") return `Nothing was changed: ${NOT_SET[one.outcome]}`;
-  return `${one.subject} is ${isBan ? "banned" : "exempt"}${isObeyed ? "" : LATE}`;
+  return `${one.subject} is ${isBan ? "banned" : "exempt"}${warning(done)}`;
 }
 
 /** Ask once more where the server does, about a network that holds more than may be meant.
@@ -181,4 +181,10 @@ function lengthField(name) {
 /** @param {Field} length @returns {string | null} */
 function endOf(length) {
   return length.value ? new Date(Date.now() + Number(length.value) * 1000).toISOString() : null;
+}
+
+/** @param {{is_obeyed: boolean, ignorant?: string[]}} done @returns {string} which POP3 processes do not go by it */
+function warning({ is_obeyed: isObeyed, ignorant = [] }) {
+  if (ignorant.length) return `; but the POP3 service of ${someOf(ignorant)} knows no refusals and lets everybody in: upgrade it`;
+  return isObeyed ? "" : "; a POP3 process has not taken note yet, and will once it answers again";
 }

@@ -98,6 +98,7 @@ async def set_refusals(
             for one, outcome in zip(new, done.outcomes, strict=True)
         ],
         is_obeyed=done.is_obeyed,
+        ignorant=done.ignorant,
     )
 
 
@@ -160,7 +161,7 @@ async def suspend_user(
             raise Refused(errors.TOO_MANY_REFUSALS)
         case RefusalOutcome.PAST:
             raise Refused(errors.INVALID, [FieldError(field="until", message="must be in the future")])
-    return schemas.SuspensionSet(is_obeyed=done.is_obeyed)
+    return schemas.SuspensionSet(is_obeyed=done.is_obeyed, ignorant=done.ignorant)
 
 
 @router.delete(

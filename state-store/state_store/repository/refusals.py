@@ -30,6 +30,8 @@ class RefusalsSet:
     outcomes: list[RefusalOutcome]
     is_obeyed: bool
     """Whether every live instance goes by them already."""
+    ignorant: list[str]
+    """Host and version of live instances that go by none: they let everybody in until they are upgraded."""
 
 
 class RefusalRepository(DeploymentStore):
@@ -42,16 +44,18 @@ class RefusalRepository(DeploymentStore):
         a second.
         """
         outcomes: list[RefusalOutcome] = []
-        version = 0
+        version, ignorant = 0, list[str]()
         for first in range(0, len(new), REFUSALS_A_STEP):
             words = [
                 word
                 for one in new[first : first + REFUSALS_A_STEP]
                 for word in (one.kind.value, one.subject, round(one.until * 1000), one.reason, _shown(one))
             ]
-            version, answers = await self._client.script("refuse", by.packed(), _line(by.name), *words)
+            answer = await self._client.script("refuse", by.packed(), _line(by.name), *words)
+            version, answers, ignorant = answer
             outcomes += map(RefusalOutcome, answers)
-        return RefusalsSet(outcomes, await until_obeyed(self._client, version))
+        is_obeyed = await until_obeyed(self._client, version)
+        return RefusalsSet(outcomes, is_obeyed and not ignorant, ignorant)
 
     async def lift_refusal(self, lifted: str, *, by: Actor) -> bool:
         """End the refusal of this id, and return as `refuse` does whether every instance has taken note.

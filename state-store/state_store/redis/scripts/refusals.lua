@@ -67,3 +67,16 @@ end
 local function count_refusals(kind)
   return redis.call('ZLEXCOUNT', REFUSAL_NAMES, '[' .. kind .. ' ', '(' .. kind .. '!')
 end
+
+-- Host and version of the live instances of an earlier version, which let everybody in, each once.
+local function ignorant_instances()
+  local names, is_named = {}, {}
+  for _, instance in ipairs(live_instances(lease_time())) do
+    local host, version, knows = unpack(redis.call('HMGET', INSTANCE .. instance, 'host', 'version', 'knows_refusals'))
+    local name = (host or '') .. ' (version ' .. (version or '') .. ')'
+    if knows ~= '1' and not is_named[name] then
+      names[#names + 1], is_named[name] = name, true
+    end
+  end
+  return names
+end

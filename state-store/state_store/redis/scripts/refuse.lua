@@ -1,5 +1,5 @@
 -- By whom, the name of whoever that is, then kind, subject, end in ms or 0, reason, and the audit's words for it, of
--- each. Answers {the version that instances obey then, {outcome of each...}}.
+-- each. Answers {the version that instances obey then, {outcome of each...}, {instances that know no refusals...}}.
 local by, name, now, outcomes, last, counts = ARGV[1], ARGV[2], now_ms(), {}, {}, {}
 local ACTIONS = {suspend = 'user.suspend', ban = 'network.ban', exempt = 'network.exempt'}
 
@@ -37,4 +37,4 @@ for i = 3, #ARGV, 5 do
 end
 for kind, count in pairs(counts) do note_refusal(kind, kind, last[kind][1], name, last[kind][2], last[kind][3], count) end
 local version = next(counts) and refusals_changed() or tonumber(setting('version', 0))
-return {version, outcomes}
+return {version, outcomes, ignorant_instances()}
