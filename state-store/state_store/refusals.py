@@ -17,9 +17,6 @@ LONGEST_REASON_CHARACTERS = 200
 REFUSALS_A_PAGE = 100
 """Refusals that one script reads: it holds Redis up for a millisecond at most."""
 
-REFUSALS_A_SEARCH = 500
-"""Rows that one script searches: it holds Redis up for a millisecond."""
-
 _MAPPED_BITS = 96
 """The prefix of IPv6 addresses that stand for IPv4 ones (RFC 4291, section 2.5.5.2)."""
 

@@ -22,7 +22,7 @@ from state_store.health import HEALTH_CHANGES_KEPT, HEALTH_TURN_SECONDS
 from state_store.history import RINGS
 from state_store.records import FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
 from state_store.redis import keys
-from state_store.refusals import MOST_REFUSALS, REFUSALS_A_PAGE, REFUSALS_A_SEARCH
+from state_store.refusals import MOST_REFUSALS, REFUSALS_A_PAGE
 from state_store.user_records import GROUPS
 
 CLOCK_GRAIN_SECONDS = 1.0
@@ -128,7 +128,6 @@ def _figures() -> dict[str, str]:
         "USER_GROUPS": GROUPS,
         "MOST_REFUSALS": MOST_REFUSALS,
         "REFUSALS_A_PAGE": REFUSALS_A_PAGE,
-        "REFUSALS_A_SEARCH": REFUSALS_A_SEARCH,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }
     figures |= {name: value for name, value in vars(attempts).items() if isinstance(value, int | float)}
