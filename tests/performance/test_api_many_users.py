@@ -1,6 +1,5 @@
 """A hundred thousand users over a real Redis: a page of them costs a page."""
 
-import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,22 +20,25 @@ PAGES: tuple[tuple[str, list[str]], ...] = (
 )
 """What is asked for, and the first name of the answer."""
 
-SECONDS = 0.05
-"""What a page may take, as the median of `TIMES`."""
+LARGEST_RATIO = 5.0
+"""Of what a page takes to what it took before most users were there, the least of `TIMES` each.
+Measured: 0.9 to 1.7 on a busy machine; to read all names would make it 20."""
 
-TIMES = 15
-ROUNDS = 8
-"""How often that is tried: a machine that does other things at the same time says nothing about a page."""
+TIMES = 30
 
 OCTETS_A_PAGE = 64 * 1024
 """What the store may send for one page of 100 names; all names are 1.3 MB."""
 
 
+NAMES = [f"user{number:06}" for number in range(USERS)]
+OF_THE_PAGES = [*NAMES[:101], *NAMES[50_001:51_002], *NAMES[99_000:]]
+
+
 @pytest.fixture
-def store(redis_url: str, shared_redis_server: RedisServer) -> redis.Redis:
-    """Give a way to look at a store with so many users."""
-    shared_redis_server.add_users([f"user{number:06}" for number in range(USERS)])
-    return shared_redis_server.client()
+def store(redis_url: str, behind_the_scenes: redis.Redis, shared_redis_server: RedisServer) -> redis.Redis:
+    """Give a way to look at a store with those users that the pages show."""
+    shared_redis_server.add_users(OF_THE_PAGES)
+    return behind_the_scenes
 
 
 @pytest.fixture
@@ -44,31 +46,36 @@ async def api(store: redis.Redis, redis_url: str, tmp_path: Path) -> AsyncIterat
     """Give the real program over this store."""
     async with running_api(redis_url, tmp_path) as api:
         yield api
-    store.close()
 
 
-async def test_a_page_is_there_in_less_than_50_ms(api: RunningApi) -> None:
-    for query, first in PAGES:
-        page = (await api.client.get(f"/v1/users?{query}")).json()
-        assert [user["username"] for user in page["users"][:1]] == first
-        medians = [await median_seconds(api, query)]
-        while medians[-1] >= SECONDS and len(medians) < ROUNDS:
-            medians.append(await median_seconds(api, query))
-        assert medians[-1] < SECONDS, (query, medians)
+async def test_a_page_takes_as_long_as_in_a_small_store(
+    api: RunningApi, shared_redis_server: RedisServer
+) -> None:
+    seconds = []
+    for users in ([], NAMES):
+        shared_redis_server.add_users(users)
+        seconds.append([await least_seconds(api, query, first) for query, first in PAGES])
+    print([f"{few * 1000:.1f} and {many * 1000:.1f} ms" for few, many in zip(*seconds, strict=True)])
+    assert all(many < LARGEST_RATIO * few for few, many in zip(*seconds, strict=True))
 
 
-async def median_seconds(api: RunningApi, query: str) -> float:
-    """Return how long a page takes, from the request to the last octet of the answer."""
+async def least_seconds(api: RunningApi, query: str, first: list[str]) -> float:
+    """Return how long a page takes at least, from the request to the last octet of the answer."""
+    page = (await api.client.get(f"/v1/users?{query}")).json()
+    assert [user["username"] for user in page["users"][:1]] == first
     seconds = []
     for _ in range(TIMES):
         started = time.perf_counter()
         await api.client.get(f"/v1/users?{query}")
         seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+    return min(seconds)
 
 
-async def test_a_page_asks_the_store_for_no_more_than_a_page(api: RunningApi, store: redis.Redis) -> None:
+async def test_a_page_asks_the_store_for_no_more_than_a_page(
+    api: RunningApi, store: redis.Redis, shared_redis_server: RedisServer
+) -> None:
     await api.client.get("/v1/users?limit=100")  # the administrator is known from now on
+    shared_redis_server.add_users(NAMES)
     before = octets_sent(store)
     pages = 10
     url = "/v1/users?limit=100&prefix=user05"

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from support.machine_speed import slowness
+
 LIMITS = {"pop3_service": 0.5, "peep_gateway": 0.5, "state_api": 0.5, "peepctl": 0.5}
-"""Seconds of CPU that a start should take, on an idle core of 2023."""
+"""Seconds of CPU that a start should take, on the reference machine."""
 
 ROUNDS = 10
 
@@ -24,4 +26,4 @@ def cpu_seconds(program: str) -> float:
 @pytest.mark.parametrize("program", LIMITS)
 def test_start_takes_less_than_twice_its_limit(program: str) -> None:
     # The best of several: other processes make a start slower, nothing makes it faster.
-    assert min(cpu_seconds(program) for _ in range(ROUNDS)) < 2 * LIMITS[program]
+    assert min(cpu_seconds(program) for _ in range(ROUNDS)) < 2 * LIMITS[program] * slowness()

@@ -10,13 +10,15 @@ import pytest
 
 from support.api_process import ADMINISTRATOR, running_api
 from support.foreign_hashes import foreign_hashes
+from support.machine_speed import slowness
 from support.redis_server import RedisServer
 
 USERS = 100_000
 SECONDS = 60
+"""On the reference machine."""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_hundred_thousand_users_take_less_than_a_minute(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
@@ -34,9 +36,10 @@ async def test_a_hundred_thousand_users_take_less_than_a_minute(
             )
             output, _ = await program.communicate()
             seconds = time.monotonic() - started
-            print(f"{counted}: {USERS:,} users in {seconds:.1f} s")
+            allowed = SECONDS * slowness()
+            print(f"{counted}: {USERS:,} users in {seconds:.1f} of {allowed:.0f} s")
             assert (program.returncode, json.loads(output)[counted]) == (0, USERS)
-            assert seconds < SECONDS
+            assert seconds < allowed
         assert (await api.client.get("/v1/password-schemes")).json() == {
             "users": USERS,
             "imported": USERS,

@@ -1,6 +1,7 @@
-"""Pages of 100,000 users, sorted and filtered, in processor time of state-api."""
+"""Pages of 100,000 users, sorted and filtered: in Python's calls of functions, as times are the machine's."""
 
 import time
+from dataclasses import replace
 
 import redis
 
@@ -8,9 +9,11 @@ from state_api.user_list import UserLists, UserQuery, UserSort
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from state_store.user_records import RecordText
+from support.function_calls import function_calls
 
 USERS = 100_000
-PAGE_SECONDS = 0.05
+MOST_CALLS = 100
+"""For a page. Measured: 22; a question to each user would be 100,000."""
 
 
 def fill(server: redis.Redis) -> None:
@@ -30,23 +33,28 @@ def fill(server: redis.Redis) -> None:
         pipe.execute()
 
 
-async def test_pages_of_100_000_users_take_less_than_50_ms(
+async def test_pages_of_100_000_users_ask_no_user_by_a_call(
     repository: StateRepository, behind_the_scenes: redis.Redis
 ) -> None:
     fill(behind_the_scenes)
     lists = UserLists(repository)
 
-    async def taken(query: UserQuery, offset: int = 0) -> float:
+    async def calls(query: UserQuery, offset: int = 0) -> int:
         began = time.process_time()
-        assert (await lists.page(query, offset, 100)).users
-        return time.process_time() - began
+        with function_calls() as made:
+            assert (await lists.page(query, offset, 100)).users
+        print(f"{time.process_time() - began:.4f} s, {made.number} calls: {query}")
+        return made.number
 
-    print(f"{await taken(UserQuery(UserSort.TODAY, is_descending=True)):.2f} s to read all users once")
+    await lists.page(UserQuery(), 0, 100)  # reads them
+    today = UserQuery(UserSort.TODAY, is_descending=True)
     first = [
-        await taken(UserQuery(UserSort.TODAY, is_descending=True, search="9")),
-        await taken(UserQuery(UserSort.TODAY, is_descending=True, not_since_days=90)),
-        await taken(UserQuery(search="user0001")),
+        today,
+        replace(today, search="9"),
+        replace(today, not_since_days=90),
+        replace(today, is_suspended=False),
+        replace(today, scheme="ARGON2ID"),
+        UserQuery(search="user0001"),
     ]
-    next_pages = [await taken(UserQuery(UserSort.TODAY, is_descending=True), 50_000)]
-    print("first pages", [f"{one * 1000:.1f} ms" for one in first], "others", next_pages)
-    assert max(first + next_pages) < PAGE_SECONDS
+    assert max([await calls(query) for query in first]) < MOST_CALLS
+    assert await calls(today, 50_000) < MOST_CALLS
