@@ -23,6 +23,9 @@ _NAME_CHARACTERS = "!\"#$&'()*+,:;<=>?@[\\]^_`{|}~"
 LINES_A_TURN = 5000
 """Lines that are encoded, in about a millisecond, before other sessions have their turn of the event loop."""
 
+LONGEST_REASON_OCTETS = 300
+"""What a line of `mv?` has room for, beside the longest name."""
+
 _Result = TypeVar("_Result")
 
 
@@ -88,8 +91,18 @@ async def _moves(repository: StateRepository) -> Lines:
 
 def _move_line(move: Move, now: float) -> str:
     progress = f"{move.progress.here} {move.progress.total}"
-    reason = quote(move.reason, safe=_NAME_CHARACTERS) or "-"
-    return f"{move.username} {move.state.value} {progress} {max(0, int(now - move.at))} {reason}"
+    return (
+        f"{move.username} {move.state.value} {progress} {max(0, int(now - move.at))} {_reason(move.reason)}"
+    )
+
+
+def _reason(text: str) -> str:
+    # The old server has written it, up to 200 characters; each may take twelve octets here.
+    reason = quote(text, safe=_NAME_CHARACTERS)
+    while len(reason) > LONGEST_REASON_OCTETS:
+        text = text[:-1]
+        reason = quote(text, safe=_NAME_CHARACTERS)
+    return reason or "-"
 
 
 def _move_counts(repository: StateRepository) -> Awaitable[MoveCounts]:

@@ -98,6 +98,24 @@ async def test_peep_lists_and_counts_them(gateway: Gateway) -> None:
     assert moved == 2
 
 
+@pytest.mark.parametrize("character", ["\N{GRINNING FACE}", "%", "."])
+async def test_long_reason_is_cut_to_the_line_that_peep_has_for_it(gateway: Gateway, character: str) -> None:
+    await gateway.repository.register_instance(Instance("live", "host", 1, "1", 0.0))
+    name, reason = "n" * 128, "the old server: it refuses RETR: " + character * 200
+    await gateway.repository.begin_move(name, "live", "1")
+    await gateway.repository.end_move(name, "live", "1", MoveProgress(499_999, 500_000), reason)
+
+    def ask() -> list[Move]:
+        with connect(*gateway.address, ADMINISTRATOR, PASSWORD) as peep:
+            return peep.moves()
+
+    (move,) = await asyncio.to_thread(ask)
+    assert move.username == name
+    assert move.reason is not None
+    assert reason.startswith(move.reason)
+    assert len(move.reason) > len("the old server: it refuses RETR: ")
+
+
 @pytest.mark.parametrize("line", ["", "alice moving 1 2 3", "alice moving x 2 3 -", "alice  1 2 3 -"])
 def test_line_of_another_form_is_no_move(line: str) -> None:
     with pytest.raises(NotPeep):

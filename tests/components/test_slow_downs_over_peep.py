@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from peep_gateway.protocol.replies import MAX_REPLY_LINE_OCTETS
 from state_store.credentials import attempts
-from state_store.credentials.attempts import Attempt, Decision
+from state_store.credentials.attempts import USER, Attempt, Decision, subject
 from state_store.redis import client
 from state_store.redis.scripting import load_scripts
 from state_store.repository import StateRepository
@@ -39,6 +40,15 @@ async def test_slow_downs_are_listed_one_a_line_and_lifted_one_by_one(gateway: G
             assert await client.ask(f"g- {identifier}".encode()) == b"+\r\n"
             assert await client.ask(f"g- {identifier}".encode()) == b"-4\r\n"
         assert await client.ask(b"g?") == b"+0\r\n"
+
+
+async def test_a_name_that_a_stranger_has_made_long_leaves_a_line_that_can_be_sent(gateway: Gateway) -> None:
+    for name in ("\N{GRINNING FACE}" * 128, "/" * 128):
+        await use_up(gateway.repository, subject(USER, name), "2001:db8:1111:{:x}::/64")
+    async with gateway.client(logged_in=True) as client:
+        assert await client.ask(b"g?") == b"+2\r\n"
+        lines = [await client.read_line() for _ in range(2)]
+        assert max(map(len, lines)) <= MAX_REPLY_LINE_OCTETS
 
 
 async def test_who_has_to_wait_for_too_long_is_told_that_the_service_is_not_available(

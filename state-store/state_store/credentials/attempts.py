@@ -43,8 +43,9 @@ UNTOLD_SECONDS = 600.0
 SLOW_DOWNS = 1000
 """How many slow-downs are remembered for operators, the latest ones."""
 
-LONGEST_NAME_CHARACTERS = 128
-"""The longest name of a user. Clients may send longer ones, which belong to nobody."""
+LONGEST_NAME_OCTETS = 128
+"""The longest name of a user. Clients may send longer ones, which belong to nobody, and which no line of `g?`
+has room for."""
 
 ADMINISTRATOR = "administrator"
 USER = "user"
@@ -57,8 +58,9 @@ def subject(kind: str, name: str) -> str:
     Users, administrators and API tokens of one name are different subjects. A name that is too long is given
     as a digest.
     """
-    if len(name) > LONGEST_NAME_CHARACTERS:
-        name = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    octets = name.encode("utf-8", "surrogatepass")
+    if len(octets) > LONGEST_NAME_OCTETS:
+        name = hashlib.sha256(octets).hexdigest()
     return f"{kind} {name}"
 
 
