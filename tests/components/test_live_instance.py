@@ -5,13 +5,14 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 import redis
 from structlog.testing import capture_logs
 
 from state_store.errors import MailDirectoryRefused, StoreUnavailable
-from state_store.instance import exchanges
+from state_store.instance import exchanges, live_instance
 from state_store.instance.lease import MARGIN_SECONDS
 from state_store.instance.live_instance import LiveInstance
 from state_store.instance.options import InstanceCallbacks, InstanceOptions
@@ -720,3 +721,51 @@ async def test_a_store_that_takes_no_vitals_refuses_nobody_and_is_told_of_once(
     told = [event["reason"] for event in events if event["event"] == "health and history are not written"]
     assert told == ["unknown command"]
     assert "state store is away" not in [event["event"] for event in events]
+
+
+# What nobody foresaw
+
+
+async def test_a_notification_of_a_later_version_is_not_heeded_and_stops_nothing(
+    repository: TroubledRepository, behind_the_scenes: redis.Redis
+) -> None:
+    async with process(repository) as one:
+        behind_the_scenes.publish(keys.EVENTS, "of-a-later-version some thing")
+        await repository.change_settings(by=OPERATOR, mail_directory="/srv/mail")
+        assert one.judged == ["/srv/mail"]
+
+
+async def test_what_cannot_be_read_in_the_store_is_told_and_keeps_nobody_waiting(
+    repository: TroubledRepository, behind_the_scenes: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_instance, "BUG_SECONDS", 0.01)
+    with capture_logs() as events:
+        async with process(repository) as one:
+            behind_the_scenes.hset(keys.SETTINGS, mapping={"timeout_seconds": "soon", "version": 7})
+            for session in range(3):
+                locked = one.instance.lock_maildrop(login(f"s{session}"))
+                assert await asyncio.wait_for(locked, 20) is LoginOutcome.OPENED
+                one.instance.release_maildrop("alice", f"s{session}")
+            await until(lambda: any(event["event"] == "bug" for event in events))
+            behind_the_scenes.hset(keys.SETTINGS, "timeout_seconds", 77)
+            await until(lambda: one.instance.settings.timeout_seconds == 77)
+
+
+async def test_an_answer_that_nobody_understands_refuses_logins_instead_of_keeping_them(
+    repository: TroubledRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_instance, "BUG_SECONDS", 0.01)
+    exchange = repository.exchange
+
+    async def misunderstood(*arguments: Any, **named: Any) -> ExchangeResult:
+        await exchange(*arguments, **named)
+        raise ValueError("an outcome of a later version")
+
+    async with process(repository) as one:
+        with capture_logs() as events, monkeypatch.context() as later:
+            later.setattr(repository, "exchange", misunderstood)
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    await asyncio.wait_for(one.instance.lock_maildrop(login()), 20)
+        assert "bug" in [event["event"] for event in events]
+        assert await asyncio.wait_for(one.instance.lock_maildrop(login()), 20) is LoginOutcome.OPENED

@@ -123,12 +123,12 @@ class Exchanges:
         exchange = self._next_exchange(now)
         try:
             result = await self._repository.exchange(exchange, reap=is_renewal)
-        except StoreUnavailable:
-            self._outbox.keep(exchange, self._clock())
-            self._admission.failed()
-            raise
         except LeaseLapsed:
             self._outbox.keep(exchange, self._clock())
+            raise
+        except Exception:
+            self._outbox.keep(exchange, self._clock())
+            self._admission.failed()
             raise
         self._lease.renewed(now)
         if self.is_away:

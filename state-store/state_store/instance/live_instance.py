@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+import structlog
 
 from state_store.credentials.attempts import RefusalReason
 from state_store.errors import StoreEmptied, StoreUnavailable
@@ -30,6 +32,11 @@ from state_store.user_notes import Origin, UserNotes
 
 LISTENING_SECONDS = 1.0
 """How long a start waits for the store's notifications, so that an `m=` right after it is not missed."""
+
+BUG_SECONDS = 1.0
+"""How long what has failed by a bug rests."""
+
+log = structlog.get_logger()
 
 
 class LiveInstance:
@@ -91,9 +98,8 @@ class LiveInstance:
         except StoreEmptied as error:
             self._exchanges.note_away(error)  # until an operator restores the store, or accepts it as it is
         self._tasks = [
-            asyncio.create_task(self._exchanges.run()),
-            asyncio.create_task(self._changes.listen()),
-            asyncio.create_task(self._record_keeping.run()),
+            asyncio.create_task(_go_on_after_bugs(run))
+            for run in (self._exchanges.run, self._changes.listen, self._record_keeping.run)
         ]
         with contextlib.suppress(TimeoutError):  # `listen` goes on trying while the process serves
             await asyncio.wait_for(self._changes.is_listening.wait(), LISTENING_SECONDS)
@@ -238,3 +244,13 @@ class LiveInstance:
         """Give back the lock of a login that failed after it: no login delay results from it."""
         self._outbox.withdraw(username, session_id)
         self._pacing.wake_within(RELEASE_SECONDS)
+
+
+async def _go_on_after_bugs(run: Callable[[], Awaitable[None]]) -> None:
+    """Run for ever: without one of these tasks a process looks alive, and leaves its clients waiting."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("bug")
+            await asyncio.sleep(BUG_SECONDS)

@@ -27,7 +27,8 @@ async def notifications(client: RedisClient) -> AsyncIterator[Notification]:
             pause = 0.02
             yield Notification(NotificationKind.RECONNECTED)
             async for message in _messages(client, subscription):
-                yield parse(message)
+                if (notification := parse(message)) is not None:
+                    yield notification
         except (StateError, RedisError, OSError):
             yield Notification(NotificationKind.DISCONNECTED)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
@@ -37,11 +38,14 @@ async def notifications(client: RedisClient) -> AsyncIterator[Notification]:
                 await subscription.close()
 
 
-def parse(message: str) -> Notification:
-    """Return the notification that a message of the channel stands for."""
+def parse(message: str) -> Notification | None:
+    """Return the notification that a message of the channel stands for; None for one of a later version."""
     kind, _, rest = message.partition(" ")
     identifier, _, path = rest.partition(" ")
-    return Notification(NotificationKind(kind), identifier, path)
+    try:
+        return Notification(NotificationKind(kind), identifier, path)
+    except ValueError:
+        return None
 
 
 async def _messages(client: RedisClient, subscription: Subscription) -> AsyncIterator[str]:
