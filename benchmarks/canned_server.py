@@ -24,9 +24,9 @@ class CannedServer(Server):
             self.port = int(output.readline())
         self.await_greeting()
 
-    def refill(self, pristine: Mail) -> None:
+    def refill(self, pristine: Mail, users: int) -> None:
         """Do nothing: it has no mail."""
 
-    def left_over(self) -> int:
+    def left_over(self, users: int) -> int:
         """Return 0: it removes nothing."""
         return 0

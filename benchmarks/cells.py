@@ -9,6 +9,7 @@ from canned_server import CannedServer
 from contenders import DOVECOT, DOVECOTS, PEEP, fastest_dovecot
 from dovecot_server import DovecotArgonServer, DovecotSharedServer
 from load import Load, Run
+from maildrops import USERS
 from ratios import Ratio, ratio
 from sections import Options
 
@@ -24,6 +25,12 @@ _LONE_GOAL = 1.0
 _PIPELINED_MODES = ("check", "fetch", "drain")
 _ARGON_MODES = ("auth", "check")
 """With hashes, Dovecot's cost is that of the hash, whatever the client does afterwards."""
+
+_TURNS = 4
+"""The pace of a machine that others share changes from second to second: servers take turns faster."""
+
+_DRAINED_USERS = 100
+"""Whose mail has to be delivered anew for each turn of a `drain`."""
 
 _LONE_RATE = 20.0
 """Sessions a second of the lone client: it pauses between all commands, and the server is idle."""
@@ -54,10 +61,26 @@ class Cell:
             return _LONE_GOAL
         return GOALS[self.mode] if self.connections == REFERENCE_CONNECTIONS else 0
 
+    @property
+    def turns(self) -> int:
+        """The turns that a round is divided into.
+
+        The waits of a lone client need many sessions in a row, and of a short `noop` the login is a part.
+        """
+        return _TURNS if self.goal and not self.is_lone and self.mode != "noop" else 1
+
+    @property
+    def drained_users(self) -> int:
+        """How many users lose their mail in a turn."""
+        if self.mode != "drain":
+            return 0
+        return _DRAINED_USERS if self.goal else USERS
+
     def load(self) -> Load:
         """Return the load for popbench; a maildrop can be drained only once."""
         rate = _LONE_RATE if self.is_lone else 0
-        return Load(self.mode, self.connections, self.is_pipelined, is_once=self.mode == "drain", rate=rate)
+        only_users = (0, self.drained_users) if self.drained_users else None
+        return Load(self.mode, self.connections, self.is_pipelined, bool(only_users), rate, only_users)
 
 
 def cells(options: Options) -> Iterator[Cell]:

@@ -41,7 +41,7 @@ def measure(options: Options) -> SectionResult:
         results = Results({}, {}, files, [], contenders.absences())
         plan = [(cell, _participants(contenders, cell)) for cell in cells(options)]
         options.progress.plan(
-            sum(_rounds(options, cell, server.name) for cell, servers in plan for server in servers)
+            sum(_turns(options, cell, server.name) for cell, servers in plan for server in servers)
         )
         _warm_up(options, contenders, results)
         for cell, servers in plan:
@@ -66,7 +66,7 @@ def _measure_cell(
     options: Options, mail: maildrops.Mail, cell: Cell, servers: list[Server], notes: list[str]
 ) -> dict[str, list[Run]]:
     for server in servers:
-        if cell.mode != "drain" and not cell.is_lone:
+        if not cell.drained_users and not cell.is_lone:
             load.run(options, server, cell.load(), seconds=min(_WARM_UP_SECONDS, options.seconds))
     return steady(
         options,
@@ -76,29 +76,29 @@ def _measure_cell(
     )
 
 
-def _rounds(options: Options, cell: Cell, name: str) -> int:
+def _turns(options: Options, cell: Cell, name: str) -> int:
     if not cell.goal:
         return 1
-    return options.rounds if name == PEEP or name in DOVECOTS else min(options.rounds, _ROUNDS_OF_OTHERS)
+    is_main = name == PEEP or name in DOVECOTS
+    return cell.turns * (options.rounds if is_main else min(options.rounds, _ROUNDS_OF_OTHERS))
 
 
 def _measure_rounds(
     options: Options, mail: maildrops.Mail, cell: Cell, servers: list[Server], notes: list[str]
 ) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = defaultdict(list)
-    for number in range(options.rounds):
+    for number in range(options.rounds * cell.turns):
         for server in servers:
-            if number >= _rounds(options, cell, server.name):
+            if number >= _turns(options, cell, server.name):
                 continue
-            options.progress.step(f"{cell}, round {number + 1}: {server.name}")
-            if cell.mode == "drain":
-                server.refill(mail)
-            run = load.run(options, server, cell.load())
+            options.progress.step(f"{cell}, turn {number + 1}: {server.name}")
+            run = load.run(options, server, cell.load(), seconds=options.seconds / cell.turns)
             runs[server.name].append(run)
             if run.failed:
                 notes.append(f"{server.name}, {cell}: {run.failed} sessions failed, {run.first_error}")
-            if cell.mode == "drain" and (left := server.left_over()):
+            if left := server.left_over(cell.drained_users):
                 notes.append(f"{server.name}, {cell}: {left} messages were left")
+            server.refill(mail, cell.drained_users)
     return dict(runs)
 
 

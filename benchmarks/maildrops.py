@@ -4,7 +4,7 @@ import itertools
 import os
 import pwd
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -81,21 +81,23 @@ def linked_copy(mail: Mail, folder: Path) -> Mail:
     return Mail(folder, mail.users, mail.messages, mail.octets)
 
 
-def refill(pristine: Mail, folder: Path) -> None:
-    """Deliver all messages again, as new files with names that no server has seen."""
+def messages_of(folder: Path, users: int) -> Iterator[Path]:
+    """Return the messages of the first `users` users below a folder of Maildirs."""
+    for index in range(users):
+        for part in ("new", "cur"):
+            yield from (folder / f"u{index:04d}" / part).iterdir()
+
+
+def refill(pristine: Mail, folder: Path, users: int) -> None:
+    """Deliver all messages of the first users again, as new files with names that no server has seen."""
     owner, delivery = _owner(), next(_deliveries)
-    for source in pristine.folder.glob("*/*/*"):
+    for source in messages_of(pristine.folder, users):
         seconds, rest = source.name.split(".", 1)
         name = f"{int(seconds) + 1000 * delivery}.D{delivery}{rest.partition(':')[0]}"
         target = folder / source.parent.parent.name / "new" / name
         shutil.copyfile(source, target)
         if owner is not None:
             os.chown(target, *owner)
-
-
-def left_over(folder: Path) -> int:
-    """Return how many messages are left."""
-    return sum(1 for part in ("new", "cur") for _ in folder.glob(f"*/{part}/*"))
 
 
 def hand_over(folder: Path) -> None:

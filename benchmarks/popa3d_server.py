@@ -13,9 +13,11 @@ from servers import Server, free_port
 _FIRST_USER_ID: Final = 70_000
 _POSTMARK: Final = b"From sender@example.org Mon Mar  2 10:00:00 2026\n"
 _AUTHENTICATION = "auth required pam_unix.so\naccount required pam_permit.so\n"
-# Its own daemon only has port 110 on all addresses; so it runs behind a listener.
+# Its own daemon only has port 110 on all addresses; so it runs behind a listener. It goes into an empty root.
 _BEGIN = """
 mount --bind {mboxes} /var/mail
+mount -t tmpfs tmpfs /var/lib
+mkdir /var/lib/popa3d
 exec {listener} {port} /usr/sbin/popa3d
 """
 
@@ -32,7 +34,7 @@ class Popa3dServer(Server):
         group = grp.getgrnam("mail").gr_gid
         os.chown(self._mboxes, 0, group)
         self._mboxes.chmod(0o1775)
-        self._write_mboxes(self.site.mail)
+        self._write_mboxes(self.site.mail, self.site.users)
         files = {
             "etc/pam.d/popa3d": _AUTHENTICATION,
             "etc/passwd": Path("/etc/passwd").read_text() + self._accounts(group),
@@ -48,13 +50,13 @@ class Popa3dServer(Server):
         )
         self.await_greeting()
 
-    def refill(self, pristine: Mail) -> None:
-        """Deliver all messages again."""
-        self._write_mboxes(pristine.folder)
+    def refill(self, pristine: Mail, users: int) -> None:
+        """Deliver all messages of the first `users` users again."""
+        self._write_mboxes(pristine.folder, users)
 
-    def left_over(self) -> int:
-        """Return how many mbox files are not empty."""
-        return sum(1 for mbox in self._mboxes.iterdir() if mbox.stat().st_size > 0)
+    def left_over(self, users: int) -> int:
+        """Return how many mbox files of the first `users` users are not empty."""
+        return sum(1 for index in range(users) if (self._mboxes / f"u{index:04d}").stat().st_size > 0)
 
     @property
     def _mboxes(self) -> Path:
@@ -65,9 +67,9 @@ class Popa3dServer(Server):
         users = (f"u{n:04d}:x:{_FIRST_USER_ID + n}:{group}::/:/bin/sh\n" for n in range(self.site.users))
         return own + "".join(users)
 
-    def _write_mboxes(self, maildirs: Path) -> None:
+    def _write_mboxes(self, maildirs: Path, users: int) -> None:
         group = grp.getgrnam("mail").gr_gid
-        for index in range(self.site.users):
+        for index in range(users):
             messages = sorted(maildirs.glob(f"u{index:04d}/*/*"), key=lambda path: path.name)
             mbox = self._mboxes / f"u{index:04d}"
             mbox.write_bytes(b"".join(_POSTMARK + path.read_bytes() + b"\n" for path in messages))

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any, ClassVar, Self
 
 from accounting import Account, memory_octets, open_account
-from maildrops import Mail, left_over, refill
+from maildrops import Mail, messages_of, refill
 
 START_SECONDS = 20.0
 END_SECONDS = 10.0
@@ -59,13 +59,13 @@ class Server:
     def end(self) -> None:
         """End what `start` started without `spawn`."""
 
-    def refill(self, pristine: Mail) -> None:
-        """Deliver all messages again, as new mail to the server."""
-        refill(pristine, self.site.mail)
+    def refill(self, pristine: Mail, users: int) -> None:
+        """Deliver all messages of the first `users` users again, as new mail to the server."""
+        refill(pristine, self.site.mail, users)
 
-    def left_over(self) -> int:
-        """Return how many messages are left."""
-        return left_over(self.site.mail)
+    def left_over(self, users: int) -> int:
+        """Return how many messages the first `users` users have left."""
+        return sum(1 for _ in messages_of(self.site.mail, users))
 
     def __enter__(self) -> Self:
         self.site.folder.mkdir(parents=True)
