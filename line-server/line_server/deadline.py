@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from typing import Protocol
 
 ROUND_SECONDS = 1.0
 """Deadlines that are due in the same second share a timer of the event loop. A timer of its own takes 700
@@ -52,18 +52,25 @@ class _Round:
         self.deadlines: set[Deadline] = set()
 
 
+class Expiring(Protocol):
+    """What a deadline is for."""
+
+    def expired(self) -> None:
+        """End, or be touched and set the deadline anew: its time has passed."""
+
+
 class Deadline:
-    """Calls `expired` once: when `seconds` have passed since the last `touch`, or at a limit no touch moves.
+    """Calls its owner's `expired` once: when `seconds` have passed since the last `touch`, or at a limit.
 
     Every command touches the deadline of its session, so `touch` only stores the time: when it is due it is
-    looked at again. The moment of expiry is exact.
+    looked at again. No touch moves the limit. The moment of expiry is exact.
     """
 
-    __slots__ = ("_expired", "_last", "_limit", "_seconds", "_timer", "_timers")
+    __slots__ = ("_last", "_limit", "_owner", "_seconds", "_timer", "_timers")
 
-    def __init__(self, timers: Timers, expired: Callable[[], None]) -> None:
+    def __init__(self, timers: Timers, owner: Expiring) -> None:
         self._timers = timers
-        self._expired = expired
+        self._owner: Expiring | None = owner
         self._last = timers.loop.time()
         self._seconds = self._limit = math.inf
         self._timer: asyncio.TimerHandle | _Round | None = None
@@ -92,13 +99,13 @@ class Deadline:
         self._last = self._timers.loop.time()
 
     def end(self) -> None:
-        """Never expire again, and drop `expired`.
+        """Never expire again, and let go of the owner.
 
-        A connection and its deadline refer to each other. Without this the cyclic garbage collector would
-        have to free them, and it pauses the process.
+        They refer to each other. Without this the cyclic garbage collector would have to free them, and it
+        pauses the process.
         """
         self._stop()
-        self._expired = _nothing
+        self._owner = None
 
     def set_again(self) -> None:
         """Set the timer anew; the one before has fired."""
@@ -120,8 +127,5 @@ class Deadline:
             self.set_again()
         else:
             self._timer = None
-            self._expired()
-
-
-def _nothing() -> None:
-    """Replace the `expired` of a deadline that has ended."""
+            if self._owner is not None:
+                self._owner.expired()

@@ -70,7 +70,7 @@ class PeepConnection(LineConnection):
         """Begin a session, and the time for signing in."""
         loop = asyncio.get_running_loop()
         self._opened_at = loop.time()
-        self._deadline = Deadline(self._limits.timers, self._idle)
+        self._deadline = Deadline(self._limits.timers, self)
         self._sign_in_timer = loop.call_later(self._sign_in_seconds, self._sign_in_expired)
         self._budget = Budget(self._limits.allowances, self.address, network_of)
         self._client = Client(self.session, self.session_id, self.address)
@@ -188,7 +188,8 @@ class PeepConnection(LineConnection):
         if self._work is None:
             self.hang_up()
 
-    def _idle(self) -> None:
+    def expired(self) -> None:
+        """End a session whose client says nothing."""
         if self._work is None:
             self.hang_up()
             return

@@ -50,7 +50,7 @@ class Pop3Connection(LineConnection):
         self._began = time.time()
         self._driver: SessionDriver | None = None
         """None before the greeting, and after the end."""
-        self._deadline = Deadline(context.timers, self._expired)
+        self._deadline = Deadline(context.timers, self)
         self._octets_at_last_expiry = 0
         self._unended: asyncio.TimerHandle | None = None
 
@@ -187,7 +187,7 @@ class Pop3Connection(LineConnection):
         if self._driver is not None and not self.is_closing:
             self._deadline.allow(self._context.instance.settings.timeout_seconds or None)
 
-    def _expired(self) -> None:
+    def expired(self) -> None:
         """Close an idle connection without a word and without UPDATE (RFC 1939, section 3)."""
         if self._driver is None:
             return
