@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import structlog
@@ -45,7 +45,7 @@ _REPLIES = {
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenedMaildrop:
     """A maildrop that is locked, and what it held at login."""
 
@@ -54,7 +54,14 @@ class OpenedMaildrop:
     contents: MaildropContents
     lease: str
     """The instance id under which the lock was taken: under another one it is no longer ours."""
-    moved: MovedMessages = field(default_factory=MovedMessages)
+    _moved: MovedMessages | None = None
+
+    @property
+    def moved(self) -> MovedMessages:
+        """What finds messages that have been renamed since; few sessions have to look for one."""
+        if self._moved is None:
+            self._moved = MovedMessages()
+        return self._moved
 
 
 LoginEnd: TypeAlias = OpenedMaildrop | LoginRefusal | LoginPutOff

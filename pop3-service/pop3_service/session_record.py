@@ -38,7 +38,8 @@ class SessionRecord:
         "_is_row_current",
         "_message",
         "_message_ends",
-        "_reported",
+        "_reported_messages",
+        "_reported_octets",
         "_session",
         "ending",
         "is_counted",
@@ -57,8 +58,8 @@ class SessionRecord:
         self._connection = connection
         self._began = began
         self._counted, self._end = _NEVER, _NEVER
-        self._reported: tuple[int, int] = (0, 0)
-        """The octets and messages that the instance knows of."""
+        self._reported_octets = self._reported_messages = 0
+        """What the instance knows of."""
         self._is_reported = True
         """Whether these are all."""
         self._message: tuple[int, int] = (0, 0)
@@ -133,7 +134,7 @@ class SessionRecord:
 
     def show(self) -> None:
         """Show the session to operators as it is now."""
-        self._instance.session_opened(self._session.session_id, self._row)
+        self._instance.session_opened(self._session.session_id, self)
 
     def hide(self) -> None:
         """Show the session no longer."""
@@ -156,15 +157,17 @@ class SessionRecord:
 
     def _report(self) -> None:
         self._is_reported = True
-        octets, messages = self.octets - self._reported[0], self.retrieved - self._reported[1]
-        self._reported = self.octets, self.retrieved
+        octets, messages = self.octets - self._reported_octets, self.retrieved - self._reported_messages
+        self._reported_octets, self._reported_messages = self.octets, self.retrieved
         deltas = self._instance.deltas
         deltas.retrieved_bytes += octets
         deltas.retrieved_emails += messages
         # A login waits for an exchange: what came before it is nobody's, and its reply is the user's already.
         self._instance.user_notes.traffic(self._session.username or "", octets, messages)
 
-    def _row(self) -> SessionRow:
+    # The record itself is what the instance calls: ten thousand bound methods would be kept beside it.
+    def __call__(self) -> SessionRow:
+        """Return the row that operators see, as the session is now."""
         if not self._is_row_current:  # else it is written again, but nothing has happened
             self._active_at = time.time()
         self._is_row_current = True
