@@ -11,6 +11,9 @@ from pop3_service.protocol.maildrop import Message
 FileFacts = tuple[bytes, int, int, int, int]
 """Name, inode, mtime (nanoseconds), size (octets) and device of a listed file."""
 
+_KINDS = 2 * len(FOLDERS)
+"""The kind of a message is twice its folder's number in FOLDERS, and one more if it is plain."""
+
 
 class ListedMessages:
     """Messages in the maildrop's order, stored in columns; a `Message` is made each time one is read.
@@ -19,16 +22,14 @@ class ListedMessages:
     """
 
     # Few columns: an empty one takes 60 to 80 octets, and most maildrops are small.
-    __slots__ = ("_kinds", "_places", "_versions", "names", "octets", "unique_ids")
+    __slots__ = ("_places", "_versions", "names", "octets", "unique_ids")
 
     def __init__(self) -> None:
         self.unique_ids: list[bytes] = []
         self.octets = array("q")
         self.names: list[bytes] = []
-        self._kinds = bytearray()
-        """Twice the number of the folder in FOLDERS, and one more for a plain message."""
         self._places = array("Q")
-        """The inode and the device of each file."""
+        """The inode of each file, then `_KINDS` times its device and its kind."""
         self._versions = array("q")
         """The mtime and the size of each file."""
 
@@ -38,8 +39,8 @@ class ListedMessages:
         self.unique_ids.append(unique_id)
         self.octets.append(octets)
         self.names.append(location.name)
-        self._kinds.append(2 * FOLDERS.index(location.folder) + is_plain)
-        self._places.extend((identity.inode, identity.device))
+        kind = 2 * FOLDERS.index(location.folder) + is_plain
+        self._places.extend((identity.inode, _KINDS * identity.device + kind))
         self._versions.extend((identity.mtime_ns, identity.size))
 
     def __len__(self) -> int:
@@ -49,9 +50,9 @@ class ListedMessages:
         return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, index: int) -> Message:
-        inode, device = self._places[2 * index : 2 * index + 2]
+        inode, place = self._places[2 * index : 2 * index + 2]
+        device, kind = divmod(place, _KINDS)
         mtime_ns, size = self._versions[2 * index : 2 * index + 2]
-        kind = self._kinds[index]
         identity = FileIdentity(device, inode, mtime_ns, size)
         location = FileLocation(FOLDERS[kind // 2], self.names[index], identity)
         return Message(self.unique_ids[index], self.octets[index], location, is_plain=bool(kind % 2))
@@ -68,7 +69,6 @@ class ListedMessages:
             picked.unique_ids.append(self.unique_ids[index])
             picked.octets.append(self.octets[index])
             picked.names.append(self.names[index])
-            picked._kinds.append(self._kinds[index])
             picked._places.extend(self._places[2 * index : 2 * index + 2])
             picked._versions.extend(self._versions[2 * index : 2 * index + 2])
         return picked
@@ -80,12 +80,12 @@ class ListedMessages:
             self._places[at] == identity.inode
             and self._versions[at] == identity.mtime_ns
             and self._versions[at + 1] == identity.size
-            and self._places[at + 1] == identity.device
+            and self._places[at + 1] // _KINDS == identity.device
         )
 
     def octets_of(self, index: int) -> tuple[int, bool]:
         """Return the octets of a message on the wire, and whether it is plain."""
-        return self.octets[index], bool(self._kinds[index] % 2)
+        return self.octets[index], bool(self._places[2 * index + 1] % 2)
 
     def indexes_by_inode(self) -> dict[int, int]:
         """Return the index of the message with each inode."""
@@ -95,8 +95,9 @@ class ListedMessages:
         """Yield the facts of the files of one of FOLDERS."""
         number = FOLDERS.index(folder)
         places, versions = self._places, self._versions
-        columns = (self.names, places[::2], versions[::2], versions[1::2], places[1::2])
-        are_in_it = (kind // 2 == number for kind in self._kinds)
+        devices = (place // _KINDS for place in places[1::2])
+        columns = (self.names, places[::2], versions[::2], versions[1::2], devices)
+        are_in_it = (place % _KINDS // 2 == number for place in places[1::2])
         return compress(zip(*columns, strict=True), are_in_it)
 
     def _columns(self) -> tuple[object, ...]:
