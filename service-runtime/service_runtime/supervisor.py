@@ -156,10 +156,15 @@ class WorkerPool(Children):
         return FIRST_BACK_OFF_SECONDS * 2.0 ** (recent - 1)
 
     async def _start_again(self, slot: int) -> None:
-        child = self._children[slot] = await Child.spawn(self._programs[slot])
+        # A failure counts as one more death: `_keep` finds the last child ended.
+        try:
+            child = self._children[slot] = await Child.spawn(self._programs[slot])
+        except OSError as error:  # no memory, or no process more
+            name = self._programs[slot].name
+            _log.error("worker_not_started", worker=name, reason=error.strerror)
+            return
         try:
             await child.ready()
             _log.info("worker_started_again", worker=child.name)
         except ChildStartError:
-            # Counts as one more death: `_keep` finds the child ended.
             child.send(signal.SIGKILL)

@@ -174,6 +174,27 @@ async def test_five_deaths_of_one_worker_within_ten_seconds_end_the_pool(
     assert await pool.stop(5) == ()
 
 
+async def test_a_worker_that_the_system_does_not_start_is_tried_again_and_ends_no_other(
+    tmp_path: Path,
+) -> None:
+    python, gone = tmp_path / "python", tmp_path / "gone"
+    python.symlink_to(sys.executable)
+    worker = well_behaved("worker-1")
+    pool = WorkerPool(
+        [Program(worker.name, (str(python), *worker.command[1:]), {}), answering(name="worker-2")]
+    )
+    with structlog.testing.capture_logs() as events:
+        await pool.start()
+        python.rename(gone)
+        pool._children[0].send(signal.SIGKILL)
+        refused = await until("worker_not_started", events)
+        gone.rename(python)
+        await until("worker_started_again", events)
+    assert refused["reason"] == "No such file or directory"
+    assert {event["worker"] for event in events} == {"worker-1"}
+    assert await pool.stop(5) == ()
+
+
 async def test_a_worker_that_cannot_start_ends_the_first_start_of_the_pool() -> None:
     pool = WorkerPool(
         [well_behaved("worker-1"), program("sys.exit(2)", name="worker-2"), well_behaved("worker-3")]
