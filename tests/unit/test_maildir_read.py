@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pop3_service.maildir import (
+    FileIdentity,
     Maildirs,
     MessageChanged,
     MessageFile,
@@ -246,14 +247,41 @@ def test_a_message_without_read_permission_is_unreadable() -> None:
         assert str(maildir) not in str(caught.value)
 
 
-def test_what_is_appended_while_reading_is_not_read(maildir: Path) -> None:
+def read_on(file: MessageFile, way: str) -> object:
+    if way == "thread":
+        return file.read(4)
+    read = file.read_cached(4) if way == "memory" else file.wire_if_cached(4, LINE_FEED)
+    if read is None:
+        pytest.skip("this file system cannot read without waiting")
+    return read
+
+
+@pytest.mark.parametrize("content", [b"one\nTWO\n", b"one\ntwo\nmore"], ids=["overwritten", "appended"])
+@pytest.mark.parametrize("way", ["thread", "memory", "wire"])
+def test_a_file_that_is_written_to_while_reading_does_not_look_complete(
+    maildir: Path, content: bytes, way: str
+) -> None:
     path, message = listed(maildir)
     with MessageFile.open(at(maildir), message, MovedMessages()) as file:
-        with path.open("ab") as opened:
-            opened.write(b"more")
-        assert file.read(100) == b"one\ntwo\n"
-        assert file.read(100) == b""
-        assert file.read_cached(100) == b""
+        read_on(file, way)
+        with path.open("r+b") as opened:
+            opened.write(content)
+        os.utime(path, (1000, 1000))  # the clock may not have ticked since the message came
+        with pytest.raises(MessageChanged):
+            read_on(file, way)
+
+
+def test_a_file_that_the_file_server_has_lost_is_passing_trouble(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(identity: FileIdentity, descriptor: int) -> bool:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    _, message = listed(maildir)
+    monkeypatch.setattr(FileIdentity, "is_held_by", lost)
+    with pytest.raises(MessageUnreadable) as caught:
+        MessageFile.open(at(maildir), message, MovedMessages())
+    assert caught.value.is_temporary
 
 
 def test_a_file_cut_short_while_reading_does_not_look_complete(maildir: Path) -> None:

@@ -66,30 +66,42 @@ def _open_listed(maildir: Maildir, location: FileLocation) -> int | None:
 
 
 def _require_unchanged(descriptor: int, identity: FileIdentity) -> None:
-    if not identity.is_held_by(descriptor):
+    try:
+        is_unchanged = identity.is_held_by(descriptor)
+    except OSError as error:  # ESTALE: another host has removed it from the file server
+        raise MessageUnreadable.caused_by(_UNREADABLE, error) from None
+    if not is_unchanged:
         raise MessageChanged("the message is not as it was listed")
 
 
 class MessageFile:
     """An open message file, read once from its beginning to its end.
 
-    It ends after `size` octets, those that the scan counted, also when something is appended to the file
-    meanwhile.
+    It ends after `size` octets, those that the scan counted. The last of them are not to be had when the file
+    has been written to meanwhile: each method that reads then raises MessageChanged.
     """
 
-    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_lock", "_position", "is_local", "lane", "size")
+    __slots__ = ("_descriptor", "_identity", "_is_closed", "_is_reading", "_lock", "_position", "is_local")
 
-    def __init__(self, descriptor: int, size: int, lane: int, *, is_local: bool) -> None:
-        self.size = size
-        self.lane = lane
-        """The device of the file's disk."""
+    def __init__(self, descriptor: int, identity: FileIdentity, *, is_local: bool) -> None:
         self.is_local = is_local
         """Whether the disk is certainly one of this machine: otherwise even closing the file may block."""
         self._descriptor = descriptor
+        self._identity = identity
         self._position = 0
         self._lock = Lock()
         self._is_reading = False
         self._is_closed = False
+
+    @property
+    def size(self) -> int:
+        """The octets of the file when it was listed."""
+        return self._identity.size
+
+    @property
+    def lane(self) -> int:
+        """The device of the file's disk."""
+        return self._identity.device
 
     @classmethod
     def open_if_cached(cls, maildir: Maildir, message: Message) -> Self | None:
@@ -129,7 +141,7 @@ class MessageFile:
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor, identity.size, identity.device, is_local=maildir.is_local)
+        return cls(descriptor, identity, is_local=maildir.is_local)
 
     def __enter__(self) -> Self:
         return self
@@ -159,7 +171,7 @@ class MessageFile:
         # Some kernels return 0 when nothing is cached. The blocking read decides.
         if length == 0:
             return None
-        self._position += length
+        self._has_read(length)
         return bytes(buffer) if length == wanted else bytes(buffer[:length])
 
     def wire_if_cached(self, count: int, before: int) -> bytes | None:
@@ -178,7 +190,7 @@ class MessageFile:
         except OSError:
             return None
         if wire is not None:
-            self._position += wanted
+            self._has_read(wanted)
         return wire
 
     def read(self, count: int) -> bytes:
@@ -193,8 +205,12 @@ class MessageFile:
         content = self._read_guarded(wanted)
         if not content:
             raise MessageChanged("the message became shorter while it was read")
-        self._position += len(content)
         return content
+
+    def _has_read(self, octets: int) -> None:
+        self._position += octets
+        if self._position == self._identity.size:
+            _require_unchanged(self._descriptor, self._identity)
 
     def close(self) -> None:
         """Close the file; while a thread reads it, as soon as the thread has read."""
@@ -212,7 +228,9 @@ class MessageFile:
                 raise ValueError(_CLOSED)
             self._is_reading = True
         try:
-            return os.pread(self._descriptor, count, self._position)
+            content = os.pread(self._descriptor, count, self._position)
+            self._has_read(len(content))
+            return content
         except OSError as error:
             raise MessageUnreadable.caused_by(_UNREADABLE, error) from None
         finally:
