@@ -17,8 +17,11 @@ from steadiness import steady
 
 _WARM_UP_SECONDS = 1.0
 
-_ROUNDS_OF_OTHERS = 3
-"""Rounds of the servers that no goal is about, in a row that has one."""
+_ROUNDS_OF_ALL = 3
+"""Rounds of all servers in a row with a goal; after them Peep goes on beside its rivals."""
+
+_RIVAL = 1.2
+"""A version or mode of Dovecot is a rival if it costs at most so many times as much as the fastest."""
 
 
 @dataclass(slots=True)
@@ -41,7 +44,10 @@ def measure(options: Options) -> SectionResult:
         results = Results({}, {}, files, [], contenders.absences())
         plan = [(cell, _participants(contenders, cell)) for cell in cells(options)]
         options.progress.plan(
-            sum(_turns(options, cell, server.name) for cell, servers in plan for server in servers)
+            sum(
+                len(servers) * _turns_of_all(options, cell) + 2 * _turns_of_rivals(options, cell)
+                for cell, servers in plan
+            )
         )
         _warm_up(options, contenders, results)
         for cell, servers in plan:
@@ -76,21 +82,30 @@ def _measure_cell(
     )
 
 
-def _turns(options: Options, cell: Cell, name: str) -> int:
-    if not cell.goal:
-        return 1
-    is_main = name == PEEP or name in DOVECOTS
-    return cell.turns * (options.rounds if is_main else min(options.rounds, _ROUNDS_OF_OTHERS))
+def _turns_of_all(options: Options, cell: Cell) -> int:
+    return cell.turns * min(options.rounds, _ROUNDS_OF_ALL) if cell.goal else 1
+
+
+def _turns_of_rivals(options: Options, cell: Cell) -> int:
+    return cell.turns * max(options.rounds - _ROUNDS_OF_ALL, 0) if cell.goal else 0
+
+
+def _rivals(cell: Cell, runs: dict[str, list[Run]]) -> list[str]:
+    each = costs(cell, runs)
+    most = _RIVAL * median(each[fastest_dovecot(each)])
+    return [name for name in each if name == PEEP or (name in DOVECOTS and median(each[name]) <= most)]
 
 
 def _measure_rounds(
     options: Options, mail: maildrops.Mail, cell: Cell, servers: list[Server], notes: list[str]
 ) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = defaultdict(list)
-    for number in range(options.rounds * cell.turns):
+    turns_of_all = _turns_of_all(options, cell)
+    for number in range(turns_of_all + _turns_of_rivals(options, cell)):
+        if number == turns_of_all:
+            rivals = _rivals(cell, runs)
+            servers = [server for server in servers if server.name in rivals]
         for server in servers:
-            if number >= _turns(options, cell, server.name):
-                continue
             options.progress.step(f"{cell}, turn {number + 1}: {server.name}")
             run = load.run(options, server, cell.load(), seconds=options.seconds / cell.turns)
             runs[server.name].append(run)
