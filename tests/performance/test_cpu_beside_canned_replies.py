@@ -11,16 +11,13 @@ from statistics import median
 import pytest
 
 import load
-import machine
 import maildrops
 from canned_server import CannedServer
 from contenders import Contenders, running
 from load import Load
-from machine import MachineError
 from peep_server import PeepServer
-from progress import Progress
 from sections import Options
-from support.clients import lack, require
+from support.benchmark_options import benchmark_options
 
 ROUNDS = 5
 SECONDS = 1.0
@@ -31,16 +28,7 @@ LARGEST_RATIOS = {"check": 12.0, "fetch": 13.0}
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory: pytest.TempPathFactory) -> Options:
-    require("cc")
-    try:
-        machine.require()
-    except MachineError as error:
-        lack(str(error))
-    programs = tmp_path_factory.mktemp("programs")
-    load.build(programs)
-    folder = tmp_path_factory.mktemp("load") / "site"
-    folder.mkdir()
-    return Options(folder, ROUNDS, SECONDS, True, programs, Progress(), *machine.cores())
+    return benchmark_options(tmp_path_factory.mktemp("load"), ROUNDS, SECONDS)
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import load
-import machine
 from load import Load
-from machine import MachineError
-from progress import Progress
-from sections import Options
 from studies.restart_storm import KNOWN, LIMIT, known_users, measure_storm
-from support.clients import lack, require
+from support.benchmark_options import benchmark_options
 
 OTHERS = 500
 CONNECTIONS = 100
@@ -19,22 +14,9 @@ ROUNDS = 3
 SECONDS = 3.0
 
 
-@pytest.fixture
-def options(tmp_path: Path) -> Options:
-    require("cc")
-    try:
-        machine.require()
-    except MachineError as error:
-        lack(str(error))
-    programs, folder = tmp_path / "programs", tmp_path / "site"
-    programs.mkdir()
-    folder.mkdir()
-    load.build(programs)
-    return Options(folder, ROUNDS, SECONDS, True, programs, Progress(), *machine.cores())
-
-
 @pytest.mark.timeout(180)
-def test_known_users_wait_less_than_four_times_as_long_in_a_storm_of_first_logins(options: Options) -> None:
+def test_known_users_wait_less_than_four_times_as_long_in_a_storm_of_first_logins(tmp_path: Path) -> None:
+    options = benchmark_options(tmp_path, ROUNDS, SECONDS)
     with known_users(options, OTHERS) as server:
         storm = Load("auth", CONNECTIONS, only_users=(KNOWN, OTHERS))
         rounds = [measure_storm(options, server, storm, seconds=SECONDS) for _ in range(ROUNDS)]
