@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pop3_service.maildir import Maildirs, MovedMessages, QuotaTally, removal_from
+from pop3_service.maildir.folder import Folder
 from pop3_service.maildir.quota_file import LARGEST_OCTETS, OLDEST_SECONDS
 from pop3_service.removal import Removed, remove_marked
 from support.maildir_files import at, ordinary_user
@@ -50,6 +51,27 @@ def test_one_line_takes_off_what_a_session_has_removed(maildir: Path, count: Pat
     assert remove_all(maildir) == Removed(removed=2)
     assert count.read_bytes() == COUNT + b"-7 -2\n"
     assert (count.stat().st_ino, count.stat().st_mode) == (before.st_ino, before.st_mode)
+
+
+@pytest.mark.usefixtures("count")
+def test_a_file_server_that_refuses_the_line_when_it_is_closed_hides_no_removal(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_open, real_close, counts = Folder.open_beside, os.close, set[int]()
+
+    def opened(folder: Folder, name: bytes, flags: int, mode: int = 0) -> int:
+        descriptor = real_open(folder, name, flags, mode)
+        counts.add(descriptor)
+        return descriptor
+
+    def close(descriptor: int) -> None:
+        real_close(descriptor)
+        if descriptor in counts:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(Folder, "open_beside", opened)
+    monkeypatch.setattr(os, "close", close)
+    assert remove_all(maildir) == Removed(removed=2, quota_fault="Disk quota exceeded")
 
 
 @pytest.mark.parametrize(

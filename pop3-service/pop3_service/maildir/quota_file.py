@@ -61,12 +61,13 @@ def quota_kept(folders: Sequence[Folder], tally: QuotaTally) -> Iterator[None]:
     finally:
         if descriptor is not None:
             try:
-                if tally.messages:
-                    _write(folders[0], descriptor, b"-%d -%d\n" % (tally.octets, tally.messages))
+                try:
+                    if tally.messages:
+                        _write(folders[0], descriptor, b"-%d -%d\n" % (tally.octets, tally.messages))
+                finally:
+                    os.close(descriptor)  # a file server may say only now that it has no room for the line
             except OSError as error:
                 tally.fault = str(error.strerror)
-            finally:
-                os.close(descriptor)
 
 
 def _opened(folders: Sequence[Folder], tally: QuotaTally) -> int | None:
