@@ -1,7 +1,6 @@
 """`courierpop3dsizelist`: the unique-ids that Courier gave its messages."""
 
 import re
-from collections.abc import Callable
 
 from pop3_service.maildir.unique_ids import unique_part
 from pop3_service.old_unique_ids.old_list import OldList, OldMessage, Present, Unusable
@@ -46,9 +45,6 @@ def courier_list(content: bytes, present: Present) -> OldList:
     here = [record for part, record in by_part.items() if part in present]
     here.sort(key=lambda record: _order(present[record.part]))
     return OldList(here, evidence, gone=len(by_part) - len(here), skipped=len(lines) - len(records))
-
-
-_Read = Callable[[bytes], OldMessage | None]
 
 
 def _read(line: bytes) -> OldMessage | None:
