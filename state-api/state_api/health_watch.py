@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from operator import gt, lt
 
+import structlog
+
 from state_api.health_report import Check, State
 from state_store.errors import StateError
 from state_store.health import WELL, NewHealthChange
@@ -15,6 +17,8 @@ LOOK_SECONDS = 10.0
 
 GONE = "gone"
 """What was not well, and is not looked at any more: a process that has ended, a machine that is left."""
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 _SEVERITY = {State.WARNING.value: 1, State.CRITICAL.value: 2}
 """Of the states that are bad; that of all others is 0."""
@@ -41,6 +45,8 @@ class HealthWatch:
                 await self.look()
             except StateError:  # whoever needs the store reports that it is away
                 self._last = None
+            except Exception:
+                log.exception("bug")  # it goes on looking: what is wrong may be mended
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:

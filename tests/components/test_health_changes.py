@@ -1,10 +1,13 @@
 """Changes of health: noted once whoever watches, and shown over HTTP and as events."""
 
+import asyncio
 import functools
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
+from state_api import health_watch
 from state_api.health_report import Check, look
 from state_api.health_watch import HealthWatch
 from state_store.activities import ActivityKind
@@ -16,6 +19,7 @@ from support.api_client import api_client, problem
 from support.api_server import api_server, listening
 from support.busy_store import vitals
 from support.peep_gateway_server import instance
+from support.waiting import until
 
 FAULT = "cannot be read: Stale file handle"
 BAD = NewHealthChange("mail-disk", "mail-1", "ok", "critical", FAULT)
@@ -163,3 +167,18 @@ async def test_an_activity_that_only_a_later_version_knows_is_left_out(
     await repository.note_health("one", [BAD])
     activities, is_gap = await repository.activity_after("0-0")
     assert ([one.kind for one in activities], is_gap) == ([ActivityKind.HEALTH], False)
+
+
+async def test_what_cannot_be_read_ends_no_watch(
+    busy: StateRepository, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_watch, "LOOK_SECONDS", 0.01)
+    await busy.note_vitals("pop3", vitals(disk_fault="Stale file handle"))
+    with redis.Redis.from_url(redis_url) as store, capture_logs() as events:
+        store.hset(keys.SETTINGS, "timeout_seconds", "soon")
+        watching = asyncio.create_task(watch_of(busy).run())
+        await until(lambda: any(event["event"] == "bug" for event in events))
+        store.hdel(keys.SETTINGS, "timeout_seconds")
+        await until(lambda: bool(store.exists(keys.HEALTH_CHANGES)))
+        watching.cancel()
+    assert len(await disk_changes(busy)) == 1
