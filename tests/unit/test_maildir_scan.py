@@ -678,6 +678,17 @@ def test_a_scan_made_after_the_grain_has_passed_is_remembered(
     assert maildirs.scan(at(maildir)) is contents
 
 
+def test_a_folder_with_a_time_in_the_far_future_is_remembered_until_it_changes(
+    maildir: Path, maildirs: Maildirs, clock: Clock
+) -> None:
+    year_2300 = 10_413_792_000
+    os.utime(maildir / "new", (year_2300, year_2300))
+    contents = trust(maildirs, maildir, clock)
+    assert maildirs.remembered(at(maildir)) is contents
+    os.utime(maildir / "new", (year_2300, year_2300 + 1))
+    assert maildirs.remembered(at(maildir)) is None
+
+
 def test_a_missing_maildir_is_empty_until_it_appears(
     tmp_path: Path, maildirs: Maildirs, clock: Clock
 ) -> None:

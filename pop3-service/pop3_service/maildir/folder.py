@@ -32,14 +32,15 @@ It changes when a name is added, renamed or removed. Programs that copy or resto
 nobody can set a ctime.
 """
 
-_pack_stamp = struct.Struct("=4Q").pack
-_64_BITS = 2**64 - 1  # times before 1970 are negative
+_pack_stamp = struct.Struct("2Q2q").pack
 
 
 def stamp_of(status: os.stat_result) -> FolderStamp:
     """Return the stamp of the folder that `status` describes."""
-    mtime, ctime = status.st_mtime_ns & _64_BITS, status.st_ctime_ns & _64_BITS
-    return _pack_stamp(status.st_dev, status.st_ino, mtime, ctime)
+    try:
+        return _pack_stamp(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    except struct.error:  # a time after the year 2262
+        return b"%d %d %d %d" % (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def stamps_if_cached(maildir: Maildir) -> tuple[FolderStamp, ...] | None:
