@@ -8,6 +8,7 @@ an emptied store knows that there were users, and of which deployment. No user's
 import contextlib
 import os
 import re
+import secrets
 from collections.abc import Iterable
 
 import structlog
@@ -48,7 +49,8 @@ def write_mark(mail_directory: str, deployment: str) -> None:
     if read_mark(mail_directory) == deployment:
         return
     path = os.path.join(mail_directory, MARK)
-    unfinished = f"{path}.{os.getpid()}"
+    # Not the process's number: processes of two containers on one volume may have the same.
+    unfinished = f"{path}.{secrets.token_hex(8)}"
     try:
         with open(
             os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="ascii"

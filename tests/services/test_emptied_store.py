@@ -274,3 +274,12 @@ def test_mark_that_says_nothing_is_none(tmp_path: Path) -> None:
     write_mark(str(tmp_path), ANOTHER)
     assert read_mark(str(tmp_path)) == ANOTHER
     assert [path.name for path in tmp_path.iterdir()] == [MARK]
+
+
+def test_mark_that_another_container_is_writing_keeps_ours_from_nothing(tmp_path: Path) -> None:
+    # The processes of two containers on one volume often have the same number.
+    theirs = tmp_path / f"{MARK}.{os.getpid()}"
+    theirs.touch()
+    write_mark(str(tmp_path), ANOTHER)
+    assert read_mark(str(tmp_path)) == ANOTHER
+    assert theirs.exists()
