@@ -76,6 +76,7 @@ test-services: $(VENV)/.dev  ## run the tests of the services as processes, with
 	$(BIN)/python -m pytest $(SHARED) $(OF_SERVICES)
 
 test-all: export PEEP_SIMULATION_SCHEDULES ?= 3000
+test-all: export PEEP_DIFFERENTIAL_SESSIONS ?= 2400
 test-all: test test-services  ## run these two and e2e, faults: six minutes, and containers, which need a Docker engine
 	$(BIN)/python -m pytest tests/e2e tests/faults
 

@@ -1,7 +1,8 @@
-"""All services and one browser for a file's tests, each of which opens pages of its own."""
+"""All services for a file's tests and one browser for all files; each test opens pages of its own."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,39 +11,50 @@ from playwright.sync_api import Browser
 from support.dashboard import Dashboard, Open, RunningBrowser
 from support.peep_services import Peep, start_peep
 
+BROWSER = RunningBrowser()
 
-@pytest.fixture(scope="session")
-def running_browser() -> Iterator[RunningBrowser]:
-    """Give the browser, closed while services start and end: each runs an event loop in this thread."""
-    with RunningBrowser() as browser:
-        yield browser
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Close the browser before tests of other folders: its event loop runs in this thread."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or nextitem.path.parent != item.path.parent:
+            BROWSER.close()
+
+
+@contextmanager
+def services(folder: Path) -> Iterator[Peep]:
+    """Give all services. They start and end in a thread of their own, since both run an event loop."""
+    stack = ExitStack()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield thread.submit(start_peep, stack, folder).result()
+        finally:
+            thread.submit(stack.close).result()
 
 
 @pytest.fixture(scope="module")
-def peep(tmp_path_factory: pytest.TempPathFactory, running_browser: RunningBrowser) -> Iterator[Peep]:
+def peep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peep]:
     """Give the services, which run as long as the file's tests."""
-    running_browser.close()
-    with ExitStack() as stack:
-        yield start_peep(stack, tmp_path_factory.mktemp("peep"))
-        running_browser.close()
+    with services(tmp_path_factory.mktemp("peep")) as peep:
+        yield peep
 
 
 @pytest.fixture
-def own_peep(tmp_path: Path, running_browser: RunningBrowser) -> Iterator[Peep]:
+def own_peep(tmp_path: Path) -> Iterator[Peep]:
     """Give services of the test's own, which it may take away."""
-    running_browser.close()
-    with ExitStack() as stack:
-        yield start_peep(stack, tmp_path)
-        running_browser.close()
+    with services(tmp_path) as peep:
+        yield peep
 
 
 @pytest.fixture
-def browser(request: pytest.FixtureRequest, running_browser: RunningBrowser) -> Browser:
-    """Give the browser, once the services run that the test needs."""
-    for name in ("peep", "own_peep"):
-        if name in request.fixturenames:
-            request.getfixturevalue(name)
-    return running_browser.browser()
+def browser() -> Browser:
+    """Give the browser."""
+    return BROWSER.browser()
 
 
 @pytest.fixture

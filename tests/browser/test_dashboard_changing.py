@@ -171,8 +171,7 @@ def test_users_with_imported_hashes_are_counted_until_they_log_in(peep: Peep, da
 
 
 def test_many_users_come_in_pages_and_are_found_by_how_they_begin(peep: Peep, dashboard: Dashboard) -> None:
-    for number in range(53):
-        peep.api.add_user(f"m{number:03}")
+    peep.redis.add_users([f"m{number:03}" for number in range(53)])
     dashboard.enter("Users")
     find = dashboard.page.locator("#users").get_by_label("Find")
     find.fill("m0")

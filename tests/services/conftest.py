@@ -1,4 +1,4 @@
-"""Services that a test starts as it wants them."""
+"""Services that tests start as they want them, and the order of the files."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,6 +7,20 @@ from pathlib import Path
 import pytest
 
 from support.pop3_process import Pop3Process, Start
+
+LONG = {
+    "test_peepctl_up.py",
+    "test_documented_commands.py",
+    "test_lease_simulation.py",
+    "test_redis_kinds.py",
+    "test_socket_activation.py",
+    "test_peepctl_up_failing.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files first that take long: the processes that share the files then end together."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`/v1/events` of the real program over a real Redis that may go away."""
 
 import asyncio
-import signal
 import time
 from pathlib import Path
 
@@ -34,7 +33,7 @@ async def test_sigterm_ends_streams_and_process_in_about_a_second(redis_url: str
     async with running_api(redis_url, tmp_path) as api, listening(api.client) as reader:
         await reader.until("counters")
         started = time.monotonic()
-        api.child.send(signal.SIGTERM)
+        api.process.terminate()
         await reader.to_the_end()
         assert await api.exit_code() == 0
         assert time.monotonic() - started < 5

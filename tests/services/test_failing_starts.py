@@ -2,13 +2,14 @@
 
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
 from support.certificates import Authority
+from support.forked_program import ForkedProgram
+from support.service_process import kill
 
 PROGRAMS = {"pop3_service": "PEEP_POP3_PORT", "peep_gateway": "PEEP_PORT", "state_api": "PEEP_HTTP_PORT"}
 """The programs, each with the variable of its port."""
@@ -19,18 +20,19 @@ SECONDS = 30
 def failed_start(program: str, **settings: str) -> tuple[int, str]:
     """Return the exit code and the one line that a program leaves that cannot start."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
-    answer = subprocess.run(
-        [sys.executable, "-m", program],
-        env={**given, "PEEP_LOG_FORMAT": "json", **settings},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert answer.stdout == ""
-    (line,) = answer.stderr.splitlines()
+    given |= {"PEEP_LOG_FORMAT": "json", **settings}
+    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+        process = ForkedProgram(program, given, output.fileno(), errors.fileno(), {})
+        try:
+            code = process.wait(SECONDS)
+        finally:
+            kill(process)
+        for file in (output, errors):
+            file.seek(0)
+        assert output.read() == ""
+        (line,) = errors.read().splitlines()
     assert line.startswith(program.replace("_", "-") + ": ")
-    return answer.returncode, line
+    return code, line
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

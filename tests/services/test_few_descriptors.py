@@ -6,13 +6,15 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from line_server.descriptors import RESERVED
-from support.peep_program import ADMINISTRATOR, PASSWORD, PeepSession, port_of, program
+from support.peep_program import ADMINISTRATOR, PASSWORD, PeepSession, environment, port_of
 from support.pop3_process import Pop3Process, wait_until
+from support.service_process import start_service
 
 DESCRIPTORS = 100
 CLIENTS = 3 * DESCRIPTORS
@@ -64,8 +66,9 @@ def test_pop3_clients_for_whom_there_is_no_descriptor_are_told_so(redis_url: str
 
 def test_the_places_of_peep_are_no_more_than_its_descriptors(redis_url: str, tmp_path: Path) -> None:
     log = tmp_path / "peep-gateway.log"
-    with program("peep_gateway", log, redis_url) as process:
-        limit(process.pid, DESCRIPTORS)  # long before it serves, and asks
+    limits = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    with ExitStack() as stack:
+        start_service("peep_gateway", environment(redis_url, tmp_path), log, stack, before=limits)
         port = port_of("peep_gateway", log)
         with PeepSession(port) as first, crowd(("127.0.0.1", port), 2 * DESCRIPTORS) as strangers:
             assert strangers[0].recv(10) == b"-8\r\n"
@@ -78,7 +81,8 @@ def test_a_process_takes_all_descriptors_that_it_may_have(redis_url: str, tmp_pa
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))
     try:
-        with Pop3Process(redis_url, tmp_path) as service:
+        # Not forked, so the limits are those of this process.
+        with Pop3Process(redis_url, tmp_path, ordinary_rights=True) as service:
             assert resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

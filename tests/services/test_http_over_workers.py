@@ -81,6 +81,9 @@ async def test_a_session_is_closed_over_http_and_its_end_is_told_to_who_listens(
         login = await reader.until("login")
         assert (login.data["username"], login.data["address"]) == (username, "127.0.0.1")
         path = f"/v1/sessions/{login.data['session']}"
+        async with asyncio.timeout(20):  # the session itself is written down a moment after the event
+            while not (await api.client.get("/v1/sessions")).json()["sessions"]:
+                await asyncio.sleep(0.02)
         assert (await api.client.delete(path)).status_code == 204
         assert (await api.client.get("/v1/sessions")).json() == {"sessions": []}
         assert (await api.client.delete(path)).json()["type"] == "/docs#unknown-session"

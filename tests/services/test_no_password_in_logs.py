@@ -1,18 +1,14 @@
 """No password that anybody sends is in anything that a service writes, also at debug level."""
 
 import base64
-import os
-import re
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 
-from support.pop3_process import SECONDS, wait_until
+from support.peep_program import port_of, program
+from support.pop3_process import SECONDS
 
 ADMINISTRATOR = "admin-pw-hhGQ1"
 GIVEN_OVER_PEEP = "given-pw-Kq8Zt"
@@ -22,38 +18,12 @@ MALFORMED = "broken-pw-Np2Jd"
 PASSWORDS = (ADMINISTRATOR, GIVEN_OVER_PEEP, GIVEN_OVER_HTTP, WRONG, MALFORMED)
 
 
-@contextmanager
-def running(program: str, redis_url: str, folder: Path) -> Iterator[tuple[int, Path]]:
-    """Run a program with debug logs; give its port and the file of all that it writes."""
-    log = folder / f"{program}.log"
-    settings = {
-        "PEEP_REDIS_URL": redis_url,
-        "PEEP_ADMINS": f"root:{ADMINISTRATOR}",
-        "PEEP_MAIL_DIR": str(folder),
-        "PEEP_POP3_PORT": "0",
-        "PEEP_PORT": "0",
-        "PEEP_HTTP_PORT": "0",
-        "PEEP_POP3_WORKERS": "1",
-        "PEEP_LOG_LEVEL": "debug",
-        "PEEP_LOG_FORMAT": "json",
-        "PEEP_DRAIN_SECONDS": "0",
-    }
-    given = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
-    with (
-        log.open("wb") as file,
-        subprocess.Popen(
-            [sys.executable, "-m", program], env={**given, **settings}, stdout=file, stderr=file
-        ) as process,
-    ):
-        try:
-            ready = re.compile(r'127\.0\.0\.1:(\d+)".*"event": "ready"')
-            wait_until(lambda: ready.search(log.read_text()) is not None, f"{program} is ready")
-            found = ready.search(log.read_text())
-            assert found is not None
-            yield int(found[1]), log
-        finally:
-            process.terminate()
-            process.wait(SECONDS)
+def running(name: str, redis_url: str, folder: Path, stack: ExitStack) -> tuple[int, Path]:
+    """Run a program with debug logs; return its port and the file of all that it writes."""
+    log = folder / f"{name}.log"
+    settings = {"PEEP_ADMINS": f"root:{ADMINISTRATOR}", "PEEP_LOG_LEVEL": "debug", "PEEP_POP3_WORKERS": "1"}
+    stack.enter_context(program(name, log, redis_url, **settings))
+    return port_of(name, log), log
 
 
 def exchange(port: int, source: str, *lines: str) -> list[str]:
@@ -115,8 +85,8 @@ def use_pop3(port: int) -> None:
 def test_no_password_is_in_anything_that_the_services_write(redis_url: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         gateway, api, pop3 = (
-            stack.enter_context(running(program, redis_url, tmp_path))
-            for program in ("peep_gateway", "state_api", "pop3_service")
+            running(name, redis_url, tmp_path, stack)
+            for name in ("peep_gateway", "state_api", "pop3_service")
         )
         use_peep(gateway[0])
         use_http(api[0])

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.certificates import Authority
+from support.forked_program import ForkedProgram
 from support.redis_server import RedisServer
+from support.service_process import kill
 
 COMMAND = [sys.executable, "-m", "peep_gateway"]
 SECONDS = 30
@@ -24,16 +26,14 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def started(log: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(log: Path, **settings: str) -> Iterator[ForkedProgram]:
     """Run the gateway with its output and its log in one file; end it at the end."""
-    with (
-        log.open("wb") as file,
-        subprocess.Popen(COMMAND, env=environment(**settings), stdout=file, stderr=file) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
+    with log.open("wb") as file:
+        process = ForkedProgram("peep_gateway", environment(**settings), file.fileno(), file.fileno(), {})
+    try:
+        yield process
+    finally:
+        kill(process)
 
 
 def logged(log: Path, pattern: str) -> re.Match[str]:
@@ -202,24 +202,6 @@ def test_gateway_can_be_stopped_while_it_waits_for_redis(tmp_path: Path) -> None
         logged(log, "waiting for redis")
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
-
-
-def test_taken_port_is_told_in_one_line(redis_url: str, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with started(log, PEEP_REDIS_URL=redis_url, PEEP_PORT=str(port)) as process:
-            assert process.wait(SECONDS) == 1
-    (line,) = log.read_text().splitlines()
-    assert line.startswith(f"peep-gateway: cannot listen on 127.0.0.1:{port} (PEEP_PORT): the port is taken")
-
-
-def test_wrong_variable_is_told_in_one_line(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with started(log, PEEP_REDIS_URL="redis://localhost", PEEP_PORT="70000") as process:
-        assert process.wait(SECONDS) == 2
-    (line,) = log.read_text().splitlines()
-    assert line.startswith("peep-gateway: PEEP_PORT=70000: ")
 
 
 def test_help_names_the_variables() -> None:

@@ -45,12 +45,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """Give one that runs as long as the file's tests, for those that end nothing."""
+    """Give one that runs as long as the file's tests, which leave it as it was, and then ends cleanly."""
     up = Up(tmp_path_factory.mktemp("up"), {})
     try:
         yield up.ready()
+        exit_code, rest = up.stop()
     finally:
         up.clean_up()
+    assert exit_code == 0, up.errors.read_text()
+    assert rest.splitlines()[-1].startswith("stopped ")
 
 
 def sample(name: str) -> bytes:
@@ -116,37 +119,30 @@ def test_commands_find_it_by_its_data_directory_on_whatever_ports(running: Up, t
     assert beside.output("audit", "--action", "user.add")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_everything_cleanly_and_soon(start: Callable[..., Up], number: signal.Signals) -> None:
-    up = start().ready()
-    up.log_in()
-    begun = time.monotonic()
-    up.send(number)
-    exit_code, rest = up.end()
-    assert time.monotonic() - begun < STOP_SECONDS
-    assert exit_code == 0, up.errors.read_text()
-    assert rest.splitlines()[-1].startswith("stopped ")
-
-
-def ignored() -> None:
+def as_a_careless_parent_leaves_them() -> None:
+    """Ignore the signals that end programs, and block all of them."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-
-
-def blocked() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
-@pytest.mark.parametrize("as_started", [ignored, blocked])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_whatever_its_parent_did_with_signals(
-    tmp_path: Path, number: signal.Signals, as_started: Callable[[], None]
+def test_a_signal_ends_everything_cleanly_and_soon_whatever_its_parent_did_with_signals(
+    tmp_path: Path, number: signal.Signals
 ) -> None:
-    up = Up(tmp_path, {}, preexec_fn=as_started, start_new_session=True, stdin=subprocess.DEVNULL)
+    up = Up(
+        tmp_path,
+        {},
+        preexec_fn=as_a_careless_parent_leaves_them,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+    )
     try:
-        up.ready()
+        up.ready().log_in()
+        begun = time.monotonic()
         up.send(number)
         exit_code, rest = up.end()
+        assert time.monotonic() - begun < STOP_SECONDS
     finally:
         up.clean_up()
     assert exit_code == 0, up.errors.read_text()
@@ -177,16 +173,23 @@ def test_sighup_has_every_process_read_its_files_anew_and_ends_nothing(
     assert "worker_ended" not in up.errors.read_text()
 
 
+def own(terminal: int) -> None:
+    """Have a terminal to oneself; only errors go where a failed test can show them."""
+    errors = os.dup(2)
+    os.login_tty(terminal)
+    os.dup2(errors, 2)
+
+
 def test_a_terminal_that_closes_ends_everything_cleanly(tmp_path: Path) -> None:
     ours, terminal = pty.openpty()
-    up = Up(tmp_path, {}, stdin=terminal, preexec_fn=partial(os.login_tty, terminal))
+    up = Up(tmp_path, {}, stdin=terminal, preexec_fn=partial(own, terminal))
     try:
         os.close(terminal)
         shown = b""
         while b"ready " not in shown:
             shown += os.read(ours, 65536)
         os.close(ours)
-        assert up.process.wait(STOP_SECONDS) == 0
+        assert up.process.wait(STOP_SECONDS) == 0, up.errors.read_text()
     finally:
         up.clean_up()
 
@@ -236,17 +239,15 @@ def test_without_the_demo_there_is_no_demo_user(start: Callable[..., Up], tmp_pa
 
 
 @NEEDS_PROC
-def test_a_killed_service_is_started_again_and_the_others_go_on(start: Callable[..., Up]) -> None:
-    up = start().ready()
-    client = up.log_in()
-    os.kill(process_of(up, "state_api"), signal.SIGKILL)
-    assert up.until("state-api") == "was ended by SIGKILL: starting it again"
-    assert httpx.get(f"{up.until('http')}/livez").status_code == 200
-    os.kill(process_of(up, "state_api"), signal.SIGKILL)
-    up.until("http")
+def test_a_killed_service_is_started_again_and_the_others_go_on(running: Up) -> None:
+    client = running.log_in()
+    os.kill(process_of(running, "state_api"), signal.SIGKILL)
+    assert running.until("state-api") == "was ended by SIGKILL: starting it again"
+    assert httpx.get(f"{running.until('http')}/livez").status_code == 200
+    os.kill(process_of(running, "state_api"), signal.SIGKILL)
+    running.until("http")
     assert client.noop().startswith(b"+OK")
-    exit_code, _ = up.stop()
-    assert exit_code == 0, up.errors.read_text()
+    client.quit()
 
 
 @NEEDS_PROC
@@ -263,18 +264,16 @@ def test_a_service_that_keeps_ending_stops_the_rest(start: Callable[..., Up]) ->
 
 
 @NEEDS_PROC
-def test_a_killed_embedded_server_is_started_again_and_the_services_wait(start: Callable[..., Up]) -> None:
-    up = start().ready()
-    client = up.log_in()
-    os.kill(process_of(up, "redis.sock"), signal.SIGKILL)
-    assert up.until("the") == "embedded server was ended by SIGKILL: starting it again"
-    wait_until(lambda: is_served(up), "logins work again")
+def test_a_killed_embedded_server_is_started_again_and_the_services_wait(running: Up) -> None:
+    client = running.log_in()
+    os.kill(process_of(running, "redis.sock"), signal.SIGKILL)
+    assert running.until("the") == "embedded server was ended by SIGKILL: starting it again"
+    wait_until(lambda: is_served(running), "logins work again")
     assert client.noop().startswith(b"+OK")
-    name, password = (up.data / "admins").read_text().strip().split(":")
-    users = httpx.get(f"{up.lines['http']}/v1/users", auth=(name, password))
+    name, password = (running.data / "admins").read_text().strip().split(":")
+    users = httpx.get(f"{running.lines['http']}/v1/users", auth=(name, password))
     assert [user["username"] for user in users.json()["users"]] == ["demo"]
-    exit_code, _ = up.stop()
-    assert exit_code == 0, up.errors.read_text()
+    client.quit()
 
 
 def is_served(up: Up) -> bool:
@@ -333,24 +332,12 @@ def test_a_taken_port_is_named_and_stops_the_rest(start: Callable[..., Up]) -> N
     ("variable", "value"),
     [("PEEP_DRAIN_SECONDS", "soon"), ("PEEP_DEMO", "perhaps"), ("PEEP_DATA_DIR", "/dev/null/data")],
 )
-def test_a_wrong_variable_of_its_own_is_named_in_one_line(
-    start: Callable[..., Up], variable: str, value: str
-) -> None:
-    up = start(**{variable: value})
-    exit_code, output = up.end()
-    assert exit_code in {1, 2}
-    assert output == ""
-    (line,) = up.errors.read_text().splitlines()
+def test_a_wrong_variable_of_its_own_is_named_in_one_line(tmp_path: Path, variable: str, value: str) -> None:
+    done = Peepctl(tmp_path).run("up", **{variable: value})
+    assert done.code in {1, 2}
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
     assert line.startswith(f"peepctl: {variable}={value}: ")
-
-
-def test_a_wrong_variable_of_a_service_is_named_in_its_line(start: Callable[..., Up]) -> None:
-    up = start(PEEP_HTTP_PORT="http")
-    exit_code, _ = up.end()
-    assert exit_code == 1
-    errors = up.errors.read_text()
-    assert "state-api: PEEP_HTTP_PORT=http: " in errors
-    assert "peepctl: state-api ended with exit code 2 before it was ready" in errors
 
 
 def test_a_second_one_on_the_same_data_is_refused_and_the_first_goes_on(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from state_store.credentials.attempts import RefusalReason
+from state_store.records import Counters
 from state_store.refusals import NewRefusal, RefusalKind, refusal_id
 from state_store.repository.refusals import RefusalsSet
 from state_store.repository.user_records import STRANGERS
@@ -129,15 +130,18 @@ def test_banned_network_loses_its_sessions_at_all_services_and_gets_no_greeting(
         Pop3Client(other.address, source="127.0.0.10").log_in(username) as logged_in,
         one.connect() as elsewhere,
     ):
+        octets = logged_in.octets_read
+        one.expect_counters(Counters(octets, 0, 0, 3, 1, 3, 1))
         assert ban(one, "127.0.0.8/29").is_obeyed
         assert waiting.rest() == BANNED
         assert logged_in.rest() == BANNED
-        assert elsewhere.ask("CAPA").startswith(b"+OK")
-        before = one.counters()
+        assert elsewhere.ask_lines("CAPA")
+        settled = Counters(octets + elsewhere.octets_read, 0, 0, 1, 0, 3, 1)
+        one.expect_counters(settled)
         for service in (one, other):
             with Pop3Client(service.address, source="127.0.0.15") as late:
                 assert late.greeting + late.rest() == BANNED
-        one.expect_counters(before)
+        one.expect_counters(settled)
         ban(one, "127.0.0.15", kind=RefusalKind.EXEMPT)
         with Pop3Client(one.address, source="127.0.0.15") as exempt:
             assert exempt.greeting.startswith(b"+OK")

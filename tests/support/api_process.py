@@ -2,16 +2,16 @@
 
 import asyncio
 import os
-import signal
-import sys
+import resource
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
-from service_runtime.child_process import Child, Program
+from support.service_process import Process, start_service
 
 ADMINISTRATOR = ("root", "root-password")
 START_SECONDS = 20
@@ -22,7 +22,7 @@ END_SECONDS = 10
 class RunningApi:
     """A started program, a client of it, and where it writes."""
 
-    child: Child
+    process: Process
     client: httpx.AsyncClient
     environment: dict[str, str]
     folder: Path
@@ -43,7 +43,7 @@ class RunningApi:
 
     async def exit_code(self) -> int:
         """Return its exit code, soon after it was told to end."""
-        return await asyncio.wait_for(asyncio.shield(self.child.ended), END_SECONDS)
+        return await asyncio.to_thread(self.process.wait, END_SECONDS)
 
 
 def environment(redis_url: str, **settings: str) -> dict[str, str]:
@@ -59,14 +59,14 @@ async def running_api(
 ) -> AsyncIterator[RunningApi]:
     """Run the program until the block ends, with so many `descriptors` at the most."""
     given = environment(redis_url, **settings)
-    # The shell only sends the output to files; `exec` puts the program in its place.
-    limit = f"ulimit -n {descriptors}; " if descriptors is not None else ""
-    script = f'{limit}exec "$0" -m state_api >"{folder}/output" 2>"{folder}/log"'
-    child = await Child.spawn(Program("state-api", ["/bin/sh", "-c", script, sys.executable], given))
-    try:
-        (address,) = await child.ready(START_SECONDS)
-        async with httpx.AsyncClient(base_url=address.address, auth=ADMINISTRATOR, timeout=20) as client:
-            yield RunningApi(child, client, given, folder)
-    finally:
-        child.send(signal.SIGKILL)
-        await child.ended
+    log, output = folder / "log", folder / "output"
+    for file in (log, output):
+        file.write_bytes(b"")
+    before = None
+    if descriptors is not None:
+        before = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    with ExitStack() as stack:
+        start = partial(start_service, output=output, before=before)
+        process, served = await asyncio.to_thread(start, "state_api", given, log, stack)
+        async with httpx.AsyncClient(base_url=served["HTTP"], auth=ADMINISTRATOR, timeout=20) as client:
+            yield RunningApi(process, client, given, folder)

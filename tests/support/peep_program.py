@@ -2,15 +2,13 @@
 
 import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from support.forked_program import ForkedProgram
 from support.pop3_process import wait_until
 
 SECONDS = 30
@@ -23,21 +21,25 @@ READY = {
 """The programs, each with what it logs once it serves: its port is in there."""
 
 
-@contextmanager
-def program(name: str, log: Path, redis_url: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run one of our programs on free ports with its output and its log in one file."""
+def environment(redis_url: str, mail: Path, **settings: str) -> dict[str, str]:
+    """Return the environment of a program that serves on free ports."""
     given = {variable: value for variable, value in os.environ.items() if not variable.startswith("PEEP_")}
     given |= {"PEEP_REDIS_URL": redis_url, "PEEP_LOG_FORMAT": "json", "PEEP_DRAIN_SECONDS": "0"}
     given |= {"PEEP_PORT": "0", "PEEP_HTTP_PORT": "0", "PEEP_POP3_PORT": "0"}
-    given |= {"PEEP_ADMINS": f"{ADMINISTRATOR}:{PASSWORD}", "PEEP_MAIL_DIR": str(log.parent)}
+    given |= {"PEEP_ADMINS": f"{ADMINISTRATOR}:{PASSWORD}", "PEEP_MAIL_DIR": str(mail)}
+    return given | settings
+
+
+@contextmanager
+def program(name: str, log: Path, redis_url: str, **settings: str) -> Iterator[ForkedProgram]:
+    """Run one of our programs, ready or not, with its output and its log in one file; end it as asked."""
+    given = environment(redis_url, log.parent, **settings)
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", name], env={**given, **settings}, stdout=file, stderr=file
-        )
+        process = ForkedProgram(name, given, file.fileno(), file.fileno(), {})
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         process.wait(SECONDS)
 
 

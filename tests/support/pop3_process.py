@@ -36,15 +36,17 @@ HOST_NAME = "localhost"
 
 _PR_CAPBSET_DROP = 24
 _CAPABILITIES_OF_ROOT_ON_FILES = (1, 2, 3)
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.005, 0.05
 _NO_LINGERING = struct.pack("ii", 1, 0)
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
     """Return as soon as `holds` says so; fail with `what` when it does not in time."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, _SHORTEST_PAUSE_SECONDS
     while not holds():
         assert time.monotonic() < deadline, f"not so after {seconds:g} s: {what}"
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(1.2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 class Pop3Client:
@@ -211,7 +213,7 @@ class Pop3Process:
     def _start(self) -> None:
         before = _give_up_rights_on_files if self._ordinary_rights else None
         self.process, served = start_service(
-            "pop3_service", self._environment, self.log, self._stack, before, self._passed
+            "pop3_service", self._environment, self.log, self._stack, before=before, passed=self._passed
         )
         self.address = _host_and_port(served["POP3"])
         if "POP3S" in served:

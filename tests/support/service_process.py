@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from support.forked_program import ForkedProgram
+
+Process = subprocess.Popen[bytes] | ForkedProgram
+
 _END_SECONDS = 10
 
 _PASS_ON = """
@@ -27,33 +31,29 @@ def start_service(
     environment: Mapping[str, str],
     log: Path,
     stack: ExitStack,
+    *,
+    output: Path | None = None,
     before: Callable[[], None] | None = None,
     passed: Mapping[str, socket.socket] | None = None,
-) -> tuple["subprocess.Popen[bytes]", dict[str, str]]:
+) -> tuple[Process, dict[str, str]]:
     """Return the process of `python -m module` once it serves, and its addresses by their names.
 
-    Both of its outputs are appended to `log`. The process ends when `stack` is closed, and also when the
-    tests are killed. `before` is called in the process first of all. The sockets in
-    `passed` get there under their names, as from systemd.
+    Both of its outputs are appended to `log`, or standard output to `output`. The process ends when `stack`
+    is closed, and also when the tests are killed. `before` is called in the process first of all. The sockets
+    in `passed` get there under their names, as from systemd. With one of these two, or where the environment
+    is of concern to Python itself, the process is started anew; else it is a `ForkedProgram`.
     """
-    descriptors = [one.fileno() for one in (passed or {}).values()]
-    command = [sys.executable, "-m", module]
-    if passed:
-        command = [sys.executable, "-S", "-c", _PASS_ON, *map(str, descriptors), *command]
-        environment = {**environment, "LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(passed)}
     ready_read, ready_write = os.pipe()
     parent_read, parent_write = os.pipe()
     stack.callback(os.close, parent_write)  # the service ends with this end of the pipe
-    pipes = {"PEEP_READY_FD": str(ready_write), "PEEP_PARENT_FD": str(parent_read)}
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            command,
-            env={**environment, **pipes},
-            stdout=file,
-            stderr=file,
-            pass_fds=(ready_write, parent_read, *descriptors),
-            preexec_fn=before,  # noqa: PLW1509
-        )
+    pipes = {"PEEP_READY_FD": ready_write, "PEEP_PARENT_FD": parent_read}
+    with log.open("ab") as errors, (output or log).open("ab") as said:
+        outputs = (said.fileno(), errors.fileno())
+        process: Process
+        if before or passed or "PYTHONPATH" in environment:
+            process = _start_anew(module, environment, outputs, pipes, before, passed)
+        else:
+            process = ForkedProgram(module, environment, *outputs, pipes)
     stack.callback(_kill_with_workers, process)
     os.close(ready_write)
     os.close(parent_read)
@@ -63,13 +63,37 @@ def start_service(
     return process, dict(line.split(" ", 1) for line in addresses)
 
 
-def kill(process: "subprocess.Popen[bytes]") -> None:
+def _start_anew(
+    module: str,
+    environment: Mapping[str, str],
+    outputs: tuple[int, int],
+    pipes: Mapping[str, int],
+    before: Callable[[], None] | None,
+    passed: Mapping[str, socket.socket] | None,
+) -> "subprocess.Popen[bytes]":
+    descriptors = [one.fileno() for one in (passed or {}).values()]
+    command = [sys.executable, "-m", module]
+    given = {**environment, **{name: str(end) for name, end in pipes.items()}}
+    if passed:
+        command = [sys.executable, "-S", "-c", _PASS_ON, *map(str, descriptors), *command]
+        given |= {"LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(passed)}
+    return subprocess.Popen(
+        command,
+        env=given,
+        stdout=outputs[0],
+        stderr=outputs[1],
+        pass_fds=(*pipes.values(), *descriptors),
+        preexec_fn=before,  # noqa: PLW1509
+    )
+
+
+def kill(process: Process) -> None:
     """End a process as a crash would, if it still runs; its workers end once they notice."""
     process.kill()
     process.wait()
 
 
-def _kill_with_workers(process: "subprocess.Popen[bytes]") -> None:
+def _kill_with_workers(process: Process) -> None:
     """End a process and its workers: a worker that lives on would write into the store of the next test."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     workers = (
