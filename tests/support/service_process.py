@@ -16,6 +16,9 @@ Process = subprocess.Popen[bytes] | ForkedProgram
 
 _END_SECONDS = 10
 
+_AT_A_START = {"LD_PRELOAD", "PYTHONPATH"}
+"""Variables that count when a program is started, and no longer when it forks."""
+
 _PASS_ON = """
 import os, sys
 count = int(os.environ["LISTEN_FDS"])
@@ -40,8 +43,8 @@ def start_service(
 
     Both of its outputs are appended to `log`, or standard output to `output`. The process ends when `stack`
     is closed, and also when the tests are killed. `before` is called in the process first of all. The sockets
-    in `passed` get there under their names, as from systemd. With one of these two, or where the environment
-    is of concern to Python itself, the process is started anew; else it is a `ForkedProgram`.
+    in `passed` get there under their names, as from systemd. With one of these two, or a variable of
+    `_AT_A_START`, the process is started anew; else it is a `ForkedProgram`.
     """
     ready_read, ready_write = os.pipe()
     parent_read, parent_write = os.pipe()
@@ -50,7 +53,7 @@ def start_service(
     with log.open("ab") as errors, (output or log).open("ab") as said:
         outputs = (said.fileno(), errors.fileno())
         process: Process
-        if before or passed or "PYTHONPATH" in environment:
+        if before or passed or not _AT_A_START.isdisjoint(environment):
             process = _start_anew(module, environment, outputs, pipes, before, passed)
         else:
             process = ForkedProgram(module, environment, *outputs, pipes)
