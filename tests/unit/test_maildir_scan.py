@@ -11,7 +11,16 @@ from typing import NoReturn, cast
 
 import pytest
 
-from pop3_service.maildir import FileIdentity, FileLocation, Maildir, Maildirs, MaildirUnreadable, wire
+from pop3_service.maildir import (
+    FileIdentity,
+    FileLocation,
+    Maildir,
+    Maildirs,
+    MaildirUnreadable,
+    MessageFile,
+    MovedMessages,
+    wire,
+)
 from pop3_service.maildir import folder as folder_module
 from pop3_service.maildir import octets as octets_module
 from pop3_service.maildir.folder import Folder
@@ -687,6 +696,17 @@ def test_a_folder_with_a_time_in_the_far_future_is_remembered_until_it_changes(
     assert maildirs.remembered(at(maildir)) is contents
     os.utime(maildir / "new", (year_2300, year_2300 + 1))
     assert maildirs.remembered(at(maildir)) is None
+
+
+def test_a_message_with_a_time_in_the_far_future_hides_no_mail(maildir: Path, maildirs: Maildirs) -> None:
+    file = deliver(maildir, "1.a")
+    year_2300 = 10_413_792_000
+    os.utime(file, (year_2300, year_2300))
+    deliver(maildir, "2.b")
+    contents = maildirs.scan(at(maildir))
+    assert unique_ids(contents) == [b"1.a", b"2.b"]
+    with MessageFile.open(at(maildir), contents.messages[0], MovedMessages()) as opened:
+        assert opened.read(10) == b"a\n"
 
 
 def test_a_missing_maildir_is_empty_until_it_appears(

@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 from pop3_service.protocol.maildrop import Message
 
+_LATEST_NS = 2**63 - 1
+
 
 class FileIdentity(NamedTuple):
     """What stays the same as long as a file's content does.
 
     A rename changes none of the four: a message that gets a flag or moves from `new` to `cur` keeps its
-    identity. Writing to the file changes it. `size` is in octets of the file.
+    identity. Writing to the file changes it. `size` is in octets of the file. All are kept in 64 bits: of the
+    times that a file may have, those after the year 2262 count as one.
     """
 
     device: int
@@ -22,7 +25,7 @@ class FileIdentity(NamedTuple):
     @classmethod
     def of(cls, status: os.stat_result) -> "FileIdentity":
         """Return the identity of the file that `status` describes."""
-        return cls(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        return cls(status.st_dev, status.st_ino, _in_64_bits(status.st_mtime_ns), status.st_size)
 
     def is_same_file(self, status: os.stat_result) -> bool:
         """Return whether `status` describes this file, with any content."""
@@ -32,7 +35,7 @@ class FileIdentity(NamedTuple):
         """Return whether `status` describes this file with the content that it had."""
         return (
             status.st_ino == self.inode
-            and status.st_mtime_ns == self.mtime_ns
+            and _in_64_bits(status.st_mtime_ns) == self.mtime_ns
             and status.st_size == self.size
             and status.st_dev == self.device
         )
@@ -41,6 +44,10 @@ class FileIdentity(NamedTuple):
         """Return whether `descriptor` is this regular file with the content that it had."""
         status = os.fstat(descriptor)
         return stat.S_ISREG(status.st_mode) and self.is_unchanged(status)
+
+
+def _in_64_bits(mtime_ns: int) -> int:
+    return mtime_ns if -_LATEST_NS < mtime_ns < _LATEST_NS else _LATEST_NS
 
 
 class FileLocation(NamedTuple):
