@@ -174,7 +174,8 @@ def test_sighup_has_every_process_read_its_files_anew_and_ends_nothing(
 
 
 def own(terminal: int) -> None:
-    """Have a terminal to oneself; only errors go where a failed test can show them."""
+    """Have a terminal to oneself, whose end ends programs; errors go where a failed test can show them."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
     errors = os.dup(2)
     os.login_tty(terminal)
     os.dup2(errors, 2)
