@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Measure Peep beside other POP3 servers, on this machine.
 
-    bench.py [--quick | --no-publish] [--only SECTION ...] [--rounds N] [--seconds N] [--output FOLDER]
+    bench.py [--quick | --no-publish] [--go-on] [--only SECTION ...]
+             [--rounds N] [--seconds N] [--output FOLDER]
 
 Linux with two cores; the whole of it takes about 25 minutes. What it finds goes into build/benchmarks part by
 part, also when it is interrupted, and at the end from there into the output folder: results.json, pictures,
 and the tables of README.md. It is not published when the medians of early, middle and late rounds of a row
-with a goal spread over more than a tenth: then something else ran on the machine.
+with a goal spread over more than a tenth: then something else ran on the machine. `--go-on` then measures
+these rows anew, and what an interrupted run lacks.
 """
 
 import argparse
@@ -88,6 +90,11 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="leave the results in build/benchmarks, however quiet it was",
     )
+    parser.add_argument(
+        "--go-on",
+        action="store_true",
+        help="keep what today's runs on this machine have left in build/benchmarks, but for restless rows",
+    )
     parser.add_argument("--rounds", type=int, help="rounds of each measurement (9)")
     parser.add_argument("--seconds", type=float, help="how long a round lasts (1)")
     parser.add_argument("--storm-users", type=int, help="who log in after the restart (10000)")
@@ -107,24 +114,28 @@ def _measure(given: argparse.Namespace, folder: Path) -> None:
     packages.provide(options.programs, options.progress)
     load.build(options.programs)
     about = machine.description(packages.unpacked_versions(options.programs))
-    if given.output.exists():
+    if given.output.exists() and not given.go_on:
         shutil.copytree(given.output, _UNPUBLISHED, dirs_exist_ok=True)
     report = Report(_UNPUBLISHED, [section.name for section in SECTIONS])
     for section in SECTIONS:
-        if section.name not in given.only:
+        if section.name not in given.only or (given.go_on and report.is_settled(section.name, about)):
             continue
         options.progress.begin(section.name)
         options.folder.mkdir()
+        earlier = report.earlier(section.name, about) if given.go_on else {}
         keep = partial(_keep, report, about, section)
         try:
-            keep(section.measure(replace(options, keep=keep)))
+            found = section.measure(replace(options, earlier=earlier, keep=partial(keep, is_whole=False)))
+            keep(found, is_whole=True)
         finally:
             shutil.rmtree(options.folder, ignore_errors=True)
     _publish(given, report)
 
 
-def _keep(report: Report, about: list[str], section: Section, found: SectionResult) -> None:
-    report.add(section, found, about)
+def _keep(
+    report: Report, about: list[str], section: Section, found: SectionResult, *, is_whole: bool
+) -> None:
+    report.add(section, found, about, is_whole=is_whole)
     report.write()
     report.draw()
 
@@ -135,7 +146,7 @@ def _publish(given: argparse.Namespace, report: Report) -> None:
         sys.exit(
             f"bench: not published: rounds spread over more than {LARGEST_SPREAD:.0%}, so it was busy:\n"
             + "".join(f"  {row}\n" for row in restless)
-            + f"the results are in {_UNPUBLISHED}"
+            + f"the results are in {_UNPUBLISHED}; --go-on measures these rows anew, and keeps the rest"
         )
     if not (given.quick or given.no_publish):
         shutil.copytree(_UNPUBLISHED, given.output, dirs_exist_ok=True)

@@ -63,11 +63,12 @@ class Cell:
 
     @property
     def turns(self) -> int:
-        """The turns that a round is divided into.
+        """The turns that a round is divided into; of a short `noop` the login would be a part."""
+        return _TURNS if self.goal and self.mode != "noop" else 1
 
-        The waits of a lone client need many sessions in a row, and of a short `noop` the login is a part.
-        """
-        return _TURNS if self.goal and not self.is_lone and self.mode != "noop" else 1
+    def turn_seconds(self, seconds: float) -> float:
+        """Return how long a turn of a round of `seconds` lasts; a lone client has a whole round for each."""
+        return seconds if self.is_lone else seconds / self.turns
 
     @property
     def drained_users(self) -> int:

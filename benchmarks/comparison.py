@@ -1,8 +1,10 @@
 """Peep beside other servers: sessions per second, CPU time per session, and latency."""
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from statistics import median
+from typing import Any, cast
 
 import bounds
 import load
@@ -10,7 +12,7 @@ import maildrops
 from cells import Cell, bound_microseconds, cells, costs, ratio_to_dovecot, takes_part
 from contenders import ALL, DOVECOTS, PEEP, Contenders, fastest_dovecot, running
 from load import Load, Run
-from ratios import Bar, figure, table
+from ratios import LARGEST_SPREAD, Bar, figure, table
 from sections import Json, Options, Section, SectionResult
 from servers import Server
 from steadiness import steady
@@ -43,17 +45,32 @@ def measure(options: Options) -> SectionResult:
         files = bounds.file_microseconds(options, mail)
         results = Results({}, {}, files, [], contenders.absences())
         plan = [(cell, _participants(contenders, cell)) for cell in cells(options)]
+        known = _steady_runs(options.earlier)
         options.progress.plan(
             sum(
                 len(servers) * _turns_of_all(options, cell) + 2 * _turns_of_rivals(options, cell)
                 for cell, servers in plan
+                if cell not in known
             )
         )
         _warm_up(options, contenders, results)
         for cell, servers in plan:
-            results.runs[cell] = _measure_cell(options, mail, cell, servers, results.notes)
+            results.runs[cell] = known.get(cell) or _measure_cell(options, mail, cell, servers, results.notes)
             options.keep(SectionResult(_text(results), _figures(results)))
     return SectionResult(_text(results), _figures(results))
+
+
+def _steady_runs(earlier: Mapping[str, Json]) -> dict[Cell, dict[str, list[Run]]]:
+    """Return the rows of earlier figures that need not be measured anew."""
+    found: dict[Cell, dict[str, list[Run]]] = defaultdict(dict)
+    for each in cast("list[dict[str, Any]]", earlier.get("cells", [])):
+        cell = Cell(**{field.name: each[field.name] for field in fields(Cell)})
+        found[cell][each["server"]] = [Run(**run) for run in each["rounds"]]
+    return {
+        cell: runs
+        for cell, runs in found.items()
+        if not cell.goal or ratio_to_dovecot(cell, runs, PEEP).spread <= LARGEST_SPREAD
+    }
 
 
 def _participants(contenders: Contenders, cell: Cell) -> list[Server]:
@@ -107,7 +124,7 @@ def _measure_rounds(
             servers = [server for server in servers if server.name in rivals]
         for server in servers:
             options.progress.step(f"{cell}, turn {number + 1}: {server.name}")
-            run = load.run(options, server, cell.load(), seconds=options.seconds / cell.turns)
+            run = load.run(options, server, cell.load(), seconds=cell.turn_seconds(options.seconds))
             runs[server.name].append(run)
             if run.failed:
                 notes.append(f"{server.name}, {cell}: {run.failed} sessions failed, {run.first_error}")

@@ -28,14 +28,15 @@ class Report:
         if self._path.exists():
             self._sections = json.loads(self._path.read_text())["sections"]
 
-    def add(self, section: Section, result: SectionResult, machine: list[str]) -> None:
-        """Add a section's result, and write everything: later sections may fail."""
+    def add(self, section: Section, result: SectionResult, machine: list[str], *, is_whole: bool) -> None:
+        """Add a section's result, as far as it goes, and write everything: later sections may fail."""
         self._sections[section.name] = {
             "title": section.title,
             "date": str(date.today()),
             "machine": cast("list[Json]", machine),
             "text": result.text,
             "figures": result.figures,
+            "is_whole": is_whole,
         }
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps({"sections": self._sections}, indent=1) + "\n")
@@ -44,6 +45,17 @@ class Report:
         """Return a section's figures; an empty dictionary if it was never measured."""
         section = self._sections.get(name)
         return cast("dict[str, Json]", section["figures"]) if section else {}
+
+    def earlier(self, name: str, machine: list[str]) -> dict[str, Json]:
+        """Return a section's figures if they are of today and of this machine, else an empty dictionary."""
+        section = self._sections.get(name)
+        is_same = section and (section["date"], section["machine"]) == (str(date.today()), machine)
+        return self.figures(name) if is_same else {}
+
+    def is_settled(self, name: str, machine: list[str]) -> bool:
+        """Return whether a section was measured whole, today on this machine, and its rounds agree."""
+        is_whole = bool(self.earlier(name, machine)) and self._sections[name].get("is_whole")
+        return bool(is_whole) and not self.restless([name])
 
     def bars(self) -> list[dict[str, Json]]:
         """Return the ratios of all sections that have any, in the order of the report."""

@@ -1,6 +1,6 @@
 """The interface between `bench.py` and the modules that measure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -31,6 +31,9 @@ class Options:
     load_core: int = 1
     storm_users: int = 10_000
     """The users who log in for the first time in the storm after a restart."""
+
+    earlier: Mapping[str, Json] = field(default_factory=dict)
+    """The section's figures of a run that this one goes on with."""
 
     keep: Callable[["SectionResult"], None] = lambda _found: None
     """Takes what a section has found so far, so that a run that is ended early does not lose it."""
