@@ -8,8 +8,9 @@ import redis
 from state_api.user_list import UserLists, UserQuery, UserSort
 from state_store.redis import keys
 from state_store.repository import StateRepository
-from state_store.user_records import RecordText
+from state_store.user_records import DAY_SECONDS, RecordText
 from support.function_calls import function_calls
+from support.kept_records import keep_records
 
 USERS = 100_000
 MOST_CALLS = 100
@@ -18,19 +19,19 @@ MOST_CALLS = 100
 
 def fill(server: redis.Redis) -> None:
     now = int(time.time())
+    records: dict[str, str] = {}
     for first in range(0, USERS, 5000):
         pipe = server.pipeline(transaction=False)
         names = [f"user{number:06}@example.org" for number in range(first, first + 5000)]
         pipe.zadd(keys.USERNAMES, dict.fromkeys(names, 0))
         pipe.hset(keys.CREDENTIALS, mapping=dict.fromkeys(names, f"v1 $argon2id${'x' * 90}"))
-        records: list[str] = []
         for number, name in enumerate(names, first):
             record = RecordText()
             record.take(now - number % 200 * 86_400, f"l 192.0.2.7 - USER 20 {number} 0 0")
             record.take(now, f"t {number * 7919 % USERS} 3")
-            records += (name, record.text)
-        pipe.hset(keys.USER_RECORDS, items=records)
+            records[name] = record.text
         pipe.execute()
+    keep_records(server, records)
 
 
 async def test_pages_of_100_000_users_ask_no_user_by_a_call(
@@ -47,6 +48,9 @@ async def test_pages_of_100_000_users_ask_no_user_by_a_call(
         return made.number
 
     await lists.page(UserQuery(), 0, 100)  # reads them
+    busiest = (await lists.page(UserQuery(UserSort.WEEK, is_descending=True), 0, 2)).users
+    week = [RecordText(user.record).traffic(user.at // DAY_SECONDS)[1].octets for user in busiest]
+    assert week == [USERS - 1, USERS - 2]
     today = UserQuery(UserSort.TODAY, is_descending=True)
     first = [
         today,
