@@ -11,8 +11,8 @@ from state_store.records import Credential
 from support.foreign_hashes import foreign_hashes
 
 ROUNDS = 24
-LIMIT = 0.1
-"""Of what a refusal takes. Without equal work these hashes would show with a half of it and more."""
+LIMIT = 0.2
+"""Of what a refusal takes; 0.01 is usual. Without equal work these hashes would show with a half and more."""
 
 COSTLY = {
     "SSHA": "-s SSHA ",
@@ -39,10 +39,13 @@ async def test_another_servers_hash_does_not_show_in_the_time_of_a_refusal(schem
         for name, credential in users.items():
             taken[name].append(await refusal_seconds(passwords, name, credential, imported.kind))
     passwords.close()
-    # What disturbs a check only makes it slower.
-    typical = {name: statistics.fmean(sorted(seconds)[: ROUNDS // 4]) for name, seconds in taken.items()}
-    print(", ".join(f"{name}: {seconds * 1000:.2f} ms" for name, seconds in typical.items()))
-    assert max(typical.values()) - min(typical.values()) < LIMIT * typical["nobody"]
+    # A machine's pace changes from second to second: each is held against what came just before or after it.
+    ratios = {
+        name: statistics.median(ours / theirs for ours, theirs in zip(seconds, taken["nobody"], strict=True))
+        for name, seconds in taken.items()
+    }
+    print(", ".join(f"{name}: {ratio:.3f}" for name, ratio in ratios.items()))
+    assert max(abs(ratio - 1) for ratio in ratios.values()) < LIMIT
 
 
 async def refusal_seconds(passwords: Passwords, name: str, credential: Credential | None, kind: str) -> float:
