@@ -43,7 +43,8 @@ def measure(options: Options) -> SectionResult:
     mail = maildrops.lifelike(options.folder / "mail")
     with running(options, mail, ALL) as contenders:
         files = bounds.file_microseconds(options, mail)
-        results = Results({}, {}, files, [], contenders.absences())
+        notes = cast("list[str]", options.earlier.get("notes", []))
+        results = Results({}, {}, files, list(notes), contenders.absences())
         plan = [(cell, _participants(contenders, cell)) for cell in cells(options)]
         known = _steady_runs(options.earlier)
         options.progress.plan(
