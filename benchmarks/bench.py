@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Measure Peep beside other POP3 servers, on this machine.
 
-    bench.py [--quick | --no-publish] [--go-on] [--only SECTION ...]
+    bench.py [--quick | --no-publish] [--go-on] [--but-restless] [--only SECTION ...]
              [--rounds N] [--seconds N] [--output FOLDER]
 
 Linux with two cores; the whole of it takes about 25 minutes. What it finds goes into build/benchmarks part by
 part, also when it is interrupted, and at the end from there into the output folder: results.json, pictures,
 and the tables of README.md. It is not published when the medians of early, middle and late rounds of a row
 with a goal spread over more than a tenth: then something else ran on the machine. `--go-on` then measures
-these rows anew, and what an interrupted run lacks.
+these rows anew, and what an interrupted run lacks; `--but-restless` publishes the others.
 """
 
 import argparse
@@ -95,6 +95,11 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="keep what today's runs on this machine have left in build/benchmarks, but for restless rows",
     )
+    parser.add_argument(
+        "--but-restless",
+        action="store_true",
+        help="publish although rows are restless: the table says so of each, and has no ratio for it",
+    )
     parser.add_argument("--rounds", type=int, help="rounds of each measurement (9)")
     parser.add_argument("--seconds", type=float, help="how long a round lasts (1)")
     parser.add_argument("--storm-users", type=int, help="who log in after the restart (10000)")
@@ -141,16 +146,17 @@ def _keep(
 
 
 def _publish(given: argparse.Namespace, report: Report) -> None:
+    is_kept_back = given.quick or given.no_publish
     restless = report.restless(given.only)
-    if restless and not (given.quick or given.no_publish):
+    if restless and not (is_kept_back or given.but_restless):
         sys.exit(
             f"bench: not published: rounds spread over more than {LARGEST_SPREAD:.0%}, so it was busy:\n"
             + "".join(f"  {row}\n" for row in restless)
             + f"the results are in {_UNPUBLISHED}; --go-on measures these rows anew, and keeps the rest"
         )
-    if not (given.quick or given.no_publish):
+    if not is_kept_back:
         shutil.copytree(_UNPUBLISHED, given.output, dirs_exist_ok=True)
-    place = _UNPUBLISHED if given.quick or given.no_publish else given.output
+    place = _UNPUBLISHED if is_kept_back else given.output
     print(f"bench: results are in {place}", file=sys.stderr)
 
 

@@ -63,12 +63,11 @@ class Report:
 
     def restless(self, names: Sequence[str]) -> list[str]:
         """Return the rows with a goal in these sections whose rounds spread too far, and how far."""
-        found = []
-        for bar in self._all("bars", names):
-            each = Ratio(*(float(cast("float", bar[name])) for name in ("median", "smallest", "largest")))
-            if bar["goal"] and each.spread > LARGEST_SPREAD:
-                found.append(f"{bar['label']}: {each}, {each.spread:.0%}")
-        return found
+        return [
+            f"{bar['label']}: {_ratio(bar)}, {_ratio(bar).spread:.0%}"
+            for bar in self._all("bars", names)
+            if _is_restless(bar)
+        ]
 
     def _all(self, kind: str, names: Sequence[str]) -> list[dict[str, Json]]:
         found = [self.figures(name).get(kind, []) for name in names]
@@ -76,7 +75,7 @@ class Report:
 
     def draw(self) -> None:
         """Draw the pictures that there are figures for."""
-        if bars := self.bars():
+        if bars := [bar for bar in self.bars() if not _is_restless(bar)]:
             pictures.draw_comparison(bars, self._folder / "comparison.png")
         if growth := self.figures("growth"):
             pictures.draw_growth(cast("dict[str, dict[str, Json]]", growth), self._folder / "growth.png")
@@ -120,15 +119,26 @@ class Report:
         return f"## {section['title']}\n\nMeasured on {section['date']}:\n\n{machine}\n\n{section['text']}\n"
 
 
+def _ratio(bar: dict[str, Json]) -> Ratio:
+    return Ratio(*(float(cast("float", bar[name])) for name in ("median", "smallest", "largest")))
+
+
+def _is_restless(bar: dict[str, Json]) -> bool:
+    return bool(bar["goal"]) and _ratio(bar).spread > LARGEST_SPREAD
+
+
 def _bar_row(bar: dict[str, Json]) -> list[str]:
-    goal, median, bound = (cast("float", bar.get(name) or 0) for name in ("goal", "median", "bound"))
+    ratio = _ratio(bar)
+    goal, bound = (cast("float", bar.get(name) or 0) for name in ("goal", "bound"))
+    is_restless = _is_restless(bar)
+    met = f"not told: rounds spread over {ratio.spread:.0%}" if is_restless else _met(ratio.median >= goal)
     return [
         str(bar["label"]),
         str(bar.get("dovecot") or ""),
-        f"{median:.2f}",
-        f"{bar['smallest']:.2f} to {bar['largest']:.2f}",
+        "" if is_restless else f"{ratio.median:.2f}",
+        f"{ratio.smallest:.2f} to {ratio.largest:.2f}",
         f"{goal:g}" if goal else "",
-        _met(median >= goal) if goal else "",
+        met if goal else "",
         figure(bound) if bound else "",
     ]
 

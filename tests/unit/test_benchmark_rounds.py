@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from progress import Progress
-from ratios import LARGEST_SPREAD, ratio
-from sections import Options, SectionResult
+from ratios import LARGEST_SPREAD, Bar, Ratio, ratio
+from report import Report
+from sections import Options, Section, SectionResult
 from studies import growth
 
 
@@ -51,3 +52,22 @@ def test_a_section_that_is_ended_early_has_handed_over_its_parts_so_far(
     with pytest.raises(KeyboardInterrupt):
         growth.measure(options)
     assert [("the first part" in one.text, one.figures["first"]) for one in kept] == [(True, {"points": []})]
+
+
+def test_a_restless_row_has_no_ratio_and_no_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(
+        "pictures.draw_comparison", lambda bars, path: drawn.extend(bar["label"] for bar in bars)
+    )
+    bars = [Bar("check", 5, Ratio(5.25, 5.1, 5.5)), Bar("fetch", 2.5, Ratio(2.75, 2.4, 2.9))]
+    found = SectionResult("", {"bars": [bar.as_json() for bar in bars]})
+    section = Section("comparison", "Beside others", lambda options: found)
+    report = Report(tmp_path, [section.name])
+    report.add(section, found, ["a machine"], is_whole=True)
+    report.write()
+    report.draw()
+    text = (tmp_path / "README.md").read_text()
+    assert "| check |  | 5.25 | 5.10 to 5.50 | 5 | yes |" in text
+    assert "| fetch |  |  | 2.40 to 2.90 | 2.5 | not told: rounds spread over 18% |" in text
+    assert drawn == ["check"]
+    assert report.restless([section.name]) == ["fetch: 2.75 (2.40 to 2.90), 18%"]
