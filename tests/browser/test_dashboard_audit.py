@@ -1,10 +1,13 @@
 """The audit on the page: who did what, shown harmlessly whatever the names are, and setting a change back."""
 
+import re
+from datetime import UTC, datetime, timedelta
+
 from playwright.sync_api import expect
 
 from state_store.audit import Actor, Door
 from state_store.records import Credential
-from support.dashboard import Dashboard, beside_the_browser
+from support.dashboard import Dashboard, HeldBack, beside_the_browser
 from support.peep_services import Peep
 from support.whole_store import repository_on
 
@@ -79,3 +82,39 @@ def test_hostile_names_are_only_text_and_pages_go_back(own_peep: Peep, dashboard
     text = download.value.path().read_text("utf-8")
     assert len(text.splitlines()) == 62
     assert "many59" in text.splitlines()[-1]
+
+
+def test_pages_are_turned_only_from_one_that_answers_what_is_typed(
+    own_peep: Peep, dashboard: Dashboard
+) -> None:
+    """A press on "Older" too early once led from an old page to an older one of what was typed."""
+    beside_the_browser(act(own_peep.redis.url))
+    page = dashboard.page
+    page.clock.install()
+    page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))  # no timer ends by itself
+    dashboard.enter("Audit")
+    older = page.get_by_role("button", name="Older")
+    newest = page.locator("#audit tbody tr").first
+    expect(newest).to_contain_text("sign-in")
+    expect(older).to_be_enabled()
+    own_peep.api.change_settings(max_connections=77)
+    answers = HeldBack(page, re.compile(r"/v1/audit\?.*limit=50\b"))
+    page.clock.run_for(3000)
+    page.get_by_label("What", exact=True).fill("user.add")
+    expect(older).to_be_disabled()
+    expect(page.get_by_role("link", name="CSV")).to_have_attribute("href", re.compile("action=user.add"))
+    answers.next().continue_()  # to what was asked before that was typed
+    expect(newest).to_contain_text("settings.change")
+    expect(older).to_be_disabled()
+    page.clock.run_for(1000)
+    answer = answers.next()
+    expect(older).to_be_disabled()
+    answer.continue_()
+    expect(newest).to_contain_text("many59")
+    older.click()
+    answer = answers.next()
+    expect(older).to_be_disabled()  # or a second press would turn two pages
+    answer.continue_()
+    expect(page.get_by_role("row").filter(has_text="<script>alert(1)</script>")).to_be_visible()
+    expect(page.get_by_text("Page 2", exact=True)).to_be_visible()
+    expect(older).to_be_disabled()

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from support.dashboard import TELEPHONE, Dashboard, Open
+from support.actors import OPERATOR
+from support.dashboard import TELEPHONE, Dashboard, HeldBack, Open, beside_the_browser
 from support.peep_services import Peep
 from support.pop3_process import wait_until
+from support.whole_store import CREDENTIAL, repository_on
 
 
 @pytest.mark.timeout(120)
@@ -207,3 +209,38 @@ def test_a_user_is_suspended_and_let_in_again_on_his_page_and_nobody_has_none(
         assert dashboard.barriers() == []
         page.goto(f"{dashboard.url}#user/una")
         expect(page.locator("#user-session ~ div")).to_contain_text("From 127.0.0.1")
+
+
+async def add_many(redis_url: str) -> None:
+    """Add three pages of users."""
+    async with repository_on(redis_url) as repository:
+        await repository.add_users([(f"many{number:03}", CREDENTIAL) for number in range(120)], by=OPERATOR)
+
+
+@pytest.mark.timeout(120)
+def test_a_page_that_does_not_come_is_asked_for_again_and_none_is_left_out(
+    own_peep: Peep, dashboard: Dashboard
+) -> None:
+    dashboard.expected_statuses.add(500)
+    beside_the_browser(add_many(own_peep.redis.url))
+    dashboard.enter("Users")
+    page = dashboard.page
+    following, previous = (page.get_by_role("button", name=name) for name in ("Next", "Previous"))
+    expect(dashboard.row("many049")).to_be_visible()
+    answers = HeldBack(page, "**/v1/users?*")
+    following.click()
+    answer = answers.next()
+    expect(following).to_be_disabled()  # or a second press would leave out a page
+    answer.fulfill(status=500, body="")
+    expect(page.get_by_role("status").filter(has_text="status 500")).to_be_visible()
+    expect(previous).to_be_disabled()
+    following.click()
+    answers.next().continue_()
+    expect(dashboard.row("many050")).to_be_visible()
+    expect(page.get_by_text("Page 2", exact=True)).to_be_visible()
+    page.locator("#users").get_by_label("Find").fill("many1")
+    expect(following).to_be_disabled()
+    expect(previous).to_be_disabled()
+    answers.next().continue_()
+    expect(dashboard.row("many119")).to_be_visible()
+    expect(previous).to_be_hidden()  # all are on one page

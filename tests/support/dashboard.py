@@ -17,6 +17,7 @@ from playwright.sync_api import (
     Locator,
     Page,
     Request,
+    Route,
     expect,
     sync_playwright,
 )
@@ -219,6 +220,24 @@ class Dashboard:
     def _note_request(self, request: Request) -> None:
         if not request.url.startswith((f"{self.url}/", "data:")):
             self._complaints.append(f"a request to {request.url}")
+
+
+class HeldBack:
+    """The answers to some requests of a page, each of which comes when the test says so."""
+
+    def __init__(self, page: Page, url: str | re.Pattern[str]) -> None:
+        self._page = page
+        self._routes: list[Route] = []
+        page.route(url, self._hold)
+
+    def next(self) -> Route:
+        """Return the oldest request that is not answered, once there is one."""
+        while not self._routes:
+            self._page.wait_for_timeout(10)
+        return self._routes.pop(0)
+
+    def _hold(self, route: Route) -> None:
+        self._routes.append(route)
 
 
 Open = Callable[..., Dashboard]

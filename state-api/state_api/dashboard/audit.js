@@ -56,7 +56,12 @@ export class Audit {
       new Field({ name: "object", label: "To what", type: "search", attributes: { maxlength: 128, placeholder: "A whole name" } }),
       new Field({ name: "door", label: "Through which door", choices: DOORS }),
     ];
-    this._forgetTyped = whenTyped(this._filters, TYPING, () => this._begin());
+    this._forgetTyped = whenTyped(
+      this._filters,
+      TYPING,
+      () => this._pages.read(),
+      () => this._prepare(),
+    );
     this._table = new Table({
       caption: "Audit",
       columns: COLUMNS,
@@ -64,7 +69,7 @@ export class Audit {
       nothing: "Nothing has been done yet.",
       actions: (row) => (isUndoable(row()) ? [this._undoButton(row)] : []),
     });
-    this._pages = new Pages("Pages of the audit", ["Newer", "Older"], this._table, () => this._load());
+    this._pages = new Pages("Pages of the audit", ["Newer", "Older"], this._table, () => this._polling.start());
     this._polling = new Polling(
       () => this._path({ limit: String(PAGE), ...(this._pages.start && { before: this._pages.start }) }),
       (page) => this._render(page.acts, page.next),
@@ -77,10 +82,11 @@ export class Audit {
       this._pages.root,
       element("p", { class: "muted" }, "All of it, as it is filtered: ", this._csv, " ", this._lines),
     );
+    this._link();
   }
 
   show() {
-    this._load();
+    this._pages.read();
   }
 
   hide() {
@@ -88,10 +94,9 @@ export class Audit {
     this._forgetTyped();
   }
 
-  /** @returns {Promise<void>} */
-  _begin() {
-    this._pages.begin();
-    return this._load();
+  _prepare() {
+    this._pages.hold();
+    this._link();
   }
 
   /** @param {Record<string, string>} [more] @returns {string} */
@@ -100,11 +105,9 @@ export class Audit {
     return `v1/audit?${new URLSearchParams([...given, ...Object.entries(more)])}`;
   }
 
-  /** @returns {Promise<void>} */
-  _load() {
+  _link() {
     this._csv.href = this._path({ format: "csv" });
     this._lines.href = this._path({ format: "jsonl" });
-    return this._polling.start();
   }
 
   /** @param {Act[]} acts @param {string | null} next */
@@ -142,7 +145,7 @@ export class Audit {
     });
     if (!isDone) return;
     announce(`${subject} is ${before} again`);
-    await this._begin();
+    await this._pages.begin();
   }
 }
 

@@ -108,15 +108,17 @@ export function wrong(field, message) {
  * @param {Field[]} fields
  * @param {number} milliseconds
  * @param {() => void} act
+ * @param {() => void} [atOnce] what to do with each change before
  * @returns {() => void} forgets what was typed last
  */
-export function whenTyped(fields, milliseconds, act) {
+export function whenTyped(fields, milliseconds, act, atOnce = () => {}) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const forget = () => clearTimeout(timer);
   for (const { input } of fields) {
     input.addEventListener("input", () => {
       forget();
+      atOnce();
       timer = setTimeout(act, milliseconds);
     });
   }

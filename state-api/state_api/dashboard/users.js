@@ -56,8 +56,13 @@ export class Users {
   constructor() {
     this._prefix = new Field({ name: "prefix", label: "Find", type: "search", attributes: { placeholder: "Beginning of a name" } });
     this._filter = new Field({ name: "filter", label: "Show", choices: FILTERS });
-    this._forgetTyped = whenTyped([this._prefix], TYPING, () => this._begin());
-    this._filter.input.addEventListener("input", () => this._begin());
+    this._forgetTyped = whenTyped(
+      [this._prefix],
+      TYPING,
+      () => this._pages.read(),
+      () => this._pages.hold(),
+    );
+    this._filter.input.addEventListener("input", () => this._pages.begin());
     /** @type {[number, 1 | -1]} */
     this._sorted = [0, 1];
     this._table = new Table({
@@ -68,7 +73,7 @@ export class Users {
       sorted: this._sorted,
       onSort: (column, direction) => {
         this._sorted = [column, direction];
-        this._begin();
+        this._pages.begin();
       },
       actions: (row) => this._actions(row),
     });
@@ -93,17 +98,12 @@ export class Users {
     const isAsked = about === "refused" && this._about !== about;
     this._about = about;
     if (isAsked) this._filter.value = REFUSED_LATELY;
-    if (isAsked) this._begin();
-    else this._load();
+    if (isAsked) this._pages.begin();
+    else this._pages.read();
   }
 
   hide() {
     this._forgetTyped();
-  }
-
-  _begin() {
-    this._pages.begin();
-    this._load();
   }
 
   async _load() {
@@ -122,6 +122,8 @@ export class Users {
       setText(this._imported, importedText(hashes));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      if (number !== this._requests) return;
+      this._pages.stay();
       this._refuse(error);
     }
   }
@@ -183,7 +185,7 @@ export class Users {
     });
     if (!isDone) return;
     announce(`${username.value} is added`);
-    await this._load();
+    await this._pages.read();
   }
 
   async _askToSuspendAll() {
@@ -206,11 +208,11 @@ export class Users {
     // Who is suspended already keeps the reason.
     const names = found.filter((row) => !row.suspended).map((row) => row.username);
     if (!names.length) announce("All of them are suspended already");
-    else if (await askForSuspensions(names)) await this._load();
+    else if (await askForSuspensions(names)) await this._pages.read();
   }
 
   async _addMany() {
-    if (await askForMany()) await this._load();
+    if (await askForMany()) await this._pages.read();
   }
 
   /** @param {string} username */
@@ -226,7 +228,7 @@ export class Users {
       path: `v1/users/${segment(username)}`,
       goneKind: "unknown-user",
       done: `${username} is removed; the mail stays`,
-      reload: () => this._load(),
+      reload: () => this._pages.read(),
       table: this._table.root,
     });
   }
