@@ -11,8 +11,8 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
-from state_store.redis import client, topology
 from state_store.repository import StateRepository
+from support.patience import patience_with_the_store
 from support.peep_gateway_server import Gateway, running_gateway
 from support.redis_server import RedisServer
 
@@ -51,10 +51,10 @@ def shared_redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def patient_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_store() -> Iterator[None]:
     """Let a server answer late that nobody takes away: it is the machine that is busy."""
-    for module in (client, topology):
-        monkeypatch.setattr(module, "ANSWER_SECONDS", 20.0)
+    with patience_with_the_store():
+        yield
 
 
 @pytest.fixture

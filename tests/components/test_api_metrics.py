@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
@@ -55,7 +56,9 @@ def family_name(sample: str, types: dict[str, str]) -> str:
 
 
 async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
+    began = time.monotonic()
     response = await metrics_of(busy)
+    seconds = time.monotonic() - began
     assert response.headers["content-type"].startswith("text/plain; version=")
     shown = {
         sample.name: (sample.value, sample.labels)
@@ -69,7 +72,7 @@ async def test_metrics_show_every_number_of_ours(busy: StateRepository) -> None:
     lease_seconds, _ = shown.pop("peep_pop3_instance_lease_seconds")
     assert 0 < lease_seconds <= 15
     assert shown.pop("peep_store_memory_bytes")[0] > 100_000
-    assert 0 < shown.pop("peep_store_round_trip_seconds")[0] < 1
+    assert 0 < shown.pop("peep_store_round_trip_seconds")[0] < seconds
     assert abs(shown.pop("peep_pop3_instance_clock_ahead_seconds")[0]) < 60
     (reserved, labels) = shown.pop("peep_pop3_instance_reserved_connections")
     assert (reserved >= 2, labels) == (True, INSTANCE)

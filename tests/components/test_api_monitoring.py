@@ -5,10 +5,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import redis
 from structlog.testing import capture_logs
 
 from service_runtime import VERSION
 from state_store.records import Counters
+from state_store.redis import keys
 from state_store.repository import StateRepository
 from support.api_client import api_client, problem
 from support.busy_store import CERTIFICATE_EXPIRES_AT, COUNTERS, vitals
@@ -125,8 +127,13 @@ async def test_health_tells_what_is_well_and_what_is_not(busy: StateRepository) 
     assert {state for state, _ in found.values()} == {"ok", "warning", "critical", "unknown"}
 
 
-async def test_health_says_when_the_clock_of_an_instance_is_wrong(busy: StateRepository) -> None:
+async def test_health_says_when_the_clock_of_an_instance_is_wrong(
+    busy: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
     await busy.note_vitals("pop3", vitals(told_at=time.time() - 30))
+    (status,) = await busy.instances()
+    assert status.clock_ahead == pytest.approx(-30, abs=5)
+    behind_the_scenes.hset(f"{keys.INSTANCE}pop3", "clock_ahead", "-30")  # however late it was told
     async with api_client(busy) as client:
         checks = (await client.get("/v1/health")).json()["checks"]
     (clock,) = [one for one in checks if (one["name"], one["subject"]) == ("clock", instance().host)]

@@ -31,7 +31,7 @@ from support.waiting import until
 
 KERNEL_OCTETS = 64 * 1024
 READ_OCTETS = 256 * 1024
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 20.0
 GREETING = b"+OK ready\r\n"
 FLOOD = b"".join(b"%06d" % number + b"x" * 900 + b"\r\n" for number in range(4000))
 

@@ -33,6 +33,7 @@ from state_store.redis import keys
 from state_store.repository import StateRepository
 from state_store.vitals import Vitals
 from support.actors import OPERATOR
+from support.patience import patience_with_instances
 from support.waiting import until
 
 ADDRESS = "192.0.2.1"
@@ -134,11 +135,12 @@ async def process(
     login_delay: int = 0,
 ) -> AsyncIterator[Process]:
     made = Process(repository, clock, can_use=can_use, address_limit=address_limit, login_delay=login_delay)
-    await made.instance.start()
-    try:
-        yield made
-    finally:
-        await made.instance.stop()
+    with patience_with_instances():
+        await made.instance.start()
+        try:
+            yield made
+        finally:
+            await made.instance.stop()
 
 
 async def until_counters(repository: StateRepository, expected: Counters) -> None:

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from peep_gateway import connection as peep_connection
-from peep_gateway.connection import PeepConnection
+from peep_gateway.connection import IDLE_SECONDS, PeepConnection
 from state_store.records import Counters
 from state_store.repository import StateRepository
 from support.peep_gateway_server import CAPABILITIES, LOGIN, Gateway, PeepClient, add_users, running_gateway
@@ -24,14 +24,14 @@ def only_connection(gateway: Gateway) -> PeepConnection:
 
 async def ended(connection: PeepConnection) -> None:
     """Return when the server has seen the connection's end."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while connection in connection._connections:
             await asyncio.sleep(0.001)
 
 
 async def unread(connection: PeepConnection) -> None:
     """Return when replies wait for the client to read."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not connection.output.unsent_octets():
             await asyncio.sleep(0.001)
 
@@ -95,7 +95,7 @@ class CountedQueries:
         return counted
 
     async def reach(self, number: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while self.number < number:
                 await asyncio.sleep(0.001)
 
@@ -135,7 +135,7 @@ async def test_repetition_that_comes_while_its_query_runs_has_a_query_of_its_own
         await queries.reach(1)
         client.writer.write(b"cc?\r\n")
         connection = only_connection(gateway)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while connection.lines.pending_octets < 10:  # the second and the third
                 await asyncio.sleep(0.001)
         queries.may_go_on.set()
@@ -208,37 +208,52 @@ async def test_slow_reader_gets_everything_in_the_end(gateway: Gateway) -> None:
         assert await client.rest() == CAPABILITIES * 200_000
 
 
-async def test_idle_session_is_closed_without_a_word(repository: StateRepository) -> None:
-    async with (
-        running_gateway(repository, idle_seconds=0.3) as gateway,
-        gateway.client(logged_in=True) as client,
-    ):
+def let_it_be_idle(gateway: Gateway) -> None:
+    """Let a tenth of a second be enough from now on; until now no answer could be too late."""
+    connection = only_connection(gateway)
+    assert connection._deadline._seconds == IDLE_SECONDS
+    connection._idle_seconds = 0.1
+    connection._deadline.allow(0.1)
+
+
+async def test_idle_session_is_closed_without_a_word(gateway: Gateway) -> None:
+    async with gateway.client(logged_in=True) as client:
+        let_it_be_idle(gateway)
         assert await client.rest() == b""
 
 
-async def test_half_a_command_does_not_keep_a_session(repository: StateRepository) -> None:
-    async with (
-        running_gateway(repository, idle_seconds=0.3) as gateway,
-        gateway.client(logged_in=True) as client,
-    ):
-        client.writer.write(b"cap?\r\nc")
-        assert await client.rest() == CAPABILITIES
+async def test_half_a_command_does_not_keep_a_session(gateway: Gateway) -> None:
+    async with gateway.client(logged_in=True) as client:
+        client.writer.write(b"nope\r\nc")
+        assert await client.read_line() == b"-0\r\n"
+        await unanswered(only_connection(gateway), b"c")
+        let_it_be_idle(gateway)
+        assert await client.rest() == b""
+
+
+async def unanswered(connection: PeepConnection, octets: bytes) -> None:
+    """Return once these have come, and wait for the end of their line."""
+    async with asyncio.timeout(20):
+        while connection.lines.unfinished != octets:
+            await asyncio.sleep(0.001)
 
 
 async def test_session_that_waits_for_its_own_answer_is_not_idle(
-    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer_now = asyncio.Event()
+    is_asked, answer_now = asyncio.Event(), asyncio.Event()
 
     async def usernames() -> list[str]:
+        is_asked.set()
         await answer_now.wait()
         return ["alice"]
 
-    monkeypatch.setattr(repository, "usernames", usernames)
-    async with running_gateway(repository, idle_seconds=0.3) as gateway, gateway.client() as client:
-        client.writer.write(LOGIN + b"\r\nu?\r\n")
-        assert await client.read_line() == b"+\r\n"
-        asyncio.get_running_loop().call_later(0.8, answer_now.set)
+    monkeypatch.setattr(gateway.repository, "usernames", usernames)
+    async with gateway.client(logged_in=True) as client:
+        client.writer.write(b"u?\r\n")
+        await asyncio.wait_for(is_asked.wait(), 20)
+        let_it_be_idle(gateway)
+        asyncio.get_running_loop().call_later(0.3, answer_now.set)
         assert await client.rest() == b"+1\r\nalice\r\n"
 
 
@@ -270,9 +285,9 @@ async def test_request_of_a_lost_connection_is_given_up(
     monkeypatch.setattr(gateway.repository, "usernames", usernames)
     async with gateway.client(logged_in=True) as client:
         client.writer.write(b"u?\r\n")
-        await asyncio.wait_for(is_asked.wait(), 10)
+        await asyncio.wait_for(is_asked.wait(), 20)
         reset(client)
-        await asyncio.wait_for(is_given_up.wait(), 10)
+        await asyncio.wait_for(is_given_up.wait(), 20)
 
 
 async def test_line_without_end_is_cut_off_after_64_kibioctets(gateway: Gateway) -> None:
@@ -358,7 +373,7 @@ async def test_session_with_a_command_in_hand_finishes_it_when_the_server_stops(
     async with gateway.client(logged_in=True) as busy, gateway.client() as idle:
         assert await idle.ask(b"nope") == b"-0\r\n"
         busy.writer.write(b"u?\r\nc?\r\n")
-        await asyncio.wait_for(is_asked.wait(), 10)
+        await asyncio.wait_for(is_asked.wait(), 20)
         for connection in list(gateway.server.connections):
             assert isinstance(connection, PeepConnection)
             connection.finish()
@@ -373,7 +388,7 @@ async def line_by_line(client: socket.socket, lines: list[bytes]) -> list[bytes]
     replies = []
     for line in lines:
         await loop.sock_sendall(client, line + b"\r\n")
-        replies.append(await asyncio.wait_for(loop.sock_recv(client, 65536), 10))
+        replies.append(await asyncio.wait_for(loop.sock_recv(client, 65536), 20))
     return replies
 
 

@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from line_server.budget import MOST_LINES
+from peep_gateway.connection import SIGN_IN_SECONDS, PeepConnection
 from peep_gateway.connection_limits import ConnectionLimits
 from state_store.administrators import Administrator
 from state_store.repository import StateRepository
@@ -25,7 +26,7 @@ async def strangers(gateway: Gateway, clients: AsyncExitStack, count: int) -> li
     for _ in range(count):
         before = len(gateway.server.connections)
         silent.append(await clients.enter_async_context(gateway.client()))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while len(gateway.server.connections) <= before:
                 await asyncio.sleep(0.001)
     return silent
@@ -85,7 +86,7 @@ async def test_an_administrator_for_whom_there_is_no_place_is_told_so(repository
                 second.writer.write(LOGIN + b"\r\nc?\r\n")
                 assert await second.rest() == NO_ROOM
             await first.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while gateway.server.connections:
                     await asyncio.sleep(0.001)
             async with gateway.client(logged_in=True) as third:
@@ -93,41 +94,52 @@ async def test_an_administrator_for_whom_there_is_no_place_is_told_so(repository
     assert [event["signed_in"] for event in events if event["event"] in SHORTAGES] == [1]
 
 
-async def test_who_does_not_sign_in_in_time_is_closed_whatever_else_is_said(
-    repository: StateRepository,
-) -> None:
-    async with (
-        running_gateway(repository, sign_in_seconds=0.3) as gateway,
-        gateway.client(logged_in=True) as client,
-    ):
-        async with gateway.client() as talker, gateway.client() as silent:
+def let_time_be_up(gateway: Gateway) -> None:
+    """Let the time for signing in be over that each has who has not signed in."""
+    loop = asyncio.get_running_loop()
+    for connection in list(gateway.server.connections):
+        assert isinstance(connection, PeepConnection)
+        timer = connection._sign_in_timer
+        if not timer.cancelled():
+            assert 0 < timer.when() - loop.time() <= SIGN_IN_SECONDS
+            timer.cancel()
+            loop.call_soon(connection._sign_in_expired)
+
+
+async def test_who_does_not_sign_in_in_time_is_closed_whatever_else_is_said(gateway: Gateway) -> None:
+    async with gateway.client(logged_in=True) as client:
+        async with gateway.client() as talker, AsyncExitStack() as clients:
             assert await talker.ask(b"nope") == b"-0\r\n"
+            (silent,) = await strangers(gateway, clients, 1)
+            let_time_be_up(gateway)
             assert await talker.rest() == b""
             assert await silent.rest() == b""
         assert await client.ask(b"c?") == b"+1000\r\n"
 
 
 async def test_a_password_that_is_being_checked_when_time_is_up_still_signs_in(
-    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_asked, answer_now = asyncio.Event(), asyncio.Event()
+    asking, answer_now = asyncio.Semaphore(0), asyncio.Event()
 
-    known = repository.administrator
+    known = gateway.repository.administrator
 
     async def administrator(name: str) -> Administrator | None:
-        is_asked.set()
+        asking.release()
         await answer_now.wait()
         return await known(name)
 
-    monkeypatch.setattr(repository, "administrator", administrator)
-    async with running_gateway(repository, sign_in_seconds=0.2) as gateway, AsyncExitStack() as clients:
+    monkeypatch.setattr(gateway.repository, "administrator", administrator)
+    async with AsyncExitStack() as clients:
         right = await clients.enter_async_context(gateway.client())
         wrong = await clients.enter_async_context(gateway.client())
         right.writer.write(LOGIN + b"\r\n")
         wrong.writer.write(b"a root wrong\r\nc?\r\n")
-        await asyncio.wait_for(is_asked.wait(), 10)
-        later = await clients.enter_async_context(gateway.client())
-        assert await later.rest() == b""  # so the others' time is up as well
+        for _ in (right, wrong):
+            await asyncio.wait_for(asking.acquire(), 20)
+        (silent,) = await strangers(gateway, clients, 1)
+        let_time_be_up(gateway)
+        assert await silent.rest() == b""  # so the others' time is up as well
         answer_now.set()
         assert await right.read_line() == b"+\r\n"
         assert await right.ask(b"c?") == b"+1000\r\n"

@@ -15,6 +15,7 @@ from support.actors import OPERATOR
 from support.allowances import use_up
 from support.api_client import administrator_hash
 from support.api_server import api_server
+from support.patience import no_patience_with_instances
 from support.peep_gateway_server import instance
 from support.peepctl_beside_api import PeepctlBesideApi
 
@@ -125,7 +126,8 @@ async def test_a_pop3_process_that_has_not_taken_note_is_told_of(
     peepctl: PeepctlBesideApi, repository: StateRepository
 ) -> None:
     await repository.register_instance(instance())
-    result = await peepctl.run("refusals", "suspend", "alice")
+    with no_patience_with_instances():
+        result = await peepctl.run("refusals", "suspend", "alice")
     assert (result.code, result.stdout) == (0, "suspended alice\n")
     assert "has not taken note of it yet" in result.stderr
 
@@ -136,7 +138,8 @@ async def test_a_pop3_service_that_knows_no_refusals_is_named(
     await repository.register_instance(replace(instance(), host="mail-1", version="0.0.9", knows_refusals=0))
     warning = "the POP3 service of mail-1 (version 0.0.9) knows no refusals and lets everybody in: upgrade it"
     for arguments in (("suspend", "alice", "bob"), ("ban", "192.0.2.7", "192.0.2.8")):
-        result = await peepctl.run("refusals", *arguments)
+        with no_patience_with_instances():
+            result = await peepctl.run("refusals", *arguments)
         assert (result.code, result.stdout.count("\n")) == (0, 2)
         assert result.stderr == f"peepctl: {warning}\n"
 

@@ -30,6 +30,7 @@ from state_store.refusals import (
 )
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
+from support.patience import no_patience_with_instances
 
 CREDENTIAL = Credential("$argon2id$one", "v1", "verifier")
 IMPORTED = Credential("{SHA512-CRYPT,8192}$6$salt$hash", "v7")
@@ -200,7 +201,9 @@ async def test_an_instance_is_told_which_of_its_sessions_are_suspended(store: St
     row = SessionRow("s1", "one", "alice", "192.0.2.1", 1000.0)
     login = Login("alice", "s1", "v1", "192.0.2.1", maildir="m1")
     await store.exchange(Exchange("one", 1, logins=[login], session_rows=[row]))
-    set_at_once = await store.refuse([ALICE, NewRefusal(RefusalKind.BAN, "2001:db8::/32", "x")], by=OPERATOR)
+    new = [ALICE, NewRefusal(RefusalKind.BAN, "2001:db8::/32", "x")]
+    with no_patience_with_instances():
+        set_at_once = await store.refuse(new, by=OPERATOR)
     assert not set_at_once.is_obeyed, "these instances make no exchange"
     rules, sessions = await store.refused_networks("one")
     assert [(rule.kind, rule.network, rule.reason) for rule in rules] == [
@@ -219,7 +222,8 @@ async def test_instances_of_an_earlier_version_are_named_as_they_let_everybody_i
         behind_the_scenes.hdel(f"{keys.INSTANCE}{instance_id}", "knows_refusals")
     for instance_id in ("old", "too", "new"):
         await store.exchange(Exchange(instance_id, 1, settings_version=1000))
-    done = await store.refuse([ALICE], by=OPERATOR)
+    with no_patience_with_instances():
+        done = await store.refuse([ALICE], by=OPERATOR)
     assert (done.outcomes, done.ignorant) == ([RefusalOutcome.SET], ["mail-1 (version 0.0.9)"])
     assert not done.is_obeyed, "they take note of the version, and of nothing else"
     knows = {one.instance.instance_id: one.instance.knows_refusals for one in await store.instances()}

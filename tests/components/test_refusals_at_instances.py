@@ -15,6 +15,7 @@ from state_store.redis import keys
 from state_store.refusals import NewRefusal, RefusalKind, refusal_id
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
+from support.patience import no_patience_with_instances, patience_with_instances
 from support.waiting import until
 
 GUESSER = "198.51.100.7"
@@ -57,12 +58,13 @@ class Process:
 @asynccontextmanager
 async def process(repository: StateRepository) -> AsyncIterator[Process]:
     made = Process(repository)
-    await made.instance.start()
-    try:
-        yield made
-    finally:
-        made.may_close.set()
-        await made.instance.stop()
+    with patience_with_instances():
+        await made.instance.start()
+        try:
+            yield made
+        finally:
+            made.may_close.set()
+            await made.instance.stop()
 
 
 @pytest.fixture
@@ -127,7 +129,8 @@ async def test_a_suspension_closes_the_session_of_its_user_at_the_instance_that_
 async def test_an_instance_that_has_not_obeyed_in_time_is_told_of(store: StateRepository) -> None:
     async with process(store) as one:
         one.may_close.clear()
-        assert not await ban(store, GUESSER)
+        with no_patience_with_instances():
+            assert not await ban(store, GUESSER)
 
 
 async def test_a_ban_whose_notification_was_lost_comes_with_the_next_answer(
@@ -221,6 +224,6 @@ async def test_refusals_that_could_not_be_read_after_a_reconnection_are_read_wit
         # Another master has counted on to the same version, with a ban that was never heard of here.
         set_behind_the_scenes(behind_the_scenes, "ban", GUESSER)
         behind_the_scenes.client_kill_filter(_type="pubsub")
-        await asyncio.wait_for(failed.wait(), 10)
+        await asyncio.wait_for(failed.wait(), 20)
         monkeypatch.setattr(repository, "settings", read)
         await until(lambda: one.instance.networks.ban_on(GUESSER) == "guesses")

@@ -70,7 +70,7 @@ async def test_administrator_who_is_known_logs_in_while_others_of_the_network_gu
     async with gateway.client(logged_in=True):
         pass
     await use_up(gateway.repository, "user somebody", "127.0.0.1")
-    async with asyncio.timeout(10), gateway.client(logged_in=True) as client:
+    async with asyncio.timeout(20), gateway.client(logged_in=True) as client:
         assert await client.ask(b"c?") == b"+1000\r\n"
 
 

@@ -10,7 +10,7 @@ from line_server.connection import LineConnection
 from line_server.listener import listen
 from line_server.server import LineServer
 from peep_gateway.administration import Administration
-from peep_gateway.connection import SIGN_IN_SECONDS, PeepConnection
+from peep_gateway.connection import PeepConnection
 from peep_gateway.connection_limits import ConnectionLimits
 from peep_gateway.protocol.commands import capabilities
 from peep_gateway.protocol.replies import wire_form
@@ -21,6 +21,7 @@ from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
 from support.dialogue import steps
+from support.patience import patience_with_instances
 
 ADMINISTRATOR = "root"
 PASSWORD = "root-password"
@@ -128,8 +129,6 @@ async def running_gateway(
     repository: StateRepository,
     *,
     host: str = "127.0.0.1",
-    idle_seconds: float = 600,
-    sign_in_seconds: float = SIGN_IN_SECONDS,
     limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve PEEP over `repository`, to which the administrator is made known."""
@@ -140,8 +139,6 @@ async def running_gateway(
             PeepConnection,
             administration=Administration(repository, passwords(), Authenticator(repository, passwords())),
             limits=limits if limits is not None else ConnectionLimits(),
-            idle_seconds=idle_seconds,
-            sign_in_seconds=sign_in_seconds,
         )
     )
     sockets = listen(host, 0, "PEEP_PORT")
@@ -206,7 +203,8 @@ async def obeying(
     task = asyncio.create_task(obey())
     await is_listening.wait()
     try:
-        yield
+        with patience_with_instances():
+            yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -5,7 +5,6 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from unittest import mock
 
 import pytest
 import structlog
@@ -30,8 +29,9 @@ from state_store.records import (
     NotificationKind,
 )
 from state_store.refusals import NewRefusal, RefusalCounts, RefusalKind, RefusalOutcome
-from state_store.repository import StateRepository, obedience
+from state_store.repository import StateRepository
 from support.actors import OPERATOR
+from support.patience import no_patience_with_instances
 from support.redis_kinds import PASSWORD, USER_PASSWORD
 from support.waiting import until
 
@@ -128,7 +128,7 @@ async def use_the_whole_store(repository: StateRepository) -> None:
         await repository.lift_slow_down("0" * 12, by=OPERATOR)
     network, suspended = f"10.0.0.{number}", NewRefusal(RefusalKind.SUSPEND, username, "gone")
     bans = NewRefusal(RefusalKind.BAN, network), NewRefusal(RefusalKind.EXEMPT, network, until=4e9)
-    with mock.patch.object(obedience, "OBEYED_SECONDS", 0.01):  # these instances take note of nothing
+    with no_patience_with_instances():
         assert (await repository.refuse([suspended, *bans], by=OPERATOR)).outcomes == [RefusalOutcome.SET] * 3
         assert (await repository.suspension(username, "v1")) is not None
         assert [rule.network for rule in (await repository.refused_networks(one))[0]] == [network] * 2

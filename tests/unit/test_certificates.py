@@ -327,14 +327,14 @@ class Looks:
         """Let the watcher look so many times, and return when it has done what it saw fit."""
         for _ in range(times):
             self._due.release()
-            await asyncio.wait_for(self._is_over.acquire(), 10)
+            await asyncio.wait_for(self._is_over.acquire(), 20)
 
 
 @contextlib.asynccontextmanager
 async def watching(files: CertificateFiles) -> AsyncIterator[Looks]:
     looks = Looks()
     task = asyncio.create_task(files.watch(looks.paused))
-    await asyncio.wait_for(looks._is_over.acquire(), 10)
+    await asyncio.wait_for(looks._is_over.acquire(), 20)
     try:
         yield looks
     finally:
@@ -639,7 +639,7 @@ async def test_the_watcher_keeps_its_own_time(tmp_path: Path, authority: Authori
     files = load(*authority.issue(tmp_path, "old.example.org"))
     task = asyncio.create_task(files.watch(lambda _: asyncio.sleep(0.01)))
     authority.issue(tmp_path, "new.example.org")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while names(files, authority) == ["old.example.org"]:
         assert time.monotonic() < deadline
         assert not task.done()
