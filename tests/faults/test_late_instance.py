@@ -2,17 +2,16 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from state_store.records import SessionRow
 from state_store.redis import keys
+from support.fault_world import GHOST_SECONDS
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
 
-LEASE_SECONDS = 15.0
 MESSAGE = b"Subject: short\n\nHello\n"
 LONG_MESSAGE = b"Subject: long\n\n" + (b"y" * 70 + b"\n") * 100_000
 WHAT_THE_LATE_ARE_TOLD = b"-ERR [SYS/TEMP]"
@@ -80,17 +79,13 @@ def test_process_that_was_paused_for_longer_than_its_lease_tells_its_clients_and
         assert reading.ask("RSET").startswith(b"+OK")
         assert reading.ask("RETR 1").startswith(b"+OK")
         with paused(late.process.pid):
-            began = time.monotonic()
             # It has this to read before it can learn that its lease is over.
             quitting.send(b"QUIT\r\n")
-            wait_until(
-                lambda: all(can_log_in(early, name) for name in names), "free locks", LEASE_SECONDS + 1
-            )
-            assert time.monotonic() - began < LEASE_SECONDS + 1
+            wait_until(lambda: all(can_log_in(early, name) for name in names), "free locks", GHOST_SECONDS)
             takers = [stack.enter_context(early.log_in(name)) for name in names]
             assert [taker.ask("STAT")[:6] for taker in takers] == [b"+OK 2 ", b"+OK 2 ", b"+OK 1 "]
             assert early.logged_in_users() == sorted(names)
-            assert early.counters().current_connections == 3
+            wait_until(lambda: early.counters().current_connections == 3, "only they are connected")
         assert idle.line().startswith(WHAT_THE_LATE_ARE_TOLD)
         assert idle.rest() == b""
         assert quitting.line().startswith(WHAT_THE_LATE_ARE_TOLD)
@@ -105,10 +100,10 @@ def test_process_that_was_paused_for_longer_than_its_lease_tells_its_clients_and
             assert taker.ask("DELE 1").startswith(b"+OK")
             assert taker.quit().startswith(b"+OK")
         assert [len(late.files(name)) for name in names] == [1, 1, 0]
-        wait_until(lambda: early.counters().removed_emails == 3, "three are counted as removed", 5)
+        wait_until(lambda: early.counters().removed_emails == 3, "three are counted as removed")
         idle.close()
         assert late.log.read_text().count("the lease is over: closing all sessions") == 1
-        wait_until(lambda: late.log.read_text().count('"ending": "lease lost"') == 2, "the log says so", 5)
+        wait_until(lambda: late.log.read_text().count('"ending": "lease lost"') == 2, "the log says so")
         # It is as good as new.
         assert can_log_in(late, idle_name)
 
@@ -126,7 +121,7 @@ def test_lock_of_a_late_session_is_not_given_back_with_its_end(
                 instance for instance, pid in process_ids(early).items() if pid == late.process.pid
             )
             administrator.zadd(keys.LEASES, {late_instance: 1}, xx=True)
-            wait_until(lambda: can_log_in(early, username), "the lock is free", 2)
+            wait_until(lambda: can_log_in(early, username), "the lock is free")
             taker = stack.enter_context(early.log_in(username))
             client.send(b"DELE 1\r\nNOOP\r\n")
         client.rest()
@@ -151,7 +146,6 @@ def test_killed_worker_leaves_no_ghosts_for_longer_than_its_lease(
         victim = of_instance[names[0]]
         dead = [name for name in names if of_instance[name] == victim]
         alive = [name for name in names if of_instance[name] != victim]
-        killed = time.monotonic()
         os.kill(process_ids(service)[victim], signal.SIGKILL)
         for name in dead:
             assert clients[name].rest() == b""
@@ -166,14 +160,13 @@ def test_killed_worker_leaves_no_ghosts_for_longer_than_its_lease(
                 and victim not in process_ids(service)
             )
 
-        wait_until(is_right, "no ghost is left", LEASE_SECONDS)
+        wait_until(is_right, "no ghost is left", GHOST_SECONDS)
         for name in dead:
             with service.log_in(name) as client:
                 assert client.ask("STAT").startswith(b"+OK 1 ")
                 assert client.quit().startswith(b"+OK")
-        assert time.monotonic() - killed < LEASE_SECONDS + 1
         # Who was served by the other worker has not noticed.
         for name in alive:
             assert clients[name].quit().startswith(b"+OK")
         assert [len(service.files(name)) for name in names] == [int(name in dead) for name in names]
-        wait_until(lambda: service.counters().removed_emails == len(alive), "removals are counted", 5)
+        wait_until(lambda: service.counters().removed_emails == len(alive), "removals are counted")
