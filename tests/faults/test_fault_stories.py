@@ -4,7 +4,6 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -27,8 +26,9 @@ from state_store.records import LEASE_SECONDS, Counters
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process
+from support.pop3_process import PASSWORD, SECONDS, Pop3Client, Pop3Process
 from support.redis_server import RedisServer
+from support.waiting import until
 
 MESSAGE = b"Subject: one\n\nHello\n"
 
@@ -50,7 +50,7 @@ def test_a_service_that_has_to_end_while_redis_is_away_tells_what_it_counted_whe
         assert client.line().startswith(b"-ERR [SYS/TEMP] the server is going down")
         threading.Event().wait(1.5)  # longer than one question to Redis waits for its answer
         redis_server.start()
-        assert service.process.wait(10) == 0
+        assert service.process.wait(SECONDS) == 0
         service.expect_counters(_counters(octets, 1, gauges=0))
 
 
@@ -109,22 +109,16 @@ async def test_a_removal_that_comes_after_its_lease_is_withheld_though_the_worke
             disk.begin(lane, disk_is_free.wait)
         client.send(b"QUIT\r\n")
         busy = disk._lanes[lane]
-        await _until(lambda: len(busy.running) + len(busy.waiting) == LANE_THREADS + LONG_THREADS + 1)
+        await until(lambda: len(busy.running) + len(busy.waiting) == LANE_THREADS + LONG_THREADS + 1)
         first_instance_id = instance.instance_id
         skipped = LEASE_SECONDS + 1
         with redis.Redis.from_url(redis_url) as store:
             store.zrem(keys.LEASES, first_instance_id)
         instance.counted()
-        await _until(lambda: instance.instance_id != first_instance_id and instance._lease.ends_at > 0)
+        await until(lambda: instance.instance_id != first_instance_id and instance._lease.ends_at > 0)
         disk_is_free.set()
         reply = await asyncio.to_thread(client.line)
         assert (reply, message.exists()) == (replies.UPDATE_REFUSED, True)
-
-
-async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.001)
 
 
 def _counters(octets: int, retrieved: int, *, gauges: int) -> Counters:
