@@ -25,5 +25,8 @@ def cpu_seconds(program: str) -> float:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("program", LIMITS)
 def test_start_takes_less_than_twice_its_limit(program: str) -> None:
-    # The best of several: other processes make a start slower, nothing makes it faster.
-    assert min(cpu_seconds(program) for _ in range(ROUNDS)) < 2 * LIMITS[program] * slowness()
+    # The best of several: other processes make a start slower, nothing makes it faster. Each is held against
+    # the pace that the machine had right before it, as that changes from second to second.
+    seconds = min(cpu_seconds(program) / pace for pace in (slowness() for _ in range(ROUNDS)))
+    print(f"{program}: {seconds:.2f} s of CPU")
+    assert seconds < 2 * LIMITS[program]
