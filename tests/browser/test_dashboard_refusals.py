@@ -87,6 +87,7 @@ def test_a_user_is_suspended_with_a_reason_and_let_in_again(own_peep: Peep, dash
     expect(row).to_contain_text("gone")
     expect(row).to_contain_text("no end")
     expect(page.locator("#activity")).to_contain_text("carol is suspended, by ")
+    expect(page.get_by_role("link", name="Users, refused lately")).to_be_visible()
     dashboard.picture("refusals")
     page.get_by_role("button", name="Lift the suspension of carol").click()
     dashboard.dialog().get_by_role("button", name="Lift").click()

@@ -85,7 +85,8 @@ export class Chart {
     return {
       width,
       height: HEIGHT,
-      padding: [8, 8, 0, 0],
+      // The last time on the axis needs half its width beside the chart.
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { range: () => this._times() }, y: { range: (/** @type {any} */ _, __ = 0, most = 0) => this._range(most) } },

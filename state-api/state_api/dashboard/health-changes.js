@@ -79,7 +79,7 @@ export class HealthChanges {
     });
     this._polling = new Polling(`v1/health/changes?limit=${MOST}`, ({ changes }) => this._table.render(changes), EVERY);
     this._isShown = false;
-    this.root = element("section", {}, element("h2", {}, "What has changed"), this._table.root);
+    this.root = element("section", { class: "view" }, element("h2", {}, "What has changed"), this._table.root);
     live.addEventListener("health", () => this._isShown && this._polling.now());
   }
 

@@ -16,7 +16,7 @@ const STATES = ["critical", "warning", "unknown", "ok"];
 
 /** @type {import("./tables.js").Column<Check>[]} */
 const COLUMNS = [
-  { label: "State", show: (row) => badge(row.state), order: (row) => STATES.indexOf(row.state) },
+  { label: "State", className: "line-cell", show: (row) => badge(row.state), order: (row) => STATES.indexOf(row.state) },
   { label: "What", className: "name-cell", show: (row) => nameOf(row.name), order: (row) => nameOf(row.name) },
   { label: "Where", className: "wide-cell", show: (row) => row.subject, order: (row) => row.subject },
   { label: "How it is", className: "wide-cell", show: (row) => row.text },

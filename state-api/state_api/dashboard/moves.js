@@ -42,7 +42,7 @@ export class Moves {
       element(
         "p",
         { class: "muted" },
-        "With PEEP_MOVE_FROM, who gives a password that the old server takes becomes a user once all of the mail is here. The next login goes on with a move that is interrupted or failed.",
+        "With PEEP_MOVE_FROM, whoever logs in with a password that the old server accepts becomes a user here, once all of the mail has come. The next login continues a move that was interrupted or failed.",
       ),
       element("div", { class: "toolbar" }, this._summary),
       this._table.root,

@@ -147,7 +147,6 @@ export class Refusals {
     const text = this._text.toLowerCase();
     const slowed = this._slowDowns.filter((row) => row.subject.toLowerCase().includes(text));
     this._table.render([...this._refusals, ...slowed], text ? "Nothing of this is refused." : undefined);
-    this._logins.hidden = this._refusals.length + slowed.length > 0;
     this._more.hidden = !this._hasMore;
     const { suspended, banned, exempt } = this._counts;
     const slow = counted(this._slowDowns.length, "slow-down");

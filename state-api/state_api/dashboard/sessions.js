@@ -60,7 +60,7 @@ const FITS = {
 };
 
 /** What is said of a text that is none of the kind. @type {Record<string, string>} */
-const WRONG = { network: "This is no address and no network.", idle: "This is no time: give 45s, 10m or 2h." };
+const WRONG = { network: "This is no address and no network: give 192.0.2.7 or 192.0.2.0/24.", idle: "This is no time: give 45s, 10m or 2h." };
 
 export class Sessions {
   constructor() {
@@ -68,7 +68,7 @@ export class Sessions {
     this._kind = new Field({
       name: "kind",
       label: "By",
-      choices: [["any", "a part of user, address or session"], ["user", "one user, exactly"], ["network", "an address or a network, as 192.0.2.0/24"], ["idle", "idle for so long at least, as 10m"]],
+      choices: [["any", "a part of user, address or session"], ["user", "one user, exactly"], ["network", "an address or a network"], ["idle", "idle for so long at least, as 10m"]],
     });
     for (const field of [this._filter, this._kind]) {
       field.input.addEventListener("input", () => {
