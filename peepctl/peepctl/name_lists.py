@@ -24,21 +24,22 @@ def read_names(source: str) -> list[str]:
 
 
 def read_new_users(source: str) -> list[UserPassword]:
-    """Return the users to add in a file, as `read_names`: `user`, `user:password`, or divided by a tab.
+    """Return the users to add in a file, as `read_names`: `user`, or `user` and password with a divider.
 
-    Without a colon or a tab the password is empty. A first line that names these columns is skipped.
+    That is a tab where the line has one, else the first colon or comma; without any the password is empty.
+    A first line that names these columns is skipped.
     """
     name = name_of(source)
     users: dict[str, UserPassword] = {}
     for number, line in enumerate(_lines(source)):
         if number == 0 and _HEAD.fullmatch(line):
             continue
-        username, divider, password = line.partition("\t" if "\t" in line else ":")
-        if not divider and ("," in username or ";" in username):
-            raise WrongSettings(f"{name}: between a name and its password must be `:` or a tab, not , or ;")
+        username, *rest = re.split("\t" if "\t" in line else "[:,]", line, maxsplit=1)
+        if not rest and ";" in username:
+            raise WrongSettings(f"{name}: between a name and its password must be `:`, `,` or a tab, not ;")
         if username in users:
             raise WrongSettings(f"{name}: the user {username} is in it twice")
-        users[username] = UserPassword(username, password)
+        users[username] = UserPassword(username, *rest or [""])
     if not users:
         raise WrongSettings(f"{name} names nobody: it has only the names of columns")
     if any(user.password for user in users.values()):

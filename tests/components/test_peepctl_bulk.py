@@ -146,8 +146,10 @@ async def test_users_of_a_list_are_added_and_passwords_made_where_it_has_none(
     assert "2 added, 1 exists, 1 refused" in done.stderr
     assert "secret" not in done.stderr
     assert await repository.usernames_after("", 9) == ["alice", "bob", "carol"]
-    again = await peepctl.run("users", "add", "--from", "-", given="dave\nerin\n")
+    listed = "name,password\ndave\nerin\nfrank,a: secret\ng,ina\ta secret\n"
+    again = await peepctl.run("users", "add", "--from", "-", given=listed)
     assert (again.code, len(again.stdout.splitlines())) == (0, 2)
+    assert await repository.usernames_after("carol", 9) == ["dave", "erin", "frank", "g,ina"]
     users.chmod(0o644)
     for arguments, words in (
         (("--from", str(users)), "others can read it"),
@@ -160,7 +162,7 @@ async def test_users_of_a_list_are_added_and_passwords_made_where_it_has_none(
     for given, words in (
         ("", "names nobody"),
         ("Username:Password\n", "names nobody"),
-        ("frank,secret\n", "must be `:` or a tab"),
+        ("frank;secret\n", "must be `:`, `,` or a tab"),
         ("a\na\n", "twice"),
         ("x" * 5000, "longer than"),
     ):

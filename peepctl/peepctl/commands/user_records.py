@@ -180,4 +180,7 @@ def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool, only_
         ],
     )
     if unknown := page.get("refused_unknown_names"):
-        say(f"and {unknown:,} refused logins under names that nobody has; the log has each: `login refused`")
+        logins = "login" if unknown == 1 else "logins"
+        say(
+            f"and {unknown:,} refused {logins} under names that nobody has; the log has each: `login refused`"
+        )

@@ -110,7 +110,7 @@ def add(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Add those of a list instead: user or user:password a line; - is standard input.",
+            help="Add those of a list instead: user, user:password or user,password; - is standard input.",
             show_default=False,
         ),
     ] = None,
