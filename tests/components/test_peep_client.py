@@ -119,11 +119,17 @@ def test_extension_that_is_not_listed_is_not_sent(needs: Callable[[Peep], object
         assert server.received[1:] == ["cap?\r\n", "q\r\n"]
 
 
+def lose_patience(peep: Peep | AsyncPeep) -> None:
+    """Let a tenth of a second be too long from now on: the greeting could not be too late."""
+    peep._silence_seconds = 0.1
+    if isinstance(peep, Peep) and peep._connection is not None:
+        peep._connection.settimeout(0.1)
+
+
 def test_pipelining_by_order_needs_a_server_that_pipelines() -> None:
     with bare_peep_server() as server:
-        peep = connect(
-            "127.0.0.1", server.port, ADMINISTRATOR, PASSWORD, silence_seconds=0.2, pipelining=True
-        )
+        peep = connect("127.0.0.1", server.port, ADMINISTRATOR, PASSWORD, pipelining=True)
+        lose_patience(peep)
         with pytest.raises(peep_client.TimedOut):
             peep.counters()
         with pytest.raises(peep_client.ConnectionLost):
@@ -342,12 +348,15 @@ def test_end_in_the_middle_of_a_reply_is_a_lost_connection() -> None:
 
 async def test_silence_is_a_time_out() -> None:
     with canned_server(b"+\r\n", b"", stays=True) as port:
-        with (
-            connect("127.0.0.1", port, "root", "secret", silence_seconds=0.1) as peep,
-            pytest.raises(peep_client.TimedOut, match=r"no reply within 0\.1 seconds"),
-        ):
-            peep.timeout()
-        async with connect_async("127.0.0.1", port, "root", "secret", silence_seconds=0.1) as other:
+        with connect("127.0.0.1", port, "root", "secret", silence_seconds=60) as peep:
+            assert peep._connection is not None
+            assert (peep._silence_seconds, peep._connection.gettimeout()) == (60, 60)
+            lose_patience(peep)
+            with pytest.raises(peep_client.TimedOut, match=r"no reply within 0\.1 seconds"):
+                peep.timeout()
+        async with connect_async("127.0.0.1", port, "root", "secret", silence_seconds=60) as other:
+            assert other._silence_seconds == 60
+            lose_patience(other)
             with pytest.raises(peep_client.TimedOut):
                 await other.timeout()
 

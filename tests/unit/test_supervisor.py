@@ -234,27 +234,53 @@ async def test_a_worker_that_gives_no_sign_of_life_is_ended_and_started_again() 
         await pool.start()
         await until("worker_started_again", events)
     assert await pool.stop(5) == ()
-    told = [(event["event"], event["worker"]) for event in events[:3]]
-    assert told == [
-        ("worker gives no sign of life: ending it", "worker-1"),
-        ("worker_ended", "worker-1"),
-        ("worker_started_again", "worker-1"),
+    # The other one may be late on a busy machine.
+    told = [event for event in events if event["worker"] == "worker-1"][:3]
+    assert [event["event"] for event in told] == [
+        "worker gives no sign of life: ending it",
+        "worker_ended",
+        "worker_started_again",
     ]
-    assert events[0]["queries"] == supervisor_module.ENDED_AFTER
-    assert events[1]["ending"] == "worker-1 was ended by SIGKILL"
+    assert told[0]["queries"] == supervisor_module.ENDED_AFTER
+    assert told[1]["ending"] == "worker-1 was ended by SIGKILL"
 
 
-@pytest.mark.usefixtures("asked_often")
-async def test_a_worker_that_answers_lives_on() -> None:
-    questions = 2 * supervisor_module.ENDED_AFTER
-    ends = ("number = globals().get('number', 0) + 1", f"number < {questions} or os._exit(7)")
-    pool = WorkerPool([answering(*ends, name="worker-1"), answering(name="worker-2")])
-    with structlog.testing.capture_logs() as events:
-        await pool.start()
-        ended = await until("worker_ended", events)
-    assert ended["ending"] == "worker-1 ended with exit code 7"
-    assert len(events) == 1
-    await pool.stop(5)
+class LateWorker:
+    """Answers one query in so many, as one does that the machine hardly lets run."""
+
+    name = "worker-1"
+
+    def __init__(self, one_in: int, queries: int) -> None:
+        self.one_in, self.queries, self.asked = one_in, queries, 0
+        self.signals: list[int] = []
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def query(self) -> None:
+        self.asked += 1
+        if self.asked == self.queries:
+            self.ended.set_result(7)
+
+    def has_answered(self) -> bool:
+        return self.asked % self.one_in == 0
+
+    def send(self, number: int) -> None:
+        self.signals.append(number)
+
+
+@pytest.mark.parametrize(
+    ("one_in", "signals"),
+    [(supervisor_module.ENDED_AFTER, []), (supervisor_module.ENDED_AFTER + 1, [signal.SIGKILL] * 3)],
+)
+async def test_a_worker_that_answers_lives_on(
+    one_in: int, signals: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "QUERY_SECONDS", 0.0)
+    pool = WorkerPool([well_behaved("worker-1")])
+    worker = LateWorker(one_in, queries=3 * one_in + 1)
+    pool._children = [worker]  # type: ignore[list-item]
+    with structlog.testing.capture_logs():
+        assert await pool._watch(0) == 7
+    assert worker.signals == signals
 
 
 @pytest.mark.usefixtures("asked_often")
