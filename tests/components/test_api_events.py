@@ -67,6 +67,15 @@ async def log_in(repository: StateRepository, *usernames: str) -> None:
         await repository.exchange(Exchange("pop3", 0, releases=[(username, f"s-{username}")]))
 
 
+async def log_in_together(repository: StateRepository, usernames: list[str]) -> None:
+    """Log these users in and out again, all in one exchange each."""
+    await repository.register_instance(instance())
+    await repository.add_users([(name, Credential("no-hash", "1")) for name in usernames], by=OPERATOR)
+    logins = [Login(name, f"s-{name}", "1", "192.0.2.7:40000") for name in usernames]
+    await repository.exchange(Exchange("pop3", 0, logins=logins))
+    await repository.exchange(Exchange("pop3", 0, releases=[(name, f"s-{name}") for name in usernames]))
+
+
 async def ids(repository: StateRepository) -> list[str]:
     """Return the ids of all that the store remembers."""
     return [activity.activity_id for activity in (await repository.activity_after("0-0"))[0]]
@@ -336,14 +345,13 @@ async def test_a_listener_that_does_not_read_is_cut_off_and_the_others_go_on(
             listening(server.client) as reader,
         ):
             await reader.until("counters")
-            await log_in(repository, *(f"u{number}" for number in range(400)))
+            for first in range(0, 400, 40):
+                await log_in_together(repository, [f"u{number}" for number in range(first, first + 40)])
+                await caught_up(reader, repository)  # so they come to the other one in a chunk of their own
             await until(lambda: bool([event for event in events if event["event"] == "request"]))
             assert [event["event"] for event in events if event["log_level"] == "warning"] == [
                 "event stream cut off: its client does not read"
             ]
-            last = await repository.last_activity_id()
-            while reader.last_event_id != last:
-                await reader.next()
             await reader.until("counters")
 
 
@@ -360,14 +368,19 @@ async def test_a_listener_that_does_not_read_holds_up_no_end_of_the_process(
             listening(server.client) as reader,
         ):
             await reader.until("counters")
-            await log_in(repository, *(f"u{number}" for number in range(users)))
-            last = await repository.last_activity_id()
-            while reader.last_event_id != last:
-                await reader.next()
+            await log_in_together(repository, [f"u{number}" for number in range(users)])
+            await caught_up(reader, repository)
             server.stopping.set()
             await asyncio.wait_for(server.serving, LESS_THAN_THE_DRAIN)
     assert [event["status"] for event in events if event["event"] == "request"] == [200, 200]
     assert [event for event in events if event["log_level"] in ("warning", "error")] == []
+
+
+async def caught_up(reader: EventReader, repository: StateRepository) -> None:
+    """Read all events that there are by now."""
+    last = await repository.last_activity_id()
+    while reader.last_event_id != last:
+        await reader.next()
 
 
 @asynccontextmanager
