@@ -1,7 +1,6 @@
 """The audit on the page: who did what, shown harmlessly whatever the names are, and setting a change back."""
 
 import re
-from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import expect
 
@@ -45,7 +44,7 @@ def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> Non
     assert peep.api.settings()["timeout_seconds"] == 301
     set_back.click()
     expect(dialog).to_be_hidden()
-    expect(page.get_by_role("status").filter(has_text="The timeout is 59 s again")).to_be_visible()
+    dashboard.announced("The timeout is 59 s again")
     assert peep.api.settings()["timeout_seconds"] == 59
     # What has another value by now is set back only when that is meant.
     set_back_to_59.click()
@@ -90,8 +89,7 @@ def test_pages_are_turned_only_from_one_that_answers_what_is_typed(
     """A press on "Older" too early once led from an old page to an older one of what was typed."""
     beside_the_browser(act(own_peep.redis.url))
     page = dashboard.page
-    page.clock.install()
-    page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))  # no timer ends by itself
+    dashboard.stop_clock()
     dashboard.enter("Audit")
     older = page.get_by_role("button", name="Older")
     newest = page.locator("#audit tbody tr").first

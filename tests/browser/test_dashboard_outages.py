@@ -12,6 +12,7 @@ def test_redis_away_is_a_sign_that_goes_when_it_is_back(own_peep: Peep, open_das
     dashboard.enter("Settings")
     timeout = dashboard.page.get_by_label("Timeout in seconds")
     expect(timeout).to_have_value("600")
+    expect(dashboard.figure("logged_in_users")).to_have_text("0")  # there are figures to be old
     own_peep.redis.kill()
     notice = dashboard.page.locator("#notice")
     expect(notice).to_contain_text("Redis does not answer")

@@ -45,7 +45,7 @@ def test_slow_downs_are_shown_and_lifted_and_the_feed_tells_when_they_began(
     dashboard.picture("slow-downs-dialog")
     dashboard.dialog().get_by_role("button", name="Lift").click()
     expect(rows).to_have_count(2)
-    expect(dashboard.page.get_by_role("status")).to_have_text("The slow-down from 203.0.113.9 is lifted")
+    dashboard.announced("The slow-down from 203.0.113.9 is lifted")
     left = own_peep.api.client.get("/v1/slow-downs").json()["slow_downs"]
     assert {one["username"] for one in left} == {"alice", "root"}
 
@@ -71,7 +71,7 @@ def test_a_user_is_suspended_with_a_reason_and_let_in_again(own_peep: Peep, dash
     dashboard.picture("suspension-dialog")
     dialog.get_by_label("User").fill("carol")
     dialog.get_by_role("button", name="Suspend").click()
-    expect(page.get_by_role("status")).to_have_text("carol is suspended")
+    dashboard.announced("carol is suspended")
     row = page.locator("#refusals tbody tr").filter(has_text="carol")
     expect(row).to_contain_text("the bill is not paid")
     page.get_by_role("button", name="Suspend a user").click()
@@ -92,7 +92,7 @@ def test_a_user_is_suspended_with_a_reason_and_let_in_again(own_peep: Peep, dash
     page.get_by_role("button", name="Lift the suspension of carol").click()
     dashboard.dialog().get_by_role("button", name="Lift").click()
     expect(row).to_have_count(0)
-    expect(page.get_by_role("status")).to_contain_text("The suspension of carol is lifted")
+    dashboard.announced("The suspension of carol is lifted")
     page.get_by_role("link", name="Users, refused lately").click()
     expect(page.get_by_label("Show", exact=True)).to_have_value("refused_days=1")
 
@@ -119,7 +119,7 @@ def test_a_ban_of_everybody_is_asked_about_and_one_that_makes_no_sense_is_told(
     assert own_peep.api.client.get("/v1/refusals").json()["refusals"] == []
     network.fill("198.51.100.0/24")
     page.get_by_role("dialog", name="Ban a network").get_by_role("button", name="Ban").click()
-    expect(page.get_by_role("status")).to_have_text("198.51.100.0/24 is banned")
+    dashboard.announced("198.51.100.0/24 is banned")
     page.locator("#refusals").get_by_label("Find").fill("203.0")
     expect(page.locator("#refusals")).to_contain_text("Nothing of this is refused.")
     page.locator("#refusals").get_by_label("Find").fill("51.100")

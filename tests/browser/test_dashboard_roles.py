@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from state_store.credentials.api_tokens import is_token
 from support.api_process import ADMINISTRATOR
-from support.dashboard import TELEPHONE, Dashboard, Open
+from support.dashboard import TELEPHONE, Dashboard, HeldBack, Open
 from support.peep_services import Peep
 
 PASSWORD = "correct-horse-battery"
@@ -59,6 +59,7 @@ def test_who_may_only_read_sees_all_and_never_a_button_that_changes_anything(
     expect(page.locator("#access").get_by_role("button", name="Change my password")).to_be_visible()
     expect(page.locator("#access td").get_by_role("button")).to_have_count(0)
     assert dashboard.barriers() == []
+    assert page.evaluate("[...window.seen]") == []
     dashboard.reload()
     expect(dashboard.row("reader")).to_be_visible()
     assert page.evaluate("[...window.seen]") == []
@@ -77,7 +78,7 @@ def test_the_helpdesk_changes_passwords_and_closes_sessions_and_nothing_else(
     row.get_by_role("button", name="New password for hugo").click()
     dashboard.dialog().get_by_label("Password", exact=True).fill("another")
     dashboard.dialog().get_by_role("button", name="Change").click()
-    expect(dashboard.page.get_by_role("status").filter(has_text="hugo has a new password")).to_be_visible()
+    dashboard.announced("hugo has a new password")
 
 
 @pytest.mark.timeout(120)
@@ -111,13 +112,31 @@ def test_administrators_are_made_changed_and_removed(peep: Peep, open_dashboard:
     other.dialog().get_by_label("Password so far", exact=True).fill(PASSWORD)
     other.dialog().get_by_label("New password", exact=True).fill(f"{PASSWORD}-2")
     other.dialog().get_by_role("button", name="Change").click()
-    expect(other.page.get_by_role("status").filter(has_text="You have a new password")).to_be_visible()
+    other.announced("You have a new password")
     other.go_to("Users")
     expect(other.page.locator("#administrator")).to_have_text("bob (helpdesk)")
     dashboard.row("bob").get_by_role("button", name="Remove bob").click()
     dashboard.dialog().get_by_role("button", name="Remove").click()
     expect(dashboard.row("bob")).to_have_count(0)
     expect(other.page.locator("#entrance")).to_be_visible()
+
+
+def test_an_answer_to_a_request_of_before_ends_no_sign_in(peep: Peep, dashboard: Dashboard) -> None:
+    make_administrator(peep, "late", "all")
+    dashboard.sign_in(PASSWORD, "late")
+    dashboard.go_to("Access")
+    page = dashboard.page
+    answers = HeldBack(page, "**/v1/tokens")
+    before = answers.next()
+    page.get_by_role("button", name="Change my password").click()
+    dashboard.dialog().get_by_label("Password so far", exact=True).fill(PASSWORD)
+    dashboard.dialog().get_by_label("New password", exact=True).fill(f"{PASSWORD}-2")
+    dashboard.dialog().get_by_role("button", name="Change").click()
+    dashboard.announced("You have a new password")
+    before.fulfill(status=401, json={"type": "#signed-out", "detail": "That cookie holds no longer."})
+    answers.next().continue_()  # it goes on asking
+    expect(page.locator("#app")).to_be_visible()
+    expect(page.locator("#entrance")).to_be_hidden()
 
 
 def test_a_token_is_made_shown_once_and_revoked(peep: Peep, dashboard: Dashboard) -> None:

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from support.dashboard import Dashboard, Open
+from support.dashboard import Dashboard, HeldBack, Open
 from support.peep_services import Peep
 
 
@@ -16,6 +16,15 @@ def test_a_wrong_password_is_told_and_the_right_one_lets_in(peep: Peep, dashboar
     dashboard.enter()
     expect(dashboard.page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     expect(dashboard.page.locator("#administrator")).to_have_text("root")
+
+
+def test_the_page_says_that_it_is_live_once_events_come(peep: Peep, dashboard: Dashboard) -> None:
+    streams = HeldBack(dashboard.page, "**/v1/events")
+    dashboard.sign_in()
+    stream = streams.next()
+    expect(dashboard.page.locator("#condition-text")).to_have_text("Connecting")
+    stream.continue_()
+    expect(dashboard.page.locator("#condition-text")).to_have_text("Live")
 
 
 def test_a_page_loaded_anew_stays_signed_in_until_sign_out(peep: Peep, dashboard: Dashboard) -> None:

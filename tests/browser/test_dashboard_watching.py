@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from support.dashboard import TELEPHONE, VIEWS, Dashboard, Open
 from support.past import write_past
 from support.peep_services import MESSAGE, Peep
-from support.pop3_process import Pop3Client
+from support.pop3_process import Pop3Client, wait_until
 
 LONGEST_NAME = "x" * 128
 
@@ -89,11 +89,33 @@ def test_logins_share_an_entry_and_push_no_change_out(peep: Peep, dashboard: Das
     peep.api.change_settings(max_connections=1000)
 
 
+def test_the_growth_of_a_minute_outlasts_a_hole_in_the_stream(peep: Peep, dashboard: Dashboard) -> None:
+    growth, rate, points = dashboard.page.evaluate(
+        """async () => {
+          const { History } = await import("/dashboard/history.js");
+          const history = new History();
+          const name = "retrieved_bytes";
+          const samples = [[100, 10], [101, 20], [111, 50], [112, 60]];
+          for (const [at, value] of samples) history.add(at, { [name]: value });
+          return [history.growth(name, 60).growth, history.rate(name), history.line(name, true, [[], []])];
+        }"""
+    )
+    assert (growth, rate) == (50, 10)
+    assert points == [[112], [10]]  # what was in the hole the server knows
+
+
 def test_a_session_shows_what_it_has_done(peep: Peep, dashboard: Dashboard) -> None:
     peep.add_user("bob")
+
+    def has_fetched(number: int) -> bool:
+        sessions = peep.api.client.get("/v1/sessions").json()["sessions"]
+        return any((one["retrieved"], one["marked"]) == (number, 1) for one in sessions)
+
     with peep.log_in("bob", encrypted=True) as client:
         client.ask_lines("RETR 1")
         client.ask("DELE 1")
+        wait_until(lambda: has_fetched(1), "what the session has done is known")
+        dashboard.stop_clock()
         dashboard.enter("Sessions")
         cells = dashboard.row("bob").get_by_role("cell")
         expect(cells.nth(1)).to_have_text("127.0.0.1")
@@ -105,7 +127,10 @@ def test_a_session_shows_what_it_has_done(peep: Peep, dashboard: Dashboard) -> N
         expect(dashboard.page.locator("#sessions .summary")).to_contain_text("1 logged in")
         expect(dashboard.page.locator("#sessions .summary")).to_contain_text("1 message fetched")
         client.ask_lines("RETR 2")
+        wait_until(lambda: has_fetched(2), "it is known that it has fetched another one")
+        dashboard.page.clock.run_for(2500)
         expect(cells.nth(6)).to_contain_text("kB/s")
+        dashboard.page.clock.run_for(2500)
         expect(cells.nth(6)).to_have_text("")
 
 
@@ -133,6 +158,7 @@ def test_the_instances_are_shown(peep: Peep, dashboard: Dashboard) -> None:
     dashboard.enter("Instances")
     rows = dashboard.page.locator("#instances tbody tr")
     expect(rows).to_have_count(1)
+    expect(dashboard.page.locator("#version")).not_to_be_empty()
     expect(rows).to_contain_text(str(dashboard.page.locator("#version").text_content()))
     expect(rows).to_contain_text("%")
 

@@ -3,9 +3,11 @@
 import asyncio
 import re
 import shutil
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +41,18 @@ VIEWS = (
 )
 MOST_TABS = 60
 
+# What the page announces goes away by itself, however late the test looks.
+_REMEMBER_ANNOUNCEMENTS = """
+  addEventListener("DOMContentLoaded", () => {
+    const told = document.documentElement.dataset;
+    new MutationObserver((changes) => {
+      for (const line of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
+        told.announced = `${told.announced ?? ""}${line.textContent}\n`;
+      }
+    }).observe(document.getElementById("announcement"), { childList: true });
+  });
+"""
+
 _AXE = Axe().axe_script
 _VIOLATIONS = "axe.run({ resultTypes: ['violations'] }).then(found => found.violations)"
 
@@ -51,7 +65,7 @@ _CUT = re.compile(r"Failed to load resource: net::ERR_")
 # Chromium drops what is under way whenever a network interface of the machine comes or goes, as those of
 # containers do; no option keeps it from that.
 _NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
-MOST_LOADS = 5
+LOADING_SECONDS = 30.0
 
 # Far more than anything takes, even on a busy machine.
 expect.set_options(timeout=30_000)
@@ -119,6 +133,7 @@ class Dashboard:
         self.page.on("console", self._note_console)
         self.page.on("pageerror", lambda error: self._complaints.append(f"exception: {error}"))
         self.page.on("request", self._note_request)
+        self.page.add_init_script(_REMEMBER_ANNOUNCEMENTS)
         self._was_dropped = False
         self._load(lambda: self.page.goto(url))
 
@@ -162,6 +177,15 @@ class Dashboard:
         """Return the dialog that is open."""
         return self.page.get_by_role("dialog")
 
+    def announced(self, words: str) -> None:
+        """Wait until the page has announced this."""
+        expect(self.page.locator("html")).to_have_attribute("data-announced", re.compile(re.escape(words)))
+
+    def stop_clock(self) -> None:
+        """Let no timer of the page end but by `page.clock.run_for`."""
+        self.page.clock.install()
+        self.page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
+
     def tab_to(self, target: Locator) -> None:
         """Press Tab until `target` has the focus."""
         for _ in range(MOST_TABS):
@@ -192,7 +216,8 @@ class Dashboard:
         ]
 
     def _load(self, load: Callable[[], object]) -> None:
-        for _ in range(MOST_LOADS):
+        deadline = time.monotonic() + LOADING_SECONDS
+        while time.monotonic() < deadline:
             self._was_dropped = False
             try:
                 load()
@@ -202,6 +227,7 @@ class Dashboard:
                 self._was_dropped = True
             if not self._was_dropped:
                 return
+            self.page.wait_for_timeout(200)
         raise AssertionError(f"{_NETWORK_CHANGED} each time that the page was loaded")
 
     def _note_console(self, message: ConsoleMessage) -> None:

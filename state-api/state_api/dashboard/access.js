@@ -1,6 +1,6 @@
 /** Who administers Peep: administrators, their roles, and API tokens. */
 
-import { request, segment, useToken } from "./api.js";
+import { renewing, request, segment } from "./api.js";
 import { ask, askToDelete, tell } from "./dialogs.js";
 import { announce, button, byId, element } from "./dom.js";
 import { Field } from "./forms.js";
@@ -228,11 +228,12 @@ async function changeOwnPassword() {
     paragraphs: ["You stay signed in here; all your other sign-ins end."],
     fields: [current, password],
     action: "Change",
-    run: async () => {
-      await request("PUT", "v1/own-password", { body: { current_password: current.value, password: password.value } });
-      // It came with another cookie, which has another token.
-      useToken((await request("GET", "session")).body.csrf_token);
-    },
+    run: () =>
+      renewing(async () => {
+        await request("PUT", "v1/own-password", { body: { current_password: current.value, password: password.value } });
+        // It came with another cookie, which has another token.
+        return (await request("GET", "session")).body.csrf_token;
+      }),
   });
   if (isDone) announce("You have a new password");
 }

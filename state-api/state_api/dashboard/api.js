@@ -4,6 +4,8 @@
 export const condition = new EventTarget();
 
 let csrfToken = "";
+/** Whether the sign-in is about to go on with another cookie. */
+let isRenewed = false;
 
 /** An answer that is an error (RFC 9457), or none at all. */
 export class Problem extends Error {
@@ -27,6 +29,19 @@ export function useToken(token) {
 }
 
 /**
+ * Change what the sign-in hangs on. That a request is refused meanwhile, since it has the cookie of before, ends nothing.
+ * @param {() => Promise<string>} change gives the token that changes have to carry from now on
+ */
+export async function renewing(change) {
+  isRenewed = true;
+  try {
+    useToken(await change());
+  } finally {
+    isRenewed = false;
+  }
+}
+
+/**
  * @param {string} path without a slash at its front: relative to where the page lies
  * @returns {Promise<any>} the body of the answer; throws `Problem`
  */
@@ -41,10 +56,11 @@ export async function get(path) {
  * @returns {Promise<{body: any, etag: string}>} throws `Problem`
  */
 export async function request(method, path, { body, ifMatch } = {}) {
-  /** @type {Record<string, string>} */
+  const token = csrfToken;
   // Sent even when it is empty, and with a GET: so the server knows that the page sends the request, and
   // does not have the browser cover the page with a dialogue of its own.
-  const headers = { "X-CSRF-Token": csrfToken };
+  /** @type {Record<string, string>} */
+  const headers = { "X-CSRF-Token": token };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (ifMatch) headers["If-Match"] = ifMatch;
   /** @type {Response} */
@@ -59,7 +75,7 @@ export async function request(method, path, { body, ifMatch } = {}) {
   } catch {
     throw unreachable();
   }
-  if (!response.ok) throw await problemOf(response);
+  if (!response.ok) throw await problemOf(response, token);
   if (path.startsWith("v1/")) condition.dispatchEvent(new Event("store-back"));
   const isEmpty = response.status === 204;
   try {
@@ -79,8 +95,8 @@ export function segment(name) {
   return encodeURIComponent(name);
 }
 
-/** @param {Response} response @returns {Promise<Problem>} */
-async function problemOf(response) {
+/** @param {Response} response @param {string} token what the request carried @returns {Promise<Problem>} */
+async function problemOf(response, token) {
   /** @type {any} */
   let body = {};
   try {
@@ -91,7 +107,9 @@ async function problemOf(response) {
   const kind = String(body.type ?? "").split("#")[1] ?? "";
   const detail = body.detail ?? `The server answers with status ${response.status}.`;
   const problem = new Problem(response.status, kind, detail, body.errors);
-  if (kind === "signed-out" || kind === "unauthenticated") condition.dispatchEvent(new Event("signed-out"));
+  // The answer to a request of an earlier sign-in does not end this one.
+  const isOfNow = token === csrfToken && !isRenewed;
+  if (isOfNow && (kind === "signed-out" || kind === "unauthenticated")) condition.dispatchEvent(new Event("signed-out"));
   if (kind === "store-unavailable") condition.dispatchEvent(new Event("store-away"));
   return problem;
 }

@@ -50,6 +50,17 @@ export function fill(parent, ...children) {
 }
 
 /**
+ * Replace the children of an element, unless they look the same: what is selected, or has the focus, stays.
+ * @param {Element} parent
+ * @param {...Child} children
+ */
+export function refill(parent, ...children) {
+  const made = /** @type {Element} */ (parent.cloneNode(false));
+  made.append(...present(children));
+  if (!made.isEqualNode(parent)) parent.replaceChildren(...made.childNodes);
+}
+
+/**
  * Set an element's text, unless it is the same: screen readers would announce it again.
  * @param {Element} target
  * @param {string} text

@@ -14,13 +14,16 @@ export class History {
   constructor() {
     /** @type {Sample[]} */
     this.samples = [];
+    /** Since when there is one every second, in seconds since the epoch. */
+    this._unbroken = 0;
   }
 
   /** @param {number} at @param {Counters} counters */
   add(at, counters) {
     const last = this.samples.at(-1);
     // A clock that was set back, or counters of a new deployment: what came before belongs to neither.
-    if (last && (at <= last.at || at > last.at + HOLE || counters.retrieved_bytes < last.counters.retrieved_bytes)) this.samples = [];
+    if (last && (at <= last.at || counters.retrieved_bytes < last.counters.retrieved_bytes)) [this.samples, this._unbroken] = [[], 0];
+    else if (last && at > last.at + HOLE) this._unbroken = at;
     this.samples.push({ at, counters });
     while (this.samples[0].at < at - KEPT) this.samples.shift();
   }
@@ -32,13 +35,14 @@ export class History {
    * @returns {Line}
    */
   line(name, isRate, past) {
-    const own = isRate ? this.samples.slice(1) : this.samples;
+    const samples = this.samples.filter((sample) => sample.at >= this._unbroken);
+    const own = isRate ? samples.slice(1) : samples;
     const begin = own[0]?.at ?? Infinity;
     const many = past[0].findIndex((time) => time >= begin);
     const [times, values] = many < 0 ? past : [past[0].slice(0, many), past[1].slice(0, many)];
     const figures = own.map((sample, number) => {
       if (!isRate) return sample.counters[name];
-      const before = this.samples[number];
+      const before = samples[number];
       return (sample.counters[name] - before.counters[name]) / (sample.at - before.at);
     });
     return [times.concat(own.map((sample) => sample.at)), values.concat(figures)];

@@ -26,14 +26,14 @@ const GRACE = 1500;
 /** Counters come every second; after so many milliseconds without any the stream counts as lost. */
 const SILENCE = 6000;
 
-/** Dispatches a `CustomEvent` for each event of `KINDS`, and `condition` when that has changed. */
+/** Dispatches a `CustomEvent` for each event of `KINDS`, `condition` when that has changed, and `back` when what was away is back. */
 export class Live extends EventTarget {
   constructor() {
     super();
     /** Whether Redis answers the server, as far as we know. */
     this.store = true;
-    /** Whether the stream is there. */
-    this.stream = true;
+    /** @type {"connecting" | "there" | "lost"} */
+    this.stream = "connecting";
     /** When the last figures came. @type {Date | null} */
     this.lastFigures = null;
     /** @type {EventSource | null} */
@@ -49,13 +49,19 @@ export class Live extends EventTarget {
 
   /** Whether the figures on the page are up to date. */
   get isFresh() {
-    return this.store && this.stream;
+    return this.store && this.stream === "there";
+  }
+
+  /** Whether they are known to be old. */
+  get isAway() {
+    return !this.store || this.stream === "lost";
   }
 
   /** Connect, and go on connecting until `close`. */
   open() {
     this.close();
     this._isLost = false;
+    this._note({ stream: "connecting" });
     this._expectWithin(SILENCE);
     this._connect();
   }
@@ -92,7 +98,7 @@ export class Live extends EventTarget {
   _find() {
     this._isLost = false;
     this._expectWithin(SILENCE);
-    this._note({ stream: true });
+    this._note({ stream: "there" });
   }
 
   /** @param {EventSource} source */
@@ -120,15 +126,17 @@ export class Live extends EventTarget {
   /** @param {number} milliseconds after which the stream counts as lost, unless something comes */
   _expectWithin(milliseconds) {
     clearTimeout(this._silence);
-    this._silence = setTimeout(() => this._note({ stream: false }), milliseconds);
+    this._silence = setTimeout(() => this._note({ stream: "lost" }), milliseconds);
   }
 
-  /** @param {{store?: boolean, stream?: boolean}} news */
+  /** @param {{store?: boolean, stream?: "connecting" | "there" | "lost"}} news */
   _note(news) {
+    const wasAway = this.isAway;
     const before = `${this.store} ${this.stream}`;
     Object.assign(this, news);
     // Without Redis no figures come: a silent stream is no lost one. A cut is an `error`.
     if (!this.store && !this._isLost) clearTimeout(this._silence);
     if (before !== `${this.store} ${this.stream}`) this.dispatchEvent(new Event("condition"));
+    if (wasAway && this.isFresh) this.dispatchEvent(new Event("back"));
   }
 }

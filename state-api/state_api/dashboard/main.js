@@ -105,7 +105,7 @@ function showView() {
 
 function showCondition() {
   const [word, text] = condition();
-  document.documentElement.dataset.condition = live.isFresh ? "live" : "away";
+  document.documentElement.dataset.condition = live.isFresh ? "live" : live.isAway ? "away" : "connecting";
   setText(byId("condition-text"), word);
   setText(byId("notice"), text);
 }
@@ -113,9 +113,9 @@ function showCondition() {
 /** @returns {[string, string]} a word, and what it means where it is bad news */
 function condition() {
   const since = live.lastFigures ? ` The figures are those of ${secondOf(live.lastFigures)}.` : "";
-  if (!live.stream) return ["Disconnected", `The server sends no events; trying again.${since}`];
+  if (live.stream === "lost") return ["Disconnected", `The server sends no events; trying again.${since}`];
   if (!live.store) return ["Redis away", `Redis does not answer: nobody can log in, and nothing can be changed.${since}`];
-  return ["Live", ""];
+  return [live.isFresh ? "Live" : "Connecting", ""];
 }
 
 async function readVersion() {
@@ -150,11 +150,9 @@ async function begin() {
   }
 }
 
-live.addEventListener("condition", () => {
-  showCondition();
-  // What could not be read meanwhile is read now.
-  if (live.isFresh) views.get(current)?.show(about);
-});
+live.addEventListener("condition", showCondition);
+// What could not be read meanwhile is read now.
+live.addEventListener("back", () => views.get(current)?.show(about));
 serverCondition.addEventListener("signed-out", () => leave("You are signed out: the sign-in is over, or the password was changed."));
 byId("sign-out").addEventListener("click", signOut);
 byId("skip").addEventListener("click", (event) => {

@@ -120,6 +120,8 @@ export class SettingsForm {
   async _load() {
     try {
       const { body, etag } = await request("GET", "v1/settings");
+      // Somebody has begun to type meanwhile.
+      if (this._changed().length > 0) return;
       this._know(body, etag);
       this._showKnown();
     } catch (error) {

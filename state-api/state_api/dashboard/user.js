@@ -2,7 +2,7 @@
 
 import { segment } from "./api.js";
 import { askToDelete } from "./dialogs.js";
-import { button, byId, element, fill, setText } from "./dom.js";
+import { button, byId, element, fill, refill, setText } from "./dom.js";
 import { EVERY, Polling } from "./polling.js";
 import { askForSuspension } from "./refusing.js";
 import { askToClose } from "./sessions.js";
@@ -42,7 +42,11 @@ export class UserPage {
       (problem) => this._fail(problem),
     );
     this._refusals = element("div", { class: "refusals" });
-    this._session = element("div");
+    this._where = element("p");
+    this._close = button("Close session", () => this._askToClose(), { kind: "small danger", needs: "helpdesk" });
+    this._session = element("div", {}, this._where);
+    /** @type {import("./sessions.js").Session | null} */
+    this._open = null;
     this._facts = element("dl", { class: "facts" });
     this._change = button("New password", () => changePassword(this._username), SMALL);
     this._suspend = button("Suspend", () => this._askForSuspension(), SMALL);
@@ -67,7 +71,9 @@ export class UserPage {
     setText(byId("user-title"), this._username);
     if (this._shown !== this._username) {
       this._shown = "";
-      for (const part of [this._refusals, this._session, this._facts]) fill(part);
+      for (const part of [this._refusals, this._facts]) fill(part);
+      setText(this._where, "");
+      this._close.remove();
       for (const part of [this._suspend, this._lift]) part.hidden = true;
       this._showMissing("");
     }
@@ -80,15 +86,13 @@ export class UserPage {
 
   /** @param {User} user */
   _render(user) {
-    const text = JSON.stringify({ ...user, session: user.session && { ...user.session, seconds: 0 } });
-    if (text === this._shown) return;
-    this._shown = text;
+    this._shown = this._username;
     this._showMissing("");
     this._suspend.hidden = user.suspension !== null;
     this._lift.hidden = user.suspension === null;
-    fill(this._refusals, ...refusals(user));
-    fill(this._session, ...this._sessionOf(user));
-    fill(this._facts, ...facts(user));
+    refill(this._refusals, ...refusals(user));
+    refill(this._facts, ...facts(user));
+    this._showSession(user.session);
   }
 
   /** @param {import("./api.js").Problem} problem */
@@ -126,19 +130,25 @@ export class UserPage {
     });
   }
 
-  /** @param {User} user */
-  _sessionOf({ session }) {
-    if (!session) return [element("p", { class: "muted" }, "None.")];
-    const where = `From ${session.address}, ${session.tls ?? "without TLS"}, open for ${duration(session.seconds)}, ${octets(session.octets)} sent.`;
-    const close = button("Close session", () => this._close(session), { kind: "small danger", needs: "helpdesk" });
-    return [element("p", {}, where), close];
+  /** @param {import("./sessions.js").Session | null} session */
+  _showSession(session) {
+    this._open = session;
+    setText(this._where, session ? whereabouts(session) : "None.");
+    this._where.classList.toggle("muted", session === null);
+    if (session === null) this._close.remove();
+    // Put there anew it would lose the focus, and a click that is under way.
+    else if (!this._close.isConnected) this._session.append(this._close);
   }
 
-  /** @param {import("./sessions.js").Session} session */
-  async _close(session) {
+  async _askToClose() {
     const marked = "What it has marked as deleted stays.";
-    await askToClose(session, marked, { reload: () => this._polling.now(), table: byId("user-title") });
+    if (this._open) await askToClose(this._open, marked, { reload: () => this._polling.now(), table: byId("user-title") });
   }
+}
+
+/** @param {import("./sessions.js").Session} session */
+function whereabouts({ address, tls, seconds, octets: sent }) {
+  return `From ${address}, ${tls ?? "without TLS"}, open for ${duration(seconds)}, ${octets(sent)} sent.`;
 }
 
 /** @param {string} id @param {string} title @param {HTMLElement} content */
