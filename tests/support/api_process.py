@@ -14,8 +14,8 @@ import httpx
 from support.service_process import Process, start_service
 
 ADMINISTRATOR = ("root", "root-password")
-START_SECONDS = 20
-END_SECONDS = 10
+START_SECONDS = END_SECONDS = 30
+"""Far more than a start or an end takes, even on a busy machine."""
 
 
 @dataclass
@@ -68,5 +68,6 @@ async def running_api(
     with ExitStack() as stack:
         start = partial(start_service, output=output, before=before)
         process, served = await asyncio.to_thread(start, "state_api", given, log, stack)
-        async with httpx.AsyncClient(base_url=served["HTTP"], auth=ADMINISTRATOR, timeout=20) as client:
+        url = served["HTTP"]
+        async with httpx.AsyncClient(base_url=url, auth=ADMINISTRATOR, timeout=END_SECONDS) as client:
             yield RunningApi(process, client, given, folder)

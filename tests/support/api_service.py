@@ -9,9 +9,10 @@ import httpx
 
 from support.api_process import ADMINISTRATOR, environment
 from support.pop3_process import PASSWORD
+from support.redis_kinds import free_port
 from support.service_process import kill, start_service
 
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 30
 
 
 class ApiService:
@@ -20,6 +21,8 @@ class ApiService:
     def __init__(self, redis_url: str, folder: Path, **settings: str) -> None:
         self.log = folder / "state-api.log"
         self._environment = environment(redis_url, PEEP_DRAIN_SECONDS="0", **settings)
+        # While it is down, no outgoing connection may be given its port.
+        self._environment["PEEP_HTTP_PORT"] = str(free_port())
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -37,7 +40,6 @@ class ApiService:
         """Start the process and return when it serves."""
         self._process, served = start_service("state_api", self._environment, self.log, self._stack)
         self.url = served["HTTP"]
-        self._environment["PEEP_HTTP_PORT"] = self.url.rpartition(":")[2]
 
     def kill(self) -> None:
         """End the process as a crash would, if it still runs."""

@@ -14,6 +14,7 @@ from line_server.listener import listen
 from state_store.records import RENEWAL_SECONDS, Exchange, SessionRow
 from state_store.repository import StateRepository
 from support.peep_gateway_server import Gateway, pop3_instance, running_gateway
+from support.redis_kinds import free_port
 from support.redis_server import RedisServer
 
 _INSTANCE = "pop3"
@@ -72,7 +73,9 @@ class BackgroundGateway:
         self._loop.close()
 
     async def _serve(self) -> None:
-        async with pop3_instance(self.repository, _INSTANCE), running_gateway(self.repository) as gateway:
+        # While it is away, no outgoing connection may be given its port.
+        serving = running_gateway(self.repository, port=free_port())
+        async with pop3_instance(self.repository, _INSTANCE), serving as gateway:
             self._gateway = gateway
             self.address = gateway.address
             self._is_ready.set()

@@ -148,7 +148,7 @@ class LifelikeMaildrop:
 
     def _expect_counted(self, *changes: int) -> None:
         wanted = tuple(map(sum, zip(self._counted_before, changes, strict=True)))
-        wait_until(lambda: self._counted() == wanted, f"{wanted}, but {self._counted()}", 5)
+        wait_until(lambda: self._counted() == wanted, f"{wanted}, but {self._counted()}")
 
     def expect_kept(self, *, retrieved: int = MESSAGES) -> None:
         """See that all files are as they were, and that so many messages were counted as retrieved."""

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from support.pop3_process import PASSWORD, SECONDS, wait_until
+from support.redis_kinds import free_port
 
 PROGRAM: Final = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 """Where the program is; None where it is not installed."""
@@ -174,8 +175,7 @@ class DovecotServer:
         return self._process.poll() is None
 
     def _configure(self) -> Path:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.address = listener.getsockname()
+        self.address = ("127.0.0.1", free_port())
         user = self._mail_user
         configuration = Path(self._folder.name) / "dovecot.conf"
         configuration.write_text(

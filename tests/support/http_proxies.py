@@ -33,7 +33,7 @@ http {{
 """
 # No second port, and none but this machine's own addresses.
 BEFORE_CADDY = "{\n  admin off\n  default_bind 127.0.0.1\n}\n"
-START_SECONDS = 20
+START_SECONDS = 30
 
 
 def documented(proxy: str, api_port: int, folder: Path) -> AbstractContextManager[int]:

@@ -13,7 +13,7 @@ NO_NEW_MAIL = 1
 HOLD_CHILDREN = """
 import os, time
 def let_parent_wait():
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         with open(f"/proc/{os.getppid()}/stat") as status:
             if status.read().rpartition(")")[2].split()[0] == "S":

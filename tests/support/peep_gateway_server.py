@@ -129,6 +129,7 @@ async def running_gateway(
     repository: StateRepository,
     *,
     host: str = "127.0.0.1",
+    port: int = 0,
     limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve PEEP over `repository`, to which the administrator is made known."""
@@ -141,8 +142,8 @@ async def running_gateway(
             limits=limits if limits is not None else ConnectionLimits(),
         )
     )
-    sockets = listen(host, 0, "PEEP_PORT")
-    port: int = sockets[0].getsockname()[1]
+    sockets = listen(host, port, "PEEP_PORT")
+    port = sockets[0].getsockname()[1]
     await server.listen(sockets)
     try:
         yield Gateway(server, repository, ("127.0.0.1", port))

@@ -14,6 +14,7 @@ from typing import Any
 from peepctl.up.directory_lock import LOCK_FILE, DirectoryLock
 
 FREE_PORTS = {"PEEP_POP3_PORT": "0", "PEEP_PORT": "0", "PEEP_HTTP_PORT": "0"}
+SMALL = {"PEEP_POP3_WORKERS": "1", "PEEP_DRAIN_SECONDS": "0.2"}
 
 
 class Up:
@@ -32,9 +33,7 @@ class Up:
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 (*program, "up"),
-                env={**inherited, "PEEP_DATA_DIR": str(self.data), "PEEP_POP3_WORKERS": "1"}
-                | FREE_PORTS
-                | settings,
+                env={**inherited, "PEEP_DATA_DIR": str(self.data)} | SMALL | FREE_PORTS | settings,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -58,7 +57,7 @@ class Up:
 
     def pop3(self) -> poplib.POP3:
         host, _, port = self.lines["pop3"].rpartition(":")
-        self._clients.append(poplib.POP3(host, int(port), timeout=10))
+        self._clients.append(poplib.POP3(host, int(port), timeout=30))
         return self._clients[-1]
 
     def log_in(self) -> poplib.POP3:

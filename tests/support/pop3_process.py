@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -230,7 +231,7 @@ class Pop3Process:
             env={**self._environment, "PEEP_POP3_PORT": str(self.address[1])},
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=SECONDS,
             check=False,
         )
         return done.returncode, done.stdout
@@ -309,7 +310,7 @@ class Pop3Process:
     def refused_logins(self) -> Mapping[str, int]:
         """Return how many logins were refused, by reason; no reason without any."""
         refused = self._runner.run(self.repository.latencies()).refused
-        return {reason: count for reason, count in refused.items() if count}
+        return Counter({reason: count for reason, count in refused.items() if count})
 
     def user_record(self, username: str) -> UserRecord:
         """Return what is known of a user."""
@@ -322,6 +323,10 @@ class Pop3Process:
     def logged_in_users(self) -> list[str]:
         """Return who is logged in."""
         return self._runner.run(self.repository.logged_in_users())
+
+    def expect_free(self, username: str) -> None:
+        """Wait until the maildrop of a session that ended without QUIT is free."""
+        wait_until(lambda: username not in self.logged_in_users(), f"the maildrop of {username} is free")
 
     def expect_counters(self, wanted: Counters, seconds: float = SECONDS) -> None:
         """Wait until all counters and gauges are exactly these, and see that they stay so."""
@@ -347,9 +352,19 @@ class Pop3Process:
     # The log
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        """Return the log's entries of one kind."""
-        entries = [json.loads(line) for line in self.log.read_text().splitlines()]
-        return [entry for entry in entries if entry["event"] == event]
+        """Return the log's entries of one kind; a line that is just being written is none yet.
+
+        What is logged of a command may be there only after its reply is: `expect_logged` waits.
+        """
+        whole_lines = self.log.read_text().rpartition("\n")[0].splitlines()
+        return [entry for entry in map(json.loads, whole_lines) if entry["event"] == event]
+
+    def expect_logged(self, event: str, count: int) -> list[dict[str, Any]]:
+        """Wait until there are so many entries of one kind, and return them; fail if there are more."""
+        wait_until(lambda: len(self.logged(event)) >= count, f"{event} is logged {count} times")
+        entries = self.logged(event)
+        assert len(entries) == count, entries
+        return entries
 
     # The port
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import itertools
+import os
 import random
 import socket
 import ssl
@@ -43,7 +45,10 @@ WITH_PASSWORDS += ["--user", USER, "on", f">{USER_PASSWORD}", *ACL_RULE.split()]
 
 MASTER_NAME = "the-master"
 SLOTS = 16384
-OUTSIDE_OF_THE_EPHEMERAL_PORTS = (20_000, 32_000)
+PARTS = 16
+"""So many processes of pytest-xdist at most."""
+PART = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PARTS
+OUTSIDE_OF_THE_EPHEMERAL_PORTS = range(20_000 + PART, 32_000, PARTS)
 
 SECONDS = 30
 """How long anything may take here at most, on a machine that is busy."""
@@ -284,11 +289,15 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_port() -> int:
-    """Return a port that nobody has, and that no outgoing connection will be given meanwhile."""
+    """Return a port that nobody has, and that no connection and no other test will be given meanwhile."""
     while True:
-        port = random.randrange(*OUTSIDE_OF_THE_EPHEMERAL_PORTS)
+        port = next(_ports)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+# In another order in each process of the tests, and none twice before all were drawn.
+_ports = itertools.cycle(random.sample(OUTSIDE_OF_THE_EPHEMERAL_PORTS, len(OUTSIDE_OF_THE_EPHEMERAL_PORTS)))
 
 
 def until(is_so: Callable[[], bool], seconds: float = SECONDS) -> float:

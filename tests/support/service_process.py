@@ -98,10 +98,11 @@ def kill(process: Process) -> None:
 
 def _kill_with_workers(process: Process) -> None:
     """End a process and its workers: a worker that lives on would write into the store of the next test."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    workers = (
-        [os.pidfd_open(int(number)) for number in children.read_text().split()] if children.exists() else []
-    )
+    workers = []
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended, or one of them just does
+        for number in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                workers.append(os.pidfd_open(int(number)))
     kill(process)
     for worker in workers:
         with suppress(ProcessLookupError):
