@@ -27,6 +27,7 @@ def test_bare_probe_is_counted_nowhere_and_logged_at_debug_only(start: Start) ->
     with service.log_in("ann") as client:
         client.quit()
     wait_until(lambda: service.counters().historical_logins == 1, "the login is counted")
+    wait_until(lambda: len(ends(service)) == 4, "the end of the session is logged")
     assert service.counters().historical_connections == 1
     assert ends(service) == ["debug"] * 3 + ["info"]
 

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from peepctl.up.directory_lock import DirectoryInUseError, DirectoryLock
 from peepctl.up.embedded import EmbeddedServer, EmbeddedServerError
 from peepctl.up.server_binary import NoServerError, find_server
+from support.pop3_process import wait_until
 
 ENDS_ORPHANS_ITSELF = pytest.mark.parametrize(
     "kernel_ends_orphans",
@@ -256,10 +258,17 @@ def test_the_systems_server_is_taken_where_the_wheel_has_none(
 
 
 def wait_for_the_end_of_the_server(directory: Path) -> None:
-    """Return once no server of a process that is gone holds the directory; fail after five seconds."""
+    """Return once no server of a process that is gone holds the directory."""
+    wait_until(lambda: not is_in_use(directory), "the server has ended")
+
+
+def is_in_use(directory: Path) -> bool:
     lock = DirectoryLock(directory)
-    lock.acquire()
-    lock.release()
+    with suppress(DirectoryInUseError):
+        lock.acquire()
+        lock.release()
+        return False
+    return True
 
 
 def start_in_another_process(

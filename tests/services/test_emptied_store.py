@@ -25,7 +25,7 @@ from support.redis_server import RedisServer
 CREDENTIAL = Credential("$argon2id$one", "v1")
 ANOTHER = "b" * 40
 LOUD = "THE STORE HAS LOST ITS USERS"
-SHOWS_WITHIN_SECONDS = 15.0
+SHOWS_WITHIN_SECONDS = 30.0
 
 
 class System:
@@ -43,7 +43,7 @@ class System:
         self.peep_port = port_of("peep_gateway", self.logs["peep_gateway"])
 
     def ready(self) -> tuple[int, str]:
-        answer = httpx.get(f"http://127.0.0.1:{self.http_port}/readyz", timeout=20)
+        answer = httpx.get(f"http://127.0.0.1:{self.http_port}/readyz", timeout=30)
         return answer.status_code, answer.json().get("detail", "")
 
     def login(self, username: str, password: str = USERS_PASSWORD) -> bytes:
@@ -100,10 +100,12 @@ def test_users_that_are_put_back_need_no_word(system: System) -> None:
         client.flushall()
         wait_until(lambda: system.ready()[0] == 503, "not ready", SHOWS_WITHIN_SECONDS)
         assert system.login(username).startswith(b"-ERR [SYS/TEMP]")
-        client.flushall()
-        for name, value in backup.items():
-            assert value is not None
-            raw.restore(name, 0, value, replace=True)
+        with raw.pipeline() as put_back:  # in one step, as a server that starts with a backup has it
+            put_back.flushall()
+            for name, value in backup.items():
+                if value is not None:  # else its time was over
+                    put_back.restore(name, 0, value, replace=True)
+            put_back.execute()
         raw.close()
     wait_until(lambda: system.serves(username), "served", SHOWS_WITHIN_SECONDS)
 
@@ -151,8 +153,9 @@ def test_emptied_store_costs_no_client_its_password_and_goes_on_when_an_operator
 
     def is_added() -> bool:
         # Both front ends put them back, each with a hash of its own: the second ends sign-ins of the first.
-        with PeepSession(system.peep_port) as session:
+        with suppress(AssertionError), PeepSession(system.peep_port) as session:
             return session.ask(f"u+ {username} other") == b"+\r\n"
+        return False
 
     wait_until(is_added, "an administrator signs in and adds a user", SHOWS_WITHIN_SECONDS)
     with PeepSession(system.peep_port) as session:
@@ -176,7 +179,7 @@ def test_services_that_start_beside_an_empty_volume_know_it_by_the_mark(tmp_path
         system = System(tmp_path, stack)
         assert system.login("alice").startswith(b"-ERR [SYS/TEMP]")
         wait_until(lambda: system.ready()[0] == 503, "not ready", SHOWS_WITHIN_SECONDS)
-        assert system.loud_lines()["pop3_service"] == 1
+        wait_until(lambda: system.loud_lines()["pop3_service"] == 1, "POP3 is loud")
         system.accept("service_runtime.acceptance")
         wait_until(lambda: system.ready()[0] == 200, "ready", SHOWS_WITHIN_SECONDS)
         username = system.pop3.add_user(b"Subject: a\n\nb\n")

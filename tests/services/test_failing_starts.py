@@ -9,6 +9,7 @@ import pytest
 
 from support.certificates import Authority
 from support.forked_program import ForkedProgram
+from support.redis_kinds import free_port
 from support.service_process import kill
 
 PROGRAMS = {"pop3_service": "PEEP_POP3_PORT", "peep_gateway": "PEEP_PORT", "state_api": "PEEP_HTTP_PORT"}
@@ -169,8 +170,7 @@ def test_one_port_for_pop3_with_and_without_tls_is_refused(
     pop3_settings: dict[str, str], tmp_path: Path, workers: str
 ) -> None:
     certificate, key = Authority().issue(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     settings = {
         "PEEP_TLS_CERT_FILE": str(certificate),
         "PEEP_TLS_KEY_FILE": str(key),

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support.api_process import RunningApi, running_api
 from support.api_server import listening
-from support.pop3_process import Pop3Client, Pop3Process
+from support.pop3_process import SECONDS, Pop3Client, Pop3Process
 
 SESSIONS = 6
 COMMANDS = 4
@@ -54,7 +54,7 @@ async def test_metrics_sum_what_all_processes_have_timed_and_show_each_of_them(
 ) -> None:
     clients = await asyncio.to_thread(hold_sessions, pop3)
     shown = await numbers(api)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(SECONDS):
         while shown["peep_pop3_command_duration_seconds_count"] < SESSIONS * COMMANDS:
             shown = await numbers(api)
     assert shown["peep_pop3_command_duration_seconds_count"] == SESSIONS * COMMANDS
@@ -81,7 +81,7 @@ async def test_a_session_is_closed_over_http_and_its_end_is_told_to_who_listens(
         login = await reader.until("login")
         assert (login.data["username"], login.data["address"]) == (username, "127.0.0.1")
         path = f"/v1/sessions/{login.data['session']}"
-        async with asyncio.timeout(20):  # the session itself is written down a moment after the event
+        async with asyncio.timeout(SECONDS):  # the session itself is written down a moment after the event
             while not (await api.client.get("/v1/sessions")).json()["sessions"]:
                 await asyncio.sleep(0.02)
         assert (await api.client.delete(path)).status_code == 204

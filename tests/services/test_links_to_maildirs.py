@@ -130,6 +130,7 @@ def test_a_link_of_the_operators_leads_to_another_disk(replicas: tuple[Pop3Proce
     for _ in range(2):
         with service.log_in(username) as client:
             assert b"nothing secret\r\n" in client.ask_lines("RETR 1")
+            assert client.quit().startswith(b"+OK")
     with service.log_in(username) as client:
         assert client.ask("DELE 1").startswith(b"+OK")
         assert client.quit().startswith(b"+OK")
@@ -186,4 +187,5 @@ def test_a_refused_login_under_the_other_name_frees_nothing(
     with first.log_in(victim):
         for _ in range(3):
             assert refusal(second, other).startswith(IN_USE)
+    first.expect_free(victim)
     quit_at_once(second.log_in(other))

@@ -78,7 +78,7 @@ def test_a_login_that_needs_tls_is_recorded_under_the_name_that_it_gave(start: S
         assert client.ask("USER nobody").startswith(b"-ERR no passwords in the clear")
     assert refused(service, alice, RefusalReason.TLS_WANTED).origin == ("127.0.0.1", "", "USER")
     wait_until(lambda: service.refused_logins() == {"TLS wanted": 3}, "all are counted")
-    shown = [(entry["user"], entry["reason"]) for entry in service.logged("login refused")]
+    shown = [(entry["user"], entry["reason"]) for entry in service.expect_logged("login refused", 3)]
     assert shown == [(alice, "TLS wanted"), ("", "TLS wanted"), ("nobody", "TLS wanted")]
     with service.connect(tls=authority.client_context()) as client:
         client.log_in(alice).quit()

@@ -426,6 +426,7 @@ def test_message_rewritten_in_place_is_refused_once_and_the_next_session_announc
             assert client.ask("STAT").split()[1] == b"2"
             if announced == b"+OK 1 %d\r\n" % len(b"".join(lines).replace(b"..one", b".one")):
                 assert client.ask_lines("RETR 1") == lines
+                assert client.quit().startswith(b"+OK")
                 return False
             assert client.ask("RETR 1") == UNAVAILABLE
             assert client.ask_lines("RETR 2") == LINES
@@ -469,7 +470,7 @@ def test_two_files_with_one_unique_part_are_two_messages(
     assert by_unique_id.pop(b"1.a") == [b"old\r\n"]
     ((unique_id, lines),) = by_unique_id.items()
     assert lines == [b"young one\r\n"]
-    wait_until(lambda: maildir.name not in service.logged_in_users(), "the first session is over")
+    service.expect_free(maildir.name)
     with service.log_in(maildir.name) as client:
         numbers = {line.split()[1]: line.split()[0].decode() for line in client.ask_lines("UIDL")}
         assert numbers.keys() == {b"1.a", unique_id}

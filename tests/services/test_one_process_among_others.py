@@ -13,11 +13,12 @@ from state_store.repository import StateRepository
 from support.peep_program import port_of, program
 from support.pop3_process import Pop3Process
 
-SECONDS = 20
+SECONDS = 30
 
 
 def events(service: Pop3Process) -> list[dict[str, str]]:
-    return [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
+    whole_lines = service.log.read_text().rpartition("\n")[0].splitlines()
+    return [json.loads(line) for line in whole_lines if line.startswith("{")]
 
 
 def failed_newcomer(redis_url: str, mail: Path, **settings: str) -> str:

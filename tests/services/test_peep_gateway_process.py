@@ -176,13 +176,14 @@ def test_one_port_for_both_is_refused(tmp_path: Path) -> None:
 
 def test_sigterm_ends_it_quickly_with_a_session_open(redis_url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with started(log, PEEP_REDIS_URL=redis_url, PEEP_ADMINS="bob:sesame") as process:
+    settings = {"PEEP_ADMINS": "bob:sesame", "PEEP_DRAIN_SECONDS": str(10 * SECONDS)}  # more than its own limit
+    with started(log, PEEP_REDIS_URL=redis_url, **settings) as process:
         with socket.create_connection(("127.0.0.1", port_of(log)), timeout=SECONDS) as client:
             client.sendall(b"nope\r\n")
             assert client.recv(100) == b"-0\r\n"
             process.send_signal(signal.SIGTERM)
             assert client.recv(100) == b""
-        assert process.wait(5) == 0
+        assert process.wait(SECONDS) == 0
     logged(log, '"event": "stopped"')
 
 
@@ -201,7 +202,7 @@ def test_gateway_can_be_stopped_while_it_waits_for_redis(tmp_path: Path) -> None
     with started(log, PEEP_REDIS_URL=f"unix://{tmp_path}/nobody") as process:
         logged(log, "waiting for redis")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(SECONDS) == 0
 
 
 def test_help_names_the_variables() -> None:

@@ -9,7 +9,6 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import resources
@@ -24,8 +23,8 @@ from support.peepctl_program import Peepctl
 from support.peepctl_up import Up
 from support.pop3_process import Pop3Client, wait_until
 
-STOP_SECONDS = 30.0
-"""Far more than an end takes, even on a busy machine."""
+SECONDS = 30.0
+"""Far more than an answer or an end takes, even on a busy machine."""
 
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
 
@@ -77,9 +76,9 @@ def process_of(up: Up, words: str) -> int:
 def test_the_command_in_the_ready_line_fetches_the_first_sample(running: Up) -> None:
     match = re.search(r"fetch: (curl \S+)", running.lines["ready"])
     assert match is not None
-    fetched = subprocess.run((*match[1].split(), "--silent"), capture_output=True, check=True, timeout=20)
-    assert fetched.stdout == sample("1-welcome.eml")
-    assert b"\r\n.netrc\r\n" in fetched.stdout
+    fetched = subprocess.check_output((*match[1].split(), "--silent"), timeout=SECONDS)
+    assert fetched == sample("1-welcome.eml")
+    assert b"\r\n.netrc\r\n" in fetched
 
 
 def test_the_command_in_the_ready_line_works_with_a_layout_by_domains_too(
@@ -90,8 +89,8 @@ def test_the_command_in_the_ready_line_works_with_a_layout_by_domains_too(
     assert len(list((tmp_path / "data/mail/example.org/demo/Maildir/new").iterdir())) == 3
     match = re.search(r"fetch: (curl \S+)", up.lines["ready"])
     assert match is not None
-    fetched = subprocess.run((*match[1].split(), "--silent"), capture_output=True, check=True, timeout=20)
-    assert fetched.stdout == sample("1-welcome.eml")
+    fetched = subprocess.check_output((*match[1].split(), "--silent"), timeout=SECONDS)
+    assert fetched == sample("1-welcome.eml")
 
 
 def test_all_samples_are_there_for_the_demo_user(running: Up) -> None:
@@ -108,7 +107,7 @@ def test_the_generated_administrator_can_read_the_counters(running: Up) -> None:
     name, password = kept.read_text().strip().split(":")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert running.lines["admin"].startswith(f"{name}:{password} ")
-    answer = httpx.get(f"{running.lines['http']}/v1/counters", auth=(name, password))
+    answer = httpx.get(f"{running.lines['http']}/v1/counters", auth=(name, password), timeout=SECONDS)
     assert answer.status_code == 200
     assert answer.json()["removed_emails"] == 0
 
@@ -139,10 +138,8 @@ def test_a_signal_ends_everything_cleanly_and_soon_whatever_its_parent_did_with_
     )
     try:
         up.ready().log_in()
-        begun = time.monotonic()
         up.send(number)
         exit_code, rest = up.end()
-        assert time.monotonic() - begun < STOP_SECONDS
     finally:
         up.clean_up()
     assert exit_code == 0, up.errors.read_text()
@@ -168,7 +165,7 @@ def test_sighup_has_every_process_read_its_files_anew_and_ends_nothing(
     # One line a service that has a certificate.
     wait_until(lambda: up.errors.read_text().count('"certificate changed"') == 2, "both read it")
     assert client.stat()[0] == 3
-    assert httpx.get(f"{up.lines['http']}/livez").status_code == 200
+    assert httpx.get(f"{up.lines['http']}/livez", timeout=SECONDS).status_code == 200
     assert up.stop()[0] == 0
     assert "worker_ended" not in up.errors.read_text()
 
@@ -190,7 +187,7 @@ def test_a_terminal_that_closes_ends_everything_cleanly(tmp_path: Path) -> None:
         while b"ready " not in shown:
             shown += os.read(ours, 65536)
         os.close(ours)
-        assert up.process.wait(STOP_SECONDS) == 0, up.errors.read_text()
+        assert up.process.wait(SECONDS) == 0, up.errors.read_text()
     finally:
         up.clean_up()
 
@@ -204,14 +201,12 @@ def test_a_signal_during_the_start_ends_everything_cleanly(start: Callable[..., 
 
 
 def test_a_second_interrupt_ends_everything_at_once(start: Callable[..., Up]) -> None:
-    up = start(PEEP_DRAIN_SECONDS="50").ready()
+    up = start(PEEP_DRAIN_SECONDS="600").ready()
     up.log_in()
     up.send(signal.SIGINT)
     up.until("stopping")
     up.send(signal.SIGINT)
-    begun = time.monotonic()
     exit_code, _ = up.end()
-    assert time.monotonic() - begun < STOP_SECONDS
     assert exit_code == 1
     assert "peepctl: had to kill what was still running" in up.errors.read_text()
 
@@ -244,7 +239,7 @@ def test_a_killed_service_is_started_again_and_the_others_go_on(running: Up) -> 
     client = running.log_in()
     os.kill(process_of(running, "state_api"), signal.SIGKILL)
     assert running.until("state-api") == "was ended by SIGKILL: starting it again"
-    assert httpx.get(f"{running.until('http')}/livez").status_code == 200
+    assert httpx.get(f"{running.until('http')}/livez", timeout=SECONDS).status_code == 200
     os.kill(process_of(running, "state_api"), signal.SIGKILL)
     running.until("http")
     assert client.noop().startswith(b"+OK")
@@ -272,8 +267,9 @@ def test_a_killed_embedded_server_is_started_again_and_the_services_wait(running
     wait_until(lambda: is_served(running), "logins work again")
     assert client.noop().startswith(b"+OK")
     name, password = (running.data / "admins").read_text().strip().split(":")
-    users = httpx.get(f"{running.lines['http']}/v1/users", auth=(name, password))
-    assert [user["username"] for user in users.json()["users"]] == ["demo"]
+    asked = partial(httpx.get, f"{running.lines['http']}/v1/users", auth=(name, password), timeout=SECONDS)
+    wait_until(lambda: asked().status_code == 200, "HTTP has its store again, too")
+    assert [user["username"] for user in asked().json()["users"]] == ["demo"]
     client.quit()
 
 

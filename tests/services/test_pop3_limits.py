@@ -13,7 +13,7 @@ from scramp import ScramClient  # type: ignore[import-untyped]
 from state_store.credentials import attempts
 from state_store.records import Counters
 from support.allowances import leave_nothing
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
+from support.pop3_process import PASSWORD, SECONDS, Pop3Client, Pop3Process, Start, wait_until
 
 SHORT = b"Subject: short\n\nHello\n"
 TOO_MANY = b"-ERR [SYS/TEMP] too many connections from your address (limit 3)\r\n"
@@ -98,7 +98,7 @@ def test_a_burst_from_one_address_never_gets_more_than_its_places(start: Start) 
         burst = []
         for _ in range(40):
             connected = stack.enter_context(socket.socket())
-            connected.settimeout(10)
+            connected.settimeout(SECONDS)
             connected.bind(("127.0.0.2", 0))
             connected.connect(service.address)
             burst.append(connected)
@@ -111,13 +111,12 @@ def test_a_burst_from_one_address_never_gets_more_than_its_places(start: Start) 
 
 
 def test_a_user_has_to_wait_between_two_logins_and_is_told_so(start: Start) -> None:
-    service = start(PEEP_LOGIN_DELAY="2")
+    service = start(PEEP_LOGIN_DELAY="3600")
     username, other = service.add_user(SHORT), service.add_user(SHORT)
     with service.connect() as client:
-        assert b"LOGIN-DELAY 2\r\n" in client.ask_lines("CAPA")
-        before = time.monotonic()
+        assert b"LOGIN-DELAY 3600\r\n" in client.ask_lines("CAPA")
         client.log_in(username)
-        assert b"LOGIN-DELAY 2\r\n" in client.ask_lines("CAPA")
+        assert b"LOGIN-DELAY 3600\r\n" in client.ask_lines("CAPA")
         assert client.quit().startswith(b"+OK")
     with service.connect() as client:
         assert client.ask(f"USER {username}").startswith(b"+OK")
@@ -129,6 +128,14 @@ def test_a_user_has_to_wait_between_two_logins_and_is_told_so(start: Start) -> N
         assert client.ask(f"AUTH PLAIN {plain}") == TOO_SOON
         client.log_in(other)
 
+
+def test_a_user_logs_in_again_once_the_delay_is_over(start: Start) -> None:
+    service = start(PEEP_LOGIN_DELAY="1")
+    username = service.add_user(SHORT)
+    before = time.monotonic()
+    with service.connect() as client:
+        client.log_in(username).quit()
+
     def logs_in() -> bool:
         with service.connect() as again:
             assert again.ask(f"USER {username}").startswith(b"+OK")
@@ -137,7 +144,7 @@ def test_a_user_has_to_wait_between_two_logins_and_is_told_so(start: Start) -> N
             return reply.startswith(b"+OK")
 
     wait_until(logs_in, "the delay is over")
-    assert time.monotonic() - before >= 1.9
+    assert time.monotonic() - before >= 0.9
 
 
 def test_the_delay_holds_over_all_workers(start: Start) -> None:
@@ -258,7 +265,8 @@ def test_colleagues_log_in_as_if_nothing_were_while_their_network_guesses(
             before = time.monotonic()
             service.log_in(known).quit()
             took.append(time.monotonic() - before)
-    assert sorted(took)[4] < 1  # on a quiet machine some 3 ms; an answer becomes free in three seconds
+    # On a quiet machine some 3 ms; who had to wait would be the 31st for an answer.
+    assert sorted(took)[4] < attempts.INTERVAL_SECONDS
 
 
 def test_hundred_and_twenty_guesses_from_forty_addresses_of_a_network_have_one_allowance(
@@ -268,6 +276,7 @@ def test_hundred_and_twenty_guesses_from_forty_addresses_of_a_network_have_one_a
     service = start(**proxies)
     service.add_user(SHORT, name="somebody")
     answers = []
+    began = time.monotonic()
     for number in range(120):
         address = f"2001:db8:0:7:{number % 40:x}::{number:x}"
         header = f"PROXY TCP6 {address} 2001:db8::1 40000 110\r\n".encode()
@@ -275,7 +284,8 @@ def test_hundred_and_twenty_guesses_from_forty_addresses_of_a_network_have_one_a
             client.send(f"USER somebody{number}\r\nPASS wrong{number}\r\n".encode())
             client.socket.shutdown(socket.SHUT_WR)
             answers.append(client.rest().splitlines()[-1])
-    assert answers.count(WRONG.strip()) <= attempts.BURST + 10
+    came_back = (time.monotonic() - began) / attempts.INTERVAL_SECONDS
+    assert answers.count(WRONG.strip()) <= attempts.BURST + came_back + 1
     assert answers[: attempts.BURST] == [WRONG.strip()] * attempts.BURST
     assert set(answers[attempts.BURST :]) <= {WRONG.strip(), SLOWED_DOWN}
 
@@ -288,7 +298,8 @@ def test_thirty_who_send_a_wrong_password_and_hang_up_leave_nothing_behind(start
             client.send(f"USER {username}\r\nPASS wrong{number}\r\n".encode())
     before = time.monotonic()
     service.log_in(username).quit()  # from a network that does not know the user
-    assert time.monotonic() - before < attempts.INTERVAL_SECONDS + 1
+    # The first after all that came back meanwhile, and not the eleventh.
+    assert time.monotonic() - before < 5 * attempts.INTERVAL_SECONDS
 
 
 def test_every_refused_password_is_one_line_of_the_log_a_count_and_an_event(start: Start) -> None:
@@ -304,7 +315,7 @@ def test_every_refused_password_is_one_line_of_the_log_a_count_and_an_event(star
     with service.connect() as client:
         for guess, name in guesses:
             assert guess(client, name, "hunter2") == WRONG
-    refused = service.logged("login refused")
+    refused = service.expect_logged("login refused", len(guesses))
     assert [(line["address"], line["user"], line["reason"]) for line in refused] == [
         ("127.0.0.1", username, "wrong password"),
         ("127.0.0.1", "nobody", "unknown user"),

@@ -23,6 +23,7 @@ from support.pop3_process import PASSWORD, SECONDS, Pop3Client, Pop3Process, Sta
 from support.redis_server import RedisServer
 
 SHORT = b"Subject: short\n\nHello\n"
+LONGER_THAN_A_TEST = "300"
 LOCAL = SIGNATURE + b"\x20\x00\x00\x00"
 UNKNOWN = b"PROXY UNKNOWN\r\n"
 
@@ -96,6 +97,11 @@ def shown_addresses(service: Pop3Process) -> list[str]:
         return [session.address for session in await service.repository.sessions()]
 
     return service._runner.run(ask())
+
+
+def is_quiet(service: Pop3Process) -> bool:
+    """Return whether all sessions so far are over, and counted."""
+    return shown_addresses(service) == [] and service.counters().current_connections == 0
 
 
 def refusal_after(service: Pop3Process, before: int) -> dict[str, Any]:
@@ -216,6 +222,7 @@ def test_refused_client_of_a_full_server_is_logged_with_its_own_address(
 def test_proxys_own_check_is_answered_and_leaves_no_trace(
     service: Pop3Process, trusting: ssl.SSLContext, uses_tls_port: bool
 ) -> None:
+    wait_until(lambda: is_quiet(service), "the sessions before are over")
     counted, logged_before = service.counters(), service.log.read_text()
     address, tls = (service.tls_address, trusting) if uses_tls_port else (service.address, None)
     with Pop3Client(address, header=LOCAL, tls=tls) as check:
@@ -283,7 +290,7 @@ def test_proxys_own_connection_is_under_the_limit_once_it_begins_to_log_in(
         wait_until(lambda: service.counters().current_connections == 0, "the first one is out")
         third.log_in(username)
         assert third.quit().startswith(b"+OK")
-    assert service.counters().historical_connections == 2
+    wait_until(lambda: service.counters().historical_connections == 2, "two are counted")
 
 
 def test_proxys_own_connection_that_logs_in_is_told_when_the_server_stops(
@@ -328,24 +335,38 @@ def test_proxys_own_check_finds_a_full_server_well(start: Start) -> None:
 def test_service_that_is_to_stop_fails_checks_first_and_serves_new_clients_meanwhile(
     redis_url: str, tmp_path: Path, authority: Authority, workers: int
 ) -> None:
-    notice = 3.0
-    settings = proxied(authority, tmp_path)
-    settings |= {"PEEP_DRAIN_NOTICE_SECONDS": str(notice), "PEEP_DRAIN_SECONDS": str(SECONDS)}
+    settings = proxied(authority, tmp_path) | {"PEEP_DRAIN_NOTICE_SECONDS": LONGER_THAN_A_TEST}
     with Pop3Process(redis_url, tmp_path, workers=workers, **settings) as service:
         username = service.add_user(SHORT)
-        began = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
 
         def check_fails() -> bool:
             with Pop3Client(service.address, header=LOCAL) as check:
                 return check.greeting.startswith(b"-ERR [SYS/TEMP]") and check.rest() == b""
 
-        wait_until(check_fails, "checks fail", notice)
+        wait_until(check_fails, "checks fail")
         with Pop3Client(service.address, header=v2("198.51.100.7")) as client:
             client.log_in(username)
             assert b"".join(client.ask_lines("RETR 1")) == SHORT.replace(b"\n", b"\r\n")
+            assert client.quit().startswith(b"+OK")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_service_that_is_to_stop_closes_its_port_after_the_notice_and_lets_sessions_end(
+    redis_url: str, tmp_path: Path, authority: Authority, workers: int
+) -> None:
+    notice = 1.0
+    settings = proxied(authority, tmp_path)
+    settings |= {"PEEP_DRAIN_NOTICE_SECONDS": str(notice), "PEEP_DRAIN_SECONDS": LONGER_THAN_A_TEST}
+    with Pop3Process(redis_url, tmp_path, workers=workers, **settings) as service:
+        username = service.add_user(SHORT)
+        with Pop3Client(service.address, header=v2("198.51.100.7")) as client:
+            client.log_in(username)
+            began = time.monotonic()
+            service.process.send_signal(signal.SIGTERM)
             wait_until(lambda: is_refused(service.address), "the port is closed")
             assert time.monotonic() - began > notice
+            assert b"".join(client.ask_lines("RETR 1")) == SHORT.replace(b"\n", b"\r\n")
             assert client.quit().startswith(b"+OK")
         assert service.process.wait(SECONDS) == 0
 

@@ -11,18 +11,31 @@ import pytest
 from state_store.credentials.attempts import RefusalReason
 from state_store.records import Counters
 from state_store.refusals import NewRefusal, RefusalKind, refusal_id
+from state_store.repository import obedience
 from state_store.repository.refusals import RefusalsSet
 from state_store.repository.user_records import STRANGERS
 from state_store.user_notes import Origin
 from support.actors import OPERATOR
 from support.certificates import Authority
-from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, Start, wait_until
+from support.pop3_process import PASSWORD, SECONDS, Pop3Client, Pop3Process, Start, wait_until
 from support.scram_dialogue import encoded, scram
 
 MESSAGE = b"Subject: one\n\nbody\n"
 SUSPENDED = b"-ERR [AUTH] the bill is not paid\r\n"
 BANNED = b"-ERR [SYS/PERM] too many guesses\r\n"
 WRONG = b"-ERR [AUTH] wrong user name or password\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let services obey late: it is the machine that is busy."""
+    monkeypatch.setattr(obedience, "OBEYED_SECONDS", SECONDS)
+
+
+@pytest.fixture
+def impatience(_patience: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for long for services that stand still."""
+    monkeypatch.setattr(obedience, "OBEYED_SECONDS", 1.0)
 
 
 @pytest.fixture
@@ -114,7 +127,7 @@ def test_sessions_of_a_suspended_user_end_at_all_services_with_the_reason_and_re
         assert at_other.rest() == SUSPENDED
         assert guessing.ask("CAPA").startswith(b"+OK")
     assert len(one.files(alice)) == 1
-    assert one.logged_in_users() == []
+    wait_until(lambda: one.logged_in_users() == [], "both maildrops are free")
 
     def suspended_at(service: Pop3Process) -> int:
         return [entry["ending"] for entry in service.logged("session ended")].count("suspended")
@@ -145,9 +158,10 @@ def test_banned_network_loses_its_sessions_at_all_services_and_gets_no_greeting(
         ban(one, "127.0.0.15", kind=RefusalKind.EXEMPT)
         with Pop3Client(one.address, source="127.0.0.15") as exempt:
             assert exempt.greeting.startswith(b"+OK")
-    (entry,) = one.logged("connection refused")
+    (entry,) = one.expect_logged("connection refused", 1)
     assert (entry["address"], entry["reason"]) == ("127.0.0.15", "banned")
     wait_until(lambda: one.refused_logins()["banned"] == 2, "both are counted")
+    wait_until(lambda: [each.count for each in one.user_record(STRANGERS).refused] == [2], "and recorded")
     (recorded,) = one.user_record(STRANGERS).refused
     # In sum: nobody's address is kept for it.
     assert (recorded.reason, recorded.count, recorded.origin) == (RefusalReason.BANNED, 2, Origin(""))
@@ -198,6 +212,7 @@ def test_exempt_network_is_never_slowed_down(start: Start) -> None:
     assert service._runner.run(service.repository.slow_downs()) == []
 
 
+@pytest.mark.usefixtures("impatience")
 def test_service_that_stood_still_meanwhile_closes_the_sessions_when_it_goes_on(start: Start) -> None:
     one, other = start("one"), start("other")
     alice = one.add_user(MESSAGE, name="alice")
@@ -214,6 +229,7 @@ def test_service_that_stood_still_meanwhile_closes_the_sessions_when_it_goes_on(
         assert stranger.rest() == BANNED
 
 
+@pytest.mark.usefixtures("impatience")
 def test_suspension_holds_whoever_dies_right_after_it(start: Start) -> None:
     one, other = start("one"), start("other")
     alice = one.add_user(MESSAGE, name="alice")

@@ -140,6 +140,7 @@ def test_session_that_ends_without_quit_removes_nothing(service: Pop3Process, le
         client.close()
     else:
         client.close()
+    service.expect_free(username)
     with service.log_in(username) as again:
         assert again.ask("STAT") == b"+OK 2 50\r\n"
     assert len(service.files(username)) == 2
@@ -230,16 +231,19 @@ def test_counters_equal_what_the_client_read(start: Start) -> None:
 
 def test_reply_is_counted_within_100_ms(start: Start) -> None:
     service = start()
-    delays = []
+    delays: list[float] = []
     with service.log_in(service.add_user(SHORT)) as client:
         service.expect_counters(Counters(client.octets_read, 0, 0, 1, 1, 1, 1))
-        for retrieved in range(1, 8):
+
+        def are_counted_soon() -> bool:
             client.ask_lines("RETR 1")
             read_at = time.monotonic()
-            service.expect_counters(Counters(client.octets_read, retrieved, 0, 1, 1, 1, 1))
+            service.expect_counters(Counters(client.octets_read, len(delays) + 1, 0, 1, 1, 1, 1))
             delays.append(time.monotonic() - read_at)
-    # The median, since another program may have the cores in any single case.
-    assert statistics.median(delays) < 0.1, delays
+            return len(delays) >= 7 and statistics.median(delays[-7:]) < 0.1
+
+        # Most of seven in a row, at some time: another program may have the cores for a while.
+        wait_until(are_counted_soon, "replies are counted within 100 ms")
 
 
 # Settings
@@ -249,13 +253,13 @@ def test_idle_session_is_closed_without_a_word_and_removes_nothing(start: Start)
     service = start()
     username = service.add_user(SHORT)
     with service.log_in(username) as client, service.connect() as silent:
-        assert client.ask("DELE 1").startswith(b"+OK")
         began = time.monotonic()
+        assert client.ask("DELE 1").startswith(b"+OK")
         # The sessions are open already, and were promised 600 s.
         service.set_timeout(1)
         assert client.rest() == b""
         assert silent.rest() == b""
-        assert time.monotonic() - began > 0.5
+        assert time.monotonic() - began > 0.9
     assert len(service.files(username)) == 1
     service.expect_counters(Counters(client.octets_read, 0, 0, 0, 0, 2, 1))
 
@@ -411,6 +415,7 @@ def test_client_that_never_reads_costs_little_memory_and_hinders_nobody(start: S
         # Whoever begins to read again gets all of it.
         assert client.line().startswith(b"+OK")
         assert client.line() == b"y" * 70 + b"\r\n"
+    service.expect_free(deaf)
     with service.log_in(deaf) as again:
         assert again.ask("STAT").startswith(b"+OK 1 ")
 
@@ -419,7 +424,7 @@ def test_client_that_never_reads_costs_little_memory_and_hinders_nobody(start: S
 
 
 def test_sigterm_drains_and_ends_with_nothing_left_behind(start: Start) -> None:
-    service = start(PEEP_DRAIN_SECONDS="0.5")
+    service = start(PEEP_DRAIN_SECONDS="2")
     username = service.add_user(SHORT)
     with service.log_in(username) as idle, service.log_in(service.add_user(SHORT)) as busy:
         idle.ask("DELE 1")
@@ -430,8 +435,8 @@ def test_sigterm_drains_and_ends_with_nothing_left_behind(start: Start) -> None:
         assert busy.quit().startswith(b"+OK")
         assert idle.line() == b"-ERR [SYS/TEMP] the server is going down, try again later\r\n"
         assert idle.rest() == b""
-        assert time.monotonic() - began >= 0.45  # timers count in milliseconds
-    assert service.process.wait(5) == 0
+        assert time.monotonic() - began >= 1.95  # timers count in milliseconds
+    assert service.process.wait(SECONDS) == 0
     assert len(service.files(username)) == 1
     counters = service.counters()
     last_words = len(b"-ERR [SYS/TEMP] the server is going down, try again later\r\n")
@@ -476,7 +481,7 @@ def _greeted_before_refusal(service: Pop3Process) -> tuple[int, int]:
     And how many octets they were answered with: each says something, or it would be a mere probe.
     """
     greeted = octets = 0
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + SECONDS
     while True:
         with service.connect() as stranger:
             if not stranger.greeting.startswith(b"+OK"):

@@ -262,6 +262,7 @@ def test_session_that_loses_tls_without_quit_removes_nothing(
         assert client.ask("DELE 1").startswith(b"+OK")
         assert isinstance(client.socket, ssl.SSLSocket)
         client.socket.unwrap()
+    service.expect_free(username)
     with service.log_in(username) as again:
         assert again.ask("STAT") == b"+OK 1 25\r\n"
 
@@ -304,7 +305,7 @@ def test_message_of_20_mb_reaches_a_slow_reader_exactly_and_in_bounded_memory(
         assert client.line().startswith(b"+OK")
         expected = b"." + content.replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n..") + b".\r\n"
         received = client._file.read(len(expected) - 8_000_000)
-        assert service.counters().retrieved_emails == 1, "the second is still on its way"
+        wait_until(lambda: service.counters().retrieved_emails == 1, "the second is still on its way")
         assert service.resident_octets() - before < 8_000_000
         received += client._file.read(8_000_000)
         assert received == expected
@@ -636,7 +637,7 @@ def test_workers_that_are_started_anew_with_a_broken_key_serve_the_plain_port(
     for process_id in service.process_ids():
         os.kill(process_id, signal.SIGKILL)
     wait_until(lambda: len(service.logged("worker_started_again")) == 2, "they are started again")
-    told = service.logged("no TLS until the certificate is mended")
+    told = service.expect_logged("no TLS until the certificate is mended", 2)
     assert [str(each["reason"]).partition(":")[0] for each in told] == ["PEEP_TLS_KEY_FILE"] * 2
     with service.log_in(username) as client:
         assert client.ask_lines("RETR 1") == WIRE

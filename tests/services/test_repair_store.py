@@ -46,7 +46,7 @@ def peepctl(tmp_path: Path) -> Peepctl:
 
 def ask(server: EmbeddedServer, *commands: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
+        connection.settimeout(30)
         connection.connect(str(server.socket_path))
         connection.sendall(b"".join(command + b"\r\n" for command in commands) + b"QUIT\r\n")
         return b"".join(iter(lambda: connection.recv(65536), b""))

@@ -171,7 +171,7 @@ def test_systemds_own_tool_starts_each_service_for_its_first_client_and_is_told_
         "PEEP_LOG_FORMAT": "json",
         "PEEP_DRAIN_SECONDS": "0",
         "NOTIFY_SOCKET": str(tmp_path / "notify"),
-        "WATCHDOG_USEC": "60000000",
+        "WATCHDOG_USEC": "600000000",
         "TMPDIR": str(tmp_path),
     }
     log = stack.enter_context((tmp_path / "log").open("wb"))

