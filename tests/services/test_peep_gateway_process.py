@@ -176,7 +176,7 @@ def test_one_port_for_both_is_refused(tmp_path: Path) -> None:
 
 def test_sigterm_ends_it_quickly_with_a_session_open(redis_url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    settings = {"PEEP_ADMINS": "bob:sesame", "PEEP_DRAIN_SECONDS": str(10 * SECONDS)}  # more than its own limit
+    settings = {"PEEP_ADMINS": "bob:sesame", "PEEP_DRAIN_SECONDS": str(10 * SECONDS)}
     with started(log, PEEP_REDIS_URL=redis_url, **settings) as process:
         with socket.create_connection(("127.0.0.1", port_of(log)), timeout=SECONDS) as client:
             client.sendall(b"nope\r\n")
