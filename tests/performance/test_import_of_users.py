@@ -27,6 +27,7 @@ async def test_a_hundred_thousand_users_take_less_than_a_minute(
     file.write_text("".join(f"user{number:06}@example.org:{text}:1000:1000::\n" for number in range(USERS)))
     async with running_api(redis_server.url, tmp_path) as api:
         for counted in ("added", "left"):
+            pace = slowness()
             started = time.monotonic()
             program = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "peepctl", "users", "import", str(file), "--json"),
@@ -36,7 +37,8 @@ async def test_a_hundred_thousand_users_take_less_than_a_minute(
             )
             output, _ = await program.communicate()
             seconds = time.monotonic() - started
-            allowed = SECONDS * slowness()
+            # The pace changes from second to second.
+            allowed = SECONDS * max(pace, slowness())
             print(f"{counted}: {USERS:,} users in {seconds:.1f} of {allowed:.0f} s")
             assert (program.returncode, json.loads(output)[counted]) == (0, USERS)
             assert seconds < allowed
