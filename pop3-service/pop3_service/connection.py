@@ -143,8 +143,6 @@ class Pop3Connection(LineConnection):
         driver = self._driver
         if driver is None:
             raise OutOfTurn("a line before the greeting")
-        if not driver.record.is_counted:
-            driver.record.count_connection()
         driver.receive(line)
 
     def line_unfinished(self) -> None:

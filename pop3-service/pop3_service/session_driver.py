@@ -115,12 +115,8 @@ class SessionDriver:
     def receive(self, line: bytes | OverlongLine) -> None:
         """Answer a line, unless the commands before login are used up; record how long it takes."""
         began = self._command_began = time.perf_counter()
-        if self._budget is not None:
-            octets = len(line if isinstance(line, bytes) else line.head)
-            if not self._budget.spend(octets):
-                self.end("too many commands before login", replies.TOO_MUCH_BEFORE_LOGIN)
-                return
-        self._connection.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS
+        if self._budget is not None and not self._may_go_on(self._budget, line):
+            return
         self.answer(line)
         if self.activity is _NONE:  # else it takes longer than this turn of the event loop
             self._context.instance.command_latency.record(time.perf_counter() - began)
@@ -133,6 +129,15 @@ class SessionDriver:
             self._connection.send(answer)
         else:
             self._carry_out(answer)
+
+    def _may_go_on(self, budget: Budget, line: bytes | OverlongLine) -> bool:
+        """Take a line from before the login into account; return False when the session ends instead."""
+        self.record.count_connection()
+        if not budget.spend(len(line if isinstance(line, bytes) else line.head)):
+            self.end("too many commands before login", replies.TOO_MUCH_BEFORE_LOGIN)
+            return False
+        self._connection.lines.max_line_octets = MAXIMUM_COMMAND_LINE_OCTETS  # a challenge is over
+        return True
 
     def client_left(self) -> None:
         """Take note that the client is gone, or sends nothing more."""

@@ -1,5 +1,7 @@
 """Random commands, well formed and not, against a model that is plain enough to believe."""
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,12 +92,19 @@ def written(keyword: str, number: int | None) -> bytes:
     return keyword.encode() if number is None else f"{keyword} {number}{lines}".encode()
 
 
-@given(sizes, commands)
-def test_session_answers_as_the_model(octets: list[int], spoken: list[tuple[str, int | None]]) -> None:
+# The first two are looked up whole, the third is taken apart: all three are obeyed alike.
+spellings: st.SearchStrategy[Callable[[bytes], bytes]] = st.sampled_from([bytes, bytes.lower, bytes.title])
+
+
+@given(sizes, commands, st.data())
+def test_session_answers_as_the_model(
+    octets: list[int], spoken: list[tuple[str, int | None]], data: st.DataObject
+) -> None:
     session, model = logged_in(octets)
     for keyword, number in spoken:
         expected = model.answer(keyword, number)
-        answer = session.receive(written(keyword, number))
+        spelt = data.draw(spellings, "spelling")
+        answer = session.receive(spelt(written(keyword, number)))
         assert matches(answer, expected), (keyword, number, answer, expected)
         if isinstance(answer, SendMessage):
             session.complete(answer, None)

@@ -151,19 +151,3 @@ COMMANDS: Final = (
 )
 
 COMMANDS_BY_KEYWORD: Final = {command.keyword.encode("ascii"): command for command in COMMANDS}
-
-BARE_COMMANDS: Final = {
-    form: command
-    for keyword, command in COMMANDS_BY_KEYWORD.items()
-    if len(command.arguments) == command.optional
-    for form in (keyword, keyword.lower())
-}
-"""Whole lines that are a command without arguments; nothing in them needs a check."""
-
-NUMBERED_COMMANDS: Final = {
-    form: command
-    for keyword, command in COMMANDS_BY_KEYWORD.items()
-    if command.arguments[:1] == (NUMBER,) and len(command.arguments) == 1
-    for form in (keyword, keyword.lower())
-}
-"""By keyword, the commands whose only argument is the number of a message."""

@@ -142,14 +142,16 @@ class Maildrop:
         """Return whether message `number` is marked as deleted."""
         return number in self._marked
 
-    def mark_deleted(self, number: int) -> None:
-        """Mark message `number` as deleted; without effect when `message` returns None for it."""
+    def mark_deleted(self, number: int) -> bool:
+        """Mark message `number` as deleted; return False, and do nothing, where `message` returns None."""
         message = self.message(number)
-        if message is not None:
-            if not isinstance(self._marked, set):
-                self._marked = set()
-            self._marked.add(number)
-            self._octets -= message.octets
+        if message is None:
+            return False
+        if not isinstance(self._marked, set):
+            self._marked = set()
+        self._marked.add(number)
+        self._octets -= message.octets
+        return True
 
     def unmark_all(self) -> None:
         """Remove all marks."""

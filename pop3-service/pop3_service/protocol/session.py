@@ -11,10 +11,8 @@ from typing import Any, ClassVar, Final, cast
 from pop3_service.protocol import languages, replies, sasl
 from pop3_service.protocol.capabilities import Circumstances, capability_list
 from pop3_service.protocol.commands import (
-    BARE_COMMANDS,
     COMMANDS_BY_KEYWORD,
     MAXIMUM_COMMAND_LINE_OCTETS,
-    NUMBERED_COMMANDS,
     Command,
     State,
     longest_line,
@@ -40,7 +38,7 @@ from pop3_service.protocol.mechanisms import DIALOGUES, Dialogue
 from pop3_service.protocol.multiline import TERMINATION_LINE
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginPutOff, LoginRefusal, MessageFault
-from pop3_service.protocol.transaction import TRANSACTION_COMMANDS
+from pop3_service.protocol.transaction import BARE_COMMANDS, NUMBERED_COMMANDS, TRANSACTION_COMMANDS
 
 MAXIMUM_MISTAKES: Final = 20
 """Unknown or malformed commands in a row that end a session: its client does not speak POP3.
@@ -135,14 +133,25 @@ class Session:
         """Return the answer to a line, which is given without its end."""
         if self._due is not None and (challenge := self._challenge_due()) is not None:
             return self._receive_response(challenge, line)
-        command = BARE_COMMANDS.get(line)
-        if command is not None:
-            return self._obey(command, ())
-        keyword, space, rest = line.partition(b" ")
-        if rest.isdigit() and (command := NUMBERED_COMMANDS.get(keyword)) is not None:
-            return self._obey(command, (int(rest),))
+        if self.state is _TRANSACTION:  # of most commands' usual forms nothing else has to be checked
+            obey = BARE_COMMANDS.get(line)
+            if obey is not None:
+                self._mistakes = 0
+                return obey(self._maildrop)
+            keyword, _, number = line.partition(b" ")
+            obey = NUMBERED_COMMANDS.get(keyword)
+            if obey is not None and number.isdigit():
+                self._mistakes = 0
+                answer = obey(self._maildrop, int(number))
+                if type(answer) is SendMessage:
+                    self._due = answer
+                return answer
+        return self._read(line)
+
+    def _read(self, line: bytes) -> Answer:
         if _FORBIDDEN_OCTET.search(line) and not _is_utf8_login(line):
             return self._mistake(replies.FORBIDDEN_OCTET)
+        keyword, space, rest = line.partition(b" ")
         command = COMMANDS_BY_KEYWORD.get(keyword.upper())
         if command is None:
             return self._mistake(replies.UNKNOWN_COMMAND)
@@ -153,10 +162,7 @@ class Session:
         self._mistakes = 0
         keyword = command.keyword
         if self.state is _TRANSACTION and (obey := TRANSACTION_COMMANDS.get(keyword)) is not None:
-            answer = obey(self._maildrop, *values)
-            if type(answer) is SendMessage:
-                self._due = answer
-            return answer
+            return self._awaiting(obey(self._maildrop, *values))
         # PASS counts immediately after USER only (RFC 1939, section 7): any other command withdraws the name.
         if keyword != "PASS":
             self._offered_name = None

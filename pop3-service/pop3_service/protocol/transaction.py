@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from pop3_service.protocol import replies
+from pop3_service.protocol.commands import COMMANDS, NUMBER, Argument
 from pop3_service.protocol.intentions import SendMessage
 from pop3_service.protocol.maildrop import Maildrop
 
@@ -28,10 +29,7 @@ def _retrieve(maildrop: Maildrop, number: int, body_lines: int | None = None) ->
 
 
 def _mark_deleted(maildrop: Maildrop, number: int) -> bytes:
-    if maildrop.message(number) is None:
-        return _missing(maildrop, number)
-    maildrop.mark_deleted(number)
-    return replies.MARKED
+    return replies.MARKED if maildrop.mark_deleted(number) else _missing(maildrop, number)
 
 
 def _unmark_all(maildrop: Maildrop) -> bytes:
@@ -47,7 +45,9 @@ def _missing(maildrop: Maildrop, number: int) -> bytes:
     return replies.MESSAGE_IS_MARKED if maildrop.is_marked(number) else replies.NO_SUCH_MESSAGE
 
 
-TRANSACTION_COMMANDS: Final[Mapping[str, Callable[..., bytes | SendMessage]]] = {
+_Obey = Callable[..., bytes | SendMessage]
+
+TRANSACTION_COMMANDS: Final[Mapping[str, _Obey]] = {
     "STAT": Maildrop.drop_listing,
     "LIST": _scan_listing,
     "UIDL": _unique_id_listing,
@@ -58,3 +58,21 @@ TRANSACTION_COMMANDS: Final[Mapping[str, Callable[..., bytes | SendMessage]]] = 
     "NOOP": _no_operation,
 }
 """By keyword: takes the maildrop and the arguments' values, returns the answer."""
+
+
+def _taking(*arguments: Argument) -> dict[bytes, _Obey]:
+    return {
+        form: TRANSACTION_COMMANDS[command.keyword]
+        for command in COMMANDS
+        if command.keyword in TRANSACTION_COMMANDS
+        and len(command.arguments) - command.optional <= len(arguments) <= len(command.arguments)
+        and command.arguments[: len(arguments)] == arguments
+        for form in (command.keyword.encode(), command.keyword.lower().encode())
+    }
+
+
+BARE_COMMANDS: Final = _taking()
+"""Whole lines that are a command without arguments; nothing in them needs a check."""
+
+NUMBERED_COMMANDS: Final = _taking(NUMBER)
+"""By keyword, the commands that take the number of a message alone."""
