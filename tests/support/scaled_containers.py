@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from support.containers import Containers
+from support.docker_engine import docker, docker_result
 from support.haproxy_image import provide_haproxy_image
 from support.pop3_process import PASSWORD, wait_until
 
@@ -37,6 +38,14 @@ services:
 """
 
 
+def free_subnets() -> str:
+    """Return the beginning of addresses that no network of the engine has: a killed run has left its own."""
+    networks = docker("network", "ls", "--quiet").split()
+    # One of another run may be gone by now: that is told after the others.
+    taken = docker_result("network", "inspect", "--format", "{{json .IPAM.Config}}", *networks).stdout
+    return secrets.choice([f"10.{number}" for number in range(130, 230) if f'"10.{number}.' not in taken])
+
+
 class ScaledContainers(Containers):
     """All containers of the overlay, and what operators ask of them through HAProxy."""
 
@@ -55,7 +64,7 @@ class ScaledContainers(Containers):
             override,
             PEEP_ADMINS_SECRET=str(administrators),
             PEEP_LOG_FORMAT="json",
-            PEEP_SUBNETS=f"10.{secrets.randbelow(100) + 130}",
+            PEEP_SUBNETS=free_subnets(),
             **settings,
         )
         # HAProxy, which has all ports, wants to know where it publishes those of administrators.
