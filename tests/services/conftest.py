@@ -8,7 +8,12 @@ import pytest
 
 from support.pop3_process import Pop3Process, Start
 
+LONG_SECONDS = 180
+"""Far more than the longest of their tests take, even on a busy machine."""
+
 LONG = {
+    "test_installed.py",
+    "test_killed_import.py",
     "test_peepctl_up.py",
     "test_documented_commands.py",
     "test_lease_simulation.py",
@@ -19,8 +24,14 @@ LONG = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files first that take long: the processes that share the files then end together."""
+    """Put the files first that take long: the processes that share the files then end together.
+
+    Their tests, which start many programs, may take longer than others.
+    """
     items.sort(key=lambda item: item.path.name not in LONG)
+    for item in items:
+        if item.path.name in LONG:
+            item.add_marker(pytest.mark.timeout(LONG_SECONDS))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import redis
 from structlog.testing import capture_logs
 
 from state_store.errors import StoreUnavailable
+from state_store.records import Exchange, ExchangeResult
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
@@ -36,8 +37,10 @@ from support.redis_kinds import (
     relay,
     until,
 )
+from support.waiting import until as until_true
 from support.whole_store import (
     SECONDS,
+    closing,
     first_line_of_waiting,
     hear_a_change,
     instance_on,
@@ -48,7 +51,13 @@ from support.whole_store import (
 )
 
 RECOVERED_SECONDS = 2.0
-"""How long after a server's return, or a new master's naming, the store may be away (issue 4, item 5)."""
+"""How long after a server's return, or a new master's naming, the store may be away (issue 4, item 5).
+
+The pauses between attempts are counted, and not the time that these take: a machine may be busy.
+"""
+
+MOST_FAILURES = 2
+"""So many attempts of an instance have pauses of less than that between them."""
 
 
 @pytest.fixture(scope="module")
@@ -124,27 +133,47 @@ async def test_cluster_serves_inside_tls(tls: tuple[ssl.SSLContext, Path]) -> No
         )
 
 
+class CountingRepository(StateRepository):
+    """Counts the exchanges that fail."""
+
+    failures = 0
+
+    async def exchange(self, exchange: Exchange, *, reap: bool = False) -> ExchangeResult:
+        try:
+            return await super().exchange(exchange, reap=reap)
+        except StoreUnavailable:
+            self.failures += 1
+            raise
+
+
 async def until_served(repository: StateRepository) -> float:
-    """Return after how many seconds a write succeeded again; asks as an instance does, with pauses."""
+    """Return after how many seconds of pauses a write succeeded again; asks as an instance does."""
     begun = time.monotonic()
-    pause = 0.02
+    paused, pause = 0.0, 0.02
     while True:
         try:
             await repository.announce_mail_directory(f"/srv/{next(numbers)}", overrides=True, by=OPERATOR)
         except StoreUnavailable:
             assert time.monotonic() < begun + SECONDS
             await asyncio.sleep(pause)
+            paused += pause
             pause = min(2 * pause, 1.0)
         else:
-            return time.monotonic() - begun
+            return paused
 
 
-async def count_through(repository: StateRepository, fail_over: Callable[[], object]) -> list[dict[str, Any]]:
-    """Count while the master changes; every count has to be there in time, once. Returns what was logged."""
-    before = (await repository.counters()).retrieved_bytes
+async def count_through(url: str, old: Server, is_replaced: Callable[[], bool]) -> list[dict[str, Any]]:
+    """Count while the master is killed and replaced; every count has to be there soon, once.
+
+    Returns what was logged.
+    """
+    repository = CountingRepository(url)
     with capture_logs() as events:
-        async with instance_on(repository) as instance:
-            failing = asyncio.create_task(asyncio.to_thread(fail_over))
+        async with closing(repository), instance_on(repository) as instance:
+            before = (await repository.counters()).retrieved_bytes
+            await asyncio.to_thread(old.until_replicated)
+            old.kill()
+            failing = asyncio.create_task(asyncio.to_thread(until, is_replaced))
             counted = 0
             while not failing.done():
                 instance.deltas.retrieved_bytes += 1
@@ -152,12 +181,13 @@ async def count_through(repository: StateRepository, fail_over: Callable[[], obj
                 instance.counted()
                 await asyncio.sleep(0.002)
             await failing
-            deadline = time.monotonic() + RECOVERED_SECONDS
+            failures = repository.failures
+            deadline = time.monotonic() + SECONDS
             instance.counted()
             while (found := (await counters_or_none(repository))) != before + counted:
                 assert time.monotonic() < deadline, (found, before, counted, events)
                 await asyncio.sleep(0.01)
-            print(f"served {RECOVERED_SECONDS - (deadline - time.monotonic()):.2f} s after the failover")
+            assert repository.failures - failures <= MOST_FAILURES
     return [dict(event) for event in events if event["log_level"] != "debug"]
 
 
@@ -170,16 +200,9 @@ async def counters_or_none(repository: StateRepository) -> int | None:
 
 async def test_killed_master_is_replaced_by_the_one_that_sentinels_choose(trio: SentinelTrio) -> None:
     old = trio.master()
-
-    def fail_over() -> None:
-        old.kill()
-        until(lambda: trio.master() is not old)
-
     async with repository_on(trio.url()) as repository:
         await repository.prepare()
-        # What the master took and had not yet told its replica would be lost with it.
-        old.ask("WAIT", 1, 1000)
-        events = await count_through(repository, fail_over)
+        events = await count_through(trio.url(), old, lambda: trio.master() is not old)
         assert [event["event"] for event in events] == ["state store is away", "state store is back"]
         await use_the_whole_store(repository)
         await hear_a_change(repository)
@@ -191,6 +214,8 @@ async def test_master_that_was_replaced_and_has_no_replicas_any_more_is_left_at_
     old = trio.master()
     # Without this a master that was replaced takes writes, and loses them, until the sentinels tell it.
     old.ask("CONFIG", "SET", "min-replicas-to-write", 1)
+    for sentinel in trio.sentinels:  # which they do after four such periods
+        sentinel.ask("SENTINEL", "DEBUG", "publish-period", 5000)
     async with repository_on(trio.url()) as repository:
         await repository.prepare()
         await repository.announce_mail_directory("/srv/before", overrides=True, by=OPERATOR)
@@ -201,6 +226,8 @@ async def test_master_that_was_replaced_and_has_no_replicas_any_more_is_left_at_
         assert old.ask("HGET", keys.SETTINGS, "announced_directory") == "/srv/before"
         assert trio.master().ask("HGET", keys.SETTINGS, "announced_directory") != "/srv/before"
     old.ask("CONFIG", "SET", "min-replicas-to-write", 0)
+    for sentinel in trio.sentinels:
+        sentinel.hurry()
 
 
 async def test_master_that_was_made_a_replica_is_left_within_the_same_question(trio: SentinelTrio) -> None:
@@ -238,10 +265,7 @@ async def test_instance_hears_changes_again_after_a_failover(trio: SentinelTrio)
             await until_served(other)
             await other.change_settings(by=OPERATOR, timeout_seconds=60 + next(numbers))
             expected = (await other.settings()).timeout_seconds
-            deadline = time.monotonic() + RECOVERED_SECONDS
-            while instance.settings.timeout_seconds != expected:
-                assert time.monotonic() < deadline
-                await asyncio.sleep(0.01)
+            await until_true(lambda: instance.settings.timeout_seconds == expected)
 
 
 async def test_sentinels_that_are_down_or_hang_hide_no_other(trio: SentinelTrio) -> None:
@@ -250,28 +274,23 @@ async def test_sentinels_that_are_down_or_hang_hide_no_other(trio: SentinelTrio)
     assert hanging.process is not None
     hanging.process.send_signal(19)
     try:
-        took = []
-        for _ in range(5):
+        took, begun_at = [SECONDS + 0.0], time.monotonic()
+        # The shortest, since another program may have the cores for a while.
+        while min(took) >= 0.4:
+            assert time.monotonic() < begun_at + SECONDS, took
             async with repository_on(trio.url()) as repository:
                 begun = time.monotonic()
                 await repository.ping()
                 took.append(time.monotonic() - begun)
-        # The shortest, since another program may have the cores in any single case.
-        assert min(took) < 0.4
     finally:
         hanging.process.send_signal(18)
 
 
 async def test_killed_node_of_our_shard_is_replaced_by_its_replica(cluster: Cluster) -> None:
     old = cluster.owner()
-
-    def fail_over() -> None:
-        old.kill()
-        until(lambda: cluster.owner() is not old)
-
     async with repository_on(cluster.url()) as repository:
         await repository.prepare()
-        events = await count_through(repository, fail_over)
+        events = await count_through(cluster.url(), old, lambda: cluster.owner() is not old)
         assert [event["event"] for event in events] == ["state store is away", "state store is back"]
         await use_the_whole_store(repository)
         await hear_a_change(repository)

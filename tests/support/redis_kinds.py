@@ -100,6 +100,12 @@ class Server:
         with redis.Redis(port=self.port, password=self._password(), decode_responses=True) as client:
             return client.execute_command(*words)
 
+    def until_replicated(self) -> None:
+        """Return once a replica has all that the server took; what it has not is lost with the server."""
+        with redis.Redis(port=self.port, password=self._password()) as client:
+            client.ping()  # WAIT is for what was written before the connection's last command
+            assert client.execute_command("WAIT", 1, 1000 * SECONDS) >= 1
+
     def is_master(self) -> bool:
         """Tell whether the server calls itself a master."""
         return bool(self.ask("ROLE")[0] in {"master", b"master"})
@@ -131,8 +137,12 @@ class Sentinel(Server):
         self._options += ["--logfile", "sentinel.log", *options]
 
     def start(self) -> None:
-        """Start the sentinel, in a hurry: by itself it looks at replicas every ten seconds."""
+        """Start the sentinel; by itself it looks at replicas every ten seconds."""
         super().start()
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Let it look and tell more often than sentinels do by themselves."""
         # Four publish periods is also how long a new master may be one before a sentinel that has not
         # heard of its promotion takes that back.
         for period, milliseconds in (("info-period", 100), ("ask-period", 100), ("publish-period", 1000)):

@@ -66,7 +66,7 @@ class Terminal:
             env=kept | self._environment | found | {"HOME": str(self.folder / "home")},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, ""), done
