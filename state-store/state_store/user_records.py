@@ -1,12 +1,12 @@
 """What is kept of each user, as one short text in the store: the last login, refusals, traffic by days."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from zlib import crc32
 
 from state_store.credentials.attempts import RefusalReason
-from state_store.user_notes import NoteKind, Origin
+from state_store.user_notes import Note, NoteKind, Origin
 
 # Plain words: a member of an enumeration costs more than all else that is done with a note.
 _LOGIN, _REFUSAL, _TRAFFIC = NoteKind.LOGIN.value, NoteKind.REFUSAL.value, NoteKind.TRAFFIC.value
@@ -89,21 +89,37 @@ class RecordText:
 
     def take(self, at: int, note: str) -> None:
         """Add a note of that moment."""
-        kind = note[0]
-        if kind == _LOGIN:
-            login, octets, messages = note[2:].rsplit(" ", 2)
-            self._login = f"{at} {login}"
-            if self._refusals:
-                self._begin_counts_anew()
-            if octets != "0":
-                self._add_traffic(at // DAY_SECONDS, int(octets), int(messages))
-        elif kind == _TRAFFIC:
-            _, octets, messages = note.split(" ")
-            self._add_traffic(at // DAY_SECONDS, int(octets), int(messages))
-        elif kind == _REFUSAL:
-            self._add_refusal(at, note[2:])
-        else:
-            self._traffic = self._login = self._refusals = ""  # the user was removed
+        self.take_all([(at, note)])
+
+    def take_all(self, notes: Iterable[Note]) -> None:
+        """Add notes, in their order."""
+        # Many are of one day: their sum is packed once.
+        login, login_at, sum_day, octets, messages = "", 0, 0, 0, 0
+        for at, note in notes:
+            kind = note[0]
+            if kind == _LOGIN:
+                login, its_octets, its_messages = note.rsplit(" ", 2)
+                login_at = at
+                if self._refusals:
+                    self._begin_counts_anew()
+            elif kind == _TRAFFIC:
+                _, its_octets, its_messages = note.split(" ")
+            elif kind == _REFUSAL:
+                self._add_refusal(at, note[2:])
+                continue
+            else:  # the user was removed
+                self._traffic = self._login = self._refusals = login = ""
+                octets = messages = 0
+                continue
+            day = at // DAY_SECONDS
+            if day != sum_day:
+                self._add_traffic(sum_day, octets, messages)
+                sum_day, octets, messages = day, 0, 0
+            octets += int(its_octets)
+            messages += int(its_messages)
+        self._add_traffic(sum_day, octets, messages)
+        if login:
+            self._login = f"{login_at} {login[2:]}"
 
     def forget_before(self, at: int) -> None:
         """Forget what is older than that moment."""
@@ -154,6 +170,8 @@ class RecordText:
         return int(self._login.rpartition(" ")[2]) if self._login else 0
 
     def _add_traffic(self, day: int, octets: int, messages: int) -> None:
+        if not octets and not messages:
+            return
         newest, _, others = self._traffic.partition(" ")
         if not newest:
             self._traffic = f"{day}:{octets}:{messages} 0:0"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state_store.credentials.attempts import RefusalReason
-from state_store.user_notes import NotesOfUsers, Origin, UserNotes, read_notes
+from state_store.user_notes import Note, NotesOfUsers, Origin, UserNotes, read_notes
 from state_store.user_records import DAY_SECONDS, RecordText, Traffic
 
 BEGAN = 20_420 * DAY_SECONDS
@@ -53,8 +53,7 @@ def test_a_record_says_what_was_noted(given_batches: list[tuple[int, list[tuple[
         for user, its_notes in taken(notes, at).items():
             if user:
                 assert user == "alice"
-                for noted_at, note in its_notes:
-                    record.take(noted_at, note)
+                record.take_all(its_notes)
         text = record.text
     found, today = RecordText(text).read(at), at // DAY_SECONDS
     last_login = found.last_login
@@ -90,3 +89,21 @@ def test_whatever_a_client_sends_as_its_name_is_one_line_of_the_log(
     record = RecordText()
     record.take(at, note)
     assert RecordText(record.text).read(1).refused[0].reason is reason
+
+
+noted = st.one_of(
+    st.builds("l 192.0.2.7 - USER 3 4 {} {}".format, st.integers(0, 9), st.integers(0, 2)),
+    st.builds("t {} {}".format, st.integers(0, 9), st.integers(0, 2)),
+    st.builds("r {} 2 192.0.2.8 - USER ".format, st.sampled_from(["IN_USE", "WRONG_PASSWORD"])),
+    st.just("d"),
+)
+moments = st.integers(BEGAN, BEGAN + 4 * DAY_SECONDS)
+
+
+@given(st.lists(st.tuples(moments, noted)))
+def test_notes_that_are_added_at_once_say_what_they_say_one_after_the_other(notes: list[Note]) -> None:
+    at_once, one_by_one = RecordText(), RecordText()
+    at_once.take_all(notes)
+    for at, note in notes:
+        one_by_one.take(at, note)
+    assert at_once.text == one_by_one.text

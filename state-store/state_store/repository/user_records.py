@@ -91,8 +91,7 @@ class StoredRecords:
     def of(self, username: str) -> RecordText:
         """Return a user's record."""
         record = RecordText(self._records.get(username, ""))
-        for at, note in self._notes.get(username, ()):
-            record.take(at, note)
+        record.take_all(self._notes.get(username, ()))
         return record
 
     def of_strangers(self, names: Iterable[str]) -> RecordText:
@@ -204,8 +203,7 @@ class UserRecordRepository(DeploymentStore):
                     _add_as_strangers(strangers, its_notes)
                     continue
                 record = RecordText(records.get(user, ""))
-                for at, note in its_notes:
-                    record.take(at, note)
+                record.take_all(its_notes)
                 records[user] = record.text
             written[str(number)] = group_text(records)
         if strangers.text != of_strangers:
