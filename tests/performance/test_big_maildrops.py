@@ -21,7 +21,7 @@ import pytest
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
 
-pytestmark = pytest.mark.timeout(300)  # 150,000 files are made for one of these tests, and removed after one
+pytestmark = pytest.mark.timeout(900)  # 150,000 files are made for one of these tests, and removed after one
 
 HUGE_OCTETS = 600_000_000
 MEMORY_OCTETS = 24 * 1024 * 1024

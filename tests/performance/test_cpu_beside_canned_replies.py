@@ -42,7 +42,7 @@ def contenders(options: Options) -> Iterator[Contenders]:
         yield found
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", LARGEST_RATIOS)
 def test_a_session_costs_no_more_than_so_many_canned_ones(
     options: Options, contenders: Contenders, mode: str

@@ -12,7 +12,7 @@ from support.machine_speed import slowness
 LIMITS = {"pop3_service": 0.5, "peep_gateway": 0.5, "state_api": 0.5, "peepctl": 0.5}
 """Seconds of CPU that a start should take, on the reference machine."""
 
-ROUNDS = 10
+ROUNDS = 6
 
 
 def cpu_seconds(program: str) -> float:
@@ -23,7 +23,7 @@ def cpu_seconds(program: str) -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("program", LIMITS)
 def test_start_takes_less_than_twice_its_limit(program: str) -> None:
     # The best of several: other processes make a start slower, nothing makes it faster. Each is held against
