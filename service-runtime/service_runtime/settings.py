@@ -129,8 +129,8 @@ class Pop3Settings(TlsSettings):
         365,
         ge=0,
         le=3650,
-        description="days for which each user's last login, refused logins and traffic are kept; 0: nothing "
-        "is kept of users, and what was kept is removed; the same for all POP3 services",
+        description="days for which each user's last login, refused logins and traffic are kept; 0: none "
+        "are, and those that were are removed; the same for all POP3 services",
     )
     pop3_workers: int = Field(
         default_factory=lambda: min(usable_processors(), MOST_WORKERS),

@@ -88,6 +88,13 @@ Scheme = Annotated[
 OfToday = Annotated[Traffic, Field(description="Of this day, in UTC.")]
 OfWeek = Annotated[Traffic, Field(description="Of this day and the six before.")]
 OfMonth = Annotated[Traffic, Field(description="Of this calendar month, in UTC.")]
+RecordedSince = Annotated[
+    datetime | None,
+    Field(
+        description="When the first record of a login was made, RFC 3339, UTC. Null: there is none, as none "
+        "is kept (`PEEP_LOGIN_RECORDS=0`) or nobody has logged in yet."
+    ),
+]
 
 
 class Suspension(BaseModel):
@@ -111,9 +118,7 @@ class UserDetails(User):
     week: OfWeek
     month: OfMonth
     session: Session | None = Field(description="The one that has the maildrop open now.")
-    recorded_since: datetime | None = Field(
-        description="When records were begun to be kept, RFC 3339, UTC; null: none are."
-    )
+    recorded_since: RecordedSince
 
 
 class ListedUser(User):
@@ -147,6 +152,7 @@ class UserPage(BaseModel):
         "the log names them.",
         examples=[4],
     )
+    recorded_since: RecordedSince
 
 
 def listed(user: user_records.ListedUser) -> ListedUser:

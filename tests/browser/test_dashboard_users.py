@@ -111,6 +111,16 @@ def test_users_that_a_filter_finds_are_suspended_together(own_peep: Peep, dashbo
     expect(dashboard.row("quin")).to_be_visible()
     expect(suspend).to_be_hidden()
     page.get_by_label("Show", exact=True).select_option("No login in 90 days")
+    # Without any record of a login everybody looks as if they never came.
+    expect(page.get_by_text("Nothing is known of logins and traffic")).to_be_visible()
+    expect(suspend).to_be_hidden()
+    with own_peep.log_in("rosa") as client:
+        client.quit()
+    api = own_peep.api.client
+    wait_until(lambda: api.get("/v1/users").json()["recorded_since"] is not None, "the login is recorded")
+    page.get_by_label("Show", exact=True).select_option("All users")
+    page.get_by_label("Show", exact=True).select_option("No login in 90 days")
+    expect(page.get_by_text("Logins are known since ")).to_be_visible()
     suspend.click()
     # Who is suspended already keeps the reason.
     dialog = dashboard.dialog()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from state_store.repository.user_records import ListedUser
 from state_store.user_records import DAY_SECONDS, RecordText
 from support.actors import OPERATOR
 from support.api_client import api_client
-from support.kept_records import keep_records
+from support.kept_records import SINCE_DAYS, keep_records
 from support.peep_gateway_server import add_users
 
 
@@ -49,6 +50,19 @@ async def client(
     )
     async with api_client(repository) as made:
         yield made
+
+
+@pytest.mark.parametrize("query", ["", "sort=today"])
+async def test_a_list_says_since_when_logins_are_known(
+    client: httpx.AsyncClient, repository: StateRepository, query: str
+) -> None:
+    async def since() -> object:
+        return (await client.get(f"/v1/users?{query}")).json()["recorded_since"]
+
+    days = datetime.now(UTC) - datetime.fromisoformat(str(await since()))
+    assert days.days == SINCE_DAYS
+    await repository.forget_all_user_records()
+    assert await since() is None
 
 
 @pytest.mark.parametrize(

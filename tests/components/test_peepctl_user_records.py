@@ -45,11 +45,27 @@ async def test_a_user_is_shown_with_why_and_what_to_do(peepctl: PeepctlBesideApi
 
 
 async def test_a_user_who_never_came_and_one_who_is_unknown(peepctl: PeepctlBesideApi) -> None:
-    assert "none (no records are kept)" in (await peepctl.run("users", "show", "bob")).stdout
+    assert "last login    none since 20" in (await peepctl.run("users", "show", "bob")).stdout
     unknown = await peepctl.run("users", "show", "nobody")
     assert unknown.code == 1
     assert "404" in unknown.stderr
     assert "login refused" not in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(("top",), 0), (("list", "--refused", "1d"), 0), (("list", "--not-since", "90d", "--names"), 1)],
+)
+async def test_lists_say_that_nothing_is_kept_and_name_nobody_as_somebody_who_never_came(
+    peepctl: PeepctlBesideApi, repository: StateRepository, words: tuple[str, ...], code: int
+) -> None:
+    await repository.forget_all_user_records()
+    done = await peepctl.run("users", *words)
+    assert done.code == code
+    assert "nothing is known of logins: no records are kept (PEEP_LOGIN_RECORDS=0), or" in done.stderr
+    assert not {"alice", "bob", "carol"} & set(done.stdout.split())
+    shown = await peepctl.run("users", "show", "alice")
+    assert "last login    none: nothing is known of logins" in shown.stdout
 
 
 async def test_refused_logins_under_names_that_nobody_has_are_told_in_sum(
@@ -86,6 +102,10 @@ async def test_users_are_listed_by_what_is_kept_of_them(peepctl: PeepctlBesideAp
     assert await listed("--not-since", "90d") == ["bob", "carol"]
     assert await listed("--refused", "1d", "--search", "LI") == ["alice"]
     assert await listed("--suspended") == []
+    recent = await peepctl.run("users", "list", "--not-since", "300d", "--names")
+    assert (recent.code, recent.stdout) == (0, "bob\ncarol\n")
+    assert "logins are known since 20" in recent.stderr
+    assert "whoever has not logged in since then is listed" in recent.stderr
     wrong = await peepctl.run("users", "list", "--not-since", "soon")
     assert wrong.code == 2
     assert "soon is no number of days, such as 90d" in wrong.stderr

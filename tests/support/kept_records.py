@@ -1,5 +1,6 @@
 """Users' records, written to the store as if they had been taken long ago."""
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -7,7 +8,10 @@ import redis
 
 from state_store.redis import keys
 from state_store.repository.user_records import STRANGERS
-from state_store.user_records import group_of, group_text
+from state_store.user_records import DAY_SECONDS, group_of, group_text
+
+SINCE_DAYS = 200
+"""Records go back so far."""
 
 
 def keep_records(server: redis.Redis, records: Mapping[str, str]) -> None:
@@ -19,3 +23,4 @@ def keep_records(server: redis.Redis, records: Mapping[str, str]) -> None:
     if STRANGERS in records:
         texts = {**texts, STRANGERS: records[STRANGERS]}
     server.mset({f"{keys.USER_RECORDS}{number}": text for number, text in texts.items()})
+    server.set(keys.RECORDS_SINCE, int(time.time()) - SINCE_DAYS * DAY_SECONDS)

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from peepctl.completion import users as user_names
-from peepctl.http_api import ApiRefused
+from peepctl.http_api import ApiError, ApiRefused
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import amount, duration, say, say_json, say_list, say_table
 from peepctl.server import Server
@@ -34,6 +34,11 @@ class Sort(enum.Enum):
     WEEK = "week"
     MONTH = "month"
     MAILDROP = "maildrop"
+
+
+_NO_RECORD = (
+    "nothing is known of logins: no records are kept (PEEP_LOGIN_RECORDS=0), or nobody has logged in yet"
+)
 
 
 class Period(enum.Enum):
@@ -73,7 +78,7 @@ def show(server: Server, username: KnownUsername, as_json: AsJson = False) -> No
 def _facts(user: Mapping[str, Any]) -> list[tuple[str, str]]:
     login, session, suspension = user["last_login"], user["session"], user["suspension"]
     since = user["recorded_since"]
-    unknown = f"none since {since[:10]}" if since else "none (no records are kept)"
+    unknown = f"none since {since[:10]}" if since else f"none: {_NO_RECORD}"
     return [
         ("user", user["username"]),
         ("suspended", _suspended(suspension) if suspension else ""),
@@ -130,6 +135,7 @@ def top(
     if as_json:
         say_json(page)
         return
+    _warn(page)
     used = [one for one in page["users"] if one[period.value]["octets"]]
     say_table(
         ("USER", "SENT", "MESSAGES", "LAST LOGIN"),
@@ -145,6 +151,24 @@ def top(
     )
 
 
+def _warn(page: Mapping[str, Any], not_since_days: int | None = None) -> None:
+    """Tell whoever acts on a list of users, where it knows less than it seems to.
+
+    Raises `ApiError` where it would name everybody as somebody who never came.
+    """
+    since = page.get("recorded_since", "")  # an earlier state-api does not say
+    if since is None and not_since_days is not None:
+        raise ApiError(_NO_RECORD)
+    if since is None:
+        complain(_NO_RECORD)
+    elif since and not_since_days is not None:
+        known = datetime.now(UTC) - datetime.fromisoformat(since)
+        if known.days < not_since_days:
+            complain(
+                f"logins are known since {since[:10]} only: whoever has not logged in since then is listed"
+            )
+
+
 def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool, only_names: bool) -> None:
     """Print the users whom `query`, of `GET /v1/users`, is about, with figures or `only_names`."""
     users: list[dict[str, Any]] = []
@@ -156,6 +180,7 @@ def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool, only_
             users += page["users"]
             if len(page["users"]) < PAGE:
                 break
+    _warn(page, query.get("not_since_days"))
     if as_json:
         say_json({"users": users})
         return

@@ -7,7 +7,7 @@ import { EVERY, Polling } from "./polling.js";
 import { askForSuspension } from "./refusing.js";
 import { askToClose } from "./sessions.js";
 import { ago, count, counted, duration, momentOf, octets, visible } from "./units.js";
-import { changePassword } from "./users.js";
+import { changePassword, NO_RECORD } from "./users.js";
 
 /** @typedef {{at: string, address: string | null, tls: string | null, mechanism: string | null}} Origin */
 /** @typedef {Origin & {messages: number, octets: number}} Login */
@@ -194,14 +194,14 @@ function refusal(one) {
 /** @param {User} user */
 function facts(user) {
   const { last_login: login, recorded_since: since } = user;
-  const never = since ? `None since ${momentOf(new Date(since))}` : "None: nothing is kept of users";
+  const never = since ? `None since ${momentOf(new Date(since))}` : NO_RECORD;
   /** @type {[string, string][]} */
   const rows = [
     ["Last login", login ? `${ago(new Date(login.at))}${origin(login)}` : never],
     ["Maildrop then", login ? `${counted(login.messages, "message")}, ${octets(login.octets)}` : "–"],
-    ["Today (UTC)", traffic(user.today)],
-    ["7 days", traffic(user.week)],
-    ["This month", traffic(user.month)],
+    ["Today (UTC)", since ? traffic(user.today) : "–"],
+    ["7 days", since ? traffic(user.week) : "–"],
+    ["This month", since ? traffic(user.month) : "–"],
     ["Password", user.password_scheme],
   ];
   return rows.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]);

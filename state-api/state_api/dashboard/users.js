@@ -9,7 +9,7 @@ import { Pages } from "./pages.js";
 import { askForSuspensions } from "./refusing.js";
 import { may } from "./roles.js";
 import { Table } from "./tables.js";
-import { ago, count, octets } from "./units.js";
+import { ago, count, momentOf, octets } from "./units.js";
 
 /**
  * @typedef {object} User
@@ -21,6 +21,9 @@ import { ago, count, octets } from "./units.js";
  * @property {{octets: number, messages: number}} week
  * @property {number} maildrop_octets
  */
+
+/** Why nothing is shown of anybody's logins and traffic. */
+export const NO_RECORD = "Nothing is known of logins and traffic: no records are kept (PEEP_LOGIN_RECORDS=0), or nobody has logged in yet.";
 
 const PAGE = 50;
 const TYPING = 200;
@@ -39,6 +42,7 @@ const COLUMNS = [
 ];
 
 const REFUSED_LATELY = "refused_days=1";
+const NOT_LATELY = "not_since_days=90";
 const SUSPENDED = "suspended=true";
 
 /** So many does the server give at once. */
@@ -48,7 +52,7 @@ const MOST_AT_ONCE = 1000;
 const FILTERS = [
   ["", "All users"],
   [REFUSED_LATELY, "Refused within a day"],
-  ["not_since_days=90", "No login in 90 days"],
+  [NOT_LATELY, "No login in 90 days"],
   [SUSPENDED, "Suspended"],
 ];
 
@@ -84,9 +88,11 @@ export class Users {
     const addMany = button("Add users from a file", () => this._addMany(), { needs: "all" });
     this._suspendAll = button("Suspend all of these", () => this._askToSuspendAll(), { kind: "danger", needs: "all" });
     this._suspendAll.hidden = true;
+    this._known = element("p", { class: "muted" });
     this._imported = element("p", { class: "muted", id: "imported-hashes" });
     byId("users").append(
       element("div", { class: "toolbar" }, this._prefix.root, this._filter.root, add, addMany, this._suspendAll),
+      this._known,
       this._table.root,
       this._pages.root,
       this._imported,
@@ -118,7 +124,9 @@ export class Users {
       const shown = Number(query.get("offset")) + page.users.length;
       const next = page.total === null || shown >= page.total ? page.next : String(shown);
       this._render(page.users, next, Boolean(prefix || this._filter.value));
-      this._suspendAll.hidden = !(this._filter.value && this._filter.value !== SUSPENDED && page.total);
+      // Without any record everybody looks as if they never came.
+      this._suspendAll.hidden = !(this._filter.value && this._filter.value !== SUSPENDED && page.total && page.recorded_since);
+      setText(this._known, knownText(page.recorded_since, this._filter.value));
       setText(this._imported, importedText(hashes));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -253,6 +261,12 @@ function importedText({ users, imported, schemes }) {
   if (imported === 0) return "";
   const each = schemes.map((one) => `${one.scheme} ${count(one.users)}`).join(", ");
   return `${count(imported)} of ${count(users)} users still have another server's password hash, until they log in: ${each}.`;
+}
+
+/** @param {string | null} since when records of logins begin @param {string} filter */
+function knownText(since, filter) {
+  if (!since) return NO_RECORD;
+  return filter === NOT_LATELY ? `Logins are known since ${momentOf(new Date(since))}.` : "";
 }
 
 /** @param {string} username */

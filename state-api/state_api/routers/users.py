@@ -21,6 +21,7 @@ from state_api.dependencies import (
 )
 from state_api.many_users import add_many
 from state_api.routers.monitoring import session_of
+from state_api.times import time_if_any
 from state_api.user_list import UserQuery, UserSort
 from state_store.repository.user_records import STRANGERS
 
@@ -117,10 +118,11 @@ async def list_users(
     Sorted by anything else, or filtered, the list is some seconds old, and its pages go by `offset`.
     """
     query = wanted.query()
+    since = time_if_any(await repository.recorded_since())
     if query is not None:
         selection = await lists.page(query, wanted.offset, limit)
         users = list(map(user_details.listed, selection.users))
-        answer = user_details.UserPage(users=users, next=None, total=selection.total)
+        answer = user_details.UserPage(users=users, next=None, total=selection.total, recorded_since=since)
         if wanted.refused_days is not None:
             strangers = await repository.user_records([STRANGERS])
             answer.refused_unknown_names = user_details.refused_unknown_names(strangers)
@@ -131,7 +133,8 @@ async def list_users(
     next_after = page[-1].username if len(found) > limit else None
     if next_after is not None:
         response.headers["Link"] = f'<{_page_address(limit, prefix, next_after)}>; rel="next"'
-    return user_details.UserPage(users=list(map(user_details.listed, page)), next=next_after, total=None)
+    users = list(map(user_details.listed, page))
+    return user_details.UserPage(users=users, next=next_after, total=None, recorded_since=since)
 
 
 def _page_address(limit: int, prefix: str, after: str) -> str:

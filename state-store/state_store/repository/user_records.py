@@ -1,6 +1,7 @@
 """Users' records: what instances note of users waits in one text, and is added to them many at once."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,6 +119,14 @@ class UserRecordRepository(DeploymentStore):
             records[STRANGERS] = stored.of_strangers(await self._nobodys(stored.refused_names))
         read = {name: record.read(stored.at) for name, record in records.items()}
         return UserRecords(stored.at, stored.since, read)
+
+    async def recorded_since(self) -> int:
+        """Return when the first record was made, in seconds since the epoch; 0: there is none."""
+        # In this order: what waits may be taken, and the key set, in between.
+        waiting = await self._client.command("GETRANGE", keys.USER_NOTES, 0, 20)
+        since = await self._client.command("GET", keys.RECORDS_SINCE)
+        begun = re.match("\n=([0-9]+)", waiting)
+        return int(since or (begun[1] if begun else 0))
 
     async def every_user_record(self) -> dict[str, str]:
         """Return the records of all users who have one, as `RecordText` reads them."""
