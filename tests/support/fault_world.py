@@ -39,7 +39,7 @@ WORKERS = 2
 GHOST_SECONDS = LEASE_SECONDS + 3.0
 """After so long nothing of a killed worker may show any more: its lease, and a look at it."""
 
-SETTLED_SECONDS = 5.0
+SETTLED_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
