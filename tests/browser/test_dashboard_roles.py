@@ -106,6 +106,7 @@ def test_administrators_are_made_changed_and_removed(peep: Peep, open_dashboard:
     expect(other.page.locator("#entrance")).to_be_visible()
     other.sign_in(PASSWORD, "bob")
     other.go_to("Access")
+    expect(other.row("bob")).to_be_visible()
     assert not other.is_wider_than_the_screen()
     other.picture("access-telephone-dark")
     other.page.get_by_role("button", name="Change my password").click()
@@ -123,11 +124,13 @@ def test_administrators_are_made_changed_and_removed(peep: Peep, open_dashboard:
 
 def test_an_answer_to_a_request_of_before_ends_no_sign_in(peep: Peep, dashboard: Dashboard) -> None:
     make_administrator(peep, "late", "all")
-    dashboard.sign_in(PASSWORD, "late")
-    dashboard.go_to("Access")
     page = dashboard.page
     answers = HeldBack(page, "**/v1/tokens")
+    dashboard.sign_in(PASSWORD, "late")
+    dashboard.go_to("Access")
     before = answers.next()
+    expect(dashboard.row("late")).to_be_visible()
+    expect(page.get_by_text("There are no API tokens.")).to_be_hidden()  # nobody knows yet
     page.get_by_role("button", name="Change my password").click()
     dashboard.dialog().get_by_label("Password so far", exact=True).fill(PASSWORD)
     dashboard.dialog().get_by_label("New password", exact=True).fill(f"{PASSWORD}-2")

@@ -65,10 +65,11 @@ _CUT = re.compile(r"Failed to load resource: net::ERR_")
 # Chromium drops what is under way whenever a network interface of the machine comes or goes, as those of
 # containers do; no option keeps it from that.
 _NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
-LOADING_SECONDS = 30.0
 
-# Far more than anything takes, even on a busy machine.
-expect.set_options(timeout=30_000)
+EXPECTING_SECONDS = 30.0
+"""Far more than anything takes, even on a busy machine."""
+
+expect.set_options(timeout=1000 * EXPECTING_SECONDS)
 
 
 def beside_the_browser(work: Coroutine[Any, Any, None]) -> None:
@@ -216,7 +217,7 @@ class Dashboard:
         ]
 
     def _load(self, load: Callable[[], object]) -> None:
-        deadline = time.monotonic() + LOADING_SECONDS
+        deadline = time.monotonic() + EXPECTING_SECONDS
         while time.monotonic() < deadline:
             self._was_dropped = False
             try:
@@ -258,7 +259,9 @@ class HeldBack:
 
     def next(self) -> Route:
         """Return the oldest request that is not answered, once there is one."""
+        deadline = time.monotonic() + EXPECTING_SECONDS
         while not self._routes:
+            assert time.monotonic() < deadline, "the page asks nothing of the kind"
             self._page.wait_for_timeout(10)
         return self._routes.pop(0)
 

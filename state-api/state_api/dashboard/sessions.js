@@ -97,7 +97,7 @@ export class Sessions {
       toolbar,
       this._table.root,
     );
-    this._render();
+    this._closeAll.hidden = true;
   }
 
   show() {

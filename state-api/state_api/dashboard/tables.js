@@ -65,6 +65,8 @@ export class Table {
       this._nothing,
       this._foot,
     );
+    // Whether there is anything is not known yet.
+    this._table.hidden = this._nothing.hidden = this._foot.hidden = true;
     this._markSorted();
   }
 
