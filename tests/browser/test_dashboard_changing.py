@@ -250,7 +250,7 @@ def test_all_sessions_of_a_user_or_a_network_are_closed_after_a_question(
     expect(dashboard.page.get_by_text("No session fits the filter.")).to_be_visible()
     expect(dashboard.dialog()).to_be_hidden()
     dashboard.page.get_by_label("By").select_option("network")
-    expect(dashboard.page.get_by_text("This is no address and no network.")).to_be_visible()
+    expect(dashboard.page.get_by_text("This is no address and no network: give 192.0.2.7")).to_be_visible()
     dashboard.page.get_by_label("By").select_option("idle")
     expect(dashboard.page.get_by_text("This is no time: give 45s, 10m or 2h.")).to_be_visible()
     dashboard.page.get_by_label("Filter").fill("1h")
