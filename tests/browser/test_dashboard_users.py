@@ -169,7 +169,7 @@ def test_users_are_added_from_a_file_and_each_line_is_answered(
     dashboard.picture("users-from-a-file")
     dialog.get_by_role("button", name="Add users").click()
     results = page.get_by_role("dialog", name="49 users added, 3 not")
-    expect(results).to_be_visible()
+    expect(results).to_be_visible(timeout=120_000)  # so many passwords are hashed before
     rows = results.locator("tbody tr")
     expect(rows.filter(has_text="a b")).to_contain_text("Not added: username: must be 1 to 128 characters")
     expect(rows.filter(has_text="the same name as in line 5")).to_contain_text("54")
