@@ -1,5 +1,6 @@
 """The charts open with what was before the page was opened; they show a day, a week and a year too."""
 
+import pytest
 import redis
 from playwright.sync_api import expect
 
@@ -43,6 +44,7 @@ def chart_of_connections(dashboard: Dashboard, words: str) -> None:
     expect(place).to_have_attribute("aria-label", f"Connections: now 0, at most {words}")
 
 
+@pytest.mark.timeout(120)
 def test_the_charts_open_full_and_reach_back_a_year(own_peep: Peep, open_dashboard: Open) -> None:
     take_the_watch(own_peep)
     write_past(own_peep.redis.url)
@@ -75,6 +77,7 @@ def test_the_charts_open_full_and_reach_back_a_year(own_peep: Peep, open_dashboa
     dashboard.picture("history-390-changes")
 
 
+@pytest.mark.timeout(120)
 def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard: Open) -> None:
     for name, options in LOOKS.items():
         dashboard = open_dashboard(**options)
@@ -99,6 +102,7 @@ def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard
     assert not dashboard.is_wider_than_the_screen()
 
 
+@pytest.mark.timeout(120)
 def test_changes_of_health_are_marked_told_and_listed(own_peep: Peep, open_dashboard: Open) -> None:
     take_the_watch(own_peep)
     write_past(own_peep.redis.url)
