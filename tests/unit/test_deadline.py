@@ -85,6 +85,17 @@ def test_a_touch_moves_the_expiry_to_exactly_its_time_after_the_touch() -> None:
     assert expiries.at == [17]
 
 
+def test_a_touch_in_the_last_part_of_a_second_moves_the_expiry_too() -> None:
+    expiries = Expiries()
+    expiries.deadline.allow(10.5)
+    expiries.clock.advance(10.25)  # its second has begun, so it has a timer of its own
+    expiries.deadline.touch()
+    expiries.clock.advance(10.25)
+    assert expiries.at == []
+    expiries.clock.advance(5)
+    assert expiries.at == [20.75]
+
+
 def test_a_thousand_touches_within_the_time_set_no_timer_of_their_own() -> None:
     expiries = Expiries()
     expiries.deadline.allow(10)
