@@ -16,6 +16,7 @@ import pytest
 
 from state_store.redis import keys
 from support.containers import PROJECT_FOLDER, Containers, require_engine
+from support.docker_engine import pause
 from support.fault_checker import RECOVERY_SECONDS, FinalState, counted, message_files
 from support.fault_client import FaultClient
 from support.fault_log import LEASE_SECONDS, Span
@@ -167,7 +168,7 @@ class System:
     @contextmanager
     def paused(self, container: str) -> Iterator[None]:
         """Let nothing in a container run for a while."""
-        self.docker("pause", container)
+        pause(self.ids.get(container, container))
         try:
             yield
         finally:

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.docker_engine import docker, docker_result
+from support.docker_engine import docker, docker_result, pause
 from support.manifests import CLUSTER_DEFAULTS, Resource, data_of, named, of_kind
 from support.pod_volumes import Files, Volumes
 
@@ -176,7 +176,7 @@ class Pod:
 
     def freeze(self) -> None:
         """Stop the pod's processes where they are."""
-        docker("pause", self.container)
+        pause(self.container)
 
     def thaw(self) -> None:
         """Let them go on."""
