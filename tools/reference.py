@@ -5,6 +5,7 @@ is out of date.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -134,8 +135,8 @@ def peepctl_commands(command: Any, path: str) -> Iterator[tuple[str, str]]:
         return
     with command.make_context(path, [], resilient_parsing=True) as context:
         _, *arguments = command.collect_usage_pieces(context)
-    # Click puts required arguments in braces, as if they were choices.
-    words = [argument.strip("{}") for argument in arguments]
+    # Click puts required arguments in braces, as if they were choices: `{USER}`, `{NETWORK}...`.
+    words = [re.sub(r"[{}]", "", argument) for argument in arguments]
     yield " ".join([path, *words]), " ".join((command.help or "").split())
 
 

@@ -38,6 +38,7 @@ def test_every_command_of_peepctl_is_listed_with_its_help() -> None:
         "sessions close",
         "kick SESSION\\|USER",
         "get [SETTING]",
+        "refusals ban NETWORK...",
     ):
         assert f"| `peepctl {command}` | " in table
     assert all(row.endswith(". |") for row in table.splitlines()[2:])
