@@ -115,6 +115,7 @@ def _documented_api(proxies: Sequence[IPv4Network | IPv6Network]) -> documentati
         redoc_url=None,
         redirect_slashes=False,
         responses=errors.problems(errors.INTERNAL, errors.INVALID),
+        generate_unique_id_function=lambda route: route.name,
         middleware=[
             *forwarded,
             Middleware(RequestLog),

@@ -28,7 +28,7 @@ _CHANGE_ERRORS = errors.problems(
 )
 
 
-@router.get("", operation_id="list_administrators", summary="List the administrators")
+@router.get("", summary="List the administrators")
 async def list_administrators(repository: RepositoryDependency, _: Reader) -> schemas.Administrators:
     """Those that settings name, and those that were made while the services run."""
     known, of_settings = await asyncio.gather(
@@ -44,7 +44,6 @@ async def list_administrators(repository: RepositoryDependency, _: Reader) -> sc
 
 @router.post(
     "",
-    operation_id="add_administrator",
     summary="Make an administrator",
     status_code=201,
     responses=errors.problems(errors.ADMINISTRATOR_EXISTS, errors.TOO_MANY, errors.TOO_LARGE, errors.INVALID),
@@ -64,7 +63,6 @@ async def add_administrator(
 
 @router.put(
     "/{name}/password",
-    operation_id="change_administrator_password",
     summary="Change an administrator's password",
     status_code=204,
     responses=_CHANGE_ERRORS,
@@ -83,11 +81,7 @@ async def change_administrator_password(
 
 
 @router.put(
-    "/{name}/role",
-    operation_id="change_administrator_role",
-    summary="Change an administrator's role",
-    status_code=204,
-    responses=_CHANGE_ERRORS,
+    "/{name}/role", summary="Change an administrator's role", status_code=204, responses=_CHANGE_ERRORS
 )
 async def change_administrator_role(
     name: NamePath,
@@ -102,13 +96,7 @@ async def change_administrator_role(
     )
 
 
-@router.delete(
-    "/{name}",
-    operation_id="remove_administrator",
-    summary="Remove an administrator",
-    status_code=204,
-    responses=_CHANGE_ERRORS,
-)
+@router.delete("/{name}", summary="Remove an administrator", status_code=204, responses=_CHANGE_ERRORS)
 async def remove_administrator(
     name: NamePath, repository: RepositoryDependency, administrator: Administrator
 ) -> None:

@@ -22,7 +22,7 @@ router = APIRouter(
 NamePath = Annotated[str, Path(description="A token's name.", examples=["prometheus"])]
 
 
-@router.get("", operation_id="list_tokens", summary="List the API tokens")
+@router.get("", summary="List the API tokens")
 async def list_tokens(repository: RepositoryDependency, _: Reader) -> schemas.ApiTokens:
     """Never the tokens themselves: only digests of them are kept."""
     return schemas.ApiTokens(tokens=[_shown(token) for token in await repository.api_tokens()])
@@ -30,7 +30,6 @@ async def list_tokens(repository: RepositoryDependency, _: Reader) -> schemas.Ap
 
 @router.post(
     "",
-    operation_id="make_token",
     summary="Make an API token",
     status_code=201,
     responses=errors.problems(errors.API_TOKEN_EXISTS, errors.TOO_MANY, errors.TOO_LARGE, errors.INVALID),
@@ -54,7 +53,6 @@ async def make_token(
 
 @router.delete(
     "/{name}",
-    operation_id="revoke_token",
     summary="Revoke an API token",
     status_code=204,
     responses=errors.problems(errors.UNKNOWN_API_TOKEN),

@@ -39,7 +39,6 @@ ActId = Annotated[audit_schemas.ActId, Path(description="As the list shows it.")
 
 @router.get(
     "",
-    operation_id="list_acts",
     summary="Show who has done what",
     response_model=audit_schemas.Acts,
     responses={
@@ -77,12 +76,7 @@ async def list_acts(
     return audit_schemas.Acts(acts=[shown(act) for act in page.acts], next=page.next_id or None)
 
 
-@router.get(
-    "/{act_id}",
-    operation_id="show_act",
-    summary="Show one entry",
-    responses=errors.problems(errors.UNKNOWN_ACT),
-)
+@router.get("/{act_id}", summary="Show one entry", responses=errors.problems(errors.UNKNOWN_ACT))
 async def show_act(act_id: ActId, repository: RepositoryDependency, _: Reader) -> audit_schemas.Act:
     """As the list has it."""
     return shown(await _known(act_id, repository))
@@ -90,7 +84,6 @@ async def show_act(act_id: ActId, repository: RepositoryDependency, _: Reader) -
 
 @router.post(
     "/{act_id}/undo",
-    operation_id="undo_act",
     summary="Set a setting back",
     responses={
         200: TAGGED,

@@ -43,7 +43,6 @@ Idle = Annotated[
 
 @router.delete(
     "",
-    operation_id="close_sessions",
     summary="Close the POP3 connections of a network or user, idle ones, or all",
     responses=errors.problems(errors.NEEDS_CONFIRMATION),
 )

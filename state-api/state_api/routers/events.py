@@ -39,7 +39,6 @@ LastEventId = Annotated[
 
 @router.get(
     "/events",
-    operation_id="stream_events",
     summary="Listen to what happens",
     response_class=Response,
     responses={

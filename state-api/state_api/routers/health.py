@@ -9,13 +9,13 @@ from state_api.schemas import Health, Readiness
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez", operation_id="show_liveness", summary="Is this process alive?")
+@router.get("/livez", summary="Is this process alive?")
 async def show_liveness() -> Health:
     """Says nothing about Redis: restarting this process would not bring it back."""
     return Health(status="alive")
 
 
-@router.get("/healthz", operation_id="show_health", summary="The same as /livez")
+@router.get("/healthz", summary="The same as /livez")
 async def show_health() -> Health:
     """Another name that some tools ask by."""
     return await show_liveness()
@@ -23,7 +23,6 @@ async def show_health() -> Health:
 
 @router.get(
     "/readyz",
-    operation_id="show_readiness",
     summary="Can requests be served?",
     responses=problems(STORE_UNAVAILABLE, STORE_EMPTIED, DRAINING),
 )

@@ -27,7 +27,7 @@ Since = Annotated[
 Limit = Annotated[int, Query(ge=1, le=HEALTH_CHANGES_KEPT, description="So many, the newest.")]
 
 
-@router.get("", operation_id="show_health_report", summary="Show what is well and what is not")
+@router.get("", summary="Show what is well and what is not")
 async def show_health_report(repository: RepositoryDependency, _: Reader) -> HealthReport:
     """Certificates, Redis, the mail's disks, each process and the clocks, each with a word what to do."""
     checks = await look(repository)
@@ -38,10 +38,7 @@ async def show_health_report(repository: RepositoryDependency, _: Reader) -> Hea
 
 
 @router.get(
-    "/changes",
-    operation_id="list_health_changes",
-    summary="Show what has become bad, and well again",
-    responses=errors.problems(errors.INVALID),
+    "/changes", summary="Show what has become bad, and well again", responses=errors.problems(errors.INVALID)
 )
 async def list_health_changes(
     repository: RepositoryDependency, _: Reader, since: Since = None, limit: Limit = 100

@@ -47,10 +47,7 @@ StepSeconds = Annotated[
 
 
 @router.get(
-    "/history",
-    operation_id="show_history",
-    summary="Show what was",
-    responses=errors.problems(errors.INVALID, errors.INVALID_SPAN),
+    "/history", summary="Show what was", responses=errors.problems(errors.INVALID, errors.INVALID_SPAN)
 )
 async def show_history(
     repository: RepositoryDependency,

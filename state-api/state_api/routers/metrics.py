@@ -71,7 +71,6 @@ class StoreCollector(Collector):
 
 @router.get(
     "/metrics",
-    operation_id="show_metrics",
     summary="Numbers for Prometheus",
     response_class=Response,
     responses={

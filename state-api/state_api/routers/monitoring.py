@@ -27,13 +27,13 @@ SessionId = Annotated[str, Path(description="As the list of sessions shows it.",
 SlowDownId = Annotated[str, Path(description="As the list shows it.", examples=["5f0c9e1b7a42"])]
 
 
-@router.get("/counters", operation_id="show_counters", summary="Show every counter and gauge")
+@router.get("/counters", summary="Show every counter and gauge")
 async def show_counters(repository: RepositoryDependency, _: Reader) -> schemas.Counters:
     """PEEP `rb?`, `re?`, `xe?`, `cc?`, `hc?`, `hu?` and how many lines `cu?` has, over all instances."""
     return schemas.Counters.model_validate(await repository.counters())
 
 
-@router.get("/sessions", operation_id="list_sessions", summary="List the open POP3 connections")
+@router.get("/sessions", summary="List the open POP3 connections")
 async def list_sessions(repository: RepositoryDependency, response: Response, _: Reader) -> schemas.Sessions:
     """PEEP `s?`, with more of each. The oldest comes first, logged in or not."""
     now, found = time.time(), await repository.sessions()
@@ -44,7 +44,6 @@ async def list_sessions(repository: RepositoryDependency, response: Response, _:
 
 @router.delete(
     "/sessions/{session_id}",
-    operation_id="close_session",
     summary="Close a POP3 connection",
     status_code=204,
     responses=errors.problems(errors.UNKNOWN_SESSION),
@@ -57,27 +56,25 @@ async def close_session(
     log.info("session closed by an administrator", session=session_id, administrator=administrator.name)
 
 
-@router.get("/logged-in-users", operation_id="list_logged_in_users", summary="List who is logged in")
+@router.get("/logged-in-users", summary="List who is logged in")
 async def list_logged_in_users(repository: RepositoryDependency, _: Reader) -> schemas.LoggedInUsers:
     """PEEP `cu?`."""
     return schemas.LoggedInUsers(users=await repository.logged_in_users())
 
 
-@router.get("/instances", operation_id="list_instances", summary="List the POP3 processes")
+@router.get("/instances", summary="List the POP3 processes")
 async def list_instances(repository: RepositoryDependency, _: Reader) -> schemas.Instances:
     """In the order of their age. One that does not answer any more is listed until its lease is over."""
     return schemas.Instances(instances=[_instance(status) for status in await repository.instances()])
 
 
-@router.get("/version", operation_id="show_version", summary="Show the version of Peep")
+@router.get("/version", summary="Show the version of Peep")
 async def show_version(_: Reader) -> schemas.Version:
     """PEEP `v?`: the version of the process that answers; `/v1/instances` has those of the POP3 service."""
     return schemas.Version(version=VERSION)
 
 
-@router.get(
-    "/slow-downs", operation_id="list_slow_downs", summary="List who is slowed down for wrong passwords"
-)
+@router.get("/slow-downs", summary="List who is slowed down for wrong passwords")
 async def list_slow_downs(repository: RepositoryDependency, _: Reader) -> schemas.SlowDowns:
     """PEEP `g?`. Strangers share the allowances of their network and of their user.
 
@@ -88,7 +85,6 @@ async def list_slow_downs(repository: RepositoryDependency, _: Reader) -> schema
 
 @router.delete(
     "/slow-downs/{slow_down_id}",
-    operation_id="lift_slow_down",
     summary="Lift a slow-down",
     status_code=204,
     responses=errors.problems(errors.UNKNOWN_SLOW_DOWN),
@@ -101,7 +97,7 @@ async def lift_slow_down(
     log.info("slow-down lifted", slow_down=slow_down_id, administrator=administrator.name)
 
 
-@router.get("/moves", operation_id="list_moves", summary="List whose mail comes from the old server")
+@router.get("/moves", summary="List whose mail comes from the old server")
 async def list_moves(repository: RepositoryDependency, _: Reader) -> schemas.Moves:
     """PEEP `mv?` and `mc?`. Users are added when all of their mail is here."""
     counts, moves = await asyncio.gather(repository.move_counts(), repository.moves())

@@ -21,7 +21,6 @@ router = APIRouter(
 
 @router.put(
     "",
-    operation_id="change_own_password",
     summary="Change the own password",
     status_code=204,
     responses=errors.problems(

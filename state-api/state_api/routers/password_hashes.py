@@ -23,11 +23,7 @@ After = Annotated[
 ]
 
 
-@router.get(
-    "/password-schemes",
-    operation_id="list_password_schemes",
-    summary="Count the users who still have an imported password hash",
-)
+@router.get("/password-schemes", summary="Count the users who still have an imported password hash")
 async def list_password_schemes(repository: RepositoryDependency, _: Reader) -> user_schemas.PasswordSchemes:
     """All others have hashes of our own: argon2id, with a verifier for SCRAM."""
     counts = await repository.hash_counts()
@@ -41,7 +37,6 @@ async def list_password_schemes(repository: RepositoryDependency, _: Reader) -> 
 
 @router.get(
     "/password-hashes",
-    operation_id="list_password_hashes",
     summary="List the users with their password hashes",
     responses=errors.problems(errors.INVALID),
 )

@@ -46,7 +46,7 @@ Text = Annotated[
 ]
 
 
-@router.get("/refusals", operation_id="list_refusals", summary="List suspensions, bans and exemptions")
+@router.get("/refusals", summary="List suspensions, bans and exemptions")
 async def list_refusals(
     repository: RepositoryDependency,
     _: Reader,
@@ -68,7 +68,6 @@ async def list_refusals(
 
 @router.post(
     "/refusals",
-    operation_id="set_refusals",
     summary="Suspend users, ban or exempt networks",
     responses=errors.problems(errors.NEEDS_CONFIRMATION, errors.TOO_LARGE),
 )
@@ -104,7 +103,6 @@ async def set_refusals(
 
 @router.delete(
     "/refusals/{refusal_id}",
-    operation_id="lift_refusal",
     summary="Lift a suspension, ban or exemption",
     status_code=204,
     responses=errors.problems(errors.UNKNOWN_REFUSAL),
@@ -119,7 +117,6 @@ async def lift_refusal(
 
 @router.get(
     "/users/{username}/suspension",
-    operation_id="show_suspension",
     summary="Show why a user is suspended",
     responses=errors.problems(errors.UNKNOWN_REFUSAL),
 )
@@ -135,7 +132,6 @@ async def show_suspension(
 
 @router.put(
     "/users/{username}/suspension",
-    operation_id="suspend_user",
     summary="Suspend a user",
     responses=errors.problems(errors.UNKNOWN_USER, errors.TOO_MANY_REFUSALS, errors.TOO_LARGE),
 )
@@ -166,7 +162,6 @@ async def suspend_user(
 
 @router.delete(
     "/users/{username}/suspension",
-    operation_id="lift_suspension",
     summary="Lift a user's suspension",
     status_code=204,
     responses=errors.problems(errors.UNKNOWN_REFUSAL),

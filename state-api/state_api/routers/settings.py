@@ -47,7 +47,7 @@ TAGGED = {
 }
 
 
-@router.get("", operation_id="show_settings", summary="Show the settings in force", responses={200: TAGGED})
+@router.get("", summary="Show the settings in force", responses={200: TAGGED})
 async def show_settings(repository: RepositoryDependency, response: Response, _: Reader) -> schemas.Settings:
     """PEEP `c?`, `t?` and `m?` in one."""
     return in_answer(await repository.settings(), response)
@@ -55,7 +55,6 @@ async def show_settings(repository: RepositoryDependency, response: Response, _:
 
 @router.patch(
     "",
-    operation_id="change_settings",
     summary="Change settings",
     responses={
         200: TAGGED,

@@ -89,7 +89,6 @@ _ALL = Wanted()
 
 @router.get(
     "",
-    operation_id="list_users",
     summary="List the users",
     responses={
         200: {
@@ -144,7 +143,6 @@ def _page_address(limit: int, prefix: str, after: str) -> str:
 
 @router.post(
     "",
-    operation_id="add_user",
     summary="Add a user, or many",
     status_code=201,
     response_model=None,
@@ -182,12 +180,7 @@ async def add_user(
     return user_schemas.User(username=body.username)
 
 
-@router.get(
-    "/{username}",
-    operation_id="show_user",
-    summary="Show a user",
-    responses=errors.problems(errors.UNKNOWN_USER),
-)
+@router.get("/{username}", summary="Show a user", responses=errors.problems(errors.UNKNOWN_USER))
 async def show_user(
     username: UsernamePath, repository: RepositoryDependency, _: Helper
 ) -> user_details.UserDetails:
@@ -209,11 +202,7 @@ async def show_user(
 
 
 @router.delete(
-    "/{username}",
-    operation_id="remove_user",
-    summary="Remove a user",
-    status_code=204,
-    responses=errors.problems(errors.UNKNOWN_USER),
+    "/{username}", summary="Remove a user", status_code=204, responses=errors.problems(errors.UNKNOWN_USER)
 )
 async def remove_user(
     username: UsernamePath, repository: RepositoryDependency, administrator: Administrator
@@ -225,7 +214,6 @@ async def remove_user(
 
 @router.put(
     "/{username}/password",
-    operation_id="change_password",
     summary="Change a user's password",
     status_code=204,
     responses=errors.problems(errors.UNKNOWN_USER, errors.TOO_LARGE),
