@@ -298,6 +298,10 @@ def _documented(kinds: list[Kind]) -> dict[str, Any]:
     }
 
 
+FOR_ADMINISTRATORS = problems(UNAUTHENTICATED, STORE_UNAVAILABLE)
+"""What every route for administrators may answer; `INTERNAL` and `INVALID` are documented for all routes."""
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of `app`, the framework's own included, from the table."""
     ours: tuple[type[Exception], ...] = (Refused, *KINDS)

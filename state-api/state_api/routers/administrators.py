@@ -11,11 +11,7 @@ from state_api import errors
 from state_api.dependencies import Administrator, PasswordsDependency, Reader, RepositoryDependency
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1/administrators",
-    tags=["administrators"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1/administrators", tags=["administrators"], responses=errors.FOR_ADMINISTRATORS)
 
 NamePath = Annotated[str, Path(description="An administrator's name.", examples=["bob"])]
 
@@ -24,7 +20,6 @@ _CHANGE_ERRORS = errors.problems(
     errors.ADMINISTRATOR_OF_SETTINGS,
     errors.LAST_ADMINISTRATOR,
     errors.TOO_LARGE,
-    errors.INVALID,
 )
 
 
@@ -46,7 +41,7 @@ async def list_administrators(repository: RepositoryDependency, _: Reader) -> sc
     "",
     summary="Make an administrator",
     status_code=201,
-    responses=errors.problems(errors.ADMINISTRATOR_EXISTS, errors.TOO_MANY, errors.TOO_LARGE, errors.INVALID),
+    responses=errors.problems(errors.ADMINISTRATOR_EXISTS, errors.TOO_MANY, errors.TOO_LARGE),
 )
 async def add_administrator(
     body: schemas.NewAdministrator,

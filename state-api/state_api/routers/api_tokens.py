@@ -13,11 +13,7 @@ from state_store.administrators import ApiToken
 from state_store.credentials.api_tokens import new_token, token_digest
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1/tokens",
-    tags=["administrators"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1/tokens", tags=["administrators"], responses=errors.FOR_ADMINISTRATORS)
 
 NamePath = Annotated[str, Path(description="A token's name.", examples=["prometheus"])]
 
@@ -32,7 +28,7 @@ async def list_tokens(repository: RepositoryDependency, _: Reader) -> schemas.Ap
     "",
     summary="Make an API token",
     status_code=201,
-    responses=errors.problems(errors.API_TOKEN_EXISTS, errors.TOO_MANY, errors.TOO_LARGE, errors.INVALID),
+    responses=errors.problems(errors.API_TOKEN_EXISTS, errors.TOO_MANY, errors.TOO_LARGE),
 )
 async def make_token(
     body: schemas.NewApiToken, repository: RepositoryDependency, administrator: Administrator

@@ -28,11 +28,7 @@ POLL_SECONDS = 0.5
 """How often a request that waits looks for new entries."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1/audit",
-    tags=["audit"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.INVALID, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1/audit", tags=["audit"], responses=errors.FOR_ADMINISTRATORS)
 
 ActId = Annotated[audit_schemas.ActId, Path(description="As the list shows it.")]
 

@@ -19,11 +19,7 @@ MOST = 500
 """Sessions that one request closes: it is answered while a client still waits, and shows how far it is."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1/sessions",
-    tags=["monitoring"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.INVALID, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1/sessions", tags=["monitoring"], responses=errors.FOR_ADMINISTRATORS)
 
 OfNetwork = Annotated[
     Annotated[str, AfterValidator(canonical_network)] | None,

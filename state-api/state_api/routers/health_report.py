@@ -14,11 +14,7 @@ from state_api.times import time_of
 from state_store import health
 from state_store.health import HEALTH_CHANGES_KEPT
 
-router = APIRouter(
-    prefix="/v1/health",
-    tags=["monitoring"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1/health", tags=["monitoring"], responses=errors.FOR_ADMINISTRATORS)
 
 Since = Annotated[
     Moment | None,
@@ -37,9 +33,7 @@ async def show_health_report(repository: RepositoryDependency, _: Reader) -> Hea
     )
 
 
-@router.get(
-    "/changes", summary="Show what has become bad, and well again", responses=errors.problems(errors.INVALID)
-)
+@router.get("/changes", summary="Show what has become bad, and well again")
 async def list_health_changes(
     repository: RepositoryDependency, _: Reader, since: Since = None, limit: Limit = 100
 ) -> HealthChanges:

@@ -16,11 +16,7 @@ from state_store.history import MOST_POINTS, Kind, Metric, Span
 
 DEFAULT_SECONDS = 3600
 
-router = APIRouter(
-    prefix="/v1",
-    tags=["monitoring"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1", tags=["monitoring"], responses=errors.FOR_ADMINISTRATORS)
 
 Metrics = Annotated[
     list[Metric] | None,

@@ -17,11 +17,7 @@ from state_store.credentials import attempts
 from state_store.moves import Move
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1",
-    tags=["monitoring"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1", tags=["monitoring"], responses=errors.FOR_ADMINISTRATORS)
 
 SessionId = Annotated[str, Path(description="As the list of sessions shows it.", examples=["bb43ba24-17"])]
 SlowDownId = Annotated[str, Path(description="As the list shows it.", examples=["5f0c9e1b7a42"])]

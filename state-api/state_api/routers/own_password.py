@@ -12,11 +12,7 @@ from state_store.audit import Door
 from state_store.errors import UnknownAdministrator
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1/own-password",
-    tags=["administrators"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1/own-password", tags=["administrators"], responses=errors.FOR_ADMINISTRATORS)
 
 
 @router.put(
@@ -24,10 +20,7 @@ router = APIRouter(
     summary="Change the own password",
     status_code=204,
     responses=errors.problems(
-        errors.TOKEN_HAS_NO_PASSWORD,
-        errors.ADMINISTRATOR_OF_SETTINGS,
-        errors.TOO_LARGE,
-        errors.INVALID,
+        errors.TOKEN_HAS_NO_PASSWORD, errors.ADMINISTRATOR_OF_SETTINGS, errors.TOO_LARGE
     ),
 )
 async def change_own_password(

@@ -1,26 +1,15 @@
 """`/v1/password-hashes` and `/v1/password-schemes`: what is known of users' passwords."""
 
-from typing import Annotated
-
 import structlog
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 
 from state_api import errors, user_schemas
 from state_api.dependencies import Administrator, Reader, RepositoryDependency
+from state_api.routers.users import After, Limit
 from state_store.credentials.hashes.imported import exported
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1",
-    tags=["users"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
-)
-
-Limit = Annotated[int, Query(ge=1, le=user_schemas.MAX_PAGE, description="Users a page.")]
-After = Annotated[
-    user_schemas.Username | None,
-    Query(description="`next` of the page before; without it the list begins at its start."),
-]
+router = APIRouter(prefix="/v1", tags=["users"], responses=errors.FOR_ADMINISTRATORS)
 
 
 @router.get("/password-schemes", summary="Count the users who still have an imported password hash")
@@ -35,11 +24,7 @@ async def list_password_schemes(repository: RepositoryDependency, _: Reader) -> 
     )
 
 
-@router.get(
-    "/password-hashes",
-    summary="List the users with their password hashes",
-    responses=errors.problems(errors.INVALID),
-)
+@router.get("/password-hashes", summary="List the users with their password hashes")
 async def list_password_hashes(
     request: Request,
     repository: RepositoryDependency,

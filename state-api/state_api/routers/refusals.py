@@ -11,8 +11,8 @@ from state_api import refusal_schemas as schemas
 from state_api.confirmation import Confirmed
 from state_api.dependencies import Administrator, Helper, Reader, RepositoryDependency
 from state_api.errors import Refused
+from state_api.routers.users import UsernamePath
 from state_api.schemas import FieldError
-from state_api.user_schemas import Username
 from state_store.errors import UnknownRefusal, UnknownUser
 from state_store.refusals import (
     NewRefusal,
@@ -24,14 +24,9 @@ from state_store.refusals import (
 )
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1",
-    tags=["refusals"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.INVALID, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1", tags=["refusals"], responses=errors.FOR_ADMINISTRATORS)
 
 RefusalId = Annotated[str, Path(description="As the list shows it.", examples=["5f0c9e1b7a42"])]
-UsernamePath = Annotated[Username, Path()]
 Limit = Annotated[int, Query(ge=1, le=schemas.MAX_PAGE, description="Refusals a page.")]
 After = Annotated[
     str, Query(max_length=schemas.MAX_TEXT, description="`next` of the page before; empty for the first one.")

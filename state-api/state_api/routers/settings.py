@@ -17,11 +17,7 @@ from state_store import records
 from state_store.errors import SettingsChanged
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1/settings",
-    tags=["settings"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1/settings", tags=["settings"], responses=errors.FOR_ADMINISTRATORS)
 
 _ENTITY_TAGS = re.compile(rf"[\t ,]*{ENTITY_TAG}(?:[\t ]*,[\t ,]*{ENTITY_TAG})*[\t ,]*")
 

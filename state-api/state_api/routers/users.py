@@ -26,11 +26,7 @@ from state_api.user_list import UserQuery, UserSort
 from state_store.repository.user_records import STRANGERS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-router = APIRouter(
-    prefix="/v1/users",
-    tags=["users"],
-    responses=errors.problems(errors.UNAUTHENTICATED, errors.INVALID, errors.STORE_UNAVAILABLE),
-)
+router = APIRouter(prefix="/v1/users", tags=["users"], responses=errors.FOR_ADMINISTRATORS)
 
 UsernamePath = Annotated[user_schemas.Username, Path()]
 Limit = Annotated[int, Query(ge=1, le=user_schemas.MAX_PAGE, description="Users a page.")]
