@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from peepctl.options import complain
+from peepctl.server import Exit
 from peepctl.sources import WrongSettings
 from peepctl.user_passwords import UserPassword
-from pop3_client import InvalidArgument, Pop3Address
+from pop3_client import InvalidArgument, Pop3Address, Unreachable
 
 MOST_AT_ONCE = 64
 
@@ -48,23 +50,47 @@ def server_address(option: str, url: str) -> Pop3Address:
     return address
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """End the command, with a line that says why, where a setting is wrong or a server cannot be reached."""
+    try:
+        yield
+    except (WrongSettings, InvalidArgument) as error:
+        complain(str(error))
+        raise typer.Exit(Exit.USAGE) from None
+    except Unreachable as error:
+        complain(f"cannot connect to {error}")
+        raise typer.Exit(Exit.NOT_CONNECTED) from None
+
+
 async def in_turn(
     users: Sequence[UserPassword],
     at_once: int,
     do: Callable[[UserPassword], Coroutine[Any, Any, _Result]],
+    label: str,
+    *,
+    as_json: bool,
 ) -> AsyncIterator[tuple[UserPassword, _Result]]:
-    """Yield each user's result, in the order of `users`, while that of the next ones is made."""
-    under_way: deque[tuple[UserPassword, asyncio.Task[_Result]]] = deque()
-    for user in users:
-        if len(under_way) == at_once:
-            first, task = under_way.popleft()
-            yield first, await task
-        under_way.append((user, asyncio.create_task(do(user))))
-    for first, task in under_way:
-        yield first, await task
+    """Yield each user's result, in the order of `users`, while that of the next ones is made.
+
+    A progress bar with this label shows how many are done.
+    """
+    rest = iter(users)
+
+    def begun(most: int) -> list[tuple[UserPassword, asyncio.Task[_Result]]]:
+        return [(user, asyncio.create_task(do(user))) for user in islice(rest, most)]
+
+    with _progress(len(users), label, as_json=as_json) as bar:
+        under_way = deque(begun(at_once))
+        while under_way:
+            user, task = under_way.popleft()
+            yield user, await task
+            if bar is not None:
+                bar.update(1)
+            under_way.extend(begun(1))
 
 
-def progress(users: int, label: str, *, as_json: bool) -> AbstractContextManager[Any]:
+def _progress(users: int, label: str, *, as_json: bool) -> AbstractContextManager[Any]:
     """Return a progress bar as a context, None where the lines on the terminal are progress enough."""
     if not sys.stderr.isatty() or (sys.stdout.isatty() and not as_json):
         return nullcontext()

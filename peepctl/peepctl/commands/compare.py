@@ -10,21 +10,12 @@ from typing import Annotated
 import typer
 
 from peepctl.comparison import Comparison, compare
-from peepctl.options import AsJson, complain
+from peepctl.options import AsJson
 from peepctl.output import say, say_json
-from peepctl.pop3_servers import AtOnce, CaFile, UsersFile, in_turn, progress, server_address
+from peepctl.pop3_servers import AtOnce, CaFile, UsersFile, explained, in_turn, server_address
 from peepctl.server import Exit
-from peepctl.sources import WrongSettings
 from peepctl.user_passwords import UserPassword, read_users
-from pop3_client import (
-    InvalidArgument,
-    ListedMessage,
-    Pop3Address,
-    Pop3Client,
-    Pop3Error,
-    Unreachable,
-    tls_context,
-)
+from pop3_client import ListedMessage, Pop3Address, Pop3Client, Pop3Error, tls_context
 
 WIDEST_NAME = 40
 
@@ -42,16 +33,9 @@ def compare_servers(
     Nothing is fetched or changed on either. A URL is pop3s://HOST[:PORT], pop3://HOST[:PORT]?stls, or
     pop3://HOST[:PORT] in the clear; certificates are checked.
     """
-    try:
+    with explained():
         servers = _Servers(old, new, ca_file)
-        code = asyncio.run(_compare_all(servers, read_users(users), at_once, as_json=as_json))
-    except (WrongSettings, InvalidArgument) as error:
-        complain(str(error))
-        raise typer.Exit(Exit.USAGE) from None
-    except Unreachable as error:
-        complain(f"cannot connect to {error}")
-        raise typer.Exit(Exit.NOT_CONNECTED) from None
-    raise typer.Exit(code)
+        raise typer.Exit(asyncio.run(_compare_all(servers, read_users(users), at_once, as_json=as_json)))
 
 
 class _Servers:
@@ -92,13 +76,10 @@ async def _compare_all(
     await servers.greet()
     width = min(WIDEST_NAME, max(len(user.username) for user in users))
     rows = []
-    with progress(len(users), "users compared", as_json=as_json) as bar:
-        async for user, result in in_turn(users, at_once, servers.compared):
-            rows.append(_row(user, result))
-            if not as_json:
-                _say_result(user.username.ljust(width), result)
-            if bar is not None:
-                bar.update(1)
+    async for user, result in in_turn(users, at_once, servers.compared, "users compared", as_json=as_json):
+        rows.append(_row(user, result))
+        if not as_json:
+            _say_result(user.username.ljust(width), result)
     counts = Counter(_state(row) for row in rows)
     if as_json:
         say_json({"users": rows, **{state: counts[state] for state in ("same", "different", "not_compared")}})

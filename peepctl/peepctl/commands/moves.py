@@ -11,14 +11,12 @@ from typing import Annotated
 
 import typer
 
-from peepctl.options import AsJson, complain, connected
+from peepctl.options import AsJson, connected
 from peepctl.output import duration, say, say_json, say_table
-from peepctl.pop3_servers import AtOnce, CaFile, UsersFile, in_turn, progress, server_address
+from peepctl.pop3_servers import AtOnce, CaFile, UsersFile, explained, in_turn, server_address
 from peepctl.server import Exit, Server
-from peepctl.sources import WrongSettings
 from peepctl.user_passwords import UserPassword, read_users
 from pop3_client import (
-    InvalidArgument,
     LoginPutOff,
     Pop3Address,
     Pop3Client,
@@ -85,16 +83,9 @@ def move_mail(
     Logs in at Peep's POP3 as each user, again and again until all of the mail is here: what the user's own
     client would do. So it needs no other rights, can be run again, and is bounded as users' logins are.
     """
-    try:
-        address, tls = server_address("--new", new), tls_context(ca_file)
-        code = asyncio.run(_move_all(_Peep(address, tls), read_users(users), at_once, as_json=as_json))
-    except (WrongSettings, InvalidArgument) as error:
-        complain(str(error))
-        raise typer.Exit(Exit.USAGE) from None
-    except Unreachable as error:
-        complain(f"cannot connect to {error}")
-        raise typer.Exit(Exit.NOT_CONNECTED) from None
-    raise typer.Exit(code)
+    with explained():
+        peep = _Peep(server_address("--new", new), tls_context(ca_file))
+        raise typer.Exit(asyncio.run(_move_all(peep, read_users(users), at_once, as_json=as_json)))
 
 
 class _Peep:
@@ -134,17 +125,12 @@ class _Peep:
 async def _move_all(peep: _Peep, users: Sequence[UserPassword], at_once: int, *, as_json: bool) -> Exit:
     await peep.greet()
     rows: list[dict[str, object]] = []
-    with progress(len(users), "users moved", as_json=as_json) as bar:
-        async for user, result in in_turn(users, at_once, peep.move):
-            is_here = isinstance(result, int)
-            rows.append({"username": user.username, "messages" if is_here else "error": result})
-            if not as_json:
-                say(
-                    f"{user.username}  "
-                    + (f"{result:,} messages are here" if is_here else f"NOT MOVED: {result}")
-                )
-            if bar is not None:
-                bar.update(1)
+    async for user, result in in_turn(users, at_once, peep.move, "users moved", as_json=as_json):
+        is_here = isinstance(result, int)
+        rows.append({"username": user.username, "messages" if is_here else "error": result})
+        if not as_json:
+            what = f"{result:,} messages are here" if is_here else f"NOT MOVED: {result}"
+            say(f"{user.username}  {what}")
     failed = sum("error" in row for row in rows)
     if as_json:
         say_json({"users": rows, "moved": len(rows) - failed, "not_moved": failed})
