@@ -1,7 +1,5 @@
 """The client for asyncio: the same operations over a stream."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import ssl
@@ -30,10 +28,10 @@ _Result = TypeVar("_Result")
 
 def _awaited(
     operation: Callable[Concatenate[Dialogue, _Arguments], Operation[_Result]],
-) -> Callable[Concatenate[AsyncPeep, _Arguments], Coroutine[Any, Any, _Result]]:
+) -> Callable[Concatenate["AsyncPeep", _Arguments], Coroutine[Any, Any, _Result]]:
     """Return the method that carries out `operation` and, awaited, returns its result."""
 
-    async def run(self: AsyncPeep, /, *arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Result:
+    async def run(self: "AsyncPeep", /, *arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Result:
         return await self._do(operation(self._dialogue, *arguments, **options))
 
     functools.update_wrapper(run, operation)

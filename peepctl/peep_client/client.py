@@ -1,7 +1,5 @@
 """The blocking client: one socket, for one thread at a time."""
 
-from __future__ import annotations
-
 import functools
 import socket
 import ssl
@@ -31,10 +29,10 @@ _Result = TypeVar("_Result")
 
 def _blocking(
     operation: Callable[Concatenate[Dialogue, _Arguments], Operation[_Result]],
-) -> Callable[Concatenate[Peep, _Arguments], _Result]:
+) -> Callable[Concatenate["Peep", _Arguments], _Result]:
     """Return the method that carries out `operation` and returns its result."""
 
-    def run(self: Peep, /, *arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Result:
+    def run(self: "Peep", /, *arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Result:
         return self._do(operation(self._dialogue, *arguments, **options))
 
     functools.update_wrapper(run, operation)

@@ -1,7 +1,5 @@
 """What both clients need around their sockets: limits, the server's address, the failures of a connection."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

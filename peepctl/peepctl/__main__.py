@@ -1,7 +1,5 @@
 """The command line of `peepctl`: `peepctl --help` lists the commands."""
 
-from __future__ import annotations
-
 import functools
 import os
 import sys

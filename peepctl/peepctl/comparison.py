@@ -1,7 +1,5 @@
 """What differs between a user's maildrop at an old server and at a new one."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Names from the server for the shell's completion; none if a password would have to be prompted for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import typer

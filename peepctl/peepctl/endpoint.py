@@ -1,7 +1,5 @@
 """The server to connect to and the administrator to log in as, out of all sources."""
 
-from __future__ import annotations
-
 import ipaddress
 import os
 import re

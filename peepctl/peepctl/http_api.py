@@ -1,7 +1,5 @@
 """The HTTP API of a Peep, for what PEEP cannot carry: its arguments have 128 octets at most."""
 
-from __future__ import annotations
-
 import base64
 import http.client
 import json

@@ -1,7 +1,5 @@
 """Where a `peepctl up` listens: it leaves that in its data directory, for the commands beside it."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Lists that people give: the lines of a file, or of standard input."""
 
-from __future__ import annotations
-
 import stat
 import sys
 from collections.abc import Iterator

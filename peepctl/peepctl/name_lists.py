@@ -1,7 +1,5 @@
 """Lists of names in a file or on standard input, a line each; users to add may have a password behind it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The connection options, for every command that connects."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable
@@ -77,7 +75,7 @@ def connected(command: Callable[..., int | None]) -> Callable[..., None]:
             complain(text)
         raise typer.Exit(code or 0)
 
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    _, *own = inspect.signature(command).parameters.values()
     context = inspect.Parameter(_CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     _set_parameters(run, [*own, context])
     return run
@@ -90,7 +88,7 @@ def connecting(callback: Callable[..., None]) -> Callable[..., None]:
     def run(**arguments: Any) -> None:
         callback(**_own(arguments))
 
-    _set_parameters(run, list(inspect.signature(callback, eval_str=True).parameters.values()))
+    _set_parameters(run, list(inspect.signature(callback).parameters.values()))
     return run
 
 

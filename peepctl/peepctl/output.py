@@ -1,7 +1,5 @@
 """Output of commands: tables for people, JSON for programs, and no control characters."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """A new password from an option, from standard input, or from a prompt."""
 
-from __future__ import annotations
-
 import getpass
 import sys
 

@@ -1,7 +1,5 @@
 """What commands share that log in to POP3 servers as many users."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 from collections import deque

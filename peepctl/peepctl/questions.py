@@ -1,7 +1,5 @@
 """Questions before a change, for the commands that have `--yes`."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """The server that a command talks to, and the messages for a person when that fails."""
 
-from __future__ import annotations
-
 import enum
 import functools
 import getpass

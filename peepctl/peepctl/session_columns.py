@@ -1,7 +1,5 @@
 """What people see of the open sessions, and the orders in which they see them."""
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Callable, Mapping, Sequence
 

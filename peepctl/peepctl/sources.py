@@ -1,7 +1,5 @@
 """The settings of each source: options, environment, settings file."""
 
-from __future__ import annotations
-
 import difflib
 import stat
 import tomllib

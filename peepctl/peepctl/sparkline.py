@@ -1,7 +1,5 @@
 """Figures over time as a row of blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 BLOCKS = "▁▂▃▄▅▆▇█"

@@ -1,7 +1,5 @@
 """Lists of users with their password hashes, as other servers keep them: read line by line."""
 
-from __future__ import annotations
-
 import csv
 import enum
 import itertools

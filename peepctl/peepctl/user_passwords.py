@@ -1,7 +1,5 @@
 """Users with their passwords, from a file or standard input: `user:password` lines, or divided by a tab."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 

@@ -12,8 +12,6 @@ Children run in sessions of their own: a terminal's Ctrl-C reaches only the supe
 order.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os
@@ -78,7 +76,7 @@ class ChildStartError(StartError):
 class Child:
     """One started program. `ended` is a task whose result is the exit code."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, pipes: _Pipes) -> None:
+    def __init__(self, name: str, process: asyncio.subprocess.Process, pipes: "_Pipes") -> None:
         self.name = name
         self._process = process
         self._pipes = pipes
@@ -86,7 +84,7 @@ class Child:
         self.ended = asyncio.create_task(self._wait(), name=f"{name} ended")
 
     @classmethod
-    async def spawn(cls, program: Program) -> Child:
+    async def spawn(cls, program: Program) -> "Child":
         """Start `program` and return at once; raise OSError if the system cannot start it."""
         # Not a socket pair: when the peer closes it with octets unread, the event loop reports an error.
         ready_read, ready_write = os.pipe()

@@ -1,7 +1,5 @@
 """Supervision of child processes: different programs side by side, or a pool of equal workers."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections import deque

@@ -1,7 +1,5 @@
 """The commands that this library knows, and how they are encoded (PEEP sections 2.1, 3, 4, 6)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """The errors of the PEEP client."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

@@ -5,8 +5,6 @@ result. `Peep` and `AsyncPeep` only carry the octets. Operations raise `Negative
 refuses, `NotPeep` for a reply of the wrong form, and `NotSupported` when the server lacks an extension.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator, Sequence
 from typing import TypeVar
 

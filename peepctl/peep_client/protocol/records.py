@@ -1,7 +1,5 @@
 """The content of replies as values."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The one parser of PEEP replies: octets in, replies out (PEEP section 2.2)."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from enum import Enum

@@ -1,7 +1,5 @@
 """`admins list|add|password|role|remove` and `tokens list|make|revoke`: who may do what."""
 
-from __future__ import annotations
-
 import enum
 import sys
 from datetime import UTC, datetime, timedelta

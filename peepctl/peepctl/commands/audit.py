@@ -1,7 +1,5 @@
 """`audit`: who has done what, when, and through which door."""
 
-from __future__ import annotations
-
 import enum
 import json
 import sys

@@ -1,7 +1,5 @@
 """`sessions close`: many sessions at once."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 from urllib.parse import urlencode

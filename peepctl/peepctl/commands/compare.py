@@ -1,7 +1,5 @@
 """`compare`: proves, before a switch to a new server, that clients will see the same mail there."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import Sequence

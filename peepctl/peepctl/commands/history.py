@@ -1,7 +1,5 @@
 """`history`, `health`: what was, and what is well and what is not."""
 
-from __future__ import annotations
-
 import csv
 import enum
 import sys

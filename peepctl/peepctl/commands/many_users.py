@@ -1,7 +1,5 @@
 """`users add --from`: many users, with passwords of the list or with made ones."""
 
-from __future__ import annotations
-
 import secrets
 import string
 import sys

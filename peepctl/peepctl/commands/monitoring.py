@@ -1,7 +1,5 @@
 """`stats`, `who`, `sessions`, `kick`, `slow-downs`, `lift`, `top`: watch what happens, and end it."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import sys

@@ -1,7 +1,5 @@
 """`move list|mail`: users who come from an old server, and their mail."""
 
-from __future__ import annotations
-
 import asyncio
 import dataclasses
 import ssl

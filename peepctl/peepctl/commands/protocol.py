@@ -1,7 +1,5 @@
 """`capabilities`, `version`, `raw`, `shell`: the protocol itself."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from typing import Annotated

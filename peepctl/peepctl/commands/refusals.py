@@ -1,7 +1,5 @@
 """`refusals list|suspend|ban|exempt|lift`: users who may not log in, and networks that may not connect."""
 
-from __future__ import annotations
-
 import enum
 import re
 from collections.abc import Iterator, Sequence

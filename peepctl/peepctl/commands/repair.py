@@ -1,7 +1,5 @@
 """`repair-store`: cut the embedded server's append-only file where its damage begins, and keep a copy."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer

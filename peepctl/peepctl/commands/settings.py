@@ -1,7 +1,5 @@
 """`get` and `set`: the settings that administrators change while the server runs."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 import re

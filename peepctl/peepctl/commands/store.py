@@ -1,7 +1,5 @@
 """`store accept`: goes to Redis directly, because an emptied store has no administrator to log in as."""
 
-from __future__ import annotations
-
 import asyncio
 from urllib.parse import quote
 

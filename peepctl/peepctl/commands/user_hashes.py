@@ -1,7 +1,5 @@
 """`users import|export`: users with their password hashes, from other servers and back."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

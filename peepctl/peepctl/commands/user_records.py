@@ -1,7 +1,5 @@
 """`users show|top` and the sorted forms of `users list`: what is kept of users, over the HTTP API."""
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime

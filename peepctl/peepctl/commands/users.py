@@ -1,7 +1,5 @@
 """`users list|add|remove|password`; the other commands are in `user_records` and `user_hashes`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

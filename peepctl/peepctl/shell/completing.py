@@ -1,7 +1,5 @@
 """Completion and history of `peepctl shell`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion

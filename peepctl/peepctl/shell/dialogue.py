@@ -1,7 +1,5 @@
 """The loop of `peepctl shell`: read a line, print the reply and its meaning, until `q`."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator, Mapping

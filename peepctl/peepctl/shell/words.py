@@ -1,7 +1,5 @@
 """Commands and replies explained in words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from peep_client import Capabilities, Reply

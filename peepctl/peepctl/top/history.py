@@ -1,7 +1,5 @@
 """Rates calculated from samples of the counters."""
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The screen of `peepctl top`, as lines of styled text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """The loop of `peepctl top`: queries, keys, signals and the screen on one event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import sys

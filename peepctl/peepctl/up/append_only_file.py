@@ -4,8 +4,6 @@ The base file contains all data up to the time it was written, incremental files
 a damaged incremental file the part before the damage can be kept; a damaged base file needs a backup.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

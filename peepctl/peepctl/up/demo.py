@@ -1,7 +1,5 @@
 """The demo user and its sample mail, for the first `peepctl up`."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

@@ -1,7 +1,5 @@
 """The lock that admits one `peepctl up` to a data directory."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time

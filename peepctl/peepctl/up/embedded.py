@@ -1,7 +1,5 @@
 """The embedded server: a Valkey or Redis on a Unix socket, with its data in the data directory."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The content of the data directory before the first start of the services."""
 
-from __future__ import annotations
-
 import os
 import pwd
 from pathlib import Path

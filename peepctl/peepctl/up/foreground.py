@@ -1,7 +1,5 @@
 """`peepctl up`: the whole system in the foreground of one terminal, without containers."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

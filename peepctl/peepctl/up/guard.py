@@ -5,8 +5,6 @@ kernel watches the parent, and elsewhere the read end of a pipe whose other end 
 started process is then the server itself: signals and the exit code need no forwarding.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

@@ -1,7 +1,5 @@
 """The parts of `peepctl up`, each started again when it ends."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

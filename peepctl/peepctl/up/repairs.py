@@ -1,7 +1,5 @@
 """Repairs of the embedded server's file are in the audit as soon as that server runs again."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The Valkey or Redis server that is installed on this machine."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

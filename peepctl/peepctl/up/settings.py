@@ -1,7 +1,5 @@
 """The settings of `peepctl up`, and the environment that it passes on to the services."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """All of Peep on one machine: the embedded server, unless an external one is set, and the three services."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil
