@@ -12,6 +12,9 @@ STANDARD_INPUT = "-"
 
 LONGEST_LINE = 4096
 
+BYTE_ORDER_MARK = "\ufeff"
+"""What spreadsheets and editors of Windows put before UTF-8."""
+
 
 def name_of(source: str) -> str:
     """Return what messages call the file `source`, or standard input for `-`."""
@@ -38,6 +41,8 @@ def lines_of(source: str, *, are_secret: bool = False) -> Iterator[tuple[int, st
                 if len(line) > LONGEST_LINE:
                     raise WrongSettings(f"{name}, line {number}: longer than {LONGEST_LINE:,} characters")
                 text = line.rstrip("\r\n")
+                if number == 1:
+                    text = text.removeprefix(BYTE_ORDER_MARK)
                 if text and not text.startswith("#"):
                     yield number, text
         except UnicodeDecodeError:

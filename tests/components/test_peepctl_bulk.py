@@ -150,6 +150,9 @@ async def test_users_of_a_list_are_added_and_passwords_made_where_it_has_none(
     again = await peepctl.run("users", "add", "--from", "-", given=listed)
     assert (again.code, len(again.stdout.splitlines())) == (0, 2)
     assert await repository.usernames_after("carol", 9) == ["dave", "erin", "frank", "g,ina"]
+    users.write_text("user,password\nhal,a secret\n", "utf-8-sig")  # as spreadsheets save it on Windows
+    assert (await peepctl.run("users", "add", "--from", str(users))).code == 0
+    assert await repository.usernames_after("g,ina", 9) == ["hal"]
     users.chmod(0o644)
     for arguments, words in (
         (("--from", str(users)), "others can read it"),
