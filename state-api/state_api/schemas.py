@@ -33,7 +33,8 @@ def _normal_path(text: str) -> str:
     return "/" + "/".join(parts)
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """Return a text as it is. Raises `ValueError` for one that UTF-8 cannot carry."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -80,7 +81,7 @@ Moment = Annotated[
 ]
 """RFC 3339, or seconds since the epoch."""
 
-AdministratorText = Annotated[str, AfterValidator(_encodable)]
+AdministratorText = Annotated[str, AfterValidator(encodable)]
 """A name or password of an administrator, as typed: any mistake in it is a wrong password."""
 
 

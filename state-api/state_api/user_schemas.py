@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from state_api.schemas import encodable
 from state_store.credentials.hashes.imported import MAX_CHARACTERS as MAX_HASH_CHARACTERS
 from state_store.credentials.hashes.imported import ImportedHash, imported_hash
 from state_store.credentials.opaque_string import MAX_CHARACTERS, opaque_string, pattern
@@ -168,7 +169,7 @@ class UserEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    username: str = Field(examples=["alice"])
+    username: Annotated[str, AfterValidator(encodable)] = Field(examples=["alice"])
     password: str | None = Field(None, examples=["correct horse battery staple"], repr=False)
     password_hash: str | None = Field(None, examples=["{SHA512-CRYPT}$6$salt$..."], repr=False)
 

@@ -165,6 +165,17 @@ async def test_request_for_many_users_that_is_no_such_request_is_refused(
     assert await repository.usernames() == []
 
 
+async def test_many_users_are_added_or_none_where_an_answer_could_not_name_one(
+    repository: StateRepository,
+) -> None:
+    users = [{"username": "alice", "password": "x"}, {"username": "\ud800", "password": "x"}]
+    async with api_client(repository) as client:
+        body, headers = json.dumps({"users": users}), {"Content-Type": "application/json"}
+        refused = failed_fields(await client.post("/v1/users", content=body, headers=headers))
+    assert refused == {"users.1.username": "must be text that UTF-8 can carry"}
+    assert await repository.usernames() == []
+
+
 async def test_many_users_are_logged_as_counts_without_hashes(repository: StateRepository) -> None:
     users = [{"username": "alice", "password_hash": SSHA}, {"username": "bob", "password_hash": "x"}]
     with capture_logs() as events:
