@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from state_api.schemas import Moment
 from state_store.audit import Door, Wanted
@@ -51,6 +51,12 @@ class Query(BaseModel):
     format: Format | None = Field(
         None, description="Instead of `Accept`; `jsonl` and `csv` have everything on one page."
     )
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> "Query":
+        if self.before is not None and self.after is not None:
+            raise ValueError("before and after exclude each other: pages go back, or on")
+        return self
 
     def wanted(self) -> Wanted:
         """Return the filters as the store takes them."""

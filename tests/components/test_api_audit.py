@@ -91,6 +91,15 @@ async def test_what_it_does_not_understand_is_refused(
         assert name in failed_fields(await client.get("/v1/audit", params={name: str(value)}))
 
 
+async def test_nothing_is_before_the_first_id_there_is_and_pages_go_one_way(
+    repository: StateRepository,
+) -> None:
+    async with api_client(repository) as client:
+        assert (await client.get("/v1/audit?before=0-0")).json() == {"acts": [], "next": None}
+        both = failed_fields(await client.get("/v1/audit?before=9-9&after=0-0"))
+        assert list(both.values()) == ["before and after exclude each other: pages go back, or on"]
+
+
 async def test_json_lines_hold_everything_the_oldest_first(repository: StateRepository) -> None:
     for number in range(1200):
         await repository.add_user(f"u{number}", CREDENTIAL, by=OPERATOR)
@@ -201,6 +210,12 @@ async def test_only_what_was_a_change_of_a_setting_is_set_back(repository: State
     async with api_client(repository) as client:
         for act in await acts(client, who="operator"):
             problem(await client.post(f"/v1/audit/{act['id']}/undo"), 409, "/docs#not-undoable")
+        for name in ("timeout_seconds", "mail_directory"):  # names that users may have, too
+            await repository.add_user(name, CREDENTIAL, by=OPERATOR)
+            await client.put(f"/v1/users/{name}/suspension", json={"reason": "gone"})
+            await client.put(f"/v1/users/{name}/suspension", json={"reason": "/elsewhere"})
+            for act in await acts(client, action="user", object=name):
+                problem(await client.post(f"/v1/audit/{act['id']}/undo"), 409, "/docs#not-undoable")
         problem(await client.post("/v1/audit/1-1/undo"), 404, "/docs#unknown-act")
 
 

@@ -21,8 +21,9 @@ from state_api.dependencies import (
 )
 from state_api.routers.settings import TAGGED, in_answer
 from state_store.audit import Act, Page
-from state_store.errors import SettingsChanged
+from state_store.errors import NotUndoable, SettingsChanged
 from state_store.repository import StateRepository
+from state_store.repository.settings import is_undoable
 
 POLL_SECONDS = 0.5
 """How often a request that waits looks for new entries."""
@@ -104,6 +105,8 @@ async def undo_act(
 ) -> schemas.Settings:
     """Give a setting the value that it had before this change (`settings.change`)."""
     act = await _known(act_id, repository)
+    if not is_undoable(act):
+        raise NotUndoable
     if not confirm:
         await require_confirmation(_set_back(act), repository)
     try:

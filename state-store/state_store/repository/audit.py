@@ -27,6 +27,8 @@ class AuditRepository(DeploymentStore):
 
     async def acts_before(self, act_id: str, limit: int, wanted: Wanted) -> Page:
         """Return the newest entries before this one, the newest first; of all with an empty id."""
+        if act_id and stream_position(act_id) == (0, 0):  # Redis refuses to look before the first id there is
+            return Page([], "")
         acts, looked_at, has_more = await self._page("XREVRANGE", act_id, limit, wanted)
         return Page(acts, looked_at if has_more else "")
 

@@ -23,6 +23,11 @@ _FIELDS = {"max_connections", "timeout_seconds", "mail_directory"}
 """What operators set."""
 
 
+def is_undoable(act: Act) -> bool:
+    """Return whether an act is a change of what operators set, from a value that there was."""
+    return act.action == SETTINGS_CHANGED and act.object in _FIELDS and bool(act.old)
+
+
 class SettingsRepository(DeploymentStore):
     """The settings in force, and how they change."""
 
@@ -73,7 +78,7 @@ class SettingsRepository(DeploymentStore):
         Raises `SettingsChanged` if it has another value by now than the act gave it, unless
         `even_if_changed`, `NotUndoable`, and what `change_settings` raises.
         """
-        if act.action != SETTINGS_CHANGED or act.object not in _FIELDS or not act.old:
+        if not is_undoable(act):
             raise NotUndoable
         if act.object == "mail_directory":
             await self.examine_mail_directory(act.old)
