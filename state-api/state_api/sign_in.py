@@ -105,8 +105,8 @@ def refuse_from_elsewhere(request: Request) -> None:
             raise Refused(FOREIGN_REQUEST)
         return
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
-        raise Refused(HOST_REWRITTEN if urlsplit(origin).netloc else FOREIGN_REQUEST)
+    if origin is not None and (host := _host_of(origin)) != request.headers.get("Host"):
+        raise Refused(HOST_REWRITTEN if host else FOREIGN_REQUEST)
 
 
 def is_csrf_token(request: Request, sign_in: SignIn) -> bool:
@@ -118,6 +118,14 @@ def is_csrf_token(request: Request, sign_in: SignIn) -> bool:
 def came_by_https(request: Request) -> bool:
     """Return whether the browser used https, perhaps to a proxy before us, as its Origin shows."""
     return request.url.scheme == "https" or request.headers.get("Origin", "").startswith("https://")
+
+
+def _host_of(origin: str) -> str:
+    """Return the host and port of an `Origin`; empty of one that names none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _serializer(secret: str) -> URLSafeTimedSerializer:

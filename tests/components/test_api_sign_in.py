@@ -202,6 +202,7 @@ async def test_the_token_of_another_sign_in_is_refused(
         ({"Origin": "http://elsewhere"}, True),
         ({"Origin": "http://peep:8080"}, True),
         ({"Origin": "null"}, True),
+        ({"Origin": "http://[::1"}, True),
         ({"Origin": "http://rewritten", "Sec-Fetch-Site": "same-origin"}, False),
     ],
 )
