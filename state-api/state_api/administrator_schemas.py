@@ -1,6 +1,5 @@
 """The bodies of requests and responses about administrators and API tokens."""
 
-import ipaddress
 import re
 import time
 from datetime import datetime
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from state_api.times import checked_end
 from state_store.administrators import Role
+from state_store.refusals import canonical_network
 
 # Each can be typed in a shell, sent over PEEP and HTTP Basic, and shown anywhere.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
@@ -30,15 +30,6 @@ def _checked_password(text: str) -> str:
     if not _PASSWORD.fullmatch(text):
         raise ValueError("must be 8 to 128 characters of printable ASCII, not beginning with a space")
     return text
-
-
-def _checked_network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError:
-        raise ValueError(
-            "must be an address or a network, as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/64"
-        ) from None
 
 
 def _checked_end(moment: datetime) -> datetime:
@@ -81,7 +72,7 @@ GivenRole = Annotated[
 ]
 Network = Annotated[
     str,
-    AfterValidator(_checked_network),
+    AfterValidator(canonical_network),
     WithJsonSchema({"type": "string", "maxLength": 49}),
     Field(examples=["192.0.2.0/24"]),
 ]

@@ -71,6 +71,15 @@ async def test_a_token_is_made_shown_once_used_and_revoked(
     assert token not in repr(behind_the_scenes.xrange(keys.AUDIT))
 
 
+async def test_a_network_of_ipv4_that_is_written_as_ipv6_holds_its_clients(
+    client: httpx.AsyncClient, repository: StateRepository
+) -> None:
+    header = await bearer(client, networks=["::ffff:192.0.2.0/120"])
+    assert (await listed(client))["networks"] == ["192.0.2.0/24"]
+    async with api_client(repository, auth=None, address="192.0.2.9") as program:
+        assert (await program.get("/v1/counters", headers=header)).status_code == 200
+
+
 async def test_an_end_that_cannot_be_shown_is_refused(client: httpx.AsyncClient) -> None:
     for ends_at in ("9999-12-31T23:59:59.9999Z", "9999-12-31T23:59:59-23:59"):
         answer = await client.post(PATH, json={**SCRAPER, "ends_at": ends_at})
@@ -171,8 +180,8 @@ async def test_what_makes_no_sense_is_refused_field_by_field(client: httpx.Async
     fields = failed_fields(await client.post(PATH, json=wrong))
     assert set(fields) == {"name", "role", "networks.0", "ends_at"}
     assert fields["ends_at"] == "must be in the future"
-    assert "as 192.0.2.7, 10.0.0.0/8" in fields["networks.0"]
-    for networks in (["10.0.0.1/8"], ["x"], [""], ["10.0.0.0/8"] * 33):
+    assert "as 192.0.2.7, 192.0.2.0/24" in fields["networks.0"]
+    for networks in (["10.0.0.1/8"], ["x"], [""], ["fe80::1%eth0"], ["10.0.0.0/8"] * 33):
         assert failed_fields(await client.post(PATH, json={**SCRAPER, "networks": networks}))
     assert failed_fields(await client.post(PATH, json={**SCRAPER, "ends_at": "2999-01-01T00:00:00"}))
     await bearer(client)
