@@ -130,12 +130,17 @@ async def check_sign_in(
     """Return whose name and password these are, or None; either way the audit and the log have it."""
     administrator = await services.authenticator.check_administrator(name, password, address)
     if administrator is None:
-        # Not the name: a slip of the hand may have put the password there.
-        log.warning("administrator refused", address=address)
-        await services.repository.note_refused_sign_in(by=Actor("", door, address))
+        await note_wrong_password(services, door, address)
         return None
     await services.noted_sign_ins.note(Actor(administrator.name, door, address))
     return administrator
+
+
+async def note_wrong_password(services: Services, door: Door, address: str) -> None:
+    """Have a wrong password of an administrator in the audit and the log."""
+    # Not the name: a slip of the hand may have put the password there.
+    log.warning("administrator refused", address=address)
+    await services.repository.note_refused_sign_in(by=Actor("", door, address))
 
 
 async def _from_token(request: Request, text: str) -> Proof:

@@ -7,6 +7,7 @@ import redis
 from state_api import event_feed
 from state_api.sign_in import COOKIE
 from state_store.administrators import MOST_ADMINISTRATORS, Role
+from state_store.audit import Actor, Door, Wanted
 from state_store.credentials.authentication import Authenticator
 from state_store.records import Naming
 from state_store.redis import keys
@@ -193,6 +194,8 @@ async def test_who_changes_the_own_password_stays_signed_in_here_alone(
             "/v1/own-password", json={**change, "current_password": "wrong"}, headers=headers
         )
         assert failed_fields(wrong) == {"current_password": "is not your password"}
+        (guessed,) = (await repository.acts_before("", 10, Wanted(action="administrator.refuse"))).acts
+        assert (guessed.by, guessed.new) == (Actor("", Door.DASHBOARD, "192.0.2.1"), "1")
         assert (await page.put("/v1/own-password", json=change, headers=headers)).status_code == 204
         signed_in = (await page.get("/session")).json()
         assert signed_in["administrator"] == "bob"

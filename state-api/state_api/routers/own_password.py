@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 
 from state_api import errors
 from state_api.administrator_schemas import OwnPassword
-from state_api.dependencies import Reader, ServicesDependency
+from state_api.dependencies import Reader, ServicesDependency, note_wrong_password
 from state_api.routers.session import set_cookie
 from state_api.schemas import FieldError
 from state_store.audit import Door
@@ -42,6 +42,7 @@ async def change_own_password(
         name, body.current_password, administrator.address
     )
     if known is None:
+        await note_wrong_password(services, administrator.door, administrator.address)
         wrong = FieldError(field="current_password", message="is not your password")
         raise errors.Refused(errors.INVALID, [wrong])
     password_hash = await services.passwords.new_hash(body.password)
