@@ -43,6 +43,8 @@ class UserQuery:
 
     sort: UserSort = UserSort.NAME
     is_descending: bool = False
+    prefix: str = ""
+    """How the name begins."""
     search: str = ""
     """A part of the name, in small letters."""
     not_since_days: int | None = None
@@ -105,6 +107,8 @@ class _Snapshot:
     def _filtered(self, numbers: Sequence[int], query: UserQuery) -> Sequence[int]:
         # One plain loop for each filter that is wanted: a question to each user takes five times as long.
         users, now = self.users, self.users[0].at if self.users else 0
+        if query.prefix:
+            numbers = [one for one in numbers if users[one].username.startswith(query.prefix)]
         if query.search:
             names, part = self._small_names, query.search
             numbers = [one for one in numbers if part in names[one]]

@@ -187,6 +187,10 @@ async def test_a_parameter_that_a_request_does_not_take_is_refused_by_every_rout
             ("limti", "<b>"), "is no parameter of this request: it takes limit, after"
         )
         assert "from, to, step" in failed_fields(await client.get("/v1/history?x"))["x"]
+        twice = failed_fields(await client.delete("/v1/sessions?username=alice&username=bob&limti=1&limti=2"))
+        assert twice.pop("limti").startswith("is no parameter of this request")
+        assert twice == {"username": "can be given only once"}
+        assert (await client.get("/v1/history?metric=load&metric=instances")).status_code == 200
         assert "who, door" in failed_fields(await client.get("/v1/audit?x"))["x"]
         assert (await client.get("/?from=mail")).status_code == 200
     assert len(routes) > 40

@@ -15,7 +15,7 @@ from state_store.repository import StateRepository
 from state_store.repository.user_records import ListedUser
 from state_store.user_records import DAY_SECONDS, RecordText
 from support.actors import OPERATOR
-from support.api_client import api_client
+from support.api_client import api_client, failed_fields
 from support.kept_records import SINCE_DAYS, keep_records
 from support.peep_gateway_server import add_users
 
@@ -80,6 +80,9 @@ async def test_a_list_says_since_when_logins_are_known(
         ("scheme=SHA512-CRYPT", ["Dora"]),
         ("suspended=true", []),
         ("suspended=false&search=al", ["alice"]),
+        ("sort=today&prefix=b", ["bob"]),
+        ("offset=1&prefix=", ["alice", "bob", "carol", "erin"]),
+        ("not_since_days=90&prefix=B", []),
     ],
 )
 async def test_users_are_sorted_and_filtered(client: httpx.AsyncClient, query: str, names: list[str]) -> None:
@@ -87,6 +90,12 @@ async def test_users_are_sorted_and_filtered(client: httpx.AsyncClient, query: s
     assert [user["username"] for user in page["users"]] == names
     assert page["total"] >= len(names)
     assert page["next"] is None
+
+
+async def test_a_list_whose_pages_go_by_offset_heeds_no_name_to_begin_after(
+    client: httpx.AsyncClient,
+) -> None:
+    assert "offset" in failed_fields(await client.get("/v1/users?sort=today&after=alice"))["after"]
 
 
 async def test_figures_of_the_list_are_those_of_the_records(client: httpx.AsyncClient) -> None:

@@ -21,6 +21,7 @@ from state_api.dependencies import (
 )
 from state_api.many_users import add_many
 from state_api.routers.monitoring import session_of
+from state_api.schemas import FieldError
 from state_api.times import time_if_any
 from state_api.user_list import UserQuery, UserSort
 from state_store.repository.user_records import STRANGERS
@@ -65,13 +66,14 @@ class Wanted:
         int, Query(ge=0, le=10_000_000, description="How many users to leave out: those of earlier pages.")
     ] = 0
 
-    def query(self) -> UserQuery | None:
-        """Return what is wanted of the list in memory; None for all users by name."""
+    def query(self, prefix: str) -> UserQuery | None:
+        """Return what is wanted of the list in memory; None for users by name, whatever the prefix."""
         if self == _ALL:
             return None
         return UserQuery(
             self.sort or UserSort.NAME,
             self.descending,
+            prefix,
             self.search.lower(),
             self.not_since_days,
             self.refused_days,
@@ -81,6 +83,9 @@ class Wanted:
 
 
 _ALL = Wanted()
+_AFTER_BY_NAME = FieldError(
+    field="after", message="leads through the list by name: pages of a sorted or filtered one go by offset"
+)
 
 
 @router.get(
@@ -112,9 +117,11 @@ async def list_users(
 
     Sorted by anything else, or filtered, the list is some seconds old, and its pages go by `offset`.
     """
-    query = wanted.query()
+    query = wanted.query(prefix)
     since = time_if_any(await repository.recorded_since())
     if query is not None:
+        if after is not None:
+            raise errors.Refused(errors.INVALID, [_AFTER_BY_NAME])
         selection = await lists.page(query, wanted.offset, limit)
         users = list(map(user_details.listed, selection.users))
         answer = user_details.UserPage(users=users, next=None, total=selection.total, recorded_since=since)
