@@ -38,11 +38,13 @@ class Administrator:
     role: Role
     password_hash: str = field(repr=False)
     """argon2id's."""
+    role_given_by: str = ""
+    """The id of the act that has given him this role; empty for the role he was made with."""
 
     @property
     def identity(self) -> str:
-        """What changes with password and role: a sign-in of another identity is over."""
-        return f"{self.role.value} {self.password_hash}"
+        """What is another one with each new password or role: a sign-in of another identity is over."""
+        return f"{self.role.value} {self.password_hash} {self.role_given_by}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

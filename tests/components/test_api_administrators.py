@@ -80,6 +80,11 @@ async def test_whom_the_settings_name_only_they_change(
     named = {"bob": await passwords().new_hash("from the settings")}
     await repository.replace_administrators(named, "another front end", by=OPERATOR)
     assert (await roles(client))["bob"] == "all"
+    acts = (await repository.acts_before("", 2, Wanted(object="bob"))).acts
+    assert [(act.by, act.action, act.old, act.new) for act in acts] == [
+        (OPERATOR, "administrator.role", "read", "all"),
+        (OPERATOR, "administrator.password", "", ""),
+    ]
     problem(await client.get("/v1/counters", auth=BY_BOB), 401, "/docs#unauthenticated")
     problem(await client.delete(f"{PATH}/bob"), 409, "/docs#administrator-of-settings")
     await repository.replace_administrators({}, "another front end", by=OPERATOR)
@@ -152,6 +157,24 @@ async def test_a_sign_in_and_its_stream_end_on_all_replicas_at_once(
             problem(await replica.client.get("/v1/counters"), 401, "/docs#signed-out")
             assert COOKIE in replica.client.cookies
             await reader.to_the_end()
+
+
+async def test_a_sign_in_that_a_role_has_ended_stays_over_when_the_role_is_given_back(
+    client: httpx.AsyncClient, repository: StateRepository
+) -> None:
+    await client.post(PATH, json=BOB)
+    async with api_client(repository, auth=None) as page:
+        await page.post("/session", json={"name": "bob", "password": "bobs-password"})
+        await client.put(f"{PATH}/bob/role", json={"role": "read"})  # which is his already
+        assert (await page.get("/v1/counters")).status_code == 200
+        for role in ("helpdesk", "read"):
+            await client.put(f"{PATH}/bob/role", json={"role": role})
+            problem(await page.get("/v1/counters"), 401, "/docs#signed-out")
+    assert (await client.get("/v1/counters", auth=BY_BOB)).status_code == 200
+    acts = (await repository.acts_before("", 9, Wanted(action="administrator.role"))).acts
+    assert [(act.old, act.new) for act in acts] == [("helpdesk", "read"), ("read", "helpdesk")]
+    await client.put(f"{PATH}/bob/password", json={"password": "another-password"})
+    assert (await roles(client))["bob"] == "read"
 
 
 async def test_what_makes_no_sense_is_refused_field_by_field(client: httpx.AsyncClient) -> None:

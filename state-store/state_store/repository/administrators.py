@@ -125,5 +125,5 @@ class AdministratorRepository(DeploymentStore):
 
 
 def _made(name: str, text: str) -> Administrator:
-    role, _, password_hash = text.partition(" ")
-    return Administrator(name, Role(role), password_hash)
+    role, *rest = text.split(" ")
+    return Administrator(name, Role(role), *rest)

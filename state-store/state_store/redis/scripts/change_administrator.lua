@@ -13,7 +13,8 @@ end
 if not named and not made then return 'unknown' end
 if named and names_of_settings()[name] then return 'settings' end
 local old_role, old_hash = 'all', named
-if not named then old_role, old_hash = string.match(made, '^(%S+) (.*)$') end
+if not named then old_role, old_hash = string.match(made, '^(%S+) (%S+)') end
+if change == 'role' and role == old_role then return 'done' end
 local is_less = change == 'remove' or (change == 'role' and role ~= 'all')
 if is_less and old_role == 'all' and not is_another_for_all(name) then return 'last' end
 -- Who was made by a first start, or is left of settings that name nobody now, is one of these from now on.
@@ -23,7 +24,8 @@ if change == 'remove' then
   redis.call('DEL', KNOWN .. 'administrator ' .. name)
   note_act(by, 'administrator.remove', name, old_role, '')
 elseif change == 'role' then
-  redis.call('HSET', MADE_ADMINISTRATORS, name, role .. ' ' .. old_hash)
+  -- The act's id makes him somebody else: what he signed in to is over, also when he gets the earlier role back.
+  redis.call('HSET', MADE_ADMINISTRATORS, name, table.concat({role, old_hash, cjson.decode(by)[1]}, ' '))
   note_act(by, 'administrator.role', name, old_role, role)
 else
   redis.call('HSET', MADE_ADMINISTRATORS, name, old_role .. ' ' .. hash)

@@ -17,9 +17,12 @@ for i = 4, #ARGV, 2 do
   local name, hash = ARGV[i], ARGV[i + 1]
   local before = redis.call('HGET', ADMINISTRATORS, name)
   if word ~= 'keep' and (not before or word == 'start' and before ~= hash) then
-    local made = redis.call('HDEL', MADE_ADMINISTRATORS, name) == 1
+    local made = redis.call('HGET', MADE_ADMINISTRATORS, name)
+    redis.call('HDEL', MADE_ADMINISTRATORS, name)
     redis.call('HSET', ADMINISTRATORS, name, hash)
     note_act(by, (before or made) and 'administrator.password' or 'administrator.add', name)
+    local role = made and string.match(made, '^%S+') or 'all'
+    if role ~= 'all' then note_act(by, 'administrator.role', name, role, 'all') end
   end
   named[name] = true
   claim = claim .. ' ' .. name
