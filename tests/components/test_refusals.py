@@ -1,13 +1,15 @@
 """Suspended users, banned and exempt networks: what the store does with them."""
 
 import time
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import redis
 
 from state_store.activities import ActivityKind
-from state_store.audit import Actor, Door
+from state_store.audit import Actor, Door, Wanted
 from state_store.errors import UnknownRefusal
 from state_store.records import (
     Added,
@@ -200,9 +202,31 @@ async def test_a_refusal_replaces_the_one_before_it_and_the_same_again_changes_n
     assert told == [
         ("user.suspend", "alice", "", "the bill is not paid"),
         ("user.suspend", "alice", "the bill is not paid", "gone (until 2096-10-02T07:06:40+00:00)"),
-        ("refusal.lift", "suspend alice", "gone", ""),
+        ("refusal.lift", "suspend alice", "gone (until 2096-10-02T07:06:40+00:00)", ""),
     ]
     assert [fields["token"] for fields in entries] == ["", "", "tool"]
+
+
+async def test_the_audit_tells_an_end_that_alone_is_changed(store: StateRepository) -> None:
+    ends = [
+        datetime.fromisoformat(f"{day}+00:00")
+        for day in (
+            "2096-02-29T23:59:59",
+            "2096-03-01T00:00:00",
+            "2096-12-31T12:30:05",
+            "2097-01-01T00:00:00",
+        )
+    ]
+    ends += [
+        datetime.fromisoformat(f"{day}T01:02:03+00:00") for day in ("2100-02-28", "2100-03-01", "2400-02-29")
+    ]
+    ends.append(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    for end in (*ends, None):
+        until = end.timestamp() if end else 0.0
+        await refuse(store, NewRefusal(RefusalKind.BAN, "192.0.2.7", until=until))
+    acts = [act async for act in store.all_acts(Wanted(action="network.ban"))]
+    shown = [f"(until {end.isoformat()})" for end in ends]
+    assert [(act.old, act.new) for act in acts] == list(pairwise(["", *shown, ""]))
 
 
 async def test_an_instance_is_told_which_of_its_sessions_are_suspended(store: StateRepository) -> None:

@@ -189,8 +189,10 @@ CASES = [
     Case(
         "token.make",
         "deploy",
-        lambda store: store.make_api_token("deploy", "digest", Role.ALL, networks=["::1"], by=ROOT),
-        new="all from ::1",
+        lambda store: store.make_api_token(
+            "deploy", "digest", Role.ALL, networks=["::1"], ends_at=4e9, by=ROOT
+        ),
+        new="all from ::1 (until 2096-10-02T07:06:40+00:00)",
     ),
     Case(
         "token.revoke", "deploy", lambda store: store.revoke_api_token("deploy", by=ROOT), with_token, "all"

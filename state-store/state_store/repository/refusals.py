@@ -4,7 +4,6 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 
 from state_store.audit import Actor
@@ -53,7 +52,7 @@ class RefusalRepository(DeploymentStore):
             words = [
                 word
                 for one in new[first : first + REFUSALS_A_STEP]
-                for word in (one.kind.value, one.subject, round(one.until * 1000), one.reason, _shown(one))
+                for word in (one.kind.value, one.subject, round(one.until * 1000), one.reason)
             ]
             answer = await self._client.script("refuse", by.packed(), _line(by.name), *words)
             version, answers, ignorant = answer
@@ -160,14 +159,6 @@ def _holds(row: str, text: str) -> bool:
 def _refusal(row: str) -> Refusal:
     kind, subject, since, until, by, reason = row.split("\n")
     return Refusal(RefusalKind(kind), subject, reason, int(until) / 1000, by, int(since) / 1000)
-
-
-def _shown(new: NewRefusal) -> str:
-    """Return what the audit says of a refusal."""
-    if not new.until:
-        return new.reason
-    end = datetime.fromtimestamp(new.until, UTC).isoformat(timespec="seconds")
-    return f"{new.reason} (until {end})".lstrip()
 
 
 def _line(name: str) -> str:

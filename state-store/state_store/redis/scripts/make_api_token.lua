@@ -9,5 +9,7 @@ for _, text in ipairs(known) do
 end
 local entry = {name, role, networks, tonumber(ends), now_ms(), cjson.decode(by)[2]}
 redis.call('HSET', API_TOKENS, digest, cjson.encode(entry))
-note_act(by, 'token.make', name, '', role .. (networks ~= '' and ' from ' .. networks or ''))
+local where = networks ~= '' and ' from ' .. networks or ''
+local till = tonumber(ends) > 0 and ' (until ' .. rfc3339(tonumber(ends)) .. ')' or ''
+note_act(by, 'token.make', name, '', role .. where .. till)
 return 'done'

@@ -10,6 +10,12 @@ local function refusal_row(row)
   return string.match(row, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
 end
 
+-- A reason and an end in ms (0: none) as the audit shows them.
+local function refusal_shown(reason, ends)
+  if tonumber(ends) == 0 then return reason end
+  return reason .. (reason == '' and '' or ' ') .. '(until ' .. rfc3339(tonumber(ends)) .. ')'
+end
+
 -- While a user is suspended a `!` stands before the credential: no login has checked a password of that version, so
 -- none gets the maildrop's lock, and a login costs nothing more.
 local function mark_credential(username, is_suspended)
@@ -28,14 +34,14 @@ local function refusals_changed()
   return version
 end
 
--- Takes a refusal away. Answers its kind, subject and reason.
+-- Takes a refusal away. Answers its kind, subject, reason and end.
 local function drop_refusal(id)
-  local kind, subject, _, _, _, reason = refusal_row(redis.call('HGET', REFUSALS, id))
+  local kind, subject, _, ends, _, reason = refusal_row(redis.call('HGET', REFUSALS, id))
   redis.call('HDEL', REFUSALS, id)
   redis.call('ZREM', REFUSAL_NAMES, kind .. ' ' .. subject)
   redis.call('ZREM', REFUSAL_ENDS, id)
   if kind == 'suspend' then mark_credential(subject, false) end
-  return kind, subject, reason
+  return kind, subject, reason, ends
 end
 
 -- An activity for all that one script does of a kind: many bans must not push logins out of the stream.
