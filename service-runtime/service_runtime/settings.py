@@ -35,6 +35,24 @@ SECRETS = ("admins", "redis_url")
 INTERNAL = ("PEEP_READY_FD", "PEEP_PARENT_FD", "PEEP_ANSWER_FD", "PEEP_WORKER", "PEEP_WORKER_SOCKETS")
 """Variables that the supervisor sets for its children."""
 
+_MEANT = {
+    "API": "HTTP",
+    "STATE_API": "HTTP",
+    "PEEPS": "TLS",
+    "PEEP_GATEWAY": "",
+    "GATEWAY": "",
+    "PEEP": "",
+}
+"""What people call a part of Peep, and how its variables begin after `PEEP_`."""
+
+_CHANGED_WHILE_RUNNING = {
+    "MAX_CONNECTIONS": "max-connections",
+    "TIMEOUT": "timeout",
+    "TIMEOUT_SECONDS": "timeout",
+    "MAIL_DIRECTORY": "mail-directory",
+}
+"""What looks like a variable and is a setting of all services, by the name that `peepctl set` has for it."""
+
 MOST_WORKERS = 256
 
 
@@ -277,9 +295,21 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     warnings = []
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known and name not in INTERNAL:
-            close = difflib.get_close_matches(name, known, 1)
-            warnings.append(f"{name} is not a setting of Peep" + (f"; {close[0]}?" if close else ""))
+            meant = _meant(name.removeprefix(PREFIX), known)
+            warnings.append(f"{name} is not a setting of Peep" + (f"; {meant}?" if meant else ""))
     return warnings
+
+
+def _meant(name: str, known: set[str]) -> str | None:
+    """Return what is likely meant by a name without the prefix, which makes all look alike."""
+    if name in _CHANGED_WHILE_RUNNING:
+        return f"peepctl set {_CHANGED_WHILE_RUNNING[name]}"
+    for called, begin in _MEANT.items():
+        rest = name.removeprefix(f"{called}_")
+        if rest != name and (right := PREFIX + (f"{begin}_" if begin else "") + rest) in known:
+            return right
+    close = difflib.get_close_matches(name, [one.removeprefix(PREFIX) for one in sorted(known)], 1)
+    return PREFIX + close[0] if close else None
 
 
 def variable(name: str) -> str:
