@@ -8,6 +8,8 @@ from peepctl.sources import WrongSettings
 DAY = 86_400
 """Seconds."""
 
+_API_TIME = r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
 
 
@@ -45,3 +47,8 @@ def utc_minute(text: str) -> str:
 def local_second(text: str) -> str:
     """Return a time of the HTTP API as people read it, in this machine's zone: `2026-11-29 15:00:07`."""
     return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local_seconds(sentence: str) -> str:
+    """Return a sentence of the HTTP API with its times as `local_second` has them."""
+    return re.sub(_API_TIME, lambda found: local_second(found[0]), sentence)

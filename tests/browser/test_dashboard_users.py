@@ -1,5 +1,6 @@
 """Who is refused and why, who uses most, who never comes: the pages of users."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ def test_why_a_user_is_refused_is_said_with_what_to_do(peep: Peep, dashboard: Da
         expect(refused).to_have_count(2)
         in_use = refused.filter(has_text="Maildrop in use")
         expect(in_use).to_contain_text("1 time since the last login")
-        expect(in_use).to_contain_text("held by 127.0.0.1 since 20")
+        held_since = re.compile(r"held by 127\.0\.0\.1 since \d+ \w+ \d+, \d\d:\d\d \(session")
+        expect(in_use).to_contain_text(held_since)
         expect(in_use).to_contain_text("wait for its end, or close it")
         expect(refused.filter(has_text="Wrong password")).to_contain_text("give the user a new one")
         expect(page.locator(".facts")).to_contain_text("3 messages")

@@ -39,6 +39,7 @@ async def test_users_are_suspended_and_networks_banned_listed_and_lifted(
     until = ("--until", "2097-03-01T12:00+00:00")
     suspended = await peepctl.output("refusals", "suspend", "alice", "bob", "--reason", "not paid", *until)
     assert suspended == "suspended alice\nsuspended bob\n"
+    assert "until 2097-03-01 12:00 UTC: not paid" in await peepctl.output("users", "show", "alice")
     banned = await peepctl.output(
         "refusals", "ban", "198.51.100.0/24", "2001:DB8::/32", "--reason", "guesses"
     )

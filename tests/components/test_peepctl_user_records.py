@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from peepctl.moments import local_second
 from state_store.repository import StateRepository
 from state_store.repository.user_records import STRANGERS
 from state_store.user_records import RecordText
@@ -26,7 +27,9 @@ async def peepctl(
     record, now = RecordText(), int(time.time())
     record.take(now - 7200, "l 192.0.2.7 TLSv1.3 PLAIN 20 614400 0 0")
     record.take(now - 60, "t 5120 3")
-    record.take(now - 60, "r IN_USE 2 192.0.2.8 - USER by 192.0.2.7 since noon")
+    record.take(
+        now - 60, "r IN_USE 2 192.0.2.8 - USER held by 192.0.2.7 since 2026-01-29T20:11:03Z (session a-1)"
+    )
     keep_records(behind_the_scenes, {"alice": record.text})
     async with api_server(repository) as api:
         yield PeepctlBesideApi(api, tmp_path)
@@ -39,7 +42,9 @@ async def test_a_user_is_shown_with_why_and_what_to_do(peepctl: PeepctlBesideApi
     assert "maildrop then  20 messages, 614.4 kB\n" in done.stdout
     assert "today          3 messages, 5.1 kB\n" in done.stdout
     assert "refused: maildrop in use, 2 since the last login" in done.stdout
-    assert "from 192.0.2.8 by USER, without TLS\n  by 192.0.2.7 since noon\n  Another session" in done.stdout
+    since = local_second("2026-01-29T20:11:03Z")
+    holder = f"held by 192.0.2.7 since {since} (session a-1)"
+    assert f"from 192.0.2.8 by USER, without TLS\n  {holder}\n  Another session" in done.stdout
     shown = json.loads((await peepctl.run("users", "show", "alice", "--json")).stdout)
     assert shown["refusals"][0]["count"] == 2
 

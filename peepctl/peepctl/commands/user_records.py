@@ -10,6 +10,7 @@ import typer
 
 from peepctl.completion import users as user_names
 from peepctl.http_api import ApiError, ApiRefused
+from peepctl.moments import local_seconds, utc_minute
 from peepctl.options import AsJson, complain, connected
 from peepctl.output import amount, duration, say, say_json, say_list, say_table
 from peepctl.server import Server
@@ -69,7 +70,7 @@ def show(server: Server, username: KnownUsername, as_json: AsJson = False) -> No
         since = f"{one['count']} since the last login" if one["count"] else "none since the last login"
         say(f"refused: {one['reason']}, {since}; the last one {_when(one['at'])} {_origin(one)}")
         if one["detail"]:
-            say(f"  {one['detail']}")
+            say(f"  {local_seconds(one['detail'])}")
         say(f"  {one['advice']}")
 
 
@@ -89,7 +90,7 @@ def _facts(user: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _suspended(one: Mapping[str, Any]) -> str:
-    until = f", until {one['until'][:16]}" if one["until"] else ""
+    until = f", until {utc_minute(one['until'])}" if one["until"] else ""
     return f"by {one['by']} {_when(one['since'])}{until}: {one['reason']}"
 
 

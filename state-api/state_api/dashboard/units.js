@@ -107,6 +107,11 @@ export function momentWithSeconds(time) {
   return `${day.format(time)} ${clockWithSeconds.format(time)}`;
 }
 
+/** @param {string} sentence of the API @returns {string} with its times as `momentOf` has them */
+export function withMoments(sentence) {
+  return sentence.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, (time) => momentOf(new Date(time)));
+}
+
 /** @param {string} text @returns {string} with what is not seen, or turns the direction of writing, spelt out */
 export function visible(text) {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);

@@ -6,7 +6,7 @@ import { button, byId, element, fill, refill, setText } from "./dom.js";
 import { EVERY, Polling } from "./polling.js";
 import { askForSuspension } from "./refusing.js";
 import { askToClose } from "./sessions.js";
-import { ago, count, counted, duration, momentOf, octets, visible } from "./units.js";
+import { ago, count, counted, duration, momentOf, octets, visible, withMoments } from "./units.js";
 import { changePassword, NO_RECORD } from "./users.js";
 
 /** @typedef {{at: string, address: string | null, tls: string | null, mechanism: string | null}} Origin */
@@ -186,7 +186,7 @@ function refusal(one) {
     {},
     element("h3", {}, `${one.reason[0].toUpperCase()}${one.reason.slice(1)}`),
     element("p", {}, `${since}; the last one ${ago(new Date(one.at))}${origin(one)}.`),
-    one.detail && element("p", {}, one.detail),
+    one.detail && element("p", {}, withMoments(one.detail)),
     element("p", { class: "muted" }, one.advice),
   );
 }
