@@ -5,17 +5,27 @@ from collections.abc import Mapping
 
 SHORT_TIMEOUT_SECONDS = 60
 
+LARGE_CUT = 10
+"""A limit below this part of the one before is asked about, however few are connected now, as at night. Both
+are known over PEEP and HTTP; the most that were connected is in the history, which PEEP lacks."""
+
 
 def dangers(
     changes: Mapping[str, int | str], now: Mapping[str, int | str], open_connections: int
 ) -> dict[str, str]:
     """Return why a person should think twice, by field of `records.Settings`; empty for a harmless change."""
     found: dict[str, str] = {}
-    limit = changes.get("max_connections", now["max_connections"])
-    if limit != now["max_connections"] and int(limit) < open_connections:
+    before = int(now["max_connections"])
+    limit = int(changes.get("max_connections", before))
+    if limit != before and limit < open_connections:
         found["max_connections"] = (
             f"{open_connections} connections are open now: until fewer than {limit} are left, nobody else "
             "can connect"
+        )
+    elif limit * LARGE_CUT < before:
+        found["max_connections"] = (
+            f"{limit} is less than a tenth of {before}, the limit in force: while {limit} are connected, "
+            "nobody else can connect"
         )
     seconds = changes.get("timeout_seconds", now["timeout_seconds"])
     if seconds != now["timeout_seconds"] and int(seconds) == 0:

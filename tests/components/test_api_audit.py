@@ -30,7 +30,7 @@ async def acts(client: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
 
 async def test_a_change_over_http_is_there_with_who_whence_old_and_new(repository: StateRepository) -> None:
     async with api_client(repository, address="192.0.2.7") as client:
-        await client.patch("/v1/settings", json={"max_connections": 15})
+        await client.patch("/v1/settings", json={"max_connections": 150})
         (act,) = await acts(client, action="settings.change")
         act.pop("id"), act.pop("at")
         assert act == {
@@ -41,7 +41,7 @@ async def test_a_change_over_http_is_there_with_who_whence_old_and_new(repositor
             "action": "settings.change",
             "object": "max_connections",
             "old": "1000",
-            "new": "15",
+            "new": "150",
         }
         assert [one["action"] for one in await acts(client, who="root")] == [
             "settings.change",
@@ -130,6 +130,7 @@ async def connected(repository: StateRepository, connections: int) -> None:
     ("change", "why"),
     [
         ({"max_connections": 4}, "5 connections are open now"),
+        ({"max_connections": 99}, "99 is less than a tenth of 1000"),
         ({"timeout_seconds": 0}, "0 means no timeout"),
         ({"timeout_seconds": 59}, "59 seconds close"),
     ],

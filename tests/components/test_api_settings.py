@@ -25,10 +25,10 @@ async def test_settings_show_the_defaults(repository: StateRepository) -> None:
 
 async def test_a_change_of_one_setting_leaves_the_others_and_returns_all(repository: StateRepository) -> None:
     async with api_client(repository) as client:
-        response = await client.patch("/v1/settings", json={"max_connections": 15})
+        response = await client.patch("/v1/settings", json={"max_connections": 150})
     assert response.status_code == 200
-    assert response.json() == {"max_connections": 15, "timeout_seconds": 600, "mail_directory": ""}
-    assert (await repository.settings()).max_connections == 15
+    assert response.json() == {"max_connections": 150, "timeout_seconds": 600, "mail_directory": ""}
+    assert (await repository.settings()).max_connections == 150
 
 
 async def test_several_settings_change_at_once_and_each_change_is_logged_with_the_administrator(
@@ -36,12 +36,14 @@ async def test_several_settings_change_at_once_and_each_change_is_logged_with_th
 ) -> None:
     async with api_client(repository) as client:
         with capture_logs() as events:
-            response = await client.patch("/v1/settings", json={"max_connections": 7, "timeout_seconds": 300})
-    assert (response.json()["max_connections"], response.json()["timeout_seconds"]) == (7, 300)
+            response = await client.patch(
+                "/v1/settings", json={"max_connections": 700, "timeout_seconds": 300}
+            )
+    assert (response.json()["max_connections"], response.json()["timeout_seconds"]) == (700, 300)
     assert (await repository.settings()).version == 1
     changes = [event for event in events if event["event"] == "setting changed"]
     assert [change["administrator"] for change in changes] == ["root", "root"]
-    assert changes[0]["max_connections"] == 7
+    assert changes[0]["max_connections"] == 700
     assert changes[1]["timeout_seconds"] == 300
 
 
@@ -192,7 +194,7 @@ async def test_a_mail_directory_that_no_pop3_instance_answers_for_is_refused_and
     repository: StateRepository,
 ) -> None:
     async with api_client(repository) as client:
-        change = {"mail_directory": "/srv/mail", "max_connections": 3}
+        change = {"mail_directory": "/srv/mail", "max_connections": 300}
         refused = problem(
             await client.patch("/v1/settings", json=change), 422, "/docs#mail-directory-refused"
         )

@@ -89,16 +89,16 @@ def test_stats_for_people_are_plain_text_outside_a_terminal(bare: Peepctl) -> No
 
 def test_settings_are_shown_and_changed(peepctl: Peepctl) -> None:
     assert peepctl.output("set", "timeout", "120") == "timeout is 120 now\n"
-    assert peepctl.output("set", "max-connections", "77") == "max-connections is 77 now\n"
+    assert peepctl.output("set", "max-connections", "770") == "max-connections is 770 now\n"
     assert peepctl.output("set", "mail-directory", "/srv/mail") == "mail-directory is /srv/mail now\n"
     assert peepctl.output("get", "timeout") == "120\n"
     assert json.loads(peepctl.output("get", "--json")) == {
-        "max_connections": 77,
+        "max_connections": 770,
         "timeout_seconds": 120,
         "mail_directory": "/srv/mail",
     }
     assert peepctl.output("get").splitlines() == [
-        "max-connections  77",
+        "max-connections  770",
         "timeout          120 seconds (2 min)",
         "mail-directory   /srv/mail",
     ]
@@ -136,6 +136,9 @@ def test_dangerous_value_needs_a_yes(peepctl: Peepctl) -> None:
         "Nothing is changed: --yes does it all the same",
     )
     assert peepctl.output("set", "timeout", "0", "--yes") == "timeout is 0 now\n"
+    assert peepctl.output("set", "max-connections", "1000") == "max-connections is 1000 now\n"
+    code, line = refused(peepctl, "set", "max-connections", "1")
+    assert (code, line.partition(":")[0]) == (1, "1 is less than a tenth of 1000, the limit in force")
     assert peepctl.output("set", "timeout", "120") == "timeout is 120 now\n"
 
 

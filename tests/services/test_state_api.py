@@ -79,15 +79,15 @@ async def test_it_serves_what_the_store_holds(redis_url: str, tmp_path: Path) ->
         assert (await api.client.post("/v1/users", json=user)).status_code == 201
         users = (await api.client.get("/v1/users")).json()["users"]
         assert [user["username"] for user in users] == ["alice"]
-        await api.client.patch("/v1/settings", json={"max_connections": 42})
+        await api.client.patch("/v1/settings", json={"max_connections": 420})
         settings = (await api.client.get("/v1/settings")).json()
-        assert settings == {"max_connections": 42, "timeout_seconds": 600, "mail_directory": "/srv/mail"}
+        assert settings == {"max_connections": 420, "timeout_seconds": 600, "mail_directory": "/srv/mail"}
         assert (await api.client.get("/v1/sessions")).json() == {"sessions": []}
         with redis.Redis.from_url(redis_url) as store:
             await until(lambda: bool(store.exists(keys.HEALTH_WATCHER)))  # it watches whoever looks
         families = text_string_to_metric_families((await api.client.get("/metrics")).text)
         samples = {sample.name: sample.value for family in families for sample in family.samples}
-        assert (samples["peep_store_up"], samples["peep_pop3_max_connections"]) == (1, 42)
+        assert (samples["peep_store_up"], samples["peep_pop3_max_connections"]) == (1, 420)
         assert '"user added"' in api.log()
         assert ADMINISTRATOR[1] not in api.log()
         assert "secret-of-alice" not in api.log()

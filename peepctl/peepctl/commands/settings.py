@@ -103,10 +103,10 @@ def set_setting(
 ) -> Exit:
     """Change a setting, or set a change back.
 
-    It takes effect in all POP3 processes within a second. A limit below the connections that are open, a
-    timeout under a minute and another mail directory are asked about. --undo shows the change and asks,
-    unless it is named by its ID; a change that was itself an --undo is set back too. It talks to the HTTP
-    API.
+    It takes effect in all POP3 processes within a second. A limit below the connections that are open, or
+    below a tenth of the one in force, a timeout under a minute and another mail directory are asked about.
+    --undo shows the change and asks, unless it is named by its ID; a change that was itself an --undo is set
+    back too. It talks to the HTTP API.
     """
     if undo:
         return _undo(server, setting, even_if_changed=even_if_changed, is_sure=is_sure)

@@ -74,8 +74,9 @@ async def change_settings(
     """PEEP `c=`, `t=` and `m=`: any of the settings, at least one; live instances obey within a second.
 
     All of it is done in one step, or nothing: when a POP3 instance cannot use the mail directory, or when
-    `If-Match` is given and somebody else was faster. A limit below the connections that are open now, a
-    timeout under a minute or none, and another mail directory have to be confirmed.
+    `If-Match` is given and somebody else was faster. A limit below the connections that are open now,
+    or below a tenth of the one in force, a timeout under a minute or none, and another mail directory have to
+    be confirmed.
     """
     given = change.given()
     expected = await _expected(if_match, repository)
