@@ -33,14 +33,7 @@ log = structlog.get_logger()
 class Pop3Connection(LineConnection):
     """Serves one client from its admission to its end."""
 
-    __slots__ = (
-        "_began",
-        "_context",
-        "_deadline",
-        "_driver",
-        "_octets_at_last_expiry",
-        "_unended",
-    )
+    __slots__ = ("_began", "_context", "_deadline", "_driver", "_octets_at_last_expiry", "_unended")
 
     def __init__(
         self, context: Pop3Context, connections: set[LineConnection], options: ListenerOptions

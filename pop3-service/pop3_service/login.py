@@ -71,14 +71,7 @@ LoginEnd: TypeAlias = OpenedMaildrop | LoginRefusal | LoginPutOff
 class Login:
     """A session's attempts to log in, by a password or by SCRAM. It is dropped once one has succeeded."""
 
-    __slots__ = (
-        "_context",
-        "_credential_version",
-        "_exchange",
-        "_presence",
-        "_session_id",
-        "origin",
-    )
+    __slots__ = ("_context", "_credential_version", "_exchange", "_presence", "_session_id", "origin")
 
     def __init__(self, context: Pop3Context, session_id: str, address: str) -> None:
         self.origin = Origin(address)

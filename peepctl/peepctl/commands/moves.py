@@ -14,15 +14,7 @@ from peepctl.output import duration, say, say_json, say_table
 from peepctl.pop3_servers import AtOnce, CaFile, UsersFile, explained, in_turn, server_address
 from peepctl.server import Exit, Server
 from peepctl.user_passwords import UserPassword, read_users
-from pop3_client import (
-    LoginPutOff,
-    Pop3Address,
-    Pop3Client,
-    Pop3Error,
-    TimeLimits,
-    Unreachable,
-    tls_context,
-)
+from pop3_client import LoginPutOff, Pop3Address, Pop3Client, Pop3Error, TimeLimits, Unreachable, tls_context
 
 POLL_SECONDS = 5.0
 """How long after a login that was put off the next one comes."""

@@ -69,16 +69,7 @@ class Maildir:
     when its path leads to another one by now.
     """
 
-    __slots__ = (
-        "_held_open",
-        "_is_closed",
-        "_roots",
-        "held",
-        "identity",
-        "is_local",
-        "lock_name",
-        "path",
-    )
+    __slots__ = ("_held_open", "_is_closed", "_roots", "held", "identity", "is_local", "lock_name", "path")
 
     def __init__(self, path: MaildirPath, held_open: HeldOpen, roots: Sequence[bytes] = ()) -> None:
         self.path = path

@@ -3,7 +3,6 @@
 import os
 from contextlib import suppress
 from threading import Lock
-from types import TracebackType
 from typing import Self
 
 from pop3_service.maildir.beneath import open_beneath, open_if_cached
@@ -146,9 +145,7 @@ class MessageFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def read_cached(self, count: int) -> bytes | None:

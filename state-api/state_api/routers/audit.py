@@ -12,13 +12,7 @@ from state_api import audit_schemas, errors, schemas
 from state_api.audit_export import MEDIA_TYPES, lines, shown, wanted_format
 from state_api.audit_schemas import Format
 from state_api.confirmation import Confirmed, require_confirmation
-from state_api.dependencies import (
-    Administrator,
-    Reader,
-    RepositoryDependency,
-    Services,
-    ServicesDependency,
-)
+from state_api.dependencies import Administrator, Reader, RepositoryDependency, Services, ServicesDependency
 from state_api.routers.settings import TAGGED, in_answer
 from state_store.audit import Act, Page
 from state_store.errors import NotUndoable, SettingsChanged

@@ -14,14 +14,7 @@ from state_api.errors import Refused
 from state_api.routers.users import UsernamePath
 from state_api.schemas import FieldError
 from state_store.errors import UnknownRefusal, UnknownUser
-from state_store.refusals import (
-    NewRefusal,
-    RefusalKind,
-    RefusalOutcome,
-    holds_everybody,
-    is_in,
-    refusal_id,
-)
+from state_store.refusals import NewRefusal, RefusalKind, RefusalOutcome, holds_everybody, is_in, refusal_id
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["refusals"], responses=errors.FOR_ADMINISTRATORS)

@@ -6,13 +6,7 @@ from fastapi import APIRouter, Request, Response
 from state_api import schemas
 from state_api.dependencies import ServicesDependency, check_sign_in, client_address
 from state_api.errors import FOREIGN_REQUEST, SIGNED_OUT, WRONG_PASSWORD, Refused
-from state_api.sign_in import (
-    COOKIE,
-    SignIn,
-    came_by_https,
-    is_csrf_token,
-    refuse_from_elsewhere,
-)
+from state_api.sign_in import COOKIE, SignIn, came_by_https, is_csrf_token, refuse_from_elsewhere
 from state_store.audit import Door
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)

@@ -18,14 +18,7 @@ from state_store.instance.outbox import CHANGED_ROW_SECONDS, Outbox
 from state_store.instance.pacing import Pacing
 from state_store.instance.record_keeping import RecordKeeping
 from state_store.latency import DAMAGED_UNIQUE_IDS, refused_field
-from state_store.records import (
-    AdmissionOutcome,
-    Deltas,
-    Login,
-    LoginOutcome,
-    SessionRow,
-    Settings,
-)
+from state_store.records import AdmissionOutcome, Deltas, Login, LoginOutcome, SessionRow, Settings
 from state_store.refused_networks import RefusedNetworks
 from state_store.repository import StateRepository
 from state_store.user_notes import Origin, UserNotes

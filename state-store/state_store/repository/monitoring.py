@@ -10,13 +10,7 @@ from state_store.activities import ACTIVITY_LENGTH, Activity, ActivityKind
 from state_store.audit import Actor
 from state_store.errors import StoreUnavailable, UnknownSession
 from state_store.latency import DAMAGED_UNIQUE_IDS, histogram, refused
-from state_store.records import (
-    Counters,
-    Instance,
-    InstanceStatus,
-    Latencies,
-    SessionRow,
-)
+from state_store.records import Counters, Instance, InstanceStatus, Latencies, SessionRow
 from state_store.redis import keys
 from state_store.repository.answers import POLL_SECONDS, pairs, stream_position
 from state_store.repository.deployment import DeploymentStore
