@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -46,6 +46,8 @@ from state_store.credentials.networks import network_of
 from state_store.records import Login as LockRequest
 from state_store.records import LoginOutcome
 from state_store.user_notes import Origin
+
+_Result = TypeVar("_Result")
 
 log = structlog.get_logger()
 
@@ -201,7 +203,7 @@ class SessionDriver:
             case SendMessage() if self._maildrop is not None:
                 self._send_message(answer, self._maildrop)
             case RemoveMarked() if self._maildrop is not None:
-                self._begin(self._complete_with(answer, self._remove(answer, self._maildrop)))
+                self._begin(_then(self._remove(answer, self._maildrop), partial(self._complete, answer)))
             case HangUp(reply, ending):
                 self.end(ending, reply)
             case Challenge(line):
@@ -226,9 +228,6 @@ class SessionDriver:
             seconds = time.perf_counter() - self._command_began
             self._context.instance.login_latency.record(seconds)
         self._carry_out(self.session.complete(intention, outcome))
-
-    async def _complete_with(self, intention: Intention[Outcome], work: Coroutine[Any, Any, Outcome]) -> None:
-        self._complete(intention, await work)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._connection.hold()
@@ -266,19 +265,20 @@ class SessionDriver:
                 login.origin = self._origin(mechanism)
                 request = login.remembered(username, password)
                 if request is None:
-                    self._begin(self._log_in_with(intention, login, login.by_password(username, password)))
+                    end = login.by_password(username, password)
+                    self._begin(_then(end, partial(self._login_ended, intention, login)))
                     return
                 self._connection.hold()
                 self.activity = _ANSWERING
                 answered = partial(self._lock_answered, intention, login, request)
                 self._context.instance.lock_maildrop(request).add_done_callback(answered)
             case OpenMaildrop(username):
-                self._begin(self._log_in_with(intention, login, login.by_proof(username)))
+                self._begin(_then(login.by_proof(username), partial(self._login_ended, intention, login)))
             case BeginScram(message):
                 login.origin = self._origin(SCRAM_SHA_256)
-                self._begin(self._complete_with(intention, login.begin_scram(message)))
+                self._begin(_then(login.begin_scram(message), partial(self._complete, intention)))
             case FinishScram(message):
-                self._begin(self._complete_with(intention, login.finish_scram(message)))
+                self._begin(_then(login.finish_scram(message), partial(self._complete, intention)))
 
     def _lock_answered(
         self, intention: LogIn, login: Login, request: LockRequest, answer: "asyncio.Future[LoginOutcome]"
@@ -286,17 +286,12 @@ class SessionDriver:
         try:
             end = login.locked(request, intention.password, answer)
             if not isinstance(end, OpenedMaildrop) and isinstance(end, Coroutine):  # an ABC: slow to ask
-                self._begin(self._log_in_with(intention, login, end))
+                self._begin(_then(end, partial(self._login_ended, intention, login)))
                 return
             self._login_ended(intention, login, end)
         except Exception as error:
             self.failed(error)
         self._go_on()
-
-    async def _log_in_with(
-        self, intention: LogIn | OpenMaildrop, login: Login, work: Coroutine[Any, Any, LoginEnd]
-    ) -> None:
-        self._login_ended(intention, login, await work)
 
     def _login_ended(self, intention: LogIn | OpenMaildrop, login: Login, end: LoginEnd) -> None:
         if isinstance(end, OpenedMaildrop):
@@ -378,3 +373,7 @@ class SessionDriver:
         if result.failed or result.withheld:
             log.warning("not all removed", session=session_id, failed=result.failed, withheld=result.withheld)
         return result.outcome
+
+
+async def _then(work: Coroutine[Any, Any, _Result], take: Callable[[_Result], None]) -> None:
+    take(await work)
