@@ -16,8 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from service_runtime import VERSION
-from state_store.administrators import Role
+from state_store.administrators import Administrator, Role
 from state_store.credentials.api_tokens import new_token, token_digest
+from state_store.errors import StoreUnavailable
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.api_client import api_client, problem
@@ -223,6 +224,19 @@ async def test_closed_metrics_answer_to_tokens_and_administrators_alone(reposito
         problem(await client.get("/metrics", headers=wrong), 401, "/docs#wrong-token")
         right = await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
     assert "peep_store_up 1" in right.text
+
+
+async def test_closed_metrics_tell_nothing_to_somebody_unknown_when_the_store_comes_back_at_that_moment(
+    repository: StateRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def administrator(_: str) -> Administrator:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(repository, "administrator", administrator)
+    async with api_client(repository, metrics_need_token=True) as client:
+        answer = await client.get("/metrics")
+    assert "peep_store_up 0" in answer.text
+    assert "peep_pop3" not in answer.text
 
 
 async def test_closed_metrics_tell_everybody_that_the_store_is_away() -> None:

@@ -91,11 +91,13 @@ async def show_metrics(request: Request, services: ServicesDependency) -> Respon
     begin with `process_` and `python_` are of the process that answers. With `PEEP_METRICS_NEED_TOKEN=1` this
     needs an API token or an administrator.
     """
-    if services.metrics_need_token:
-        with suppress(StoreUnavailable):  # then nobody can be known, and there are no numbers to see
+    numbers = None
+    with suppress(StoreUnavailable):  # then nobody can be known, and nobody sees numbers
+        if services.metrics_need_token:
             await find_proof(request)
+        numbers = await _numbers(services.repository)
     registry = CollectorRegistry()
-    registry.register(StoreCollector(await _numbers(services.repository)))
+    registry.register(StoreCollector(numbers))
     for collector in _own_collectors():
         registry.register(collector)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
