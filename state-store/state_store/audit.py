@@ -15,9 +15,9 @@ SIGN_IN_NOTED_SECONDS = 3600
 """Sign-ins of one administrator from one network, by one door and token, are one entry for so long; refused
 ones, of whomever, too."""
 
-PAGE_SIGN_INS = 20
-"""Sign-ins of one administrator on the dashboard, and sign-outs, that are entries within that time: more than
-anybody needs, and too few to push anything out."""
+MOST_SIGN_INS = 20
+"""Sign-ins of one administrator by one door and token, and sign-outs, that are entries within that time: more
+than anybody needs, and too few to push anything out."""
 
 DEFAULT_DAYS = 365
 DEFAULT_ENTRIES = 50_000

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 
-from state_store.audit import PAGE_SIGN_INS, Actor, Door, Wanted, on_this_machine
+from state_store.audit import MOST_SIGN_INS, Actor, Door, Wanted, on_this_machine
 from state_store.credentials.noted_sign_ins import NotedSignIns
 from state_store.errors import NotUndoable, SettingsChanged, UnknownUser
 from state_store.redis import keys
@@ -129,16 +129,17 @@ async def test_sign_ins_of_one_administrator_are_one_entry_an_hour_and_those_of_
 
 
 async def test_who_may_only_read_cannot_push_acts_out_by_signing_in(repository: StateRepository) -> None:
-    for number in range(2 * PAGE_SIGN_INS):
+    for number in range(2 * MOST_SIGN_INS):
         reader = Actor("reader", Door.DASHBOARD, f"192.0.2.{number}")
         await repository.note_sign_in(by=reader)
         await repository.end_sign_in(f"sign-in {number}", 60, by=reader)
         await repository.note_sign_in(by=Actor("reader", Door.HTTP, f"2001:db8::{number}"))
+        await repository.note_sign_in(by=Actor("reader", Door.HTTP, f"2001:db8:0:{number}::1", "scraper"))
     found = Counter([(act.by.door, act.action) async for act in repository.all_acts(Wanted())])
     assert found == {
-        (Door.DASHBOARD, "administrator.sign-in"): PAGE_SIGN_INS,
-        (Door.DASHBOARD, "administrator.sign-out"): PAGE_SIGN_INS,
-        (Door.HTTP, "administrator.sign-in"): 1,
+        (Door.DASHBOARD, "administrator.sign-in"): MOST_SIGN_INS,
+        (Door.DASHBOARD, "administrator.sign-out"): MOST_SIGN_INS,
+        (Door.HTTP, "administrator.sign-in"): 1 + MOST_SIGN_INS,
     }
 
 

@@ -14,7 +14,7 @@ from state_store.audit import (
     ACT_REPEATED_SECONDS,
     DEFAULT_DAYS,
     DEFAULT_ENTRIES,
-    PAGE_SIGN_INS,
+    MOST_SIGN_INS,
     SIGN_IN_NOTED_SECONDS,
 )
 from state_store.credentials import attempts
@@ -120,7 +120,7 @@ def _figures() -> dict[str, str]:
         "AUDIT_DAYS": DEFAULT_DAYS,
         "AUDIT_LOOKED_AT": AUDIT_LOOKED_AT,
         "SIGN_IN_NOTED_SECONDS": SIGN_IN_NOTED_SECONDS,
-        "PAGE_SIGN_INS": PAGE_SIGN_INS,
+        "MOST_SIGN_INS": MOST_SIGN_INS,
         "HEALTH_CHANGES_KEPT": HEALTH_CHANGES_KEPT,
         "HEALTH_TURN_SECONDS": HEALTH_TURN_SECONDS,
         "MOST_NAMES_SORTED": MOST_NAMES_SORTED,

@@ -1,15 +1,25 @@
 -- By whom, 1 when every sign-in counts, as on the dashboard, and the network. Otherwise those of one administrator from one
 -- network, by one door and token, are one entry an hour: HTTP Basic signs in with each request. Answers for how many ms
--- that holds. Of the dashboard's the first so many an hour count: who may only read must not push acts out.
+-- that holds. Of either kind so many an hour are entries: who may only read must not push acts out, from however many
+-- networks.
 local by = ARGV[1]
 local _, name, door, _, token = unpack(cjson.decode(by))
+
+local function may_be_noted()
+  local rate = SIGNED_IN .. redis.sha1hex(table.concat({'rate', door, token, name}, ' '))
+  return is_within(rate, MOST_SIGN_INS, SIGN_IN_NOTED_MS / MOST_SIGN_INS, now_ms())
+end
+
 if ARGV[2] == '1' then
-  local key = SIGNED_IN .. redis.sha1hex(door .. ' ' .. name)
-  if not has_acted(by) and is_within(key, PAGE_SIGN_INS, SIGN_IN_NOTED_MS / PAGE_SIGN_INS, now_ms()) then
-    note_act(by, 'administrator.sign-in', '')
-  end
+  if not has_acted(by) and may_be_noted() then note_act(by, 'administrator.sign-in', '') end
   return 0
 end
 local key = SIGNED_IN .. redis.sha1hex(table.concat({door, ARGV[3], token, name}, ' '))
-if redis.call('SET', key, '', 'NX', 'PX', SIGN_IN_NOTED_MS) then note_act(by, 'administrator.sign-in', '') end
+if redis.call('SET', key, '', 'NX', 'PX', SIGN_IN_NOTED_MS) then
+  if may_be_noted() then
+    note_act(by, 'administrator.sign-in', '')
+  else
+    redis.call('PEXPIRE', key, SIGN_IN_NOTED_MS / MOST_SIGN_INS)
+  end
+end
 return redis.call('PTTL', key)
