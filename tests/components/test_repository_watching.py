@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from state_store.activities import ACTIVITY_LENGTH, Activity, ActivityKind
+from state_store.audit import Wanted
 from state_store.errors import MailDirectoryRefused, SettingsChanged, UnknownSession
 from state_store.latency import LatencyRecorder
 from state_store.records import (
@@ -116,10 +117,22 @@ async def test_session_row_is_shown_as_it_was_written_last(repository: StateRepo
         assert await repository.sessions() == [version]
 
 
-async def test_session_is_closed_by_the_instance_that_holds_it(repository: StateRepository) -> None:
+@pytest.mark.parametrize(
+    "opened",
+    [
+        Exchange("i2", 0, session_rows=[SessionRow("i2-1", "i2", "bob", "::1", 1000.0)]),
+        # Its login is told at once, its row is written later.
+        Exchange("i2", 0, logins=[Login("bob", "i2-1", "v1", "::1")]),
+    ],
+)
+async def test_session_is_closed_by_the_instance_that_holds_it(
+    repository: StateRepository, opened: Exchange
+) -> None:
     await register(repository, "i1", "i2")
-    row = SessionRow("i2-1", "i2", "bob", "::1", 1000.0)
-    await repository.exchange(Exchange("i2", 0, session_rows=[row]))
+    for name in ("al", "bob"):
+        await repository.add_user(name, CREDENTIAL, by=OPERATOR)
+    await log_in(repository, "i1", "al", "i2-12")
+    await repository.exchange(opened)
     asked: list[str] = []
 
     async def obey() -> None:
@@ -128,7 +141,10 @@ async def test_session_is_closed_by_the_instance_that_holds_it(repository: State
                 listening.set()
             if notification.kind is NotificationKind.SESSION_TO_CLOSE:
                 asked.append(notification.identifier)
-                await repository.exchange(Exchange("i2", 0, closed_sessions=[notification.identifier]))
+                closed = notification.identifier
+                await repository.exchange(
+                    Exchange("i2", 0, closed_sessions=[closed], releases=[("bob", closed)])
+                )
 
     listening = asyncio.Event()
     instance = asyncio.create_task(obey())
@@ -136,7 +152,9 @@ async def test_session_is_closed_by_the_instance_that_holds_it(repository: State
     await repository.close_session("i2-1", by=OPERATOR)
     instance.cancel()
     assert asked == ["i2-1"]
-    assert await repository.sessions() == []
+    assert (await repository.sessions(), await repository.logged_in_users()) == ([], ["al"])
+    (act,) = (await repository.acts_before("", 1, Wanted())).acts
+    assert (act.action, act.object) == ("session.close", "i2-1 bob")
 
 
 async def test_unknown_session_cannot_be_closed(repository: StateRepository) -> None:

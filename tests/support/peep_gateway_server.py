@@ -181,6 +181,13 @@ async def pop3_instance(
         await repository.end_instance(instance_id)
 
 
+async def close_session(repository: StateRepository, instance_id: str, session_id: str) -> None:
+    """End a session as an instance does: its row goes, and its maildrop is free."""
+    rows = [row for row in await repository.sessions() if row.session_id == session_id]
+    held = [(row.username, row.session_id) for row in rows if row.username is not None]
+    await repository.exchange(Exchange(instance_id, 0, closed_sessions=[session_id], releases=held))
+
+
 @asynccontextmanager
 async def obeying(
     repository: StateRepository, instance_id: str = "pop3", *, usable: bool = True
@@ -196,7 +203,7 @@ async def obeying(
                     heard.identifier, instance_id, "" if usable else "Permission denied"
                 )
             elif heard.kind is NotificationKind.SESSION_TO_CLOSE:
-                await repository.exchange(Exchange(instance_id, 0, closed_sessions=[heard.identifier]))
+                await close_session(repository, instance_id, heard.identifier)
             elif heard.kind is NotificationKind.SETTINGS_CHANGED:
                 version = (await repository.settings()).version
                 await repository.exchange(Exchange(instance_id, 0, settings_version=version))

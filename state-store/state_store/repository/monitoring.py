@@ -78,15 +78,22 @@ class MonitoringRepository(DeploymentStore):
     async def close_session(self, session_id: str, *, by: Actor) -> None:
         """Have a POP3 session closed without UPDATE, and return once it is.
 
-        Raises `UnknownSession`. A session that is removing mail ends only after that.
+        Raises `UnknownSession`. A session that is removing mail ends only after that. One whose login is told
+        already is known, though it is not among `sessions` yet.
         """
+        await self._close(session_id, by)
+
+    async def _close(self, session_id: str, by: Actor, *whose: str) -> None:
         packed = by.packed()
-        if not await self._client.script("close_session", packed, session_id, 1):
+        username = await self._client.script("close_session", packed, session_id, 1, *whose)
+        if username is None:
             raise UnknownSession
         loop = asyncio.get_running_loop()
         end, ask_again_at = loop.time() + CLOSING_SECONDS, loop.time() + ASKING_SECONDS
         is_asking = False
-        while await self._client.script("close_session", packed, session_id, int(is_asking)):
+        while (
+            await self._client.script("close_session", packed, session_id, int(is_asking), username)
+        ) is not None:
             if loop.time() > end:
                 raise StoreUnavailable("the session's instance has not closed it")
             await asyncio.sleep(POLL_SECONDS)
@@ -104,7 +111,7 @@ class MonitoringRepository(DeploymentStore):
         async def is_open_after_all(session_id: str) -> bool:
             async with places:
                 try:
-                    await self.close_session(session_id, by=by)
+                    await self._close(session_id, by, "")  # they were seen by their rows
                 except UnknownSession:
                     return False
                 except StoreUnavailable:

@@ -1,15 +1,37 @@
--- By whom, session id, 1 to notify its instance. Answers 1 when a live instance has this session open.
-for _, instance in ipairs(live_instances(lease_time())) do
-  local row = redis.call('HGET', SESSIONS .. instance, ARGV[2])
-  if row then
-    if ARGV[3] == '1' then
-      redis.call('PUBLISH', EVENTS, 'close ' .. ARGV[2])
-      if not has_acted(ARGV[1]) then
-        local username, address = unpack(cjson.decode(row))
-        note_act(ARGV[1], 'session.close', ARGV[2] .. (username ~= cjson.null and ' ' .. username or ''), address)
-      end
+-- By whom, session id, 1 to notify its instance; then the user whose maildrop it holds, '' if only its row counts, or
+-- nothing if that is to be found out. While a live instance has this session open, answers '' if it has a row, else its
+-- user: a login is among the activities before the row is written.
+local now = lease_time()
+
+local function user_of(session)
+  if ARGV[4] == '' then return nil end
+  local locks = ARGV[4] and {ARGV[4], redis.call('HGET', MAILDROPS, ARGV[4]) or ''} or redis.call('HGETALL', MAILDROPS)
+  for i = 1, #locks, 2 do
+    if string.find(locks[i + 1], ' ' .. session, 1, true) then
+      local instance, its_session = holder(locks[i + 1])
+      if its_session == session and is_live(instance, now) then return locks[i] end
     end
-    return 1
   end
 end
-return 0
+
+local function find(session)
+  for _, instance in ipairs(live_instances(now)) do
+    local row = redis.call('HGET', SESSIONS .. instance, session)
+    if row then
+      local username, address = unpack(cjson.decode(row))
+      return '', username ~= cjson.null and username, address
+    end
+  end
+  local username = user_of(session)
+  return username, username
+end
+
+local answer, username, address = find(ARGV[2])
+if not answer then return false end
+if ARGV[3] == '1' then
+  redis.call('PUBLISH', EVENTS, 'close ' .. ARGV[2])
+  if not has_acted(ARGV[1]) then
+    note_act(ARGV[1], 'session.close', ARGV[2] .. (username and ' ' .. username or ''), address)
+  end
+end
+return answer
