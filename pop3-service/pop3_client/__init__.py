@@ -1,6 +1,6 @@
 """A POP3 client that reads maildrops of other servers and changes nothing there.
 
-It streams messages, checks certificates, and bounds what a server can make it take: lines, listings, time.
+It streams messages, checks certificates, and limits what a server may send: lines, listings, and how slowly.
 The standard library's poplib blocks, refuses lines of over 2,048 octets, and returns messages whole.
 """
 

@@ -1,4 +1,4 @@
-"""A POP3 session of ours at another server: read only, in bounded memory and time."""
+"""A session with a POP3 server: read only, in bounded memory and time."""
 
 import asyncio
 import ssl
@@ -49,13 +49,13 @@ class TimeLimits:
     connect: float = 20.0
     """From the connection to the greeting, TLS included."""
     silence: float = 60.0
-    """Without an octet of a reply that is due."""
+    """Until the next octet of a reply that is due."""
     login: float = 60.0
     """For the reply to a login."""
     listing: float = 300.0
-    """For a whole listing, however it drips."""
+    """For a whole listing, however slowly it comes."""
     octets_a_second: float = 1000.0
-    """Less than this on average, after `silence`, is too slow for a message."""
+    """A message may take `silence`, and a second more for each so many octets."""
     quit: float = 2.0
     """For the reply to QUIT, on which nothing depends."""
 
@@ -153,7 +153,7 @@ class Pop3Client:
             self._transport.abort()
 
     async def capabilities(self) -> dict[str, tuple[str, ...]]:
-        """Return what the server says that it can do; nothing if it does not know CAPA."""
+        """Return the arguments of each capability by its tag; nothing if the server does not know CAPA."""
         if self._capabilities is None:
             try:
                 self._capabilities = capabilities(await self._lines(request("CAPA")))
@@ -162,7 +162,7 @@ class Pop3Client:
         return self._capabilities
 
     async def log_in(self, username: str, password: str) -> None:
-        """Log in, with PLAIN over AUTH where the server offers it, else with USER and PASS.
+        """Log in, with AUTH PLAIN where the server offers it, else with USER and PASS.
 
         Raises `WrongLogin`, `LoginPutOff`, and `InvalidArgument`.
         """

@@ -89,8 +89,8 @@ def test_all_users_below_the_mail_directory_are_imported_and_summed_up(site: Sit
     lines = text.splitlines()
     assert lines[0] == (
         "alice  2 of 3 messages keep their unique-ids (written); 1 more follow with Peep's; 1 of the old"
-        " server's gone; from dovecot-uidlist: %08Xu%08Xv, Dovecot's default (`doveconf pop3_uidl_format`"
-        " tells; see --uidl-format)"
+        " server's messages gone; from dovecot-uidlist: %08Xu%08Xv, Dovecot's default (check it with"
+        " `doveconf pop3_uidl_format`; see --uidl-format)"
     )
     assert lines[1].startswith(
         "bob  1 of 1 messages keep their unique-ids (written); from courierpop3dsizelist: "
@@ -230,7 +230,7 @@ def test_messages_that_lose_their_unique_id_are_counted_and_keep_their_place(sit
         ("dovecot-uidlist", DOVECOT + b"1 :1.a\nrubbish\n", "dovecot-uidlist: line 3 is no record"),
         ("dovecot-uidlist", DOVECOT + b"1 :../../bob/cur/1.a\n", "dovecot-uidlist: line 2 is no record"),
         ("courierpop3dsizelist", b"\x89PNG\r\n\n", "courierpop3dsizelist: line 1 is no record"),
-        ("dovecot-uidlist", DOVECOT + b"1 :9.z\n", "none of its messages can be told in this maildir"),
+        ("dovecot-uidlist", DOVECOT + b"1 :9.z\n", "none of its messages is recognised in this maildir"),
     ],
 )
 def test_a_damaged_file_is_reported_with_its_line_and_nothing_is_written(
@@ -341,7 +341,7 @@ def test_an_interrupted_import_says_that_it_can_be_run_again(
     site.user("alice", "1.a")
     monkeypatch.setattr(Importer, "run", interrupt)
     assert command.main(["import"]) == 130
-    assert "run again" in capsys.readouterr().err
+    assert "run the import again" in capsys.readouterr().err
 
 
 def test_on_a_terminal_progress_is_shown(

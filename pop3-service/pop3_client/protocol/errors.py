@@ -2,7 +2,7 @@
 
 
 class Pop3Error(Exception):
-    """Any failure of this library."""
+    """Any failure of this client."""
 
 
 class InvalidArgument(Pop3Error, ValueError):
@@ -18,7 +18,7 @@ class ConnectionLost(Pop3Error):
 
 
 class Misbehaved(Pop3Error):
-    """The server sent what RFC 1939 does not allow, or more than this client takes. The session is over."""
+    """The server sent what RFC 1939 does not allow, or more than this client accepts. The session is over."""
 
 
 class Refused(Pop3Error):
@@ -33,4 +33,4 @@ class WrongLogin(Refused):
 
 
 class LoginPutOff(Refused):
-    """The server cannot log the user in now: the maildrop is locked, or a part of it does not work."""
+    """The server cannot log the user in now: the maildrop is locked, or the server has a fault."""

@@ -1,4 +1,4 @@
-"""Commands as octets. None of the errors quotes what it is about: it may be a password."""
+"""Commands as octets. No error quotes an argument: it may be a password."""
 
 from base64 import b64encode
 

@@ -78,7 +78,7 @@ def _make(name: bytes, parent: int) -> None:
 
 
 def _give_to_owner_of(folder: int, descriptor: int) -> None:
-    """Make the folder's owner that of what we have made in it: a service that runs as root serves others."""
+    """Give what was made in a folder to the folder's owner, where the service runs as root."""
     owner = os.fstat(folder)
     if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
@@ -94,9 +94,9 @@ def _opened(name: bytes, flags: int, folder: int) -> Iterator[int]:
 
 
 class Arrivals:
-    """The way of messages into one maildir, which is open.
+    """Adds messages to one maildir, which is open.
 
-    `may_go_on` is asked right before a message appears in `new`. Methods raise OSError as the system gives
+    `may_go_on` is called right before a message appears in `new`. Methods raise OSError as the system gives
     it, and `MaildirUnreadable`.
     """
 
@@ -125,7 +125,7 @@ class Arrivals:
         return b""
 
     def note(self, copied: Mapping[bytes, bytes]) -> None:
-        """Write the unique-ids down, in the old server's order."""
+        """Write `peep-unique-ids`, in the old server's order. Raises `MoveLost`."""
         self._require_permission()
         write_copied(self._maildir, copied, replace=True)
 
@@ -147,11 +147,11 @@ class Arrivals:
             raise OSError(errno.ENOSPC, f"the disk has no room for {octets:,} octets more")
 
     def begin(self) -> "Arrival":
-        """Return a message that is to come."""
+        """Return a new message, still empty."""
         return Arrival(self._maildir)
 
     def keep(self, arrival: "Arrival", name: bytes) -> None:
-        """Let a whole message appear as `name` in `new`. Raises `MoveLost`."""
+        """Move a message that is complete into `new`, as `name`. Raises `MoveLost`."""
         self._octets += arrival.finish()
         self._messages += 1
         self._require_permission()

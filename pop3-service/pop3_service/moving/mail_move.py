@@ -1,4 +1,4 @@
-"""The move of one user's mail: in the end all that the old server lists is in the maildir, under its ids."""
+"""Moves one user's mail: afterwards all that the old server lists is in the maildir, under its unique-ids."""
 
 import asyncio
 from collections import defaultdict
@@ -21,16 +21,16 @@ from pop3_service.protocol.maildrop import Message
 from state_store.moves import MoveProgress
 
 AT_ONCE_OCTETS = 1 << 18
-"""Of a message so much is in memory, and written at once."""
+"""A message is written to the disk each time that so much of it has come."""
 
 LARGEST_MESSAGE_OCTETS = 1 << 31
 
 SURPLUS_OCTETS = 1 << 24
-"""All messages together may have so many octets more than twice what is listed: some servers do not count the
+"""How many octets all messages together may have beyond twice the listed ones: some servers do not count the
 CR of line ends."""
 
 ROOM_CHECK_OCTETS = 1 << 26
-"""After so much the room on the disk is looked at again."""
+"""The free space of the disk is checked again after so many octets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,21 @@ class MoveResult:
     """How a move went."""
 
     messages: int
-    """That the old server lists."""
+    """Those that the old server lists; the other figures are parts of it."""
     fetched: int
     matched: int
-    """That were in the maildir before, from elsewhere."""
+    """Were in the maildir before, delivered or copied there by others."""
     without_old_id: int
-    """That have a unique-id of ours, since the old one is another message's too, or none that POP3 allows."""
+    """Get a unique-id of ours: the old one belongs to another message too, or POP3 does not allow it."""
     other_octets: int
-    """That came with other octets than listed."""
+    """Had other octets when they were fetched than the old server lists."""
 
 
 class MailMove:
     """Moves one user's mail. `progress` is awaited with what is here after each message.
 
-    Raises `Pop3Error`, `MaildirUnreadable`, `MoveLost`, OSError, and ValueError for more messages than
-    unique-ids can be noted. What is here by then stays, and the next move goes on from there.
+    Raises `Pop3Error`, `MaildirUnreadable`, `MoveLost`, OSError, and ValueError if there are more messages
+    than `peep-unique-ids` may have lines. What is here by then stays, and the next move continues from there.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class MailMove:
         )
 
     async def _on_disk(self, do: Callable[..., Any], *arguments: object) -> Any:
-        """Return what `do` returns in a thread. It has ended also if this is cancelled: files may be open."""
+        """Run `do` in a thread. Cancelling waits for its end: it may have files open."""
         job = asyncio.ensure_future(self._run(do, *arguments))
         try:
             return await asyncio.shield(job)
@@ -122,7 +122,7 @@ class MailMove:
     # Which file is which message
 
     async def _parts(self, wanted: Sequence[WantedMessage], present: PresentMail) -> list[bytes]:
-        """Return for each wanted message the unique part of its file, which may be still to come."""
+        """Return for each wanted message the unique part of its file, which may be still to be fetched."""
         known = {unique_id: part for part, unique_id in present.copied.items() if unique_id}
         arrived = arrived_keys([*present.copied, *present.messages])
         matches = _Matches(present, self._header_here, self._header_there)
@@ -182,7 +182,7 @@ class MailMove:
 
 
 class _Matches:
-    """Finds wanted messages among those that were in the maildir before: by octets, then by their headers."""
+    """Finds wanted messages among those that were in the maildir before: by octets, then by headers."""
 
     def __init__(
         self,
@@ -195,12 +195,12 @@ class _Matches:
         self._digests: dict[bytes, bytes] = {}
         self._by_octets: defaultdict[int, dict[bytes, Message]] = defaultdict(dict)
         for part, message in present.messages.items():
-            # What has an old unique-id already, or was fetched, is another message.
+            # One that has an old unique-id already, or was fetched, has its counterpart on the old server.
             if not present.copied.get(part) and key_in(part) is None:
                 self._by_octets[message.octets][part] = message
 
     async def part(self, wanted: WantedMessage) -> bytes | None:
-        """Return the unique part of the first message here that is the wanted one; it is found once."""
+        """Return the unique part of the first message here that is the wanted one; none is returned twice."""
         candidates = self._by_octets.get(wanted.octets)
         if not candidates:
             return None

@@ -1,4 +1,4 @@
-"""The moves of one process: who may ask the old server, whose mail is fetched, what is said meanwhile."""
+"""The moves of one process: which logins ask the old server, whose mail is fetched, what clients get."""
 
 import asyncio
 import hashlib
@@ -36,25 +36,25 @@ LOGIN_SECONDS = 20.0
 """How long a login waits for the mail: less than clients wait, which is mostly 30 s or more."""
 
 ASK_SECONDS = 15.0
-"""The old server has so long to take a password or to refuse it."""
+"""How long the old server may take to accept or refuse a password."""
 
 LIMITS = TimeLimits(connect=10.0)
 
 RUN_SECONDS = 3600.0
-"""A move that takes longer leaves its place to others; the user's next login goes on with it."""
+"""A longer move is ended, so that others get their turn; the user's next login continues it."""
 
 MOVES_AT_ONCE = 8
 """Users whose mail is fetched at a time: what the old server, and the disk, have to bear of a process."""
 
 LOGINS_AT_ONCE = 8
-"""Passwords that the old server is asked about at a time."""
+"""Passwords that are tried on the old server at a time."""
 
 LOGINS_OF_A_NETWORK = 4
-"""The same for clients of one network: strangers cannot take all places."""
+"""The same for clients of one network, so that a guesser leaves room for others."""
 
 REFUSED_SECONDS = 900.0
 REFUSED_REMEMBERED = 10_000
-"""A password that the old server has refused is not asked about again for so long; so many are remembered."""
+"""A password that the old server has refused is not tried there again for so long; so many are remembered."""
 
 AWAY_SECONDS = 5.0
 """How long the old server is left alone after it could not be reached."""
@@ -63,7 +63,7 @@ STOP_SECONDS = 3.0
 """How long the end of the process waits for what its moves have begun to write."""
 
 NOTE_SECONDS = 1.0
-"""How often it is written down how far a move is."""
+"""The progress of a move is written to the store at most this often."""
 
 AWAY = LoginPutOff.because("the server that your mail comes from does not answer, try again later")
 BUSY = LoginPutOff.because("the mail of other users is being moved, try again in a minute")
@@ -83,7 +83,7 @@ class NotYet(Exception):
 
 
 class UserSuspended(Exception):
-    """The old server has taken the password of a user who is suspended here: nothing is moved."""
+    """The old server has accepted the password of a user who is suspended here: nothing is moved."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -92,17 +92,17 @@ class UserSuspended(Exception):
 
 @dataclass(slots=True)
 class UserMove:
-    """The move of one user's mail, from the moment the old server has taken the password."""
+    """The move of one user's mail, from the moment the old server has accepted the password."""
 
     username: str
     credential: Credential = field(repr=False)
     progress: MoveProgress = field(default_factory=MoveProgress)
     task: "asyncio.Task[None] | None" = None
     refusal: LoginPutOff | None = None
-    """How it has ended, unless the user is there now."""
+    """The reply to logins when the move has ended and the user could not be added."""
 
     async def settled(self, until: float) -> None:
-        """Return when all of the mail is here. Raises `NotYet` at `until`, by the event loop's clock."""
+        """Return when all mail is here. Raises `NotYet` if the move fails, and at `until` (loop's clock)."""
         if self.task is not None:
             await asyncio.wait((self.task,), timeout=until - asyncio.get_running_loop().time())
             if not self.task.done():
@@ -112,7 +112,7 @@ class UserMove:
 
 
 class Adoption:
-    """One login's question whether the old server takes a password, and its wait for the mail."""
+    """One login under a name that is unknown here: asks the old server, then waits for the mail."""
 
     def __init__(self, moves: "Moves", username: str, password: str, address: str) -> None:
         self._ask = partial(moves.check, username, password, address)
@@ -120,7 +120,7 @@ class Adoption:
         self._move: UserMove | None = None
 
     async def ask(self) -> str | RefusalReason:
-        """Return the version of the credential that the user will have, or what is wrong (`Moves.check`)."""
+        """Return the version of the credential that the user will have, or why none (`Moves.check`)."""
         answer = await self._ask()
         if isinstance(answer, RefusalReason):
             return answer
@@ -128,7 +128,7 @@ class Adoption:
         return answer.credential.version
 
     async def settled(self) -> None:
-        """Return when all mail is here, at once where none has to come. Raises `NotYet` in time."""
+        """Return when all mail is here, at once where none is moved. Raises `NotYet`, in time."""
         if self._move is not None:
             await self._move.settled(self._until)
 
@@ -153,8 +153,8 @@ def under_way(progress: MoveProgress) -> LoginPutOff:
 class Moves:
     """Takes users over from an old server, and their mail.
 
-    A user is added when all of the mail is here, and not before: nobody else then knows the name, and a move
-    that is cut anywhere is one that has not been. Nothing is ever removed on the old server.
+    A user is added only when all of the mail is here: until then the name is unknown everywhere else, and an
+    interrupted move leaves no user behind. Nothing is ever removed on the old server.
     """
 
     def __init__(
@@ -186,11 +186,11 @@ class Moves:
         )
 
     def adoption(self, username: str, password: str, address: str) -> Adoption:
-        """Return one login's way to its move, if there has to be one."""
+        """Return what one login asks and waits for."""
         return Adoption(self, username, password, address)
 
     async def check(self, username: str, password: str, address: str) -> UserMove | RefusalReason:
-        """Return the move of a user whom nobody here knows and whose password the old server takes.
+        """Return the move of a user who is unknown here and whose password the old server accepts.
 
         Raises `NotYet` when that cannot be found out now, `UserSuspended`, and `StoreUnavailable`.
         """
@@ -204,7 +204,7 @@ class Moves:
             return RefusalReason.UNKNOWN_USER
         if await self._repository.is_closed_to_moves(username):
             if await self._repository.credential(username) is not None:
-                raise NotYet(HERE)  # since this login has looked, another login's move has ended
+                raise NotYet(HERE)  # since this login was refused, another login's move has ended
             return RefusalReason.UNKNOWN_USER
         if len(self._under_way) >= MOVES_AT_ONCE:
             raise NotYet(BUSY)

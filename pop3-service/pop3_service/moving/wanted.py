@@ -1,4 +1,4 @@
-"""What an old server lists, as it is wanted here: unique-ids, the files' names, the form of their content."""
+"""The messages of an old server as they are to be here: unique-ids, file names, form of the content."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ _KEY_OCTETS = 16
 _ARRIVED = re.compile(rb"[0-9]+\.P([0-9a-f]{32})\.moved")
 
 LONGEST_HEADER_OCTETS = 1 << 20
-"""Of a longer header the beginning is compared."""
+"""Only so much of a longer header is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class WantedMessage:
     number: int
     octets: int
     unique_id: bytes
-    """The one to keep; empty where the old one cannot be: the message has ours then."""
+    """The old one, if the message can keep it; empty if it gets one of ours."""
     key: str
-    """The same for this message in every session with the old server."""
+    """Names this message, the same in every session with the old server."""
 
     def file_name(self, seconds: int) -> bytes:
         """Return the name of its file; `seconds` since the epoch say when it was fetched."""
@@ -34,10 +34,10 @@ class WantedMessage:
 
 
 def wanted_messages(listed: Sequence[ListedMessage]) -> list[WantedMessage]:
-    """Return what is wanted of the messages that the old server lists, in its order.
+    """Return the messages that the old server lists, in its order, with the unique-ids that they keep.
 
-    Of several messages with one unique-id the first keeps it. One that RFC 1939 does not allow, or that looks
-    like ours, is nobody's.
+    Of several messages with one unique-id the first keeps it. A unique-id that RFC 1939 does not allow, or
+    that looks like ours, is not kept.
     """
     counts: Counter[bytes] = Counter()
     wanted = []

@@ -1,4 +1,4 @@
-"""`peep-pop3 unique-ids import`: messages keep the unique-ids of the server before Peep."""
+"""The command line of `peep-pop3 unique-ids import`."""
 
 import argparse
 import asyncio
@@ -30,15 +30,15 @@ SOURCES = ("auto", "dovecot", "courier", "names")
 DESCRIPTION = """\
 Copies the unique-ids that another server gave its messages into their maildirs, so that no client fetches
 them again. For each user it reads what that server left, and writes one file, `peep-unique-ids`. Run it
-where the mail lies, with the settings of pop3-service (PEEP_MAIL_DIR, PEEP_MAILDIR_LAYOUT), when the old
-server has stopped and before Peep serves the mail. It can be run again: users that have their copy are left
-as they are."""
+where the mail is, with the settings of pop3-service (PEEP_MAIL_DIR, PEEP_MAILDIR_LAYOUT), when the old
+server has stopped and before Peep serves the mail. It can be run again: users who have such a file already
+are left as they are."""
 
 EXIT_CODES = "Exit code: 0 when every message keeps its unique-id, 1 when not, 2 for wrong usage."
 
 SOURCE_HELP = """\
 `dovecot` (dovecot-uidlist), `courier` (courierpop3dsizelist), `names` (the names of the messages' files:
-qmail, vpopmail), `auto` (what is there of the first two), or a file: one of the first two that lies
+qmail, vpopmail), `auto` (whichever of the first two is there), or a file: one of the first two from
 elsewhere, or lines `BASE-NAME UNIQUE-ID` or `NUMBER UNIQUE-ID OCTETS` (UIDL and LIST) in the old order. Its
 path may hold {user}, {local} and {domain}. Default: auto"""
 
@@ -55,14 +55,14 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
         "help": "Dovecot had `pop3_reuse_xuidl=yes`: an X-UIDL in a message's header is its unique-id",
     },
     "--dry-run": {"action": "store_true", "help": "write nothing, only report"},
-    "--replace": {"action": "store_true", "help": "also where another `peep-unique-ids` is there already"},
+    "--replace": {"action": "store_true", "help": "write anew a `peep-unique-ids` that is there already"},
     "--json": {"action": "store_true", "help": "report in JSON"},
 }
 """The arguments of `import`, for argparse and for the reference."""
 
 
 class ImportSettings(Pop3Settings):
-    """The settings of pop3-service; without a store the import is in no audit."""
+    """The settings of pop3-service; without PEEP_REDIS_URL the import is not in the audit."""
 
     redis_url: RedisUrl = ""
 
@@ -98,12 +98,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _import(importer, users, as_json=given.json)
     except KeyboardInterrupt:
-        print("\ninterrupted: what is written stays, and the import can be run again", file=sys.stderr)
+        print("\ninterrupted: what is written stays; run the import again for the rest", file=sys.stderr)
         return INTERRUPTED
 
 
 async def _note(redis_url: str, source: str, users: Sequence[str]) -> None:
-    """Have the import in the audit before it begins, where there is a store already."""
+    """Write the import into the audit before it begins."""
     repository = StateRepository(redis_url)
     try:
         by = on_this_machine()

@@ -9,7 +9,7 @@ FILE_NAME = "courierpop3dsizelist"
 IMAP_FILE_NAME = "courierimapuiddb"
 
 UNUSED_SECONDS = 30 * 86_400
-"""A file that is older than Courier IMAP's own by so much: nobody has used POP3 since."""
+"""If the file is older than Courier IMAP's own by so much, nobody has used POP3 since."""
 
 _HEADER = re.compile(rb"/([23]) +([0-9]{1,20})(?: +([0-9]{1,20}))? *")
 _RECORD = re.compile(rb"(.+) [0-9]+ ([0-9]{1,20}):([0-9]{1,20})(?::[0-9]+)?")
@@ -24,7 +24,7 @@ def is_courier(content: bytes) -> bool:
 
 
 def courier_list(content: bytes, present: Present) -> OldList:
-    """Return what Courier told about the messages that are `present`.
+    """Return the unique-ids that Courier gave to the messages that are `present`.
 
     Lines that Courier skips are skipped and counted. Raises Unusable where no line can be used.
     """

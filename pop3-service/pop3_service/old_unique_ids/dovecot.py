@@ -33,10 +33,10 @@ def is_dovecot(content: bytes) -> bool:
 def dovecot_list(
     content: bytes, present: Present, wanted: UidlFormat | None, in_header: Mapping[bytes, bytes]
 ) -> OldList:
-    """Return what Dovecot told about the messages that are `present`.
+    """Return the unique-ids that Dovecot gave to the messages that are `present`.
 
-    Without a `wanted` format the one that saved unique-ids show counts, else Dovecot's default. `in_header`
-    has the X-UIDL of each unique part, where Dovecot used it. Raises Unusable.
+    Without a `wanted` format they are made by the one that the saved unique-ids have, else by Dovecot's
+    default. `in_header` has the X-UIDL of each unique part, where Dovecot used it. Raises Unusable.
     """
     records: dict[bytes, _Record] = {}
     gone: set[bytes] = set()
@@ -71,7 +71,7 @@ def _format(records: list[_Record], wanted: UidlFormat | None) -> tuple[UidlForm
     for form in map(UidlFormat, KNOWN):
         if saved and all(form.unique_id(record.facts) == record.saved for record in saved):
             return form, f"{kept}; {form.text} as these show"
-    default = f"{DEFAULT}, Dovecot's default (`doveconf pop3_uidl_format` tells; see --uidl-format)"
+    default = f"{DEFAULT}, Dovecot's default (check it with `doveconf pop3_uidl_format`; see --uidl-format)"
     return UidlFormat(DEFAULT), "; ".join(filter(None, [kept, default]))
 
 

@@ -110,11 +110,11 @@ class Importer:
         except Unusable as error:
             raise Unusable(f"{source}: {error}") from None
         if not old.messages and (old.gone or old.unmatched):
-            raise Unusable(f"{source}: none of its messages can be told in this maildir")
+            raise Unusable(f"{source}: none of its messages is recognised in this maildir")
         return old
 
     def _source(self, username: str, maildir: Maildir) -> tuple[str, str]:
-        """Return what is read, a name in the maildir or a path, and what is to be said of it."""
+        """Return what is read, a name in the maildir or a path, and a note for the report."""
         source = self._choices.source
         if source == AUTO:
             return _found(maildir)
@@ -198,7 +198,7 @@ def _x_uidls(folders: Sequence[Folder], present: Present) -> dict[bytes, bytes]:
 
 
 def _found(maildir: Maildir) -> tuple[str, str]:
-    """Return the file that an old server has left in the maildir, and what is to be said of it."""
+    """Return the file that an old server has left in the maildir, and a note for the report."""
     mtimes = {}
     opened = maildir.open()  # in a variable: it is closed when the last reference to it is gone
     for name in (dovecot.FILE_NAME, courier.FILE_NAME, courier.IMAP_FILE_NAME):
@@ -221,7 +221,7 @@ def _found(maildir: Maildir) -> tuple[str, str]:
 
 
 def _copied(old: OldList) -> tuple[dict[bytes, bytes], int, int]:
-    """Return the lines of the copy, and how many unique-ids cannot be used: not allowed, another's."""
+    """Return the lines of the copy, and how many unique-ids are not used: not allowed, another message's."""
     copied: dict[bytes, bytes] = {}
     taken: set[bytes] = set()
     outside = duplicates = 0

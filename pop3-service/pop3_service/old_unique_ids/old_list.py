@@ -28,7 +28,7 @@ class OldMessage:
 
 @dataclass(frozen=True, slots=True)
 class OldList:
-    """What the old server told its clients about the messages that are still in the maildir, in its order."""
+    """The unique-ids of the messages that are still in the maildir, in the old server's order."""
 
     messages: Sequence[OldMessage]
     evidence: str
@@ -36,9 +36,9 @@ class OldList:
     gone: int = 0
     """Messages of the old server that are no longer in the maildir."""
     renamed: int = 0
-    """Messages whose unique-id another one had: they have it with a number, as Dovecot can do it."""
+    """Messages that shared a unique-id with another one and have it with a number, as Dovecot can do it."""
     unmatched: int = 0
-    """Entries whose message could not be told with certainty."""
+    """Entries whose message could not be identified with certainty."""
     skipped: int = 0
     """Lines that the old server itself skips."""
 

@@ -13,7 +13,7 @@ _UIDL = re.compile(rb"([0-9]{1,9})[ \t]+[^\0\t ]+")
 
 
 def names_list(mtimes: Mapping[bytes, int]) -> OldList:
-    """Return what qmail-pop3d and vpopmail told: unique parts, in the order of their files' `mtimes`."""
+    """Return the unique-ids of qmail-pop3d and vpopmail: unique parts, in the order of `mtimes`."""
     parts = sorted(mtimes, key=lambda part: (mtimes[part], part))
     messages = [OldMessage(part, part) for part in parts]
     return OldList(messages, "base names in the order of the files' times, as qmail makes them")
@@ -54,8 +54,8 @@ def named_list(content: bytes, present: Present) -> OldList:
 def numbered_list(content: bytes, octets: Sequence[tuple[bytes, int]]) -> OldList:
     """Return what lines `NUMBER UNIQUE-ID OCTETS` say about the messages with these unique parts and octets.
 
-    Only a message whose octets no other one has is told with certainty: a unique-id that moves to another
-    message hides that one from clients.
+    Only a message whose octets no other one has is identified with certainty: a message that gets the
+    unique-id of another one is hidden from clients, which take it for that one.
     """
     files: defaultdict[int, list[bytes]] = defaultdict(list)
     for part, size in octets:

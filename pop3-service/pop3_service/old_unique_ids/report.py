@@ -29,22 +29,22 @@ class UserReport:
     reason: str = ""
     """Why it failed."""
     source: str = ""
-    """The file that was read, `names` where that were the names of the messages' files."""
+    """The file that was read, or `names` for the names of the messages' files."""
     evidence: str = ""
     """What the unique-ids are made from, and why that was assumed."""
     messages: int = 0
     kept: int = 0
     """Messages that keep their unique-id."""
     following: int = 0
-    """Messages that the old server has not announced, or not certainly: they come after the others."""
+    """Messages without an old unique-id, or with an uncertain one: they come after the others."""
     outside: int = 0
     """Messages whose unique-id RFC 1939 does not allow, or is of the form of Peep's own: they get Peep's."""
     duplicates: int = 0
-    """Messages whose unique-id another one has: they get Peep's."""
+    """Messages whose unique-id another message has: they get Peep's."""
     renamed: int = 0
-    """The same, but with a number behind it, as Dovecot can do it."""
+    """Messages that get such a unique-id with a number behind it, as Dovecot can do it."""
     unmatched: int = 0
-    """Unique-ids whose message could not be told with certainty."""
+    """Unique-ids whose message could not be identified with certainty."""
     gone: int = 0
     """Messages of the old server that are no longer there."""
     skipped: int = 0
@@ -58,7 +58,7 @@ class UserReport:
         return self.outcome is not Outcome.FAILED and not faults
 
     def line(self, told: str = "") -> str:
-        """Return the report in a line for people, without an evidence that has been told already."""
+        """Return the report in a line for people, without the evidence if an earlier line has `told` it."""
         if self.outcome is Outcome.FAILED:
             return f"{self.user}  NOTHING WRITTEN: {self.reason}"
         if self.outcome is Outcome.NO_MESSAGES:
@@ -83,10 +83,10 @@ class UserReport:
             (self.duplicates, "{:,} GET PEEP'S: another message has the old unique-id"),
             (
                 self.renamed,
-                "{:,} HAD ANOTHER'S and have it with a number, as pop3_uidl_duplicates=rename does",
+                "{:,} SHARED A UNIQUE-ID and get it with a number, as pop3_uidl_duplicates=rename does",
             ),
-            (self.unmatched, "{:,} OLD UNIQUE-IDS ARE NOBODY'S: several messages have the same octets"),
-            (self.gone, "{:,} of the old server's gone"),
+            (self.unmatched, "{:,} OLD UNIQUE-IDS ARE LOST: several messages have the same octets"),
+            (self.gone, "{:,} of the old server's messages gone"),
             (self.skipped, "{:,} lines are no records, and the old server skips them too"),
         )
 
