@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 ACT_REPEATED_SECONDS = 60
-"""For so long an act that is carried out again, because its answer was lost, is known to be the same one."""
+"""How long an act that is sent again, because its answer was lost, is recognised as the same one."""
 
 SIGN_IN_NOTED_SECONDS = 3600
-"""Sign-ins of one administrator from one network, by one door and token, are one entry for so long; refused
-ones, of whomever, too."""
+"""Sign-ins of one administrator from one network, by one door and token, make one entry in so long; so do all
+refused sign-ins together."""
 
 MOST_SIGN_INS = 20
-"""Sign-ins of one administrator by one door and token, and sign-outs, that are entries within that time: more
-than anybody needs, and too few to push anything out."""
+"""How many sign-ins of one administrator by one door and token, and sign-outs, are entries in that time: more
+than anybody needs, and too few to push other entries out."""
 
 DEFAULT_DAYS = 365
 DEFAULT_ENTRIES = 50_000
@@ -27,7 +27,7 @@ SETTINGS_CHANGED = "settings.change"
 
 
 class Door(Enum):
-    """The ways in which something is changed."""
+    """The ways by which something is changed."""
 
     PEEP = "peep"
     HTTP = "http"
@@ -43,12 +43,12 @@ class Actor:
     name: str
     door: Door
     address: str = ""
-    """Where the client is; with `Door.MACHINE` the name of the machine."""
+    """The client's address; with `Door.MACHINE` the machine's name."""
     token: str = ""
     """The name of the API token that was used; empty without one."""
 
     def packed(self) -> str:
-        """Return this actor as the scripts take it, for one act: every call begins another act."""
+        """Return this actor as an argument of a script, for one act: every call stands for a new act."""
         return json.dumps([secrets.token_hex(8), self.name, self.door.value, self.address, self.token])
 
 
@@ -63,19 +63,19 @@ class Act:
     action: str
     """Such as `user.add`, `settings.change`."""
     object: str
-    """What it was done to; of several, their names with spaces between them."""
+    """What was acted on; several names are separated by spaces."""
     old: str
     new: str
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries are asked for; what is empty is not looked at."""
+    """Which entries are wanted; an empty field matches all."""
 
     who: str = ""
     door: str = ""
     action: str = ""
-    """A whole action, or what stands before its dot; any of several, with a space between two."""
+    """An action, or the part before its dot; several, separated by spaces, match any of them."""
     object: str = ""
     """The whole object, or one of its words."""
     since: float | None = None
@@ -85,7 +85,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some entries, and where to go on; empty when there are no more."""
+    """Some entries, and the id at which the next page begins; empty when there are no more."""
 
     acts: list[Act]
     next_id: str

@@ -1,34 +1,34 @@
-"""Changes of the health that operators watch, as they are remembered (D120)."""
+"""Changes of health, as the store keeps them (D120)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 HEALTH_CHANGES_KEPT = 1000
-"""The latest ones. Changes that come together are one for each check and state, so that they are few."""
+"""Only the latest are kept. Changes at one moment are one entry for each check and state."""
 
 HEALTH_TURN_SECONDS = 30.0
-"""For so long the process that watches may be silent until another one does."""
+"""How long the process that has the turn to check health may be silent before another one gets it."""
 
 WELL = "ok"
-"""The state of whatever is not noted as bad."""
+"""The state of all checks that are not noted as bad."""
 
 
 class NewHealthChange(NamedTuple):
-    """A check whose state is another one than is noted."""
+    """A check whose state differs from the noted one."""
 
     name: str
     subject: str
     """Which one of several; empty where there is one."""
     before: str
-    """The state that is noted, `WELL` where none is: only from there it is changed."""
+    """The noted state, `WELL` where none is; the change is only made if it is still noted."""
     state: str
     text: str
-    """How it is, in words."""
+    """The state in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthChange:
-    """What has changed at one moment about checks of one name."""
+    """A change of checks of one name at one moment."""
 
     at: float
     """Seconds since the epoch, by the store's clock."""
@@ -38,4 +38,4 @@ class HealthChange:
     state: str
     text: str
     count: int
-    """So many checks of this name have changed to this state at once; the rest is about the first of them."""
+    """How many checks of this name changed to this state at once; the other fields are those of the first."""

@@ -1,7 +1,7 @@
-"""The history of the main figures: samples in rings, and what they say of a time (D98).
+"""The history of the main figures: samples in rings, and the figures of a span (D98).
 
 A sample holds the counters at one moment, and of each gauge the largest value that was seen in its step.
-Rates and quantiles are those between two samples, so they are exact however far apart these are.
+Rates and quantiles are computed between two samples, so they are exact however far apart these are.
 """
 
 import struct
@@ -22,17 +22,17 @@ RECORD = struct.Struct(f"<Q6I6Q{2 * _BUCKETS}I")
 """A sample: its time in ms, gauges, counters, buckets of commands and of logins, these modulo 2**32."""
 
 _COUNTERS, _COMMANDS, _LOGINS = 7, 13, 13 + _BUCKETS
-"""Where they begin in a sample."""
+"""Where counters and buckets begin in a sample."""
 
 MOST_POINTS = 10_000
-"""In one answer: a year has 8,784 hours."""
+"""The most points of one answer: a year has 8,784 hours."""
 
 CONVENIENT_POINTS = 1500
-"""At most so many has an answer where the step is not given."""
+"""The most points of an answer to a request without a step."""
 
 
 class Ring(NamedTuple):
-    """A string of `length` samples, one for every `step` seconds, each at the place of its time's step."""
+    """A string of `length` samples, one for each `step` seconds; that of step n is at n modulo `length`."""
 
     step: int
     length: int
@@ -48,13 +48,13 @@ class Kind(Enum):
     GAUGE = "gauge"
     """The largest value that was seen in the step."""
     COUNTER = "counter"
-    """The counter at the step's last sample; its rate is since the sample before the step."""
+    """The counter at the step's last sample; its rate is its growth since the sample before the step."""
     QUANTILE = "quantile"
     """Of the durations since the sample before the step, in seconds."""
 
 
 class Metric(Enum):
-    """What has a history."""
+    """The metrics that have a history."""
 
     CURRENT_CONNECTIONS = "current_connections"
     LOGGED_IN_USERS = "logged_in_users"
@@ -129,7 +129,7 @@ class History:
         ]
 
     def values(self, metric: Metric) -> list[float | None]:
-        """Return the metric's figures; None where nothing is known."""
+        """Return the metric's figure for each step; None where there is no sample."""
         if metric in _QUANTILES:
             return self._quantiles(*_QUANTILES[metric])
         place = _PLACES[metric]
@@ -141,7 +141,7 @@ class History:
         return [one if one is None or parts is None else one / parts for one in largest]
 
     def rates(self, metric: Metric) -> list[float | None]:
-        """Return by how much a counter has grown a second; None where that is not known."""
+        """Return a counter's growth a second in each step; None where that is not known."""
         place = _PLACES[metric]
         return [
             None
@@ -170,7 +170,7 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
     wanted = share * sums[-1]
     bucket = bisect_left(sums, wanted)
     if bucket == len(BOUNDS):
-        return BOUNDS[-1]  # or longer: nobody has measured how much
+        return BOUNDS[-1]  # or longer: the last bucket has no upper bound
     lower = BOUNDS[bucket - 1] if bucket else 0.0
     inside = 1 - (sums[bucket] - wanted) / counts[bucket]
     return round(lower + (BOUNDS[bucket] - lower) * inside, 6)
@@ -187,7 +187,7 @@ class Span:
 
     @classmethod
     def of(cls, start: float, end: float, step: int, now: float) -> Self:
-        """Choose the finest ring that reaches back to `start`, and a multiple of its step.
+        """Return a span in the finest ring that reaches back to `start`, with a multiple of that ring's step.
 
         A `step` of 0 stands for the shortest that makes at most `CONVENIENT_POINTS`.
         """

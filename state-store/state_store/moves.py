@@ -1,4 +1,4 @@
-"""The mail of users that is moved here from an old server, as the store remembers it."""
+"""Moves of users' mail from an old server, as the store knows them."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,16 +10,16 @@ class MoveState(Enum):
     MOVING = "moving"
     """A live POP3 process fetches it."""
     INTERRUPTED = "interrupted"
-    """That process is gone; the user's next login goes on with it."""
+    """That process is gone; the user's next login continues the move."""
     FAILED = "failed"
-    """For a reason; the user's next login tries it again."""
+    """It failed, with a reason; the user's next login tries again."""
 
 
 class MoveOutcome(Enum):
     """The store's answer to a process that wants to move a user's mail."""
 
     BEGUN = "begun"
-    """The process has the move, and the maildir's lock."""
+    """The process has the move and the maildir's lock."""
     ELSEWHERE = "elsewhere"
     """Another live process has it."""
     IN_USE = "in use"
@@ -48,7 +48,7 @@ class Move:
     state: MoveState
     progress: MoveProgress
     at: float
-    """When this was last written down, in seconds since the epoch."""
+    """When this was last reported, in seconds since the epoch."""
     reason: str = ""
     """Why it has failed."""
 

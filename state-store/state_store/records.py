@@ -21,7 +21,7 @@ RENEWAL_SECONDS = 5.0
 """An instance with nothing to report renews its lease at least this often."""
 
 FRONT_END_SECONDS = 60.0
-"""How long a front end that is not seen any more still keeps the administrators that its settings name."""
+"""How long the administrators in a front end's settings remain after that process was last heard of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Settings:
 
     @property
     def obeyed_version(self) -> int:
-        """What an instance reports that obeys all of it: so it reads one number with each exchange."""
+        """What an instance reports once it applies all of it: one number in each exchange."""
         return self.version + self.refusals_version
 
 
@@ -60,7 +60,7 @@ class Counters:
 
 @dataclass(slots=True)
 class Deltas:
-    """What one instance has counted since the store last took its counts."""
+    """What one instance has counted since it last reported its counts to the store."""
 
     retrieved_bytes: int = 0
     retrieved_emails: int = 0
@@ -70,7 +70,7 @@ class Deltas:
     latencies: dict[str, int] = field(default_factory=dict)
     """Durations of commands and logins, refused logins, damages, as the fields that `latency` defines."""
     user_notes: str = ""
-    """What was noted of users, as `UserNotes.take` returns it."""
+    """Notes of users, as `UserNotes.take` returns them."""
 
     def __bool__(self) -> bool:
         return self != Deltas()
@@ -120,7 +120,7 @@ class Credential:
 
 
 class Added(Enum):
-    """What became of a user who was to be added."""
+    """The outcome of adding a user."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -166,12 +166,12 @@ class SessionRow:
     marked: int = 0
     """Messages that are marked as deleted now."""
     active_at: float = 0.0
-    """When it was last seen to send or take something, in seconds since the epoch, a second late at most; 0:
-    a process of an earlier version does not say."""
+    """When it last sent or received something, in seconds since the epoch, at most a second too early; 0
+    from a process of an earlier version."""
     message_octets: int = 0
-    """Of the message that is being sent; 0: none is."""
+    """Octets of the message that is being sent; 0: none is."""
     message_sent: int = 0
-    """How many octets of that have been sent."""
+    """How many of these octets have been sent."""
 
 
 class Naming(Enum):
@@ -203,7 +203,7 @@ class Instance:
     layout: str = ""
     """How it finds a user's maildir; the same for all live instances."""
     knows_refusals: int = 1
-    """0 for one of an earlier version, which lets in whoever is suspended or banned."""
+    """0 for a process of an earlier version, which lets in suspended users and banned networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ class InstanceStatus:
     load: float
     """Seconds of processor time per second, of late."""
     vitals: Vitals | None = None
-    """What it told of itself last; None of an older version."""
+    """Its last report of its own health; None from an older version."""
     clock_ahead: float = 0.0
     """By how many seconds its machine's clock was ahead of the store's then; below 0 when it is behind."""
 

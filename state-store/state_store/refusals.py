@@ -1,4 +1,4 @@
-"""What operators refuse: users who are suspended, networks that are banned, and networks that never are."""
+"""Refusals, which administrators set: suspended users, banned networks, and networks exempt from bans."""
 
 import hashlib
 import ipaddress
@@ -9,13 +9,13 @@ from enum import Enum
 from state_store.credentials.networks import client_address
 
 MOST_REFUSALS = 10_000
-"""So many are in force at most: each POP3 process keeps all networks in memory."""
+"""The most that can be in force: each POP3 process keeps all networks in memory."""
 
 LONGEST_REASON_CHARACTERS = 200
-"""Of a reason: it has to fit into a reply of POP3, and into a line of a list."""
+"""A reason has to fit into a reply of POP3, and into a line of a list."""
 
 REFUSALS_A_PAGE = 100
-"""Refusals that one script reads: it holds Redis up for a millisecond at most."""
+"""Refusals that one run of a script reads, which blocks Redis for a millisecond at most."""
 
 _MAPPED_BITS = 96
 """The prefix of IPv6 addresses that stand for IPv4 ones (RFC 4291, section 2.5.5.2)."""
@@ -31,7 +31,7 @@ class RefusalKind(Enum):
     SUSPEND = "suspend"
     """A user cannot log in; mail still arrives, and the password stays."""
     BAN = "ban"
-    """POP3 connections from a network are not taken."""
+    """POP3 connections from a network are refused."""
     EXEMPT = "exempt"
     """A network is never banned, and its wrong passwords are never slowed down."""
 
@@ -55,7 +55,7 @@ class NewRefusal:
     subject: str
     """A user's name, or a network as `canonical_network` returns it."""
     reason: str = ""
-    """As clients are shown it: see `checked_reason`."""
+    """Shown to clients; as `checked_reason` returns it."""
     until: float = 0.0
     """In seconds since the epoch, by the store's clock; 0: without an end."""
 
@@ -71,7 +71,7 @@ class Refusal(NewRefusal):
 
     @property
     def refusal_id(self) -> str:
-        """What lifts it: 12 hexadecimal digits, always the same ones for its kind and subject."""
+        """Its id, by which it is lifted: 12 hexadecimal digits, the same for equal kind and subject."""
         return refusal_id(self.kind, self.subject)
 
 
@@ -103,7 +103,7 @@ def refusal_id(kind: RefusalKind, subject: str) -> str:
 def checked_reason(text: str) -> str:
     """Return a reason as it is kept. Raises `ValueError`: its text says what is allowed.
 
-    POP3 clients show it, and take printable ASCII only (RFC 1939, section 3).
+    POP3 clients show it, and accept printable ASCII only (RFC 1939, section 3).
     """
     if len(text) > LONGEST_REASON_CHARACTERS or not _REASON.fullmatch(text):
         raise ValueError(
@@ -113,7 +113,7 @@ def checked_reason(text: str) -> str:
 
 
 def canonical_network(text: str) -> str:
-    """Return a network in its one form: `192.0.2.0/24`, `2001:db8::/32`, one address without its length.
+    """Return a network in its canonical form: `192.0.2.0/24`, `2001:db8::/32`, one address without a length.
 
     IPv4 that is written as IPv6 becomes IPv4. Raises `ValueError`: its text says what is wrong.
     """
@@ -135,7 +135,7 @@ def canonical_network(text: str) -> str:
 
 
 def holds_everybody(network: Network) -> bool:
-    """Return whether every client of its family is in this network."""
+    """Return whether a network contains every address of its family."""
     return network.prefixlen == 0
 
 

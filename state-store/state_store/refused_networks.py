@@ -27,15 +27,15 @@ class _Rule(NamedTuple):
 
 
 RULES_A_TURN = 500
-"""So many are taken in one turn of the event loop: two milliseconds."""
+"""Rules that are added in one turn of the event loop: two milliseconds."""
 
 _Prefixes = dict[tuple[int, int], dict[int, _Rule]]
-"""Bits of the address and bits of the prefix -> the prefix as a number -> its rule: so a search takes as many
-steps as there are lengths of prefixes, however many networks there are."""
+"""Bits of the address and of the prefix -> the prefix as a number -> its rule: a search takes as many steps
+as there are lengths of prefixes, however many networks there are."""
 
 
 class RefusedNetworks:
-    """Says of a client's address whether it is banned, or exempt. An exemption wins over any ban.
+    """Finds whether a client's address is banned or exempt. An exemption wins over any ban.
 
     The networks that `is_trusted` names are always exempt. `clock` gives seconds.
     """
@@ -47,7 +47,7 @@ class RefusedNetworks:
         self._exempt: _Prefixes = {}
 
     async def replace(self, rules: Iterable[NetworkRule]) -> None:
-        """Go by these rules from now on."""
+        """Apply these rules from now on."""
         now = self._clock()
         found: dict[RefusalKind, _Prefixes] = {RefusalKind.BAN: {}, RefusalKind.EXEMPT: {}}
         for number, rule in enumerate(rules, start=1):
@@ -61,7 +61,7 @@ class RefusedNetworks:
         self._bans, self._exempt = found[RefusalKind.BAN], found[RefusalKind.EXEMPT]
 
     def ban_on(self, address: str) -> str | None:
-        """Return the reason for which connections from this address are not taken, None if they are."""
+        """Return the reason for which this address is banned, None if it is not."""
         if not self._bans:
             return None
         rule = self._rule(self._bans, address)
@@ -87,7 +87,7 @@ class RefusedNetworks:
 
 
 def seconds_left(until: float, now: float) -> float:
-    """Return how long something holds until `until`, of which 0 is no end."""
+    """Return how long something still holds that ends at `until`; infinite for 0, which is no end."""
     return until - now if until else math.inf
 
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 from state_store.credentials.attempts import RefusalReason
 
 MOST_REFUSALS = 1000
-"""Refusals of so many names and reasons are kept apart in one exchange; of more only their number is kept."""
+"""Refusals of so many names and reasons are kept apart in an exchange; further ones are only counted."""
 
 DETAIL_CHARACTERS = 200
 """The longest detail of a refusal."""
 
 _NOTHING = [0, 0]
 
-# P11: whatever else a client sends belongs to nobody.
+# P11: any other name belongs to nobody.
 _POSSIBLE_NAME = re.compile(r"[!-\-0-~][!-.0-~]{0,127}")
 
 
@@ -33,7 +33,7 @@ class NoteKind(StrEnum):
     """The kinds of notes. A note is a line: the user or nothing, a tab, the kind, and words after it."""
 
     LOGIN = "l"
-    """`address tls mechanism messages octets`, an empty word being `-`, then the words of traffic."""
+    """`address tls mechanism messages octets`, `-` for an empty word, then the words of TRAFFIC."""
     REFUSAL = "r"
     """`REASON count address tls mechanism detail`."""
     TRAFFIC = "t"
@@ -66,12 +66,12 @@ class UserNotes:
         if not self._is_kept:
             return
         if self._refusals:
-            self._write()  # a login begins their count anew
+            self._write()  # a login resets their counts
         address, tls, mechanism = origin
         self._logins[user] = f"{address or '-'} {tls or '-'} {mechanism or '-'} {messages} {octets}"
 
     def refusal(self, user: str, reason: RefusalReason, origin: Origin, detail: str = "") -> None:
-        """Note a refused login. A name that nobody can have is not kept, nor one that nobody has here."""
+        """Note a refused login. Impossible and unknown names are not kept, only their number."""
         if not self._is_kept:
             return
         is_somebody = reason is not RefusalReason.UNKNOWN_USER and _POSSIBLE_NAME.fullmatch(user)
@@ -111,9 +111,10 @@ class UserNotes:
 
 
 def read_notes(lines: Iterable[str], notes: NotesOfUsers, at: int = 0) -> int:
-    """Add what the store has in these lines to `notes`, which is to have a list for each user.
+    """Add the notes in these lines, which the store has, to `notes`, a `defaultdict` of lists.
 
-    Notes are headed by `=` and the time; return the last one, for lines that follow.
+    A line `=` and a time stands before the notes of that time. Return the last time, for the lines that
+    follow.
     """
     for line in lines:
         user, tab, note = line.partition("\t")

@@ -8,16 +8,16 @@ from zlib import crc32
 from state_store.credentials.attempts import RefusalReason
 from state_store.user_notes import Note, NoteKind, Origin
 
-# Plain words: a member of an enumeration costs more than all else that is done with a note.
+# Plain strings: comparing with an enumeration's member costs more than all else that is done with a note.
 _LOGIN, _REFUSAL, _TRAFFIC = NoteKind.LOGIN.value, NoteKind.REFUSAL.value, NoteKind.TRAFFIC.value
 
 DAY_SECONDS = 86_400
 DAYS = 7
-"""So many days have counts of their own, today's among them. Days and months are those of UTC."""
+"""Traffic is counted by day for so many days, today among them. Days and months are those of UTC."""
 
 GROUPS = 512
-"""The records of all users are in so many texts. To write one costs the store as much as twenty
-notes in their exchange, so it is done for the notes of several users at once."""
+"""The records of all users are kept in so many texts. Writing one costs the store as much as twenty notes
+in an exchange, so the notes of several users are added at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Refused:
 
     reason: RefusalReason
     at: int
-    """The last one; `origin` and `detail` are its too."""
+    """When the last one was; `origin` and `detail` are those of the last one too."""
     count: int
     """Since the last login."""
     origin: Origin
     detail: str = ""
-    """Who has the maildrop open since when, or what is wrong with the maildir; never for the client."""
+    """Who has the maildrop open and since when, or what is wrong with the maildir; clients never get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ class Traffic:
     """What was sent to a user."""
 
     octets: int = 0
-    """Of replies to commands, as `rb?` counts them."""
+    """Octets of replies to commands, as `rb?` counts them."""
     messages: int = 0
-    """Sent whole, as `re?` counts them."""
+    """Messages sent whole, as `re?` counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,11 @@ class UserRecord:
 
 
 class RecordText:
-    """A record as the store has it: three texts separated by tabs, each read only where it is needed.
+    """A record as the store has it: traffic, last login, refusals, separated by tabs; parsed when needed.
 
-    They are the traffic, as days, the newest first, and what the newest one's month had before it; the last
-    login; the refusals, one for each reason, separated by `;`.
+    The traffic is a word `DAY:OCTETS:MESSAGES` for each day, the newest first, and last a word
+    `OCTETS:MESSAGES` of what the newest day's month had before that day. Refusals, one for each reason, are
+    separated by `;`.
     """
 
     __slots__ = ("_login", "_refusals", "_traffic")
@@ -88,12 +89,12 @@ class RecordText:
         return text if len(text) > 2 else ""  # two tabs
 
     def take(self, at: int, note: str) -> None:
-        """Add a note of that moment."""
+        """Add a note that was made at that time."""
         self.take_all([(at, note)])
 
     def take_all(self, notes: Iterable[Note]) -> None:
         """Add notes, in their order."""
-        # Many are of one day: their sum is packed once.
+        # Notes of one day are summed up first, and packed once.
         login, login_at, sum_day, octets, messages = "", 0, 0, 0, 0
         for at, note in notes:
             kind = note[0]
@@ -122,7 +123,7 @@ class RecordText:
             self._login = f"{login_at} {login[2:]}"
 
     def forget_before(self, at: int) -> None:
-        """Forget what is older than that moment."""
+        """Remove what is older than that time."""
         if self.last_login_at < at:
             self._login = ""
         if self._refusals:
@@ -132,7 +133,7 @@ class RecordText:
             self._traffic = ""
 
     def read(self, now: int) -> UserRecord:
-        """Return what this says at that moment."""
+        """Return the record as it is at that time."""
         refused = sorted(
             (_refused(one) for one in self._refusals.split(";") if one), key=lambda one: one.at, reverse=True
         )
@@ -195,7 +196,7 @@ class RecordText:
             its_reason, its_at, its_count, its_where = one.split(" ", 3)
             if its_reason == reason:
                 total += int(its_count)
-                if int(its_at) > at:  # those of strangers are not added in order
+                if int(its_at) > at:  # notes of strangers do not come in order of time
                     at, where = int(its_at), its_where
             else:
                 kept.append(one)

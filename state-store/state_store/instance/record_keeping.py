@@ -1,4 +1,4 @@
-"""Takes what was noted of users into their records, whenever it is this instance's turn."""
+"""Adds the notes of users to their records, whenever this instance has the turn."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from state_store.repository import StateRepository
 from state_store.user_records import GROUPS
 
 KEEPING_SECONDS = 5.0
-"""How often this looks whether there is enough to take."""
+"""How often this checks whether enough notes wait."""
 
 
 class RecordKeeping:
-    """Keeps the records of users for `days`; 0: there are none."""
+    """Keeps the records of users for `days`; 0: keeps none, and removes those there are."""
 
     def __init__(self, repository: StateRepository, instance_id: Callable[[], str], days: int) -> None:
         self._repository = repository
@@ -22,14 +22,14 @@ class RecordKeeping:
         self._group = 0
 
     async def run(self) -> None:
-        """Keep them for ever."""
+        """Do so until cancelled."""
         while True:
             await asyncio.sleep(KEEPING_SECONDS)
             with suppress(StoreUnavailable):  # the notes wait
                 await self.keep()
 
     async def keep(self) -> None:
-        """Add what waits to the records, and forget some of what is old. Raises `StoreUnavailable`."""
+        """Add the notes that wait, and remove what is too old from one group. Raises `StoreUnavailable`."""
         if not self._days:
             await self._repository.forget_all_user_records()
             return

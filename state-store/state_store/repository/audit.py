@@ -1,4 +1,4 @@
-"""The audit, as it is read. Scripts write it, each with the act that it makes true."""
+"""Reads the audit. Scripts write it: each writes the entry in the same step as the change."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,27 +18,27 @@ class AuditRepository(DeploymentStore):
     """Entries by page, in either direction."""
 
     async def keep_audit(self, entries: int, days: int, *, by: Actor) -> None:
-        """Keep so many entries and none that is older, from now on."""
+        """From now on keep at most so many entries, and none that is older than `days`."""
         await self._client.script("keep_audit", by.packed(), entries, days)
 
     async def note_elsewhere(self, action: str, acted_on: str, old: str, new: str, *, by: Actor) -> None:
-        """Have in the audit what a command on the machine has changed elsewhere than in the store."""
+        """Add an entry for what a command on the machine changes outside of the store."""
         await self._client.script("note_act", by.packed(), action, acted_on, old, new)
 
     async def acts_before(self, act_id: str, limit: int, wanted: Wanted) -> Page:
-        """Return the newest entries before this one, the newest first; of all with an empty id."""
-        if act_id and stream_position(act_id) == (0, 0):  # Redis refuses to look before the first id there is
+        """Return the newest entries before this one, the newest first; with an empty id the newest of all."""
+        if act_id and stream_position(act_id) == (0, 0):  # Redis refuses to read before the first possible id
             return Page([], "")
-        acts, looked_at, has_more = await self._page("XREVRANGE", act_id, limit, wanted)
-        return Page(acts, looked_at if has_more else "")
+        acts, last_read, has_more = await self._page("XREVRANGE", act_id, limit, wanted)
+        return Page(acts, last_read if has_more else "")
 
     async def acts_after(self, act_id: str, limit: int, wanted: Wanted) -> Page:
-        """Return the oldest entries after this one, the oldest first; of all with an empty id.
+        """Return the oldest entries after this one, the oldest first; with an empty id the oldest of all.
 
-        `next_id` is where to go on, also for those that are yet to come.
+        `next_id` is where to go on, also for future entries.
         """
-        acts, looked_at, _ = await self._page("XRANGE", act_id, limit, wanted)
-        return Page(acts, looked_at or act_id)
+        acts, last_read, _ = await self._page("XRANGE", act_id, limit, wanted)
+        return Page(acts, last_read or act_id)
 
     async def all_acts(self, wanted: Wanted) -> AsyncIterator[Act]:
         """Yield every entry that there is now, the oldest first."""
@@ -55,14 +55,14 @@ class AuditRepository(DeploymentStore):
             after = page.next_id
 
     async def act(self, act_id: str) -> Act | None:
-        """Return the entry with this id, None when there is none, or not any more."""
+        """Return the entry with this id, None if there is none or it was removed."""
         entries = await self._client.command("XRANGE", keys.AUDIT, act_id, act_id)
         return _act(*entries[0]) if entries else None
 
     async def _page(
         self, command: str, act_id: str, limit: int, wanted: Wanted
     ) -> tuple[list[Act], str, bool]:
-        """Return entries, the last one that was looked at, and whether there are more."""
+        """Return entries, the id of the last one that was read, and whether there are more."""
         low = FIRST if wanted.since is None else _id_at(wanted.since)
         high = LAST if wanted.until is None else f"({_id_at(max(wanted.until, 0.001))}"
         start = high if command == "XREVRANGE" else low
@@ -74,10 +74,10 @@ class AuditRepository(DeploymentStore):
         while has_more and len(acts) < limit:
             end = low if command == "XREVRANGE" else high
             answer = await self._client.script("audit_page", command, start, end, limit - len(acts), *filters)
-            entries, looked_at, has_more = answer
+            entries, last_read, has_more = answer
             acts += [_act(*entry) for entry in entries]
-            last = looked_at or last
-            start = f"({looked_at}"
+            last = last_read or last
+            start = f"({last_read}"
         return acts, last, bool(has_more)
 
 

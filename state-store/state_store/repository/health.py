@@ -1,4 +1,4 @@
-"""What of the health has changed, and which process notes it."""
+"""Changes of health, and which process notes them."""
 
 from collections.abc import Sequence
 from itertools import chain

@@ -1,4 +1,4 @@
-"""What was it like at three: the history of the main figures."""
+"""Reads the history of the main figures."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ class HistoryRepository(DeploymentStore):
     """The history that the instances write as they renew their leases (D98)."""
 
     async def history(self, span: Span) -> History:
-        """Return what was in a span."""
+        """Return the figures of a span."""
         packed = await self._client.command("GET", f"{keys.HISTORY}{span.ring.step}")
-        # A year is unpacked in 30 ms, for which nobody else shall wait.
+        # A year takes 30 ms to unpack, which must not block the event loop.
         return await asyncio.to_thread(span.of_samples, (packed or "").encode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""How a change of what instances go by waits for them."""
+"""Waits until all live instances apply a change."""
 
 import asyncio
 
@@ -6,13 +6,13 @@ from state_store.redis.client import RedisClient
 from state_store.repository.answers import POLL_SECONDS
 
 OBEYED_SECONDS = 1.0
-"""How long a change waits for every live instance to take note of it."""
+"""How long a change waits for this."""
 
 
 async def until_obeyed(client: RedisClient, version: int) -> bool:
-    """Return True once every live instance obeys this version, False if one has not done so in time.
+    """Return True once every live instance applies this version, False if one has not done so in time.
 
-    One that is dead or cut off obeys when it is back.
+    One that is cut off applies it when it is back.
     """
     end = asyncio.get_running_loop().time() + OBEYED_SECONDS
     while not await client.script("obeyed", version):

@@ -23,7 +23,7 @@ from state_store.repository.deployment import DeploymentStore
 from state_store.repository.obedience import until_obeyed
 
 REFUSALS_A_STEP = 100
-"""Refusals that one script sets: it holds Redis up for some ten milliseconds."""
+"""Refusals that one run of a script sets, which blocks Redis for some ten milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,19 @@ class RefusalsSet:
 
     outcomes: list[RefusalOutcome]
     is_obeyed: bool
-    """Whether every live instance goes by them already."""
+    """Whether every live instance applies them already."""
     ignorant: list[str]
-    """Host and version of live instances that go by none: they let everybody in until they are upgraded."""
+    """Host and version of live instances that know no refusals: until their upgrade they let everybody in."""
 
 
 class RefusalRepository(DeploymentStore):
-    """What operators refuse. Refusals end by themselves, by the store's clock."""
+    """Sets, lifts and lists refusals. Each ends by itself at its time, by the store's clock."""
 
     async def refuse(self, new: Sequence[NewRefusal], *, by: Actor) -> RefusalsSet:
-        """Set refusals, `REFUSALS_A_STEP` at a time, and return when every live instance goes by them.
+        """Set refusals, `REFUSALS_A_STEP` at a time, and return when every live instance applies them.
 
-        They have then closed the sessions of those users and networks. One that does not answer is waited for
-        a second.
+        The instances have then closed the sessions of these users and networks. Waits at most a second for
+        instances that do not answer.
         """
         outcomes: list[RefusalOutcome] = []
         version, ignorant = 0, list[str]()
@@ -61,7 +61,7 @@ class RefusalRepository(DeploymentStore):
         return RefusalsSet(outcomes, is_obeyed and not ignorant, ignorant)
 
     async def lift_refusal(self, lifted: str, *, by: Actor) -> bool:
-        """End the refusal of this id, and return as `refuse` does whether every instance has taken note.
+        """End the refusal of this id, and return whether every live instance has; waits as `refuse` does.
 
         Raises `UnknownRefusal`.
         """
@@ -73,7 +73,7 @@ class RefusalRepository(DeploymentStore):
     async def refusals(
         self, limit: int, *, after: str = "", kind: RefusalKind | None = None, text: str = ""
     ) -> RefusalPage:
-        """Return at most `limit` refusals that hold `text`: in their subject, their reason or who set them.
+        """Return at most `limit` refusals with `text` in their subject, their reason or the setter's name.
 
         `after` is `next_after` of the page before.
         """
@@ -91,11 +91,11 @@ class RefusalRepository(DeploymentStore):
         return _page(rows, limit, RefusalCounts(*counts))
 
     async def _found(self, limit: int, after: str, kind: RefusalKind | None, text: str) -> RefusalPage:
-        # Rows of one moment. To send all takes Redis less time than to search a part of them would.
+        # All rows, of one moment: to send them takes Redis less time than to search a part of them.
         counts, rows = await asyncio.gather(
             self.refusal_counts(), self._client.command("HVALS", keys.REFUSALS)
         )
-        # Rows sort as their names do. Only as many as the page wants are taken apart.
+        # Rows sort as their names do. Only those of the page are parsed.
         likely = sorted([row for row in rows if text in row])
         rest = islice(likely, bisect_right(likely, after, key=_name), None)
         of_kind = f"{kind.value}\n" if kind is not None else ""
@@ -104,13 +104,13 @@ class RefusalRepository(DeploymentStore):
 
     async def refusal_counts(self) -> RefusalCounts:
         """Return how many refusals of each kind are in force."""
-        *counts, _, _ = await self._client.script("list_refusals", "+", "-")  # of no range: no rows
+        *counts, _, _ = await self._client.script("list_refusals", "+", "-")  # an empty range: no rows
         return RefusalCounts(*counts)
 
     async def suspension(self, username: str, version: str = "") -> Refusal | None:
         """Return the suspension of a user, None for one who is not suspended.
 
-        With the `version` of a credential, None too when the user has another password by now.
+        With the `version` of a credential, also None when the user has another password by now.
         """
         row = await self._client.script("suspension", username, version)
         return None if row is None else _refusal(row)
@@ -120,9 +120,9 @@ class RefusalRepository(DeploymentStore):
         return await self.lift_refusal(refusal_id(RefusalKind.SUSPEND, username), by=by)
 
     async def refused_networks(self, instance_id: str) -> tuple[list[NetworkRule], Mapping[str, str]]:
-        """Return the bans and exemptions in force, and what an instance has to close for a suspension.
+        """Return the bans and exemptions in force, and the sessions to close for suspensions.
 
-        That are ids of sessions, each with the reason.
+        The latter are the ids of sessions of this instance, each with the reason.
         """
         rules: list[NetworkRule] = []
         sessions: dict[str, str] = {}
@@ -139,7 +139,7 @@ class RefusalRepository(DeploymentStore):
 
 
 def _page(rows: Sequence[str], limit: int, counts: RefusalCounts) -> RefusalPage:
-    """Return a page of rows, of which one more than it has shows that there is a next page."""
+    """Return the page in these rows; there is a next one if they are more than `limit`."""
     page = list(map(_refusal, rows[:limit]))
     next_after = _name(rows[limit - 1]) if len(rows) > limit else ""
     return RefusalPage(page, next_after, counts)
@@ -151,7 +151,7 @@ def _name(row: str) -> str:
 
 
 def _holds(row: str, text: str) -> bool:
-    """Return whether a row has the text where people look for it: not in its kind or times."""
+    """Return whether a row contains the text where people look for it: not in its kind or times."""
     _, subject, _, _, by, reason = row.split("\n")
     return text in subject or text in by or text in reason
 
@@ -162,5 +162,5 @@ def _refusal(row: str) -> Refusal:
 
 
 def _line(name: str) -> str:
-    """Return an administrator's name as a line of a row: settings may give it any characters."""
+    """Return an administrator's name as one line: in settings it may have any characters."""
     return "".join(character if character.isprintable() else "?" for character in name)

@@ -1,4 +1,4 @@
-"""Users' records: what instances note of users waits in one text, and is added to them many at once."""
+"""Users' records: the notes of all instances wait in one text, and are added to the records many at once."""
 
 import asyncio
 import re
@@ -24,13 +24,13 @@ from state_store.user_records import (
 )
 
 TURN_SECONDS = 15.0
-"""An instance that had the turn and is gone keeps it for so long."""
+"""How long an instance that has the turn to add notes keeps it after it has died."""
 
 TAKEN_OCTETS = 1_500_000
-"""So many octets of notes are worth taking: some 45 notes for each group that is written for them."""
+"""Notes are taken once so many octets of them wait: some 45 notes for each group that is then written."""
 
 TAKEN_SECONDS = 3600
-"""Notes that are older are taken however few they are."""
+"""Older notes are taken even if they are few."""
 
 GROUPS_AT_ONCE = 8
 """Groups that are written at once: some 200 notes, for one or two milliseconds of the event loop."""
@@ -41,7 +41,7 @@ LINES_AT_ONCE = 1000
 NAMES_AT_ONCE = 1000
 
 STRANGERS = ""
-"""Whose record has all names that nobody has, and all clients before their login. It is in no group."""
+"""The name of the record of all unknown names and of clients before their login. It is in no group."""
 
 _LOGIN, _REFUSAL = NoteKind.LOGIN.value, NoteKind.REFUSAL.value
 _TRAFFIC, _REMOVED = NoteKind.TRAFFIC.value, NoteKind.REMOVED.value
@@ -49,7 +49,7 @@ _TRAFFIC, _REMOVED = NoteKind.TRAFFIC.value, NoteKind.REMOVED.value
 
 @dataclass(frozen=True, slots=True)
 class UserRecords:
-    """The records of some users at one moment, exact: notes that wait are in them."""
+    """The records of some users at one moment, including the notes that wait."""
 
     at: int
     """Seconds since the epoch, by the store's clock."""
@@ -63,7 +63,7 @@ class ListedUser(NamedTuple):
 
     username: str
     record: str
-    """What `RecordText` reads."""
+    """The record, as `RecordText` reads it."""
     is_suspended: bool
     scheme: str
     """Of the password's hash."""
@@ -72,7 +72,7 @@ class ListedUser(NamedTuple):
 
 
 class StoredRecords:
-    """What the script `user_records` has answered: the records of some groups, and notes that wait."""
+    """The answer of the script `user_records`: the records of some groups, and the notes that wait."""
 
     def __init__(self, groups: Collection[int], answer: Any) -> None:
         at_ms, (strangers, *texts), since, step, taken, waiting = answer
@@ -86,7 +86,7 @@ class StoredRecords:
 
     @property
     def refused_names(self) -> list[str]:
-        """Names under which somebody was refused: they may be nobody's."""
+        """Names under which logins were refused; they may be unknown ones."""
         return [name for name, its in self._notes.items() if any(note[0] == _REFUSAL for _, note in its)]
 
     def of(self, username: str) -> RecordText:
@@ -96,7 +96,7 @@ class StoredRecords:
         return record
 
     def of_strangers(self, names: Iterable[str]) -> RecordText:
-        """Return the record of strangers, of whom some give these names, which nobody has."""
+        """Return the record of strangers, with the notes that wait for these unknown names."""
         record = RecordText(self._records[STRANGERS])
         for name in {STRANGERS, *names}:
             _add_as_strangers(record, self._notes.get(name, ()))
@@ -122,7 +122,7 @@ class UserRecordRepository(DeploymentStore):
 
     async def recorded_since(self) -> int:
         """Return when the first record was made, in seconds since the epoch; 0: there is none."""
-        # In this order: what waits may be taken, and the key set, in between.
+        # In this order: between the two the notes may be taken, which sets the key.
         waiting = await self._client.command("GETRANGE", keys.USER_NOTES, 0, 20)
         since = await self._client.command("GET", keys.RECORDS_SINCE)
         begun = re.match("\n=([0-9]+)", waiting)
@@ -153,15 +153,17 @@ class UserRecordRepository(DeploymentStore):
     async def take_user_notes(
         self, instance_id: str, *, from_octets: int = TAKEN_OCTETS, groups_at_once: int = GROUPS_AT_ONCE
     ) -> None:
-        """Add the notes that wait to the records, if they are many or old, and it is this instance's turn.
+        """Add the notes that wait to the records, if they are many or old and this instance has the turn.
 
-        Each note is added once, also if this is cut short or done twice: whoever has the next turn goes on.
+        Each note is added exactly once, even if this is interrupted or runs twice: the instance that has the
+        turn next continues.
         """
         words = (instance_id, int(TURN_SECONDS * 1000), from_octets, TAKEN_SECONDS)
         step = await self._client.script("next_user_notes", *words)
         if not step:
             return
-        # Of a later taking, where this one has ended meanwhile: its step is then refused.
+        # If another instance has finished these notes meanwhile, this is the text of later ones, and the
+        # script refuses the step.
         text = await self._client.command("GET", keys.USER_NOTES_TAKEN) or ""
         groups = await _grouped(text, step % GROUPS)
         numbers = sorted(groups)
@@ -175,7 +177,7 @@ class UserRecordRepository(DeploymentStore):
             step = next_step
 
     async def forget_user_records(self, group: int, days: int) -> None:
-        """Forget what is older than so many days, by the store's clock, in this one of `GROUPS`."""
+        """Remove what is older than so many days, by the store's clock, from one of the `GROUPS`."""
         before = await self._client.script("now") // 1000 - days * DAY_SECONDS
         (text,) = await self._groups([group])
         records = {user: RecordText(record) for user, record in records_in(text).items()}
@@ -222,8 +224,8 @@ class UserRecordRepository(DeploymentStore):
     async def _keep(self, instance_id: str, step: int, next_step: int, written: dict[str, str]) -> bool:
         """Write these groups as that step; return False when another instance has made it."""
         kept = [name for name, text in written.items() if text]
-        # Renamed by the script, and not given to it: a value costs Redis three times as much in Lua. What
-        # another step or instance has written, before or after, has another author, and is not renamed.
+        # The script renames the new texts instead of taking them as arguments: in Lua a value costs Redis
+        # three times as much. Texts of another step or instance have another author, and are not renamed.
         author = f"{step} {instance_id}"
         new = {keys.NEW_USER_RECORDS + name: written[name] for name in kept}
         new[keys.NEW_USER_RECORDS + "author"] = author
@@ -248,7 +250,7 @@ class UserRecordRepository(DeploymentStore):
         return StoredRecords(groups, answer)
 
     async def _nobodys(self, names: Sequence[str]) -> set[str]:
-        """Return which of these names nobody has, the empty one among them."""
+        """Return which of these names no user has; the empty one is such a name."""
         scores = await self._client.command("ZMSCORE", keys.USERNAMES, *names) if names else []
         return {name for name, score in zip(names, scores, strict=True) if score is None}
 
@@ -258,7 +260,7 @@ def _key(group: int | str) -> str:
 
 
 def _add_as_strangers(record: RecordText, notes: Iterable[Note]) -> None:
-    """Add what was noted under a name that nobody has, maybe no more: all but that somebody logged in."""
+    """Add the notes of an unknown name, perhaps of a user removed since: all but the login itself."""
     for at, note in notes:
         if note[0] == _LOGIN:
             record.take(at, " ".join((_TRAFFIC, *note.rsplit(" ", 2)[1:])))
@@ -267,7 +269,7 @@ def _add_as_strangers(record: RecordText, notes: Iterable[Note]) -> None:
 
 
 def _waiting_notes(done: int, taken: str, waiting: str) -> NotesOfUsers:
-    """Return the notes that are in no record: of those that are being taken the first `done` groups' are."""
+    """Return the notes that are in no record yet: those being taken are, up to the group `done`."""
     notes: NotesOfUsers = defaultdict(list)
     read_notes(taken.split("\n"), notes)
     for name in [name for name in notes if group_of(name) < done]:
