@@ -9,18 +9,12 @@ from structlog.testing import capture_logs
 from state_store.credentials.hashes.imported import PLAIN
 from state_store.records import HashCounts
 from state_store.repository import StateRepository
-from support.api_client import api_client, failed_fields, passwords, problem, sign_in
+from support.api_client import api_client, failed_fields, is_password, problem, sign_in
 from support.foreign_hashes import PASSWORD, WEAK, ForeignHash, one_of_each_scheme
 
 BY_SCHEME = {made.scheme: made for made in one_of_each_scheme()}
 SSHA = BY_SCHEME["SSHA"].text
 BCRYPT = BY_SCHEME["BLF-CRYPT"].text
-
-
-async def is_password(repository: StateRepository, username: str, password: str) -> bool:
-    credential = await repository.credential(username)
-    assert credential is not None
-    return await passwords().is_right(username, credential, password)
 
 
 async def scheme_counts(client: httpx.AsyncClient) -> dict[str, int]:

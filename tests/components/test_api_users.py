@@ -7,16 +7,10 @@ from structlog.testing import capture_logs
 
 from state_store.records import Credential
 from state_store.repository import StateRepository
-from support.api_client import api_client, failed_fields, passwords, problem
+from support.api_client import api_client, failed_fields, is_password, problem
 from support.peep_gateway_server import add_users
 
 SECRET = "open sesame \u00fc"
-
-
-async def is_password(repository: StateRepository, username: str, password: str) -> bool:
-    credential = await repository.credential(username)
-    assert credential is not None
-    return await passwords().is_right(username, credential, password)
 
 
 async def test_an_added_user_is_shown_where_location_leads(repository: StateRepository) -> None:

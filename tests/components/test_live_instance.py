@@ -34,6 +34,7 @@ from state_store.repository import StateRepository
 from state_store.vitals import Vitals
 from support.actors import OPERATOR
 from support.patience import patience_with_instances
+from support.stopped_clock import StoppedClock
 from support.waiting import until
 
 ADDRESS = "192.0.2.1"
@@ -613,14 +614,6 @@ async def test_lease_that_lapsed_during_an_outage_is_begun_anew_after_it(
         await until(lambda: one.lapses == 1)
         await until_counters(repository, Counters(historical_logins=1))
         assert await enter(one.instance)
-
-
-class StoppedClock:
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 async def test_lease_surely_holds_only_until_a_margin_before_its_end(repository: TroubledRepository) -> None:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.api_client import passwords
+from support.api_client import is_password, passwords
 from support.api_server import api_server
 from support.foreign_hashes import PASSWORD, one_of_each_scheme
 from support.peepctl_beside_api import PeepctlBesideApi
@@ -37,12 +37,6 @@ class Importer(PeepctlBesideApi):
 async def importer(repository: StateRepository, tmp_path: Path) -> AsyncIterator[Importer]:
     async with api_server(repository) as api:
         yield Importer(api, tmp_path)
-
-
-async def is_password(repository: StateRepository, username: str, password: str) -> bool:
-    credential = await repository.credential(username)
-    assert credential is not None
-    return await passwords().is_right(username, credential, password)
 
 
 async def test_list_is_imported_and_each_other_line_told(

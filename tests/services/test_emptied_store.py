@@ -190,14 +190,6 @@ def test_services_that_start_beside_an_empty_volume_know_it_by_the_mark(tmp_path
 
 
 @pytest.fixture
-async def repository(redis_url: str) -> AsyncIterator[StateRepository]:
-    made = StateRepository(redis_url)
-    await made.prepare()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 async def other(redis_url: str) -> AsyncIterator[StateRepository]:
     made = StateRepository(redis_url)
     yield made

@@ -18,6 +18,7 @@ from support.actors import OPERATOR
 from support.forgetful_relay import ForgetfulRelay
 from support.pop3_process import SECONDS, Pop3Process, wait_until
 from support.redis_server import RedisServer
+from support.stopped_clock import StoppedClock
 
 
 @pytest.fixture
@@ -55,21 +56,13 @@ def test_login_after_a_pause_is_answered(server: RedisServer, tmp_path: Path, si
         assert "away" not in pop3.log.read_text()
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def test_connection_in_use_is_not_asked_for_a_proof(relay: ForgetfulRelay) -> None:
-    clock = Clock()
+    clock = StoppedClock()
     talking = RedisConnection(topology_of(relay.url), clock)
     try:
         for pause, asked in ((0.0, 0), (connection.IDLE_SECONDS - 0.1, 0), (connection.IDLE_SECONDS, 1)):
             await talking.ask([("CONFIG", "RESETSTAT")], 5)
-            clock.now += pause
+            clock.seconds += pause
             (statistics,) = await talking.ask([("INFO", "commandstats")], 5)
             assert str(statistics).count("cmdstat_ping") == asked
     finally:
@@ -77,24 +70,24 @@ async def test_connection_in_use_is_not_asked_for_a_proof(relay: ForgetfulRelay)
 
 
 async def test_proof_is_had_on_the_same_connection_where_it_lives(relay: ForgetfulRelay) -> None:
-    clock = Clock()
+    clock = StoppedClock()
     talking = RedisConnection(topology_of(relay.url), clock)
     try:
         ids = []
         for _ in range(2):
             ids += await talking.ask([("CLIENT", "ID")], 5)
-            clock.now += connection.IDLE_SECONDS
+            clock.seconds += connection.IDLE_SECONDS
         assert ids[0] == ids[1]
     finally:
         await talking.close()
 
 
 async def test_outage_after_a_pause_still_shows_in_time(shared_redis_server: RedisServer) -> None:
-    clock = Clock()
+    clock = StoppedClock()
     talking = RedisConnection(topology_of(shared_redis_server.url), clock)
     try:
         await talking.ask([("PING",)], 5)
-        clock.now += connection.IDLE_SECONDS
+        clock.seconds += connection.IDLE_SECONDS
         shared_redis_server.pause()
         try:
             async with asyncio.timeout(SECONDS):  # which would end this with another error

@@ -29,6 +29,13 @@ def passwords() -> Passwords:
     return cheap_passwords()
 
 
+async def is_password(repository: StateRepository, username: str, password: str) -> bool:
+    """Return whether this is the user's password."""
+    credential = await repository.credential(username)
+    assert credential is not None
+    return await passwords().is_right(username, credential, password)
+
+
 @functools.cache
 def administrator_hash() -> str:
     """Return the hash of `ADMINISTRATOR_PASSWORD`, made only once."""

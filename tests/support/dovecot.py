@@ -10,7 +10,6 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from support.pop3_process import PASSWORD, SECONDS, wait_until
@@ -129,9 +128,7 @@ class DovecotServer:
             self._stop()
             raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
 
     def hand_over(self, path: Path) -> None:

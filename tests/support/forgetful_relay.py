@@ -6,7 +6,6 @@ import socket
 import struct
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 _CHUNK_OCTETS = 65536
@@ -33,9 +32,7 @@ class ForgetfulRelay:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._wake.close()
         self._thread.join()
         for one in [*self._others, *self._forgotten, self._listener, self._woken]:

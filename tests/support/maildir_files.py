@@ -1,4 +1,4 @@
-"""A maildir whose permission bits bind the tests, whoever runs them."""
+"""Maildirs of tests: as folders, and as a process opens and scans them."""
 
 import os
 import tempfile
@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pop3_service.maildir import Maildirs
 from pop3_service.maildir.mail_directory import MaildirPath
 from pop3_service.maildir.maildir import HeldOpen, Maildir
+from pop3_service.protocol.maildrop import MaildropContents
 
 NOBODY = 65534
 
@@ -39,3 +41,20 @@ def opened(path: Path) -> Maildir:
     maildir = at(path)
     maildir.open()
     return maildir
+
+
+def deliver(maildir: Path, name: str, content: bytes = b"a\n", folder: str = "new") -> Path:
+    """Write a message's file, and return it."""
+    file = maildir / folder / name
+    file.write_bytes(content)
+    return file
+
+
+def scan(maildir: Path) -> MaildropContents:
+    """Scan as another process does: none remembers an earlier scan."""
+    return Maildirs().scan(at(maildir))
+
+
+def unique_ids(contents: MaildropContents) -> list[bytes]:
+    """Return the unique-ids of the messages, in their order."""
+    return [message.unique_id for message in contents.messages]

@@ -3,7 +3,6 @@
 import socket
 import socketserver
 import threading
-from types import TracebackType
 from typing import Self
 
 from support.pop3_process import SECONDS
@@ -37,9 +36,7 @@ class ServerSwitch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

@@ -12,23 +12,16 @@ from line_server.budget import (
     Allowances,
     Budget,
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from support.stopped_clock import StoppedClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> StoppedClock:
+    return StoppedClock()
 
 
 @pytest.fixture
-def allowances(clock: Clock) -> Allowances:
+def allowances(clock: StoppedClock) -> Allowances:
     return Allowances(clock)
 
 
@@ -59,7 +52,7 @@ def test_a_network_that_has_used_up_its_allowance_keeps_the_free_lines(allowance
     assert lines_answered(allowances, "elsewhere:1") == MOST_LINES
 
 
-def test_an_allowance_is_there_again_after_a_while(allowances: Allowances, clock: Clock) -> None:
+def test_an_allowance_is_there_again_after_a_while(allowances: Allowances, clock: StoppedClock) -> None:
     for _ in range(100):
         lines_answered(allowances)
     clock.seconds += NETWORK_SECONDS - 0.1

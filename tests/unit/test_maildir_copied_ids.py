@@ -18,14 +18,7 @@ from pop3_service.maildir import (
 from pop3_service.maildir.noted import LONGEST_LINE_OCTETS
 from pop3_service.maildir.remembered import GRAIN_SECONDS
 from pop3_service.protocol.maildrop import MaildropContents
-from support.maildir_files import at, ordinary_user
-
-
-@pytest.fixture
-def maildir(tmp_path: Path) -> Path:
-    for folder in ("new", "cur"):
-        (tmp_path / "alice" / folder).mkdir(parents=True)
-    return tmp_path / "alice"
+from support.maildir_files import at, ordinary_user, scan, unique_ids
 
 
 def deliver(maildir: Path, *names: str, folder: str = "new") -> Path:
@@ -38,15 +31,6 @@ def note(maildir: Path, *lines: bytes) -> Path:
     file = maildir / "peep-unique-ids"
     file.write_bytes(b"".join(line + b"\n" for line in lines))
     return file
-
-
-def scan(maildir: Path) -> MaildropContents:
-    """Scan as another process does: none remembers an earlier scan."""
-    return Maildirs().scan(at(maildir))
-
-
-def unique_ids(contents: MaildropContents) -> list[bytes]:
-    return [message.unique_id for message in contents.messages]
 
 
 def damage(maildir: Path) -> str:

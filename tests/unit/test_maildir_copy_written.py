@@ -19,13 +19,6 @@ COPIED = {b"2.b": b"old-b", b"1.a": b""}
 CONTENT = b"2.b\told-b\n1.a\t\n"
 
 
-@pytest.fixture
-def maildir(tmp_path: Path) -> Path:
-    for folder in ("new", "cur"):
-        (tmp_path / "alice" / folder).mkdir(parents=True)
-    return tmp_path / "alice"
-
-
 def noted(maildir: Path) -> Path:
     return maildir / "peep-unique-ids"
 

@@ -4,33 +4,9 @@ import os
 import stat
 from pathlib import Path
 
-import pytest
-
 from pop3_service.maildir import Maildirs
 from pop3_service.protocol.maildrop import MaildropContents
-from support.maildir_files import at, ordinary_user
-
-
-@pytest.fixture
-def maildir(tmp_path: Path) -> Path:
-    for folder in ("new", "cur"):
-        (tmp_path / "alice" / folder).mkdir(parents=True)
-    return tmp_path / "alice"
-
-
-def deliver(maildir: Path, name: str, content: bytes = b"a\n", folder: str = "new") -> Path:
-    file = maildir / folder / name
-    file.write_bytes(content)
-    return file
-
-
-def scan(maildir: Path) -> MaildropContents:
-    """Scan as another process does: none remembers an earlier scan."""
-    return Maildirs().scan(at(maildir))
-
-
-def unique_ids(contents: MaildropContents) -> list[bytes]:
-    return [message.unique_id for message in contents.messages]
+from support.maildir_files import at, deliver, ordinary_user, scan, unique_ids
 
 
 def by_octets(contents: MaildropContents) -> dict[int, bytes]:

@@ -33,13 +33,6 @@ def read_wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(read, "read_wire", module.read_wire)
 
 
-@pytest.fixture
-def maildir(tmp_path: Path) -> Path:
-    for folder in ("new", "cur"):
-        (tmp_path / "alice" / folder).mkdir(parents=True)
-    return tmp_path / "alice"
-
-
 def listed(maildir: Path, name: str = "1.a", content: bytes = b"one\ntwo\n") -> tuple[Path, Message]:
     """Deliver a message to `new` and return its file with its place in the scan."""
     file = maildir / "new" / name

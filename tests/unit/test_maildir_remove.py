@@ -12,13 +12,6 @@ from pop3_service.protocol.maildrop import Message
 from support.maildir_files import at, ordinary_user
 
 
-@pytest.fixture
-def maildir(tmp_path: Path) -> Path:
-    for folder in ("new", "cur"):
-        (tmp_path / "alice" / folder).mkdir(parents=True)
-    return tmp_path / "alice"
-
-
 def listed(maildir: Path, name: str = "1.a", folder: str = "new") -> tuple[Path, Message]:
     """Deliver a message and return its file with its place in the scan."""
     file = maildir / folder / name

@@ -28,26 +28,17 @@ from pop3_service.maildir.octets import CHUNK_OCTETS, counted_octets
 from pop3_service.maildir.remembered import GRAIN_SECONDS
 from pop3_service.protocol import maildrop
 from pop3_service.protocol.maildrop import SMALL_MAILDROP, MaildropContents
-from support.maildir_files import at, ordinary_user
-
-
-class Clock:
-    """A monotonic clock that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from support.maildir_files import at, deliver, ordinary_user, scan, unique_ids
+from support.stopped_clock import StoppedClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> StoppedClock:
+    return StoppedClock()
 
 
 @pytest.fixture
-def maildirs(clock: Clock) -> Maildirs:
+def maildirs(clock: StoppedClock) -> Maildirs:
     return Maildirs(clock)
 
 
@@ -58,25 +49,11 @@ def maildir(tmp_path: Path) -> Path:
     return tmp_path / "alice"
 
 
-def deliver(maildir: Path, name: str, content: bytes = b"a\n", folder: str = "new") -> Path:
-    file = maildir / folder / name
-    file.write_bytes(content)
-    return file
-
-
-def scan(maildir: Path) -> MaildropContents:
-    return Maildirs().scan(at(maildir))
-
-
-def unique_ids(contents: MaildropContents) -> list[bytes]:
-    return [message.unique_id for message in contents.messages]
-
-
 def octets(contents: MaildropContents) -> list[int]:
     return [message.octets for message in contents.messages]
 
 
-def trust(maildirs: Maildirs, maildir: Path, clock: Clock) -> MaildropContents:
+def trust(maildirs: Maildirs, maildir: Path, clock: StoppedClock) -> MaildropContents:
     """Scan twice, far enough apart for the second scan to be remembered."""
     maildirs.scan(at(maildir))
     clock.seconds += GRAIN_SECONDS
@@ -384,7 +361,7 @@ def append(file: Path) -> None:
 def test_a_file_changed_in_place_is_counted_anew_once_that_is_noticed(
     maildir: Path,
     maildirs: Maildirs,
-    clock: Clock,
+    clock: StoppedClock,
     change: Callable[[Path], None],
     expected: int,
     is_noticed: str,
@@ -548,7 +525,7 @@ def test_a_maildir_that_is_never_quiet_is_scanned_to_an_end(
 
 
 def test_a_file_that_somebody_is_writing_to_waits_for_the_next_scan(
-    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = deliver(maildir, "1.a")
     real_open = Folder.open
@@ -629,7 +606,9 @@ def test_an_unreadable_message_is_left_out_and_counted() -> None:
         assert maildirs.unreadable_messages(at(maildir)) == 1
 
 
-def test_a_message_that_becomes_readable_shows_at_the_next_login(clock: Clock, maildirs: Maildirs) -> None:
+def test_a_message_that_becomes_readable_shows_at_the_next_login(
+    clock: StoppedClock, maildirs: Maildirs
+) -> None:
     with ordinary_user() as maildir:
         file = deliver(maildir, "1.a")
         file.chmod(0)
@@ -660,7 +639,7 @@ def test_nothing_is_remembered_of_a_maildir_never_scanned(maildir: Path, maildir
 
 
 def test_the_first_scan_of_a_changed_folder_is_not_trusted(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     deliver(maildir, "1.a")
     maildirs.scan(at(maildir))
@@ -669,7 +648,7 @@ def test_the_first_scan_of_a_changed_folder_is_not_trusted(
 
 
 def test_a_scan_made_before_the_grain_has_passed_is_not_trusted(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     maildirs.scan(at(maildir))
     clock.seconds += GRAIN_SECONDS - 0.01
@@ -679,7 +658,7 @@ def test_a_scan_made_before_the_grain_has_passed_is_not_trusted(
 
 
 def test_a_scan_made_after_the_grain_has_passed_is_remembered(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     deliver(maildir, "1.a")
     contents = trust(maildirs, maildir, clock)
@@ -688,7 +667,7 @@ def test_a_scan_made_after_the_grain_has_passed_is_remembered(
 
 
 def test_a_folder_with_a_time_in_the_far_future_is_remembered_until_it_changes(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     year_2300 = 10_413_792_000
     os.utime(maildir / "new", (year_2300, year_2300))
@@ -710,7 +689,7 @@ def test_a_message_with_a_time_in_the_far_future_hides_no_mail(maildir: Path, ma
 
 
 def test_a_missing_maildir_is_empty_until_it_appears(
-    tmp_path: Path, maildirs: Maildirs, clock: Clock
+    tmp_path: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     contents = trust(maildirs, tmp_path / "later", clock)
     assert maildirs.scan(at(tmp_path / "later")) is contents
@@ -730,7 +709,7 @@ def test_the_grain_counts_from_the_end_of_the_scan_that_saw_the_folders(maildir:
 
 
 def test_two_deliveries_within_one_tick_both_show_at_the_next_login(
-    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On a file server with such a clock the ctime stays too.
     monkeypatch.setattr(folder_module, "stamp_of", lambda status: (status.st_ino, status.st_mtime_ns))
@@ -746,7 +725,7 @@ def test_two_deliveries_within_one_tick_both_show_at_the_next_login(
 
 @pytest.mark.parametrize("folder", ["new", "cur"])
 def test_a_delivery_ends_what_is_remembered(
-    maildir: Path, maildirs: Maildirs, clock: Clock, folder: str
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock, folder: str
 ) -> None:
     os.utime(maildir / folder, (1000, 1000))
     trust(maildirs, maildir, clock)
@@ -755,7 +734,7 @@ def test_a_delivery_ends_what_is_remembered(
     assert unique_ids(maildirs.scan(at(maildir))) == [b"1.a"]
 
 
-def test_a_removal_ends_what_is_remembered(maildir: Path, maildirs: Maildirs, clock: Clock) -> None:
+def test_a_removal_ends_what_is_remembered(maildir: Path, maildirs: Maildirs, clock: StoppedClock) -> None:
     file = deliver(maildir, "1.a")
     os.utime(maildir / "new", (1000, 1000))
     trust(maildirs, maildir, clock)
@@ -766,7 +745,7 @@ def test_a_removal_ends_what_is_remembered(maildir: Path, maildirs: Maildirs, cl
 
 
 def test_a_folder_put_in_place_of_another_ends_what_is_remembered(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     os.utime(maildir / "new", (1000, 1000))
     trust(maildirs, maildir, clock)
@@ -779,7 +758,7 @@ def test_a_folder_put_in_place_of_another_ends_what_is_remembered(
 
 
 def test_a_link_put_in_place_of_a_folder_ends_what_is_remembered(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     trust(maildirs, maildir, clock)
     (maildir / "new").rename(maildir / "old")
@@ -788,7 +767,7 @@ def test_a_link_put_in_place_of_a_folder_ends_what_is_remembered(
 
 
 def test_a_maildir_that_became_a_file_is_not_remembered(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     trust(maildirs, maildir, clock)
     maildir.rename(maildir.with_name("old"))
@@ -806,7 +785,7 @@ def test_a_rescan_that_finds_the_same_gives_the_same_object(maildir: Path, maild
 
 
 def test_a_large_maildrop_is_remembered_like_any_other(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     for number in range(SMALL_MAILDROP + 1):
         deliver(maildir, f"{number}.a")
@@ -816,7 +795,7 @@ def test_a_large_maildrop_is_remembered_like_any_other(
 
 
 def test_a_folder_that_the_kernel_has_dropped_from_memory_is_left_to_a_thread(
-    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contents = trust(maildirs, maildir, clock)
     monkeypatch.setattr(Maildir, "status_if_cached", lambda maildir, folder: None)
@@ -828,7 +807,7 @@ def test_a_folder_that_the_kernel_has_dropped_from_memory_is_left_to_a_thread(
 
 
 def test_what_is_as_it_was_stays_remembered_through_a_verification(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     deliver(maildir, "1.a")
     deliver(maildir, "2.b:2,S", folder="cur")
@@ -839,7 +818,7 @@ def test_what_is_as_it_was_stays_remembered_through_a_verification(
 
 @pytest.mark.parametrize("name", ["1.a", "2.b:2,S"])
 def test_a_verification_looks_at_the_files_of_both_folders(
-    maildir: Path, maildirs: Maildirs, clock: Clock, name: str
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock, name: str
 ) -> None:
     files = {"1.a": deliver(maildir, "1.a"), "2.b:2,S": deliver(maildir, "2.b:2,S", folder="cur")}
     trust(maildirs, maildir, clock)
@@ -854,7 +833,7 @@ def test_a_verification_of_what_is_not_remembered_does_nothing(maildir: Path, ma
     assert maildirs.remembered(at(maildir)) is None
 
 
-def test_only_what_logins_have_used_since_is_to_be_verified(tmp_path: Path, clock: Clock) -> None:
+def test_only_what_logins_have_used_since_is_to_be_verified(tmp_path: Path, clock: StoppedClock) -> None:
     maildirs = Maildirs(clock, remembered_messages=3)
     alice, bob = tmp_path / "alice", tmp_path / "bob"
     for folder in (alice, bob):
@@ -877,7 +856,7 @@ def test_only_what_logins_have_used_since_is_to_be_verified(tmp_path: Path, cloc
 
 
 def test_another_maildir_in_place_of_a_remembered_one_is_noticed_by_a_verification(
-    maildir: Path, maildirs: Maildirs, clock: Clock
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock
 ) -> None:
     for folder in ("new", "cur"):
         (maildir / folder).rmdir()
@@ -891,7 +870,7 @@ def test_another_maildir_in_place_of_a_remembered_one_is_noticed_by_a_verificati
     assert maildirs.scan(at(maildir)) is contents
 
 
-def test_the_least_recently_used_maildirs_are_forgotten_first(tmp_path: Path, clock: Clock) -> None:
+def test_the_least_recently_used_maildirs_are_forgotten_first(tmp_path: Path, clock: StoppedClock) -> None:
     maildirs = Maildirs(clock, remembered_messages=6)
     folders = [tmp_path / name for name in ("alice", "bob", "charles")]
     for folder in folders:
@@ -909,7 +888,7 @@ def test_the_least_recently_used_maildirs_are_forgotten_first(tmp_path: Path, cl
     assert maildirs.remembered(at(charles)) is not None
 
 
-def test_empty_maildrops_are_not_remembered_without_a_limit(tmp_path: Path, clock: Clock) -> None:
+def test_empty_maildrops_are_not_remembered_without_a_limit(tmp_path: Path, clock: StoppedClock) -> None:
     maildirs = Maildirs(clock, remembered_messages=2)
     for name in ("a", "b", "c"):
         (tmp_path / name / "new").mkdir(parents=True)
@@ -922,7 +901,7 @@ def test_empty_maildrops_are_not_remembered_without_a_limit(tmp_path: Path, cloc
     ]
 
 
-def test_a_maildrop_over_the_limit_is_served_and_not_remembered(maildir: Path, clock: Clock) -> None:
+def test_a_maildrop_over_the_limit_is_served_and_not_remembered(maildir: Path, clock: StoppedClock) -> None:
     maildirs = Maildirs(clock, remembered_messages=2)
     for number in range(3):
         deliver(maildir, f"{number}.a")
@@ -931,7 +910,7 @@ def test_a_maildrop_over_the_limit_is_served_and_not_remembered(maildir: Path, c
 
 
 def test_a_scan_overtaken_by_a_later_one_does_not_replace_it(
-    maildir: Path, maildirs: Maildirs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    maildir: Path, maildirs: Maildirs, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(maildir, "1.a")
     later: list[MaildropContents] = []
