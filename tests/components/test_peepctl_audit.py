@@ -4,12 +4,15 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from peepctl.http_api import HttpApi
 from state_store.audit import Actor, Door, Wanted
 from state_store.records import Credential
 from state_store.repository import StateRepository
@@ -65,6 +68,33 @@ async def test_filters_and_formats(peepctl: PeepctlBesideApi, repository: StateR
     no_door = await peepctl.run("audit", "--door", "window")
     assert no_door.code == 2
     assert "'--door': 'window' is not one of 'peep', 'http', 'dashboard', 'machine'." in no_door.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "jsonl"])
+async def test_who_follows_misses_nothing_not_even_between_the_first_two_questions(
+    peepctl: PeepctlBesideApi, repository: StateRepository, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    async def add(name: str) -> None:
+        await repository.add_user(name, CREDENTIAL, by=OPERATOR)
+
+    names = [f"user{number:03}" for number in range(60)]
+    for name in names:
+        await add(name)
+    loop, get, asked = asyncio.get_running_loop(), HttpApi.get, list[str]()
+
+    def answer(api: HttpApi, path: str) -> Any:
+        """Answer as the API does, and have something happen after each of the first answers."""
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        found = get(api, path)
+        asked.append(f"after{len(asked)}")
+        asyncio.run_coroutine_threadsafe(add(asked[-1]), loop).result()
+        return found
+
+    monkeypatch.setattr(HttpApi, "get", answer)
+    done = await peepctl.run("audit", "--follow", "--action", "user", "--format", form)
+    shown = re.findall("user[0-9]{3}|after[0-9]", done.stdout)
+    assert shown == [*(names if form == "jsonl" else names[-49:]), *asked[:2]]
 
 
 async def test_the_last_change_is_set_back_and_an_older_one_by_its_id(

@@ -23,6 +23,7 @@ RETRY_SECONDS = 1.0
 
 _HEAD = ("TIME", "WHO", "DOOR", "FROM", "ACTION", "OBJECT", "OLD", "NEW", "ID")
 _LONGEST_CELL = 48
+_LARGEST_PAGE = 1000
 _SETTINGS = {one.value for one in Setting}
 _WIDTHS = (19, 12, 9, 15, 20, 24, 12, 12)
 """Of columns whose later rows are not known yet."""
@@ -97,10 +98,13 @@ def _recorded(name: str | None) -> str | None:
 def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Exit:
     if form in (Format.JSON, Format.CSV):
         raise WrongSettings("--follow goes with --format table or jsonl")
-    acts = list(reversed(api.get(_path(query, limit=limit))["acts"]))
-    newest = api.get(_path({}, limit=1))["acts"]
-    after = max((one["id"] for one in (*acts[-1:], *newest)), key=_position, default="0-0")
-    if form is Format.TABLE:
+    if form is Format.JSON_LINES:
+        acts, after = [], "0-0"
+    else:
+        # Asked for first: what comes before the answer to the next question is in one of both.
+        newest = api.get(_path({}, limit=1))["acts"]
+        acts = list(reversed(api.get(_path(query, limit=limit))["acts"]))
+        after = max((one["id"] for one in (*acts[-1:], *newest)), key=_position, default="0-0")
         _say_lines([_HEAD])
     try:
         while True:
@@ -109,7 +113,7 @@ def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Ex
             else:
                 for act in acts:
                     typer.echo(json.dumps(act))
-            page = _patiently(api, _path(query, after=after, wait=WAIT_SECONDS))
+            page = _patiently(api, _path(query, after=after, wait=WAIT_SECONDS, limit=_LARGEST_PAGE))
             acts, after = page["acts"], page["next"]
     except KeyboardInterrupt:
         return Exit.DONE
