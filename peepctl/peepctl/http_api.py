@@ -85,6 +85,8 @@ class HttpApi:
                 f"{url} is no address of the HTTP API: http://HOST[:{API_PORT}] or https://HOST"
             )
         self.url = url.rstrip("/")
+        self.was_repeated = False
+        """Whether the last request was sent again, so that an earlier try may have been carried out."""
         self._patience_seconds = patience_seconds
         self._path = parts.path.rstrip("/")
         # Who is patient has passwords hashed; who is not wants to know now.
@@ -142,6 +144,7 @@ class HttpApi:
 
     def _request(self, method: str, path: str, body: bytes | None, *, is_json: bool = True) -> Any:
         patience_ends = time.monotonic() + self._patience_seconds
+        self.was_repeated = False
         while True:
             try:
                 status, text, retry_after = self._exchange(method, path, body)
@@ -151,11 +154,13 @@ class HttpApi:
                     error, ssl.SSLError | ConnectionRefusedError
                 ):
                     raise ApiUnreachable(f"{self.url}: {error or type(error).__name__}") from None
+                self.was_repeated = True
                 time.sleep(1)
                 continue
             if status not in _TRY_LATER or time.monotonic() > patience_ends:
                 is_whole = status == http.HTTPStatus.OK and not is_json
                 return text.decode() if is_whole else self._answer(status, text)
+            self.was_repeated = True
             time.sleep(retry_after)
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes, float]:

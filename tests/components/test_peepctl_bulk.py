@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from peepctl.http_api import HttpApi
 from state_store.audit import Wanted
 from state_store.records import Credential, Exchange, SessionRow
 from state_store.repository import StateRepository
@@ -171,6 +172,29 @@ async def test_users_of_a_list_are_added_and_passwords_made_where_it_has_none(
     ):
         wrong = await peepctl.run("users", "add", "--from", "-", given=given)
         assert (wrong.code, words in wrong.stderr) == (2, True)
+
+
+async def test_a_password_that_was_made_is_shown_also_when_the_answer_to_the_first_try_was_lost(
+    repository: StateRepository, peepctl: PeepctlBesideApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await repository.add_user("bob", Credential("$argon2id$one", "v1"), by=OPERATOR)
+    exchange, lost = HttpApi._exchange, list[str]()
+
+    def cut_once(api: HttpApi, method: str, path: str, body: bytes | None) -> tuple[int, bytes, float]:
+        """Answer as the API does, but for the first request that adds somebody, once it is carried out."""
+        answer = exchange(api, method, path, body)
+        if b"dry_run" not in (body or b"") and not lost:
+            lost.append(path)
+            raise ConnectionResetError
+        return answer
+
+    monkeypatch.setattr(HttpApi, "_exchange", cut_once)
+    monkeypatch.setattr("peepctl.http_api.time.sleep", lambda _: None)
+    done = await peepctl.run("users", "add", "--from", "-", given="alice\nbob\n")
+    (made,) = done.stdout.splitlines()
+    assert (made.partition(":")[0], lost) == ("alice", ["/v1/users"])
+    assert "bob exists already" in done.stderr
+    assert "1 added, 1 exists" in done.stderr
 
 
 async def test_help_names_arguments_without_types_of_python(peepctl: PeepctlBesideApi) -> None:

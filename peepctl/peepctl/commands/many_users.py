@@ -43,8 +43,11 @@ def add_listed(server: Server, source: str) -> Exit:
 def _add(api: HttpApi, users: Sequence[UserPassword]) -> Counter[str]:
     passwords = {user.username: user.password or _made() for user in users}
     body = [{"username": name, "password": password} for name, password in passwords.items()]
+    trial = api.post("/v1/users", {"users": body, "dry_run": True})["results"]
     results = api.post("/v1/users", {"users": body})["results"]
-    for user, result in zip(users, results, strict=True):
+    for user, before, result in zip(users, trial, results, strict=True):
+        if api.was_repeated and result["outcome"] == "exists" and before["outcome"] == "added":
+            result["outcome"] = "added"  # by the first try, whose answer was lost
         match result["outcome"]:
             case "added" if not user.password:
                 say(f"{user.username}:{passwords[user.username]}")
