@@ -174,7 +174,10 @@ TOO_MANY_ATTEMPTS = Kind(
 )
 INTERNAL = Kind(500, "Something went wrong here; the log of the service tells it by the request id.")
 STORE_UNAVAILABLE = Kind(
-    503, "Redis does not answer; try again soon.", "store-unavailable", {"Retry-After": "1"}
+    503,
+    "Redis does not answer, or takes no writes (the log says which); try again soon.",
+    "store-unavailable",
+    {"Retry-After": "1"},
 )
 STORE_EMPTIED = Kind(
     503,
