@@ -18,6 +18,7 @@ from state_store.errors import (
     AdministratorExists,
     AdministratorOfSettings,
     ApiTokenExists,
+    ChangedTooOften,
     LastAdministrator,
     MailDirectoryRefused,
     NotUndoable,
@@ -122,6 +123,11 @@ LAST_ADMINISTRATOR = Kind(
     "Nobody else has the role all: make another such administrator first, or nobody could make any again.",
     "last-administrator",
 )
+CHANGED_TOO_OFTEN = Kind(
+    409,
+    "You have changed your password very often within this hour: try again in some minutes.",
+    "changed-too-often",
+)
 API_TOKEN_EXISTS = Kind(409, "An API token has this name already.", "token-exists")
 TOO_MANY = Kind(409, "There are as many as may be, 1,000: remove one first.", "too-many")
 TOO_MANY_REFUSALS = Kind(
@@ -212,6 +218,7 @@ KINDS: Mapping[type[StateError], Kind] = {
     AdministratorExists: ADMINISTRATOR_EXISTS,
     AdministratorOfSettings: ADMINISTRATOR_OF_SETTINGS,
     LastAdministrator: LAST_ADMINISTRATOR,
+    ChangedTooOften: CHANGED_TOO_OFTEN,
     ApiTokenExists: API_TOKEN_EXISTS,
     TooMany: TOO_MANY,
     SettingsChanged: SETTINGS_CHANGED,

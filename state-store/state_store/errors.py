@@ -56,6 +56,10 @@ class AdministratorOfSettings(StateError):
     """The settings of PEEP or HTTP name this administrator: only they can change or remove him."""
 
 
+class ChangedTooOften(StateError):
+    """The own password was changed `audit.MOST_SIGN_INS` times within an hour."""
+
+
 class LastAdministrator(StateError):
     """Nobody else may do everything: who is the last may neither go nor lose that."""
 

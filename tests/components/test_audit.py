@@ -14,12 +14,12 @@ import redis
 
 from state_store.audit import MOST_SIGN_INS, Actor, Door, Wanted, on_this_machine
 from state_store.credentials.noted_sign_ins import NotedSignIns
-from state_store.errors import NotUndoable, SettingsChanged, UnknownUser
+from state_store.errors import ChangedTooOften, NotUndoable, SettingsChanged, UnknownUser
 from state_store.redis import keys
 from state_store.redis.client import RedisClient
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.acts import CASES, CREDENTIAL, OTHER, ROOT, Case, actions, with_alice
+from support.acts import CASES, CREDENTIAL, OTHER, ROOT, Case, actions, with_alice, with_ann
 
 WRITE_FOR_NO_ADMINISTRATOR = {
     # services by themselves
@@ -126,6 +126,19 @@ async def test_sign_ins_of_one_administrator_are_one_entry_an_hour_and_those_of_
         await noted.note(Actor("root", Door.DASHBOARD, "192.0.2.7"))
     doors = [act.by.door async for act in repository.all_acts(Wanted(action="administrator.sign-in"))]
     assert doors == [Door.HTTP, Door.PEEP, Door.DASHBOARD, Door.DASHBOARD]
+
+
+async def test_who_may_only_read_cannot_push_acts_out_by_changing_the_own_password(
+    repository: StateRepository,
+) -> None:
+    await with_ann(repository)
+    ann = Actor("ann", Door.DASHBOARD, "192.0.2.9")
+    for number in range(MOST_SIGN_INS):
+        await repository.set_administrator_password("ann", f"hash{number}", by=ann)
+    with pytest.raises(ChangedTooOften):
+        await repository.set_administrator_password("ann", "one more", by=ann)
+    await repository.set_administrator_password("ann", "by another", by=ROOT)
+    assert Counter(await actions(repository))["administrator.password"] == MOST_SIGN_INS + 1
 
 
 async def test_who_may_only_read_cannot_push_acts_out_by_signing_in(repository: StateRepository) -> None:

@@ -19,6 +19,7 @@ _CHANGE_ERRORS = errors.problems(
     errors.UNKNOWN_ADMINISTRATOR,
     errors.ADMINISTRATOR_OF_SETTINGS,
     errors.LAST_ADMINISTRATOR,
+    errors.CHANGED_TOO_OFTEN,
     errors.TOO_LARGE,
 )
 

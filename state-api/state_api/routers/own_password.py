@@ -20,7 +20,10 @@ router = APIRouter(prefix="/v1/own-password", tags=["administrators"], responses
     summary="Change the own password",
     status_code=204,
     responses=errors.problems(
-        errors.TOKEN_HAS_NO_PASSWORD, errors.ADMINISTRATOR_OF_SETTINGS, errors.TOO_LARGE
+        errors.TOKEN_HAS_NO_PASSWORD,
+        errors.ADMINISTRATOR_OF_SETTINGS,
+        errors.CHANGED_TOO_OFTEN,
+        errors.TOO_LARGE,
     ),
 )
 async def change_own_password(

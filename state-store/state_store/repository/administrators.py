@@ -9,6 +9,7 @@ from state_store.credentials.networks import network_of
 from state_store.errors import (
     AdministratorExists,
     AdministratorOfSettings,
+    ChangedTooOften,
     LastAdministrator,
     StateError,
     TooMany,
@@ -25,6 +26,7 @@ _REFUSALS: Mapping[str, type[StateError]] = {
     "unknown": UnknownAdministrator,
     "settings": AdministratorOfSettings,
     "last": LastAdministrator,
+    "often": ChangedTooOften,
 }
 """What `change_administrator.lua` answers when it has changed nothing."""
 
@@ -65,7 +67,7 @@ class AdministratorRepository(DeploymentStore):
     async def set_administrator_password(self, name: str, password_hash: str, *, by: Actor) -> None:
         """Give an administrator another password, which ends all sign-ins with the old one.
 
-        Raises `UnknownAdministrator` and `AdministratorOfSettings`.
+        Raises `UnknownAdministrator`, `AdministratorOfSettings` and, for the own password, `ChangedTooOften`.
         """
         await self._change_administrator(by, "password", name, "", password_hash)
 

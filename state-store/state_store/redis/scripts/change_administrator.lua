@@ -1,5 +1,6 @@
 -- By whom, 'add', 'password', 'role' or 'remove', name, role or '', hash or ''. Answers 'done', or what is in the way:
--- 'exists', 'full', 'unknown', 'settings' (only they can change this one), 'last' (nobody else may do everything).
+-- 'exists', 'full', 'unknown', 'settings' (only they can change this one), 'last' (nobody else may do everything), 'often'
+-- (the own password: who may only read must not push acts out of the audit).
 local by, change, name, role, hash = unpack(ARGV)
 if has_acted(by) then return 'done' end
 local named, made = redis.call('HGET', ADMINISTRATORS, name), redis.call('HGET', MADE_ADMINISTRATORS, name)
@@ -17,6 +18,11 @@ if not named then old_role, old_hash = string.match(made, '^(%S+) (%S+)') end
 if change == 'role' and role == old_role then return 'done' end
 local is_less = change == 'remove' or (change == 'role' and role ~= 'all')
 if is_less and old_role == 'all' and not is_another_for_all(name) then return 'last' end
+local is_own = change == 'password' and cjson.decode(by)[2] == name
+if is_own and not is_within(SIGNED_IN .. redis.sha1hex('password ' .. name), MOST_SIGN_INS, SIGN_IN_NOTED_MS / MOST_SIGN_INS,
+  now_ms()) then
+  return 'often'
+end
 -- Who was made by a first start, or is left of settings that name nobody now, is one of these from now on.
 redis.call('HDEL', ADMINISTRATORS, name)
 if change == 'remove' then
