@@ -42,8 +42,23 @@ Where to connect and as whom, in order of precedence:
   a prompt for the password, at a terminal"""
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code:d}  {meaning}" for code, meaning in EXIT_CODES.items())
 
+
+class _Commands(typer.core.TyperGroup):
+    """The commands. Who leaves out the group of one is told it: suspend is refusals suspend."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        groups = [group for group, one in self.commands.items() if name in getattr(one, "commands", {})]
+        if groups and name not in self.commands:
+            ctx.fail(
+                f"No such command {name!r}. Did you mean {', '.join(f'{one} {name}' for one in groups)}?"
+            )
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name=NAME,
+    cls=_Commands,
     help="Run, watch and change Peep, a POP3 server that is administered while it runs.",
     epilog=f"{_WHERE}\n\n{_EXITS}",
     no_args_is_help=True,

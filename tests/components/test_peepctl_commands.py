@@ -165,6 +165,13 @@ def test_what_is_no_setting_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_command_without_its_group_is_answered_with_the_group(tmp_path: Path) -> None:
+    done = Peepctl(tmp_path).run("suspend", "alice")
+    assert done.code == 2
+    assert "No such command 'suspend'. Did you mean refusals suspend?" in done.stderr
+    assert "Did you mean 'audit'?" in Peepctl(tmp_path).run("audti").stderr
+
+
 # Users
 
 
@@ -236,6 +243,7 @@ def test_sessions_are_listed_and_closed(gateway: BackgroundGateway, peepctl: Pee
     assert gateway.open_sessions() == []
     code, line = refused(peepctl, "kick", "alice")
     assert (code, "peepctl sessions lists them" in line) == (1, True)
+    assert "sessions close --network" in line
 
 
 def test_slow_downs_are_listed_and_lifted(gateway: BackgroundGateway, peepctl: Peepctl) -> None:
@@ -263,6 +271,7 @@ def test_slow_downs_are_listed_and_lifted(gateway: BackgroundGateway, peepctl: P
     ]
     code, line = refused(peepctl, "lift", network)
     assert (code, "peepctl slow-downs lists them" in line) == (1, True)
+    assert "refusals lift" in line
 
 
 def test_users_who_are_logged_in_are_named(bare: Peepctl) -> None:

@@ -36,6 +36,7 @@ async def listed(peepctl: PeepctlBesideApi, *options: str) -> list[str]:
 async def test_users_are_suspended_and_networks_banned_listed_and_lifted(
     peepctl: PeepctlBesideApi, repository: StateRepository
 ) -> None:
+    assert "peepctl users list --refused 1d" in await peepctl.output("refusals", "list")
     until = ("--until", "2097-03-01T12:00+00:00")
     suspended = await peepctl.output("refusals", "suspend", "alice", "bob", "--reason", "not paid", *until)
     assert suspended == "suspended alice\nsuspended bob\n"

@@ -134,10 +134,10 @@ def health(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show what is well and what is not, and what to do.
+    """Show what is well and what is not, certificates too.
 
-    The exit code is for monitoring systems: 0 well, 1 warning, 2 critical or not to be reached, 3 wrong login
-    or settings. It talks to the HTTP API.
+    It says what to do. The exit code is for monitoring systems: 0 well, 1 warning, 2 critical or not to be
+    reached, 3 wrong login or settings. It talks to the HTTP API.
     """
     if changes is not None:
         return _say_changes(server, changes, as_json=as_json)

@@ -94,7 +94,10 @@ def kick(
         found = peep.sessions()
         meant = [one for one in found if one.id == target] or [one for one in found if one.username == target]
         if not meant:
-            complain(f"no open session has the id or the user {target}: peepctl sessions lists them")
+            complain(
+                f"no open session has the id or the user {target}: peepctl sessions lists them, "
+                "and sessions close --network closes those of a network"
+            )
             return Exit.REFUSED
         if len(meant) > 1 and not (is_sure or _is_agreed(target, meant)):
             return Exit.REFUSED
@@ -158,7 +161,10 @@ def lift(
             one for one in found if slow_down in (one.network, one.username)
         ]
         if not meant:
-            complain(f"no slow-down has the id, network or user {slow_down}: peepctl slow-downs lists them")
+            complain(
+                f"no slow-down has the id, network or user {slow_down}: peepctl slow-downs lists them, "
+                "and refusals lift ends suspensions and bans too"
+            )
             return Exit.REFUSED
         for one in meant:
             name = f"slow-down {one.id} (user {_user_of(one)}, network {one.network or '-'})"

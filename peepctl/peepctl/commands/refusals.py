@@ -73,7 +73,8 @@ def list_refusals(
 ) -> None:
     """List suspended users, banned and exempt networks, and slow-downs for wrong passwords.
 
-    It talks to the HTTP API.
+    Whose logins were refused, peepctl users list --refused 1d tells, and peepctl users show why. It talks to
+    the HTTP API.
     """
     with server.api() as api:
         found = list(_refusals(api, {"kind": kind.value if kind else "", "text": text}))
@@ -89,6 +90,9 @@ def list_refusals(
         ("slow-down", _whom(one), _end_shown(one), "-", f"{one['attempts']:,} delayed", one["id"])
         for one in slow
     ]
+    if not rows:
+        say("there is none; peepctl users list --refused 1d lists whose logins were refused")
+        return
     say_table(("KIND", "SUBJECT", "UNTIL", "BY", "REASON", "ID"), rows)
 
 
