@@ -49,6 +49,17 @@ def test_the_first_tab_leads_past_the_navigation(peep: Peep, dashboard: Dashboar
     expect(dashboard.page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
 
 
+def test_the_section_that_is_open_is_marked_in_the_systems_colours_too(
+    peep: Peep, dashboard: Dashboard
+) -> None:
+    dashboard.page.emulate_media(forced_colors="active")
+    dashboard.enter()
+    links = dashboard.page.locator("#navigation a")
+    marks = links.evaluate_all("links => links.map(link => getComputedStyle(link).borderBottomColor)")
+    assert marks.count(marks[0]) == 1
+    assert len(set(marks)) == 2
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_stands_in_anybodys_way(peep: Peep, open_dashboard: Open, scheme: Scheme) -> None:

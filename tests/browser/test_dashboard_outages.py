@@ -2,12 +2,17 @@
 
 from playwright.sync_api import expect
 
-from support.dashboard import Open
+from support.dashboard import TELEPHONE, Open
 from support.peep_services import Peep
+
+_TITLE_IS_BELOW_THE_BAR = """
+  document.getElementById("overview-title").getBoundingClientRect().top
+    >= document.querySelector(".bar").getBoundingClientRect().bottom
+"""
 
 
 def test_redis_away_is_a_sign_that_goes_when_it_is_back(own_peep: Peep, open_dashboard: Open) -> None:
-    dashboard = open_dashboard()
+    dashboard = open_dashboard(viewport=TELEPHONE)
     dashboard.expected_statuses.add(503)
     dashboard.enter("Settings")
     timeout = dashboard.page.get_by_label("Timeout in seconds")
@@ -22,6 +27,9 @@ def test_redis_away_is_a_sign_that_goes_when_it_is_back(own_peep: Peep, open_das
     dashboard.page.get_by_role("button", name="Save").click()
     expect(dashboard.page.locator("#settings").get_by_role("alert").first).to_contain_text("try again soon")
     expect(timeout).to_have_value("123")
+    for _ in range(2):  # the second click scrolls to what is shown already
+        dashboard.go_to("Overview")
+    assert dashboard.page.evaluate(_TITLE_IS_BELOW_THE_BAR)
     own_peep.redis.start()
     expect(notice).to_be_hidden()
     expect(dashboard.page.locator("html")).to_have_attribute("data-condition", "live")

@@ -18,6 +18,19 @@ CHANCE = random.Random(20)
 ROUNDS = int(os.environ.get("PEEP_PICTURE_ROUNDS", "6"))
 """How long mail is fetched before the pictures are taken, in seconds: so long is the line in the charts."""
 
+_TABLES_CUT_OFF = """
+  [...document.querySelectorAll(".table-card table")].filter(
+    (table) => table.offsetWidth > table.parentElement.clientWidth
+  ).length
+"""
+
+_LINES_OF_ANNOUNCEMENT = """() => {
+  const line = document.createElement("span");
+  line.textContent = "The suspension of dave is lifted";
+  document.getElementById("announcement").append(line);
+  return line.getClientRects().length;
+}"""
+
 
 def test_a_login_and_a_fetched_message_show_by_themselves(peep: Peep, dashboard: Dashboard) -> None:
     peep.add_user("alice")
@@ -179,6 +192,8 @@ def test_a_telephone_never_scrolls_sideways(peep: Peep, open_dashboard: Open) ->
         dashboard.row(LONGEST_NAME).get_by_role("button").click()
         expect(dashboard.dialog()).to_be_visible()
         assert not dashboard.is_wider_than_the_screen()
+    # What is announced has the whole width.
+    assert dashboard.page.evaluate(_LINES_OF_ANNOUNCEMENT) == 1
 
 
 def test_long_and_hostile_words_widen_no_page_and_stay_words(peep: Peep, open_dashboard: Open) -> None:
@@ -187,13 +202,14 @@ def test_long_and_hostile_words_widen_no_page_and_stay_words(peep: Peep, open_da
     body = {"refusals": [{"kind": "ban", "subject": "203.0.113.0/24", "reason": reason}]}
     peep.api.client.post("/v1/refusals", json=body).raise_for_status()
     peep.add_user("y" * 128)
-    dashboard = open_dashboard(viewport=(1000, 800))
+    dashboard = open_dashboard(viewport=(800, 800))
     dashboard.enter()
     shown = {"Refusals": "<img src=x", "Users": hostile, "Audit": "y" * 40}
     for view, words in shown.items():
         dashboard.go_to(view)
         expect(dashboard.page.locator("td").filter(has_text=words, visible=True).first).to_be_visible()
         assert not dashboard.is_wider_than_the_screen(), view
+        assert dashboard.page.evaluate(_TABLES_CUT_OFF) == 0, view
     assert dashboard.page.locator("td img, td b").count() == 0
 
 
