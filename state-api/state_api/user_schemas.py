@@ -37,7 +37,7 @@ def checked_username(text: str) -> str:
     """Return a user's name as it is. Raises `ValueError`: its text says what is allowed (P11)."""
     if not _USERNAME.fullmatch(text):
         raise ValueError(
-            "must be 1 to 128 characters of printable ASCII without space and /, not beginning with ."
+            "must be 1 to 128 characters of printable ASCII without space and /, not beginning with a dot"
         )
     return text
 

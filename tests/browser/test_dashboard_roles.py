@@ -1,8 +1,10 @@
 """Administrators, roles and API tokens on the page; what a role cannot do is not there."""
 
+import re
+
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from state_store.credentials.api_tokens import is_token
 from support.api_process import ADMINISTRATOR
@@ -89,7 +91,9 @@ def test_administrators_are_made_changed_and_removed(peep: Peep, open_dashboard:
     page = dashboard.page
     page.get_by_role("button", name="Add an administrator").click()
     dashboard.dialog().get_by_label("Name").fill("bob")
+    expect(dashboard.dialog()).to_contain_text("Sees everything but secrets.")
     dashboard.dialog().get_by_label("Role").select_option("all")
+    expect(dashboard.dialog()).to_contain_text("Does everything, and signs in to PEEP too.")
     dashboard.dialog().get_by_label("New password", exact=True).fill(PASSWORD)
     dashboard.picture("access-add")
     assert dashboard.barriers() == []
@@ -131,6 +135,7 @@ def test_an_answer_to_a_request_of_before_ends_no_sign_in(peep: Peep, dashboard:
     before = answers.next()
     expect(dashboard.row("late")).to_be_visible()
     expect(page.get_by_text("There are no API tokens.")).to_be_hidden()  # nobody knows yet
+    expect(page.locator("#access").get_by_text("Reading …")).to_be_visible()
     page.get_by_role("button", name="Change my password").click()
     dashboard.dialog().get_by_label("Password so far", exact=True).fill(PASSWORD)
     dashboard.dialog().get_by_label("New password", exact=True).fill(f"{PASSWORD}-2")
@@ -142,27 +147,43 @@ def test_an_answer_to_a_request_of_before_ends_no_sign_in(peep: Peep, dashboard:
     expect(page.locator("#entrance")).to_be_hidden()
 
 
+def is_cut_off(dialog: Locator) -> bool:
+    return bool(dialog.evaluate("dialog => dialog.scrollWidth > dialog.clientWidth"))
+
+
 def test_a_token_is_made_shown_once_and_revoked(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.expected_statuses.add(422)
     dashboard.enter("Access")
     page = dashboard.page
+    name = f"prometheus-{'m' * 53}"
     page.get_by_role("button", name="Make a token").click()
-    dashboard.dialog().get_by_label("Name").fill("prometheus")
-    dashboard.dialog().get_by_label("Networks").fill("127.0.0.0/8, ::1")
-    dashboard.dialog().get_by_label("Days").fill("30")
-    dashboard.dialog().get_by_role("button", name="Make").click()
+    networks, days = dashboard.dialog().get_by_label("Networks"), dashboard.dialog().get_by_label("Days")
+    make = dashboard.dialog().get_by_role("button", name="Make")
+    dashboard.dialog().get_by_label("Name").fill(name)
+    networks.fill("127.0.0.0/8, 300.1.1.1")
+    days.fill("soon")
+    make.click()
+    expect(days).to_have_accessible_description(re.compile("Give a number of days"))
+    days.fill("30")
+    make.click()
+    expect(networks).to_have_accessible_description(re.compile("Must be an address or a network"))
+    networks.fill("127.0.0.0/8, ::1")
+    make.click()
     shown = dashboard.dialog().get_by_label("Token")
     expect(shown).to_be_focused()
     token = shown.input_value()
     assert is_token(token)
     assert dashboard.barriers() == []
+    assert not is_cut_off(dashboard.dialog())
     dashboard.dialog().get_by_role("button", name="Done").click()
     answer = httpx.get(f"{peep.api.url}/v1/version", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200
-    row = dashboard.row("prometheus")
+    row = dashboard.row(name)
     expect(row).to_contain_text("127.0.0.0/8, ::1/128")
     expect(row).to_contain_text("127.0.0.1")
     dashboard.picture("access")
     row.get_by_role("button", name="Revoke the token prometheus").click()
+    assert not is_cut_off(dashboard.dialog())
     dashboard.dialog().get_by_role("button", name="Revoke").click()
     expect(row).to_have_count(0)
     assert token not in page.content()

@@ -114,7 +114,7 @@ async def test_one_that_is_malformed_keeps_all_out(client: httpx.AsyncClient) ->
         "refusals.1.subject": "has bits beyond its prefix: 198.51.100.0/24 would be the network",
         "refusals.2.subject": "must be an address or a network, as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
         "refusals.3.subject": "must be 1 to 128 characters of printable ASCII without space and /, "
-        "not beginning with .",
+        "not beginning with a dot",
     }
     assert (await client.get("/v1/refusals")).json()["refusals"] == []
     assert failed_fields(await refuse(client))

@@ -2,8 +2,8 @@
 
 import { renewing, request, segment } from "./api.js";
 import { ask, askToDelete, tell } from "./dialogs.js";
-import { announce, button, byId, element } from "./dom.js";
-import { Field } from "./forms.js";
+import { announce, button, byId, element, setText } from "./dom.js";
+import { Field, wrong } from "./forms.js";
 import { Polling } from "./polling.js";
 import { ROLES } from "./roles.js";
 import { Table } from "./tables.js";
@@ -28,9 +28,9 @@ const PASSWORD_HINT = "At least 8 characters of printable ASCII; without a space
 
 /** @type {Record<Role, string>} */
 const ROLES_IN_WORDS = {
-  read: "read: sees everything but secrets",
-  helpdesk: "helpdesk: passwords, suspensions and sessions of users too",
-  all: "all: everything; alone signs in to PEEP",
+  read: "Sees everything but secrets.",
+  helpdesk: "Changes passwords, suspensions and sessions of users too.",
+  all: "Does everything, and signs in to PEEP too.",
 };
 
 export class Access {
@@ -190,7 +190,7 @@ export class Access {
           name: name.value,
           role: role.value,
           networks: networks.value.split(/[\s,]+/).filter(Boolean),
-          ends_at: endAfter(days.value.trim()),
+          ends_at: endAfter(days),
         };
         token = (await request("POST", "v1/tokens", { body })).body.token;
       },
@@ -249,15 +249,19 @@ function newPassword() {
 
 /** @param {Role} chosen */
 function roleField(chosen) {
-  const field = new Field({ name: "role", label: "Role", choices: ROLES.map((role) => [role, ROLES_IN_WORDS[role]]) });
+  const field = new Field({ name: "role", label: "Role", choices: ROLES.map((role) => [role, role]) });
+  const explain = () => setText(field.note, ROLES_IN_WORDS[/** @type {Role} */ (field.value)]);
+  field.input.addEventListener("input", explain);
   field.value = chosen;
+  explain();
   return field;
 }
 
-/** @param {string} days @returns {string | null} what is no number, the server refuses */
+/** @param {Field} days @returns {string | null} throws `Problem` where it is no number */
 function endAfter(days) {
-  if (days === "") return null;
-  return /^\d{1,5}$/.test(days) ? new Date(Date.now() + Number(days) * DAY).toISOString() : days;
+  const text = days.value.trim();
+  if (text && !/^\d{1,5}$/.test(text)) throw wrong(days, "Give a number of days, or none");
+  return text ? new Date(Date.now() + Number(text) * DAY).toISOString() : null;
 }
 
 /** @param {Token} row */

@@ -89,13 +89,18 @@ export class FieldSet {
     if (!(error instanceof Problem)) throw error;
     const errors = error.errors.length ? error.errors : [{ field: fieldOfKind[error.kind] ?? "", message: error.message }];
     for (const field of this.fields) {
-      const messages = errors.filter((one) => one.field === field.name).map((one) => sentence(one.message));
+      const messages = errors.filter((one) => isAbout(one, field)).map((one) => sentence(one.message));
       if (messages.length) field.setError(messages.join(" "));
     }
-    const others = errors.filter((one) => !this.fields.some((field) => field.name === one.field));
+    const others = errors.filter((one) => !this.fields.some((field) => isAbout(one, field)));
     if (others.length) setText(this.message, others.map((one) => sentence(one.message)).join(" "));
     this.fields.find((field) => field.error.textContent)?.input.focus();
   }
+}
+
+/** @param {{field: string}} error @param {Field} field @returns {boolean} whether it is about the field, or about one of the values in it */
+function isAbout(error, field) {
+  return error.field === field.name || error.field.startsWith(`${field.name}.`);
 }
 
 /** @param {Field} field @param {string} message what is wrong with it, seen before the server is asked @returns {Problem} */

@@ -117,7 +117,8 @@ export async function askForNetwork(kind) {
   const network = new Field({
     name: "refusals.0.subject",
     label: "Address or network",
-    attributes: { maxlength: 64, placeholder: "192.0.2.7, 192.0.2.0/24, 2001:db8::/32" },
+    hint: "Such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32.",
+    attributes: { maxlength: 64 },
   });
   const reason = reasonField("refusals.0.reason");
   const length = lengthField("refusals.0.until");

@@ -51,7 +51,7 @@ export class Table {
       element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...this._headings)),
       this._body,
     );
-    this._nothing = element("p", { class: "nothing" }, options.nothing);
+    this._nothing = element("p", { class: "nothing" }, "Reading …");
     /** How many rows are before those that are shown. */
     this._first = 0;
     this._place = element("span", {});
@@ -66,7 +66,7 @@ export class Table {
       this._foot,
     );
     // Whether there is anything is not known yet.
-    this._table.hidden = this._nothing.hidden = this._foot.hidden = true;
+    this._table.hidden = this._foot.hidden = true;
     this._markSorted();
   }
 
