@@ -24,10 +24,13 @@ async def act(redis_url: str) -> None:
 def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> None:
     dashboard.expected_statuses.add(409)
     peep.api.change_settings(max_connections=1000, timeout_seconds=600)
-    dashboard.enter("Audit")
+    dashboard.enter("Settings")
     peep.api.change_settings(timeout_seconds=59)
     peep.api.change_settings(timeout_seconds=301)
     page = dashboard.page
+    page.get_by_role("link", name="Who changed what").click()
+    expect(page.get_by_label("What", exact=True)).to_have_value("settings")
+    expect(page.get_by_role("cell", name="administrator.sign-in").first).to_be_hidden()
     page.get_by_label("To what").fill("timeout_seconds")
     row = page.get_by_role("row").filter(has_text="301")
     expect(row).to_contain_text("59")  # the old value, beside the new one

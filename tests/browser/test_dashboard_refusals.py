@@ -87,13 +87,13 @@ def test_a_user_is_suspended_with_a_reason_and_let_in_again(own_peep: Peep, dash
     expect(row).to_contain_text("gone")
     expect(row).to_contain_text("no end")
     expect(page.locator("#activity")).to_contain_text("carol is suspended, by ")
-    expect(page.get_by_role("link", name="Users, refused lately")).to_be_visible()
+    expect(page.get_by_role("link", name="Users whose logins were refused lately")).to_be_visible()
     dashboard.picture("refusals")
     page.get_by_role("button", name="Lift the suspension of carol").click()
     dashboard.dialog().get_by_role("button", name="Lift").click()
     expect(row).to_have_count(0)
     dashboard.announced("The suspension of carol is lifted")
-    page.get_by_role("link", name="Users, refused lately").click()
+    page.get_by_role("link", name="Users whose logins were refused lately").click()
     expect(page.get_by_label("Show", exact=True)).to_have_value("refused_days=1")
 
 

@@ -60,6 +60,8 @@ def test_users_are_sorted_by_what_they_use_and_found_by_what_happened(
     with peep.pop3.connect() as client:
         client.ask("USER oona")
         client.ask("PASS wrong")
+        client.ask("USER nobody-at-all")
+        client.ask("PASS wrong")
 
     def listed(query: str) -> list[str]:
         return [one["username"] for one in peep.api.client.get(f"/v1/users?{query}").json()["users"]]
@@ -77,6 +79,7 @@ def test_users_are_sorted_by_what_they_use_and_found_by_what_happened(
     page.get_by_label("Show", exact=True).select_option("Refused within a day")
     expect(dashboard.row("oona")).to_be_visible()
     expect(dashboard.row("otto")).to_have_count(0)
+    expect(page.locator("#users")).to_contain_text("And 1 refused login under names that nobody has")
     assert dashboard.barriers() == []
     dashboard.row("oona").get_by_role("link", name="why oona was refused").click()
     expect(page.locator(".refusals article")).to_contain_text("Wrong password")

@@ -26,7 +26,7 @@ import { momentWithSeconds, visible } from "./units.js";
 
 const PAGE = 50;
 const TYPING = 300;
-const LONGEST = 160;
+const LONGEST = 80;
 
 /** @type {[string, string][]} */
 const DOORS = [
@@ -50,9 +50,11 @@ const COLUMNS = [
 
 export class Audit {
   constructor() {
+    this._about = "";
+    this._action = new Field({ name: "action", label: "What", type: "search", attributes: { maxlength: 128, placeholder: "settings, user.add" } });
     this._filters = [
       new Field({ name: "who", label: "Who", type: "search", attributes: { maxlength: 128 } }),
-      new Field({ name: "action", label: "What", type: "search", attributes: { maxlength: 128, placeholder: "settings, user.add" } }),
+      this._action,
       new Field({ name: "object", label: "To what", type: "search", attributes: { maxlength: 128, placeholder: "A whole name" } }),
       new Field({ name: "door", label: "Through which door", choices: DOORS }),
     ];
@@ -85,7 +87,14 @@ export class Audit {
     this._link();
   }
 
-  show() {
+  /** @param {string} about such as "settings" where only they are asked for */
+  show(about) {
+    const isAsked = about !== "" && about !== this._about;
+    this._about = about;
+    if (isAsked) {
+      this._action.value = about;
+      this._prepare();
+    }
     this._pages.read();
   }
 

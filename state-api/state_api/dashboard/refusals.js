@@ -68,7 +68,7 @@ export class Refusals {
     this._forgetTyped = whenTyped([this._find], TYPING, () => this._polling.now());
     this._summary = element("p", { class: "summary muted" });
     this._more = element("p", { class: "muted", hidden: true }, `The first ${MOST_ROWS} are shown; the filter finds the others.`);
-    this._logins = element("p", {}, "Refused logins: ", element("a", { href: "#users/refused" }, "Users, refused lately"));
+    this._logins = element("p", {}, element("a", { href: "#users/refused" }, "Users whose logins were refused lately, and why"));
     this._table = new Table({
       caption: "What is refused",
       columns: COLUMNS,

@@ -6,6 +6,7 @@ import { announce, button, byId, element, setText } from "./dom.js";
 import { Field } from "./forms.js";
 import { isIn, networkOf } from "./networks.js";
 import { Polling } from "./polling.js";
+import { may } from "./roles.js";
 import { Table } from "./tables.js";
 import { count, counted, duration, octets, secondsOf, someOf } from "./units.js";
 
@@ -32,7 +33,7 @@ const AT_ONCE = 4;
 
 /** @type {import("./tables.js").Column<Session>[]} */
 const COLUMNS = [
-  { label: "User", className: "name-cell", show: (row) => name(row), order: (row) => row.username ?? "" },
+  { label: "User", className: "name-cell", show: who, order: (row) => row.username ?? "" },
   { label: "Address", className: "wide-cell", show: (row) => row.address, order: (row) => row.address },
   { label: "TLS", show: encryption, order: (row) => row.tls ?? "" },
   { label: "Open for", className: "numeric", show: (row) => duration(row.seconds), order: (row) => row.seconds },
@@ -47,7 +48,12 @@ const COLUMNS = [
 /** By what sessions are filtered: whether a row fits the text; null where the text is none of the kind.
  *  @type {Record<string, (text: string) => ((row: Session) => boolean) | null>} */
 const FITS = {
-  any: (text) => (row) => [name(row), row.address, row.id].some((one) => one.toLowerCase().includes(text.toLowerCase())),
+  any: (text) => {
+    // No name has a slash in it.
+    const network = text.includes("/") && networkOf(text);
+    if (network) return (row) => isIn(row.address, network);
+    return (row) => [name(row), row.address, row.id].some((one) => one.toLowerCase().includes(text.toLowerCase()));
+  },
   user: (text) => (row) => row.username === text,
   network: (text) => {
     const network = networkOf(text);
@@ -68,7 +74,7 @@ export class Sessions {
     this._kind = new Field({
       name: "kind",
       label: "By",
-      choices: [["any", "a part of user, address or session"], ["user", "one user, exactly"], ["network", "an address or a network"], ["idle", "idle for so long at least, as 10m"]],
+      choices: [["any", "user, address, session or network"], ["user", "one user, exactly"], ["network", "an address or a network"], ["idle", "idle for so long at least, as 10m"]],
     });
     for (const field of [this._filter, this._kind]) {
       field.input.addEventListener("input", () => {
@@ -240,6 +246,12 @@ function pathOf(session) {
 /** @param {Session} session */
 function name(session) {
   return session.username ?? NOBODY;
+}
+
+/** @param {Session} session */
+function who({ username }) {
+  if (username === null || !may("helpdesk")) return username ?? NOBODY;
+  return element("a", { href: `#user/${segment(username)}` }, username);
 }
 
 /** @param {Session} session */

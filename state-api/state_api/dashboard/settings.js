@@ -89,7 +89,7 @@ export class SettingsForm {
     const form = element(
       "form",
       { class: "card form-card live", novalidate: true, "aria-labelledby": "settings-title" },
-      element("p", { class: "muted" }, "What is saved holds for every POP3 process within a second. The page Audit tells who changed what, and sets it back."),
+      element("p", { class: "muted" }, "What is saved holds for every POP3 process within a second. ", element("a", { href: "#audit/settings" }, "Who changed what"), " is in the audit, which sets it back too."),
       element("p", { class: "muted", "data-lacks": "all" }, "Only administrators with the role all change settings."),
       this._set.root,
       this._note,

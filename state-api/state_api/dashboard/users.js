@@ -9,7 +9,7 @@ import { Pages } from "./pages.js";
 import { askForSuspensions } from "./refusing.js";
 import { may } from "./roles.js";
 import { Table } from "./tables.js";
-import { ago, count, momentOf, octets } from "./units.js";
+import { ago, count, counted, momentOf, octets } from "./units.js";
 
 /**
  * @typedef {object} User
@@ -126,7 +126,7 @@ export class Users {
       this._render(page.users, next, Boolean(prefix || this._filter.value));
       // Without any record everybody looks as if they never came.
       this._suspendAll.hidden = !(this._filter.value && this._filter.value !== SUSPENDED && page.total && page.recorded_since);
-      setText(this._known, knownText(page.recorded_since, this._filter.value));
+      setText(this._known, knownText(page, this._filter.value));
       setText(this._imported, importedText(hashes));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -263,9 +263,10 @@ function importedText({ users, imported, schemes }) {
   return `${count(imported)} of ${count(users)} users still have another server's password hash, until they log in: ${each}.`;
 }
 
-/** @param {string | null} since when records of logins begin @param {string} filter */
-function knownText(since, filter) {
+/** @param {{recorded_since: string | null, refused_unknown_names: number | null}} page @param {string} filter */
+function knownText({ recorded_since: since, refused_unknown_names: unknown }, filter) {
   if (!since) return NO_RECORD;
+  if (unknown) return `And ${counted(unknown, "refused login")} under names that nobody has; the log has each.`;
   return filter === NOT_LATELY ? `Logins are known since ${momentOf(new Date(since))}.` : "";
 }
 
@@ -290,6 +291,6 @@ function newPasswordField() {
     label: "Password",
     type: "password",
     autocomplete: "new-password",
-    hint: "Without spaces and beyond-ASCII characters it can be used over PEEP too.",
+    hint: "Of printable ASCII without spaces it can be used over PEEP too.",
   });
 }
