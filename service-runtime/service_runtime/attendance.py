@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-from contextlib import suppress
 
 import structlog
 
@@ -56,10 +55,16 @@ class Attendance:
         """Go on with that for ever, and name the administrators now and then."""
         for turn in itertools.count(1):
             await asyncio.sleep(ATTENDANCE_SECONDS)
-            with suppress(StateError):  # whoever needs the store reports that it is away
+            try:
                 await self.begin()
                 if self._is_installed and turn % NAMING_TURNS == 0:
                     await self._administrators.name_again()
+            except StateError:
+                pass  # whoever needs the store reports that it is away
+            except Exception:
+                log.exception(
+                    "bug"
+                )  # it goes on: nobody else would notice a store that is accepted or restored
 
     async def _install(self) -> None:
         by, settings = on_this_machine(self._service), self._settings
