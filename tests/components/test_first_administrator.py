@@ -1,9 +1,10 @@
-"""The administrator that a first start makes: once, and its password is shown even after a lost answer."""
+"""The administrators that a first start makes: once, and a password is shown even after a lost answer."""
 
 from collections.abc import Mapping
 
 import pytest
 
+from state_store.administrators import Administrator
 from state_store.audit import Actor
 from state_store.credentials.administrators import FIRST_ADMINISTRATOR, Administrators
 from state_store.credentials.passwords import Passwords
@@ -25,9 +26,15 @@ class ForgetfulRepository(StateRepository):
     loses_answer = False
 
     async def replace_administrators(
-        self, hashes: Mapping[str, str], front_end: str = "", naming: Naming = Naming.START, *, by: Actor
+        self,
+        hashes: Mapping[str, str],
+        front_end: str = "",
+        naming: Naming = Naming.START,
+        *,
+        known: Mapping[str, str] | None = None,
+        by: Actor,
     ) -> bool:
-        done = await super().replace_administrators(hashes, front_end, naming, by=by)
+        done = await super().replace_administrators(hashes, front_end, naming, known=known, by=by)
         if self.loses_answer:
             self.loses_answer = False
             raise StoreUnavailable("answer lost on purpose")
@@ -71,3 +78,25 @@ async def test_of_two_first_starts_one_makes_the_administrator(
     assert await fits(passwords, repository, shown[0])
     await front_ends[1].name_again()
     assert list(await repository.administrators()) == [FIRST_ADMINISTRATOR]
+
+
+async def test_of_two_front_ends_that_start_at_once_the_second_keeps_the_hashes_of_the_first(
+    repository: StateRepository, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"root": "secret", "jane": "hidden"}
+    slow, fast = (Administrators(repository, passwords, given, by=OPERATOR) for _ in range(2))
+    read = repository.administrators
+
+    async def overtaken() -> dict[str, Administrator]:
+        seen = await read()
+        monkeypatch.setattr(repository, "administrators", read)
+        await fast.install()
+        made.update(await read())
+        return seen
+
+    made: dict[str, Administrator] = {}
+    monkeypatch.setattr(repository, "administrators", overtaken)
+    await slow.install()
+    assert (sorted(made), await read()) == (["jane", "root"], made)
+    await fast.change({"root": "changed"})
+    assert sorted(await read()) == ["jane", "root"], "the slow one still names jane"

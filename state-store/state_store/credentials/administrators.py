@@ -54,12 +54,12 @@ class Administrators:
 
         Raises `StoreUnavailable`. The next call then finds out whether the store had made `admin`.
         """
-        known = await self._repository.administrators()
         if self._given:
             self._first_password = ""
-            self._hashes = await _hashes(self._passwords, self._given, known)
-            await self._name(Naming.START)
+            while not await self._name_given():
+                pass  # another front end was faster: its hashes may fit as well
             return None
+        known = await self._repository.administrators()
         is_first = not any(one.role is Role.ALL for one in known.values())
         if (self._first_password or is_first) and (password := await self._make_first()):
             return password
@@ -86,9 +86,16 @@ class Administrators:
         with contextlib.suppress(StateError):
             await self._repository.leave(self._front_end)
 
-    async def _name(self, naming: Naming) -> bool:
+    async def _name_given(self) -> bool:
+        known = await self._repository.administrators()
+        self._hashes = await _hashes(self._passwords, self._given, known)
+        # Another hash of the same password would end the sign-ins that there are already.
+        before = {name: known[name].password_hash for name in self._given if name in known}
+        return await self._name(Naming.START, before)
+
+    async def _name(self, naming: Naming, known: Mapping[str, str] | None = None) -> bool:
         return await self._repository.replace_administrators(
-            self._hashes, self._front_end, naming, by=self._by
+            self._hashes, self._front_end, naming, known=known, by=self._by
         )
 
     async def _make_first(self) -> str | None:

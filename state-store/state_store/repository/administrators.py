@@ -1,6 +1,7 @@
 """The administrators of PEEP and HTTP: who they are, their password hashes, and ended sign-ins."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 
 from state_store.administrators import Administrator, Role
@@ -83,15 +84,23 @@ class AdministratorRepository(DeploymentStore):
         await self._change_administrator(by, "remove", name, "", "")
 
     async def replace_administrators(
-        self, hashes: Mapping[str, str], front_end: str = "", naming: Naming = Naming.START, *, by: Actor
+        self,
+        hashes: Mapping[str, str],
+        front_end: str = "",
+        naming: Naming = Naming.START,
+        *,
+        known: Mapping[str, str] | None = None,
+        by: Actor,
     ) -> bool:
         """Make these the administrators that a front end's settings name, in the way of `naming`.
 
         Unless `naming` is `KEEP` or `FIRST`, this removes names that no front end names that was seen within
         `records.FRONT_END_SECONDS`; it never removes those made while the services run. Returns False, and
-        changes nothing, where `FIRST` finds somebody who may do everything.
+        changes nothing, where `FIRST` finds somebody who may do everything, or where a name has got another
+        hash than in `known` meanwhile.
         """
-        arguments = by.packed(), front_end, naming.value, *flat(hashes)
+        before = "" if known is None else json.dumps(known)
+        arguments = by.packed(), front_end, naming.value, before, *flat(hashes)
         return bool(await self._client.script("name_administrators", *arguments))
 
     async def leave(self, front_end: str) -> None:
