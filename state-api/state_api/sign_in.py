@@ -45,11 +45,10 @@ class SignIns:
 
     def __init__(self, store: StateRepository) -> None:
         self._store = store
-        self._secret: str | None = None
 
     async def begin(self, administrator: Administrator) -> tuple[str, SignIn]:
         """Return a cookie for an administrator, and its sign-in."""
-        secret = await self._deployment_secret()
+        secret = await self._store.remembered_secret()
         sign_in_id = secrets.token_urlsafe(12)
         fingerprint = _fingerprint(secret, administrator)
         cookie = _serializer(secret).dumps([administrator.name, fingerprint, sign_in_id])
@@ -57,7 +56,7 @@ class SignIns:
 
     async def find(self, cookie: str) -> SignIn | None:
         """Return the sign-in of a cookie; None of one that is not ours, or no longer valid."""
-        secret = await self._deployment_secret()
+        secret = await self._store.remembered_secret()
         try:
             # A cookie of an earlier version holds fewer fields: it needs another sign-in.
             name, fingerprint, sign_in_id = _serializer(secret).loads(cookie, max_age=LASTS_SECONDS)
@@ -74,11 +73,6 @@ class SignIns:
         """Make the cookie of this sign-in, and every copy of it, invalid."""
         by = Actor(sign_in.administrator.name, Door.DASHBOARD, address)
         await self._store.end_sign_in(sign_in.sign_in_id, LASTS_SECONDS, by=by)
-
-    async def _deployment_secret(self) -> str:
-        if self._secret is None:
-            self._secret = await self._store.deployment_secret()
-        return self._secret
 
 
 def comes_from_page(request: Request) -> bool:

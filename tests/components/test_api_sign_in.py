@@ -124,12 +124,14 @@ async def test_a_made_up_cookie_is_worth_nothing(page: httpx.AsyncClient, cookie
 
 
 async def test_another_deployments_cookie_is_worth_nothing(
-    repository: StateRepository, page: httpx.AsyncClient, behind_the_scenes: redis.Redis
+    redis_url: str, page: httpx.AsyncClient, behind_the_scenes: redis.Redis
 ) -> None:
-    async with api_client(repository, auth=None) as elsewhere:
+    other = StateRepository(redis_url)
+    async with api_client(other, auth=None) as elsewhere:
         await sign_in(elsewhere)
         behind_the_scenes.delete(keys.SECRET)
         page.cookies.set(COOKIE, elsewhere.cookies[COOKIE])
+    await other.close()
     problem(await page.get("/v1/counters"), 401, "/docs#signed-out")
 
 

@@ -26,7 +26,7 @@ async def test_a_bug_is_logged_and_the_next_turn_goes_on(
         await attend()
 
     monkeypatch.setattr(repository, "attend", troubled)
-    settings = ApiSettings(redis_url="redis://127.0.0.1", admins="root:secret")  # type: ignore[arg-type]
+    settings = ApiSettings(redis_url="redis://127.0.0.1", admins="root:secret")
     administrators = Administrators(repository, cheap_passwords(), settings.admins, by=OPERATOR)
     known: list[str] = []
     with capture_logs() as events:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import redis
 
-from state_store.errors import UserExists
+from state_store.errors import StoreEmptied, UserExists
 from state_store.records import Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.repository import StateRepository
@@ -74,6 +74,23 @@ async def test_deployments_have_different_secrets(
     secret = await repository.deployment_secret()
     behind_the_scenes.flushall()
     assert await repository.deployment_secret() != secret
+
+
+async def test_an_emptied_store_that_is_accepted_has_one_secret_for_old_and_new_replicas(
+    redis_url: str, repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
+    await repository.attend()
+    before = await repository.remembered_secret()
+    behind_the_scenes.flushall()
+    with pytest.raises(StoreEmptied):
+        await repository.attend()
+    newcomer = StateRepository(redis_url)
+    await newcomer.accept(by=OPERATOR)
+    await repository.attend()
+    after = await newcomer.remembered_secret()
+    assert before != await repository.remembered_secret() == after
+    await newcomer.close()
 
 
 async def test_replicas_that_ask_at_the_same_time_get_one_secret(

@@ -75,7 +75,6 @@ class Authenticator:
         self._passwords = passwords
         self._patience_seconds = patience_seconds
         self._guard = Guard(repository)
-        self._secret: str | None = None
 
     async def check_administrator(
         self,
@@ -174,7 +173,7 @@ class Authenticator:
         Raises `ScramMalformed`. Nothing is proved yet, so this is no attempt.
         """
         parsed = ClientFirst.parse(client_first)
-        secret = await self._deployment_secret()
+        secret = await self._repository.remembered_secret()
         credential, counts = await asyncio.gather(
             self._repository.credential(parsed.username), self._repository.hash_counts()
         )
@@ -209,15 +208,10 @@ class Authenticator:
     async def _attempt(self, subject_id: str, address: str, password: str | None = None) -> Attempt:
         digest = ""
         if password is not None:
-            secret = await self._deployment_secret()
+            secret = await self._repository.remembered_secret()
             tried = f"{subject_id}\0{password}".encode("utf-8", "surrogatepass")
             digest = hashlib.blake2b(tried, key=secret.encode()[:64], digest_size=16).hexdigest()
         return Attempt(subject_id, network_of(address), digest, self.is_trusted(address))
-
-    async def _deployment_secret(self) -> str:
-        if self._secret is None:
-            self._secret = await self._repository.deployment_secret()
-        return self._secret
 
     async def _checked_user(
         self, username: str, password: str, address: str, presence: Presence, *, is_stranger: bool

@@ -25,6 +25,7 @@ class DeploymentStore:
         self._deployment_learned = deployment_learned
         self.deployment = ""
         """The id of the deployment that this process works for; set before `prepare` if it is known."""
+        self._secret: str | None = None
 
     async def attend(self) -> None:
         """Make sure that the store is that of the deployment that this process works for.
@@ -40,6 +41,7 @@ class DeploymentStore:
             raise StoreEmptied
         if self._client.refusal is not None:
             self._client.refusal = None
+            self._secret = None  # a store that was accepted as it is has another one
             log.warning("the store is this deployment's again")
         if deployment != self.deployment and deployment:
             self.deployment = deployment

@@ -109,6 +109,12 @@ class UserRepository(DeploymentStore):
         known = await self._client.command("SET", keys.SECRET, candidate, "NX", "GET")
         return candidate if known is None else str(known)
 
+    async def remembered_secret(self) -> str:
+        """Return the `deployment_secret`, asked for once; again after the store was emptied."""
+        if self._secret is None:
+            self._secret = await self.deployment_secret()
+        return self._secret
+
 
 def _credential(text: str) -> Credential:
     version, _, secrets_text = text.partition(" ")
