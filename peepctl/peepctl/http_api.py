@@ -186,4 +186,6 @@ class HttpApi:
 def _refused(begin: str, problem: dict[str, Any]) -> ApiRefused:
     kind = str(problem.get("type")).rpartition("#")[2]
     faults = [(str(one.get("field")), str(one["message"])) for one in problem.get("errors", [])]
-    return ApiRefused(begin + str(problem.get("detail") or "no reason given"), kind, faults)
+    # What fits every such request says nothing of this one.
+    wrong = "; ".join(map(": ".join, faults)) if kind == "invalid-request" else ""
+    return ApiRefused(begin + (wrong or str(problem.get("detail") or "no reason given")), kind, faults)

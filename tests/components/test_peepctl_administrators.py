@@ -85,3 +85,9 @@ async def test_what_the_api_refuses_is_told(peepctl: PeepctlBesideApi) -> None:
     assert (short.code, "422" in short.stderr) == (1, True)
     unknown = await peepctl.run("tokens", "revoke", "nobody")
     assert (unknown.code, "No API token has this name" in unknown.stderr) == (1, True)
+
+
+async def test_what_the_api_refuses_is_named_with_the_reason(peepctl: PeepctlBesideApi) -> None:
+    refused = await peepctl.run("tokens", "make", "t", "--role", "read", "--network", "fe80::1%eth0")
+    reason = "networks.0: an address with an interface (%) is no network"
+    assert (refused.code, refused.stderr.partition(" answers 422: ")[2]) == (1, f"{reason}\n")
