@@ -229,6 +229,22 @@ async def test_the_audit_tells_an_end_that_alone_is_changed(store: StateReposito
     assert [(act.old, act.new) for act in acts] == list(pairwise(["", *shown, ""]))
 
 
+async def test_an_exemption_wins_over_a_ban_of_an_earlier_step_of_one_request(
+    store: StateRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("state_store.repository.refusals.REFUSALS_A_STEP", 1)
+    ban = NewRefusal(RefusalKind.BAN, "192.0.2.0/24")
+    past = NewRefusal(RefusalKind.BAN, "198.51.100.0/24", until=1.0)
+    exempt = NewRefusal(RefusalKind.EXEMPT, "192.0.2.7")
+    assert await refuse(store, past, ban, exempt) == [
+        RefusalOutcome.PAST,
+        RefusalOutcome.SET,
+        RefusalOutcome.SET,
+    ]
+    acts = [act.action async for act in store.all_acts(Wanted(action="network"))]
+    assert acts == ["network.exempt", "network.ban"]
+
+
 async def test_an_instance_is_told_which_of_its_sessions_are_suspended(store: StateRepository) -> None:
     for instance_id in ("one", "two"):
         await store.register_instance(Instance(instance_id, "host.example", 42, "1.2.3", 1000.0))

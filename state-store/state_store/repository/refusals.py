@@ -46,19 +46,24 @@ class RefusalRepository(DeploymentStore):
         The instances have then closed the sessions of these users and networks. Waits at most a second for
         instances that do not answer.
         """
-        outcomes: list[RefusalOutcome] = []
+        # Exemptions first: a ban of an earlier step would close sessions that a later step exempts.
+        order = sorted(range(len(new)), key=lambda number: new[number].kind is not RefusalKind.EXEMPT)
+        outcomes: dict[int, RefusalOutcome] = {}
         version, ignorant = 0, list[str]()
         for first in range(0, len(new), REFUSALS_A_STEP):
+            numbers = order[first : first + REFUSALS_A_STEP]
             words = [
                 word
-                for one in new[first : first + REFUSALS_A_STEP]
+                for one in map(new.__getitem__, numbers)
                 for word in (one.kind.value, one.subject, round(one.until * 1000), one.reason)
             ]
             answer = await self._client.script("refuse", by.packed(), _line(by.name), *words)
             version, answers, ignorant = answer
-            outcomes += map(RefusalOutcome, answers)
+            outcomes |= zip(numbers, map(RefusalOutcome, answers), strict=True)
         is_obeyed = await until_obeyed(self._client, version)
-        return RefusalsSet(outcomes, is_obeyed and not ignorant, ignorant)
+        return RefusalsSet(
+            [outcomes[number] for number in range(len(new))], is_obeyed and not ignorant, ignorant
+        )
 
     async def lift_refusal(self, lifted: str, *, by: Actor) -> bool:
         """End the refusal of this id, and return whether every live instance has; waits as `refuse` does.
