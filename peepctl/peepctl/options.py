@@ -11,7 +11,7 @@ from peep_client import PeepError
 from peepctl.endpoint import ConnectionOptions
 from peepctl.http_api import ApiError
 from peepctl.output import shown
-from peepctl.server import Server
+from peepctl.server import Exit, Server
 from peepctl.sources import WrongSettings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with the names of the HTTP API.")]
@@ -73,6 +73,12 @@ def connected(command: Callable[..., int | None]) -> Callable[..., None]:
         except (PeepError, ApiError, WrongSettings) as error:
             code, text = server.explain(error)
             complain(text)
+        except UnicodeEncodeError as error:
+            if error.reason != "surrogates not allowed":
+                raise
+            # No address can hold it; JSON, PEEP and what is printed have ways of their own for such octets.
+            code = Exit.USAGE
+            complain(f"{error.object} is not UTF-8 text")
         raise typer.Exit(code or 0)
 
     _, *own = inspect.signature(command).parameters.values()

@@ -114,3 +114,13 @@ async def test_users_are_listed_by_what_is_kept_of_them(peepctl: PeepctlBesideAp
     wrong = await peepctl.run("users", "list", "--not-since", "soon")
     assert wrong.code == 2
     assert "soon is no number of days, such as 90d" in wrong.stderr
+
+
+async def test_a_name_that_is_no_text_is_refused_in_one_line(peepctl: PeepctlBesideApi) -> None:
+    for words in (
+        ("users", "show", "\udcff"),
+        ("users", "list", "--search", "\udcff"),
+        ("audit", "--who", "\udcff"),
+    ):
+        done = await peepctl.run(*words)
+        assert (done.code, done.stderr) == (2, "peepctl: \\udcff is not UTF-8 text\n")
