@@ -4,6 +4,6 @@ from line_server.lines import LineBuffer
 from pop3_service.protocol.commands import MAXIMUM_COMMAND_LINE_OCTETS, longest_line
 
 
-def command_lines(max_line_octets: int = MAXIMUM_COMMAND_LINE_OCTETS) -> LineBuffer:
+def command_lines() -> LineBuffer:
     """Return a buffer for POP3: a bare LF ends a line too, since people and scripts type it (D43)."""
-    return LineBuffer(max_line_octets, takes_bare_lf=True, limit_of=longest_line)
+    return LineBuffer(MAXIMUM_COMMAND_LINE_OCTETS, takes_bare_lf=True, limit_of=longest_line)

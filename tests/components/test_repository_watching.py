@@ -101,8 +101,9 @@ async def test_users_are_searched_by_prefix(
 ) -> None:
     for name in ("bob", "alice", "alan", "al", "Al", "~"):
         await repository.add_user(name, CREDENTIAL, by=OPERATOR)
-    assert await repository.usernames_after(after, 10, prefix) == wanted
-    assert await repository.usernames_after(after, 1, prefix) == wanted[:1]
+    for limit in (10, 1):
+        found = await repository.listed_users(after, limit, prefix)
+        assert [one.username for one in found] == wanted[:limit]
 
 
 # Sessions

@@ -22,8 +22,8 @@ from pop3_service.maildir import folder as folder_module
 from pop3_service.maildir.moved import MovedMessages
 from pop3_service.maildir.unique_ids import unique_id_of, unique_id_of_namesake
 from pop3_service.protocol.maildrop import MaildropContents, Message
-from pop3_service.protocol.multiline import octets_on_the_wire
 from support.maildir_files import at
+from support.wire_octets import octets_on_the_wire
 
 CONTENTS = st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b".", b"text"]), max_size=6).map(b"".join)
 FLAGS = st.sets(st.sampled_from("DFPRST")).map(lambda flags: "".join(sorted(flags)))

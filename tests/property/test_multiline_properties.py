@@ -9,9 +9,9 @@ from pop3_service.protocol.multiline import (
     WireEncoder,
     missing_end_octets,
     octets_and_plainness,
-    octets_on_the_wire,
     wire_form,
 )
+from support.wire_octets import octets_on_the_wire
 
 # Mostly the octets that matter, so that their meetings are common.
 contents = st.lists(

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pop3_client.protocol.replies import Lines, Multiline
-from pop3_service.protocol.multiline import octets_on_the_wire, wire_form
+from pop3_service.protocol.multiline import wire_form
+from support.wire_octets import octets_on_the_wire
 
 contents = st.lists(
     st.sampled_from([b"\r", b".", b"a", b"\r\n", b"\r\n.", b"\r\r\n", b"\xff"]), max_size=40

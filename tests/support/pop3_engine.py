@@ -23,7 +23,7 @@ from pop3_service.protocol.intentions import (
     UpdateOutcome,
 )
 from pop3_service.protocol.maildrop import MaildropContents, Message
-from pop3_service.protocol.multiline import TopEncoder, octets_on_the_wire, wire_form
+from pop3_service.protocol.multiline import TopEncoder, wire_form
 from pop3_service.protocol.policy import Policy
 from pop3_service.protocol.replies import LoginRefusal, MessageFault
 from pop3_service.protocol.sasl import MAXIMUM_RESPONSE_LINE_OCTETS
@@ -37,6 +37,7 @@ from state_store.credentials.scram import (
 )
 from state_store.records import Credential
 from support.dialogue import play
+from support.wire_octets import octets_on_the_wire
 
 USER = "mrose"
 PASSWORD = "tanstaaf"

@@ -5,9 +5,9 @@ from pop3_service.protocol.multiline import (
     WireEncoder,
     missing_end_octets,
     octets_and_plainness,
-    octets_on_the_wire,
     wire_form,
 )
+from support.wire_octets import octets_on_the_wire
 
 CONTENTS = [
     # content, its octets on the wire, its wire form

@@ -22,15 +22,6 @@ _BARE_LINE_FEED: Final = re.compile(rb"\n(?<!\r\n)")
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
 
 
-def octets_on_the_wire(content: bytes) -> int:
-    """Return the octets of `content` on the wire, CRLF counted, before byte-stuffing (RFC 1939, section 11).
-
-    A last line without an end gets one. Empty content has 0 octets.
-    """
-    octets, _ = octets_and_plainness(content)
-    return octets + missing_end_octets(content[-1] if content else LINE_FEED)
-
-
 def missing_end_octets(last_octet: int) -> int:
     """Return how many octets the end of the last line adds to a content that ends with this octet."""
     return 0 if last_octet == LINE_FEED else len(b"\r\n")

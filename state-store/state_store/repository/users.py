@@ -33,9 +33,9 @@ class UserRepository(DeploymentStore):
             if len(page) < NAMES_A_PAGE:
                 return names
 
-    async def usernames_after(self, after: str, limit: int, prefix: str = "") -> list[str]:
-        """Return at most `limit` names, sorted, that begin with `prefix` and follow `after`."""
-        first, last = names_between(after, prefix)
+    async def usernames_after(self, after: str, limit: int) -> list[str]:
+        """Return at most `limit` names, sorted, that follow `after`."""
+        first, last = names_between(after, "")
         return list(await self._client.command("ZRANGEBYLEX", keys.USERNAMES, first, last, "LIMIT", 0, limit))
 
     async def credential(self, username: str) -> Credential | None:
