@@ -45,7 +45,7 @@ async def test_administrators_are_made_listed_changed_and_removed(peepctl: Peepc
     removed = await peepctl.output("admins", "remove", "bob", "--yes")
     assert removed.splitlines() == [
         "removed the administrator bob",
-        "API tokens that bob has made go on: backup (peepctl tokens revoke)",
+        "API tokens that bob has made stay valid: backup (peepctl tokens revoke)",
     ]
     listed = json.loads(await peepctl.output("admins", "list", "--json"))
     assert [one["name"] for one in listed["administrators"]] == [ADMINISTRATOR]

@@ -109,7 +109,7 @@ async def test_the_last_change_is_set_back_and_an_older_one_by_its_id(
     await repository.change_settings(by=OPERATOR, max_connections=16)
     refused = await peepctl.run("set", "--undo", limit.act_id)
     assert refused.code == 1
-    assert refused.stderr == "peepctl: max-connections is not 15 any more: --even-if-changed sets it back\n"
+    assert refused.stderr == "peepctl: max-connections is not 15 any more: --even-if-changed still undoes it\n"
     done = await peepctl.run("set", "--undo", limit.act_id, "--even-if-changed")
     assert done.stdout == "max-connections is 1000 again (it was 15, set by operator)\n"
     assert (await repository.settings()).max_connections == 1000
@@ -132,7 +132,7 @@ async def test_what_would_be_set_back_is_told_first(
     again = await peepctl.run("set", "--undo")
     assert again.code == 1
     assert "max-connections from 1000 back to 15" in again.stderr
-    assert "which set the change before back: this sets 15 once more" in again.stderr
+    assert "which undid the change before: this would set 15 again" in again.stderr
     unknown = await peepctl.run("set", "--undo", "colour")
     assert (unknown.code, "there are max-connections" in unknown.stderr) == (2, True)
 

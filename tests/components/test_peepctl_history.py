@@ -45,7 +45,7 @@ async def test_history_is_a_line_of_blocks_for_each_metric(peepctl: PeepctlBesid
     assert f"  {CONNECTIONS_AT_MOST}  " in by_metric["current_connections"]
     assert "2.0 kB/s" in by_metric["retrieved_bytes"]
     assert by_metric["current_connections"].split()[-1].count(PLAIN_BLOCKS[-1]) > 30
-    assert foot == "a figure is of 9 d 15 h; where there is no block nothing is known"
+    assert foot == "each figure is of 9 d 15 h; where there is no block there is no figure"
 
 
 @pytest.mark.usefixtures("past")

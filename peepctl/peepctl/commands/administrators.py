@@ -30,7 +30,7 @@ _TOKENS = "/v1/tokens"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An administrator's name.", show_default=False)]
 TokenName = Annotated[str, typer.Argument(metavar="NAME", help="The token's name.", show_default=False)]
-RoleOption = Annotated[Role, typer.Option("--role", help="What it may do.")]
+RoleOption = Annotated[Role, typer.Option("--role", help="What the administrator or token may do.")]
 
 
 @connected
@@ -103,7 +103,7 @@ def remove_administrator(
 ) -> Exit:
     """Remove an administrator, and end all sign-ins.
 
-    API tokens go on, whoever has made them: those of this one are named. It talks to the HTTP API.
+    API tokens that this one has made stay valid, and are listed. It talks to the HTTP API.
     """
     if not is_sure and not is_agreed(
         f"Remove the administrator {name}?", f"--yes removes the administrator {name} without a question"
@@ -113,7 +113,7 @@ def remove_administrator(
         api.delete(_path(name))
         say(f"removed the administrator {name}")
         if tokens := _tokens_of(api, name):
-            say(f"API tokens that {name} has made go on: {', '.join(tokens)} (peepctl tokens revoke)")
+            say(f"API tokens that {name} has made stay valid: {', '.join(tokens)} (peepctl tokens revoke)")
     return Exit.DONE
 
 
@@ -155,7 +155,7 @@ def make_token(
         typer.Option(
             "--network",
             metavar="NETWORK",
-            help="An address or network that it serves, as 10.0.0.0/8; may be repeated.",
+            help="Where it may be used from, as 10.0.0.0/8; may be repeated.",
             show_default="any",
         ),
     ] = None,
@@ -181,7 +181,7 @@ def make_token(
 
 @connected
 def revoke_token(server: Server, name: TokenName) -> None:
-    """Revoke an API token: from now on it is worthless.
+    """Revoke an API token: from now on it is refused.
 
     It talks to the HTTP API.
     """

@@ -1,4 +1,4 @@
-"""`audit`: who has done what, when, and through which door."""
+"""`audit`: who has done what, when, and through which door (PEEP, HTTP, dashboard, machine)."""
 
 import enum
 import json
@@ -50,21 +50,21 @@ class Format(enum.Enum):
 @connected
 def audit(
     server: Server,
-    who: Annotated[str | None, typer.Option(metavar="NAME", help="Only what this one did.")] = None,
-    door: Annotated[Door | None, typer.Option(help="Only what came through this door.")] = None,
+    who: Annotated[str | None, typer.Option(metavar="NAME", help="Only what this administrator did.")] = None,
+    door: Annotated[Door | None, typer.Option(help="Only what was done this way.")] = None,
     action: Annotated[
-        str | None, typer.Option(metavar="ACTION", help="Only this, as user.add; user is all that begin so.")
+        str | None, typer.Option(metavar="ACTION", help="Only this, as user.add; user is all of user.*.")
     ] = None,
     on: Annotated[
         str | None,
-        typer.Option("--object", metavar="NAME", help="Only what was done to this user, setting or other."),
+        typer.Option("--object", metavar="NAME", help="Only acts on this user, setting or other object."),
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="2026-11-29, 2026-11-29T14:00, or 2h (ago).")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The same.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="So many entries.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Most entries.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new entries.")] = False,
     form: Annotated[
         Format, typer.Option("--format", help="jsonl and csv have every entry, not only --limit of them.")
     ] = Format.TABLE,
@@ -91,7 +91,7 @@ def audit(
 
 
 def _recorded(name: str | None) -> str | None:
-    """Return the name in the audit of what is meant, which settings have besides that of `peepctl set`."""
+    """Return the name that the audit has for an object: `peepctl set` has other names for settings."""
     return field_of(name) if name in _SETTINGS else name
 
 
@@ -120,7 +120,7 @@ def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Ex
 
 
 def _patiently(api: HttpApi, path: str) -> Any:
-    """Ask again while the API, which has answered before, is away: nothing is missed meanwhile."""
+    """Ask again while the API is away, if it has answered before: no entry is missed."""
     is_told = False
     while True:
         try:

@@ -23,7 +23,7 @@ def close(
     server: Server,
     network: Annotated[
         str | None,
-        typer.Option(metavar="NETWORK", help="Those from an address or network.", show_default=False),
+        typer.Option(metavar="NETWORK", help="Sessions from an address or network.", show_default=False),
     ] = None,
     of_user: Annotated[
         str | None,
@@ -31,7 +31,7 @@ def close(
             "--of",
             "--of-user",
             metavar="USER",
-            help="Those of a user.",
+            help="Sessions of a user.",
             show_default=False,
             autocompletion=users,
         ),
@@ -40,11 +40,11 @@ def close(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Those idle for so long: 45s, 10m, 2h. As sessions --sort idle shows them.",
+            help="Sessions idle for so long: 45s, 10m, 2h, as sessions --sort idle shows.",
             show_default=False,
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
     is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Close them without asking.")] = False,
 ) -> Exit:
     """Close the POP3 sessions of a network or user, idle ones, or all.
@@ -53,7 +53,7 @@ def close(
     an entry of the audit.
     """
     if everything == bool(network or of_user or idle):
-        raise WrongSettings("which sessions? --network, --of and --idle can be combined, else --all")
+        raise WrongSettings("which sessions? give --network, --of or --idle, also together, or --all")
     query, whose = _filters(network, of_user, idle)
     with server.api() as api:
         if not (is_sure or _is_agreed(whose)):
@@ -62,7 +62,7 @@ def close(
 
 
 def _filters(network: str | None, of_user: str | None, idle: str | None) -> tuple[dict[str, str], str]:
-    """Return the API's parameters, and whose sessions these are in words."""
+    """Return the API's parameters, and the same in words."""
     given = {"network": network, "username": of_user}
     query = {name: value for name, value in given.items() if value}
     whose = " and ".join(f"{name} {value}" for name, value in query.items()) or "everybody"
@@ -102,5 +102,5 @@ def _close_all(api: HttpApi, query: dict[str, str]) -> Exit:
             typer.echo(f"closed {closed:,}, {done['left']:,} to go", err=True)
     say(f"closed {closed:,} session{'' if closed == 1 else 's'}")
     if unclosed:
-        complain(f"not closed yet, for their process is busy: {', '.join(sorted(unclosed))}")
+        complain(f"not closed yet, as their process is busy; try again: {', '.join(sorted(unclosed))}")
     return Exit.REFUSED if unclosed else Exit.DONE

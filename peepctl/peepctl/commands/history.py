@@ -1,4 +1,4 @@
-"""`history`, `health`: what was, and what is well and what is not."""
+"""`history`, `health`: the main figures over time, and the checks of health."""
 
 import csv
 import enum
@@ -19,7 +19,7 @@ from peepctl.sources import WrongSettings
 from peepctl.sparkline import blocks_for, sparkline, thinned
 
 MONITORING_SECONDS = 5.0
-"""A plug-in of a monitoring system is ended after ten seconds or so."""
+"""Monitoring systems end a plug-in after ten seconds or so."""
 
 MOST_CHANGES = 1000
 """As many as are kept."""
@@ -90,10 +90,10 @@ def history(
     form: Format = Form.LINES,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was: connections, users, messages, octets, latencies and load over time.
+    """Show connections, users, messages, octets, latencies and load over time.
 
-    Kept are every 10 seconds of the last hour, every minute of the last day, every hour of the last year.
-    Counters are shown as their growth a second. It talks to the HTTP API.
+    There are figures for every 10 seconds of the last hour, every minute of the last day, every hour of the
+    last year. Counters are shown as their growth a second. It talks to the HTTP API.
     """
     ends = time.time() if until is None else until
     query = [
@@ -128,16 +128,16 @@ def health(
             "--changes",
             metavar="SPAN",
             parser=_seconds,
-            help="Show what has become bad, and well again, within 24h, 7d, 1y.",
+            help="Show which checks became bad, and well again, within 24h, 7d, 1y.",
             show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show what is well and what is not, certificates too.
+    """Show all checks of health, certificates too, and what to do.
 
-    It says what to do. The exit code is for monitoring systems: 0 well, 1 warning, 2 critical or not to be
-    reached, 3 wrong login or settings. It talks to the HTTP API.
+    The exit code is for monitoring systems: 0 ok, 1 warning, 2 critical or unreachable, 3 wrong login
+    or settings. It talks to the HTTP API.
     """
     if changes is not None:
         return _say_changes(server, changes, as_json=as_json)
@@ -226,7 +226,7 @@ def _say_lines(told: dict[str, Any]) -> None:
         line = sparkline(thinned(_figures(series), PLOTTED), PLOTTED, blocks)
         rows.append((series["metric"], *words, line))
     say_table(("METRIC", "LEAST", "MOST", "LAST", "OVER TIME"), rows)
-    say(f"a figure is of {duration(told['step_seconds'])}; where there is no block nothing is known")
+    say(f"each figure is of {duration(told['step_seconds'])}; where there is no block there is no figure")
 
 
 def _in_words(series: dict[str, Any], figure: float) -> str:

@@ -16,14 +16,14 @@ from peepctl.server import Exit, Server
 from peepctl.user_passwords import UserPassword
 
 A_REQUEST = 50
-"""Users: each password is hashed, and the list should show how far it is."""
+"""Users in one request: each password is hashed, and progress should be shown."""
 
 _LETTERS = string.ascii_letters + string.digits
 _MADE_CHARACTERS = 20  # 119 bits
 
 
 def add_listed(server: Server, source: str) -> Exit:
-    """Add the users of a list, print the passwords that were made for them, and what became of the others."""
+    """Add the users of a list, print the passwords that were made, and report users that were not added."""
     users = read_new_users(source)
     outcomes = Counter[str]()
     with server.api() as api:

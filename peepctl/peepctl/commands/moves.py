@@ -17,21 +17,21 @@ from peepctl.user_passwords import UserPassword, read_users
 from pop3_client import LoginPutOff, Pop3Address, Pop3Client, Pop3Error, TimeLimits, Unreachable, tls_context
 
 POLL_SECONDS = 5.0
-"""How long after a login that was put off the next one comes."""
+"""How long to wait before a login that was put off is tried again."""
 
 PATIENCE_SECONDS = 6 * 3600.0
-"""After so long a user's mail is left to the user's own first login."""
+"""After so long a move is left to the user's own first login."""
 
 STALLED_SECONDS = 300.0
-"""A user who is put off for as long in the same words is given up: it does not go on."""
+"""A user whose logins are put off for so long with the same words is given up: the move makes no progress."""
 
 
 @connected
 def list_moves(server: Server, as_json: AsJson = False) -> None:
     """Show whose mail comes from the old server of PEEP_MOVE_FROM and is not all here.
 
-    A user's next login goes on with a move that is interrupted or failed. The server needs the extensions mv?
-    and mc?.
+    A user's next login continues a move that was interrupted or has failed. The server needs the extensions
+    mv? and mc?.
     """
     with server.connect() as peep:
         found, moved = peep.moves(), peep.moved_users()
@@ -71,7 +71,7 @@ def move_mail(
     """Move users' mail from the old server ahead of their first login.
 
     Logs in at Peep's POP3 as each user, again and again until all of the mail is here: what the user's own
-    client would do. So it needs no other rights, can be run again, and is bounded as users' logins are.
+    client would do. So it needs no other rights, can be run again, and has the limits of users' logins.
     """
     with explained():
         peep = _Peep(server_address("--new", new), tls_context(ca_file))

@@ -31,7 +31,7 @@ _WORDS = {"suspend": "suspension", "ban": "ban", "exempt": "exemption", "slow-do
 _NOT_SET = {
     "unknown user": "there is no such user",
     "past": "its end is in the past",
-    "full": "there are as many refusals as may be",
+    "full": "there are 10,000 refusals already, which is the limit",
 }
 _REFUSALS = "/v1/refusals"
 _SLOW_DOWNS = "/v1/slow-downs"
@@ -40,7 +40,7 @@ _AT_ONCE = 500
 """Users or networks in one request."""
 
 _A_SUBJECT = re.compile(r"refusals\.([0-9]+)\.subject").fullmatch
-"""The field of the API's answer that says which of them is malformed."""
+"""The name of a malformed subject in the API's answer."""
 
 Reason = Annotated[
     str,
@@ -67,7 +67,7 @@ def list_refusals(
     server: Server,
     kind: Annotated[Kind | None, typer.Option(help="Only those of this kind.")] = None,
     text: Annotated[
-        str, typer.Option(help="Only those with this in subject, reason, or who has set them.")
+        str, typer.Option(help="Only those with this in the subject, the reason or the setter's name.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -109,7 +109,7 @@ def suspend(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Those of a list, a name a line; - is standard input. It needs the role all.",
+            help="Suspend the users of a list, a name a line; - is standard input. It needs the role all.",
             show_default=False,
         ),
     ] = None,
@@ -149,7 +149,7 @@ def ban(
         bool, typer.Option("--yes", "-y", help="Ban everybody, or your own address, without a question.")
     ] = False,
 ) -> Exit:
-    """Ban networks from POP3: sessions end with the reason, and who connects gets it instead of the greeting.
+    """Ban networks from POP3: sessions end with the reason, and clients get it instead of the greeting.
 
     PEEP and HTTP stay open, and an exemption wins over any ban. It talks to the HTTP API.
     """
@@ -198,11 +198,11 @@ def lift(
             slow = api.get(_SLOW_DOWNS)["slow_downs"]
             meant += [one for one in slow if target in (one["id"], one["network"], one["username"])]
         if not meant:
-            complain(f"nothing of {target} is refused: peepctl refusals list shows what is")
+            complain(f"there is no refusal of {target}: peepctl refusals list shows all")
             return Exit.REFUSED
         if len(meant) > 1:
             names = "; ".join(f"{one['id']} ({one.get('kind', 'slow-down')})" for one in meant)
-            complain(f"{target} is refused in several ways, name one by its id: {names}")
+            complain(f"there are several refusals of {target}; give the id of one: {names}")
             return Exit.USAGE
         (one,) = meant
         api.delete(_path(one))
@@ -232,7 +232,7 @@ def _set(
 
 
 def _suspend_listed(server: Server, users: list[str], how: dict[str, str | None]) -> Exit:
-    """Suspend all users whose names are well-formed, and say of each other one what is wrong with it."""
+    """Suspend all users whose names are well-formed, and say what is wrong with each other name."""
     failed = 0
     with server.api() as api:
         while users:
@@ -265,7 +265,7 @@ def _is_agreed(word: str, reasons: Sequence[str]) -> bool:
 
 
 def _report_all(kind: Kind, done: dict[str, Any]) -> int:
-    """Say what became of each refusal, and return how many were not set."""
+    """Report the outcome of each refusal, and return how many were not set."""
     failed = 0
     for one in done["results"]:
         if one["outcome"] == "set":
@@ -279,12 +279,12 @@ def _report_all(kind: Kind, done: dict[str, Any]) -> int:
 
 
 def _warn(done: dict[str, Any]) -> None:
-    """Say which POP3 processes do not go by what was set."""
+    """Say which POP3 processes do not apply what was set."""
     if ignorant := done.get("ignorant"):
         which = ", ".join(ignorant)
         complain(f"the POP3 service of {which} knows no refusals and lets everybody in: upgrade it")
     elif not done["is_obeyed"]:
-        complain("a POP3 process has not taken note of it yet: it will once it answers again")
+        complain("a POP3 process does not answer; it will apply this once it does")
 
 
 def _refusals(api: HttpApi, wanted: dict[str, str]) -> Iterator[dict[str, Any]]:

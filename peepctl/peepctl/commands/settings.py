@@ -92,21 +92,21 @@ def set_setting(
     ] = None,
     undo: Annotated[
         bool,
-        typer.Option("--undo", help="Set back the last change, of SETTING or of any, or that with the ID."),
+        typer.Option("--undo", help="Undo the last change, of SETTING or of any, or the one with the ID."),
     ] = False,
     even_if_changed: Annotated[
-        bool, typer.Option("--even-if-changed", help="Set back also if another value is in force by now.")
+        bool, typer.Option("--even-if-changed", help="Undo also if another value is in force by now.")
     ] = False,
     is_sure: Annotated[
-        bool, typer.Option("--yes", "-y", help="Set back, or save a dangerous value, without asking.")
+        bool, typer.Option("--yes", "-y", help="Undo, or save a dangerous value, without asking.")
     ] = False,
 ) -> Exit:
-    """Change a setting, or set a change back.
+    """Change a setting, or undo a change.
 
     It takes effect in all POP3 processes within a second. A limit below the connections that are open, or
-    below a tenth of the one in force, a timeout under a minute and another mail directory are asked about.
-    --undo shows the change and asks, unless it is named by its ID; a change that was itself an --undo is set
-    back too. It talks to the HTTP API.
+    below a tenth of the one in force, a timeout under a minute and another mail directory have to be
+    confirmed. --undo shows the change and asks, unless it is named by its ID; it also undoes a change that
+    was itself an --undo. It talks to the HTTP API.
     """
     if undo:
         return _undo(server, setting, even_if_changed=even_if_changed, is_sure=is_sure)
@@ -164,7 +164,7 @@ def _set_over_http(server: Server, setting: Setting, value: str) -> Exit:
 
 
 def _reasons(peep: Peep, setting: Setting, value: str) -> list[str]:
-    """Return why to think twice about a value."""
+    """Return why a value has to be confirmed."""
     if value.startswith("-"):
         return []
     # Imported here because few commands need it.
@@ -195,7 +195,7 @@ def _undo(server: Server, named: str | None, *, even_if_changed: bool, is_sure: 
             api.post(f"{path}?{urlencode(query)}", None)
         except ApiRefused as error:
             if error.kind == "changed-again":
-                complain(f"{_name_of(act)} is not {act['new']} any more: --even-if-changed sets it back")
+                complain(f"{_name_of(act)} is not {act['new']} any more: --even-if-changed still undoes it")
                 return Exit.REFUSED
             if error.kind != "needs-confirmation":
                 raise
@@ -221,12 +221,12 @@ def _changes(api: HttpApi, field: str | None, before: str = "") -> Iterator[dict
 
 
 def _is_meant(api: HttpApi, act: dict[str, str]) -> bool:
-    """Say what would be set back, and whether it had set something back itself; ask at a terminal."""
+    """Say what would be undone, and whether it was an undo itself; ask at a terminal."""
     what = f"{_name_of(act)} from {act['new']} back to {act['old']}"
     whose = f"{act['new']} was set by {act['who'] or '-'} at {local_second(act['at'])}"
     earlier = next(_changes(api, act["object"], act["id"]), None)
     if earlier is not None and (earlier["old"], earlier["new"]) == (act["new"], act["old"]):
-        whose += f", which set the change before back: this sets {act['old']} once more"
+        whose += f", which undid the change before: this would set {act['old']} again"
     return is_agreed(
         f"Set {what}? ({whose})",
         f"it would set {what} ({whose}). Nothing is changed: --yes does it",

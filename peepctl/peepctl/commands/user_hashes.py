@@ -31,7 +31,7 @@ MAX_ROWS = 1000
 """Lines of each kind that are reported; a file of a million wrong lines must not fill the memory."""
 
 EXISTING_SHOWN = 10
-"""So many users who exist already are shown: they must not hide the faults of an import that is run again."""
+"""Of users who exist already so many are shown, so that they do not hide the faults of a repeated import."""
 
 PAGE = 1000
 
@@ -44,7 +44,7 @@ SEPARATOR = " "
 
 @dataclass(slots=True)
 class Report:
-    """What became of the lines of a list."""
+    """The results of the lines of a list."""
 
     added: int = 0
     updated: int = 0
@@ -102,7 +102,7 @@ def import_users(
     ] = False,
     allow_weak: Annotated[
         bool,
-        typer.Option("--allow-weak", help="Take unsalted digests, MD5-crypt, DES and plain passwords too."),
+        typer.Option("--allow-weak", help="Accept unsalted digests, MD5-crypt, DES and plain passwords too."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would happen.")] = False,
     as_json: AsJson = False,

@@ -1,4 +1,4 @@
-"""`users show|top` and the sorted forms of `users list`: what is kept of users, over the HTTP API."""
+"""`users show|top` and the sorted forms of `users list`: users' records, over the HTTP API."""
 
 import enum
 from collections.abc import Mapping
@@ -125,7 +125,7 @@ def top(
     most: Annotated[int, typer.Option("--limit", "-n", min=1, max=PAGE, help="How many users.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show who uses most: the users to whom most octets were sent, today, in 7 days or this month (UTC).
+    """Show the users to whom most octets were sent, today, in 7 days or this month (UTC).
 
     It talks to the HTTP API.
     """
@@ -151,9 +151,9 @@ def top(
 
 
 def _warn(page: Mapping[str, Any], not_since_days: int | None = None) -> None:
-    """Tell whoever acts on a list of users, where it knows less than it seems to.
+    """Warn if logins are known for a shorter time than a list of users asks for.
 
-    Raises `ApiError` where it would name everybody as somebody who never came.
+    Raises `ApiError` if none are known, since the list would then name everybody.
     """
     since = page.get("recorded_since", "")  # an earlier state-api does not say
     if since is None and not_since_days is not None:
@@ -164,12 +164,12 @@ def _warn(page: Mapping[str, Any], not_since_days: int | None = None) -> None:
         known = datetime.now(UTC) - datetime.fromisoformat(since)
         if known.days < not_since_days:
             complain(
-                f"logins are known since {since[:10]} only: whoever has not logged in since then is listed"
+                f"logins are known since {since[:10]} only: all who have not logged in since then are listed"
             )
 
 
 def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool, only_names: bool) -> None:
-    """Print the users whom `query`, of `GET /v1/users`, is about, with figures or `only_names`."""
+    """Print the users that match `query`, of `GET /v1/users`, with figures or `only_names`."""
     users: list[dict[str, Any]] = []
     with server.api() as api:
         while True:
@@ -205,6 +205,4 @@ def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool, only_
     )
     if unknown := page.get("refused_unknown_names"):
         logins = "login" if unknown == 1 else "logins"
-        say(
-            f"and {unknown:,} refused {logins} under names that nobody has; the log has each: `login refused`"
-        )
+        say(f"and {unknown:,} refused {logins} under unknown names; the log has each: `login refused`")

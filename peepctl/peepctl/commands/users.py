@@ -43,19 +43,19 @@ SortBy = Annotated[
     typer.Option("--sort", help="Show figures, sorted by this: the latest and the largest first."),
 ]
 Search = Annotated[
-    str, typer.Option("--search", metavar="TEXT", help="Only names that hold TEXT.", show_default=False)
+    str, typer.Option("--search", metavar="TEXT", help="Only names that contain TEXT.", show_default=False)
 ]
 NotSince = Annotated[
     int | None,
-    typer.Option("--not-since", parser=days, metavar="90d", help="Only who has not logged in since."),
+    typer.Option("--not-since", parser=days, metavar="90d", help="Only those without a login for so long."),
 ]
 RefusedSince = Annotated[
-    int | None, typer.Option("--refused", parser=days, metavar="1d", help="Only who was refused since.")
+    int | None, typer.Option("--refused", parser=days, metavar="1d", help="Only those refused since.")
 ]
 Suspended = Annotated[bool, typer.Option("--suspended", help="Only suspended users.")]
 Scheme = Annotated[
     str,
-    typer.Option("--scheme", metavar="SCHEME", help="Only who has such a password hash.", show_default=False),
+    typer.Option("--scheme", metavar="SCHEME", help="Only those with such a hash.", show_default=False),
 ]
 
 
@@ -108,7 +108,7 @@ def add(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Add those of a list instead: user, user:password or user,password; - is standard input.",
+            help="Add the users of a list: user, user:password or user,password; - is standard input.",
             show_default=False,
         ),
     ] = None,
