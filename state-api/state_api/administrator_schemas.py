@@ -119,7 +119,7 @@ class OwnPassword(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     current_password: str = Field(
-        max_length=128, description="The one so far.", examples=["the-one-so-far"], repr=False
+        max_length=128, description="The present one.", examples=["the-present-one"], repr=False
     )
     password: NewPasswordText
 

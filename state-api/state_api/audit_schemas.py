@@ -1,4 +1,4 @@
-"""What is asked of the audit, and the bodies of its answers."""
+"""The query parameters of the audit, and the bodies of its answers."""
 
 from datetime import datetime
 from enum import Enum
@@ -27,20 +27,21 @@ class Format(Enum):
 
 
 class Query(BaseModel):
-    """Which entries of the audit are asked for, and how."""
+    """Which entries of the audit are wanted, and in which form."""
 
     who: Text = ""
     door: Door | None = None
     action: Text = Field(
-        "", description="`user.add`, or `user` for all that begin so; several have a space between them."
+        "",
+        description="`user.add`, or `user` for all that begin with `user.`; several are separated by spaces.",
     )
     object: Text = Field("", description="All of it, or one of its words.")
     since: Moment | None = Field(None, description="RFC 3339, or seconds since the epoch.")
-    until: Moment | None = Field(None, description="The same; what is as late is left out.")
+    until: Moment | None = Field(None, description="The same; an entry at this very time is left out.")
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="Entries a page.")
     before: ActId | None = Field(None, description="`next` of the page before.")
     after: ActId | None = Field(
-        None, description="Begin after this entry, the oldest first; `0-0`: with the first that there is."
+        None, description="Begin after this entry, the oldest first; `0-0` begins with the first of all."
     )
     wait: float = Field(
         0.0,
@@ -71,7 +72,7 @@ class Query(BaseModel):
 
 
 class Act(BaseModel):
-    """One thing that somebody has done."""
+    """One entry of the audit."""
 
     id: str = Field(description="Grows with time.", examples=["1764233674002-0"])
     at: datetime = Field(description="When (RFC 3339, UTC).")
@@ -89,7 +90,7 @@ class Act(BaseModel):
     token: str = Field(description="The name of the API token; empty without one.", examples=[""])
     action: str = Field(description="What kind of act it is.", examples=["settings.change"])
     object: str = Field(
-        description="What it was done to; several names have spaces between them.",
+        description="What was acted on; several names are separated by spaces.",
         examples=["max_connections"],
     )
     old: str = Field(description="The value before; never a secret.", examples=["1000"])
@@ -105,7 +106,7 @@ class Acts(BaseModel):
 
     acts: list[Act]
     next: str | None = Field(
-        description="For `before`, or with `after` for `after`, to have the page that follows; null on the "
-        "last page back.",
+        description="Give this as `before` to get the next page, or as `after` if the request had that; null "
+        "on the last page.",
         examples=["1764233674002-0"],
     )

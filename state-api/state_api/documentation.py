@@ -1,4 +1,4 @@
-"""The OpenAPI document, and `/docs`: the same as one page for people that needs nothing from elsewhere."""
+"""The OpenAPI document, and `/docs`: the same as one page for people, without files from other hosts."""
 
 import html
 import json
@@ -15,12 +15,12 @@ from state_api.errors import NAMED_KINDS, PROBLEM_MEDIA_TYPE
 DESCRIPTION = """\
 Shows and changes the same settings, users and counters as PEEP, for tools and dashboards.
 Everything under `/v1` needs an administrator's name and password (HTTP Basic, the ones of PEEP) or an API
-token (Bearer), of a role that the request demands: `read`, `helpdesk` or `all`, each with the ones before it;
-every error is `application/problem+json` (RFC 9457). A body over 64 KiB, a path that is not there and a
-method that it does not take are answered so as well (413, 404, 405). Answers carry `X-Request-ID`, as the
+token (Bearer), with the role that the request demands: `read`, `helpdesk`, which includes `read`, or `all`.
+Every error is `application/problem+json` (RFC 9457), also for a body over 64 KiB, an unknown path or a method
+that a path does not have (413, 404, 405). Answers carry `X-Request-ID`, as the
 logs do; a request may bring its own: up to 64 letters, digits, dots, dashes and underscores. JSON answers to
-GET carry an `ETag`: who sends it as `If-None-Match` gets 304 while nothing has changed. A query parameter
-that a request does not take is an error (422), which names those that it takes."""
+GET carry an `ETag`: a client that sends it as `If-None-Match` gets 304 while nothing has changed. An unknown
+query parameter is an error (422), which names the known ones."""
 
 TAGS = [
     {"name": "settings", "description": "What operators change while the server runs."},
@@ -31,8 +31,8 @@ TAGS = [
         "name": "monitoring",
         "description": "Counters, sessions, who is logged in, and what happens, over all POP3 instances.",
     },
-    {"name": "audit", "description": "Who has done what, when, and through which door."},
-    {"name": "health", "description": "For those who restart or route; without a password."},
+    {"name": "audit", "description": "What administrators have done: who, when, and how."},
+    {"name": "health", "description": "For supervisors and load balancers; without a password."},
 ]
 
 _STYLE = """\

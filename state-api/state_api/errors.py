@@ -57,12 +57,12 @@ class Kind:
 
     @property
     def title(self) -> str:
-        """The name as words, or the status's phrase."""
+        """The name in words, or the status's phrase."""
         return self.name.replace("-", " ").capitalize() or http.HTTPStatus(self.status).phrase
 
 
 class Refused(Exception):
-    """The request is answered with an error of this kind, and with what is wrong with its fields."""
+    """The request is answered with an error of this kind; `errors` are the faults of its fields."""
 
     def __init__(self, kind: Kind, errors: list[FieldError] | None = None) -> None:
         super().__init__(kind.title)
@@ -99,15 +99,15 @@ FOREIGN_REQUEST = Kind(
 )
 HOST_REWRITTEN = Kind(
     403,
-    "The browser says that this comes from another host's page than the Host that Peep was asked for. "
-    "Behind a proxy, let it hand on the browser's Host (nginx: `proxy_set_header Host $http_host;`), "
+    "The browser says that this comes from the page of another host than the request's Host header names. "
+    "If there is a proxy, let it pass on the browser's Host (nginx: `proxy_set_header Host $http_host;`), "
     "or serve https: docs/http-behind-a-proxy.md.",
     "host-rewritten",
 )
 UNKNOWN_USER = Kind(404, "No POP3 user has this name.", "unknown-user")
 UNKNOWN_SESSION = Kind(404, "No open POP3 session has this id.", "unknown-session")
 UNKNOWN_SLOW_DOWN = Kind(404, "No slow-down of guessing has this id, or it is over.", "unknown-slow-down")
-UNKNOWN_REFUSAL = Kind(404, "No suspension, ban or exemption is this one, or it is over.", "unknown-refusal")
+UNKNOWN_REFUSAL = Kind(404, "No suspension, ban or exemption has this id, or it is over.", "unknown-refusal")
 USER_EXISTS = Kind(409, "This user name is already in use.", "user-exists")
 UNKNOWN_ADMINISTRATOR = Kind(404, "No administrator has this name.", "unknown-administrator")
 UNKNOWN_API_TOKEN = Kind(404, "No API token has this name.", "unknown-token")
@@ -129,10 +129,10 @@ CHANGED_TOO_OFTEN = Kind(
     "changed-too-often",
 )
 API_TOKEN_EXISTS = Kind(409, "An API token has this name already.", "token-exists")
-TOO_MANY = Kind(409, "There are as many as may be, 1,000: remove one first.", "too-many")
+TOO_MANY = Kind(409, "There are 1,000 already, which is the limit: remove one first.", "too-many")
 TOO_MANY_REFUSALS = Kind(
     409,
-    "There are as many suspensions, bans and exemptions as may be, 10,000: lift some first.",
+    "There are 10,000 suspensions, bans and exemptions already, which is the limit: lift some first.",
     "too-many-refusals",
 )
 SETTINGS_CHANGED = Kind(
@@ -140,30 +140,29 @@ SETTINGS_CHANGED = Kind(
 )
 NEEDS_CONFIRMATION = Kind(
     409,
-    "This change may do harm, as `errors` says: send it again with `?confirm=true` if it is meant.",
+    "This change may do harm, as `errors` says: if you mean it, send it again with `?confirm=true`.",
     "needs-confirmation",
 )
 NOT_UNDOABLE = Kind(
     409,
-    "Only a change of the connection limit, the timeout or the mail directory can be set back, and only "
-    "to a value that there was.",
+    "Only a change of the connection limit, the timeout or the mail directory can be undone, and only if "
+    "there was a value before it.",
     "not-undoable",
 )
 CHANGED_AGAIN = Kind(
     409,
-    "The setting does not have the value of this change any more: `?even_if_changed=true` sets it back all "
-    "the same.",
+    "The setting no longer has the value that this change set: `?even_if_changed=true` still undoes it.",
     "changed-again",
 )
-UNKNOWN_ACT = Kind(404, "The audit has no entry with this id, or not any more.", "unknown-act")
+UNKNOWN_ACT = Kind(404, "The audit has no entry with this id, or no longer.", "unknown-act")
 NOT_FOUND = Kind(404, "There is nothing at this path.")
 WRONG_METHOD = Kind(405, "This path does not take this method.")
-LATE = Kind(408, "The request did not come in whole within the time it has.", headers={"Connection": "close"})
+LATE = Kind(408, "The whole request did not arrive in time.", headers={"Connection": "close"})
 TOO_LARGE = Kind(413, "The body is larger than 64 KiB.")
-INVALID = Kind(422, "The request does not say what it should; `errors` lists the fields.", "invalid-request")
+INVALID = Kind(422, "Something in the request is missing or wrong; `errors` names it.", "invalid-request")
 MAIL_DIRECTORY_REFUSED = Kind(
     422,
-    "No POP3 instance answered for this mail directory, or one of them cannot list and write it: "
+    "No POP3 process answered for this mail directory, or one of them cannot list and write it: "
     "`errors` says which, and why.",
     "mail-directory-refused",
 )
@@ -174,11 +173,11 @@ INVALID_SPAN = Kind(
 )
 TOO_MANY_ATTEMPTS = Kind(
     429,
-    "Too many wrong passwords came from this network: the password was not checked.",
+    "Too many wrong passwords came from this network: yours was not checked. Try again in some seconds.",
     "too-many-attempts",
     {"Retry-After": "3"},  # attempts.INTERVAL_SECONDS
 )
-INTERNAL = Kind(500, "Something went wrong here; the log of the service tells it by the request id.")
+INTERNAL = Kind(500, "This is a defect of Peep; find the request id in the service's log.")
 STORE_UNAVAILABLE = Kind(
     503,
     "Redis does not answer, or takes no writes (the log says which); try again soon.",
@@ -187,7 +186,7 @@ STORE_UNAVAILABLE = Kind(
 )
 STORE_EMPTIED = Kind(
     503,
-    "Redis has lost the users of this deployment: restore a backup, or go on without them by "
+    "Redis has lost the users of this deployment: restore a backup, or go on without them with "
     "`peepctl store accept`.",
     "store-emptied",
     {"Retry-After": "10"},
@@ -195,13 +194,13 @@ STORE_EMPTIED = Kind(
 DRAINING = Kind(503, "The service is about to stop.", "draining", {"Retry-After": "1"})
 TOO_MANY_CONNECTIONS = Kind(
     503,
-    "This process serves as many requests as it may, of this client's network or in all; try again soon.",
+    "The limit of requests at a time is reached, for this client's network or in all; try again soon.",
     "too-many-connections",
     {"Retry-After": "1", "Connection": "close"},
 )
 TOO_MANY_STREAMS = Kind(
     503,
-    "This process serves as many streams of events as it may; try again later.",
+    "The limit of streams of events at a time is reached; try again later.",
     "too-many-streams",
     {"Retry-After": "10"},
 )
@@ -275,7 +274,7 @@ def _problem(kind: Kind, request_id: str | None, errors: list[FieldError] | None
 
 
 def role_needed(demanded: Role, had: Role) -> Kind:
-    """Return the kind of error of a request that a role is not enough for."""
+    """Return the kind of error for a request that demands another role."""
     detail = f"This needs the role {demanded.value}; {had.value} is not enough."
     return replace(ROLE_NEEDED, detail=detail, role=demanded.value)
 
@@ -283,7 +282,7 @@ def role_needed(demanded: Role, had: Role) -> Kind:
 def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """Return the documentation of a route's errors, by status."""
     if UNAUTHENTICATED in kinds:
-        # Any password or token may be wrong or slowed down, and any role too little.
+        # Any password or token may be wrong or slowed down, and any role insufficient.
         kinds += (WRONG_TOKEN, ROLE_NEEDED, TOO_MANY_ATTEMPTS)
     by_status: dict[int | str, list[Kind]] = {}
     for kind in kinds:
@@ -341,7 +340,7 @@ async def _from_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     request_id, status = request.state.request_id, error.status_code
     if status == 400:
-        # The framework's answer to a body that the JSON parser does not even take for wrong JSON.
+        # The framework's answer to a body on which the JSON parser fails otherwise than by a syntax error.
         return problem_response(INVALID, request_id, [FieldError(field="body", message=_NO_JSON)])
     kind = _FRAMEWORK_KINDS.get(status) or Kind(status, http.HTTPStatus(status).phrase)
     headers = {"Allow": _allowed_methods(request)} if kind is WRONG_METHOD else error.headers
@@ -358,7 +357,7 @@ def _allowed_methods(request: Request) -> str:
 
 
 def field_error(error: Mapping[str, Any]) -> FieldError:
-    """Return what is wrong with a field, of one of pydantic's errors."""
+    """Return pydantic's error as the API shows it."""
     place = [str(part) for part in error["loc"] if part not in BODY_FORMS]
     if error["type"] == "json_invalid":
         place = place[:1]

@@ -1,6 +1,6 @@
-"""What is well and what is not, of the store, instances and disks, each with a word what to do (D99).
+"""Checks the store, the instances and the disks, each with what to do (D99).
 
-An older version in a rolling upgrade does not tell all of it: that is unknown, and not a fault.
+In a rolling upgrade an older version does not report all of it: that is unknown, and not a fault.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where a figure is a warning, and from where critical."""
+    """From which figure on a check is a warning, and from which critical."""
 
     warning: float
     critical: float
@@ -61,39 +61,39 @@ CONNECTIONS_SHARE = Limits(0.9, 1.0)
 
 ADVICE = {
     "redis": "Look for slow commands (SLOWLOG GET), a full processor or swapping on its machine.",
-    "redis untold": "Let Peep's user in Redis call INFO (docs/redis.md): nothing is known of its memory.",
+    "redis untold": "Let Peep's user in Redis call INFO (docs/redis.md): without it memory is not checked.",
     "redis-memory": "Raise maxmemory, or the machine's memory: a full Redis takes no logins (docs/redis.md).",
-    "redis-memory evicts": "CONFIG SET maxmemory-policy noeviction, and in its file: it may lose users.",
+    "redis-memory evicts": "Set maxmemory-policy noeviction, in its file too: now it may lose users.",
     "redis-log": "See its log, and whether its disk is full: a restart loses what is not on the disk.",
-    "redis-log off": "CONFIG SET appendonly yes, and in its file: a restart loses what it has not saved.",
+    "redis-log off": "Set appendonly yes, in its file too: a restart loses what it has not saved.",
     "redis-replicas": "See INFO replication and the replica's log: a failover to it loses what it lacks.",
     "instances": "Nobody is served: see whether pop3-service runs, and its log.",
     "connections": "Raise the limit (peepctl set max-connections), or see who holds them (peepctl sessions).",
     "clock": "Let both machines keep their clocks by NTP: times in logs and in the history are wrong.",
-    "refusals": "Upgrade its POP3 service (docs/upgrade.md): until then lock out by password or firewall.",
-    "certificate": "Renew it: changed files are taken up within seconds. Was that done? See the log.",
+    "refusals": "Upgrade its POP3 service (docs/upgrade.md); until then change passwords, or use a firewall.",
+    "certificate": "Renew it: changed files are loaded within seconds. If that was done, see the log.",
     "mail-disk": "Make room, or enlarge the disk: once it is full, mail is not delivered any more.",
     "mail-disk unreadable": "Mount it, or give pop3-service's user rights there: nobody can log in.",
     "mail-disk-inodes": "Remove files: each message takes an inode, however much is free.",
     "mail-disk-latency": "See whether its disk or file server hangs or is busy: users with mail there wait.",
     "instance": "Start more workers (PEEP_POP3_WORKERS) or replicas.",
-    "instance late": "All its clients wait so long: look for a busy machine, swapping, or a stopped process.",
+    "instance late": "All its clients wait so long: see if its machine is busy, swaps, or stood still.",
 }
-"""What to do about each check, or about one kind of its fault."""
+"""What to do about each check, or about one kind of fault of a check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     subject: str
     """Which one of several; empty where there is one."""
     state: State
     text: str
-    """How it is, in words."""
+    """The state in words."""
     advice: str = ""
-    """What to do; empty while nothing is to be done."""
+    """What to do; empty if nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Facts:
     """How many are in force."""
 
 
-async def look(repository: StateRepository) -> list[Check]:
+async def current_checks(repository: StateRepository) -> list[Check]:
     """Return the report of this moment. Raises `StoreUnavailable`."""
     facts = await asyncio.gather(
         repository.store_status(),
@@ -123,19 +123,19 @@ async def look(repository: StateRepository) -> list[Check]:
 
 
 def report(facts: Facts) -> list[Check]:
-    """Return a check for each thing, the store's first."""
+    """Return all checks, the store's first."""
     return [*_store(facts.store), *_service(facts), *_hosts(facts), *_instances(facts.instances)]
 
 
 def worst(checks: Iterable[Check]) -> State:
-    """Return the worst state that is known: what is unknown fails nothing."""
+    """Return the worst state; unknown ones do not count."""
     order = list(State)
     states = (check.state for check in checks if check.state is not State.UNKNOWN)
     return max(states, key=order.index, default=State.OK)
 
 
 def _check(name: str, subject: str, state: State, text: str, fault: str = "") -> Check:
-    """Return a check, with the advice for its `fault` unless it is well."""
+    """Return a check, with the advice for its `fault` unless it is OK."""
     advice = "" if state is State.OK else ADVICE[f"{name} {fault}".rstrip()]
     return Check(name, subject, state, text, advice)
 
@@ -181,7 +181,7 @@ def _clock(whose: str, ahead: float) -> Check:
 
 
 def _hosts(facts: Facts) -> Iterator[Check]:
-    """Yield what all processes of a machine share: the worst that any of them says."""
+    """Yield the checks that the processes of a machine share: the worst that any of them reports."""
     by_host: dict[str, list[InstanceStatus]] = {}
     for status in facts.instances:
         by_host.setdefault(status.instance.host, []).append(status)
@@ -195,7 +195,7 @@ def _hosts(facts: Facts) -> Iterator[Check]:
             yield from _disk(host, told)
         else:
             versions = ", ".join(sorted({status.instance.version for status in statuses}))
-            yield Check("mail-disk", host, State.UNKNOWN, f"version {versions} tells nothing of it")
+            yield Check("mail-disk", host, State.UNKNOWN, f"version {versions} does not report it")
 
 
 def _ignorant(host: str, statuses: Sequence[InstanceStatus]) -> Iterator[Check]:
@@ -210,13 +210,13 @@ def _certificate(host: str, told: Sequence[Vitals], now: float) -> Iterator[Chec
     if ends:
         left = min(ends) - now
         date = f"{time_of(min(ends)):%Y-%m-%d}"
-        text = f"ends {date}, in {_days(left)}" if left > 0 else f"ended {date}, {_days(-left)} ago"
+        text = f"expires {date}, in {_days(left)}" if left > 0 else f"expired {date}, {_days(-left)} ago"
         yield _check("certificate", host, CERTIFICATE_SECONDS.state_of_rest(left), text)
 
 
 def _disk(host: str, told: Sequence[Vitals]) -> Iterator[Check]:
     look = max(vitals.disk_look for vitals in told)
-    text = f"a look at the mail directory takes {_seconds(look)}"
+    text = f"reading the mail directory takes {_seconds(look)}"
     yield _check("mail-disk-latency", host, LOOK_SECONDS.state(look), text)
     faults = [vitals.disk_fault for vitals in told if vitals.disk_fault]
     known = [vitals for vitals in told if vitals.disk_octets]
@@ -225,7 +225,7 @@ def _disk(host: str, told: Sequence[Vitals]) -> Iterator[Check]:
     elif known:
         yield from _room(host, min(known, key=lambda vitals: vitals.disk_free / vitals.disk_octets))
     else:
-        yield Check("mail-disk", host, State.UNKNOWN, "not looked at yet")
+        yield Check("mail-disk", host, State.UNKNOWN, "not checked yet")
 
 
 def _room(host: str, disk: Vitals) -> Iterator[Check]:
@@ -244,7 +244,7 @@ def _instances(instances: Sequence[InstanceStatus]) -> Iterator[Check]:
         who = f"{about.host} worker {about.worker} ({about.instance_id})"
         text = f"load {status.load:.0%}, lease {status.lease_seconds:.0f} s"
         if vitals is None:
-            yield Check("instance", who, State.UNKNOWN, f"{text}; version {about.version} tells no more")
+            yield Check("instance", who, State.UNKNOWN, f"{text}; version {about.version} reports no more")
             continue
         draining = ", draining" if vitals.is_draining else ""
         text += f", late by {_seconds(vitals.loop_lag)} at most, {vitals.threads} threads{draining}"

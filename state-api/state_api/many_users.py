@@ -1,4 +1,4 @@
-"""Many users in one request: what is wrong with one keeps none of the others out."""
+"""Adds many users in one request: if one cannot be added, the others still are."""
 
 from pydantic import ValidationError
 
@@ -24,7 +24,7 @@ _NOBODY = Credential("", "")
 async def add_many(
     request: NewUsers, repository: StateRepository, passwords: Passwords, *, by: Actor
 ) -> AddedUsers:
-    """Add users, in one step for all whose entry can be used, and return what became of each."""
+    """Add all users whose entries are valid in one step, and return the outcome of each."""
     results = [
         AddedUser(username=entry.username, outcome=UserOutcome.REFUSED, reason=None)
         for entry in request.users
@@ -38,7 +38,7 @@ async def add_many(
             wrong = field_error(error.errors()[0])
             result.reason = f"{wrong.field}: {wrong.message}"
             continue
-        # One after the other: others who need a password checked here wait for one of these at most.
+        # One after the other: a password that is to be checked meanwhile waits for one of these at most.
         credential = _NOBODY if request.dry_run else await user.credential(passwords)
         new.append((user.username, credential))
         taken.append(result)

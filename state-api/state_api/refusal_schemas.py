@@ -42,7 +42,7 @@ Reason = Annotated[
     WithJsonSchema({"type": "string", "maxLength": LONGEST_REASON_CHARACTERS, "pattern": "^[ -~]*$"}),
     Field(
         max_length=LONGEST_REASON_CHARACTERS,
-        description="What mail programs show; printable ASCII. Empty for a general text.",
+        description="What mail programs show; printable ASCII. Empty: they get a general text.",
         examples=["the bill is not paid"],
     ),
 ]
@@ -64,8 +64,8 @@ Kind = Annotated[
 IsObeyed = Annotated[
     bool,
     Field(
-        description="Whether every live POP3 process goes by it already, and has closed the sessions that it "
-        "concerns. One that is cut off does so as soon as it is back.",
+        description="Whether every live POP3 process applies it already, and has closed the sessions that it "
+        "concerns. A process that is cut off from Redis does so as soon as it is back.",
         examples=[True],
     ),
 ]
@@ -73,8 +73,8 @@ IsObeyed = Annotated[
 Ignorant = Annotated[
     list[str],
     Field(
-        description="Host and version of live POP3 processes of an earlier version, which know no "
-        "suspensions and bans, and let everybody in until they are upgraded.",
+        description="Host and version of live POP3 processes of an earlier version, which know no refusals "
+        "and let everybody in: upgrade them.",
         examples=[[]],
     ),
 ]
@@ -139,29 +139,29 @@ class RefusalCounts(BaseModel):
 
 
 class RefusalPage(BaseModel):
-    """A page of what is refused, sorted by kind and subject."""
+    """A page of the refusals in force, sorted by kind and subject."""
 
     refusals: list[Refusal]
     next: str | None = Field(
         description="Give it as `after` for the next page; null on the last one.", examples=["ban 192.0.2.7"]
     )
-    counts: RefusalCounts = Field(description="Of all pages, whatever was asked for.")
+    counts: RefusalCounts = Field(description="Of all refusals in force, whatever the filter.")
 
 
 class RefusalResult(BaseModel):
-    """What became of one refusal."""
+    """The outcome of one refusal."""
 
     id: str
     kind: Kind
     subject: str
     outcome: RefusalOutcome = Field(
-        description="`past`: its end is over, by Redis's clock. `full`: there are 10,000 already.",
+        description="`past`: its end is in the past, by Redis's clock. `full`: there are 10,000 already.",
         examples=["set"],
     )
 
 
 class RefusalsSet(BaseModel):
-    """What became of each refusal."""
+    """The outcome of each refusal."""
 
     results: list[RefusalResult]
     is_obeyed: IsObeyed

@@ -11,7 +11,7 @@ from service_runtime.front_end import FrontEnd, serve_front_end
 from service_runtime.lifecycle import Lifecycle
 from service_runtime.settings import ApiSettings
 from state_api.app import create_app
-from state_api.health_report import look
+from state_api.health_report import current_checks
 from state_api.health_watch import HealthWatch
 from state_api.serving import serve_http
 
@@ -45,7 +45,7 @@ async def _serve(settings: ApiSettings, lifecycle: Lifecycle, front_end: FrontEn
     )
     (sockets,) = front_end.sockets
     address = f"http://{display(sockets[0].getsockname())}"
-    watch = HealthWatch(front_end.repository, functools.partial(look, front_end.repository))
+    watch = HealthWatch(front_end.repository, functools.partial(current_checks, front_end.repository))
     watching = asyncio.create_task(watch.run())
     try:
         await serve_http(

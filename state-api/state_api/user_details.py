@@ -1,4 +1,4 @@
-"""What one user's page shows: the last login, why logins were refused, traffic, the session that is open."""
+"""The page of one user: the last login, why logins were refused, traffic, the open session."""
 
 from datetime import datetime
 from typing import Annotated
@@ -19,26 +19,26 @@ _ADVICE = {
     RefusalReason.WRONG_PASSWORD: "The password is not the user's: compare it in the mail program, or give "
     "the user a new one.",
     RefusalReason.UNKNOWN_USER: "Nobody has this name here: compare its spelling, case and domain.",
-    RefusalReason.REPEATED: "A device comes again and again with the same wrong password: find it by its "
-    "address, and give it the right one.",
+    RefusalReason.REPEATED: "A device sends the same wrong password again and again: find it by its address, "
+    "and give it the right one.",
     RefusalReason.SLOWED_DOWN: "Too many wrong passwords came from this network, so this one was not "
     "checked: lift the slow-down, or wait.",
     RefusalReason.IN_USE: "Another session has the maildrop open: wait for its end, or close it.",
     RefusalReason.TOO_SOON: "The mail program checks more often than PEEP_LOGIN_DELAY allows: set a longer "
     "interval in it.",
-    RefusalReason.SUSPENDED: "The user is suspended: lift that if it is over.",
+    RefusalReason.SUSPENDED: "The user is suspended: lift the suspension if its reason is over.",
     RefusalReason.BANNED: "The network is banned: lift the ban, or exempt the address.",
     RefusalReason.TLS_WANTED: "The mail program does not use TLS, which PEEP_REQUIRE_TLS demands: set it to "
     "STARTTLS, or to SSL/TLS on the other port.",
-    RefusalReason.MAILDROP_UNREADABLE: "The password is right, but the maildir cannot be read: the detail "
-    "says why.",
+    RefusalReason.MAILDROP_UNREADABLE: "The password is right, but the maildir cannot be read, as the detail "
+    "says: correct its permissions or the disk.",
     RefusalReason.CONNECTION_LIMIT: "All connections were taken: raise max_connections, or "
     "PEEP_MAX_CONNECTIONS_PER_ADDRESS.",
 }
 
 
 class _From(BaseModel):
-    """From where and how somebody has logged in, or tried to."""
+    """From where and how somebody logged in, or tried to."""
 
     at: datetime = Field(description="RFC 3339, UTC, by the clock of Redis.")
     address: str | None = Field(description="The client's.", examples=["192.0.2.7"])
@@ -62,15 +62,15 @@ class UserRefusal(_From):
     reason: RefusalReason = Field(examples=["wrong password"])
     count: int = Field(description="How many since the last login.", examples=[3])
     detail: str | None = Field(
-        description="Who has the maildrop open since when, or what is wrong with the maildir. Clients are "
-        "never told.",
+        description="Who has the maildrop open and since when, or what is wrong with the maildir. Clients "
+        "never get it.",
         examples=["held by 198.51.100.4 since 2026-11-29T20:11:03Z (session bb43ba24-17)"],
     )
     advice: str = Field(description="What to do, in plain words.")
 
 
 class Traffic(BaseModel):
-    """What was sent to a user in some time."""
+    """What was sent to a user in a period."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -100,14 +100,14 @@ RecordedSince = Annotated[
 class Suspension(BaseModel):
     """Why every login of a user is refused."""
 
-    reason: str = Field(description="What the client is told.", examples=["unpaid"])
+    reason: str = Field(description="Shown to the client.", examples=["unpaid"])
     since: datetime = Field(description="RFC 3339, UTC.")
     until: datetime | None = Field(description="When it ends by itself; null: never.")
     by: str = Field(description="Who has set it.", examples=["admin"])
 
 
 class UserDetails(User):
-    """A user, with what is kept of it (`PEEP_LOGIN_RECORDS`)."""
+    """A user, with the record of logins (`PEEP_LOGIN_RECORDS`)."""
 
     suspension: Suspension | None = Field(description="Null: the user is not suspended.")
 
@@ -148,8 +148,8 @@ class UserPage(BaseModel):
     )
     refused_unknown_names: int | None = Field(
         None,
-        description="With `refused_days`: how many logins under names that nobody has were refused so far; "
-        "the log names them.",
+        description="With `refused_days`: how many logins under unknown names were refused so far; the log "
+        "has the names.",
         examples=[4],
     )
     recorded_since: RecordedSince
@@ -179,7 +179,7 @@ def details(
     session: Session | None,
     suspension: Refusal | None,
 ) -> UserDetails:
-    """Return all that is known of a user."""
+    """Return a user's page."""
     record = found.records[username]
     return UserDetails(
         username=username,
@@ -196,19 +196,19 @@ def details(
 
 
 def refused_unknown_names(found: user_records.UserRecords) -> int:
-    """Return how many logins under names that nobody has were refused so far."""
+    """Return how many logins under unknown names were refused so far."""
     return sum(one.count for one in _of_unknown_names(found))
 
 
 def about_unknown_names(found: user_records.UserRecords) -> list[FieldError] | None:
-    """Return what is known of refused logins under names that nobody has; None without any."""
+    """Return a line about refused logins under unknown names; None without any."""
     refused = _of_unknown_names(found)
     if not refused:
         return None
     last = time_of(max(one.at for one in refused))
     text = (
-        f"{refused_unknown_names(found):,} logins under names that nobody has were refused so far, the last "
-        f"one at {last:%Y-%m-%d %H:%M:%S} UTC: the log has each of them, with its name, as `login refused`"
+        f"{refused_unknown_names(found):,} logins under unknown names were refused so far, the last one at "
+        f"{last:%Y-%m-%d %H:%M:%S} UTC: the log has each, with the name, as `login refused`"
     )
     return [FieldError(field="username", message=text)]
 

@@ -1,4 +1,4 @@
-"""All users in memory, some seconds old, for pages that are sorted or filtered by what is kept of them."""
+"""Keeps all users in memory, some seconds old, for pages that are sorted or filtered by their records."""
 
 import asyncio
 import time
@@ -12,14 +12,14 @@ from state_store.repository.user_records import ListedUser
 from state_store.user_records import DAY_SECONDS, RecordText
 
 USERS_AT_ONCE = 500
-"""Users that are read at once: Redis is held up for less than a millisecond, the event loop for ten."""
+"""Users that are read at once, which blocks Redis for less than a millisecond, the event loop for ten."""
 
 FRESH_SECONDS = 3.0
 RESTS = 5
-"""While somebody looks a list is read anew after three seconds and five times what the last reading took."""
+"""While lists are requested they are read anew after three seconds and five times the last reading's time."""
 
 STALE_SECONDS = 20.0
-"""A list older than that is shown to nobody: nobody has looked meanwhile."""
+"""An older list, which nobody has requested meanwhile, is not shown."""
 
 SELECTIONS = 32
 """How many selections of one list are remembered, for their next pages."""
@@ -39,7 +39,7 @@ class UserSort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserQuery:
-    """Which users, and in which order; what is None does not matter."""
+    """Which users, and in which order; None is no filter."""
 
     sort: UserSort = UserSort.NAME
     is_descending: bool = False
@@ -48,15 +48,15 @@ class UserQuery:
     search: str = ""
     """A part of the name, in small letters."""
     not_since_days: int | None = None
-    """No login that is known for so many days."""
+    """Only users without a recorded login in so many days."""
     refused_days: int | None = None
-    """A refused login within so many days."""
+    """Only users with a refused login within so many days."""
     is_suspended: bool | None = None
     scheme: str | None = None
 
 
 class _Snapshot:
-    """The users as they were read once, in columns: a page of them is wanted within milliseconds."""
+    """The users as they were read at one time, in columns, so that a page is selected within milliseconds."""
 
     def __init__(self, read_at: float) -> None:
         self.users: list[ListedUser] = []
@@ -80,7 +80,7 @@ class _Snapshot:
         column[UserSort.MAILDROP].append(record.maildrop_octets)
 
     def select(self, query: UserQuery) -> list[int]:
-        """Return the numbers of the users that `query` is about, in its order."""
+        """Return the numbers of the users that match `query`, in its order."""
         found = self._selections.get(query)
         if found is None:
             found = list(self._filtered(self._order(query.sort, is_descending=query.is_descending), query))
@@ -105,7 +105,7 @@ class _Snapshot:
         return order
 
     def _filtered(self, numbers: Sequence[int], query: UserQuery) -> Sequence[int]:
-        # One plain loop for each filter that is wanted: a question to each user takes five times as long.
+        # One plain loop for each filter: a function call for each user would take five times as long.
         users, now = self.users, self.users[0].at if self.users else 0
         if query.prefix:
             numbers = [one for one in numbers if users[one].username.startswith(query.prefix)]
@@ -134,7 +134,7 @@ class UserSelection:
 
 
 class UserLists:
-    """Reads all users while somebody looks, and selects from what was read last."""
+    """Reads all users while lists are requested, and selects from the last reading."""
 
     def __init__(self, repository: StateRepository, clock: Callable[[], float] = time.monotonic) -> None:
         self._repository = repository
@@ -144,7 +144,7 @@ class UserLists:
         self._next_at = 0.0
 
     async def page(self, query: UserQuery, offset: int, limit: int) -> UserSelection:
-        """Return a page of the users that `query` is about. Raises `StoreUnavailable`."""
+        """Return a page of the users that match `query`. Raises `StoreUnavailable`."""
         snapshot = await self._current()
         found = snapshot.select(query)
         page = [snapshot.users[number] for number in found[offset : offset + limit]]

@@ -34,7 +34,7 @@ _USERNAME = re.compile(r"[!-\-0-~][!-.0-~]{0,127}")
 
 
 def checked_username(text: str) -> str:
-    """Return a user's name as it is. Raises `ValueError`: its text says what is allowed (P11)."""
+    """Return a valid user name unchanged. Raises `ValueError`, whose text says what is allowed (P11)."""
     if not _USERNAME.fullmatch(text):
         raise ValueError(
             "must be 1 to 128 characters of printable ASCII without space and /, not beginning with a dot"
@@ -66,7 +66,7 @@ UsernamePrefix = Annotated[
 
 
 class _PasswordSchema:
-    """Documents what `opaque_string` takes. Computed only for the document, as it takes 0.2 s."""
+    """Documents what `opaque_string` accepts. Computed only for the document, as it takes 0.2 s."""
 
     def __get_pydantic_json_schema__(
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
@@ -112,7 +112,7 @@ PasswordHash = Annotated[
     ),
     Field(
         description="A hash that another server has made, as Dovecot writes it: `{SCHEME}text`, or a text "
-        "that tells its scheme. Or what `GET /v1/password-hashes` has answered.",
+        "that shows its scheme, as `$6$...`. Or one from `GET /v1/password-hashes`.",
         examples=["{SHA512-CRYPT}$6$salt$..."],
         repr=False,
     ),
@@ -121,7 +121,7 @@ AllowWeak = Annotated[
     bool,
     Field(
         strict=True,
-        description="Take weak schemes too: digests without a salt, MD5-crypt, DES, passwords in the clear.",
+        description="Accept weak schemes too: unsalted digests, MD5-crypt, DES, passwords in the clear.",
         examples=[False],
     ),
 ]
@@ -140,7 +140,7 @@ class NewPassword(BaseModel):
 
 
 class NewPasswordHash(BaseModel):
-    """The hash of a user's next password, by another server; the first login replaces it by one of ours."""
+    """A user's next password, as another server's hash; the first login replaces it by one of ours."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -175,7 +175,7 @@ class UserEntry(BaseModel):
 
 
 class NewUsers(BaseModel):
-    """Many POP3 users to add. What is wrong with one of them keeps none of the others out."""
+    """Many POP3 users to add. If one cannot be added, the others still are."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -185,10 +185,10 @@ class NewUsers(BaseModel):
     update: bool = Field(
         False,
         strict=True,
-        description="Give users who are there the new password; without it they are left.",
+        description="Give users who exist the new password; without it they stay as they are.",
         examples=[False],
     )
-    dry_run: bool = Field(False, strict=True, description="Only tell what would happen.", examples=[False])
+    dry_run: bool = Field(False, strict=True, description="Only report what would happen.", examples=[False])
     allow_weak: AllowWeak = False
 
 
@@ -206,7 +206,7 @@ class AddedUser(BaseModel):
 
     username: str = Field(description="As the request has it.", examples=["alice"])
     outcome: UserOutcome = Field(
-        description="`exists`: the user was there, and is left as it was. `refused`: `reason` says why.",
+        description="`exists`: the user exists, and stays as it was. `refused`: `reason` says why.",
         examples=["added"],
     )
     reason: str | None = Field(description="Null unless refused.", examples=[None])
@@ -257,7 +257,7 @@ class PasswordSchemes(BaseModel):
 
     users: int = Field(description="All users.", examples=[812])
     imported: int = Field(
-        description="Those whose hash is still another server's: they have not logged in since.",
+        description="Those whose hash is still another server's: they have not logged in since the import.",
         examples=[17],
     )
     schemes: list[PasswordScheme] = Field(description="Of the imported ones, sorted by name.")
@@ -268,8 +268,8 @@ class UserHash(BaseModel):
 
     username: Username
     password_hash: str = Field(
-        description="As `POST /v1/users` takes it; Dovecot takes what stands before a space. A suspended "
-        "user's is locked: a `!` stands behind the scheme.",
+        description="As `POST /v1/users` takes it; Dovecot takes the part before a space. A suspended user's "
+        "is locked: a `!` follows the scheme.",
         examples=["{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$..."],
         repr=False,
     )

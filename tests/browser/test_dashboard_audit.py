@@ -35,12 +35,12 @@ def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> Non
     row = page.get_by_role("row").filter(has_text="301")
     expect(row).to_contain_text("59")  # the old value, beside the new one
     expect(row).to_contain_text("settings.change")
-    set_back_to_59 = page.get_by_role("button", name="Set the timeout back to 59 s").last  # the older one
+    set_back_to_59 = page.get_by_role("button", name="Undo: the timeout back to 59 s").last  # the older one
     set_back_to_59.click()
     dialog = dashboard.dialog()
     expect(dialog).to_contain_text("It was 59 s until")
     expect(dialog).to_contain_text("set it to 5 min 1 s")
-    set_back = dialog.get_by_role("button", name="Set back")
+    set_back = dialog.get_by_role("button", name="Undo")
     set_back.click()
     expect(dialog).to_contain_text("59 seconds close sessions of clients that are only slow")
     dashboard.picture("audit-set-back")
@@ -58,7 +58,7 @@ def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> Non
     set_back.click()
     expect(dialog).to_contain_text("59 seconds close")
     set_back.click()
-    expect(dialog).to_contain_text("Another value is in force by now. Set it back all the same?")
+    expect(dialog).to_contain_text("Another value is in force by now. Undo the change all the same?")
     set_back.click()
     expect(dialog).to_be_hidden()
     peep.api.change_settings(timeout_seconds=600)

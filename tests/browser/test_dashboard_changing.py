@@ -48,7 +48,7 @@ def test_a_save_is_announced_once_with_what_was_before(peep: Peep, dashboard: Da
     lines = dashboard.page.locator("#announcement p")
     saved = (
         "The connection limit is now 500 (before: 1,000). The timeout is now 5 min (before: 10 min). "
-        "Every POP3 process obeys."
+        "Every POP3 process applies it."
     )
     expect(lines).to_have_text([saved])
     dashboard.go_to("Overview")

@@ -83,7 +83,7 @@ def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard
         dashboard = open_dashboard(**options)
         dashboard.enter("Health")
         rows = dashboard.page.locator("#health tbody tr")
-        expect(rows.filter(has_text="Certificate")).to_contain_text("ends 3000-01-01")
+        expect(rows.filter(has_text="Certificate")).to_contain_text("expires 3000-01-01")
         expect(rows.filter(has_text="Append-only file of Redis")).to_contain_text("well")
         expect(rows.filter(has_text="are free").first).to_contain_text("well")
         assert dashboard.barriers() == []

@@ -29,7 +29,7 @@ def test_moves_are_shown_with_how_far_they_are_and_why_they_failed(
     dashboard.go_to("Moves")
     summary = dashboard.page.locator("#moves .summary")
     expect(summary).to_have_text("No old server is set: 0 users moved, 0 not yet")
-    expect(dashboard.page.locator("#moves .nothing")).to_have_text("No mail is on its way.")
+    expect(dashboard.page.locator("#moves .nothing")).to_have_text("No mail is being moved.")
     beside_the_browser(make_moves(own_peep.redis.url))
     expect(summary).to_have_text("From old.example.org:995: 1 user moved, 2 not yet")
     rows = dashboard.page.locator("#moves tbody tr")

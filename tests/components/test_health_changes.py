@@ -8,7 +8,7 @@ import redis
 from structlog.testing import capture_logs
 
 from state_api import health_watch
-from state_api.health_report import Check, look
+from state_api.health_report import Check, current_checks
 from state_api.health_watch import HealthWatch
 from state_store.activities import ActivityKind
 from state_store.errors import StoreUnavailable
@@ -26,13 +26,13 @@ BAD = NewHealthChange("mail-disk", "mail-1", "ok", "critical", FAULT)
 
 
 def watch_of(repository: StateRepository) -> HealthWatch:
-    return HealthWatch(repository, functools.partial(look, repository))
+    return HealthWatch(repository, functools.partial(current_checks, repository))
 
 
 async def looks(*watches: HealthWatch) -> None:
-    """Let each look twice, in turns."""
+    """Let each check twice, in turns."""
     for watch in watches * 2:
-        await watch.look()
+        await watch.check()
 
 
 async def disk_changes(repository: StateRepository) -> list[tuple[str, str, str]]:
@@ -46,8 +46,8 @@ async def test_several_processes_note_a_fault_and_its_end_once(busy: StateReposi
     await looks(one, other)
     assert await disk_changes(busy) == []
     await busy.note_vitals("pop3", vitals(disk_fault="Stale file handle"))
-    await one.look()
-    assert await disk_changes(busy) == [], "one look is not enough"
+    await one.check()
+    assert await disk_changes(busy) == [], "one check is not enough"
     await looks(one, other)
     critical = ("critical", instance().host, FAULT)
     assert await disk_changes(busy) == [critical]
@@ -116,11 +116,11 @@ async def test_a_store_that_is_away_ends_no_watch(repository: StateRepository) -
     async def looking() -> list[Check]:
         if is_away:
             raise StoreUnavailable
-        return await look(repository)
+        return await current_checks(repository)
 
     watch = HealthWatch(repository, looking)
     with pytest.raises(StoreUnavailable):
-        await watch.look()
+        await watch.check()
     is_away = False
     await looks(watch)
     found = await repository.health_changes(0.0, 9)
@@ -172,7 +172,7 @@ async def test_an_activity_that_only_a_later_version_knows_is_left_out(
 async def test_what_cannot_be_read_ends_no_watch(
     busy: StateRepository, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health_watch, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(health_watch, "CHECK_SECONDS", 0.01)
     await busy.note_vitals("pop3", vitals(disk_fault="Stale file handle"))
     with redis.Redis.from_url(redis_url) as store, capture_logs() as events:
         store.hset(keys.SETTINGS, "timeout_seconds", "soon")

@@ -24,7 +24,7 @@ import { ago } from "./units.js";
 
 const DAY = 24 * 60 * 60 * 1000;
 const NAME_HINT = "Letters, digits and . _ @ + -; upper and lower case differ.";
-const PASSWORD_HINT = "At least 8 characters of printable ASCII; without a space it can be used over PEEP too.";
+const PASSWORD_HINT = "At least 8 characters of printable ASCII. Over PEEP it works only without a space.";
 
 /** @type {Record<Role, string>} */
 const ROLES_IN_WORDS = {
@@ -161,7 +161,7 @@ export class Access {
       title: `Remove the administrator ${name}?`,
       paragraphs: [
         `All sign-ins of ${name} end at once.`,
-        ...(made.length > 0 ? [`API tokens that ${name} has made go on until they are revoked: ${made.join(", ")}.`] : []),
+        ...(made.length > 0 ? [`API tokens that ${name} has made stay valid until they are revoked: ${made.join(", ")}.`] : []),
       ],
       action: "Remove",
       isDangerous: true,
@@ -176,8 +176,8 @@ export class Access {
   async _makeToken() {
     const name = new Field({ name: "name", label: "Name", hint: NAME_HINT, attributes: { maxlength: 64 } });
     const role = roleField("read");
-    const networks = new Field({ name: "networks", label: "Networks", hint: "Where it serves, as 10.0.0.0/8, 192.0.2.7; empty: anywhere." });
-    const days = new Field({ name: "ends_at", label: "Days", hint: "After so many it ends; empty: never.", attributes: { inputmode: "numeric", maxlength: 5 } });
+    const networks = new Field({ name: "networks", label: "Networks", hint: "Where it may be used from, as 10.0.0.0/8, 192.0.2.7; empty: anywhere." });
+    const days = new Field({ name: "ends_at", label: "Days", hint: "After so many days it expires; empty: never.", attributes: { inputmode: "numeric", maxlength: 5 } });
     /** @type {string} */
     let token = "";
     const isDone = await ask({
@@ -221,7 +221,7 @@ export class Access {
 }
 
 async function changeOwnPassword() {
-  const current = new Field({ name: "current_password", label: "Password so far", type: "password", autocomplete: "current-password" });
+  const current = new Field({ name: "current_password", label: "Present password", type: "password", autocomplete: "current-password" });
   const password = newPassword();
   const isDone = await ask({
     title: "Change my password",

@@ -40,7 +40,7 @@ export class Activity {
     listen(live, "slowed", (event) => this._addSlowed(event));
     listen(live, "refusal", (event) => this._addRefusal(event));
     listen(live, "health", (event) => this._addHealth(event));
-    listen(live, "gap", () => this._add("…", "out", ["More has happened than this page knows"], new Date()));
+    listen(live, "gap", () => this._add("…", "out", ["Some activity was missed"], new Date()));
     setInterval(() => this._age(), AGES_EVERY);
   }
 
@@ -79,7 +79,7 @@ export class Activity {
   _addRefusal({ action, refusal, subject, by, count: times, at }) {
     const done = { suspend: "is suspended", ban: "is banned", exempt: "is exempt" }[refusal] ?? refusal;
     const others = Number(times) > 1 ? `, as the last of ${times}` : "";
-    const words = { lift: `${done} no longer, lifted by ${by}`, end: `${done} no longer: its time is over` }[action] ?? `${done}, by ${by}`;
+    const words = { lift: `${done} no longer: lifted by ${by}`, end: `${done} no longer: its time is over` }[action] ?? `${done}, by ${by}`;
     this._add("✎", "in", [strong(subject), ` ${visible(words)}${others}`], at);
   }
 

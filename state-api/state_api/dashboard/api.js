@@ -87,7 +87,7 @@ export async function request(method, path, { body, ifMatch } = {}) {
 
 /** @returns {Problem} */
 function unreachable() {
-  return new Problem(0, "unreachable", "The server does not answer. Is it running, and is the network there?");
+  return new Problem(0, "unreachable", "The server does not answer. Check that it runs, and your network.");
 }
 
 /** @param {string} name @returns {string} for use within a path */

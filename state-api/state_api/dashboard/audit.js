@@ -82,7 +82,7 @@ export class Audit {
       element("div", { class: "toolbar" }, ...this._filters.map((field) => field.root)),
       this._table.root,
       this._pages.root,
-      element("p", { class: "muted" }, "All of it, as it is filtered: ", this._csv, " ", this._lines),
+      element("p", { class: "muted" }, "Download all entries that match: ", this._csv, " ", this._lines),
     );
     this._link();
   }
@@ -123,15 +123,15 @@ export class Audit {
   _render(acts, next) {
     // What is new is on the first page only.
     if (this._pages.start) this._polling.stop();
-    this._table.render(acts, this._filters.some((field) => field.value) ? "Nothing fits these filters." : undefined);
+    this._table.render(acts, this._filters.some((field) => field.value) ? "No entry matches these filters." : undefined);
     this._pages.show(next, this._pages.start !== "");
   }
 
   /** @param {() => Act} row */
   _undoButton(row) {
     const { object, old } = row();
-    const name = `Set ${settingOf(object)?.subject.toLowerCase()} back to ${shown(object, old)}`;
-    return button("Set back", () => this._undo(row()), { kind: "small", needs: "all", name });
+    const name = `Undo: ${settingOf(object)?.subject.toLowerCase()} back to ${shown(object, old)}`;
+    return button("Undo", () => this._undo(row()), { kind: "small", needs: "all", name });
   }
 
   /** @param {Act} act */
@@ -142,7 +142,7 @@ export class Audit {
     const isDone = await ask({
       title: `${subject}: back to ${before}?`,
       paragraphs: [`It was ${before} until ${visible(act.who)} set it to ${after}, ${momentWithSeconds(new Date(act.at))}.`],
-      action: "Set back",
+      action: "Undo",
       isDangerous: true,
       run: async () => {
         try {
@@ -166,12 +166,12 @@ function asQuestion(error, agreed) {
   if (!(error instanceof Problem)) return error;
   if (error.kind === "changed-again") {
     agreed.set("even_if_changed", "true");
-    return new Problem(error.status, error.kind, "Another value is in force by now. Set it back all the same?");
+    return new Problem(error.status, error.kind, "Another value is in force by now. Undo the change all the same?");
   }
   if (error.kind === "needs-confirmation") {
     agreed.set("confirm", "true");
     const reasons = error.errors.map((one) => `${one.message}.`).join(" ");
-    return new Problem(error.status, error.kind, `${reasons} Set it back all the same?`);
+    return new Problem(error.status, error.kind, `${reasons} Undo the change all the same?`);
   }
   return error;
 }

@@ -40,7 +40,7 @@ const COLUMNS = [
   { label: "State", show: (row) => badge(row.state) },
   { label: "What", className: "name-cell", show: (row) => nameOf(row.name) },
   { label: "Where", className: "wide-cell", show: where },
-  { label: "How it was", className: "wide-cell", show: (row) => visible(row.text) },
+  { label: "State in words", className: "wide-cell", show: (row) => visible(row.text) },
 ];
 
 /** @param {string} check @returns {string} its name, for people */
@@ -74,7 +74,7 @@ export class HealthChanges {
       caption: "What has changed",
       columns: COLUMNS,
       key: (row) => [row.at, row.name, row.state].join(" "),
-      nothing: "Nothing has become bad since Peep looks.",
+      nothing: "No check has become bad so far.",
       most: A_PAGE,
     });
     this._polling = new Polling(`v1/health/changes?limit=${MOST}`, ({ changes }) => this._table.render(changes), EVERY);

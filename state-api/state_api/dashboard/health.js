@@ -19,7 +19,7 @@ const COLUMNS = [
   { label: "State", className: "line-cell", show: (row) => badge(row.state), order: (row) => STATES.indexOf(row.state) },
   { label: "What", className: "name-cell", show: (row) => nameOf(row.name), order: (row) => nameOf(row.name) },
   { label: "Where", className: "wide-cell", show: (row) => row.subject, order: (row) => row.subject },
-  { label: "How it is", className: "wide-cell", show: (row) => row.text },
+  { label: "State in words", className: "wide-cell", show: (row) => row.text },
   { label: "What to do", className: "wide-cell", show: (row) => row.advice },
 ];
 
@@ -48,10 +48,10 @@ export class Health {
   constructor(live) {
     this._summary = element("p", { class: "summary", role: "status" });
     this._table = new Table({
-      caption: "What was looked at",
+      caption: "Checks of health",
       columns: COLUMNS,
       key: (row) => `${row.name} ${row.subject}`,
-      nothing: "Nothing was looked at yet.",
+      nothing: "Nothing was checked yet.",
       sorted: [0, 1],
     });
     this._polling = new Polling("v1/health", (body) => this._render(body), EVERY);

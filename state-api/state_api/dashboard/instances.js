@@ -27,9 +27,9 @@ const COLUMNS = [
   { label: "Version", show: (row) => row.version },
   { label: "Started", show: (row) => ago(new Date(row.started_at)) },
   { label: "Connections", className: "numeric", show: (row) => count(row.connections) },
-  { label: "Reserved", className: "numeric", show: (row) => count(row.reserved), title: "Places of the connection limit that it holds, the open ones among them" },
+  { label: "Reserved", className: "numeric", show: (row) => count(row.reserved), title: "Slots of the connection limit that it holds, those of open connections included" },
   { label: "Load", className: "numeric", show: load, title: "Of one processor core" },
-  { label: "Lease", className: "numeric", show: (row) => `${row.lease_seconds.toFixed(0)} s`, title: "How long it counts as alive without being heard of again" },
+  { label: "Lease", className: "numeric", show: (row) => `${row.lease_seconds.toFixed(0)} s`, title: "How long it still counts as alive if it is not heard of again" },
 ];
 
 export class Instances {

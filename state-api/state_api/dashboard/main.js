@@ -153,7 +153,7 @@ async function begin() {
 live.addEventListener("condition", showCondition);
 // What could not be read meanwhile is read now.
 live.addEventListener("back", () => views.get(current)?.show(about));
-serverCondition.addEventListener("signed-out", () => leave("You are signed out: the sign-in is over, or the password was changed."));
+serverCondition.addEventListener("signed-out", () => leave("You are signed out: the sign-in has expired, or the password was changed."));
 byId("sign-out").addEventListener("click", signOut);
 byId("skip").addEventListener("click", (event) => {
   // Not by the address: its hash names the view.

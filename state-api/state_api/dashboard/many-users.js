@@ -27,7 +27,7 @@ const MADE_CHARACTERS = 20; // 119 bits
 /** @type {Record<Outcome, string>} */
 const WORDS = {
   refused: "Not added",
-  unknown: "Not known, as the server's answer is missing",
+  unknown: "Unknown: the server did not answer. Add these users again: those who exist stay as they are",
   "not sent": "Not sent",
   exists: "Exists already, and keeps its password",
   added: "Added",
@@ -166,7 +166,7 @@ function* parts(lines) {
 
 /** @param {Line[]} lines */
 async function showResults(lines) {
-  const table = new Table({ caption: "What became of each line", columns: COLUMNS, key: (row) => String(row.number), nothing: "", sorted: [2, 1], most: 50 });
+  const table = new Table({ caption: "The result of each line", columns: COLUMNS, key: (row) => String(row.number), nothing: "", sorted: [2, 1], most: 50 });
   table.render(lines);
   const made = lines.filter(hasNewPassword);
   const file = new Blob(made.map((line) => `${line.name}:${line.password}\n`), { type: "text/plain" });

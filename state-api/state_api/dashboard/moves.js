@@ -33,7 +33,7 @@ export class Moves {
       caption: "Moves of mail",
       columns: COLUMNS,
       key: (row) => row.username,
-      nothing: "No mail is on its way.",
+      nothing: "No mail is being moved.",
       sorted: [1, 1],
       most: MOST_ROWS,
     });
@@ -42,7 +42,7 @@ export class Moves {
       element(
         "p",
         { class: "muted" },
-        "With PEEP_MOVE_FROM, whoever logs in with a password that the old server accepts becomes a user here, once all of the mail has come. The next login continues a move that was interrupted or failed.",
+        "With PEEP_MOVE_FROM, a client that logs in with a password that the old server accepts becomes a user here, once all of the mail has come. The next login continues a move that was interrupted or failed.",
       ),
       element("div", { class: "toolbar" }, this._summary),
       this._table.root,

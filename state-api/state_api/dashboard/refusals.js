@@ -41,8 +41,8 @@ const TYPING = 300;
 /** @type {Record<Kind, {word: string, thing: string, after: string}>} */
 const KINDS = {
   suspend: { word: "suspended", thing: "suspension of", after: "The user can log in at once." },
-  ban: { word: "banned", thing: "ban of", after: "POP3 connections from there are taken at once." },
-  exempt: { word: "exempt", thing: "exemption of", after: "Bans and slow-downs concern this network again." },
+  ban: { word: "banned", thing: "ban of", after: "POP3 connections from there are accepted again at once." },
+  exempt: { word: "exempt", thing: "exemption of", after: "Bans and slow-downs apply to this network again." },
   "slow-down": { word: "slowed down", thing: "slow-down", after: "Passwords are checked at once again. Guesses are slowed down anew after 20 wrong ones." },
 };
 
@@ -70,7 +70,7 @@ export class Refusals {
     this._more = element("p", { class: "muted", hidden: true }, `The first ${MOST_ROWS} are shown; the filter finds the others.`);
     this._logins = element("p", {}, element("a", { href: "#users/refused" }, "Users whose logins were refused lately, and why"));
     this._table = new Table({
-      caption: "What is refused",
+      caption: "Suspensions, bans, exemptions and slow-downs",
       columns: COLUMNS,
       key: (row) => row.id,
       nothing: "Nobody is suspended, banned, exempt or slowed down.",
@@ -87,7 +87,7 @@ export class Refusals {
       element(
         "p",
         { class: "muted" },
-        "A suspended user is told the reason by a right password only, and mail still arrives. Bans are of POP3 alone; an exemption wins over them. Wrong passwords slow down strangers by themselves, and ban nobody.",
+        "A suspended user gets the reason only with the right password, and mail still arrives. Bans concern POP3 alone; an exemption wins over any ban. Wrong passwords slow down strangers, and never ban anybody.",
       ),
       element(
         "div",
@@ -146,7 +146,7 @@ export class Refusals {
   _render() {
     const text = this._text.toLowerCase();
     const slowed = this._slowDowns.filter((row) => row.subject.toLowerCase().includes(text));
-    this._table.render([...this._refusals, ...slowed], text ? "Nothing of this is refused." : undefined);
+    this._table.render([...this._refusals, ...slowed], text ? "No refusal matches the filter." : undefined);
     this._more.hidden = !this._hasMore;
     const { suspended, banned, exempt } = this._counts;
     const slow = counted(this._slowDowns.length, "slow-down");

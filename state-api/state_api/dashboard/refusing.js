@@ -7,8 +7,8 @@ import { Field, wrong } from "./forms.js";
 import { count, counted, someOf, visible } from "./units.js";
 
 const LONGEST_REASON = 200;
-const REASON_HINT = `What mail programs show: up to ${LONGEST_REASON} characters of ASCII. Empty for a general text.`;
-const MEANING = "An open session ends with the reason, and whoever gives the right password is told it. Mail still arrives; the password stays.";
+const REASON_HINT = `Mail programs show it: up to ${LONGEST_REASON} characters of ASCII. Empty: they get a general text.`;
+const MEANING = "An open session ends with the reason, and logins with the right password get it. Mail still arrives; the password stays.";
 
 /** Users that one request suspends: the server takes 64 KiB. */
 const A_REQUEST = 100;
@@ -25,7 +25,7 @@ const LENGTHS = [
 /** @type {Record<string, string>} */
 const NOT_SET = {
   past: "its end would be in the past",
-  full: "as many users and networks are refused as may be",
+  full: "10,000 users and networks are refused already, which is the limit",
 };
 
 /** @param {string} [username] whom it is about, where that is known @returns {Promise<boolean>} whether it was done */
@@ -128,7 +128,7 @@ export async function askForNetwork(kind) {
     paragraphs: [
       isBan
         ? "Its POP3 sessions end with the reason, and new connections get it instead of the greeting. PEEP and HTTP stay open."
-        : "It is never banned, whatever bans hold it, and its wrong passwords are never slowed down.",
+        : "It is never banned, even as part of a banned network, and its wrong passwords are never slowed down.",
     ],
     fields: [network, reason, length],
     action: isBan ? "Ban" : "Exempt",
@@ -187,5 +187,5 @@ function endOf(length) {
 /** @param {{is_obeyed: boolean, ignorant?: string[]}} done @returns {string} which POP3 processes do not go by it */
 function warning({ is_obeyed: isObeyed, ignorant = [] }) {
   if (ignorant.length) return `; but the POP3 service of ${someOf(ignorant)} knows no refusals and lets everybody in: upgrade it`;
-  return isObeyed ? "" : "; a POP3 process has not taken note yet, and will once it answers again";
+  return isObeyed ? "" : "; a POP3 process does not answer, and will apply it once it does";
 }

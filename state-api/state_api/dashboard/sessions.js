@@ -39,7 +39,7 @@ const COLUMNS = [
   { label: "Open for", className: "numeric", show: (row) => duration(row.seconds), order: (row) => row.seconds },
   { label: "Idle", className: "numeric", show: idle, order: (row) => row.idle_seconds ?? -1, title: "For how long it has neither sent nor taken anything" },
   { label: "Sent", className: "numeric", show: (row) => octets(row.octets), order: (row) => row.octets, title: "Octets of replies" },
-  { label: "Now", className: "numeric", show: (row) => (row.rate ? `${octets(row.rate)}/s` : ""), order: (row) => row.rate, title: "Octets a second that go out now; empty where nothing does" },
+  { label: "Now", className: "numeric", show: (row) => (row.rate ? `${octets(row.rate)}/s` : ""), order: (row) => row.rate, title: "Octets a second that are sent now; empty if none" },
   { label: "Fetched", className: "numeric", show: (row) => count(row.retrieved), order: (row) => row.retrieved, title: "Messages fetched with RETR" },
   { label: "Marked", className: "numeric", show: (row) => count(row.marked), order: (row) => row.marked, title: "Messages marked as deleted" },
   { label: "Session", show: (row) => element("code", {}, row.id), order: (row) => row.id },
@@ -99,7 +99,7 @@ export class Sessions {
     this._polling = new Polling("v1/sessions", (body) => this._take(body.sessions));
     const toolbar = element("div", { class: "toolbar" }, this._filter.root, this._kind.root, this._closeAll, this._summary);
     byId("sessions").append(
-      element("p", { class: "muted" }, "Each open POP3 connection, logged in or not. Who is closed can come back at once, unless suspended or banned."),
+      element("p", { class: "muted" }, "Each open POP3 connection, logged in or not. A client whose session is closed can log in again at once, unless suspended or banned."),
       toolbar,
       this._table.root,
     );
@@ -187,7 +187,7 @@ export class Sessions {
 export async function askToClose(session, marked, shown) {
   await askToDelete({
     title: `Close the session of ${name(session)}?`,
-    paragraphs: [`The client at ${session.address} is cut off in the middle of what it does. ${marked}`],
+    paragraphs: [`The client at ${session.address} is cut off, whatever is under way. ${marked}`],
     action: "Close session",
     isDangerous: true,
     path: pathOf(session),

@@ -26,7 +26,7 @@ export const SETTINGS = [
     name: "timeout_seconds",
     label: "Timeout in seconds",
     subject: "The timeout",
-    hint: "A connection that says nothing for so long is closed: up to 86,400; 0 for no limit. Open sessions obey at once.",
+    hint: "A connection without a command for so long is closed: up to 86,400; 0 for no limit. It applies to open sessions at once.",
     isNumber: true,
     show: (value) => (value === "0" ? "off" : duration(Number(value))),
   },
@@ -89,7 +89,7 @@ export class SettingsForm {
     const form = element(
       "form",
       { class: "card form-card live", novalidate: true, "aria-labelledby": "settings-title" },
-      element("p", { class: "muted" }, "What is saved holds for every POP3 process within a second. ", element("a", { href: "#audit/settings" }, "Who changed what"), " is in the audit, which sets it back too."),
+      element("p", { class: "muted" }, "A change applies to every POP3 process within a second. ", element("a", { href: "#audit/settings" }, "Who changed what"), " is in the audit, where it can be undone."),
       element("p", { class: "muted", "data-lacks": "all" }, "Only administrators with the role all change settings."),
       this._set.root,
       this._note,
@@ -144,7 +144,7 @@ export class SettingsForm {
       const changes = differing(before, this._known).map(
         ({ name, subject, show }) => `${subject} is now ${show(this._known[name])} (before: ${show(before[name])}).`,
       );
-      announce([...changes, "Every POP3 process obeys."].join(" "));
+      announce([...changes, "Every POP3 process applies it."].join(" "));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.status === 412) await this._showLostUpdate();

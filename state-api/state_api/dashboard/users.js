@@ -156,7 +156,7 @@ export class Users {
   /** @param {User[]} users @param {string | null} next @param {boolean} isSome */
   _render(users, next, isSome) {
     this._prefix.clearError();
-    this._table.render(users, isSome ? "No user is like that." : undefined);
+    this._table.render(users, isSome ? "No user matches." : undefined);
     this._pages.root.hidden = this._pages.start === "" && next === null;
     this._pages.show(next, !this._pages.root.hidden);
   }
@@ -275,7 +275,7 @@ export async function changePassword(username) {
   const password = newPasswordField();
   const isDone = await ask({
     title: `New password for ${username}`,
-    paragraphs: ["The old one opens no session any more; those that are open go on."],
+    paragraphs: ["The old one opens no session any more; open sessions go on."],
     fields: [password],
     action: "Change",
     run: async () => {
@@ -291,6 +291,6 @@ function newPasswordField() {
     label: "Password",
     type: "password",
     autocomplete: "new-password",
-    hint: "Of printable ASCII without spaces it can be used over PEEP too.",
+    hint: "Over PEEP it works only in printable ASCII without spaces.",
   });
 }

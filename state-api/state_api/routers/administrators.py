@@ -1,4 +1,4 @@
-"""`/v1/administrators`: who administers Peep, and what each may do."""
+"""`/v1/administrators`: the administrators and their roles."""
 
 import asyncio
 from typing import Annotated
@@ -26,7 +26,7 @@ _CHANGE_ERRORS = errors.problems(
 
 @router.get("", summary="List the administrators")
 async def list_administrators(repository: RepositoryDependency, _: Reader) -> schemas.Administrators:
-    """Those that settings name, and those that were made while the services run."""
+    """Those from the services' settings, and those that were made while the services run."""
     known, of_settings = await asyncio.gather(
         repository.administrators(), repository.administrators_of_settings()
     )
@@ -85,7 +85,7 @@ async def change_administrator_role(
     repository: RepositoryDependency,
     administrator: Administrator,
 ) -> None:
-    """All of his sign-ins end. The last one with the role `all` keeps it."""
+    """All of his sign-ins end. The last administrator with the role `all` keeps it."""
     await repository.set_administrator_role(name, body.role, by=administrator)
     log.info(
         "administrator's role changed", name=name, role=body.role.value, administrator=administrator.name
@@ -96,6 +96,6 @@ async def change_administrator_role(
 async def remove_administrator(
     name: NamePath, repository: RepositoryDependency, administrator: Administrator
 ) -> None:
-    """All of his sign-ins end; API tokens that he has made go on. The last one with the role `all` stays."""
+    """All of his sign-ins end; API tokens that he has made stay valid. The last one with `all` stays."""
     await repository.remove_administrator(name, by=administrator)
     log.info("administrator removed", name=name, administrator=administrator.name)

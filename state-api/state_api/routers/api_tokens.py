@@ -1,4 +1,4 @@
-"""`/v1/tokens`: what programs use instead of a name and a password."""
+"""`/v1/tokens`: API tokens, which programs use instead of a name and a password."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ NamePath = Annotated[str, Path(description="A token's name.", examples=["prometh
 
 @router.get("", summary="List the API tokens")
 async def list_tokens(repository: RepositoryDependency, _: Reader) -> schemas.ApiTokens:
-    """Never the tokens themselves: only digests of them are kept."""
+    """Without the tokens themselves, of which only digests are kept."""
     return schemas.ApiTokens(tokens=[_shown(token) for token in await repository.api_tokens()])
 
 
@@ -56,7 +56,7 @@ async def make_token(
 async def revoke_token(
     name: NamePath, repository: RepositoryDependency, administrator: Administrator
 ) -> None:
-    """From now on it is worthless, on all replicas, and its streams of events end."""
+    """From now on all replicas refuse it, and its streams of events end."""
     await repository.revoke_api_token(name, by=administrator)
     log.info("API token revoked", token=name, administrator=administrator.name)
 

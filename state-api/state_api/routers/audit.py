@@ -1,4 +1,4 @@
-"""`/v1/audit`: who has done what, and setting a setting back."""
+"""`/v1/audit`: who has done what, and the undoing of a setting's change."""
 
 import asyncio
 from typing import Annotated
@@ -20,7 +20,7 @@ from state_store.repository import StateRepository
 from state_store.repository.settings import is_undoable
 
 POLL_SECONDS = 0.5
-"""How often a request that waits looks for new entries."""
+"""How often a request that waits asks for new entries."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/audit", tags=["audit"], responses=errors.FOR_ADMINISTRATORS)
@@ -48,10 +48,10 @@ async def list_acts(
     _: Reader,
     query: Annotated[audit_schemas.Query, Query()],
 ) -> Response | audit_schemas.Acts:
-    """List every change by every door, and every sign-in of an administrator, the newest first.
+    """List every change through any door, and every sign-in of an administrator, the newest first.
 
-    Sign-ins of one administrator from one network by PEEP or HTTP are one entry an hour, refused sign-ins of
-    whomever too.
+    Sign-ins of one administrator from one network by PEEP or HTTP make one entry an hour; so do all refused
+    sign-ins together.
     """
     form = wanted_format(query.format, request.headers.get("Accept", ""))
     if form is not Format.JSON:
@@ -69,13 +69,13 @@ async def list_acts(
 
 @router.get("/{act_id}", summary="Show one entry", responses=errors.problems(errors.UNKNOWN_ACT))
 async def show_act(act_id: ActId, repository: RepositoryDependency, _: Reader) -> audit_schemas.Act:
-    """As the list has it."""
+    """Show it as the list does."""
     return shown(await _known(act_id, repository))
 
 
 @router.post(
     "/{act_id}/undo",
-    summary="Set a setting back",
+    summary="Undo a change of a setting",
     responses={
         200: TAGGED,
         **errors.problems(
@@ -94,10 +94,10 @@ async def undo_act(
     administrator: Administrator,
     confirm: Confirmed = False,
     even_if_changed: Annotated[
-        bool, Query(description="Also if the setting has another value by now than this change gave it.")
+        bool, Query(description="Also if the setting has another value by now than this change set.")
     ] = False,
 ) -> schemas.Settings:
-    """Give a setting the value that it had before this change (`settings.change`)."""
+    """Set a setting to the value that it had before this change (an entry `settings.change`)."""
     act = await _known(act_id, repository)
     if not is_undoable(act):
         raise NotUndoable

@@ -16,7 +16,7 @@ from state_store.records import SessionRow
 from state_store.refusals import Network, canonical_network, holds_everybody, is_in
 
 MOST = 500
-"""Sessions that one request closes: it is answered while a client still waits, and shows how far it is."""
+"""Sessions that one request closes, so that it is answered in time and its client can show progress."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/sessions", tags=["monitoring"], responses=errors.FOR_ADMINISTRATORS)
@@ -31,7 +31,7 @@ Idle = Annotated[
     Query(
         ge=1,
         le=10**9,
-        description="Only those that have neither sent nor taken anything for so many seconds.",
+        description="Only those that have neither sent nor received anything for so many seconds.",
         examples=[600],
     ),
 ]
@@ -50,10 +50,10 @@ async def close_sessions(
     idle_seconds: Idle = None,
     confirm: Confirmed = False,
 ) -> schemas.ClosedSessions:
-    """Close at most 500, the oldest first, each as PEEP `k-` does: repeat it while some are `left`.
+    """Close at most 500, the oldest first, each as PEEP `k-` does: repeat the request while some are `left`.
 
-    Each is an entry of the audit. Filters are combined. Without one, or with only a network of everybody, it
-    has to be confirmed.
+    Each is an entry of the audit. A session has to match all filters. Without a filter, or with only a
+    network that contains everybody, the request has to be confirmed.
     """
     held = None if network is None else ip_network(network)
     idle_since = None if idle_seconds is None else time.time() - idle_seconds
@@ -82,7 +82,7 @@ async def close_sessions(
 def _is_meant(
     session: SessionRow, network: Network | None, username: str | None, idle_since: float | None
 ) -> bool:
-    """Return whether a session fits all filters; one of an earlier version is not known to be idle."""
+    """Return whether a session matches all filters; one of an earlier version never counts as idle."""
     return (
         (username is None or session.username == username)
         and (idle_since is None or 0.0 < session.active_at <= idle_since)

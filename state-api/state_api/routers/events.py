@@ -1,4 +1,4 @@
-"""`/v1/events`: what happens, as it happens, for dashboards and shells."""
+"""`/v1/events`: a stream of what happens, for dashboards and programs."""
 
 from typing import Annotated
 
@@ -30,8 +30,8 @@ LastEventId = Annotated[
     str | None,
     Header(
         alias="Last-Event-ID",
-        description="The `id` of the last event that was received: the stream goes on after it. What is no "
-        "such id counts as none.",
+        description="The `id` of the last event that was received: the stream continues after it. Anything "
+        "else counts as none.",
         examples=["1764233673123-0"],
     ),
 ]
@@ -61,18 +61,18 @@ async def stream_events(
 ) -> Response:
     """Server-Sent Events, each with JSON as its data.
 
-    `counters`: as `/v1/counters`, with the connection limit and the names of at most 60 logged-in users of
+    `counters`: as `/v1/counters`, with the connection limit and the names of at most 60 logged-in users at
     the same moment (max_connections, users, at), at once and then every second. `login`: session,
     username, address, instance, at. `logout`: the same without address. `setting`: name, value, at.
     `refused`: wrong passwords: username of the last one (empty for an administrator's), network, reason,
     count, at.
     `slowed`: guesses are slowed down from now on: username, network, at; an empty one is for all.
     `refusal`: action (suspend, ban, exempt, lift, end), refusal (suspend, ban, exempt), subject, by, reason,
-    until (ms since the epoch, or 0), count (so many at once; the rest is of the last one), at. `health`:
+    until (ms since the epoch, or 0), count (how many at once; the rest is of the last one), at. `health`:
     what `/v1/health/changes` has, with at. `gap`:
-    events were missed that are no longer kept. `store`: `up` false when Redis goes away, true when it is
-    back; nothing of the last 1,000 events is missed meanwhile. `at` is the time (RFC 3339); an event that
-    has an `id` is sent once. A listener that does not read is cut off.
+    events were missed and are no longer kept. `store`: `up` false when Redis goes away, true when it is
+    back; none of the last 1,000 events is missed meanwhile. `at` is the time (RFC 3339); an event that
+    has an `id` is sent once. A client that does not read is cut off.
     """
     if getattr(request.state, "wants_no_body", False):
         return Response(media_type=MEDIA_TYPE)

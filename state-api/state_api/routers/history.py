@@ -1,4 +1,4 @@
-"""`/v1/history`: what was it like at three."""
+"""`/v1/history`: the main figures over time."""
 
 import asyncio
 import time
@@ -35,15 +35,17 @@ StepSeconds = Annotated[
     Query(
         ge=1,
         le=366 * 86_400,
-        description="Seconds, rounded up to a multiple of what samples are kept for; without it the "
-        "shortest that gives a convenient number of steps.",
+        description="Seconds, rounded up to a multiple of the interval of the samples; without it the "
+        "shortest that gives at most 1,500 steps.",
         examples=[60],
     ),
 ]
 
 
 @router.get(
-    "/history", summary="Show what was", responses=errors.problems(errors.INVALID, errors.INVALID_SPAN)
+    "/history",
+    summary="Show the history of the main figures",
+    responses=errors.problems(errors.INVALID, errors.INVALID_SPAN),
 )
 async def show_history(
     repository: RepositoryDependency,
@@ -55,8 +57,8 @@ async def show_history(
 ) -> History:
     """PEEP `cc?`, `cu?`, `hc?`, `hu?`, `rb?`, `re?`, `xe?` as they were; refused passwords, latencies, load.
 
-    Samples are kept of every 10 seconds of the last hour, every minute of the last day, every hour of the
-    last year. Where no POP3 process ran there are none.
+    There is a sample for every 10 seconds of the last hour, every minute of the last day, every hour of the
+    last year. Where no POP3 process ran there is none.
     """
     now = time.time()
     ends = now if end is None else end.timestamp()

@@ -25,13 +25,13 @@ SlowDownId = Annotated[str, Path(description="As the list shows it.", examples=[
 
 @router.get("/counters", summary="Show every counter and gauge")
 async def show_counters(repository: RepositoryDependency, _: Reader) -> schemas.Counters:
-    """PEEP `rb?`, `re?`, `xe?`, `cc?`, `hc?`, `hu?` and how many lines `cu?` has, over all instances."""
+    """PEEP `rb?`, `re?`, `xe?`, `cc?`, `hc?`, `hu?` and the number of lines of `cu?`, over all processes."""
     return schemas.Counters.model_validate(await repository.counters())
 
 
 @router.get("/sessions", summary="List the open POP3 connections")
 async def list_sessions(repository: RepositoryDependency, response: Response, _: Reader) -> schemas.Sessions:
-    """PEEP `s?`, with more of each. The oldest comes first, logged in or not."""
+    """PEEP `s?`, with more about each connection. The oldest comes first, logged in or not."""
     now, found = time.time(), await repository.sessions()
     # Without seconds, which grow by themselves.
     response.headers["ETag"] = weak_tag(found)
@@ -47,7 +47,7 @@ async def list_sessions(repository: RepositoryDependency, response: Response, _:
 async def close_session(
     session_id: SessionId, repository: RepositoryDependency, administrator: Helper
 ) -> None:
-    """PEEP `k-`. It is closed when this is answered; what it had marked as deleted stays."""
+    """PEEP `k-`. The answer comes once it is closed; messages that it had marked as deleted stay."""
     await repository.close_session(session_id, by=administrator)
     log.info("session closed by an administrator", session=session_id, administrator=administrator.name)
 
@@ -60,13 +60,13 @@ async def list_logged_in_users(repository: RepositoryDependency, _: Reader) -> s
 
 @router.get("/instances", summary="List the POP3 processes")
 async def list_instances(repository: RepositoryDependency, _: Reader) -> schemas.Instances:
-    """In the order of their age. One that does not answer any more is listed until its lease is over."""
+    """List the oldest first. One that no longer answers is listed until its lease is over."""
     return schemas.Instances(instances=[_instance(status) for status in await repository.instances()])
 
 
 @router.get("/version", summary="Show the version of Peep")
 async def show_version(_: Reader) -> schemas.Version:
-    """PEEP `v?`: the version of the process that answers; `/v1/instances` has those of the POP3 service."""
+    """PEEP `v?`: the version of the process that answers; `/v1/instances` has those of the POP3 processes."""
     return schemas.Version(version=VERSION)
 
 
@@ -74,7 +74,7 @@ async def show_version(_: Reader) -> schemas.Version:
 async def list_slow_downs(repository: RepositoryDependency, _: Reader) -> schemas.SlowDowns:
     """PEEP `g?`. Strangers share the allowances of their network and of their user.
 
-    Who has logged in from a network lately has one there for themselves alone.
+    Users who have logged in from a network lately have an allowance of their own there.
     """
     return schemas.SlowDowns(slow_downs=[_slow_down(one) for one in await repository.slow_downs()])
 
@@ -88,7 +88,7 @@ async def list_slow_downs(repository: RepositoryDependency, _: Reader) -> schema
 async def lift_slow_down(
     slow_down_id: SlowDownId, repository: RepositoryDependency, administrator: Helper
 ) -> None:
-    """PEEP `g-`. Its allowance is whole at once; who goes on guessing uses it up again."""
+    """PEEP `g-`. The allowance is full again at once; further wrong passwords use it up again."""
     await repository.lift_slow_down(slow_down_id, by=administrator)
     log.info("slow-down lifted", slow_down=slow_down_id, administrator=administrator.name)
 

@@ -1,4 +1,4 @@
-"""`/v1/own-password`: every administrator changes the own password, whatever the role."""
+"""`/v1/own-password`: administrators of any role change their own password."""
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/own-password", tags=["administrators"], responses
 
 @router.put(
     "",
-    summary="Change the own password",
+    summary="Change your own password",
     status_code=204,
     responses=errors.problems(
         errors.TOKEN_HAS_NO_PASSWORD,
@@ -33,10 +33,10 @@ async def change_own_password(
     services: ServicesDependency,
     administrator: Reader,
 ) -> None:
-    """All sign-ins with the old password end, but for the dashboard's own that asks: it gets another cookie.
+    """All sign-ins with the old password end; a dashboard that sent the request gets a new cookie.
 
-    The password so far is asked for once more, so that a page left open, or a stolen cookie, is not enough. A
-    wrong one counts as one at a sign-in does.
+    The present password is needed, so that a page left open, or a stolen cookie, is not enough. A wrong one
+    counts like one at a sign-in.
     """
     if administrator.token:
         raise errors.Refused(errors.TOKEN_HAS_NO_PASSWORD)

@@ -43,7 +43,7 @@ async def list_refusals(
     limit: Limit = schemas.DEFAULT_PAGE,
     after: After = "",
 ) -> schemas.RefusalPage:
-    """Those in force, a page at a time. What slows down guessers is at `/v1/slow-downs`."""
+    """Those in force, a page at a time. Slow-downs for wrong passwords are at `/v1/slow-downs`."""
     page = await repository.refusals(limit, after=after, kind=kind, text=text)
     return schemas.RefusalPage(
         refusals=list(map(schemas.shown, page.refusals)),
@@ -65,11 +65,11 @@ async def set_refusals(
     administrator: Administrator,
     confirm: Confirmed = False,
 ) -> schemas.RefusalsSet:
-    """Answered once every live POP3 process goes by them, at the latest after a second.
+    """Answer once every live POP3 process applies them, at the latest after a second.
 
-    By then they have ended the sessions of those users and networks, with the reason and without UPDATE. A
-    ban or exemption of everybody, and a ban of your own address, have to be confirmed. Bans are of POP3
-    alone.
+    By then the processes have ended the sessions of these users and networks, with the reason and without
+    UPDATE. A ban or exemption of everybody, and a ban of your own address, have to be confirmed. Bans concern
+    POP3 alone.
     """
     new = [one.stored() for one in body.refusals]
     if not confirm and (questions := _questions(new, administrator.address)):
@@ -98,7 +98,7 @@ async def set_refusals(
 async def lift_refusal(
     refusal_id: RefusalId, repository: RepositoryDependency, administrator: Administrator
 ) -> None:
-    """Whoever was suspended can log in at once, with the password of before or one that was set since."""
+    """Let a suspended user log in again at once, with the old password or one that was set since."""
     await repository.lift_refusal(refusal_id, by=administrator)
     log.info("refusal lifted", refusal=refusal_id, administrator=administrator.name)
 
@@ -111,7 +111,7 @@ async def lift_refusal(
 async def show_suspension(
     username: UsernamePath, repository: RepositoryDependency, _: Reader
 ) -> schemas.Refusal:
-    """Answer 404 for a user who is not."""
+    """404 if the user is not suspended."""
     found = await repository.suspension(username)
     if found is None:
         raise UnknownRefusal
@@ -129,7 +129,7 @@ async def suspend_user(
     repository: RepositoryDependency,
     helper: Helper,
 ) -> schemas.SuspensionSet:
-    """End an open session with the reason, and tell it whoever gives the right password from now on.
+    """End an open session with the reason; from now on logins with the right password get the reason too.
 
     Mail still arrives. The password stays, and so does the suspension when it is changed, or when the user is
     removed and added again.
@@ -155,13 +155,13 @@ async def suspend_user(
     responses=errors.problems(errors.UNKNOWN_REFUSAL),
 )
 async def lift_suspension(username: UsernamePath, repository: RepositoryDependency, helper: Helper) -> None:
-    """Let the user log in at once."""
+    """Let the user log in again at once."""
     await repository.lift_suspension(username, by=helper)
     log.info("suspension lifted", username=username, administrator=helper.name)
 
 
 def _questions(new: list[NewRefusal], own_address: str) -> list[FieldError]:
-    """Return what to ask about networks that hold more than may be meant."""
+    """Return what has to be confirmed, for each network that contains more than may be meant."""
     found = [
         FieldError(field=f"refusals.{number}.subject", message=why)
         for number, one in enumerate(new)
@@ -171,7 +171,7 @@ def _questions(new: list[NewRefusal], own_address: str) -> list[FieldError]:
 
 
 def _question(one: NewRefusal, own_address: str) -> str:
-    """Return what to ask about a refusal; empty where there is nothing to ask."""
+    """Return what has to be confirmed about a refusal; empty if nothing."""
     if one.kind is RefusalKind.SUSPEND:
         return ""
     network = ip_network(one.subject)

@@ -22,12 +22,12 @@ router = APIRouter(prefix="/v1/settings", tags=["settings"], responses=errors.FO
 _ENTITY_TAGS = re.compile(rf"[\t ,]*{ENTITY_TAG}(?:[\t ]*,[\t ,]*{ENTITY_TAG})*[\t ,]*")
 
 IfMatch = Annotated[
-    # The pattern is for documentation: a little more is taken.
+    # The pattern is for documentation: a little more is accepted.
     list[Annotated[str, WithJsonSchema({"type": "string", "pattern": r'^((W/)?"[!#-~]*"|\*)$'})]],
     Header(
         alias="If-Match",
         default_factory=list,
-        description="The `ETag` that was seen, or several, or `*`: where the settings have another by now, "
+        description="The `ETag` that was seen, or several, or `*`: if the settings have another one by now, "
         "nothing is changed.",
         examples=[['"7"']],
     ),
@@ -71,9 +71,9 @@ async def change_settings(
     if_match: IfMatch,
     confirm: Confirmed = False,
 ) -> schemas.Settings:
-    """PEEP `c=`, `t=` and `m=`: any of the settings, at least one; live instances obey within a second.
+    """PEEP `c=`, `t=` and `m=`: at least one of the settings; all POP3 processes apply it within a second.
 
-    All of it is done in one step, or nothing: when a POP3 instance cannot use the mail directory, or when
+    All is changed in one step, or nothing: if a POP3 process cannot use the mail directory, or if
     `If-Match` is given and somebody else was faster. A limit below the connections that are open now,
     or below a tenth of the one in force, a timeout under a minute or none, and another mail directory have to
     be confirmed.
@@ -117,6 +117,6 @@ def _entity_tag(version: int) -> str:
 
 
 def in_answer(settings: records.Settings, response: Response) -> schemas.Settings:
-    """Return the settings as they are answered, with their version as the `ETag`."""
+    """Return the settings as the API shows them, with their version as the `ETag`."""
     response.headers["ETag"] = _entity_tag(settings.version)
     return schemas.Settings.model_validate(settings)

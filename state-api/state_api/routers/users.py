@@ -50,7 +50,7 @@ class Wanted:
     ] = None
     descending: Annotated[bool, Query(description="The largest, or the latest, first.")] = False
     search: Annotated[
-        str, Query(max_length=128, description="Only names with this in them, in capitals or not.")
+        str, Query(max_length=128, description="Only names that contain this; case does not count.")
     ] = ""
     not_since_days: Annotated[
         int | None, Query(ge=0, le=3650, description="Only users without a login in so many days.")
@@ -67,7 +67,7 @@ class Wanted:
     ] = 0
 
     def query(self, prefix: str) -> UserQuery | None:
-        """Return what is wanted of the list in memory; None for users by name, whatever the prefix."""
+        """Return the query for the list in memory; None for users by name, whatever the prefix."""
         if self == _ALL:
             return None
         return UserQuery(
@@ -113,9 +113,10 @@ async def list_users(
     prefix: Prefix = "",
     wanted: Annotated[Wanted, Depends()] = _ALL,
 ) -> user_details.UserPage:
-    """PEEP `u?`, a page at a time, sorted by the octets of the names; with figures of each.
+    """PEEP `u?`, a page at a time, sorted by the octets of the names; with figures of each user.
 
-    Sorted by anything else, or filtered, the list is some seconds old, and its pages go by `offset`.
+    If it is sorted by anything else, or filtered, the list is some seconds old, and pages are taken by
+    `offset`.
     """
     query = wanted.query(prefix)
     since = time_if_any(await repository.recorded_since())
@@ -166,7 +167,7 @@ async def add_user(
     response: Response,
     administrator: Administrator,
 ) -> user_schemas.User | user_schemas.AddedUsers:
-    """PEEP `u+`. Whoever is added can log in as soon as this is answered.
+    """PEEP `u+`. The user can log in as soon as this is answered.
 
     Many users are added in one step, each with an outcome of its own; repeating the request does no harm.
     """
@@ -187,10 +188,10 @@ async def add_user(
 async def show_user(
     username: UsernamePath, repository: RepositoryDependency, _: Helper
 ) -> user_details.UserDetails:
-    """Who cannot log in and why, the last login, traffic, and the session that is open now.
+    """Why logins were refused, the last login, traffic, and the session that is open now.
 
-    Exact at the moment of the request. This is where `Location` of an added user leads. Where nobody has the
-    name, `errors` says how many logins under such names were refused.
+    Exact at the moment of the request. The `Location` of an added user leads here. If no user has the name,
+    `errors` says how many logins under unknown names were refused.
     """
     credential, found, session, suspension = await asyncio.gather(
         repository.credential(username),
@@ -210,7 +211,7 @@ async def show_user(
 async def remove_user(
     username: UsernamePath, repository: RepositoryDependency, administrator: Administrator
 ) -> None:
-    """PEEP `u-`. The mail stays where it is, and an open session goes on to its end."""
+    """PEEP `u-`. The mail stays where it is, and an open session may go on to its end."""
     await repository.remove_user(username, by=administrator)
     log.info("user removed", username=username, administrator=administrator.name)
 
@@ -228,6 +229,6 @@ async def change_password(
     passwords: PasswordsDependency,
     administrator: Helper,
 ) -> None:
-    """From now on the old password opens no session; open ones go on."""
+    """PEEP `p=`. From now on the old password opens no session; open sessions go on."""
     await repository.set_credential(username, await change.credential(passwords), by=administrator)
     log.info("password changed", username=username, administrator=administrator.name)
