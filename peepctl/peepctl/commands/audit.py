@@ -63,7 +63,7 @@ def audit(
         str | None, typer.Option(metavar="TIME", help="2026-11-29, 2026-11-29T14:00, or 2h (ago).")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The same.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Most entries.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="At most so many.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new entries.")] = False,
     form: Annotated[
         Format, typer.Option("--format", help="jsonl and csv have every entry, not only --limit of them.")

@@ -40,7 +40,7 @@ const COLUMNS = [
   { label: "State", show: (row) => badge(row.state) },
   { label: "What", className: "name-cell", show: (row) => nameOf(row.name) },
   { label: "Where", className: "wide-cell", show: where },
-  { label: "State in words", className: "wide-cell", show: (row) => visible(row.text) },
+  { label: "Details", className: "wide-cell", show: (row) => visible(row.text) },
 ];
 
 /** @param {string} check @returns {string} its name, for people */

@@ -19,7 +19,7 @@ const COLUMNS = [
   { label: "State", className: "line-cell", show: (row) => badge(row.state), order: (row) => STATES.indexOf(row.state) },
   { label: "What", className: "name-cell", show: (row) => nameOf(row.name), order: (row) => nameOf(row.name) },
   { label: "Where", className: "wide-cell", show: (row) => row.subject, order: (row) => row.subject },
-  { label: "State in words", className: "wide-cell", show: (row) => row.text },
+  { label: "Details", className: "wide-cell", show: (row) => row.text },
   { label: "What to do", className: "wide-cell", show: (row) => row.advice },
 ];
 
