@@ -109,7 +109,7 @@ async def test_the_last_change_is_set_back_and_an_older_one_by_its_id(
     await repository.change_settings(by=OPERATOR, max_connections=16)
     refused = await peepctl.run("set", "--undo", limit.act_id)
     assert refused.code == 1
-    assert refused.stderr == "peepctl: max-connections is not 15 any more: --even-if-changed still undoes it\n"
+    assert refused.stderr == "peepctl: max-connections is not 15 any more: --even-if-changed undoes it\n"
     done = await peepctl.run("set", "--undo", limit.act_id, "--even-if-changed")
     assert done.stdout == "max-connections is 1000 again (it was 15, set by operator)\n"
     assert (await repository.settings()).max_connections == 1000

@@ -195,7 +195,7 @@ def _undo(server: Server, named: str | None, *, even_if_changed: bool, is_sure: 
             api.post(f"{path}?{urlencode(query)}", None)
         except ApiRefused as error:
             if error.kind == "changed-again":
-                complain(f"{_name_of(act)} is not {act['new']} any more: --even-if-changed still undoes it")
+                complain(f"{_name_of(act)} is not {act['new']} any more: --even-if-changed undoes it")
                 return Exit.REFUSED
             if error.kind != "needs-confirmation":
                 raise
