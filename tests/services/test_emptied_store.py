@@ -26,6 +26,8 @@ CREDENTIAL = Credential("$argon2id$one", "v1")
 ANOTHER = "b" * 40
 LOUD = "THE STORE HAS LOST ITS USERS"
 SHOWS_WITHIN_SECONDS = 30.0
+SOON = {"state_store.instance.exchanges.RENEWAL_SECONDS": 0.5}
+"""A POP3 process notices at its next renewal."""
 
 
 class System:
@@ -34,7 +36,7 @@ class System:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.redis = stack.enter_context(RedisServer())
-        self.pop3 = stack.enter_context(Pop3Process(self.redis.url, folder))
+        self.pop3 = stack.enter_context(Pop3Process(self.redis.url, folder, periods=SOON))
         self.logs = {"pop3_service": self.pop3.log}
         for name in ("peep_gateway", "state_api"):
             self.logs[name] = folder / f"{name}.log"

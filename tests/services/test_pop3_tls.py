@@ -80,7 +80,7 @@ def start(redis_url: str, tmp_path: Path, authority: Authority) -> Iterator[Star
     """Give a function that starts a service of the test's own, with a certificate in its folder."""
     with ExitStack() as stack:
 
-        def start(*, workers: int = 1, **settings: str) -> Pop3Process:
+        def start(*, workers: int = 1, **settings: Any) -> Pop3Process:
             given: dict[str, Any] = {**with_certificate(authority, tmp_path), **settings}
             return stack.enter_context(Pop3Process(redis_url, tmp_path, workers=workers, **given))
 
@@ -603,8 +603,8 @@ def serial(client: Pop3Client) -> str:
 def test_replaced_certificate_is_served_to_new_clients_and_a_broken_one_to_nobody(
     start: Start, authority: Authority, trusting: ssl.SSLContext, tmp_path: Path
 ) -> None:
-    # Slow: the service looks every two seconds, and takes up what it has seen twice.
-    service = start()
+    # The service takes up what it has seen twice.
+    service = start(periods={"service_runtime.certificates.POLL_SECONDS": 0.2})
     username = service.add_user(SHORT)
     with service.connect(tls=trusting) as early:
         first = serial(early)

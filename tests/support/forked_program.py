@@ -8,6 +8,7 @@ containers.
 import atexit
 import contextlib
 import functools
+import importlib
 import io
 import json
 import os
@@ -33,14 +34,18 @@ class ForkedProgram:
         stdout: int,
         stderr: int,
         descriptors: Mapping[str, int],
+        periods: Mapping[str, float] | None = None,
     ) -> None:
-        """Start `module`, which has these descriptors, their numbers in the variables of these names."""
+        """Start `module`, which has these descriptors, their numbers in the variables of these names.
+
+        `periods` are constants that have other values there: `{"package.module.NAME": seconds}`.
+        """
         self.returncode: int | None = None
         self._link, theirs = socket.socketpair()
         passed = [theirs.fileno(), stdout, stderr, *descriptors.values()]
         with theirs:
             socket.send_fds(_source(module), [b"+"], passed)
-        self._link.sendall(json.dumps([dict(environment), list(descriptors)]).encode())
+        self._link.sendall(json.dumps([dict(environment), list(descriptors), dict(periods or {})]).encode())
         self._link.shutdown(socket.SHUT_WR)
         self.pid = self._told()
 
@@ -118,7 +123,7 @@ def _fork_when_asked(module: str, requests: socket.socket) -> None:
 def _start(module: str, link: int, stdout: int, stderr: int, *descriptors: int) -> None:
     """Be the program in a process below this one, which waits for its end and tells it."""
     with socket.socket(fileno=link) as told:
-        environment, names = json.loads(told.makefile().read())
+        environment, names, periods = json.loads(told.makefile().read())
         if process_id := os.fork():
             for descriptor in (stdout, stderr, *descriptors):
                 os.close(descriptor)
@@ -131,6 +136,10 @@ def _start(module: str, link: int, stdout: int, stderr: int, *descriptors: int) 
         os.close(ours)
     os.environ.clear()
     os.environ.update(environment | dict(zip(names, map(str, descriptors), strict=True)))
+    for place, seconds in periods.items():
+        owner, _, name = place.rpartition(".")
+        assert name in vars(importlib.import_module(owner)), f"there is no {place}"
+        setattr(sys.modules[owner], name, seconds)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -164,6 +165,7 @@ class Pop3Process:
         workers: int = 1,
         ordinary_rights: bool = False,
         passed: Mapping[str, socket.socket] | None = None,
+        periods: Mapping[str, float] | None = None,
         **settings: str,
     ) -> None:
         self.mail = folder / "mail"
@@ -182,8 +184,8 @@ class Pop3Process:
             "PEEP_LOG_FORMAT": "json",
             **settings,
         }
-        self._ordinary_rights = ordinary_rights
-        self._passed = passed
+        before = _give_up_rights_on_files if ordinary_rights else None
+        self._begin = partial(start_service, "pop3_service", before=before, passed=passed, periods=periods)
         self._stack = ExitStack()
         self._numbers = itertools.count(1)
         self._redis_url = redis_url
@@ -207,10 +209,7 @@ class Pop3Process:
         self._stack.close()
 
     def _start(self) -> None:
-        before = _give_up_rights_on_files if self._ordinary_rights else None
-        self.process, served = start_service(
-            "pop3_service", self._environment, self.log, self._stack, before=before, passed=self._passed
-        )
+        self.process, served = self._begin(self._environment, self.log, self._stack)
         self.address = _host_and_port(served["POP3"])
         if "POP3S" in served:
             self.tls_address = _host_and_port(served["POP3S"])

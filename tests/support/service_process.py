@@ -38,13 +38,15 @@ def start_service(
     output: Path | None = None,
     before: Callable[[], None] | None = None,
     passed: Mapping[str, socket.socket] | None = None,
+    periods: Mapping[str, float] | None = None,
 ) -> tuple[Process, dict[str, str]]:
     """Return the process of `python -m module` once it serves, and its addresses by their names.
 
     Both of its outputs are appended to `log`, or standard output to `output`. The process ends when `stack`
     is closed, and also when the tests are killed. `before` is called in the process first of all. The sockets
-    in `passed` get there under their names, as from systemd. With one of these two, or a variable of
-    `_AT_A_START`, the process is started anew; else it is a `ForkedProgram`.
+    in `passed` get there under their names, as from systemd. With one of these two, or another value
+    of one of `_AT_A_START`, the process is started anew; else it is a `ForkedProgram`, which alone may have
+    `periods`.
     """
     ready_read, ready_write = os.pipe()
     parent_read, parent_write = os.pipe()
@@ -53,10 +55,11 @@ def start_service(
     with log.open("ab") as errors, (output or log).open("ab") as said:
         outputs = (said.fileno(), errors.fileno())
         process: Process
-        if before or passed or not _AT_A_START.isdisjoint(environment):
+        if before or passed or any(environment.get(name) != os.environ.get(name) for name in _AT_A_START):
+            assert not periods, "a process that is started anew has its own"
             process = _start_anew(module, environment, outputs, pipes, before, passed)
         else:
-            process = ForkedProgram(module, environment, *outputs, pipes)
+            process = ForkedProgram(module, environment, *outputs, pipes, periods)
     stack.callback(_kill_with_workers, process)
     os.close(ready_write)
     os.close(parent_read)
