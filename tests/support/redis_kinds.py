@@ -187,6 +187,10 @@ class SentinelTrio:
         for server in [*self.servers, *self.sentinels]:
             if server.process is None:
                 server.start()
+        master = self.master()
+        for server in self.servers:
+            if server is not master and server.is_master():
+                server.ask("REPLICAOF", "127.0.0.1", master.port)  # as sentinels order it seconds later
         for sentinel in self.sentinels:
             until(lambda sentinel=sentinel: sentinel.knows_all(3, 1))  # type: ignore[misc]
 
