@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from support.dashboard import Dashboard, HeldBack
+from support.dashboard import EVERY_MILLISECONDS, Dashboard, HeldBack
 from support.foreign_hashes import PASSWORD, foreign_hashes
 from support.peep_services import Peep
 from support.pop3_process import wait_until
@@ -59,6 +59,8 @@ def test_a_save_is_announced_once_with_what_was_before(peep: Peep, dashboard: Da
     expect(told.filter(has_text="The timeout is now 10 min")).to_be_visible()
     dashboard.page.clock.run_for(1000)
     expect(lines).to_have_text([saved, "The connection limit is now 1,000. The timeout is now 10 min"])
+    dashboard.page.clock.run_for(6000)
+    expect(lines).to_have_count(0)
 
 
 def test_what_is_typed_while_a_change_is_read_is_kept(peep: Peep, dashboard: Dashboard) -> None:
@@ -236,6 +238,7 @@ def test_all_sessions_of_a_user_or_a_network_are_closed_after_a_question(
     names = [peep.add_user(name) for name in ("lou", "louis", "max")]
     clients = {name: peep.log_in(name) for name in names}
     clients["lou"].ask("DELE 1")
+    dashboard.page.clock.install()
     dashboard.enter("Sessions")
     expect(dashboard.row("lou").get_by_role("cell").nth(8)).to_have_text("1")
     dashboard.page.get_by_label("Filter").fill("lou")
@@ -260,6 +263,7 @@ def test_all_sessions_of_a_user_or_a_network_are_closed_after_a_question(
     dashboard.page.get_by_label("Filter").fill("1h")
     expect(dashboard.page.get_by_text("No session fits the filter.")).to_be_visible()
     dashboard.page.get_by_label("Filter").fill("1 s")
+    dashboard.page.clock.run_for(EVERY_MILLISECONDS)
     expect(button).to_have_text("Close 2 sessions")
     dashboard.page.get_by_label("By").select_option("network")
     dashboard.page.get_by_label("Filter").fill("127.0.0.2")

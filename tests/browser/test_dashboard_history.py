@@ -10,6 +10,7 @@ from state_store.repository import StateRepository
 from support.dashboard import Dashboard, Open, beside_the_browser
 from support.past import CONNECTIONS_AT_MOST, write_past
 from support.peep_services import Peep
+from support.pop3_process import wait_until
 
 LOOKS: dict[str, dict[str, object]] = {
     "light": {},
@@ -19,6 +20,8 @@ LOOKS: dict[str, dict[str, object]] = {
 
 
 WATCHER = "the test"
+HEALTH_EVERY_MILLISECONDS = 5000
+"""So often the page of health is read anew."""
 
 
 def take_the_watch(peep: Peep) -> None:
@@ -79,8 +82,14 @@ def test_the_charts_open_full_and_reach_back_a_year(own_peep: Peep, open_dashboa
 
 @pytest.mark.timeout(120)
 def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard: Open) -> None:
+    def check_of(name: str) -> dict[str, str]:
+        checks: list[dict[str, str]] = own_peep.api.client.get("/v1/health").json()["checks"]
+        return next((check for check in checks if check["name"] == name), {"state": "unknown"})
+
+    wait_until(lambda: check_of("mail-disk")["state"] == "ok", "the disk is known")
     for name, options in LOOKS.items():
         dashboard = open_dashboard(**options)
+        dashboard.page.clock.install()
         dashboard.enter("Health")
         rows = dashboard.page.locator("#health tbody tr")
         expect(rows.filter(has_text="Certificate")).to_contain_text("expires 3000-01-01")
@@ -90,6 +99,8 @@ def test_health_says_what_is_wrong_and_what_to_do(own_peep: Peep, open_dashboard
         assert not dashboard.is_wider_than_the_screen()
         dashboard.picture(f"health-{name}")
     own_peep.pop3.mail.rename(own_peep.pop3.mail.with_name("unmounted"))
+    wait_until(lambda: check_of("mail-disk")["state"] == "critical", "the disk's fault is known")
+    dashboard.page.clock.run_for(HEALTH_EVERY_MILLISECONDS)
     disk = rows.filter(has_text="cannot be read: No such file or directory")
     expect(disk).to_contain_text("critical")
     expect(disk).to_contain_text("Mount it")

@@ -46,9 +46,10 @@ def test_the_cookie_is_out_of_reach_of_scripts(peep: Peep, dashboard: Dashboard)
 
 def test_who_is_no_administrator_any_more_is_put_out(own_peep: Peep, open_dashboard: Open) -> None:
     dashboard = open_dashboard()
+    dashboard.stop_clock()
     dashboard.enter("Sessions")
     with own_peep.redis.client() as client:
         client.delete("{peep}:administrators")
-    expect(dashboard.page.locator("#sign-in")).to_be_visible()
+    dashboard.run_clock_until(dashboard.page.locator("#sign-in").is_visible, "root is put out")
     expect(dashboard.page.get_by_role("alert").filter(has_text="You are signed out")).to_be_visible()
     expect(dashboard.page.locator("#app")).to_be_hidden()

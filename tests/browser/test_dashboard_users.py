@@ -7,7 +7,14 @@ import pytest
 from playwright.sync_api import expect
 
 from support.actors import OPERATOR
-from support.dashboard import TELEPHONE, Dashboard, HeldBack, Open, beside_the_browser
+from support.dashboard import (
+    EVERY_MILLISECONDS,
+    TELEPHONE,
+    Dashboard,
+    HeldBack,
+    Open,
+    beside_the_browser,
+)
 from support.peep_services import Peep
 from support.pop3_process import wait_until
 from support.whole_store import CREDENTIAL, repository_on
@@ -247,7 +254,7 @@ def test_a_button_of_a_user_stays_under_the_finger_while_the_page_is_read_anew(
         before = sent()
         client.ask_lines("RETR 1")
         wait_until(lambda: sent() > before, "the session's figures are known")
-        page.clock.run_for(2500)
+        page.clock.run_for(EVERY_MILLISECONDS)
         expect(page.locator("#user-session ~ div")).to_contain_text("kB sent")
         expect(close).to_be_focused()
 

@@ -1,5 +1,6 @@
 """state-api as a process for tests without an event loop, and what they ask it beside a browser."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -17,8 +18,16 @@ ANSWER_SECONDS = 30
 class ApiService:
     """`python -m state_api` on a free loopback port, which it gets again when it is started again."""
 
-    def __init__(self, redis_url: str, folder: Path, **settings: str) -> None:
+    def __init__(
+        self,
+        redis_url: str,
+        folder: Path,
+        *,
+        periods: Mapping[str, float] | None = None,
+        **settings: str,
+    ) -> None:
         self.log = folder / "state-api.log"
+        self._periods = periods
         self._environment = environment(redis_url, PEEP_DRAIN_SECONDS="0", **settings)
         # While it is down, no outgoing connection may be given its port.
         self._environment["PEEP_HTTP_PORT"] = str(free_port())
@@ -35,7 +44,9 @@ class ApiService:
 
     def start(self) -> None:
         """Start the process and return when it serves."""
-        self._process, served = start_service("state_api", self._environment, self.log, self._stack)
+        self._process, served = start_service(
+            "state_api", self._environment, self.log, self._stack, periods=self._periods
+        )
         self.url = served["HTTP"]
 
     def kill(self) -> None:

@@ -40,6 +40,8 @@ VIEWS = (
     *("Moves", "Settings", "Access", "Audit"),
 )
 MOST_TABS = 60
+EVERY_MILLISECONDS = 2500
+"""So often most views are read anew."""
 
 # What the page announces goes away by itself, however late the test looks.
 _REMEMBER_ANNOUNCEMENTS = """
@@ -185,7 +187,14 @@ class Dashboard:
     def stop_clock(self) -> None:
         """Let no timer of the page end but by `page.clock.run_for`."""
         self.page.clock.install()
-        self.page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
+        self.page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=10))
+
+    def run_clock_until(self, holds: Callable[[], bool], what: str) -> None:
+        """Let the time of a page with a stopped clock pass, half a second at once, until `holds` says so."""
+        deadline = time.monotonic() + EXPECTING_SECONDS
+        while not holds():
+            assert time.monotonic() < deadline, what
+            self.page.clock.run_for(500)
 
     def tab_to(self, target: Locator) -> None:
         """Press Tab until `target` has the focus."""
@@ -256,6 +265,11 @@ class HeldBack:
         self._page = page
         self._routes: list[Route] = []
         page.route(url, self._hold)
+
+    @property
+    def are_waiting(self) -> bool:
+        """Whether there are requests that are not answered."""
+        return bool(self._routes)
 
     def next(self) -> Route:
         """Return the oldest request that is not answered, once there is one."""

@@ -10,6 +10,23 @@ from support.pop3_process import PASSWORD, Pop3Client, Pop3Process
 from support.redis_server import RedisServer
 
 LINE = b"It was a bright cold day in April, and the clocks were striking thirteen.\r\n"
+COUNTERS_SECONDS = 0.25
+"""So often a page gets new figures."""
+
+POP3_PERIODS = {
+    "state_store.instance.exchanges.RENEWAL_SECONDS": 0.5,
+    "state_store.instance.exchanges.CHANGED_ROW_SECONDS": 0.1,
+    "state_store.instance.live_instance.CHANGED_ROW_SECONDS": 0.1,
+    "state_store.instance.outbox.CHANGED_ROW_SECONDS": 0.1,
+}
+API_PERIODS = {
+    "state_api.event_feed.COUNTERS_SECONDS": COUNTERS_SECONDS,
+    "state_api.event_feed.POLL_SECONDS": 0.1,
+    "state_api.event_feed.RECHECK_SECONDS": 0.1,
+    "state_api.user_list.FRESH_SECONDS": 0.2,
+}
+"""So soon a page shows what there is to be seen: how late it may be is the subject of other tests."""
+
 MESSAGE = b"From: alice@example.org\r\nSubject: A message\r\n\r\n" + 400 * LINE
 
 
@@ -40,7 +57,13 @@ def start_peep(stack: ExitStack, folder: Path) -> Peep:
     certificate, key = authority.issue(folder)
     redis = stack.enter_context(RedisServer())
     pop3 = stack.enter_context(
-        Pop3Process(redis.url, folder, PEEP_TLS_CERT_FILE=str(certificate), PEEP_TLS_KEY_FILE=str(key))
+        Pop3Process(
+            redis.url,
+            folder,
+            periods=POP3_PERIODS,
+            PEEP_TLS_CERT_FILE=str(certificate),
+            PEEP_TLS_KEY_FILE=str(key),
+        )
     )
-    api = stack.enter_context(ApiService(redis.url, folder))
+    api = stack.enter_context(ApiService(redis.url, folder, periods=API_PERIODS))
     return Peep(redis, pop3, api, authority)
