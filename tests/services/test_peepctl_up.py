@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import resources
@@ -20,11 +21,20 @@ import pytest
 from peepctl.up.embedded import EmbeddedServer
 from support.certificates import Authority
 from support.peepctl_program import Peepctl
-from support.peepctl_up import Up
+from support.peepctl_up import PROGRAM, Up
 from support.pop3_process import Pop3Client, wait_until
 
 SECONDS = 30.0
 """Far more than an answer or an end takes, even on a busy machine."""
+
+_PROGRAM = """
+import runpy
+from peepctl.up import kept_parts
+kept_parts.FIRST_PAUSE_SECONDS = 0.01
+runpy.run_module("peepctl", run_name="__main__", alter_sys=True)
+"""
+WITH_SHORT_PAUSES = (sys.executable, "-c", _PROGRAM)
+"""A peepctl that starts again at once what has ended."""
 
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
 
@@ -33,8 +43,8 @@ NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason=
 def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     started: list[Up] = []
 
-    def start(**settings: str) -> Up:
-        started.append(Up(tmp_path, settings))
+    def start(*program: str, **settings: str) -> Up:
+        started.append(Up(tmp_path, settings, program or PROGRAM))
         return started[-1]
 
     yield start
@@ -248,7 +258,7 @@ def test_a_killed_service_is_started_again_and_the_others_go_on(running: Up) -> 
 
 @NEEDS_PROC
 def test_a_service_that_keeps_ending_stops_the_rest(start: Callable[..., Up]) -> None:
-    up = start().ready()
+    up = start(*WITH_SHORT_PAUSES).ready()
     for _ in range(4):
         os.kill(process_of(up, "peep_gateway"), signal.SIGKILL)
         up.until("peep")
@@ -283,7 +293,7 @@ def is_served(up: Up) -> bool:
 def test_an_embedded_server_that_cannot_start_three_times_in_a_row_stops_the_rest(
     start: Callable[..., Up],
 ) -> None:
-    up = start().ready()
+    up = start(*WITH_SHORT_PAUSES).ready()
     server = process_of(up, "redis.sock")
     next((up.data / "redis").glob("*/*.manifest")).write_text("this is no manifest\n")
     os.kill(server, signal.SIGKILL)

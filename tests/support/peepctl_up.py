@@ -13,6 +13,7 @@ from typing import Any
 
 from peepctl.up.directory_lock import LOCK_FILE, DirectoryLock
 
+PROGRAM = (sys.executable, "-m", "peepctl")
 FREE_PORTS = {"PEEP_POP3_PORT": "0", "PEEP_PORT": "0", "PEEP_HTTP_PORT": "0"}
 SMALL = {"PEEP_POP3_WORKERS": "1", "PEEP_DRAIN_SECONDS": "0.2"}
 
@@ -24,7 +25,7 @@ class Up:
         self,
         directory: Path,
         settings: dict[str, str],
-        program: Sequence[str | Path] = (sys.executable, "-m", "peepctl"),
+        program: Sequence[str | Path] = PROGRAM,
         **started_with: Any,
     ) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PEEP_")}
