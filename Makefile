@@ -15,11 +15,12 @@ COURIER := courier-pop courier-authlib libcourier-unicode4 libidn12
 NOT_FOR_DEPLOY := aws-cdk-lib constructs jsii publication typeguard
 
 # Processes that share the test files among them; 0 runs the tests one after the other. A third of their time
-# tests wait, for a server, a client or a process of theirs: three for each two cores keep these busy.
+# tests wait, for a server, a client or a process of theirs: three for each two cores keep these busy. Tests of
+# services wait half of theirs: they have two for each core.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(shell expr \( $(CORES) \* 3 + 1 \) / 2)
 # In this order, in which files that take long come first: so the processes end at the same time.
-SHARED := --dist=loadfile --no-loadscope-reorder --numprocesses=$(JOBS)
+SHARED = --dist=loadfile --no-loadscope-reorder --numprocesses=$(JOBS)
 IN_PROCESS := tests/components tests/property tests/conformance tests/unit
 OF_SERVICES := tests/browser tests/simulation tests/interop tests/services
 
@@ -71,6 +72,7 @@ coverage: $(VENV)/.dev  ## the same tests, and which part of each package they r
 	  $(BIN)/coverage report --include="$${least%=*}/*" --fail-under="$${least#*=}" --format=total || failed=1; \
 	done; test -z "$$failed"
 
+test-services: JOBS = $(shell expr $(CORES) \* 2)
 test-services: $(VENV)/.dev  ## run the tests of the services as processes, with other people's clients and a browser
 	$(BIN)/python -m pytest $(SHARED) $(OF_SERVICES)
 
