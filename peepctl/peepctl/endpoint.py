@@ -37,6 +37,7 @@ class ConnectionOptions:
     insecure: bool | None = None
     config: str | None = None
     http: str | None = None
+    timeout: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Endpoint:
     """The address of the HTTP API."""
     token: Password | None = None
     """An API token, for the HTTP API alone."""
+    timeout: int | None = None
+    """How many seconds the server may take to answer; None: as long as what is asked usually needs."""
 
     @property
     def address(self) -> str:
@@ -80,6 +83,7 @@ def find(options: ConnectionOptions, environment: Mapping[str, str] = os.environ
             tls=options.tls,
             ca_file=options.ca_file,
             http=options.http,
+            timeout=options.timeout,
         ),
         from_environment(environment),
         from_file(options.config, environment),
@@ -103,6 +107,7 @@ def find(options: ConnectionOptions, environment: Mapping[str, str] = os.environ
         bool(options.insecure),
         _first(one.http for one in fitting) or _default_api(host, environment),
         _token(fitting),
+        _first(one.timeout for one in sources),
     )
 
 

@@ -74,6 +74,7 @@ class HttpApi:
         authorization: str,
         tls: Callable[[], ssl.SSLContext],
         patience_seconds: float = PATIENCE_SECONDS,
+        answer_seconds: float | None = None,
     ) -> None:
         parts = urlsplit(url)
         try:
@@ -91,6 +92,8 @@ class HttpApi:
         self._path = parts.path.rstrip("/")
         # Who is patient has passwords hashed; who is not wants to know now.
         seconds = ANSWER_SECONDS if patience_seconds >= PATIENCE_SECONDS else patience_seconds
+        self.answer_seconds = seconds = answer_seconds or seconds
+        """How long an answer may take."""
         if parts.scheme == "https":
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 parts.hostname, port, timeout=seconds, context=tls()

@@ -43,6 +43,15 @@ _OPTIONS: dict[str, Any] = {
         str | None,
         typer.Option(metavar="URL", help="The HTTP API, for what needs it.", show_default="http://HOST:8110"),
     ],
+    "timeout": Annotated[
+        int | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="How long the server may take to connect and to answer; the HTTP API is asked again for so "
+            "long while it is away.",
+            show_default="as long as the command usually needs",
+        ),
+    ],
     "config": Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Settings file.", show_default="~/.config/peep/peepctl.toml"),

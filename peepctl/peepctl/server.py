@@ -9,6 +9,7 @@ import sys
 import peep_client
 from peep_client import AsyncPeep, Peep
 from peep_client.protocol.errors import UNAVAILABLE
+from peep_client.transport import CONNECT_SECONDS, SILENCE_SECONDS
 from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find, searched
 from peepctl.http_api import (
     PATIENCE_SECONDS,
@@ -64,27 +65,42 @@ class Server:
         """
         endpoint = self.endpoint
         user, password = (endpoint.user, self._password().text) if log_in else (None, None)
-        peep = peep_client.connect(endpoint.host, endpoint.port, user, password, tls=self._tls())
+        peep = peep_client.connect(
+            endpoint.host,
+            endpoint.port,
+            user,
+            password,
+            tls=self._tls(),
+            connect_seconds=endpoint.timeout or CONNECT_SECONDS,
+            silence_seconds=endpoint.timeout or SILENCE_SECONDS,
+        )
         self._has_answered = True
         return peep
 
     def api(self, patience_seconds: float = PATIENCE_SECONDS) -> HttpApi:
         """Return the HTTP API, not yet connected; prompts for a missing password. Raises `WrongSettings`.
 
-        It is asked again for so long while it is away for a moment.
+        It is asked again for so long while it is away for a moment, unless `--timeout` says otherwise.
         """
         endpoint = self.endpoint
         if endpoint.token is not None:
             authorization = by_token(endpoint.token.text)
         else:
             authorization = by_name(endpoint.user, self._password().text)
-        return HttpApi(endpoint.http, authorization, self._tls_context, patience_seconds)
+        patience = endpoint.timeout or patience_seconds
+        return HttpApi(endpoint.http, authorization, self._tls_context, patience, endpoint.timeout)
 
     def connect_async(self) -> AsyncPeep:
         """Return a connection for asyncio, not yet open; prompts for a missing password."""
         endpoint = self.endpoint
         return peep_client.connect_async(
-            endpoint.host, endpoint.port, endpoint.user, self._password().text, tls=self._tls()
+            endpoint.host,
+            endpoint.port,
+            endpoint.user,
+            self._password().text,
+            tls=self._tls(),
+            connect_seconds=endpoint.timeout or CONNECT_SECONDS,
+            silence_seconds=endpoint.timeout or SILENCE_SECONDS,
         )
 
     def connect_silently(self, seconds: float) -> Peep:

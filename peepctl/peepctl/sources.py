@@ -23,8 +23,12 @@ KEYS: Mapping[str, type] = {
     "tls": bool,
     "ca_file": str,
     "http": str,
+    "timeout": int,
 }
 """The settings and their types: the keys of the settings file, and `PEEPCTL_X` in the environment."""
+
+_NUMBERS = {"port": ("port", MAX_PORT), "timeout": ("timeout", 3600)}
+"""What to call the settings that are numbers, and the largest."""
 
 _ENVIRONMENT = "the environment"
 _KINDS = {str: "a text in quotes", int: "a number", bool: "true or false"}
@@ -50,6 +54,8 @@ class Source:
     tls: bool | None = None
     ca_file: str | None = None
     http: str | None = None
+    timeout: int | None = None
+    """Seconds."""
 
     def place_of(self, key: str) -> str:
         """Return what to name as the place of one of its settings."""
@@ -66,8 +72,9 @@ def source(name: str, **content: Any) -> Source:
     content["host"], port = _host_and_port(content.get("host"), name)
     if content.get("port") is None:
         content["port"] = port
-    elif not 1 <= content["port"] <= MAX_PORT:
-        raise WrongSettings(f"{name}: the port {content['port']} is not between 1 and {MAX_PORT}")
+    for key, (what, most) in _NUMBERS.items():
+        if (number := content.get(key)) is not None and not 1 <= number <= most:
+            raise WrongSettings(f"{name}: the {what} {number} is not between 1 and {most}")
     return Source(name, **content)
 
 
@@ -77,7 +84,9 @@ def from_environment(environment: Mapping[str, str]) -> Source:
     for key, kind in KEYS.items():
         name = _variable(key)
         if text := environment.get(name):
-            found[key] = _switch(text, name) if kind is bool else port(text, name) if kind is int else text
+            found[key] = (
+                _switch(text, name) if kind is bool else _number(key, text, name) if kind is int else text
+            )
     for secret in ("password", "token"):
         if secret in found and f"{secret}_file" in found:
             name = _variable(secret)
@@ -104,9 +113,7 @@ def from_file(chosen: str | None, environment: Mapping[str, str]) -> Source:
 
 def port(text: str, name: str) -> int:
     """Return the port in `text`; `name` is its source in the message of `WrongSettings`."""
-    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_PORT:
-        return int(text)
-    raise WrongSettings(f"{name}: {text or 'nothing'!r} is not a port, a number from 1 to {MAX_PORT}")
+    return _number("port", text, name)
 
 
 def read(path: Path) -> str:
@@ -117,6 +124,13 @@ def read(path: Path) -> str:
         raise WrongSettings(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise WrongSettings(f"{path} is not UTF-8 text") from None
+
+
+def _number(key: str, text: str, name: str) -> int:
+    what, most = _NUMBERS[key]
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= most:
+        return int(text)
+    raise WrongSettings(f"{name}: {text or 'nothing'!r} is not a {what}, a number from 1 to {most}")
 
 
 def _variable(key: str) -> str:

@@ -494,3 +494,16 @@ def test_completion_without_a_server_offers_nothing_and_asks_nobody(tmp_path: Pa
         _PEEPCTL_COMPLETE="complete_bash", COMP_WORDS="peepctl users remove a", COMP_CWORD="3"
     )
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+@pytest.mark.timeout(45)
+def test_a_server_that_takes_a_connection_and_never_answers_is_given_up_in_the_time_that_is_set(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        login = {"PEEPCTL_USER": "root", "PEEPCTL_PASSWORD": "secret", "PEEPCTL_TIMEOUT": "1"}
+        peepctl = Peepctl(tmp_path, PEEPCTL_HOST=address, PEEPCTL_HTTP=f"http://{address}", **login)
+        over_peep, over_http = peepctl.run("stats"), peepctl.run("audit", "--timeout", "2")
+    assert (over_peep.code, f"{address} is silent" in over_peep.stderr) == (3, True)
+    assert (over_http.code, f"http://{address}: timed out" in over_http.stderr) == (3, True)

@@ -50,6 +50,16 @@ def test_options_go_before_environment_before_file(home: dict[str, str]) -> None
     assert find(given, environment) == Endpoint("option", 3, "optimus", None, http="http://option:8110")
 
 
+def test_a_timeout_holds_for_whatever_host(home: dict[str, str]) -> None:
+    write_file(home, 'host = "file"\ntimeout = 5\n')
+    assert find(ConnectionOptions(), home).timeout == 5
+    environment = home | {"PEEPCTL_HOST": "variable", "PEEPCTL_TIMEOUT": "70000"}
+    with pytest.raises(WrongSettings):
+        find(ConnectionOptions(), environment)
+    assert find(ConnectionOptions(host="option"), environment | {"PEEPCTL_TIMEOUT": "6"}).timeout == 6
+    assert find(ConnectionOptions(host="option", timeout=7), home).timeout == 7
+
+
 @pytest.mark.parametrize(
     ("text", "host", "port"),
     [
@@ -178,6 +188,7 @@ def test_root_of_a_host_with_the_package_needs_no_password(home: dict[str, str])
         ("host = 5\n", "host must be a text in quotes"),
         ("port = true\n", "port must be a number"),
         ("port = 65536\n", "the port 65536 is not between"),
+        ("timeout = 0\n", "the timeout 0 is not between 1 and 3600"),
         ("tls = 1\n", "tls must be true or false"),
         ("host = \n", "Invalid value"),
     ],
@@ -206,6 +217,7 @@ def test_file_without_a_password_may_be_read_by_all(home: dict[str, str]) -> Non
     ("variables", "words"),
     [
         ({"PEEPCTL_PORT": "http"}, "PEEPCTL_PORT: 'http' is not a port"),
+        ({"PEEPCTL_TIMEOUT": "2m"}, "PEEPCTL_TIMEOUT: '2m' is not a timeout, a number from 1 to 3600"),
         ({"PEEPCTL_TLS": "perhaps"}, "PEEPCTL_TLS=perhaps: must be 1 or 0"),
         ({"PEEPCTL_HOST": "mail:x"}, "'x' is not a port"),
         ({"PEEPCTL_PASSWORD": "a", "PEEPCTL_PASSWORD_FILE": "b"}, "give one of them"),

@@ -106,6 +106,7 @@ def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Ex
         acts = list(reversed(api.get(_path(query, limit=limit))["acts"]))
         after = max((one["id"] for one in (*acts[-1:], *newest)), key=_position, default="0-0")
         _say_lines([_HEAD])
+    wait = max(1, min(WAIT_SECONDS, int(api.answer_seconds / 2)))
     try:
         while True:
             if form is Format.TABLE:
@@ -113,7 +114,7 @@ def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Ex
             else:
                 for act in acts:
                     typer.echo(json.dumps(act))
-            page = _patiently(api, _path(query, after=after, wait=WAIT_SECONDS, limit=_LARGEST_PAGE))
+            page = _patiently(api, _path(query, after=after, wait=wait, limit=_LARGEST_PAGE))
             acts, after = page["acts"], page["next"]
     except KeyboardInterrupt:
         return Exit.DONE
