@@ -127,6 +127,29 @@ def test_upgrade_refuses_none_of_fifty_clients_and_keeps_the_settings(
     assert host.type_in("tail -n 1 /etc/peep/peep.env") == "PEEP_LOG_LEVEL=warning\n"
 
 
+def test_backup_brings_users_settings_and_mail_back(host: DebianHost) -> None:
+    maildir = "/var/mail/peep/back@example.org"
+    mail = f"{maildir}/new/1.mail.host"
+    host.type_in(
+        f"install -d -o peep -g peep {maildir} {maildir}/new"
+        f" && install -o peep -g peep -m 600 /dev/stdin {mail} <<<'Subject: back'"
+    )
+    host.type_in("printf 'secret\\n' | peepctl users add back@example.org && peepctl set timeout 700")
+    kept = host.type_in(f"sha256sum /etc/peep/* {mail}")
+    host.type_in(commands("backup.md", "backup on a Debian host"))
+    host.type_in("peepctl users remove back@example.org --yes && peepctl set timeout 800")
+    host.type_in(f"rm {mail} /etc/peep/tls.key")
+    host.type_in(commands("backup.md", "restore on a Debian host"))
+    assert host.type_in(f"sha256sum /etc/peep/* {mail}") == kept
+    assert host.type_in("stat --format=%U:%G /etc/peep/tls.key") == "root:peep\n"
+    assert host.type_in("peepctl get timeout") == "700\n"
+    assert "back@example.org" in host.type_in("peepctl users list").split()
+    fetched = host.type_in(
+        "curl --silent --show-error --user back@example.org:secret pop3s://mail.example.org/1"
+    )
+    assert "Subject: back" in fetched
+
+
 def test_wrong_setting_is_named_and_leaves_dpkg_in_order(host: DebianHost) -> None:
     host.type_in("cp /etc/peep/peep.env /root/right.env && echo 'PEEP_LOGIN_DELAY=soon' >>/etc/peep/peep.env")
     done = host.result("apt-get install --reinstall ./$(ls -t peep_*.deb | head -n 1)")
