@@ -20,6 +20,9 @@ PATIENCE_SECONDS = 60.0
 
 _TRY_LATER = {429, 503}
 
+_AS_AFTER_IT_WAS_DONE = {404, 409}
+"""What is there already, or is gone, may be so by an earlier try whose answer was lost."""
+
 
 class ApiError(Exception):
     """The API cannot do it; the text is one line for a person."""
@@ -182,13 +185,16 @@ class HttpApi:
         if status == http.HTTPStatus.UNAUTHORIZED:
             raise ApiWrongLogin(self.url)
         if status >= http.HTTPStatus.BAD_REQUEST:
-            raise _refused(f"{self.url} answers {status}: ", answer if isinstance(answer, dict) else {})
+            is_done = self.was_repeated and status in _AS_AFTER_IT_WAS_DONE
+            end = " This was another try: an earlier one may have been carried out." if is_done else ""
+            raise _refused(f"{self.url} answers {status}: ", answer if isinstance(answer, dict) else {}, end)
         return answer
 
 
-def _refused(begin: str, problem: dict[str, Any]) -> ApiRefused:
+def _refused(begin: str, problem: dict[str, Any], end: str) -> ApiRefused:
     kind = str(problem.get("type")).rpartition("#")[2]
     faults = [(str(one.get("field")), str(one["message"])) for one in problem.get("errors", [])]
     # What fits every such request says nothing of this one.
     wrong = "; ".join(map(": ".join, faults)) if kind == "invalid-request" else ""
-    return ApiRefused(begin + (wrong or str(problem.get("detail") or "no reason given")), kind, faults)
+    said = wrong or str(problem.get("detail") or "no reason given")
+    return ApiRefused(begin + said + end, kind, faults)

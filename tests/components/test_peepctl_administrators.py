@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from peepctl.http_api import HttpApi
 from state_store.credentials.api_tokens import is_token
 from state_store.repository import StateRepository
 from support.api_client import ADMINISTRATOR
@@ -85,6 +86,27 @@ async def test_what_the_api_refuses_is_told(peepctl: PeepctlBesideApi) -> None:
     assert (short.code, "422" in short.stderr) == (1, True)
     unknown = await peepctl.run("tokens", "revoke", "nobody")
     assert (unknown.code, "No API token has this name" in unknown.stderr) == (1, True)
+
+
+async def test_who_is_there_already_may_be_so_by_a_try_whose_answer_was_lost(
+    peepctl: PeepctlBesideApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange, answers = HttpApi._exchange, list[int]()
+
+    def cut_once(api: HttpApi, method: str, path: str, body: bytes | None) -> tuple[int, bytes, float]:
+        answer = exchange(api, method, path, body)
+        answers.append(answer[0])
+        if len(answers) == 1:
+            raise ConnectionResetError
+        return answer
+
+    monkeypatch.setattr(HttpApi, "_exchange", cut_once)
+    monkeypatch.setattr("peepctl.http_api.time.sleep", lambda _: None)
+    done = await peepctl.run("admins", "add", "eve", "--role", "read", given="eves-password\n")
+    assert (done.code, answers) == (1, [201, 409])
+    assert "already. This was another try: an earlier one may have been carried out.\n" in done.stderr
+    again = await peepctl.run("admins", "add", "eve", "--role", "read", given="eves-password\n")
+    assert again.stderr.endswith("already.\n")
 
 
 async def test_what_the_api_refuses_is_named_with_the_reason(peepctl: PeepctlBesideApi) -> None:
