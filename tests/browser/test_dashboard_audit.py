@@ -58,7 +58,7 @@ def test_a_change_is_found_and_set_back(peep: Peep, dashboard: Dashboard) -> Non
     set_back.click()
     expect(dialog).to_contain_text("59 seconds close")
     set_back.click()
-    expect(dialog).to_contain_text("Another value is in force by now. Undo the change all the same?")
+    expect(dialog).to_contain_text("It is 6 min 40 s by now. Undo the change all the same?")
     set_back.click()
     expect(dialog).to_be_hidden()
     peep.api.change_settings(timeout_seconds=600)

@@ -154,11 +154,16 @@ def test_a_user_gets_a_new_password(peep: Peep, dashboard: Dashboard) -> None:
     peep.add_user("hans")
     dashboard.enter("Users")
     dashboard.row("hans").get_by_role("button", name="New password").click()
-    dashboard.dialog().get_by_label("Password", exact=True).fill("another")
+    password = dashboard.dialog().get_by_label("Password", exact=True)
+    expect(password).to_have_attribute("type", "password")
+    dashboard.dialog().get_by_role("button", name="Make a password").click()
+    expect(password).to_have_attribute("type", "text")
+    made = password.input_value()
+    assert len(made) == 20
     dashboard.dialog().get_by_role("button", name="Change").click()
     dashboard.announced("hans has a new password")
     with peep.pop3.connect() as client:
-        client.log_in("hans", "another")
+        client.log_in("hans", made)
 
 
 def test_a_user_is_removed_only_when_asked_twice_and_the_mail_stays(peep: Peep, dashboard: Dashboard) -> None:

@@ -1,6 +1,6 @@
 /** Who has done what, with a button that sets a setting back. */
 
-import { Problem, request } from "./api.js";
+import { get, Problem, request } from "./api.js";
 import { ask } from "./dialogs.js";
 import { announce, button, byId, element } from "./dom.js";
 import { Field, whenTyped } from "./forms.js";
@@ -148,7 +148,7 @@ export class Audit {
         try {
           await announcing([act.object], () => request("POST", `v1/audit/${act.id}/undo?${agreed}`));
         } catch (error) {
-          throw asQuestion(error, agreed);
+          throw await asQuestion(error, act.object, agreed);
         }
       },
     });
@@ -160,13 +160,14 @@ export class Audit {
 
 /**
  * Make a question of a refusal: pressed again, the button agrees.
- * @param {unknown} error @param {URLSearchParams} agreed
+ * @param {unknown} error @param {string} name of the setting @param {URLSearchParams} agreed
  */
-function asQuestion(error, agreed) {
+async function asQuestion(error, name, agreed) {
   if (!(error instanceof Problem)) return error;
   if (error.kind === "changed-again") {
+    const now = shown(name, String((await get("v1/settings"))[name]));
     agreed.set("even_if_changed", "true");
-    return new Problem(error.status, error.kind, "Another value is in force by now. Undo the change all the same?");
+    return new Problem(error.status, error.kind, `It is ${now} by now. Undo the change all the same?`);
   }
   if (error.kind === "needs-confirmation") {
     agreed.set("confirm", "true");

@@ -203,7 +203,7 @@ function refuse(line, reason) {
   Object.assign(line, { outcome: "refused", reason });
 }
 
-function madePassword() {
+export function madePassword() {
   let password = "";
   while (password.length < MADE_CHARACTERS) {
     const [octet] = crypto.getRandomValues(new Uint8Array(1));

@@ -4,7 +4,7 @@ import { get, Problem, request, segment } from "./api.js";
 import { ask, askToDelete } from "./dialogs.js";
 import { announce, button, byId, element, setText } from "./dom.js";
 import { Field, whenTyped } from "./forms.js";
-import { askForMany } from "./many-users.js";
+import { askForMany, madePassword } from "./many-users.js";
 import { Pages } from "./pages.js";
 import { askForSuspensions } from "./refusing.js";
 import { may } from "./roles.js";
@@ -285,12 +285,21 @@ export async function changePassword(username) {
   if (isDone) announce(`${username} has a new password`);
 }
 
+/** A field whose button fills it with a password that nobody has to think of. */
 function newPasswordField() {
-  return new Field({
+  const field = new Field({
     name: "password",
     label: "Password",
     type: "password",
     autocomplete: "new-password",
     hint: "Over PEEP it works only in printable ASCII without spaces.",
   });
+  const make = () => {
+    field.value = madePassword();
+    field.clearError();
+    // Whoever makes one has to pass it on.
+    /** @type {HTMLElement | null} */ (field.root.querySelector("[aria-pressed=false]"))?.click();
+  };
+  field.input.after(button("Make one", make, { kind: "small", name: "Make a password" }));
+  return field;
 }
