@@ -1,7 +1,6 @@
 """What an instance notes of users between two exchanges: logins, refusals, traffic. The notes are text."""
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -42,12 +41,6 @@ class NoteKind(StrEnum):
     """Nothing: the user was removed; written by `remove_user.lua`."""
 
 
-Note = tuple[int, str]
-"""When the store took a note, in seconds since the epoch, and what it says without the user."""
-
-NotesOfUsers = dict[str, list[Note]]
-
-
 class UserNotes:
     """Collects notes until `take`. With `is_kept` false nothing is noted."""
 
@@ -55,7 +48,7 @@ class UserNotes:
         self._is_kept = is_kept
         self._lines: list[str] = []
         self._refusals: dict[tuple[str, RefusalReason], tuple[int, str]] = {}
-        self._logins: dict[str, str] = {}
+        self._logins: dict[str, tuple[Origin, int, int]] = {}
         self._traffic: dict[str, list[int]] = {}
 
     def __bool__(self) -> bool:
@@ -66,9 +59,8 @@ class UserNotes:
         if not self._is_kept:
             return
         if self._refusals:
-            self._write()  # a login resets their counts
-        address, tls, mechanism = origin
-        self._logins[user] = f"{address or '-'} {tls or '-'} {mechanism or '-'} {messages} {octets}"
+            self._write()  # a login begins their count anew
+        self._logins[user] = (origin, messages, octets)
 
     def refusal(self, user: str, reason: RefusalReason, origin: Origin, detail: str = "") -> None:
         """Note a refused login. Impossible and unknown names are not kept, only their number."""
@@ -101,28 +93,15 @@ class UserNotes:
         return "\n".join(lines)
 
     def _write(self) -> None:
-        for user, login in self._logins.items():
+        for user, ((address, tls, mechanism), held, its) in self._logins.items():
             octets, messages = self._traffic.pop(user, _NOTHING)
-            self._lines.append(f"{user}\tl {login} {octets} {messages}")
+            self._lines.append(
+                f"{user}\tl {address or '-'} {tls or '-'} {mechanism or '-'} {held} {its} {octets} {messages}"
+            )
         self._logins.clear()
         for (user, reason), (count, where) in self._refusals.items():
             self._lines.append(f"{user}\tr {reason.name} {count} {where}")
         self._refusals.clear()
-
-
-def read_notes(lines: Iterable[str], notes: NotesOfUsers, at: int = 0) -> int:
-    """Add the notes in these lines, which the store has, to `notes`, a `defaultdict` of lists.
-
-    A line `=` and a time stands before the notes of that time. Return the last time, for the lines that
-    follow.
-    """
-    for line in lines:
-        user, tab, note = line.partition("\t")
-        if tab:
-            notes[user].append((at, note))
-        elif line:
-            at = int(line[1:])
-    return at
 
 
 def _one_line(text: str) -> str:

@@ -1,15 +1,16 @@
 """What is kept of each user, as one short text in the store: the last login, refusals, traffic by days."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from zlib import crc32
 
 from state_store.credentials.attempts import RefusalReason
-from state_store.user_notes import Note, NoteKind, Origin
+from state_store.user_notes import NoteKind, Origin
 
-# Plain strings: comparing with an enumeration's member costs more than all else that is done with a note.
-_LOGIN, _REFUSAL, _TRAFFIC = NoteKind.LOGIN.value, NoteKind.REFUSAL.value, NoteKind.TRAFFIC.value
+# Plain words: a member of an enumeration costs more than all else that is done with a note.
+_LOGIN, _REFUSAL = NoteKind.LOGIN.value, NoteKind.REFUSAL.value
+_TRAFFIC, _REMOVED = NoteKind.TRAFFIC.value, NoteKind.REMOVED.value
 
 DAY_SECONDS = 86_400
 DAYS = 7
@@ -69,6 +70,63 @@ class UserRecord:
     """The calendar month so far."""
 
 
+@dataclass(slots=True)
+class Note:
+    """A note of a user, or the sum of several of one day that follow each other."""
+
+    at: int
+    """When the store took it, or the last login in it, in seconds since the epoch."""
+    text: str
+    """Its kind, and the words after it except those of traffic."""
+    day: int
+    """The day of its traffic; -1: it has none, and takes no other note."""
+    octets: int
+    messages: int
+    before: "Note | None"
+    """The user's last note before it."""
+
+    def __iter__(self) -> "Iterator[Note]":
+        """Return the user's notes up to this one, in their order."""
+        notes, note = [self], self.before
+        while note is not None:
+            notes.append(note)
+            note = note.before
+        return reversed(notes)
+
+
+NotesOfUsers = dict[str, Note]
+"""The last note of each user."""
+
+
+def read_notes(lines: Iterable[str], notes: NotesOfUsers, at: int = 0) -> int:
+    """Add what the store has in these lines to the notes of each user, summed as far as can be.
+
+    Notes are headed by `=` and the time; return the last one, for lines that follow.
+    """
+    day = at // DAY_SECONDS
+    for line in lines:
+        user, tab, text = line.partition("\t")
+        if not tab:
+            if line:
+                at = int(line[1:])
+                day = at // DAY_SECONDS
+            continue
+        note, kind = notes.get(user), text[0]
+        if kind != _LOGIN and kind != _TRAFFIC:
+            notes[user] = Note(at, text, -1, 0, 0, note)
+            continue
+        text, octets, messages = text.rsplit(" ", 2)
+        if note is not None and note.day == day:
+            if kind == _LOGIN:
+                note.at, note.text = at, text
+            note.octets += int(octets)
+        else:
+            notes[user] = note = Note(at, text, day, int(octets), 0, note)
+        if messages != "0":  # most sessions ask for new mail, and find none
+            note.messages += int(messages)
+    return at
+
+
 class RecordText:
     """A record as the store has it: traffic, last login, refusals, separated by tabs; parsed when needed.
 
@@ -80,47 +138,22 @@ class RecordText:
     __slots__ = ("_login", "_refusals", "_traffic")
 
     def __init__(self, text: str = "") -> None:
-        self._traffic, self._login, self._refusals = text.split("\t") if text else ("", "", "")
+        self._traffic, self._login, self._refusals = _parts(text)
 
     @property
     def text(self) -> str:
         """What the store keeps; empty when nothing is left."""
-        text = f"{self._traffic}\t{self._login}\t{self._refusals}"
-        return text if len(text) > 2 else ""  # two tabs
+        return _text(self._traffic, self._login, self._refusals)
 
     def take(self, at: int, note: str) -> None:
-        """Add a note that was made at that time."""
-        self.take_all([(at, note)])
+        """Add a note of that moment."""
+        notes = NotesOfUsers()
+        read_notes([f"\t{note}"], notes, at)
+        self.take_all(notes[""])
 
     def take_all(self, notes: Iterable[Note]) -> None:
         """Add notes, in their order."""
-        # Notes of one day are summed up first, and packed once.
-        login, login_at, sum_day, octets, messages = "", 0, 0, 0, 0
-        for at, note in notes:
-            kind = note[0]
-            if kind == _LOGIN:
-                login, its_octets, its_messages = note.rsplit(" ", 2)
-                login_at = at
-                if self._refusals:
-                    self._begin_counts_anew()
-            elif kind == _TRAFFIC:
-                _, its_octets, its_messages = note.split(" ")
-            elif kind == _REFUSAL:
-                self._add_refusal(at, note[2:])
-                continue
-            else:  # the user was removed
-                self._traffic = self._login = self._refusals = login = ""
-                octets = messages = 0
-                continue
-            day = at // DAY_SECONDS
-            if day != sum_day:
-                self._add_traffic(sum_day, octets, messages)
-                sum_day, octets, messages = day, 0, 0
-            octets += int(its_octets)
-            messages += int(its_messages)
-        self._add_traffic(sum_day, octets, messages)
-        if login:
-            self._login = f"{login_at} {login[2:]}"
+        self._traffic, self._login, self._refusals = _parts(with_notes(self.text, notes))
 
     def forget_before(self, at: int) -> None:
         """Remove what is older than that time."""
@@ -170,42 +203,69 @@ class RecordText:
         """Octets of the maildrop at the last login."""
         return int(self._login.rpartition(" ")[2]) if self._login else 0
 
-    def _add_traffic(self, day: int, octets: int, messages: int) -> None:
-        if not octets and not messages:
-            return
-        newest, _, others = self._traffic.partition(" ")
-        if not newest:
-            self._traffic = f"{day}:{octets}:{messages} 0:0"
-            return
-        its_day, its_octets, its_messages = newest.split(":")
-        if int(its_day) == day:
-            self._traffic = f"{day}:{int(its_octets) + octets}:{int(its_messages) + messages} {others}"
-            return
-        *days, before = others.split(" ")
-        octets_before, messages_before = before.split(":")
-        if _month(int(its_day)) == _month(day):
-            before = f"{int(octets_before) + int(its_octets)}:{int(messages_before) + int(its_messages)}"
+
+def with_notes(record: str, notes: Iterable[Note]) -> str:
+    """Return a record, as the store has it, with these notes, which are added in their order."""
+    traffic, login, refusals = _parts(record)
+    for note in notes:
+        if note.day >= 0:
+            if note.text != _TRAFFIC:
+                login = f"{note.at} {note.text[2:]}"
+                if refusals:
+                    refusals = _begun_anew(refusals)
+            traffic = _with_traffic(traffic, note.day, note.octets, note.messages)
+        elif note.text == _REMOVED:
+            traffic = login = refusals = ""
         else:
-            before = "0:0"
-        self._traffic = " ".join((f"{day}:{octets}:{messages}", newest, *days[: DAYS - 2], before))
+            refusals = _with_refusal(refusals, note.at, note.text[2:])
+    return _text(traffic, login, refusals)
 
-    def _add_refusal(self, at: int, text: str) -> None:
-        reason, count, where = text.split(" ", 2)
-        where, kept, total = where.replace(";", ","), [], int(count)
-        for one in self._refusals.split(";") if self._refusals else ():
-            its_reason, its_at, its_count, its_where = one.split(" ", 3)
-            if its_reason == reason:
-                total += int(its_count)
-                if int(its_at) > at:  # notes of strangers do not come in order of time
-                    at, where = int(its_at), its_where
-            else:
-                kept.append(one)
-        kept.append(f"{reason} {at} {total} {where}")
-        self._refusals = ";".join(kept)
 
-    def _begin_counts_anew(self) -> None:
-        words = [one.split(" ", 3) for one in self._refusals.split(";")]
-        self._refusals = ";".join(f"{reason} {at} 0 {where}" for reason, at, _, where in words)
+def _parts(record: str) -> tuple[str, str, str]:
+    traffic, login, refusals = record.split("\t") if record else ("", "", "")
+    return traffic, login, refusals
+
+
+def _text(traffic: str, login: str, refusals: str) -> str:
+    return f"{traffic}\t{login}\t{refusals}" if traffic or login or refusals else ""
+
+
+def _with_traffic(traffic: str, day: int, octets: int, messages: int) -> str:
+    if not octets and not messages:
+        return traffic
+    newest, _, others = traffic.partition(" ")
+    if not newest:
+        return f"{day}:{octets}:{messages} 0:0"
+    its_day, its_octets, its_messages = newest.split(":")
+    if int(its_day) == day:
+        return f"{day}:{int(its_octets) + octets}:{int(its_messages) + messages} {others}"
+    *days, before = others.split(" ")
+    octets_before, messages_before = before.split(":")
+    if _month(int(its_day)) == _month(day):
+        before = f"{int(octets_before) + int(its_octets)}:{int(messages_before) + int(its_messages)}"
+    else:
+        before = "0:0"
+    return " ".join((f"{day}:{octets}:{messages}", newest, *days[: DAYS - 2], before))
+
+
+def _with_refusal(refusals: str, at: int, text: str) -> str:
+    reason, count, where = text.split(" ", 2)
+    where, kept, total = where.replace(";", ","), [], int(count)
+    for one in refusals.split(";") if refusals else ():
+        its_reason, its_at, its_count, its_where = one.split(" ", 3)
+        if its_reason == reason:
+            total += int(its_count)
+            if int(its_at) > at:  # those of strangers are not added in order
+                at, where = int(its_at), its_where
+        else:
+            kept.append(one)
+    kept.append(f"{reason} {at} {total} {where}")
+    return ";".join(kept)
+
+
+def _begun_anew(refusals: str) -> str:
+    words = [one.split(" ", 3) for one in refusals.split(";")]
+    return ";".join(f"{reason} {at} 0 {where}" for reason, at, _, where in words)
 
 
 def group_of(username: str) -> int:

@@ -1,13 +1,13 @@
 """A record, however notes are packed, read and packed again, says what a plain account of them says."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from state_store.credentials.attempts import RefusalReason
-from state_store.user_notes import Note, NotesOfUsers, Origin, UserNotes, read_notes
-from state_store.user_records import DAY_SECONDS, RecordText, Traffic
+from state_store.user_notes import Origin, UserNotes
+from state_store.user_records import DAY_SECONDS, NotesOfUsers, RecordText, Traffic, read_notes
 
 BEGAN = 20_420 * DAY_SECONDS
 """28 November 2025: the days after it are those of two months."""
@@ -69,7 +69,7 @@ def test_a_record_says_what_was_noted(given_batches: list[tuple[int, list[tuple[
 
 def taken(notes: UserNotes, at: int) -> NotesOfUsers:
     """Return what was noted, as the store has it from that moment."""
-    found: NotesOfUsers = defaultdict(list)
+    found = NotesOfUsers()
     read_notes([f"={at}", *notes.take().split("\n")], found)
     return found
 
@@ -84,10 +84,10 @@ def test_whatever_a_client_sends_as_its_name_is_one_line_of_the_log(
 ) -> None:
     notes = UserNotes()
     notes.refusal(name, reason, Origin("192.0.2.7"), detail)
-    ((user, [(at, note)]),) = taken(notes, 1).items()
+    ((user, its_notes),) = taken(notes, 1).items()
     assert user in ("", name)
     record = RecordText()
-    record.take(at, note)
+    record.take_all(its_notes)
     assert RecordText(record.text).read(1).refused[0].reason is reason
 
 
@@ -101,9 +101,12 @@ moments = st.integers(BEGAN, BEGAN + 4 * DAY_SECONDS)
 
 
 @given(st.lists(st.tuples(moments, noted)))
-def test_notes_that_are_added_at_once_say_what_they_say_one_after_the_other(notes: list[Note]) -> None:
-    at_once, one_by_one = RecordText(), RecordText()
-    at_once.take_all(notes)
+def test_notes_that_are_added_at_once_say_what_they_say_one_after_the_other(
+    notes: list[tuple[int, str]],
+) -> None:
+    at_once, one_by_one, found = RecordText(), RecordText(), NotesOfUsers()
+    read_notes([line for at, note in notes for line in (f"={at}", f"alice\t{note}")], found)
+    at_once.take_all(found.get("alice", ()))
     for at, note in notes:
         one_by_one.take(at, note)
     assert at_once.text == one_by_one.text

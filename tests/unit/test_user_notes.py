@@ -3,16 +3,18 @@
 from collections import defaultdict
 
 from state_store.credentials.attempts import RefusalReason
-from state_store.user_notes import MOST_REFUSALS, Note, NotesOfUsers, Origin, UserNotes, read_notes
+from state_store.user_notes import MOST_REFUSALS, Origin, UserNotes
 from state_store.user_records import DAY_SECONDS, RecordText, group_text, records_in
 
 HOME = Origin("192.0.2.7", "TLSv1.3", "USER")
 
 
-def taken(notes: UserNotes, at: int = 5) -> dict[str, list[Note]]:
-    """Return what was noted, as the store has it from that moment."""
-    found: NotesOfUsers = defaultdict(list)
-    assert read_notes([f"={at}", *notes.take().split("\n")], found) == at
+def taken(notes: UserNotes) -> dict[str, list[str]]:
+    """Return what was noted of each user, as the store has it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in notes.take().split("\n"):
+        user, _, text = line.partition("\t")
+        found[user].append(text)
     return dict(found)
 
 
@@ -21,7 +23,7 @@ def test_traffic_of_a_user_is_one_note_however_often_it_was_counted() -> None:
     notes.traffic("alice", 10, 0)
     notes.traffic("alice", 5, 1)
     notes.traffic("", 7, 0)
-    assert taken(notes) == {"alice": [(5, "t 15 1")], "": [(5, "t 7 0")]}
+    assert taken(notes) == {"alice": ["t 15 1"], "": ["t 7 0"]}
     assert not notes
 
 
@@ -29,9 +31,9 @@ def test_a_login_and_what_was_sent_after_it_are_one_note() -> None:
     notes = UserNotes()
     notes.login("alice", HOME, 20, 614_400)
     notes.traffic("alice", 300, 0)
-    assert taken(notes) == {"alice": [(5, "l 192.0.2.7 TLSv1.3 USER 20 614400 300 0")]}
+    assert taken(notes) == {"alice": ["l 192.0.2.7 TLSv1.3 USER 20 614400 300 0"]}
     notes.traffic("alice", 9, 0)
-    assert taken(notes) == {"alice": [(5, "t 9 0")]}
+    assert taken(notes) == {"alice": ["t 9 0"]}
 
 
 def test_refusals_before_a_login_do_not_count_after_it_and_those_after_it_do() -> None:
@@ -41,8 +43,8 @@ def test_refusals_before_a_login_do_not_count_after_it_and_those_after_it_do() -
     notes.refusal("alice", RefusalReason.IN_USE, HOME, "by 198.51.100.4")
     notes.login("bob", HOME, 1, 2)
     record = RecordText()
-    for at, note in taken(notes)["alice"]:
-        record.take(at, note)
+    for note in taken(notes)["alice"]:
+        record.take(5, note)
     assert {one.reason.name: one.count for one in record.read(5).refused} == {
         "WRONG_PASSWORD": 0,
         "IN_USE": 1,
@@ -54,7 +56,7 @@ def test_names_that_nobody_has_are_not_kept() -> None:
     for number in range(MOST_REFUSALS):
         notes.refusal(f"guess{number}", RefusalReason.UNKNOWN_USER, HOME)
     notes.refusal("no user/name", RefusalReason.REPEATED, HOME)
-    assert taken(notes) == {"": [(5, f"r UNKNOWN_USER {MOST_REFUSALS} - - -"), (5, "r REPEATED 1 - - -")]}
+    assert taken(notes) == {"": [f"r UNKNOWN_USER {MOST_REFUSALS} - - -", "r REPEATED 1 - - -"]}
 
 
 def test_a_flood_of_names_is_kept_as_a_number() -> None:
@@ -63,7 +65,7 @@ def test_a_flood_of_names_is_kept_as_a_number() -> None:
         notes.refusal(f"guess{number}", RefusalReason.SLOWED_DOWN, HOME)
     found = taken(notes)
     assert len(found) == MOST_REFUSALS + 1
-    assert found[""] == [(5, f"r SLOWED_DOWN {2 * MOST_REFUSALS} - - -")]
+    assert found[""] == [f"r SLOWED_DOWN {2 * MOST_REFUSALS} - - -"]
 
 
 def test_nothing_is_noted_where_nothing_is_kept() -> None:

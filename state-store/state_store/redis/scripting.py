@@ -47,8 +47,8 @@ ACTIVITY_PAGE = 50
 MOST_NAMES_SORTED = 1000
 """Of so many logged-in users an overview reads all names, to show the first; of more it takes any."""
 
-MOST_NOTES_OCTETS = 4_000_000
-"""Notes of users that wait, at most. Instances take them at a third of it, and eight of them that serve as
+MOST_NOTES_OCTETS = 10_000_000
+"""Notes of users that wait, at most. Instances take them at half of it, and eight of them that serve as
 many logins as they can take over a minute to fill the rest."""
 
 _PARTS = ("times", "audit", "allowances", "claims", "refusals", "credentials", "user_notes", "pieces")

@@ -4,7 +4,8 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 from state_store.records import OWN_SCHEME
@@ -12,28 +13,32 @@ from state_store.redis import keys
 from state_store.repository.answers import flat
 from state_store.repository.deployment import DeploymentStore
 from state_store.repository.users import names_between
-from state_store.user_notes import Note, NoteKind, NotesOfUsers, read_notes
+from state_store.user_notes import NoteKind
 from state_store.user_records import (
     DAY_SECONDS,
     GROUPS,
+    Note,
+    NotesOfUsers,
     RecordText,
     UserRecord,
     group_of,
     group_text,
+    read_notes,
     records_in,
+    with_notes,
 )
 
 TURN_SECONDS = 15.0
 """How long an instance that has the turn to add notes keeps it after it has died."""
 
-TAKEN_OCTETS = 1_500_000
-"""Notes are taken once so many octets of them wait: some 45 notes for each group that is then written."""
+TAKEN_OCTETS = 5_000_000
+"""So many octets of notes are worth taking: some 150 notes for each group that is written for them."""
 
 TAKEN_SECONDS = 3600
 """Older notes are taken even if they are few."""
 
 GROUPS_AT_ONCE = 8
-"""Groups that are written at once: some 200 notes, for one or two milliseconds of the event loop."""
+"""Groups that are written at once: 160 of 10,000 users, for one or two milliseconds of the event loop."""
 
 GROUPS_READ_AT_ONCE = 32
 LINES_AT_ONCE = 1000
@@ -82,18 +87,16 @@ class StoredRecords:
         for text in texts:
             self._records |= records_in(text or "")
         self._notes = _waiting_notes(int(step or 0) % GROUPS, taken or "", waiting or "")
-        self.since = int(since or 0) or min((its[0][0] for its in self._notes.values()), default=0)
+        self.since = int(since or _since(waiting or ""))
 
     @property
     def refused_names(self) -> list[str]:
-        """Names under which logins were refused; they may be unknown ones."""
-        return [name for name, its in self._notes.items() if any(note[0] == _REFUSAL for _, note in its)]
+        """Names under which somebody was refused: they may be nobody's."""
+        return [name for name, its in self._notes.items() if any(note.text[0] == _REFUSAL for note in its)]
 
     def of(self, username: str) -> RecordText:
         """Return a user's record."""
-        record = RecordText(self._records.get(username, ""))
-        record.take_all(self._notes.get(username, ()))
-        return record
+        return RecordText(with_notes(self._records.get(username, ""), self._notes.get(username, ())))
 
     def of_strangers(self, names: Iterable[str]) -> RecordText:
         """Return the record of strangers, with the notes that wait for these unknown names."""
@@ -125,8 +128,7 @@ class UserRecordRepository(DeploymentStore):
         # In this order: between the two the notes may be taken, which sets the key.
         waiting = await self._client.command("GETRANGE", keys.USER_NOTES, 0, 20)
         since = await self._client.command("GET", keys.RECORDS_SINCE)
-        begun = re.match("\n=([0-9]+)", waiting)
-        return int(since or (begun[1] if begun else 0))
+        return int(since or _since(waiting))
 
     async def every_user_record(self) -> dict[str, str]:
         """Return the records of all users who have one, as `RecordText` reads them."""
@@ -195,27 +197,20 @@ class UserRecordRepository(DeploymentStore):
         )
 
     async def _take_step(
-        self, instance_id: str, step: int, next_step: int, groups: dict[int, NotesOfUsers]
+        self, instance_id: str, step: int, next_step: int, groups: Mapping[int, NotesOfUsers]
     ) -> bool:
         """Add these notes to the records of their groups; return False when another instance has done it."""
         *texts, of_strangers = await self._groups([*groups, STRANGERS])
         strangers, read = RecordText(of_strangers), list(map(records_in, texts))
-        unknown = [
-            user
-            for notes, records in zip(groups.values(), read, strict=True)
-            for user in notes
-            if user not in records
-        ]
-        nobodys = await self._nobodys(unknown)
+        unknown = [notes.keys() - records for notes, records in zip(groups.values(), read, strict=True)]
+        nobodys = await self._nobodys(list(chain(*unknown)))
         written: dict[str, str] = {}
         for (number, notes), records in zip(groups.items(), read, strict=True):
             for user, its_notes in notes.items():
                 if user in nobodys:
                     _add_as_strangers(strangers, its_notes)
                     continue
-                record = RecordText(records.get(user, ""))
-                record.take_all(its_notes)
-                records[user] = record.text
+                records[user] = with_notes(records.get(user, ""), its_notes)
             written[str(number)] = group_text(records)
         if strangers.text != of_strangers:
             written[STRANGERS] = strangers.text
@@ -260,17 +255,20 @@ def _key(group: int | str) -> str:
 
 
 def _add_as_strangers(record: RecordText, notes: Iterable[Note]) -> None:
-    """Add the notes of an unknown name, perhaps of a user removed since: all but the login itself."""
-    for at, note in notes:
-        if note[0] == _LOGIN:
-            record.take(at, " ".join((_TRAFFIC, *note.rsplit(" ", 2)[1:])))
-        elif note[0] != _REMOVED:
-            record.take(at, note)
+    """Add what was noted under a name that nobody has, maybe no more: all but that somebody logged in."""
+    left = (note for note in notes if note.text != _REMOVED)
+    record.take_all(replace(note, text=_TRAFFIC) if note.text[0] == _LOGIN else note for note in left)
+
+
+def _since(waiting: str) -> int:
+    """Return when the first of the notes that wait was taken; 0: there is none."""
+    begun = re.match("\n=([0-9]+)", waiting)
+    return int(begun[1]) if begun else 0
 
 
 def _waiting_notes(done: int, taken: str, waiting: str) -> NotesOfUsers:
-    """Return the notes that are in no record yet: those being taken are, up to the group `done`."""
-    notes: NotesOfUsers = defaultdict(list)
+    """Return the notes that are in no record: of those that are being taken the first `done` groups' are."""
+    notes = NotesOfUsers()
     read_notes(taken.split("\n"), notes)
     for name in [name for name in notes if group_of(name) < done]:
         del notes[name]
@@ -281,15 +279,16 @@ def _waiting_notes(done: int, taken: str, waiting: str) -> NotesOfUsers:
 async def _grouped(text: str, first: int) -> dict[int, NotesOfUsers]:
     """Return the notes of the groups from `first` on, by group."""
     lines, at = text.split("\n"), 0
-    notes: NotesOfUsers = defaultdict(list)
+    notes = NotesOfUsers()
     for start in range(0, len(lines), LINES_AT_ONCE):
         at = read_notes(lines[start : start + LINES_AT_ONCE], notes, at)
         await asyncio.sleep(0)
     groups: dict[int, NotesOfUsers] = defaultdict(dict)
-    for count, (user, its_notes) in enumerate(notes.items()):
-        if not count % LINES_AT_ONCE:
-            await asyncio.sleep(0)
-        number = group_of(user)
-        if number >= first:
-            groups[number][user] = its_notes
+    items = list(notes.items())
+    for start in range(0, len(items), LINES_AT_ONCE):
+        for user, its_notes in items[start : start + LINES_AT_ONCE]:
+            number = group_of(user)
+            if number >= first:
+                groups[number][user] = its_notes
+        await asyncio.sleep(0)
     return groups
