@@ -1,4 +1,5 @@
--- By whom, the name of whoever that is, then kind, subject, end in ms or 0, and reason of each. Answers {the version that instances obey then, {outcome of each...}, {instances that know no refusals...}}.
+-- By whom, the name of whoever that is, then kind, subject, end in ms or 0, and reason of each. Answers {the version
+-- that instances obey then, {outcome of each...}, {instances that know no refusals...}}.
 local by, name, now, outcomes, last, counts = ARGV[1], ARGV[2], now_ms(), {}, {}, {}
 local ACTIONS = {suspend = 'user.suspend', ban = 'network.ban', exempt = 'network.exempt'}
 
