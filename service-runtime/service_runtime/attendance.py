@@ -62,9 +62,8 @@ class Attendance:
             except StateError:
                 pass  # whoever needs the store reports that it is away
             except Exception:
-                log.exception(
-                    "bug"
-                )  # it goes on: nobody else would notice a store that is accepted or restored
+                # It goes on: nobody else would notice a store that is accepted or restored.
+                log.exception("bug")
 
     async def _install(self) -> None:
         by, settings = on_this_machine(self._service), self._settings

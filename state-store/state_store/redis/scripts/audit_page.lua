@@ -1,6 +1,6 @@
 -- XRANGE or XREVRANGE, where to begin and to end, how many entries are wanted, then their who, door, actions (with a space
--- between two) and object, each '' for any. Looks at AUDIT_LOOKED_AT entries at the most. Answers {the entries, the id of the last one that was
--- looked at ('' for none), 1 when there are more}.
+-- between two) and object, each '' for any. Looks at AUDIT_LOOKED_AT entries at the most. Answers {the entries, the id of
+-- the last one that was looked at ('' for none), 1 when there are more}.
 local limit, who, door, actions, object = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
 local function is_action(name)

@@ -1,9 +1,10 @@
--- By whom, front end, a `records.Naming`, '' or the hashes that were there when those that follow were made (JSON, by
--- name), then name and hash pairs of the administrators that its settings name. Removes those that no live front end names, unless the word is 'keep' or 'first'; whoever was made while the services ran
--- stays, unless this front end's settings name him: from then on he is theirs. Only 'start' replaces hashes: those named
--- again may be older. 'keep' adds nobody. Answers 0, and changes nothing, when the word is 'first' and somebody may do
--- everything already, unless he was made by this very call: its answer was lost then; and when another hash is there by
--- now than the one that was, nor the one that is to be: another front end was faster, and its hash may fit as well.
+-- By whom, front end, a `records.Naming`, '' or the hashes (JSON, by name) that were there when the following ones were
+-- made, then name and hash pairs of the administrators that its settings name. Removes those that no live front end
+-- names, unless the word is 'keep' or 'first'; whoever was made while the services ran stays, unless this front end's
+-- settings name him: from then on he is theirs. Only 'start' replaces hashes: those named again may be older. 'keep' adds
+-- nobody. Answers 0, and changes nothing, when the word is 'first' and somebody may do everything already, unless he was
+-- made by this very call: its answer was lost then. Answers 0 also when a hash is neither the one that was nor the one
+-- that is to be: another front end was faster, and its hash may fit as well.
 trim_audit()  -- front ends come by every few seconds: nothing is kept for longer because nobody acts
 local by, own, word, named = ARGV[1], ARGV[2], ARGV[3], {}
 if word == 'first' and is_another_for_all('') and redis.call('HGET', ADMINISTRATORS, ARGV[5]) ~= ARGV[6] then return 0 end
