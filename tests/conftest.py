@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from types import FrameType
@@ -41,6 +42,13 @@ def pytest_timeout_set_timer() -> Generator[None, object, object]:
 
     signal.signal(signal.SIGALRM, fail_in_any_loop)
     return result
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests that share an id: of these xdist runs one, and says nothing of the others."""
+    shared = [nodeid for nodeid, tests in Counter(item.nodeid for item in items).items() if tests > 1]
+    if shared:
+        raise pytest.UsageError(f"several tests have the id {', '.join(shared)}")
 
 
 @pytest.fixture(scope="session")
