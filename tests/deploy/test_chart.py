@@ -275,7 +275,7 @@ def test_values_that_cannot_be_are_refused_with_what_to_do(settings: dict[str, o
                 "The nodes need the images localhost/peep/{pop3-service,peep-gateway,state-api}:0.1.0",
                 "get secret mail-peep-administrators",
                 "pop3://127.0.0.1:1110/",
-                "With tls.existingSecret, the Secret of a certificate, it is published.",
+                "Set tls.existingSecret, the Secret of a certificate, to publish it.",
                 "all POP3 pods run on one node",
             ],
         ),
