@@ -8,12 +8,14 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
 )
 
+from state_api.times import time_of
 from state_store.records import MAX_CONNECTIONS_RANGE, TIMEOUT_SECONDS_RANGE
 
 MAX_ARGUMENT_OCTETS = 128
@@ -75,11 +77,33 @@ MailDirectory = Annotated[
 ]
 
 
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+LARGEST_SECONDS = 20_000_000_000
+"""Since the epoch, as of the year 2603; what is more would be meant as milliseconds."""
+
+
+def _of_seconds(text: object) -> object:
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
+        return text
+    if not 0 <= float(text) <= LARGEST_SECONDS:
+        raise ValueError(f"seconds since the epoch are 0 to {LARGEST_SECONDS:,}")
+    return time_of(float(text))
+
+
 Moment = Annotated[
     AwareDatetime,
-    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}),
+    BeforeValidator(_of_seconds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "number", "minimum": 0, "maximum": LARGEST_SECONDS},
+            ]
+        }
+    ),
 ]
-"""RFC 3339, or seconds since the epoch."""
+"""RFC 3339, or seconds since the epoch; of a query."""
 
 AdministratorText = Annotated[str, AfterValidator(encodable)]
 """A name or password of an administrator, as typed: any mistake in it is a wrong password."""

@@ -82,13 +82,25 @@ async def test_a_request_does_not_wait_in_a_process_that_ends(repository: StateR
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("limit", 0), ("before", "x"), ("wait", 100), ("since", "soon"), ("who", "x" * 129), ("whom", "x")],
+    [
+        *(("limit", 0), ("before", "x"), ("wait", 100), ("who", "x" * 129), ("whom", "x")),
+        *(("since", value) for value in ("soon", "-1", "1764500000000", "1e17", "nan")),
+    ],
 )
 async def test_what_it_does_not_understand_is_refused(
     repository: StateRepository, name: str, value: object
 ) -> None:
     async with api_client(repository) as client:
         assert name in failed_fields(await client.get("/v1/audit", params={name: str(value)}))
+
+
+@pytest.mark.parametrize("since", ["1e-05", "1.76e9", "1764500000", "2025-11-30T10:53:20Z"])
+async def test_a_time_is_a_date_or_seconds_as_programs_write_them(
+    repository: StateRepository, since: str
+) -> None:
+    async with api_client(repository) as client:
+        assert len(await acts(client, since=since)) == len(await acts(client)) > 0
+        assert await acts(client, since=2e10) == []
 
 
 async def test_nothing_is_before_the_first_id_there_is_and_pages_go_one_way(
