@@ -24,8 +24,8 @@ def dangers(
         )
     elif limit * LARGE_CUT < before:
         found["max_connections"] = (
-            f"{limit} is less than a tenth of {before}, the limit in force: while {limit} are connected, "
-            "nobody else can connect"
+            f"{limit} is less than a tenth of {before}, the limit in force: no more than that "
+            "will be connected at once"
         )
     seconds = changes.get("timeout_seconds", now["timeout_seconds"])
     if seconds != now["timeout_seconds"] and int(seconds) == 0:
