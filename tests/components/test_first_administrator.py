@@ -1,15 +1,14 @@
 """The administrators that a first start makes: once, and a password is shown even after a lost answer."""
 
-from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from state_store.administrators import Administrator
-from state_store.audit import Actor
 from state_store.credentials.administrators import FIRST_ADMINISTRATOR, Administrators
 from state_store.credentials.passwords import Passwords
 from state_store.errors import StoreUnavailable
-from state_store.records import Credential, Naming
+from state_store.records import Credential
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.cheap_passwords import cheap_passwords
@@ -25,16 +24,8 @@ class ForgetfulRepository(StateRepository):
 
     loses_answer = False
 
-    async def replace_administrators(
-        self,
-        hashes: Mapping[str, str],
-        front_end: str = "",
-        naming: Naming = Naming.START,
-        *,
-        known: Mapping[str, str] | None = None,
-        by: Actor,
-    ) -> bool:
-        done = await super().replace_administrators(hashes, front_end, naming, known=known, by=by)
+    async def replace_administrators(self, *given: Any, **named: Any) -> bool:
+        done = await super().replace_administrators(*given, **named)
         if self.loses_answer:
             self.loses_answer = False
             raise StoreUnavailable("answer lost on purpose")
