@@ -51,7 +51,7 @@ MOST_NOTES_OCTETS = 10_000_000
 """Notes of users that wait, at most. Instances take them at half of it, and eight of them that serve as
 many logins as they can take over a minute to fill the rest."""
 
-_PARTS = ("times", "audit", "allowances", "claims", "refusals", "credentials", "user_notes", "pieces")
+_PARTS = ("times", "audit", "allowances", "acts", "claims", "refusals", "credentials", "user_notes", "pieces")
 """Lua that stands at the head of the scripts, and of the later of these, that call one of its functions."""
 
 _NAME = re.compile(r"\b[A-Z][A-Z0-9_]+\b")

@@ -19,10 +19,7 @@ if change == 'role' and role == old_role then return 'done' end
 local is_less = change == 'remove' or (change == 'role' and role ~= 'all')
 if is_less and old_role == 'all' and not is_another_for_all(name) then return 'last' end
 local is_own = change == 'password' and cjson.decode(by)[2] == name
-if is_own and not is_within(SIGNED_IN .. redis.sha1hex('password ' .. name), MOST_SIGN_INS, SIGN_IN_NOTED_MS / MOST_SIGN_INS,
-  now_ms()) then
-  return 'often'
-end
+if is_own and not may_be_repeated('password ' .. name) then return 'often' end
 -- Who was made by a first start, or is left of settings that name nobody now, is one of these from now on.
 redis.call('HDEL', ADMINISTRATORS, name)
 if change == 'remove' then

@@ -6,8 +6,7 @@ local by = ARGV[1]
 local _, name, door, _, token = unpack(cjson.decode(by))
 
 local function may_be_noted()
-  local rate = SIGNED_IN .. redis.sha1hex(table.concat({'rate', door, token, name}, ' '))
-  return is_within(rate, MOST_SIGN_INS, SIGN_IN_NOTED_MS / MOST_SIGN_INS, now_ms())
+  return may_be_repeated(table.concat({'rate', door, token, name}, ' '))
 end
 
 if ARGV[2] == '1' then
