@@ -142,9 +142,18 @@ def test_a_worker_that_slept_for_less_than_its_lease_keeps_its_maildrops(run: Ru
 
 def test_mail_must_not_vanish_during_a_session(run: Run) -> None:
     session = run.session()
-    session.vanished["one"] = 10.5
+    session.vanished["one"] = Span(10.5, 10.5)
     assert "one vanished during" in run.complaints()
     session.open_at = 10.4  # the server had ended it before, and its client learnt that later
+    assert run.complaints() == ""
+
+
+def test_mail_may_vanish_while_a_worker_sleeps_past_its_lease_over_a_command(run: Run) -> None:
+    session = run.session(10.0, 10.5)
+    run.log.stops[WORKER] = [Span(10.4, 27.0)]
+    session.vanished["one"] = Span(10.5, 10.6)
+    assert "one vanished during" in run.complaints()
+    session.vanished["one"] = Span(10.5, 27.1)
     assert run.complaints() == ""
 
 

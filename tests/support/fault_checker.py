@@ -142,10 +142,10 @@ class _Checker:
                 for early in opened[:number]:
                     yield from self._overlap(early, late)
         for session in self._log.sessions:
-            for unique_id, moment in session.vanished.items():
-                was_open = session.open_at is not None and session.open_at >= moment
-                if was_open and not self._may_have_lapsed(session, moment):
-                    yield f"{unique_id} vanished during {session}, at {self._log.clock(moment)}"
+            for unique_id, look in session.vanished.items():
+                was_open = session.open_at is not None and session.open_at >= look.begin
+                if was_open and not self._may_have_lapsed(session, look.end):
+                    yield f"{unique_id} vanished during {session}, at {self._log.clock(look.end)}"
 
     def _overlap(self, early: SessionLog, late: SessionLog) -> Iterator[str]:
         assert late.logged_in is not None

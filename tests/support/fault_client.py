@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from support.fault_log import Counts, RunLog, SessionLog
+from support.fault_log import Counts, RunLog, SessionLog, Span
 from support.pop3_process import PASSWORD
 
 PATIENT_SECONDS = 30.0
@@ -263,7 +263,7 @@ class _Visit:
                 self._complain(f"got other octets of {unique_id} than were delivered")
         else:
             self._answered(Counts())
-            self.session.vanished[unique_id] = self._sent_at
+            self.session.vanished[unique_id] = Span(self._sent_at, time.monotonic())
 
     def _die_in_the_middle(self, unique_id: str) -> None:
         self.session.ending = "client died"
@@ -282,8 +282,9 @@ class _Visit:
         for _ in range(3):
             if missing:
                 missing -= self._present()
+        now = time.monotonic()
         for unique_id in missing:
-            self.session.vanished.setdefault(unique_id, time.monotonic())
+            self.session.vanished.setdefault(unique_id, Span(now, now))
 
     def _present(self) -> set[str]:
         folder = self._mail / self.session.username

@@ -43,8 +43,8 @@ class SessionLog:
     logged_in: float | None = None
     listed: set[str] | None = None
     marked: set[str] = field(default_factory=set)
-    vanished: dict[str, float] = field(default_factory=dict)
-    """Listed messages that were gone though this session had not removed them, and when it noticed."""
+    vanished: "dict[str, Span]" = field(default_factory=dict)
+    """Listed messages that were gone though it had not removed them: from its question to the answer."""
     quit_sent: float | None = None
     quit_answered: float | None = None
     quit_reply: bytes = b""
