@@ -3,7 +3,7 @@
 import { renewing, request, segment } from "./api.js";
 import { ask, askToDelete, tell } from "./dialogs.js";
 import { announce, button, byId, element, setText } from "./dom.js";
-import { Field, wrong } from "./forms.js";
+import { Field, fieldToCopy, wrong } from "./forms.js";
 import { Polling } from "./polling.js";
 import { ROLES } from "./roles.js";
 import { Table } from "./tables.js";
@@ -196,8 +196,7 @@ export class Access {
       },
     });
     if (!isDone) return;
-    const shown = new Field({ name: "token", label: "Token", attributes: { readonly: true } });
-    shown.value = token;
+    const shown = fieldToCopy({ name: "token", label: "Token", value: token });
     await Promise.all([
       this._tokensPolling.now(),
       tell({ title: `The token ${name.value}`, paragraphs: ["Copy it now: it is never shown again."], fields: [shown], action: "Done" }),

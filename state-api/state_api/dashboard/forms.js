@@ -1,7 +1,7 @@
 /** Forms: fields with their hints, and with the server's errors beside them. */
 
 import { Problem } from "./api.js";
-import { element, setText } from "./dom.js";
+import { button, element, setText } from "./dom.js";
 
 /**
  * @typedef {object} FieldOptions
@@ -64,6 +64,19 @@ export class Field {
     setText(this.error, "");
     this.input.removeAttribute("aria-invalid");
   }
+}
+
+/**
+ * Make a field for a value that is to be copied, with a button that does it.
+ * @param {{name: string, label: string, value: string}} about
+ */
+export function fieldToCopy({ name, label, value }) {
+  const field = new Field({ name, label, attributes: { readonly: true } });
+  field.value = value;
+  // Beside it, since a dialog keeps screen readers from what is outside.
+  field.note.setAttribute("role", "status");
+  field.input.after(button("Copy", () => copy(field), { kind: "small" }));
+  return field;
 }
 
 /** Fields, and one message for errors of none of them. */
@@ -137,15 +150,30 @@ function sentence(text) {
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 
+/** @param {Field} field */
+async function copy({ input, note }) {
+  setText(note, "");
+  // By plain http from another machine there is no clipboard.
+  const isCopied = await navigator.clipboard?.writeText(input.value).then(
+    () => true,
+    () => false,
+  );
+  if (!isCopied) {
+    input.focus();
+    /** @type {HTMLInputElement} */ (input).select();
+  }
+  setText(note, isCopied ? "Copied" : "It is selected: press Ctrl+C (on a Mac Command+C) to copy it.");
+}
+
 /** @param {HTMLInputElement} input */
 function revealButton(input) {
-  const button = element("button", { type: "button", class: "button small", "aria-pressed": "false" }, "Show");
-  button.setAttribute("aria-label", "Show the password");
-  button.addEventListener("click", () => {
+  const reveal = element("button", { type: "button", class: "button small", "aria-pressed": "false" }, "Show");
+  reveal.setAttribute("aria-label", "Show the password");
+  reveal.addEventListener("click", () => {
     const isShown = input.type === "text";
     input.type = isShown ? "password" : "text";
-    button.setAttribute("aria-pressed", String(!isShown));
-    setText(button, isShown ? "Show" : "Hide");
+    reveal.setAttribute("aria-pressed", String(!isShown));
+    setText(reveal, isShown ? "Show" : "Hide");
   });
-  return button;
+  return reveal;
 }
