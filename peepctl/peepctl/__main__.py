@@ -39,6 +39,7 @@ Where to connect and as whom, in order of precedence:
     http, password or password_file, token or token_file
   beside a peepctl up: its ports and ./data/admins, or those in PEEP_DATA_DIR
   beside the Debian package: /etc/peep/admins, which root can read
+    (a password from there is sent to the address of that Peep alone)
   a prompt for the password, at a terminal"""
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code:d}  {meaning}" for code, meaning in EXIT_CODES.items())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from peep_client import PORT, TLS_PORT
-from peepctl.left_addresses import FILE, data_directory, left_port
+from peepctl.left_addresses import FILE, data_directory, left_addresses
 from peepctl.sources import Source, from_environment, from_file, port, read, source
 
 _Value = TypeVar("_Value")
@@ -23,6 +23,16 @@ USER = "admin"
 
 INSTALLED = Path("/etc/peep/admins")
 """The administrators of a Peep that a package has installed on this machine; only root can read it."""
+
+_PARTS = {
+    "PEEP": ("PEEP_PORT", PORT),
+    "PEEPS": ("PEEP_TLS_PORT", TLS_PORT),
+    "HTTP": ("PEEP_HTTP_PORT", API_PORT),
+}
+"""By its label, the variable that sets the port of a part of a Peep, and its usual port."""
+
+_REACHED_AT = {"0.0.0.0": (HOST,), "::": (HOST, "::1")}  # noqa: S104 - compared, not bound
+"""The addresses of this machine at which a part is reached that listens everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +56,17 @@ class Password:
 
     text: str = field(repr=False)
     source: str
+    only_to: tuple[str, ...] | None = None
+    """The addresses that it was found with, the only ones it may go to; None: somebody has given it."""
+
+    def may_go_to(self, address: str) -> bool:
+        """Return whether it may be sent to a `HOST:PORT` of PEEP, or to a URL of the HTTP API."""
+        return self.only_to is None or address.rstrip("/") in self.only_to
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One server and the login there; a `password` of None has to be prompted for."""
+    """One server and the login there; without a `password` that may go to it, one has to be prompted for."""
 
     host: str
     port: int
@@ -69,7 +85,7 @@ class Endpoint:
     @property
     def address(self) -> str:
         """Host and port as people write them."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return _written(self.host, self.port)
 
 
 def find(options: ConnectionOptions, environment: Mapping[str, str] = os.environ) -> Endpoint:
@@ -99,13 +115,15 @@ def find(options: ConnectionOptions, environment: Mapping[str, str] = os.environ
     name, password = _login(user, fitting, host, environment)
     return Endpoint(
         host,
-        _first(one.port for one in fitting) or _default_port(host, environment, is_tls=is_tls),
+        _first(one.port for one in fitting)
+        or _default_port("PEEPS" if is_tls else "PEEP", host, environment),
         name,
         password,
         is_tls,
         ca_file,
         bool(options.insecure),
-        _first(one.http for one in fitting) or _default_api(host, environment),
+        _first(one.http for one in fitting)
+        or f"http://{_written(host, _default_port('HTTP', host, environment))}",
         _token(fitting),
         _first(one.timeout for one in sources),
     )
@@ -146,40 +164,51 @@ def _password(found: Source) -> Password | None:
 
 
 def _local_administrator(user: str | None, environment: Mapping[str, str]) -> tuple[str, Password] | None:
-    for path in (data_directory(environment) / "admins", INSTALLED):
+    for path, left in ((data_directory(environment) / "admins", _left_parts(environment)), (INSTALLED, {})):
         try:
             pairs = [pair.strip().partition(":") for pair in re.split("[,\n]", path.read_text("utf-8"))]
         except (OSError, UnicodeDecodeError):
             continue  # no such Peep is here, or this user may not read it
         for name, _, password in pairs:
             if password and user in (None, name):
-                return name, Password(password, str(path))
+                return name, Password(password, str(path), _addresses(left, environment))
     return None
 
 
-def _default_port(host: str, environment: Mapping[str, str], *, is_tls: bool) -> int:
-    if is_tls:
-        return _port_here(host, environment, "PEEP_TLS_PORT", "PEEPS") or TLS_PORT
-    return _port_here(host, environment, "PEEP_PORT", "PEEP") or PORT
+def _addresses(left: Mapping[str, tuple[str, int]], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where a Peep here serves administrators: the addresses that it has left, else the usual ones."""
+    places = left or {label: (HOST, _port_of(label, {}, environment)) for label in _PARTS}
+    return tuple(
+        ("http://" if label == "HTTP" else "") + _written(host, number)
+        for label, (bound, number) in places.items()
+        for host in _REACHED_AT.get(bound, (bound,))
+    )
 
 
-def _default_api(host: str, environment: Mapping[str, str]) -> str:
-    number = _port_here(host, environment, "PEEP_HTTP_PORT", "HTTP") or API_PORT
-    return f"http://{f'[{host}]' if ':' in host else host}:{number}"
-
-
-def _port_here(host: str, environment: Mapping[str, str], variable: str, label: str) -> int | None:
-    """Return the port of a part of the `peepctl up` on this machine; None where nothing tells it."""
+def _default_port(label: str, host: str, environment: Mapping[str, str]) -> int:
     if not _is_this_machine(host):
-        return None
+        return _PARTS[label][1]
+    return _port_of(label, _left_parts(environment), environment)
+
+
+def _left_parts(environment: Mapping[str, str]) -> dict[str, tuple[str, int]]:
+    return {label: place for label, place in left_addresses(environment).items() if label in _PARTS}
+
+
+def _port_of(label: str, left: Mapping[str, tuple[str, int]], environment: Mapping[str, str]) -> int:
+    variable, usual = _PARTS[label]
     # `peepctl up` with other ports has these variables set, and so has the shell beside it.
     text = environment.get(variable, "")
-    return port(text, variable) if text not in ("", "0") else left_port(environment, label)
+    return port(text, variable) if text not in ("", "0") else left.get(label, (HOST, usual))[1]
+
+
+def _written(host: str, number: int) -> str:
+    return f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
 
 
 def searched(host: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return where a `peepctl up` was looked for on this machine in vain; empty where none was, or one is."""
-    if not _is_this_machine(host) or left_port(environment, "PEEP"):
+    if not _is_this_machine(host) or "PEEP" in left_addresses(environment):
         return ""
     path = (data_directory(environment) / FILE).absolute()
     return f"no peepctl up has left its addresses in {path} (PEEP_DATA_DIR names another folder)"

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 FILE = "addresses.json"
 
@@ -25,8 +26,8 @@ def take_away(directory: Path) -> None:
     (directory / FILE).unlink(missing_ok=True)
 
 
-def left_port(environment: Mapping[str, str], label: str) -> int | None:
-    """Return the port of a part of the `peepctl up` here; None where there is none.
+def left_addresses(environment: Mapping[str, str]) -> dict[str, tuple[str, int]]:
+    """Return host and port of each part of the `peepctl up` here, by their labels; empty where there is none.
 
     Only what root or this user has left is believed: a password is sent there.
     """
@@ -34,8 +35,14 @@ def left_port(environment: Mapping[str, str], label: str) -> int | None:
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_uid not in {0, os.geteuid()}:
-                return None
-            port = int(json.load(file)[label].rstrip("/").rpartition(":")[2])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    return port if 0 < port < 2**16 else None
+                return {}
+            return {label: _host_and_port(address) for label, address in json.load(file).items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    parts = urlsplit(address if "//" in address else f"//{address}")
+    if not parts.hostname or not parts.port:
+        raise ValueError
+    return parts.hostname, parts.port

@@ -64,7 +64,7 @@ class Server:
         Raises `WrongSettings` if there is no terminal to prompt at, and what `peep_client.connect` raises.
         """
         endpoint = self.endpoint
-        user, password = (endpoint.user, self._password().text) if log_in else (None, None)
+        user, password = (endpoint.user, self._password(endpoint.address)) if log_in else (None, None)
         peep = peep_client.connect(
             endpoint.host,
             endpoint.port,
@@ -86,7 +86,7 @@ class Server:
         if endpoint.token is not None:
             authorization = by_token(endpoint.token.text)
         else:
-            authorization = by_name(endpoint.user, self._password().text)
+            authorization = by_name(endpoint.user, self._password(endpoint.http))
         patience = endpoint.timeout or patience_seconds
         return HttpApi(endpoint.http, authorization, self._tls_context, patience, endpoint.timeout)
 
@@ -97,7 +97,7 @@ class Server:
             endpoint.host,
             endpoint.port,
             endpoint.user,
-            self._password().text,
+            self._password(endpoint.address),
             tls=self._tls(),
             connect_seconds=endpoint.timeout or CONNECT_SECONDS,
             silence_seconds=endpoint.timeout or SILENCE_SECONDS,
@@ -106,7 +106,7 @@ class Server:
     def connect_silently(self, seconds: float) -> Peep:
         """Return a connection for completion: without a prompt, and within `seconds` for each step."""
         endpoint = self.endpoint
-        if endpoint.password is None:
+        if endpoint.password is None or not endpoint.password.may_go_to(endpoint.address):
             raise WrongSettings("no password is known")
         return peep_client.connect(
             endpoint.host,
@@ -128,8 +128,10 @@ class Server:
                     f"{error} does not take the API token from {self.endpoint.token.source}: it was revoked, "
                     "has ended, or does not serve this network; peepctl tokens list shows them"
                 )
-            case peep_client.WrongLogin() | ApiWrongLogin():
-                return Exit.WRONG_LOGIN, self._wrong_login()
+            case ApiWrongLogin():
+                return Exit.WRONG_LOGIN, self._wrong_login(str(error))
+            case peep_client.WrongLogin():
+                return Exit.WRONG_LOGIN, self._wrong_login(self.endpoint.address)
             case ApiUnreachable():
                 advice = self._where_to_look("--http (or PEEPCTL_HTTP) sets its address")
                 return Exit.NOT_CONNECTED, f"{error}. Is the HTTP API served there? {advice}"
@@ -169,33 +171,47 @@ class Server:
     def _where_to_look(self, advice: str) -> str:
         return "; ".join(filter(None, (searched(self.endpoint.host), advice)))
 
-    def _wrong_login(self) -> str:
-        endpoint = self.endpoint
-        password = endpoint.password or self._typed_password
+    def _wrong_login(self, address: str) -> str:
+        password = self._known_password(address)
         source = f"; the password is from {password.source}" if password else ""
         return (
-            f"wrong administrator name or password for {endpoint.user} at {endpoint.address}{source}."
+            f"wrong administrator name or password for {self.endpoint.user} at {address}{source}."
             " --user and PEEPCTL_PASSWORD_FILE (or PEEPCTL_PASSWORD) set others. PEEP takes only"
             " administrators with the role all"
         )
 
-    def _password(self) -> Password:
+    def _known_password(self, address: str) -> Password | None:
+        known = (self.endpoint.password, self._typed_password)
+        return next((one for one in known if one is not None and one.may_go_to(address)), None)
+
+    def _password(self, address: str) -> str:
         endpoint = self.endpoint
-        known = endpoint.password or self._typed_password
-        if known is not None:
-            return known
+        if known := self._known_password(address):
+            return known.text
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            has_token = endpoint.token is not None
-            only_http = "; an API token is for the HTTP API alone, and this is asked over PEEP"
-            looked = f"; {where}" if (where := searched(endpoint.host)) else ""
-            raise WrongSettings(
-                f"no password for {endpoint.user} at {endpoint.address}: set PEEPCTL_PASSWORD_FILE or"
-                " PEEPCTL_PASSWORD, or put it into the settings file (a password for another host or user is"
-                f" not sent{only_http if has_token else ''}){looked}"
+            raise WrongSettings(self._no_password(address))
+        if endpoint.password is not None:
+            print(f"peepctl: {_kept_back(endpoint.password)}", file=sys.stderr)
+        self._typed_password = Password(
+            getpass.getpass(f"Password of {endpoint.user} at {address}: "), "the terminal"
+        )
+        return self._typed_password.text
+
+    def _no_password(self, address: str) -> str:
+        endpoint = self.endpoint
+        missing = f"no password for {endpoint.user} at {address}: "
+        if endpoint.password is not None:
+            return (
+                f"{missing}{_kept_back(endpoint.password)}. For this one give --user (or PEEPCTL_USER) and"
+                " PEEPCTL_PASSWORD_FILE (or PEEPCTL_PASSWORD)"
             )
-        text = getpass.getpass(f"Password of {endpoint.user} at {endpoint.address}: ")
-        self._typed_password = Password(text, "the terminal")
-        return self._typed_password
+        has_token = endpoint.token is not None
+        only_http = "; an API token is for the HTTP API alone, and this is asked over PEEP"
+        looked = f"; {where}" if (where := searched(endpoint.host)) else ""
+        return (
+            f"{missing}set PEEPCTL_PASSWORD_FILE or PEEPCTL_PASSWORD, or put it into the settings file"
+            f" (a password for another host or user is not sent{only_http if has_token else ''}){looked}"
+        )
 
     def _tls(self) -> bool | ssl.SSLContext:
         endpoint = self.endpoint
@@ -212,3 +228,7 @@ class Server:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _kept_back(password: Password) -> str:
+    return f"the password in {password.source} is sent to {', '.join(password.only_to or ())} alone"

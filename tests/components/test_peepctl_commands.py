@@ -407,6 +407,27 @@ def test_wrong_password_says_where_it_is_from(bare: Peepctl) -> None:
     assert "wrong." not in line
 
 
+@pytest.mark.parametrize(("option", "value"), [("--port", "{}"), ("--http", "http://127.0.0.1:{}")])
+def test_password_that_is_found_in_the_folder_is_not_sent_to_another_port(
+    tmp_path: Path, option: str, value: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "admins").write_text("admin:secret\n")
+    command = "audit" if option == "--http" else "stats"
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        address = value.format(stranger.getsockname()[1])
+        code, line = refused(Peepctl(tmp_path), command, "--timeout", "1", option, address)
+        stranger.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
+    assert code == 2
+    assert line.startswith(
+        f"no password for admin at {'' if option == '--http' else '127.0.0.1:'}{address}: "
+    )
+    assert "is sent to 127.0.0.1:2110, 127.0.0.1:2995, http://127.0.0.1:8110 alone" in line
+    assert "give --user (or PEEPCTL_USER) and PEEPCTL_PASSWORD_FILE (or PEEPCTL_PASSWORD)" in line
+
+
 def test_missing_password_without_a_terminal_says_how_to_give_one(tmp_path: Path) -> None:
     code, line = refused(Peepctl(tmp_path), "stats")
     assert (code, "PEEPCTL_PASSWORD_FILE" in line) == (2, True)

@@ -10,6 +10,9 @@ from peepctl.endpoint import ConnectionOptions, Endpoint, Password, find, search
 from peepctl.left_addresses import leave, take_away
 from peepctl.sources import WrongSettings
 
+USUAL = ("127.0.0.1:2110", "127.0.0.1:2995", "http://127.0.0.1:8110")
+"""Where a Peep serves administrators that has left no word of other addresses."""
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
@@ -162,22 +165,67 @@ def test_a_token_is_sent_only_where_it_was_meant_to_go(home: dict[str, str], tmp
 def test_local_administrator_is_for_this_machine_only(home: dict[str, str]) -> None:
     file = keep_administrators(home, "carol:secret,dave:other\n")
     endpoint = find(ConnectionOptions(), home)
-    assert (endpoint.user, endpoint.password) == ("carol", Password("secret", str(file)))
-    assert find(ConnectionOptions(user="dave"), home).password == Password("other", str(file))
+    assert (endpoint.user, endpoint.password) == ("carol", Password("secret", str(file), USUAL))
+    assert find(ConnectionOptions(user="dave"), home).password == Password("other", str(file), USUAL)
     assert find(ConnectionOptions(user="eve"), home).password is None
-    assert find(ConnectionOptions(host="localhost"), home).password is not None
-    assert find(ConnectionOptions(host="::1"), home).password is not None
     assert find(ConnectionOptions(host="mail.example"), home).password is None
 
 
 def test_root_of_a_host_with_the_package_needs_no_password(home: dict[str, str]) -> None:
     endpoints.INSTALLED.parent.mkdir()
     endpoints.INSTALLED.write_text("admin:made\ndave:other\n")
-    assert find(ConnectionOptions(), home).password == Password("made", str(endpoints.INSTALLED))
-    assert find(ConnectionOptions(user="dave"), home).password == Password("other", str(endpoints.INSTALLED))
+    installed = str(endpoints.INSTALLED)
+    assert find(ConnectionOptions(), home).password == Password("made", installed, USUAL)
+    assert find(ConnectionOptions(user="dave"), home).password == Password("other", installed, USUAL)
     assert find(ConnectionOptions(host="mail.example"), home).password is None
     kept = keep_administrators(home, "carol:secret\n")
-    assert find(ConnectionOptions(), home).password == Password("secret", str(kept))
+    assert find(ConnectionOptions(), home).password == Password("secret", str(kept), USUAL)
+
+
+@pytest.mark.parametrize(
+    ("given", "over_peep", "over_http"),
+    [
+        (ConnectionOptions(), True, True),
+        (ConnectionOptions(tls=True), True, True),
+        (ConnectionOptions(port=4711, http="http://127.0.0.1:4713/"), True, True),
+        (ConnectionOptions(http="http://127.0.0.1:8110"), True, False),
+        (ConnectionOptions(http="https://127.0.0.1:4713"), True, False),
+        (ConnectionOptions(host="127.0.0.1", http="http://mail.example:4713"), True, False),
+        (ConnectionOptions(port=2110), False, True),
+        (ConnectionOptions(host="127.0.0.2"), False, False),
+        (ConnectionOptions(host="::1"), False, False),
+    ],
+)
+def test_password_that_is_found_goes_only_to_the_addresses_that_are_found_with_it(
+    home: dict[str, str], given: ConnectionOptions, over_peep: bool, over_http: bool
+) -> None:
+    directory = keep_administrators(home, "admin:secret\n").parent
+    leave(directory, {"PEEP": "127.0.0.1:4711", "PEEPS": "127.0.0.1:4712", "HTTP": "http://127.0.0.1:4713"})
+    endpoint = find(given, home)
+    assert endpoint.password is not None
+    goes = endpoint.password.may_go_to(endpoint.address), endpoint.password.may_go_to(endpoint.http)
+    assert goes == (over_peep, over_http)
+    chosen = find(given, home | {"PEEPCTL_PASSWORD": "given"}).password
+    assert chosen == Password("given", "PEEPCTL_PASSWORD")
+    assert chosen.may_go_to(endpoint.address)
+    assert chosen.may_go_to(endpoint.http)
+
+
+def test_password_of_an_installed_peep_is_not_for_one_that_was_started_in_this_folder(
+    home: dict[str, str],
+) -> None:
+    endpoints.INSTALLED.parent.mkdir()
+    endpoints.INSTALLED.write_text("dave:other\n")
+    directory = keep_administrators(home, "admin:secret\n").parent
+    leave(directory, {"PEEP": "[::]:4711", "HTTP": "http://0.0.0.0:4713"})
+    own, installed = (
+        find(ConnectionOptions(), home).password,
+        find(ConnectionOptions(user="dave"), home).password,
+    )
+    assert own is not None
+    assert own.only_to == ("127.0.0.1:4711", "[::1]:4711", "http://127.0.0.1:4713")
+    assert installed is not None
+    assert installed.only_to == USUAL
 
 
 @pytest.mark.parametrize(
