@@ -38,7 +38,9 @@ class Query(BaseModel):
     object: Text = Field("", description="All of it, or one of its words.")
     since: Moment | None = Field(None, description="RFC 3339, or seconds since the epoch.")
     until: Moment | None = Field(None, description="The same; an entry at this very time is left out.")
-    limit: int = Field(100, ge=1, le=MAX_PAGE, description="Entries a page.")
+    limit: int = Field(
+        100, ge=1, le=MAX_PAGE, description="Entries a page; a file has all, unless this is given."
+    )
     before: ActId | None = Field(None, description="`next` of the page before.")
     after: ActId | None = Field(
         None, description="Begin after this entry, the oldest first; `0-0` begins with the first of all."
@@ -49,15 +51,18 @@ class Query(BaseModel):
         le=MAX_WAIT_SECONDS,
         description="With `after`: seconds to wait for an entry, while there is none.",
     )
-    format: Format | None = Field(
-        None, description="Instead of `Accept`; `jsonl` and `csv` have everything on one page."
-    )
+    format: Format | None = Field(None, description="Instead of `Accept`; `jsonl` and `csv` are files.")
 
     @model_validator(mode="after")
     def _one_direction(self) -> "Query":
         if self.before is not None and self.after is not None:
             raise ValueError("before and after exclude each other: pages go back, or on")
         return self
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether the request says how many entries it wants."""
+        return "limit" in self.model_fields_set
 
     def wanted(self) -> Wanted:
         """Return the filters as the store takes them."""

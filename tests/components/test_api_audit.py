@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from state_store.audit import Actor, Door
+from state_store.audit import Actor, Door, Wanted
 from state_store.records import Credential, Exchange
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
@@ -121,6 +121,49 @@ async def test_json_lines_hold_everything_the_oldest_first(repository: StateRepo
         assert [json.loads(line)["object"] for line in response.text.splitlines()] == [
             f"u{number}" for number in range(1200)
         ]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, "abcde"),
+        ({"limit": 2}, "de"),
+        ({"before": "d"}, "abc"),
+        ({"before": "d", "limit": 2}, "bc"),
+        ({"before": "d", "wait": 20}, "abc"),
+        ({"after": "b"}, "cde"),
+        ({"after": "b", "limit": 2, "wait": 20}, "cd"),
+        ({"after": "b", "wait": 20}, "cde"),
+        ({"before": "a"}, ""),
+        ({"after": "e"}, ""),
+    ],
+)
+async def test_a_file_has_the_entries_that_are_asked_for(
+    repository: StateRepository, form: str, query: dict[str, str | int], found: str
+) -> None:
+    for name in "abcde":
+        await repository.add_user(name, CREDENTIAL, by=OPERATOR)
+    ids = {act.object: act.act_id async for act in repository.all_acts(Wanted(action="user"))}
+    asked = {name: ids.get(str(value), value) for name, value in query.items()}
+    async with api_client(repository) as client:
+        response = await client.get("/v1/audit", params={"action": "user", "format": form, **asked})
+    if form == "csv":
+        rows = list(csv.DictReader(io.StringIO(response.text, newline="")))
+    else:
+        rows = [json.loads(line) for line in response.text.splitlines()]
+    assert [row["object"] for row in rows] == list(found)
+
+
+async def test_a_file_waits_for_what_comes(repository: StateRepository) -> None:
+    await repository.add_user("alice", CREDENTIAL, by=OPERATOR)
+    async with api_client(repository) as client:
+        (last,) = await acts(client, action="user")
+        query = {"after": last["id"], "wait": 20, "action": "user", "format": "jsonl"}
+        waiting = asyncio.create_task(client.get("/v1/audit", params=query))
+        await repository.add_user("bob", CREDENTIAL, by=OPERATOR)
+        lines = (await waiting).text.splitlines()
+    assert [json.loads(line)["object"] for line in lines] == ["bob"]
 
 
 async def test_no_name_becomes_a_formula_in_a_spreadsheet(repository: StateRepository) -> None:

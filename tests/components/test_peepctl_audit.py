@@ -63,6 +63,8 @@ async def test_filters_and_formats(peepctl: PeepctlBesideApi, repository: StateR
     assert [json.loads(line)["object"] for line in lines.stdout.splitlines()] == ["alice bob"]
     table = await peepctl.run("audit", "--action", "user.add", "--format", "csv")
     assert [row[7] for row in csv.reader(io.StringIO(table.stdout))][:2] == ["object", "alice bob"]
+    last = await peepctl.output("audit", "--limit", "1", "--action", "settings user", "--format", "csv")
+    assert [row[7] for row in csv.reader(io.StringIO(last))] == ["object", "timeout_seconds"]
     for wrong in (("--since", "soon"), ("--follow", "--format", "csv")):
         assert (await peepctl.run("audit", *wrong)).code == 2
     no_door = await peepctl.run("audit", "--door", "window")
@@ -70,9 +72,13 @@ async def test_filters_and_formats(peepctl: PeepctlBesideApi, repository: StateR
     assert "'--door': 'window' is not one of 'peep', 'http', 'dashboard', 'machine'." in no_door.stderr
 
 
-@pytest.mark.parametrize("form", ["table", "jsonl"])
+@pytest.mark.parametrize(("form", "limit"), [("table", ()), ("jsonl", ()), ("jsonl", ("--limit", "50"))])
 async def test_who_follows_misses_nothing_not_even_between_the_first_two_questions(
-    peepctl: PeepctlBesideApi, repository: StateRepository, monkeypatch: pytest.MonkeyPatch, form: str
+    peepctl: PeepctlBesideApi,
+    repository: StateRepository,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    limit: tuple[str, ...],
 ) -> None:
     async def add(name: str) -> None:
         await repository.add_user(name, CREDENTIAL, by=OPERATOR)
@@ -92,9 +98,9 @@ async def test_who_follows_misses_nothing_not_even_between_the_first_two_questio
         return found
 
     monkeypatch.setattr(HttpApi, "get", answer)
-    done = await peepctl.run("audit", "--follow", "--action", "user", "--format", form)
+    done = await peepctl.run("audit", "--follow", "--action", "user", "--format", form, *limit)
     shown = re.findall("user[0-9]{3}|after[0-9]", done.stdout)
-    assert shown == [*(names if form == "jsonl" else names[-49:]), *asked[:2]]
+    assert shown == [*(names if form == "jsonl" and not limit else names[-49:]), *asked[:2]]
 
 
 async def test_the_last_change_is_set_back_and_an_older_one_by_its_id(

@@ -24,6 +24,8 @@ RETRY_SECONDS = 1.0
 _HEAD = ("TIME", "WHO", "DOOR", "FROM", "ACTION", "OBJECT", "OLD", "NEW", "ID")
 _LONGEST_CELL = 48
 _LARGEST_PAGE = 1000
+_SHOWN = 50
+"""The entries of a table, or of JSON, unless somebody says how many."""
 _SETTINGS = {one.value for one in Setting}
 _WIDTHS = (19, 12, 9, 15, 20, 24, 12, 12)
 """Of columns whose later rows are not known yet."""
@@ -63,11 +65,19 @@ def audit(
         str | None, typer.Option(metavar="TIME", help="2026-11-29, 2026-11-29T14:00, or 2h (ago).")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The same.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="At most so many.")] = 50,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            max=1000,
+            help="The latest so many.",
+            show_default="50, in jsonl and csv all",
+        ),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new entries.")] = False,
-    form: Annotated[
-        Format, typer.Option("--format", help="jsonl and csv have every entry, not only --limit of them.")
-    ] = Format.TABLE,
+    form: Annotated[Format, typer.Option("--format", help="How they are written.")] = Format.TABLE,
 ) -> Exit:
     """Show who has done what, the latest last.
 
@@ -82,11 +92,12 @@ def audit(
         if follow:
             return _follow(api, query, limit, form)
         if form in (Format.JSON_LINES, Format.CSV):
-            sys.stdout.write(api.text(_path(query, format=form.value)))
+            some = {} if limit is None else {"limit": limit}
+            sys.stdout.write(api.text(_path(query, format=form.value, **some)))
         elif form is Format.JSON:
-            say_json(api.get(_path(query, limit=limit)))
+            say_json(api.get(_path(query, limit=limit or _SHOWN)))
         else:
-            say_table(_HEAD, map(_row, reversed(api.get(_path(query, limit=limit))["acts"])))
+            say_table(_HEAD, map(_row, reversed(api.get(_path(query, limit=limit or _SHOWN))["acts"])))
     return Exit.DONE
 
 
@@ -95,17 +106,18 @@ def _recorded(name: str | None) -> str | None:
     return field_of(name) if name in _SETTINGS else name
 
 
-def _follow(api: HttpApi, query: dict[str, str], limit: int, form: Format) -> Exit:
+def _follow(api: HttpApi, query: dict[str, str], limit: int | None, form: Format) -> Exit:
     if form in (Format.JSON, Format.CSV):
         raise WrongSettings("--follow goes with --format table or jsonl")
-    if form is Format.JSON_LINES:
+    if form is Format.JSON_LINES and limit is None:
         acts, after = [], "0-0"
     else:
         # Asked for first: what comes before the answer to the next question is in one of both.
         newest = api.get(_path({}, limit=1))["acts"]
-        acts = list(reversed(api.get(_path(query, limit=limit))["acts"]))
+        acts = list(reversed(api.get(_path(query, limit=limit or _SHOWN))["acts"]))
         after = max((one["id"] for one in (*acts[-1:], *newest)), key=_position, default="0-0")
-        _say_lines([_HEAD])
+        if form is Format.TABLE:
+            _say_lines([_HEAD])
     wait = max(1, min(WAIT_SECONDS, int(api.answer_seconds / 2)))
     try:
         while True:

@@ -1,6 +1,7 @@
 """`/v1/audit`: who has done what, and the undoing of a setting's change."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -34,8 +35,8 @@ ActId = Annotated[audit_schemas.ActId, Path(description="As the list shows it.")
     response_model=audit_schemas.Acts,
     responses={
         200: {
-            "description": "A page; or, as JSON lines or CSV, every entry that is asked for, the oldest "
-            "first, as a download.",
+            "description": "A page; or, as JSON lines or CSV, a file of every entry that is asked for, the "
+            "oldest first: all before `before` or after `after`, and with `limit` those of that page.",
             "headers": {"Link": {"description": "To the next page.", "schema": {"type": "string"}}},
             "content": {MEDIA_TYPES[Format.JSON_LINES]: {}, MEDIA_TYPES[Format.CSV]: {}},
         }
@@ -56,14 +57,11 @@ async def list_acts(
     form = wanted_format(query.format, request.headers.get("Accept", ""))
     if form is not Format.JSON:
         name = {"Content-Disposition": f'attachment; filename="audit.{form.value}"'}
-        rows = lines(services.repository.all_acts(query.wanted()), form)
+        rows = lines(_acts_of_file(services, query), form)
         return StreamingResponse(rows, headers=name, media_type=MEDIA_TYPES[form])
-    if query.after is not None:
-        page = await _arrived(services, query.after, query)
-    else:
-        page = await services.repository.acts_before(query.before or "", query.limit, query.wanted())
-        if page.next_id:
-            response.headers["Link"] = f'<{_page_address(request, page.next_id)}>; rel="next"'
+    page = await _page(services, query)
+    if query.after is None and page.next_id:
+        response.headers["Link"] = f'<{_page_address(request, page.next_id)}>; rel="next"'
     return audit_schemas.Acts(acts=[shown(act) for act in page.acts], next=page.next_id or None)
 
 
@@ -120,6 +118,24 @@ async def _known(act_id: str, repository: StateRepository) -> Act:
 
 def _set_back(act: Act) -> dict[str, str | int]:
     return {act.object: int(act.old) if act.old.isdecimal() else act.old}
+
+
+async def _acts_of_file(services: Services, query: audit_schemas.Query) -> AsyncIterator[Act]:
+    if query.has_limit:
+        page = await _page(services, query)
+        for act in page.acts if query.after is not None else reversed(page.acts):
+            yield act
+        return
+    if query.after is not None and query.wait:
+        await _arrived(services, query.after, query)
+    async for act in services.repository.all_acts(query.wanted(), query.after or "", query.before or ""):
+        yield act
+
+
+async def _page(services: Services, query: audit_schemas.Query) -> Page:
+    if query.after is not None:
+        return await _arrived(services, query.after, query)
+    return await services.repository.acts_before(query.before or "", query.limit, query.wanted())
 
 
 async def _arrived(services: Services, after: str, query: audit_schemas.Query) -> Page:

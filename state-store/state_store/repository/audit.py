@@ -40,10 +40,10 @@ class AuditRepository(DeploymentStore):
         acts, last_read, _ = await self._page("XRANGE", act_id, limit, wanted)
         return Page(acts, last_read or act_id)
 
-    async def all_acts(self, wanted: Wanted) -> AsyncIterator[Act]:
-        """Yield every entry that there is now, the oldest first."""
-        newest = await self.acts_before("", 1, Wanted())
-        last, after = stream_position(newest.acts[0].act_id if newest.acts else "0-0"), ""
+    async def all_acts(self, wanted: Wanted, after: str = "", before: str = "") -> AsyncIterator[Act]:
+        """Yield every entry that there is now, the oldest first; only those between these ids, if given."""
+        newest = await self.acts_before(before, 1, Wanted())
+        last = stream_position(newest.acts[0].act_id if newest.acts else "0-0")
         while True:
             page = await self.acts_after(after, EXPORTED_AT_ONCE, wanted)
             for act in page.acts:
