@@ -128,6 +128,9 @@ class ListedUser(User):
     password_scheme: Scheme
     last_login_at: datetime | None = Field(description="RFC 3339, UTC; null: none is known.")
     last_refusal_at: datetime | None = Field(description="RFC 3339, UTC; null: none is known.")
+    last_refusal_reason: RefusalReason | None = Field(
+        description="Why that was; null: none is known.", examples=["wrong password"]
+    )
     today: OfToday
     week: OfWeek
     month: OfMonth
@@ -165,6 +168,7 @@ def listed(user: user_records.ListedUser) -> ListedUser:
         password_scheme=user.scheme,
         last_login_at=time_if_any(record.last_login_at),
         last_refusal_at=time_if_any(record.last_refusal_at),
+        last_refusal_reason=record.last_refusal_reason,
         today=Traffic.model_validate(today),
         week=Traffic.model_validate(week),
         month=Traffic.model_validate(month),

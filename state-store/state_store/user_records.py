@@ -167,12 +167,11 @@ class RecordText:
 
     def read(self, now: int) -> UserRecord:
         """Return the record as it is at that time."""
-        refused = sorted(
-            (_refused(one) for one in self._refusals.split(";") if one), key=lambda one: one.at, reverse=True
-        )
+        refused = [_refused(one) for one in self._refusals.split(";") if one]
+        refused.sort(key=lambda one: one.at)
         return UserRecord(
             _last_login(self._login) if self._login else None,
-            refused,
+            refused[::-1],
             *self.traffic(now // DAY_SECONDS),
         )
 
@@ -196,7 +195,21 @@ class RecordText:
     @property
     def last_refusal_at(self) -> int:
         """When the last refusal was; 0: none is known."""
-        return max((int(one.split(" ", 2)[1]) for one in self._refusals.split(";") if one), default=0)
+        return self._last_refusal()[0]
+
+    @property
+    def last_refusal_reason(self) -> RefusalReason | None:
+        """Why the last refusal was; None: none is known."""
+        reason = self._last_refusal()[1]
+        return RefusalReason[reason] if reason else None
+
+    def _last_refusal(self) -> tuple[int, str]:
+        last = 0, ""
+        for one in self._refusals.split(";") if self._refusals else ():
+            reason, at, _ = one.split(" ", 2)
+            if int(at) >= last[0]:
+                last = int(at), reason
+        return last
 
     @property
     def maildrop_octets(self) -> int:

@@ -85,6 +85,7 @@ def test_users_are_sorted_by_what_they_use_and_found_by_what_happened(
     expect(rows.nth(1)).to_contain_text("olaf")
     page.get_by_label("Show", exact=True).select_option("Refused within a day")
     expect(dashboard.row("oona")).to_be_visible()
+    expect(dashboard.row("oona")).to_contain_text(re.compile("(ago|just now), wrong password"))
     expect(dashboard.row("otto")).to_have_count(0)
     expect(page.locator("#users")).to_contain_text("And 1 refused login under names that nobody has")
     assert dashboard.barriers() == []

@@ -105,6 +105,8 @@ async def test_figures_of_the_list_are_those_of_the_records(client: httpx.AsyncC
     assert users["erin"]["last_login_at"] is None
     assert users["Dora"]["password_scheme"] == "SHA512-CRYPT"
     assert users["bob"]["last_refusal_at"] is not None
+    assert users["bob"]["last_refusal_reason"] == "wrong password"
+    assert users["erin"]["last_refusal_reason"] is None
 
 
 async def test_a_list_is_read_anew_after_some_seconds_and_not_before(repository: StateRepository) -> None:

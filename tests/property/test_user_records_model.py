@@ -56,6 +56,7 @@ def test_a_record_says_what_was_noted(given_batches: list[tuple[int, list[tuple[
                 record.take_all(its_notes)
         text = record.text
     found, today = RecordText(text).read(at), at // DAY_SECONDS
+    assert RecordText(text).last_refusal_reason == (found.refused[0].reason if found.refused else None)
     last_login = found.last_login
     shown = (last_login.at, last_login.origin, last_login.messages, last_login.octets) if last_login else None
     assert shown == login
@@ -110,3 +111,11 @@ def test_notes_that_are_added_at_once_say_what_they_say_one_after_the_other(
     for at, note in notes:
         one_by_one.take(at, note)
     assert at_once.text == one_by_one.text
+
+
+def test_of_refusals_within_one_second_the_later_one_is_the_last() -> None:
+    record, in_their_order = RecordText(), [RefusalReason.WRONG_PASSWORD, RefusalReason.IN_USE]
+    for reason in in_their_order:
+        record.take(BEGAN, f"r {reason.name} 1 192.0.2.7 - USER ")
+    assert record.last_refusal_reason is in_their_order[-1]
+    assert [one.reason for one in record.read(BEGAN).refused] == in_their_order[::-1]

@@ -109,6 +109,12 @@ def _origin(one: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
+def _refused(one: Mapping[str, Any]) -> str:
+    when = _when(one["last_refusal_at"])
+    reason = one.get("last_refusal_reason")  # an earlier server tells none
+    return f"{when}, {reason}" if reason else when
+
+
 def _when(moment: str | None) -> str:
     if moment is None:
         return NOTHING
@@ -193,7 +199,7 @@ def say_listed(server: Server, query: Mapping[str, Any], *, as_json: bool, only_
             (
                 one["username"],
                 _when(one["last_login_at"]),
-                _when(one["last_refusal_at"]),
+                _refused(one),
                 amount(one["today"]["octets"]),
                 amount(one["week"]["octets"]),
                 amount(one["maildrop_octets"]),

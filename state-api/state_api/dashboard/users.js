@@ -17,6 +17,7 @@ import { ago, count, counted, momentOf, octets } from "./units.js";
  * @property {boolean} suspended
  * @property {string | null} last_login_at
  * @property {string | null} last_refusal_at
+ * @property {string | null} last_refusal_reason
  * @property {{octets: number, messages: number}} today
  * @property {{octets: number, messages: number}} week
  * @property {number} maildrop_octets
@@ -248,12 +249,14 @@ function when(moment) {
 }
 
 /** @param {User} row */
-function refusal(row) {
-  const text = row.suspended ? element("span", { class: "badge" }, "suspended") : when(row.last_refusal_at);
-  if (!may("helpdesk") || !(row.suspended || row.last_refusal_at)) return text;
-  // The list knows no reasons.
-  const more = element("span", { class: "visually-hidden" }, `, why ${row.username} was refused`);
-  return element("a", { href: `#user/${segment(row.username)}`, title: "Why?" }, text, more);
+function refusal({ username, suspended, last_refusal_at: at, last_refusal_reason: reason }) {
+  if (!suspended && !at) return when(at);
+  const badge = suspended && element("span", { class: "badge" }, "suspended");
+  const why = reason && !(suspended && reason === "suspended") && element("span", { class: "why" }, reason);
+  const known = [badge, badge && " ", at && element("span", { class: "when" }, why ? `${when(at)},` : when(at)), " ", why];
+  if (!may("helpdesk")) return element("span", { class: "refusal" }, ...known);
+  const more = element("span", { class: "visually-hidden" }, `, details of why ${username} was refused`);
+  return element("a", { class: "refusal", href: `#user/${segment(username)}`, title: "Details" }, ...known, more);
 }
 
 /** @param {{users: number, imported: number, schemes: {scheme: string, users: number}[]}} hashes */
