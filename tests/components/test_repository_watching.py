@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import redis
 
 from state_store.activities import ACTIVITY_LENGTH, Activity, ActivityKind
 from state_store.audit import Wanted
@@ -16,6 +17,7 @@ from state_store.records import (
     NotificationKind,
     SessionRow,
 )
+from state_store.redis.scripting import LOCKS_LOOKED_AT
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
 from support.peep_gateway_server import register
@@ -162,6 +164,28 @@ async def test_unknown_session_cannot_be_closed(repository: StateRepository) -> 
     await register(repository, "i1")
     with pytest.raises(UnknownSession):
         await repository.close_session("i1-1", by=OPERATOR)
+
+
+async def test_a_session_without_a_row_is_looked_for_among_many_in_short_steps(
+    repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await register(repository, "i1")
+    names = [f"user{number}" for number in range(2000)]
+    await repository.add_users([(name, CREDENTIAL) for name in names], by=OPERATOR)
+    logins = [Login(name, f"i1-{number:x}", "v1", "::1") for number, name in enumerate(names)]
+    await repository.exchange(Exchange("i1", 0, logins=logins))
+    behind_the_scenes.config_resetstat()
+    with pytest.raises(UnknownSession):
+        await repository.close_session("i1-ffff", by=OPERATOR)
+    commands = behind_the_scenes.info("commandstats")
+    assert "cmdstat_hgetall" not in commands
+    assert commands["cmdstat_hscan"]["calls"] >= len(names) / LOCKS_LOOKED_AT / 2
+    closing = asyncio.create_task(repository.close_session("i1-7cf", by=OPERATOR))
+    while not (acts := (await repository.acts_before("", 1, Wanted(action="session.close"))).acts):
+        assert not closing.done()
+    await repository.exchange(Exchange("i1", 0, releases=[("user1999", "i1-7cf")]))
+    await closing
+    assert [act.object for act in acts] == ["i1-7cf user1999"]
 
 
 # Latencies

@@ -81,11 +81,24 @@ class MonitoringRepository(DeploymentStore):
         Raises `UnknownSession`. A session that is removing mail ends only after that. One whose login is told
         already is known, though it is not among `sessions` yet.
         """
-        await self._close(session_id, by)
+        try:
+            await self._close(session_id, by)
+        except UnknownSession:
+            username = await self._user_without_a_row(session_id)
+            if not username:
+                raise
+            await self._close(session_id, by, username)
 
-    async def _close(self, session_id: str, by: Actor, *whose: str) -> None:
+    async def _user_without_a_row(self, session_id: str) -> str:
+        """Return whose maildrop a session holds, empty for nobody's. Redis serves others in between."""
+        cursor, username = await self._client.script("find_session", session_id, "0")
+        while cursor != "0":
+            cursor, username = await self._client.script("find_session", session_id, cursor)
+        return str(username)
+
+    async def _close(self, session_id: str, by: Actor, holder: str = "") -> None:
         packed = by.packed()
-        username = await self._client.script("close_session", packed, session_id, 1, *whose)
+        username = await self._client.script("close_session", packed, session_id, 1, holder)
         if username is None:
             raise UnknownSession
         loop = asyncio.get_running_loop()
@@ -111,7 +124,7 @@ class MonitoringRepository(DeploymentStore):
         async def is_open_after_all(session_id: str) -> bool:
             async with places:
                 try:
-                    await self._close(session_id, by, "")  # they were seen by their rows
+                    await self._close(session_id, by)
                 except UnknownSession:
                     return False
                 except StoreUnavailable:

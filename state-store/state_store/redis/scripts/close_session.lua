@@ -1,18 +1,7 @@
--- By whom, session id, 1 to notify its instance; then the user whose maildrop it holds, '' if only its row counts, or
--- nothing if that is to be found out. While a live instance has this session open, answers '' if it has a row, else its
--- user: a login is among the activities before the row is written.
+-- By whom, session id, 1 to notify its instance, then the user whose maildrop it holds, '' if only its row counts. While
+-- a live instance has this session open, answers '' if it has a row, else its user: a login is among the activities
+-- before the row is written.
 local now = lease_time()
-
-local function user_of(session)
-  if ARGV[4] == '' then return nil end
-  local locks = ARGV[4] and {ARGV[4], redis.call('HGET', MAILDROPS, ARGV[4]) or ''} or redis.call('HGETALL', MAILDROPS)
-  for i = 1, #locks, 2 do
-    if string.find(locks[i + 1], ' ' .. session, 1, true) then
-      local instance, its_session = holder(locks[i + 1])
-      if its_session == session and is_live(instance, now) then return locks[i] end
-    end
-  end
-end
 
 local function find(session)
   for _, instance in ipairs(live_instances(now)) do
@@ -22,8 +11,8 @@ local function find(session)
       return '', username ~= cjson.null and username, address
     end
   end
-  local username = user_of(session)
-  return username, username
+  local instance, its_session = holder(ARGV[4] ~= '' and redis.call('HGET', MAILDROPS, ARGV[4]))
+  if its_session == session and is_live(instance, now) then return ARGV[4], ARGV[4] end
 end
 
 local answer, username, address = find(ARGV[2])
