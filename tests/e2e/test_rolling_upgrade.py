@@ -1,6 +1,5 @@
 """Every replica is replaced while clients fetch and delete, by the commands that docs/scale.md tells."""
 
-import contextlib
 import os
 import random
 import re
@@ -12,10 +11,10 @@ import pytest
 
 from support.containers import require_engine
 from support.documentation import commands
-from support.fault_checker import RECOVERY_SECONDS, FinalState, counted, message_files
+from support.fault_checker import FinalState, counted, message_files
 from support.fault_client import FaultClient
 from support.fault_log import LEASE_SECONDS, SessionLog, Span
-from support.fault_world import FIRST_MESSAGES, GHOST_SECONDS, FaultWorld, Schedule
+from support.fault_world import FIRST_MESSAGES, FaultWorld, Schedule
 from support.pop3_process import wait_until
 from support.scaled_containers import REPLICAS, ScaledContainers
 
@@ -132,22 +131,11 @@ class Upgrade(FaultWorld):
         for line in self._containers.compose("logs", "--no-log-prefix").splitlines():
             if re.search("state store (is|not)|lease is over|switch-master", line):
                 self.log.tell(line)
+        super()._expect_no_ghosts()
 
-        def are_gone() -> bool:
-            return self._containers.ask("cc?", "cu?") == ["+0", "+0"]
-
-        with contextlib.suppress(AssertionError):
-            wait_until(are_gone, "nobody is left", GHOST_SECONDS)
-            return
-        self.log.complaints.append(f"ghosts after {GHOST_SECONDS:g} s: {self._containers.ask('cc?', 'cu?')}")
-
-    def _expect_all_mail_to_be_listed(self, client: FaultClient) -> None:
-        recovered = time.monotonic() + RECOVERY_SECONDS
-        for username in self.usernames:
-            while (session := client.look(username, self._addresses()[0])).listed is None:
-                if time.monotonic() > recovered:
-                    self.log.complaints.append(f"after all: {session}")
-                    break
+    def _ghosts(self) -> str:
+        shown = self._containers.ask("cc?", "cu?")
+        return "" if shown == ["+0", "+0"] else f"{shown}"
 
     def _final_state(self) -> FinalState:
         counters = self._containers.counters()

@@ -361,6 +361,8 @@ class System:
 class ContainerWorld(FaultWorld):
     """A fault run over containers."""
 
+    recovery_seconds = RECOVERY_SECONDS + DOCKER_SECONDS
+
     def __init__(self, system: System, schedule: Schedule, seed: int, seconds: float) -> None:
         super().__init__(system.mail, schedule, seed, seconds)
         self._system = system
@@ -385,23 +387,11 @@ class ContainerWorld(FaultWorld):
     def _addresses(self) -> list[tuple[str, int]]:
         return [replica.address for replica in self._system.replicas]
 
-    def _expect_no_ghosts(self) -> None:
-        deadline = time.monotonic() + GHOST_SECONDS
-        while found := self._system.ghosts():
-            if time.monotonic() > deadline:
-                self.log.complaints.append(f"ghosts after {GHOST_SECONDS:g} s: {found}")
-                return
-            threading.Event().wait(0.1)
-        self.log.tell("no ghosts are left")
+    def _ghosts(self) -> str:
+        return self._system.ghosts()
 
     def _expect_all_mail_to_be_listed(self, client: FaultClient) -> None:
-        recovered = time.monotonic() + RECOVERY_SECONDS + DOCKER_SECONDS
-        for address in self._addresses():
-            for username in USERNAMES:
-                while (session := client.look(username, address)).listed is None:
-                    if time.monotonic() > recovered:
-                        self.log.complaints.append(f"after all faults: {session}")
-                        break
+        super()._expect_all_mail_to_be_listed(client)
         if not self._system.is_administered():
             self.log.complaints.append("after all faults: PEEP or /readyz fails")
 

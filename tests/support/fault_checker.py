@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from state_store.instance.exchanges import FAREWELL_SECONDS
 from support.fault_client import SOME_REMAIN
-from support.fault_log import LEASE_SECONDS, NAMES, RENEWAL_SECONDS, Counts, Message, RunLog, SessionLog
+from support.fault_log import LEASE_SECONDS, NAMES, RENEWAL_SECONDS, Counts, Message, RunLog, SessionLog, Span
 
 UNSENT_SECONDS = 0.1
 """How much of its work a worker that is killed may not have told yet (P15)."""
@@ -132,7 +133,7 @@ class _Checker:
     def exclusiveness(self) -> Iterator[str]:
         """Nobody logs in while somebody else's session goes on, or loses mail during a session.
 
-        A worker that was stopped or killed so long ago that its lease may be over holds nothing any more:
+        A worker that was stopped so long ago that its lease may be over holds nothing any more:
         its client may still believe so, but is not told that something was removed.
         """
         for sessions in self._by_user.values():
@@ -144,7 +145,8 @@ class _Checker:
         for session in self._log.sessions:
             for unique_id, look in session.vanished.items():
                 was_open = session.open_at is not None and session.open_at >= look.begin
-                if was_open and not self._may_have_lapsed(session, look.end):
+                is_excused = self._may_have_lapsed(session, look.end) or self._was_promised_nothing(unique_id)
+                if was_open and not is_excused:
                     yield f"{unique_id} vanished during {session}, at {self._log.clock(look.end)}"
 
     def _overlap(self, early: SessionLog, late: SessionLog) -> Iterator[str]:
@@ -161,11 +163,27 @@ class _Checker:
 
     def _may_have_lapsed(self, session: SessionLog, moment: float) -> bool:
         """Whether the lease of a session's worker may have been over at this moment."""
-        stops = self._log.stops.get(self._process(session), [])
         latest = moment - SHORTEST_LEASE_SECONDS
-        if self._killed_at(session) < latest:
-            return True
-        return any(stop.begin < latest and stop.end - stop.begin > SHORTEST_LEASE_SECONDS for stop in stops)
+        return any(
+            stop.begin < latest and stop.end - stop.begin > SHORTEST_LEASE_SECONDS
+            for stop in self._stops(session)
+        )
+
+    def _was_promised_nothing(self, unique_id: str) -> bool:
+        """Whether a worker may have been stopped between a look at its lease and the removal of this message.
+
+        It removes it when it goes on (DESIGN.md, "Not promised"). It had QUIT before it was stopped, so more
+        than a lease before the end of a stop past its lease.
+        """
+        return any(
+            _before(marker.quit_sent, stop.end - LEASE_SECONDS)
+            and not _before(marker.quit_answered, stop.begin)
+            for marker in self._markers[unique_id]
+            for stop in self._stops(marker)
+        )
+
+    def _stops(self, session: SessionLog) -> list[Span]:
+        return self._log.stops.get(self._process(session), [])
 
     # Counters
 
@@ -201,11 +219,11 @@ class _Checker:
         return total
 
     def _unsent(self, session: SessionLog) -> Counts:
-        """Return what the session's worker had perhaps not told when it was killed."""
-        process = self._process(session)
-        if process not in self._log.kills:
+        """Return what the session's worker had perhaps not told when it was killed, or gave up."""
+        ended_at = self._ended_untold(self._process(session))
+        if ended_at is None:
             return Counts()
-        begin = self._unsent_since(process)
+        begin = self._untold_since(ended_at, [*self._log.outages, *self._stops(session)])
         lost = Counts()
         for moment, counts in session.seen:
             if moment >= begin:
@@ -225,20 +243,29 @@ class _Checker:
         return lost
 
     def _is_at_failover(self, moment: float) -> bool:
-        around = UNSENT_SECONDS + SLACK_SECONDS
-        return any(kill.begin - around <= moment <= kill.end + around for kill in self._log.failovers)
+        return any(
+            self._untold_since(kill.begin, []) <= moment <= kill.end + UNSENT_SECONDS + SLACK_SECONDS
+            for kill in self._log.failovers
+        )
 
-    def _unsent_since(self, process: int) -> float:
-        killed = self._log.kills[process]
-        begin = killed - UNSENT_SECONDS - SLACK_SECONDS
-        outages = [*self._log.outages, *self._log.stops.get(process, [])]
-        for outage in sorted(outages, key=lambda outage: -outage.begin):
-            if outage.begin <= killed and outage.end + RECOVERY_SECONDS >= begin:
-                begin = min(begin, outage.begin - UNSENT_SECONDS - SLACK_SECONDS)
+    def _ended_untold(self, process: int) -> float | None:
+        """Return when the worker ended with its last untold, None where it has told everything.
+
+        One that was asked to end gives up when the store is away for all of `FAREWELL_SECONDS`.
+        """
+        farewell = self._log.farewells.get(process)
+        if farewell is not None and farewell.end - farewell.begin >= FAREWELL_SECONDS:
+            away = [*self._log.outages, *self._log.stalls]
+            if any(one.begin < farewell.end and one.end > farewell.begin for one in away):
+                return farewell.begin
+        return self._log.kills.get(process)
+
+    def _untold_since(self, ended_at: float, hindrances: Iterable[Span]) -> float:
+        begin = ended_at - UNSENT_SECONDS - SLACK_SECONDS
+        for one in sorted([*self._log.stalls, *hindrances], key=lambda one: -one.begin):
+            if one.begin <= ended_at and one.end + RECOVERY_SECONDS >= begin:
+                begin = min(begin, one.begin - UNSENT_SECONDS - SLACK_SECONDS)
         return begin
-
-    def _killed_at(self, session: SessionLog) -> float:
-        return self._log.kills.get(self._process(session), float("inf"))
 
     def _process(self, session: SessionLog) -> int:
         return self._state.processes.get(session.instance_id, 0)

@@ -196,7 +196,7 @@ class _Visit:
         session.ending = f"refused: {reply!r}"
         if reply.startswith(DISMISSALS):
             # It answered PASS, and counts, if the session goes on; at its end nobody can tell.
-            self._pending = Counts(octets=len(reply))
+            self._pending = Counts(octets=len(reply) + LONGEST_STATUS_LINE)
             self._send("QUIT")
             farewell = self._line()
             session.saw(Counts(octets=len(reply) + (0 if farewell.startswith(DISMISSALS) else len(farewell))))

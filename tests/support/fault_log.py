@@ -2,11 +2,16 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Self
 
 LEASE_SECONDS = 15.0
 RENEWAL_SECONDS = 5.0
+
+PULSE_SECONDS = 0.05
+STALL_SECONDS = 0.2
+"""A wait of `PULSE_SECONDS` that takes so much longer shows that the machine stood still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,17 @@ class Span:
     end: float
 
 
+def stalls(wait: Callable[[float], bool], clock: Callable[[], float] = time.monotonic) -> Iterator[Span]:
+    """Give each time in which the machine stood still, until `wait`, for so many seconds, returns True."""
+    is_over = False
+    while not is_over:
+        began = clock()
+        is_over = wait(PULSE_SECONDS)
+        ended = clock()
+        if ended - began > PULSE_SECONDS + STALL_SECONDS:
+            yield Span(began, ended)
+
+
 class RunLog:
     """All that is known of one run; threads write into it."""
 
@@ -102,11 +118,15 @@ class RunLog:
         """Those whose connection nobody took."""
         self.messages: dict[str, Message] = {}
         self.kills: dict[int, float] = {}
-        """Process id of each worker that was killed outright -> when."""
+        """Process id of each worker that was killed outright -> when, or a moment before."""
+        self.farewells: dict[int, Span] = {}
+        """Process id of each worker that was asked to end -> from when to when it ended."""
         self.stops: dict[int, list[Span]] = {}
         """Process id of each worker that was stopped -> from when to when."""
         self.outages: list[Span] = []
         """When Redis did not do what it was asked."""
+        self.stalls: list[Span] = []
+        """When the machine stood still."""
         self.failovers: list[Span] = []
         """When a master was killed whose replicas may not have had its last writes."""
         self.complaints: list[str] = []

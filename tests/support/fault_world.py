@@ -1,6 +1,7 @@
 """Two POP3 services of two workers over one Redis and one mail directory, and what can befall them."""
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -27,7 +28,8 @@ from support.fault_checker import (
     slack,
 )
 from support.fault_client import FaultClient
-from support.fault_log import LEASE_SECONDS, Message, RunLog, Span
+from support.fault_log import LEASE_SECONDS, Message, RunLog, SessionLog, Span, stalls
+from support.patience import patience_with_the_store
 from support.pop3_process import Pop3Process, wait_until
 from support.redis_server import RedisServer
 
@@ -62,6 +64,7 @@ class FaultWorld:
     usernames = USERNAMES
     client_count = CLIENTS
     settled_seconds = SETTLED_SECONDS
+    recovery_seconds = RECOVERY_SECONDS + SLACK_SECONDS
 
     def __init__(self, folder: Path, schedule: Schedule, seed: int, seconds: float) -> None:
         self._folder, self._schedule, self._seed, self._seconds = folder, schedule, seed, seconds
@@ -73,6 +76,7 @@ class FaultWorld:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            stack.enter_context(patience_with_the_store())  # this process's: the services have their own
             self.redis = stack.enter_context(RedisServer())
             self.services = [
                 stack.enter_context(
@@ -103,8 +107,9 @@ class FaultWorld:
     def _let_it_happen(self) -> None:
         clients = [self._client(f"client {number}") for number in range(self.client_count)]
         schedule = self._schedule
-        with ThreadPoolExecutor(self.client_count + 3) as threads:
+        with ThreadPoolExecutor(self.client_count + 4) as threads:
             living = [threads.submit(client.run) for client in clients]
+            living.append(threads.submit(self._note_stalls))
             tracks = [
                 threads.submit(self._go_through, "services", schedule.services, (0.3, 2.0)),
                 threads.submit(self._go_through, "redis", schedule.redis, (0.2, 1.5)),
@@ -123,6 +128,11 @@ class FaultWorld:
         self._expect_no_ghosts()
         self._expect_all_mail_to_be_listed(clients[0])
 
+    def _note_stalls(self) -> None:
+        for stall in stalls(self._clients_end.wait):
+            self.log.stalls.append(stall)
+            self.log.tell(f"the machine has stood still for {stall.end - stall.begin:.1f} s")
+
     def _client(self, name: str) -> FaultClient:
         return FaultClient(
             name,
@@ -138,33 +148,41 @@ class FaultWorld:
     # The end
 
     def _expect_no_ghosts(self) -> None:
+        found: list[str] = []
+
+        def are_gone() -> bool:
+            found[:] = filter(None, [self._ghosts()])
+            return not found
+
+        try:
+            wait_until(are_gone, "no ghosts are left", GHOST_SECONDS)
+        except AssertionError:
+            self.log.complaints.append(f"ghosts after {GHOST_SECONDS:g} s: {found[0]}")
+        else:
+            self.log.tell("no ghosts are left")
+
+    def _ghosts(self) -> str:
+        """Return what is still shown of clients that have gone; nothing when all is well."""
         repository = self.services[0].repository
         ask = self.services[0]._runner.run
-
-        def ghosts() -> str:
-            with self.redis.client() as client:
-                counters, locks = ask(repository.counters()), client.hgetall(keys.MAILDROPS)
-            rows = [session.session_id for session in ask(repository.sessions())]
-            gauges = (counters.current_connections, counters.logged_in_users)
-            return f"cc? cu? {gauges}, locks {locks}, sessions {rows}" if any(gauges) or locks or rows else ""
-
-        deadline = time.monotonic() + GHOST_SECONDS
-        while found := ghosts():
-            if time.monotonic() > deadline:
-                self.log.complaints.append(f"ghosts after {GHOST_SECONDS:g} s: {found}")
-                return
-            time.sleep(0.05)
-        self.log.tell("no ghosts are left")
+        with self.redis.client() as client:
+            counters, locks = ask(repository.counters()), client.hgetall(keys.MAILDROPS)
+        rows = [session.session_id for session in ask(repository.sessions())]
+        gauges = (counters.current_connections, counters.logged_in_users)
+        return f"cc? cu? {gauges}, locks {locks}, sessions {rows}" if any(gauges) or locks or rows else ""
 
     def _expect_all_mail_to_be_listed(self, client: FaultClient) -> None:
-        recovered = time.monotonic() + RECOVERY_SECONDS + SLACK_SECONDS
-        for service in self.services:
-            for username in USERNAMES:
-                while (session := client.look(username, service.address)).listed is None:
-                    if time.monotonic() > recovered:
-                        self.log.complaints.append(f"after all faults: {session}")
-                        break
-                    time.sleep(0.05)
+        for address, username in itertools.product(self._addresses(), self.usernames):
+            looks: list[SessionLog] = []
+
+            def is_listed(username: str = username, address: tuple[str, int] = address) -> bool:
+                looks.append(client.look(username, address))  # noqa: B023 - called before the next turn
+                return looks[-1].listed is not None  # noqa: B023
+
+            try:
+                wait_until(is_listed, "all mail is listed", self.recovery_seconds)
+            except AssertionError:
+                self.log.complaints.append(f"after all faults: {looks[-1]}")
 
     def _expect_agreement(self) -> None:
         found: list[str] = []
@@ -248,21 +266,28 @@ class FaultWorld:
     def kill_supervisor(self, draws: random.Random) -> None:
         """Kill the parent of the workers only: they end in good order, and tell everything."""
         service = draws.choice(self.services)
-        workers = _workers(service)
         self.log.tell(f"supervisor {service.process.pid} is killed")
-        service.kill()
-        wait_until(lambda: not any(map(_is_running, workers)), "orphaned workers end")
+        with self._farewell(_workers(service)) as workers:
+            service.kill()
+            wait_until(lambda: not any(map(_is_running, workers)), "orphaned workers end")
         self._restart(service)
 
     def terminate_service(self, draws: random.Random) -> None:
         """Stop a service in good order, and start it again."""
         service = draws.choice(self.services)
         self.log.tell(f"service {service.process.pid} gets SIGTERM")
-        if service.terminate() != 0:
-            self.log.complaints.append(
-                f"service {service.process.pid} ended with {service.process.returncode}"
-            )
+        with self._farewell(_workers(service)):
+            if service.terminate() != 0:
+                self.log.complaints.append(
+                    f"service {service.process.pid} ended with {service.process.returncode}"
+                )
         self._restart(service)
+
+    @contextlib.contextmanager
+    def _farewell(self, workers: list[int]) -> Iterator[list[int]]:
+        begin = time.monotonic()
+        yield workers
+        self.log.farewells |= dict.fromkeys(workers, Span(begin, time.monotonic()))
 
     def stop_worker(self, draws: random.Random) -> None:
         """Stop a worker for less than its lease."""
@@ -308,16 +333,18 @@ class FaultWorld:
         threading.Event().wait(seconds)
 
     def _go_on(self, worker: int) -> None:
-        self.log.stops.setdefault(worker, []).append(Span(self._stopped_at, time.monotonic()))
         os.kill(worker, signal.SIGCONT)
+        self.log.stops.setdefault(worker, []).append(Span(self._stopped_at, time.monotonic()))
         self.log.tell(f"worker {worker} goes on")
 
     def _kill(self, workers: list[int], what: str, *others: int) -> None:
         self.log.tell(f"{what} killed")
+        # Dated before it, however late this thread gets to it: what was told in between is not missed.
+        self.log.kills |= dict.fromkeys(workers, time.monotonic())
         for process in (*others, *workers):
-            os.kill(process, signal.SIGKILL)
-        for worker in workers:
-            self.log.kills[worker] = time.monotonic()
+            # A worker whose supervisor is killed first may have noticed, and have ended by itself.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     def _restart(self, service: Pop3Process) -> None:
         try:

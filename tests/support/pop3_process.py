@@ -42,10 +42,13 @@ _NO_LINGERING = struct.pack("ii", 1, 0)
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
-    """Return as soon as `holds` says so; fail with `what` when it does not in time."""
+    """Return as soon as `holds` says so; fail with `what` when a look that begins after so long does not."""
     deadline, pause = time.monotonic() + seconds, _SHORTEST_PAUSE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"not so after {seconds:g} s: {what}"
+    while True:
+        is_last = time.monotonic() >= deadline
+        if holds():
+            return
+        assert not is_last, f"not so after {seconds:g} s: {what}"
         time.sleep(pause)
         pause = min(1.2 * pause, _LONGEST_PAUSE_SECONDS)
 
