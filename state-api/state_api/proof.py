@@ -1,6 +1,5 @@
 """What shows whom a request comes from, for as long as that counts."""
 
-import time
 from dataclasses import dataclass
 
 from state_store.administrators import Role
@@ -24,8 +23,8 @@ class Proof:
     async def holds(self, repository: StateRepository) -> bool:
         """Return whether it would still be accepted. Raises `StoreUnavailable`."""
         if self.token_digest:
-            token = await repository.api_token(self.token_digest)
-            return token is not None and not token.refusal(self.actor.address, time.time())
+            token, now = await repository.api_token(self.token_digest)
+            return token is not None and not token.refusal(self.actor.address, now)
         administrator = await repository.administrator(self.actor.name)
         if administrator is None or administrator.identity != self.identity:
             return False

@@ -65,7 +65,7 @@ class ApiToken:
     """The client's address at its last use."""
 
     def refusal(self, address: str, now: float) -> str:
-        """Return why it does not serve a client at this address and time; empty where it does."""
+        """Return why it does not serve this address at this time of the store; empty where it does."""
         if self.ends_at and now >= self.ends_at:
             return "has ended"
         if self.networks and not any(is_in(address, ip_network(network)) for network in self.networks):

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from state_api.proof import Proof
+from state_store.administrators import Role
+from state_store.credentials.api_tokens import new_token, token_digest
+from state_store.credentials.authentication import Authenticator
 from state_store.records import LEASE_SECONDS, Credential, Exchange, Instance, Login, LoginOutcome
 from state_store.redis import keys
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
+from support.cheap_passwords import cheap_passwords
 from support.shifted_clock import ShiftedClock, server_with_a_clock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a library is preloaded as on Linux")
@@ -115,3 +120,19 @@ async def test_login_delay_ends_in_its_time_after_a_step_back(store: Store) -> N
     assert await store.log_in("i2", "s2", DELAY_SECONDS) is LoginOutcome.TOO_SOON
     store.clock.step(DELAY_SECONDS + 1)
     assert await store.log_in("i2", "s2", DELAY_SECONDS) is LoginOutcome.OPENED
+
+
+@pytest.mark.parametrize("seconds", STEPS)
+async def test_api_token_ends_by_the_servers_clock(store: Store, seconds: int) -> None:
+    store.clock.step(seconds)
+    token = new_token()
+    with store.clock.server.client() as client:
+        ends_at = client.time()[0] + 600.0
+    await store.repository.make_api_token("t", token_digest(token), Role.READ, ends_at=ends_at, by=OPERATOR)
+    proof = Proof(OPERATOR, Role.READ, token_digest=token_digest(token))
+    authenticator = Authenticator(store.repository, cheap_passwords())
+    assert await authenticator.check_token(token, "192.0.2.1") is not None
+    assert await proof.holds(store.repository)
+    store.clock.step(601)
+    assert await authenticator.check_token(token, "192.0.2.1") is None
+    assert not await proof.holds(store.repository)

@@ -158,12 +158,12 @@ async def use_administrators(repository: StateRepository, number: int) -> None:
     assert name not in await repository.administrators_of_settings()
     await repository.make_api_token(name, digest, Role.ALL, networks=["192.0.2.0/24"], by=OPERATOR)
     await repository.note_token_use(digest, "192.0.2.1")
-    token = await repository.api_token(digest)
+    token, _ = await repository.api_token(digest)
     assert token is not None
     assert token.used_from == "192.0.2.1"
     assert token in await repository.api_tokens()
     await repository.revoke_api_token(name, by=OPERATOR)
-    assert await repository.api_token(digest) is None
+    assert (await repository.api_token(digest))[0] is None
     await repository.remove_administrator(name, by=OPERATOR)
     assert await repository.administrator(name) is None
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -118,10 +117,10 @@ class Authenticator:
         hashed as one, and raises `SlowedDown` as one does.
         """
         digest = token_digest(text)
-        token = await self._repository.api_token(digest) if is_token(text) else None
-        reason = token.refusal(address, time.time()) if token is not None else "unknown"
+        token, now = await self._repository.api_token(digest) if is_token(text) else (None, 0.0)
+        reason = token.refusal(address, now) if token is not None else "unknown"
         if token is not None and not reason:
-            if time.time() - token.used_at >= TOKEN_USE_SECONDS:
+            if now - token.used_at >= TOKEN_USE_SECONDS:
                 await self._repository.note_token_use(digest, address)
             return token
         known_as = {"token": token.name} if token is not None else {}

@@ -9,6 +9,7 @@ from state_store.audit import Actor
 from state_store.errors import StoreEmptied, StoreUnavailable
 from state_store.redis import keys
 from state_store.repository.administrators import AdministratorRepository
+from state_store.repository.answers import seconds_of
 from state_store.repository.api_tokens import ApiTokenRepository
 from state_store.repository.attempts import AttemptRepository
 from state_store.repository.audit import AuditRepository
@@ -75,9 +76,9 @@ class StateRepository(
     async def store_status(self) -> StoreStatus:
         """Return how the server that takes our writes is."""
         began = time.monotonic()
-        seconds, microseconds = await self._client.command("TIME")
+        now = seconds_of(await self._client.command("TIME"))
         round_trip = time.monotonic() - began
-        clock_ahead = int(seconds) + int(microseconds) / 1e6 + round_trip / 2 - time.time()
+        clock_ahead = now + round_trip / 2 - time.time()
         try:
             return StoreStatus.of(round_trip, clock_ahead, str(await self._client.send("INFO")))
         except StoreUnavailable:

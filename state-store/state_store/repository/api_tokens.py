@@ -8,20 +8,21 @@ from state_store.administrators import ApiToken, Role
 from state_store.audit import Actor
 from state_store.errors import ApiTokenExists, TooMany, UnknownApiToken
 from state_store.redis import keys
-from state_store.repository.answers import pairs
+from state_store.repository.answers import pairs, seconds_of
 from state_store.repository.deployment import DeploymentStore
 
 
 class ApiTokenRepository(DeploymentStore):
     """API tokens, by digest (`credentials.api_tokens.token_digest`)."""
 
-    async def api_token(self, digest: str) -> ApiToken | None:
-        """Return the token of a digest, or None."""
-        use, text = await asyncio.gather(
+    async def api_token(self, digest: str) -> tuple[ApiToken | None, float]:
+        """Return the token of a digest, or None, and the store's time (seconds since the epoch)."""
+        use, now, text = await asyncio.gather(
             self._client.send("HGET", keys.API_TOKEN_USES, digest),
+            self._client.send("TIME"),
             self._ours("HGET", keys.API_TOKENS, digest),
         )
-        return None if text is None else _token(text, use)
+        return None if text is None else _token(text, use), seconds_of(now)
 
     async def api_tokens(self) -> list[ApiToken]:
         """Return all tokens, sorted by name."""
