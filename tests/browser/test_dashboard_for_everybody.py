@@ -1,4 +1,6 @@
-"""Without a mouse, and without eyes: the keyboard alone, and what axe finds."""
+"""Without a mouse, without eyes, enlarged: the keyboard alone, what axe finds, and nothing off the screen."""
+
+from collections import Counter
 
 import pytest
 from playwright.sync_api import expect
@@ -6,6 +8,12 @@ from playwright.sync_api import expect
 from support.api_process import ADMINISTRATOR
 from support.dashboard import VIEWS, Dashboard, Open, Scheme
 from support.peep_services import Peep
+
+ENLARGED = {
+    "a telephone at 200 %": ((195, 370), "100%"),
+    "letters of twice the size": ((390, 740), "200%"),
+}
+_COVERED_BY_THE_BAR = "document.querySelector('.bar').getBoundingClientRect().bottom / innerHeight"
 
 
 def test_the_keyboard_alone_signs_in_and_closes_a_session(peep: Peep, dashboard: Dashboard) -> None:
@@ -58,6 +66,34 @@ def test_the_section_that_is_open_is_marked_in_the_systems_colours_too(
     marks = links.evaluate_all("links => links.map(link => getComputedStyle(link).borderBottomColor)")
     assert marks.count(marks[0]) == 1
     assert len(set(marks)) == 2
+
+
+@pytest.mark.parametrize(("viewport", "letters"), ENLARGED.values(), ids=ENLARGED)
+def test_nothing_that_is_enlarged_scrolls_sideways(
+    peep: Peep, open_dashboard: Open, viewport: tuple[int, int], letters: str
+) -> None:
+    user = peep.add_user(f"nils-{viewport[0]}")
+    suspension = {"reason": "not paid", "until": None}
+    peep.api.client.put(f"/v1/users/{user}/suspension", json=suspension).raise_for_status()
+    dashboard = open_dashboard(viewport=viewport, scheme="dark")
+    dashboard.page.evaluate("size => document.documentElement.style.fontSize = size", letters)
+    dashboard.enter()
+    expect(dashboard.page.locator("#figures tbody tr")).not_to_have_count(0)
+    for view in VIEWS:
+        dashboard.go_to(view)
+        expect(dashboard.page.get_by_text("Reading …").filter(visible=True)).to_have_count(0)
+        assert not dashboard.is_wider_than_the_screen(), view
+        dashboard.page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        assert dashboard.page.evaluate(_COVERED_BY_THE_BAR) < 0.5, view
+
+
+def test_the_navigation_has_even_lines_at_any_width(peep: Peep, dashboard: Dashboard) -> None:
+    dashboard.enter()
+    links = dashboard.page.locator("#navigation a")
+    for width in range(320, 1300, 30):
+        dashboard.page.set_viewport_size({"width": width, "height": 800})
+        lines = Counter(links.evaluate_all("links => links.map(link => link.offsetTop)"))
+        assert min(lines.values()) > 1, f"{lines} at {width} pixels"
 
 
 @pytest.mark.timeout(180)
