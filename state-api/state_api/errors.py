@@ -279,6 +279,17 @@ def role_needed(demanded: Role, had: Role) -> Kind:
     return replace(ROLE_NEEDED, detail=detail, role=demanded.value)
 
 
+def too_many_refusals(had: Role) -> Kind:
+    """Return the kind of error for a refusal that there is no room for, or none for this role."""
+    if had is Role.ALL:
+        return TOO_MANY_REFUSALS
+    return replace(
+        TOO_MANY_REFUSALS,
+        detail="There are 9,000 suspensions, bans and exemptions or more, and room for 1,000 more is kept "
+        "for the role all: lift some suspensions first, or ask somebody with that role.",
+    )
+
+
 def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """Return the documentation of a route's errors, by status."""
     if UNAUTHENTICATED in kinds:

@@ -11,6 +11,9 @@ from state_store.credentials.networks import client_address
 MOST_REFUSALS = 10_000
 """The most that can be in force: each POP3 process keeps all networks in memory."""
 
+MOST_FOR_HELPDESK = MOST_REFUSALS * 9 // 10
+"""The most that can be in force when the role `helpdesk` sets one: so the role `all` can always ban."""
+
 LONGEST_REASON_CHARACTERS = 200
 """A reason has to fit into a reply of POP3, and into a line of a list."""
 
@@ -44,7 +47,7 @@ class RefusalOutcome(Enum):
     PAST = "past"
     """Its end is in the past, by the store's clock."""
     FULL = "full"
-    """There are `MOST_REFUSALS` already."""
+    """There are as many as there may be."""
 
 
 @dataclass(frozen=True, slots=True)

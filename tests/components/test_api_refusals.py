@@ -2,15 +2,26 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
 import pytest
+import redis
 from structlog.testing import capture_logs
 
+from state_store.administrators import Role
 from state_store.records import Credential
+from state_store.redis import keys
+from state_store.refusals import MOST_FOR_HELPDESK
 from state_store.repository import StateRepository
 from support.actors import OPERATOR
-from support.api_client import api_client, failed_fields, problem
+from support.api_client import (
+    ADMINISTRATOR_PASSWORD,
+    administrator_hash,
+    api_client,
+    failed_fields,
+    problem,
+)
 from support.peep_gateway_server import instance
 
 
@@ -50,6 +61,30 @@ async def test_user_is_suspended_shown_and_let_in_again(client: httpx.AsyncClien
     assert (await client.delete("/v1/users/alice/suspension")).status_code == 204
     problem(await client.delete("/v1/users/alice/suspension"), 404, "/docs#unknown-refusal")
     problem(await client.get("/v1/users/alice/suspension"), 404, "/docs#unknown-refusal")
+
+
+async def test_help_desk_leaves_the_last_tenth_of_the_room_to_the_role_all(
+    client: httpx.AsyncClient, repository: StateRepository, behind_the_scenes: redis.Redis
+) -> None:
+    await repository.add_administrator("bob", Role.HELPDESK, administrator_hash(), by=OPERATOR)
+    bob = httpx.BasicAuth("bob", ADMINISTRATOR_PASSWORD)
+    lines: dict[Any, Any] = {
+        str(one): f"ban\n10.0.{one}\n0\n0\nroot\n" for one in range(MOST_FOR_HELPDESK - 1)
+    }
+    behind_the_scenes.hset(keys.REFUSALS, mapping=lines)
+    for name in ("carol", "dave"):
+        await repository.add_user(name, Credential("$argon2id$one", "v1"), by=OPERATOR)
+    suspended = await client.put("/v1/users/carol/suspension", json={}, auth=bob)
+    assert suspended.status_code == 200
+    full = problem(
+        await client.put("/v1/users/dave/suspension", json={}, auth=bob), 409, "/docs#too-many-refusals"
+    )
+    assert "lift some suspensions first, or ask somebody with that role" in full["detail"]
+    changed = await client.put("/v1/users/carol/suspension", json={"reason": "unpaid"}, auth=bob)
+    assert changed.status_code == 200
+    assert (await client.put("/v1/users/dave/suspension", json={})).status_code == 200
+    banned = await refuse(client, {"kind": "ban", "subject": "192.0.2.99"})
+    assert banned.json()["results"][0]["outcome"] == "set"
 
 
 async def test_what_is_wrong_with_a_suspension_is_said(client: httpx.AsyncClient) -> None:

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 
 from state_api import errors
 from state_api import refusal_schemas as schemas
@@ -13,8 +13,18 @@ from state_api.dependencies import Administrator, Helper, Reader, RepositoryDepe
 from state_api.errors import Refused
 from state_api.routers.users import UsernamePath
 from state_api.schemas import FieldError
+from state_store.administrators import Role
 from state_store.errors import UnknownRefusal, UnknownUser
-from state_store.refusals import NewRefusal, RefusalKind, RefusalOutcome, holds_everybody, is_in, refusal_id
+from state_store.refusals import (
+    MOST_FOR_HELPDESK,
+    MOST_REFUSALS,
+    NewRefusal,
+    RefusalKind,
+    RefusalOutcome,
+    holds_everybody,
+    is_in,
+    refusal_id,
+)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["refusals"], responses=errors.FOR_ADMINISTRATORS)
@@ -124,6 +134,7 @@ async def show_suspension(
     responses=errors.problems(errors.UNKNOWN_USER, errors.TOO_MANY_REFUSALS, errors.TOO_LARGE),
 )
 async def suspend_user(
+    request: Request,
     username: UsernamePath,
     body: schemas.NewSuspension,
     repository: RepositoryDependency,
@@ -135,14 +146,16 @@ async def suspend_user(
     removed and added again.
     """
     new = body.of(username)
-    done = await repository.refuse([new], by=helper)
+    role = request.state.proof.role
+    most = MOST_REFUSALS if role is Role.ALL else MOST_FOR_HELPDESK
+    done = await repository.refuse([new], by=helper, most=most)
     (outcome,) = done.outcomes
     _log(new, outcome, helper.name)
     match outcome:
         case RefusalOutcome.UNKNOWN_USER:
             raise UnknownUser
         case RefusalOutcome.FULL:
-            raise Refused(errors.TOO_MANY_REFUSALS)
+            raise Refused(errors.too_many_refusals(role))
         case RefusalOutcome.PAST:
             raise Refused(errors.INVALID, [FieldError(field="until", message="must be in the future")])
     return schemas.SuspensionSet(is_obeyed=done.is_obeyed, ignorant=done.ignorant)

@@ -22,7 +22,7 @@ from state_store.health import HEALTH_CHANGES_KEPT, HEALTH_TURN_SECONDS
 from state_store.history import RINGS
 from state_store.records import FRONT_END_SECONDS, LEASE_SECONDS, RENEWAL_SECONDS, Settings
 from state_store.redis import keys
-from state_store.refusals import MOST_REFUSALS, REFUSALS_A_PAGE
+from state_store.refusals import REFUSALS_A_PAGE
 from state_store.user_records import GROUPS
 
 CLOCK_GRAIN_SECONDS = 1.0
@@ -130,7 +130,6 @@ def _figures() -> dict[str, str]:
         "MOST_NAMES_SORTED": MOST_NAMES_SORTED,
         "MOST_NOTES_OCTETS": MOST_NOTES_OCTETS,
         "USER_GROUPS": GROUPS,
-        "MOST_REFUSALS": MOST_REFUSALS,
         "REFUSALS_A_PAGE": REFUSALS_A_PAGE,
         "DEFAULT_MAX_CONNECTIONS": Settings().max_connections,
     }

@@ -10,6 +10,7 @@ from state_store.audit import Actor
 from state_store.errors import UnknownRefusal
 from state_store.redis import keys
 from state_store.refusals import (
+    MOST_REFUSALS,
     NewRefusal,
     Refusal,
     RefusalCounts,
@@ -40,11 +41,11 @@ class RefusalsSet:
 class RefusalRepository(DeploymentStore):
     """Sets, lifts and lists refusals. Each ends by itself at its time, by the store's clock."""
 
-    async def refuse(self, new: Sequence[NewRefusal], *, by: Actor) -> RefusalsSet:
+    async def refuse(self, new: Sequence[NewRefusal], *, by: Actor, most: int = MOST_REFUSALS) -> RefusalsSet:
         """Set refusals, `REFUSALS_A_STEP` at a time, and return when every live instance applies them.
 
         The instances have then closed the sessions of these users and networks. Waits at most a second for
-        instances that do not answer.
+        instances that do not answer. While there are `most`, new ones are `FULL`.
         """
         # Exemptions first: a ban of an earlier step would close sessions that a later step exempts.
         order = sorted(range(len(new)), key=lambda number: new[number].kind is not RefusalKind.EXEMPT)
@@ -57,7 +58,7 @@ class RefusalRepository(DeploymentStore):
                 for one in map(new.__getitem__, numbers)
                 for word in (one.kind.value, one.subject, round(one.until * 1000), one.reason)
             ]
-            answer = await self._client.script("refuse", by.packed(), _line(by.name), *words)
+            answer = await self._client.script("refuse", by.packed(), _line(by.name), most, *words)
             version, answers, ignorant = answer
             outcomes |= zip(numbers, map(RefusalOutcome, answers), strict=True)
         is_obeyed = await until_obeyed(self._client, version)

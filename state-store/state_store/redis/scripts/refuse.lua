@@ -1,6 +1,6 @@
--- By whom, the name of whoever that is, then kind, subject, end in ms or 0, and reason of each. Answers {the version
--- that instances obey then, {outcome of each...}, {instances that know no refusals...}}.
-local by, name, now, outcomes, last, counts = ARGV[1], ARGV[2], now_ms(), {}, {}, {}
+-- By whom, the name of whoever that is, how many there may be, then kind, subject, end in ms or 0, and reason of each.
+-- Answers {the version that instances obey then, {outcome of each...}, {instances that know no refusals...}}.
+local by, name, most, now, outcomes, last, counts = ARGV[1], ARGV[2], tonumber(ARGV[3]), now_ms(), {}, {}, {}
 local ACTIONS = {suspend = 'user.suspend', ban = 'network.ban', exempt = 'network.exempt'}
 
 local function set(kind, subject, ends, reason)
@@ -13,7 +13,7 @@ local function set(kind, subject, ends, reason)
     and redis.call('EXISTS', MOVE_SOURCE) == 0 then
     return 'unknown user'
   end
-  if not before and redis.call('HLEN', REFUSALS) >= MOST_REFUSALS then return 'full' end
+  if not before and redis.call('HLEN', REFUSALS) >= most then return 'full' end
   local rest = table.concat({string.format('%.0f', ends), name, reason}, '\n')
   local since, was = now, ''
   if before then
@@ -32,7 +32,7 @@ local function set(kind, subject, ends, reason)
 end
 
 drop_ended(now)
-for i = 3, #ARGV, 4 do
+for i = 4, #ARGV, 4 do
   outcomes[#outcomes + 1] = set(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3])
 end
 for kind, count in pairs(counts) do note_refusal(kind, kind, last[kind][1], name, last[kind][2], last[kind][3], count) end
