@@ -195,7 +195,7 @@ def _hosts(facts: Facts) -> Iterator[Check]:
             yield from _disk(host, told)
         else:
             versions = ", ".join(sorted({status.instance.version for status in statuses}))
-            yield Check("mail-disk", host, State.UNKNOWN, f"version {versions} does not report it")
+            yield Check("mail-disk", host, State.UNKNOWN, f"not reported yet (version {versions})")
 
 
 def _ignorant(host: str, statuses: Sequence[InstanceStatus]) -> Iterator[Check]:
@@ -244,7 +244,8 @@ def _instances(instances: Sequence[InstanceStatus]) -> Iterator[Check]:
         who = f"{about.host} worker {about.worker} ({about.instance_id})"
         text = f"load {status.load:.0%}, lease {status.lease_seconds:.0f} s"
         if vitals is None:
-            yield Check("instance", who, State.UNKNOWN, f"{text}; version {about.version} reports no more")
+            text += f"; has not reported yet (version {about.version})"
+            yield Check("instance", who, State.UNKNOWN, text)
             continue
         draining = ", draining" if vitals.is_draining else ""
         text += f", late by {_seconds(vitals.loop_lag)} at most, {vitals.threads} threads{draining}"

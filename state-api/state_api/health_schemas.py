@@ -16,7 +16,8 @@ class Check(BaseModel):
         description="Which one of several, a machine or a process; else empty.", examples=["mail-1"]
     )
     state: StateName = Field(
-        description="`unknown`: an older version in a rolling upgrade does not tell it.", examples=["warning"]
+        description="`unknown`: not reported yet, or never by an older version in a rolling upgrade.",
+        examples=["warning"],
     )
     text: str = Field(description="How it is, in words.", examples=["8.2 GB of 100.0 GB are free"])
     advice: str = Field(

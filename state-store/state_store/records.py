@@ -219,7 +219,7 @@ class InstanceStatus:
     load: float
     """Seconds of processor time per second, of late."""
     vitals: Vitals | None = None
-    """Its last report of its own health; None from an older version."""
+    """Its last report of its own health; None before the first. Older versions make none."""
     clock_ahead: float = 0.0
     """By how many seconds its machine's clock was ahead of the store's then; below 0 when it is behind."""
 

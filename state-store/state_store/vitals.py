@@ -33,7 +33,7 @@ class Vitals:
 
     @classmethod
     def told(cls, row: Mapping[str, str]) -> Self | None:
-        """Return those of an instance's hash; None of an older version, which tells none."""
+        """Return those of an instance's hash; None before the first. Older versions tell none."""
         if "told_at" not in row:
             return None
         defaults = asdict(cls())

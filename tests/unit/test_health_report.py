@@ -161,9 +161,13 @@ def test_the_service_is_judged(checks: list[Check], expected: list[tuple[str, St
     assert all(check.advice for check in checks if check.state is not State.OK)
 
 
-def test_an_older_version_is_unknown_and_fails_nothing() -> None:
+def test_a_process_that_has_not_reported_yet_is_unknown_and_fails_nothing() -> None:
     checks = checks_of(instances=(replace(STATUS, vitals=None),))
     assert bad(checks) == [("mail-disk", State.UNKNOWN), ("instance", State.UNKNOWN)]
+    assert [check.text for check in checks if check.state is State.UNKNOWN] == [
+        "not reported yet (version 1)",
+        "load 25%, lease 14 s; has not reported yet (version 1)",
+    ]
     assert worst(checks) is State.OK
 
 
