@@ -18,6 +18,7 @@ from state_store.redis import keys
 from support.api_process import ADMINISTRATOR, environment
 from support.api_service import ANSWER_SECONDS, ApiService
 from support.pop3_process import wait_until
+from support.redis_kinds import free_port
 from support.redis_server import RedisServer
 from support.service_process import kill, start_service
 
@@ -50,10 +51,11 @@ class Changes:
 
 
 class Gateway:
-    """`python -m peep_gateway` on a port that it keeps."""
+    """`python -m peep_gateway` on a free port, which it gets again when it is started again."""
 
     def __init__(self, redis_url: str, folder: Path, stack: ExitStack) -> None:
-        self._environment = environment(redis_url, PEEP_PORT="0")
+        # While it is down, no outgoing connection may be given its port.
+        self._environment = environment(redis_url, PEEP_PORT=str(free_port()))
         self._log, self._stack = folder / "gateway.log", stack
 
     def start(self) -> None:
@@ -61,7 +63,6 @@ class Gateway:
         self._process, served = start_service("peep_gateway", self._environment, self._log, self._stack)
         host, _, port = served["PEEP"].rpartition(":")
         self.address = host, int(port)
-        self._environment["PEEP_PORT"] = port
 
     def kill(self) -> None:
         """End the process as a crash would."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from state_store.records import SessionRow
 from state_store.redis import keys
 from support.fault_world import GHOST_SECONDS
+from support.patience import PATIENT_WITH_THE_STORE
 from support.pop3_process import PASSWORD, Pop3Client, Pop3Process, wait_until
 from support.redis_server import RedisServer
 
@@ -42,8 +43,9 @@ def two_services(stack: ExitStack, server: RedisServer, folder: Path) -> tuple[P
     """Start two services over the same mail and the same Redis."""
     (folder / "early").mkdir()
     (folder / "late").mkdir()
-    late = stack.enter_context(Pop3Process(server.url, folder / "late"))
-    early = Pop3Process(server.url, folder / "early", PEEP_MAIL_DIR=str(late.mail))
+    patience = PATIENT_WITH_THE_STORE  # which nobody takes away here
+    late = stack.enter_context(Pop3Process(server.url, folder / "late", periods=patience))
+    early = Pop3Process(server.url, folder / "early", periods=patience, PEEP_MAIL_DIR=str(late.mail))
     return late, stack.enter_context(early)
 
 

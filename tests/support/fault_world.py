@@ -29,7 +29,6 @@ from support.fault_checker import (
 )
 from support.fault_client import FaultClient
 from support.fault_log import LEASE_SECONDS, Message, RunLog, SessionLog, Span, stalls
-from support.patience import patience_with_the_store
 from support.pop3_process import Pop3Process, wait_until
 from support.redis_server import RedisServer
 
@@ -76,7 +75,6 @@ class FaultWorld:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(patience_with_the_store())  # this process's: the services have their own
             self.redis = stack.enter_context(RedisServer())
             self.services = [
                 stack.enter_context(

@@ -12,6 +12,9 @@ from state_store.repository import monitoring, obedience, settings
 SECONDS = 20.0
 """Far more than an answer takes, even on a busy machine."""
 
+PATIENT_WITH_THE_STORE = {f"{module.__name__}.ANSWER_SECONDS": SECONDS for module in (client, topology)}
+"""The `periods` of a forked program whose store nobody takes away."""
+
 
 @contextmanager
 def patience_with_the_store() -> Iterator[None]:

@@ -27,6 +27,7 @@ from state_store.user_records import UserRecord
 from support.actors import OPERATOR
 from support.certificates import Authority
 from support.cheap_passwords import cheap_passwords
+from support.patience import patience_with_the_store
 from support.redis_server import RedisServer
 from support.service_process import kill, start_service
 
@@ -194,6 +195,8 @@ class Pop3Process:
         self._redis_url = redis_url
 
     def __enter__(self) -> Self:
+        # The test's own: the service waits for the store as long as it does anywhere.
+        self._stack.enter_context(patience_with_the_store())
         self._runner = self._stack.enter_context(asyncio.Runner())
         self.repository = StateRepository(self._redis_url)
         self._stack.callback(lambda: self._runner.run(self.repository.close()))
