@@ -32,12 +32,13 @@ _LINES_OF_ANNOUNCEMENT = """() => {
 }"""
 
 
-def test_a_login_and_a_fetched_message_show_by_themselves(peep: Peep, dashboard: Dashboard) -> None:
-    peep.add_user("alice")
+def test_a_login_and_a_fetched_message_show_by_themselves(own_peep: Peep, dashboard: Dashboard) -> None:
+    own_peep.add_user("alice")
     dashboard.enter()
     expect(dashboard.page.locator("#logged-in")).to_have_text("Nobody is logged in.")
-    with peep.log_in("alice") as client:
+    with own_peep.log_in("alice") as client:
         expect(dashboard.figure("logged_in_users")).to_have_text("1")
+        expect(dashboard.page.locator('[data-gauge="logged_in_users"]')).to_contain_text("1 login so far")
         expect(dashboard.figure("current_connections")).to_have_text("1")
         expect(dashboard.page.locator("#logged-in")).to_contain_text("alice")
         expect(dashboard.page.locator("#activity")).to_contain_text("alice logged in from 127.0.0.1")

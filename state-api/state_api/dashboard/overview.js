@@ -37,7 +37,7 @@ const GAUGES = [
     name: "logged_in_users",
     isRate: false,
     parts: (value) => [count(value), ""],
-    note: (moment) => `${count(moment.historical_logins)} logins so far`,
+    note: (moment) => `${counted(moment.historical_logins, "login")} so far`,
     least: 4,
   },
   {
