@@ -19,6 +19,7 @@ from support.docker_engine import build_images, forget_images
 from support.kubernetes_page import commands
 from support.manifests import chart
 from support.pods import Cluster, Pod
+from support.pop3_process import wait_until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
@@ -146,7 +147,7 @@ def test_every_pod_behind_the_service_gives_the_message(cluster: Cluster) -> Non
 def test_peep_sees_the_connections_of_all_pods(cluster: Cluster) -> None:
     clients = [poplib.POP3(*pod.port_behind(110), timeout=30) for pod in cluster.of("pop3-service")]
     with Peep(cluster) as session:
-        assert session.ask("cc?") == f"+{len(clients)}"
+        wait_until(lambda: session.ask("cc?") == f"+{len(clients)}", "they alone are connected")
     for client in clients:
         client.quit()
 

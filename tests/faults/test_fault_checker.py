@@ -228,3 +228,11 @@ def test_what_a_killed_master_had_not_passed_on_may_be_lost_but_nothing_earlier(
     assert run.complaints() == ""
     run.counted = Counts(octets=4)
     assert run.complaints() == "octets: counted 4, the clients say 5 to 12"
+
+
+def test_a_client_may_note_late_what_it_was_told_before_a_master_was_killed(run: Run) -> None:
+    run.session().seen += [(12.9, Counts(octets=5))]
+    run.log.failovers.append(Span(11.0, 11.1))
+    assert run.complaints() == "octets: counted 0, the clients say 5"
+    run.log.stalls.append(Span(11.05, 12.8))
+    assert run.complaints() == ""

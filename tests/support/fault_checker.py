@@ -244,9 +244,17 @@ class _Checker:
 
     def _is_at_failover(self, moment: float) -> bool:
         return any(
-            self._untold_since(kill.begin, []) <= moment <= kill.end + UNSENT_SECONDS + SLACK_SECONDS
+            self._untold_since(kill.begin, []) <= moment <= self._noted_by(kill.end)
             for kill in self._log.failovers
         )
+
+    def _noted_by(self, moment: float) -> float:
+        """Return until when a client may note what it was told at this moment."""
+        latest = moment + UNSENT_SECONDS + SLACK_SECONDS
+        for stall in self._log.stalls:
+            if stall.begin <= latest:
+                latest = max(latest, stall.end + SLACK_SECONDS)
+        return latest
 
     def _ended_untold(self, process: int) -> float | None:
         """Return when the worker ended with its last untold, None where it has told everything.
