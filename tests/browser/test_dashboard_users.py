@@ -251,6 +251,7 @@ def test_a_button_of_a_user_stays_under_the_finger_while_the_page_is_read_anew(
 
         page.goto(f"{dashboard.url}#user/vera")
         close = page.get_by_role("button", name="Close session")
+        dashboard.run_clock_until(close.is_visible, "the session is shown")
         close.focus()
         before = sent()
         client.ask_lines("RETR 1")
