@@ -23,10 +23,9 @@ from state_store.records import Login as LockRequest
 from state_store.records import LoginOutcome
 from state_store.user_notes import Origin
 
-LOCK_PATIENCE_SECONDS = 0.25
-LOCK_POLL_SECONDS = 0.02
+LOCK_PAUSES_SECONDS = (0.02, 0.04, 0.08, *[0.16] * 5)
 """A client that comes back at once may be faster than the release of its last session's lock (D2): a lock
-that is held is requested again a few times before the reply is `[IN-USE]`."""
+that is held is requested again after each of these pauses before the reply is `[IN-USE]`."""
 
 _REFUSALS = {
     LoginOutcome.IN_USE: RefusalReason.IN_USE,
@@ -255,13 +254,12 @@ class Login:
         return maildir_of(context.instance.settings.mail_directory, username, context.layout)
 
     async def _lock(self, request: LockRequest) -> LoginOutcome:
-        loop = asyncio.get_running_loop()
-        patience_ends = loop.time() + LOCK_PATIENCE_SECONDS
-        while True:
+        for pause_seconds in LOCK_PAUSES_SECONDS:
             outcome = await self._context.instance.lock_maildrop(request)
-            if outcome is not LoginOutcome.IN_USE or loop.time() > patience_ends:
+            if outcome is not LoginOutcome.IN_USE:
                 return outcome
-            await asyncio.sleep(LOCK_POLL_SECONDS)
+            await asyncio.sleep(pause_seconds)
+        return await self._context.instance.lock_maildrop(request)
 
     async def _open(self, request: LockRequest) -> LoginEnd:
         """List the maildrop that has just been locked; where that fails its lock is given back."""
