@@ -30,6 +30,13 @@ _SETTINGS = {one.value for one in Setting}
 _WIDTHS = (19, 12, 9, 15, 20, 24, 12, 12)
 """Of columns whose later rows are not known yet."""
 
+_Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", "-n", min=1, max=1000, help="The latest so many.", show_default="50, in jsonl and csv all"
+    ),
+]
+
 
 class Door(enum.Enum):
     """The ways in which something is done, by the names that are typed."""
@@ -65,17 +72,7 @@ def audit(
         str | None, typer.Option(metavar="TIME", help="2026-11-29, 2026-11-29T14:00, or 2h (ago).")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The same.")] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            "-n",
-            min=1,
-            max=1000,
-            help="The latest so many.",
-            show_default="50, in jsonl and csv all",
-        ),
-    ] = None,
+    limit: _Limit = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new entries.")] = False,
     form: Annotated[Format, typer.Option("--format", help="How they are written.")] = Format.TABLE,
 ) -> Exit:
@@ -91,19 +88,25 @@ def audit(
     with server.api() as api:
         if follow:
             return _follow(api, query, limit, form)
-        if form in (Format.JSON_LINES, Format.CSV):
-            some = {} if limit is None else {"limit": limit}
-            sys.stdout.write(api.text(_path(query, format=form.value, **some)))
-        elif form is Format.JSON:
-            say_json(api.get(_path(query, limit=limit or _SHOWN)))
-        else:
-            say_table(_HEAD, map(_row, reversed(api.get(_path(query, limit=limit or _SHOWN))["acts"])))
+        _show(api, query, limit, form)
     return Exit.DONE
 
 
 def _recorded(name: str | None) -> str | None:
     """Return the name that the audit has for an object: `peepctl set` has other names for settings."""
     return field_of(name) if name in _SETTINGS else name
+
+
+def _show(api: HttpApi, query: dict[str, str], limit: int | None, form: Format) -> None:
+    if form in (Format.JSON_LINES, Format.CSV):
+        some = {} if limit is None else {"limit": limit}
+        sys.stdout.write(api.text(_path(query, format=form.value, **some)))
+        return
+    page = api.get(_path(query, limit=limit or _SHOWN))
+    if form is Format.JSON:
+        say_json(page)
+    else:
+        say_table(_HEAD, map(_row, reversed(page["acts"])))
 
 
 def _follow(api: HttpApi, query: dict[str, str], limit: int | None, form: Format) -> Exit:
