@@ -37,6 +37,7 @@ from state_store.errors import (
     UnknownUser,
     UserExists,
 )
+from state_store.refusals import MOST_FOR_HELPDESK, MOST_REFUSALS
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 10
@@ -132,7 +133,8 @@ API_TOKEN_EXISTS = Kind(409, "An API token has this name already.", "token-exist
 TOO_MANY = Kind(409, "There are 1,000 already, which is the limit: remove one first.", "too-many")
 TOO_MANY_REFUSALS = Kind(
     409,
-    "There are 10,000 suspensions, bans and exemptions already, which is the limit: lift some first.",
+    f"There are {MOST_REFUSALS:,} suspensions, bans and exemptions already, which is the limit: "
+    "lift some first.",
     "too-many-refusals",
 )
 SETTINGS_CHANGED = Kind(
@@ -285,8 +287,9 @@ def too_many_refusals(had: Role) -> Kind:
         return TOO_MANY_REFUSALS
     return replace(
         TOO_MANY_REFUSALS,
-        detail="There are 9,000 suspensions, bans and exemptions or more, and room for 1,000 more is kept "
-        "for the role all: lift some suspensions first, or ask somebody with that role.",
+        detail=f"There are {MOST_FOR_HELPDESK:,} suspensions, bans and exemptions or more, and room for "
+        f"{MOST_REFUSALS - MOST_FOR_HELPDESK:,} more is kept for the role all: lift some suspensions first, "
+        "or ask somebody with that role.",
     )
 
 
