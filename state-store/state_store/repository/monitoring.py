@@ -91,10 +91,11 @@ class MonitoringRepository(DeploymentStore):
 
     async def _user_without_a_row(self, session_id: str) -> str:
         """Return whose maildrop a session holds, empty for nobody's. Redis serves others in between."""
-        cursor, username = await self._client.script("find_session", session_id, "0")
-        while cursor != "0":
+        cursor = "0"
+        while True:
             cursor, username = await self._client.script("find_session", session_id, cursor)
-        return str(username)
+            if cursor == "0":
+                return str(username)
 
     async def _close(self, session_id: str, by: Actor, holder: str = "") -> None:
         packed = by.packed()
